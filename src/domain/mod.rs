@@ -1,0 +1,12 @@
+//! Words and rules. Nothing here knows HTTP, SQL, Redis or a clock of its own.
+
+pub mod clock;
+pub mod email;
+pub mod ids;
+pub mod name;
+pub mod password;
+pub mod random;
+pub mod session;
+pub mod signing_key;
+pub mod tokens;
+pub mod user;

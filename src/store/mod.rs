@@ -1,0 +1,269 @@
+//! What must be kept, as traits: the service layer knows these and no driver.
+//!
+//! - [`Repository`] keeps what must last (SQL): accounts and signing keys.
+//! - [`TokenStore`] keeps what is short-lived and read on every request (Redis, or the embedded
+//!   store): sessions, the denylist, reset tokens.
+//!
+//! A method is one *atomic operation* of the domain, never a get followed by a set. Verbs: `find_*`
+//! may be absent, `list_*` pages, `insert_*` adds, `take_*` reads and deletes once, `revoke_*` is
+//! idempotent. Expected outcomes are values; an error means that the answer is not known.
+//!
+//! Every method takes the caller's `now`: a deadline is stored with its entry and compared with
+//! that, never with a store's own clock.
+
+pub mod embedded;
+pub mod redis;
+pub mod sql;
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::password::PasswordHash;
+use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::signing_key::StoredSigningKey;
+use crate::domain::tokens::{RefreshClaims, ResetClaims};
+use crate::domain::user::{NewUser, ProfileChange, SecurityVersion, User};
+
+/// The store could not answer. Never a verdict about a token or a password.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Out of reach, too slow, or full: the same call may succeed later.
+    #[error("{store} is unavailable")]
+    Unavailable {
+        /// Which store: `database` or `token store`.
+        store: &'static str,
+        /// What the driver said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Something is stored that means nothing.
+    #[error("corrupt entry in {place} for {key}: {problem}")]
+    Corrupt {
+        /// Table and column, or kind of key.
+        place: &'static str,
+        /// Which entry; never a secret.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// The result of asking a store.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// What became of a registration.
+#[derive(Clone, Debug)]
+pub enum InsertUserOutcome {
+    /// The account exists now.
+    Inserted(User),
+    /// Another account has the address. Of several concurrent inserts exactly one wins.
+    EmailTaken,
+}
+
+/// Accounts and signing keys, in SQL.
+#[async_trait]
+pub trait Repository: Send + Sync + 'static {
+    /// Adds an account. The unique constraint on the address decides, not a look before.
+    async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome>;
+
+    /// The account of that id.
+    async fn find_user(&self, id: UserId) -> StoreResult<Option<User>>;
+
+    /// The account of that address.
+    async fn find_user_by_email(&self, email: &Email) -> StoreResult<Option<User>>;
+
+    /// At most `limit` accounts in the order of their ids, from the one after `after` on.
+    async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>>;
+
+    /// Changes names; `None` when there is no such account.
+    async fn update_profile(&self, id: UserId, change: &ProfileChange) -> StoreResult<Option<User>>;
+
+    /// Sets a new password and moves the security version on, if it still is `expected`; answers
+    /// the account as it is then. Of several concurrent changes exactly one wins, the others get
+    /// `None`.
+    async fn change_password(
+        &self,
+        id: UserId,
+        expected: SecurityVersion,
+        password: &PasswordHash,
+    ) -> StoreResult<Option<User>>;
+
+    /// Replaces the hash of an unchanged password (higher cost parameters), if it still is `from`.
+    /// The security version stays. Answers whether the hash was replaced.
+    async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool>;
+
+    /// Adds a signing key unless there already is one for its algorithm, and answers all keys,
+    /// oldest first. Replicas that start at once end up with the same single key.
+    async fn insert_signing_key_if_none(&self, key: &StoredSigningKey) -> StoreResult<Vec<StoredSigningKey>>;
+
+    /// All signing keys, oldest first.
+    async fn list_signing_keys(&self) -> StoreResult<Vec<StoredSigningKey>>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> StoreResult<()>;
+}
+
+/// What became of opening a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenOutcome {
+    /// The session is live.
+    Opened,
+    /// The credentials were checked at a version that a security event has ended meanwhile;
+    /// nothing was written.
+    Superseded,
+}
+
+/// What became of a presented refresh token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefreshOutcome {
+    /// It was the current one. The session, after the operation.
+    Current(Session),
+    /// It was the one before, within the grace period. The session, unchanged: its current
+    /// generation is the successor that the first caller got.
+    Previous(Session),
+    /// It was newer than the store knew; the session has moved forward to it (and on, when
+    /// rotating). The session, after the operation.
+    Recovered(Session),
+    /// It was superseded. The session is revoked and denied, unless the caller asked to only
+    /// refuse.
+    Reused,
+    /// The session has ended by itself.
+    Expired,
+    /// There is no such session: revoked, or gone long ago.
+    Unknown,
+}
+
+/// What a superseded token brings about where no rotation takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnReuse {
+    /// The session is revoked: the token was stolen.
+    Revoke,
+    /// The token is refused and nothing changes, for dialects whose clients never get a successor.
+    Refuse,
+}
+
+/// What an access token names that a revocation could concern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessSubject {
+    /// Claim `sub`.
+    pub user: UserId,
+    /// Claim `sid`.
+    pub session: SessionId,
+    /// Claim `jti`.
+    pub token: Jti,
+    /// Claim `iat`: whole seconds, so it never decides between tokens of one second.
+    pub issued_at: Timestamp,
+}
+
+/// Whether an access token still stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessStatus {
+    /// Nothing speaks against it.
+    Live,
+    /// Revoked: by itself, with its session, or with all of the user's.
+    Revoked,
+    /// The store has lost its data since the token was issued, so a revocation may be lost too.
+    StoreLost,
+}
+
+/// Sessions, the denylist and reset tokens. Each method is atomic under any interleaving.
+#[async_trait]
+pub trait TokenStore: Send + Sync + 'static {
+    /// Opens a session, unless a security event has ended the version of its credentials.
+    async fn open_session(&self, session: &Session, now: Timestamp) -> StoreResult<OpenOutcome>;
+
+    /// Redeems a refresh token for its successor (RFC 9700 4.14.2). Concurrent calls with one
+    /// token: one gets `Current`, the others `Previous` with the same generation.
+    async fn rotate(
+        &self,
+        token: &RefreshClaims,
+        now: Timestamp,
+        lifetimes: &SessionLifetimes,
+    ) -> StoreResult<RefreshOutcome>;
+
+    /// Judges a refresh token without rotating it and without prolonging the session.
+    async fn check_refresh(
+        &self,
+        token: &RefreshClaims,
+        now: Timestamp,
+        lifetimes: &SessionLifetimes,
+        on_reuse: OnReuse,
+    ) -> StoreResult<RefreshOutcome>;
+
+    /// Ends a session and denies its access tokens for `denial`. Answers whether it was live; of
+    /// several concurrent calls exactly one gets `true`.
+    async fn revoke_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+        denial: Duration,
+    ) -> StoreResult<bool>;
+
+    /// Denies one access token for `denial`; its session lives on.
+    async fn revoke_access_token(
+        &self,
+        user: UserId,
+        token: Jti,
+        now: Timestamp,
+        denial: Duration,
+    ) -> StoreResult<()>;
+
+    /// The cut-off of a security event: ends every session of the user that was opened under a
+    /// version before `version`, denies their access tokens for `denial`, refuses sessions that
+    /// are still being opened under an older version, and voids an outstanding reset token.
+    /// Answers the sessions that ended.
+    async fn cut_off(
+        &self,
+        user: UserId,
+        version: SecurityVersion,
+        now: Timestamp,
+        denial: Duration,
+    ) -> StoreResult<Vec<SessionId>>;
+
+    /// Whether an access token still stands.
+    async fn access_status(&self, token: &AccessSubject, now: Timestamp) -> StoreResult<AccessStatus>;
+
+    /// Keeps a reset token for `ttl`, issued under `version` of the account; an earlier one of the
+    /// user is void from then on.
+    async fn insert_reset_token(
+        &self,
+        token: &ResetClaims,
+        version: SecurityVersion,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> StoreResult<()>;
+
+    /// The version under which a reset token was issued, if it is the user's newest and unused.
+    /// Consumes nothing.
+    async fn find_reset_token(
+        &self,
+        token: &ResetClaims,
+        now: Timestamp,
+    ) -> StoreResult<Option<SecurityVersion>>;
+
+    /// Consumes a reset token. Of several concurrent calls exactly one gets the version.
+    async fn take_reset_token(
+        &self,
+        token: &ResetClaims,
+        now: Timestamp,
+    ) -> StoreResult<Option<SecurityVersion>>;
+
+    /// Puts back a reset token that was taken for a change which then could not be made, unless
+    /// a newer one stands there.
+    async fn restore_reset_token(
+        &self,
+        token: &ResetClaims,
+        version: SecurityVersion,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> StoreResult<()>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> StoreResult<()>;
+}
