@@ -1,1 +1,9 @@
-//! Empty so far.
+//! Bytes in, verdict out: nothing here waits, stores or answers a request.
+
+pub mod jwt;
+pub mod keys;
+pub mod opaque;
+pub mod password;
+pub mod refresh_token;
+pub mod reset_token;
+pub mod secret;

@@ -88,8 +88,8 @@ impl PasswordPolicy {
 pub struct NewPassword(Password);
 
 impl NewPassword {
-    /// A password that the operator set, which no policy judges.
-    pub fn set_by_operator(password: Password) -> Self {
+    /// A password that no policy judges: the operator set it, or the account has it already.
+    pub fn exempt(password: Password) -> Self {
         Self(password)
     }
 

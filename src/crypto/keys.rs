@@ -1,0 +1,235 @@
+//! Signing keys: making, reading, and encrypting them at rest.
+
+use std::fmt;
+
+use aws_lc_rs::aead;
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::{Algorithm, EncodingKey};
+
+use super::secret::DerivedKeys;
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::KeyId;
+use crate::domain::random::Random;
+use crate::domain::signing_key::{SealedKey, SigningAlgorithm, StoredSigningKey};
+
+const NONCE_BYTES: usize = 12;
+
+/// A signing key that cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningKeyError {
+    /// The cryptography library could not make a key.
+    #[error("no {0} key could be generated")]
+    Generation(SigningAlgorithm),
+    /// The text is no PKCS#8 private key of that algorithm.
+    #[error("not a PKCS#8 PEM private key for {0}")]
+    Unreadable(SigningAlgorithm, #[source] Option<jsonwebtoken::errors::Error>),
+    /// The stored key cannot be decrypted: another secret, or altered bytes.
+    #[error("the signing key {0} cannot be decrypted with this secret; was the secret changed?")]
+    Sealed(KeyId),
+    /// Signing failed.
+    #[error("signing failed")]
+    Signing(#[source] jsonwebtoken::errors::Error),
+}
+
+/// A private key, ready to sign, with its public half.
+#[derive(Clone)]
+pub struct SigningKey {
+    id: KeyId,
+    algorithm: SigningAlgorithm,
+    pem: String,
+    encoding: EncodingKey,
+    public: Jwk,
+}
+
+impl SigningKey {
+    /// Makes a new key. The cryptography library draws the chance for it itself.
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Generation`].
+    pub fn generate(algorithm: SigningAlgorithm) -> Result<Self, SigningKeyError> {
+        let pkcs8 = generate_pkcs8(algorithm).map_err(|_| SigningKeyError::Generation(algorithm))?;
+        Self::from_pem(algorithm, pem::encode(&pem::Pem::new("PRIVATE KEY", pkcs8)))
+    }
+
+    /// Reads a PKCS#8 private key in PEM (RFC 7468 10), and shows that it signs.
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Unreadable`].
+    pub fn from_pem(algorithm: SigningAlgorithm, pem: impl Into<String>) -> Result<Self, SigningKeyError> {
+        let pem = pem.into();
+        let unreadable = |error| SigningKeyError::Unreadable(algorithm, Some(error));
+        let encoding = match algorithm {
+            SigningAlgorithm::Es256 => EncodingKey::from_ec_pem(pem.as_bytes()),
+            SigningAlgorithm::Rs256 => EncodingKey::from_rsa_pem(pem.as_bytes()),
+            SigningAlgorithm::EdDsa => EncodingKey::from_ed_pem(pem.as_bytes()),
+        }
+        .map_err(unreadable)?;
+        let mut public = Jwk::from_encoding_key(&encoding, jwa(algorithm)).map_err(unreadable)?;
+        let id = KeyId::new(public.thumbprint(ThumbprintHash::SHA256).map_err(unreadable)?);
+        public.common.key_id = Some(id.as_str().to_owned());
+        public.common.public_key_use = Some(PublicKeyUse::Signature);
+        public.common.key_algorithm = Some(match algorithm {
+            SigningAlgorithm::Es256 => KeyAlgorithm::ES256,
+            SigningAlgorithm::Rs256 => KeyAlgorithm::RS256,
+            SigningAlgorithm::EdDsa => KeyAlgorithm::EdDSA,
+        });
+        jsonwebtoken::crypto::sign(b"self-test", &encoding, jwa(algorithm)).map_err(unreadable)?;
+        Ok(Self { id, algorithm, pem, encoding, public })
+    }
+
+    /// Encrypts the private half under the server's secret (AES-256-GCM, bound to the key's id).
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Sealed`] when the cryptography library refuses.
+    pub fn seal(
+        &self,
+        keys: &DerivedKeys,
+        random: &dyn Random,
+        created_at: Timestamp,
+    ) -> Result<StoredSigningKey, SigningKeyError> {
+        let mut nonce = [0; NONCE_BYTES];
+        random.fill(&mut nonce);
+        let mut encrypted = self.pem.clone().into_bytes();
+        keys.key_encryption
+            .seal_in_place_append_tag(
+                aead::Nonce::assume_unique_for_key(nonce),
+                aead::Aad::from(self.id.as_str().as_bytes()),
+                &mut encrypted,
+            )
+            .map_err(|_| SigningKeyError::Sealed(self.id.clone()))?;
+        let mut sealed = nonce.to_vec();
+        sealed.append(&mut encrypted);
+        Ok(StoredSigningKey {
+            id: self.id.clone(),
+            algorithm: self.algorithm,
+            sealed: SealedKey::new(sealed),
+            created_at,
+        })
+    }
+
+    /// Decrypts a stored key.
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Sealed`] under another secret than it was sealed with.
+    pub fn open(stored: &StoredSigningKey, keys: &DerivedKeys) -> Result<Self, SigningKeyError> {
+        let refused = || SigningKeyError::Sealed(stored.id.clone());
+        let (nonce, encrypted) =
+            stored.sealed.as_bytes().split_first_chunk::<NONCE_BYTES>().ok_or_else(refused)?;
+        let mut buffer = encrypted.to_vec();
+        let pem = keys
+            .key_encryption
+            .open_in_place(
+                aead::Nonce::assume_unique_for_key(*nonce),
+                aead::Aad::from(stored.id.as_str().as_bytes()),
+                &mut buffer,
+            )
+            .map_err(|_| refused())?;
+        let pem = std::str::from_utf8(pem).map_err(|_| refused())?;
+        let key = Self::from_pem(stored.algorithm, pem)?;
+        if key.id == stored.id { Ok(key) } else { Err(refused()) }
+    }
+
+    /// The RFC 7638 thumbprint.
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// What it signs with.
+    pub fn algorithm(&self) -> SigningAlgorithm {
+        self.algorithm
+    }
+
+    /// The public half: kty, its parameters, kid, alg, use (RFC 7517 4).
+    pub fn public(&self) -> &Jwk {
+        &self.public
+    }
+
+    pub(super) fn encoding(&self) -> &EncodingKey {
+        &self.encoding
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn jwa(algorithm: SigningAlgorithm) -> Algorithm {
+    match algorithm {
+        SigningAlgorithm::Es256 => Algorithm::ES256,
+        SigningAlgorithm::Rs256 => Algorithm::RS256,
+        SigningAlgorithm::EdDsa => Algorithm::EdDSA,
+    }
+}
+
+fn generate_pkcs8(algorithm: SigningAlgorithm) -> Result<Vec<u8>, aws_lc_rs::error::Unspecified> {
+    let random = SystemRandom::new();
+    Ok(match algorithm {
+        SigningAlgorithm::Es256 => {
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)?.as_ref().to_vec()
+        }
+        SigningAlgorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?.as_ref().to_vec(),
+        SigningAlgorithm::EdDsa => Ed25519KeyPair::generate_pkcs8v1(&random)?.as_ref().to_vec(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed;
+
+    impl Random for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(5);
+        }
+    }
+
+    const ALL: [SigningAlgorithm; 3] =
+        [SigningAlgorithm::Es256, SigningAlgorithm::Rs256, SigningAlgorithm::EdDsa];
+
+    #[test]
+    fn every_algorithm_generates_seals_and_opens() {
+        let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
+        let other = DerivedKeys::derive(&[2; 32]).expect("long enough");
+        for algorithm in ALL {
+            let key = SigningKey::generate(algorithm).expect("generates");
+            let stored = key.seal(&keys, &Fixed, Timestamp::from_millis(0)).expect("seals");
+            let opened = SigningKey::open(&stored, &keys).expect("opens");
+            assert_eq!(opened.public(), key.public(), "{algorithm}");
+            assert!(SigningKey::open(&stored, &other).is_err(), "{algorithm}");
+            assert!(!String::from_utf8_lossy(stored.sealed.as_bytes()).contains("PRIVATE"));
+        }
+    }
+
+    #[test]
+    fn a_sealed_key_cannot_pass_for_another() {
+        let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
+        let key = SigningKey::generate(SigningAlgorithm::Es256).expect("generates");
+        let mut stored = key.seal(&keys, &Fixed, Timestamp::from_millis(0)).expect("seals");
+        stored.id = KeyId::new("another");
+        assert!(matches!(SigningKey::open(&stored, &keys), Err(SigningKeyError::Sealed(_))));
+    }
+
+    #[test]
+    fn a_key_of_another_algorithm_is_refused() {
+        let key = SigningKey::generate(SigningAlgorithm::EdDsa).expect("generates");
+        assert!(SigningKey::from_pem(SigningAlgorithm::Es256, key.pem.clone()).is_err());
+        assert!(SigningKey::from_pem(SigningAlgorithm::Rs256, "no key").is_err());
+    }
+
+    /// The example of RFC 8037 A.3.
+    #[test]
+    fn the_key_id_is_the_rfc_7638_thumbprint() {
+        let pem = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+                   -----END PRIVATE KEY-----\n";
+        let key = SigningKey::from_pem(SigningAlgorithm::EdDsa, pem).expect("reads");
+        assert_eq!(key.id().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+}

@@ -1,0 +1,70 @@
+//! The server's one secret and the keys that come of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::{aead, hkdf, hmac};
+
+/// The fewest bytes of a server secret: what an HMAC-SHA-256 key needs (RFC 2104 3).
+pub const SECRET_MIN_BYTES: usize = 32;
+
+/// The secret is too short to derive keys from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the secret has fewer than {SECRET_MIN_BYTES} bytes")]
+pub struct SecretError;
+
+/// Keys derived from the server's secret by HKDF-SHA-256 (RFC 5869), one per purpose, so that
+/// none can stand in for another.
+#[derive(Clone)]
+pub struct DerivedKeys {
+    pub(super) refresh_token: hmac::Key,
+    pub(super) reset_token: hmac::Key,
+    pub(super) key_encryption: Arc<aead::LessSafeKey>,
+}
+
+impl DerivedKeys {
+    /// Derives all keys from `secret`.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub fn derive(secret: &[u8]) -> Result<Self, SecretError> {
+        if secret.len() < SECRET_MIN_BYTES {
+            return Err(SecretError);
+        }
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"hallpass").extract(secret);
+        let mac_key = |purpose: &[&[u8]]| {
+            let okm = root.expand(purpose, hmac::HMAC_SHA256).map_err(|_| SecretError)?;
+            Ok(hmac::Key::from(okm))
+        };
+        let refresh_token = mac_key(&[b"refresh token mac v1"])?;
+        let reset_token = mac_key(&[b"reset token mac v1"])?;
+        let key_encryption =
+            root.expand(&[b"signing key encryption v1"], &aead::AES_256_GCM).map_err(|_| SecretError)?;
+        let key_encryption = Arc::new(aead::LessSafeKey::new(key_encryption.into()));
+        Ok(Self { refresh_token, reset_token, key_encryption })
+    }
+}
+
+impl fmt::Debug for DerivedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DerivedKeys(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_secret_is_refused() {
+        assert_eq!(DerivedKeys::derive(&[1; 31]).err(), Some(SecretError));
+        assert!(DerivedKeys::derive(&[1; 32]).is_ok());
+    }
+
+    #[test]
+    fn each_purpose_has_its_own_key() {
+        let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
+        let tag = |key| hmac::sign(key, b"message").as_ref().to_vec();
+        assert_ne!(tag(&keys.refresh_token), tag(&keys.reset_token));
+    }
+}

@@ -1,0 +1,187 @@
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, Header, Validation};
+
+use crate::claims::AccessClaims;
+use crate::keys::KeySet;
+
+/// The longest token that is looked at, in bytes.
+const TOKEN_MAX_BYTES: usize = 8 * 1024;
+
+/// Five seconds: what two machines with a time service differ by, at worst.
+const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
+
+/// What an access token's header must name as `typ`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenType {
+    /// `at+jwt` (RFC 9068 2.1), which keeps other signed JWTs of the issuer out.
+    #[default]
+    AtJwt,
+    /// `JWT`, for issuers whose other validators refuse `at+jwt`.
+    Jwt,
+}
+
+impl TokenType {
+    /// The header's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtJwt => "at+jwt",
+            Self::Jwt => "JWT",
+        }
+    }
+
+    /// Media types compare without case, and `application/` may be left out (RFC 7515 4.1.9).
+    fn accepts(self, typ: Option<&str>) -> bool {
+        let Some(typ) = typ else { return false };
+        let lower = typ.to_ascii_lowercase();
+        let short = lower.strip_prefix("application/").unwrap_or(&lower);
+        short.eq_ignore_ascii_case(self.as_str())
+    }
+}
+
+/// Why a token is no access token of this issuer for this audience now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Longer than 8 KiB.
+    #[error("the token is too long")]
+    TooLong,
+    /// Not a signed JWT with the claims of an access token.
+    #[error("the token is malformed")]
+    Malformed,
+    /// The header names no key of the issuer.
+    #[error("the token names no known key")]
+    UnknownKey,
+    /// The header names another algorithm than its key has.
+    #[error("the token's algorithm is not its key's")]
+    WrongAlgorithm,
+    /// The signature does not match.
+    #[error("the token's signature is wrong")]
+    BadSignature,
+    /// A rightly signed JWT of another kind.
+    #[error("the token is not an access token")]
+    WrongType,
+    /// From another issuer.
+    #[error("the token is from another issuer")]
+    WrongIssuer,
+    /// For another audience.
+    #[error("the token is for another audience")]
+    WrongAudience,
+    /// `nbf` or `iat` lies ahead.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// Everything is right but its time is over. The claims are authentic.
+    #[error("the token has expired")]
+    Expired(Box<AccessClaims>),
+}
+
+/// Checks signature and claims of access tokens.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    keys: KeySet,
+    issuer: String,
+    audience: String,
+    token_type: TokenType,
+    leeway: Duration,
+}
+
+impl Verifier {
+    /// A verifier of tokens that `issuer` issued for `audience`; both are compared to the letter.
+    pub fn new(keys: KeySet, issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self {
+            keys,
+            issuer: issuer.into(),
+            audience: audience.into(),
+            token_type: TokenType::default(),
+            leeway: DEFAULT_LEEWAY,
+        }
+    }
+
+    /// The `typ` that tokens must have; `at+jwt` unless set.
+    #[must_use]
+    pub fn with_token_type(mut self, token_type: TokenType) -> Self {
+        self.token_type = token_type;
+        self
+    }
+
+    /// How far the issuer's clock and this machine's may differ; five seconds unless set.
+    #[must_use]
+    pub fn with_leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Checks a token at `now`.
+    ///
+    /// # Errors
+    /// A [`Rejection`]; its text may be shown to the client, it quotes nothing of the token.
+    pub fn verify(&self, token: &str, now: SystemTime) -> Result<AccessClaims, Rejection> {
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(Rejection::TooLong);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Rejection::Malformed)?;
+        if brings_its_own_key(&header) || header.crit.is_some() {
+            return Err(Rejection::Malformed);
+        }
+        let key = header.kid.as_deref().and_then(|kid| self.keys.find(kid)).ok_or(Rejection::UnknownKey)?;
+        if header.alg != key.algorithm {
+            return Err(Rejection::WrongAlgorithm);
+        }
+        let claims = jsonwebtoken::decode::<AccessClaims>(token, &key.key, &signature_only(key.algorithm))
+            .map_err(|error| rejection_of(&error))?
+            .claims;
+        if !self.token_type.accepts(header.typ.as_deref()) {
+            return Err(Rejection::WrongType);
+        }
+        if claims.iss != self.issuer {
+            return Err(Rejection::WrongIssuer);
+        }
+        if !claims.aud.contains(&self.audience) {
+            return Err(Rejection::WrongAudience);
+        }
+        self.in_time(claims, unix_seconds(now))
+    }
+
+    /// The one place that compares a token's times (RFC 7519 4.1.4 to 4.1.6).
+    fn in_time(&self, claims: AccessClaims, now: i64) -> Result<AccessClaims, Rejection> {
+        let leeway = i64::try_from(self.leeway.as_secs()).unwrap_or(i64::MAX);
+        let latest_start = now.saturating_add(leeway);
+        if claims.nbf > latest_start || claims.iat > latest_start {
+            return Err(Rejection::NotYetValid);
+        }
+        if now >= claims.exp.saturating_add(leeway) {
+            return Err(Rejection::Expired(Box::new(claims)));
+        }
+        Ok(claims)
+    }
+}
+
+/// Whole seconds, rounded down; a clock before 1970 accepts nothing.
+fn unix_seconds(now: SystemTime) -> i64 {
+    now.duration_since(UNIX_EPOCH).ok().and_then(|age| i64::try_from(age.as_secs()).ok()).unwrap_or(i64::MIN)
+}
+
+/// A key that comes with the token proves nothing (CVE-2018-0114); nothing is ever fetched.
+fn brings_its_own_key(header: &Header) -> bool {
+    header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some()
+}
+
+/// The library reads the machine's clock and takes an absent claim for a right one, so it checks
+/// the signature here and nothing else.
+fn signature_only(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.required_spec_claims = HashSet::new();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation
+}
+
+fn rejection_of(error: &jsonwebtoken::errors::Error) -> Rejection {
+    use jsonwebtoken::errors::ErrorKind;
+    match error.kind() {
+        ErrorKind::InvalidSignature => Rejection::BadSignature,
+        ErrorKind::InvalidAlgorithm => Rejection::WrongAlgorithm,
+        _ => Rejection::Malformed,
+    }
+}
