@@ -1,1 +1,212 @@
-//! Empty so far.
+//! The operations. They decide; `store` remembers, `crypto` computes, `api` speaks HTTP.
+
+pub mod access_tokens;
+pub mod accounts;
+pub mod cut_off;
+pub mod key_ring;
+pub mod password_reset;
+pub mod password_workers;
+pub mod sessions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::crypto::keys::SigningKeyError;
+use crate::crypto::password::PasswordHashError;
+use crate::crypto::secret::DerivedKeys;
+use crate::domain::clock::Clock;
+use crate::domain::password::{PasswordError, PasswordPolicy};
+use crate::domain::random::Random;
+use crate::domain::session::SessionLifetimes;
+use crate::store::{Repository, StoreError, TokenStore};
+
+/// What every operation needs from outside.
+pub struct Context {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// Accounts and signing keys.
+    pub repository: Arc<dyn Repository>,
+    /// Sessions, the denylist and reset tokens.
+    pub token_store: Arc<dyn TokenStore>,
+    /// The keys that come of the server's secret.
+    pub secrets: DerivedKeys,
+    /// The rules.
+    pub rules: Rules,
+}
+
+/// The settings that operations decide by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Claim `iss` of access tokens: the service's public URL, exactly.
+    pub issuer: String,
+    /// Claim `aud` of access tokens.
+    pub audience: String,
+    /// Header `typ` of access tokens.
+    pub token_type: hallpass_verify::TokenType,
+    /// How long sessions and access tokens live.
+    pub lifetimes: SessionLifetimes,
+    /// What a chosen password must satisfy.
+    pub passwords: PasswordPolicy,
+    /// How long a reset token may be redeemed.
+    pub reset_ttl: Duration,
+    /// How a reset token reaches its owner.
+    pub reset_delivery: password_reset::ResetDelivery,
+}
+
+/// One field of a request that cannot be taken, and why. Never quotes the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// Which field, in the domain's words: `email`, `password`, `first_name` …
+    pub field: Field,
+    /// What is wrong, as the end of a sentence that begins with the field's name.
+    pub problem: String,
+}
+
+/// A field of a request, whatever the dialect calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// The address.
+    Email,
+    /// The password to log in with, or the one chosen at registration.
+    Password,
+    /// The new password.
+    NewPassword,
+    /// The first name.
+    FirstName,
+    /// The last name.
+    LastName,
+}
+
+/// Why an operation was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Fields of the request cannot be taken.
+    #[error("the request has fields that cannot be taken")]
+    Invalid(Vec<FieldProblem>),
+    /// The chosen password breaks the policy.
+    #[error("the new password {reason}")]
+    WeakPassword {
+        /// The field it came in.
+        field: Field,
+        /// The rule that it breaks.
+        #[source]
+        reason: PasswordError,
+    },
+    /// Wrong address or password; which of the two is not said.
+    #[error("the e-mail address or the password is wrong")]
+    InvalidCredentials,
+    /// Another account has the address.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    /// No token came.
+    #[error("no token was presented")]
+    Unauthenticated,
+    /// The access token is none of ours, or was altered.
+    #[error("the access token is not valid")]
+    InvalidToken(#[source] hallpass_verify::Rejection),
+    /// The access token is right but its time is over.
+    #[error("the access token has expired")]
+    TokenExpired,
+    /// The access token was taken back.
+    #[error("the access token has been revoked")]
+    TokenRevoked,
+    /// The refresh token is none of ours, was altered, or its session is gone.
+    #[error("the refresh token is not valid")]
+    InvalidRefreshToken,
+    /// The refresh token was used before; its session has been revoked.
+    #[error("the refresh token was used before")]
+    RefreshTokenReused,
+    /// The session has ended by itself.
+    #[error("the session has expired")]
+    SessionExpired,
+    /// The reset token is unknown, used, superseded or expired.
+    #[error("the reset token is not valid")]
+    InvalidResetToken,
+    /// The caller may not do that.
+    #[error("the caller's role does not allow this")]
+    Forbidden,
+    /// There is no such thing, or the caller may not know of it.
+    #[error("not found")]
+    NotFound,
+    /// All password workers are busy and their queue is full.
+    #[error("too many password checks at once")]
+    Overloaded,
+    /// A store could not answer; nothing is known about the request.
+    #[error("a store could not answer")]
+    Store(#[from] StoreError),
+    /// A password hash could not be computed or read.
+    #[error("password hashing failed")]
+    PasswordHash(#[from] PasswordHashError),
+    /// A token could not be signed.
+    #[error("signing failed")]
+    Signing(#[from] SigningKeyError),
+    /// A worker of ours ended without an answer.
+    #[error("a background task failed")]
+    Worker(#[source] tokio::task::JoinError),
+}
+
+/// The result of an operation.
+pub type AuthResult<T> = Result<T, AuthError>;
+
+/// All operations, wired. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// Registration, profiles, password change.
+    pub accounts: accounts::Accounts,
+    /// Login, refresh, logout.
+    pub sessions: sessions::Sessions,
+    /// Minting and checking access tokens.
+    pub access_tokens: access_tokens::AccessTokens,
+    /// Forgotten passwords.
+    pub password_resets: password_reset::PasswordResets,
+    /// The signing keys.
+    pub key_ring: Arc<key_ring::KeyRing>,
+    context: Arc<Context>,
+}
+
+impl Services {
+    /// Wires the operations over one context.
+    pub fn new(
+        context: Context,
+        key_ring: key_ring::KeyRing,
+        workers: password_workers::PasswordWorkers,
+    ) -> Self {
+        let context = Arc::new(context);
+        let key_ring = Arc::new(key_ring);
+        let cut_off = cut_off::CutOff::new(context.clone());
+        let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
+        let sessions = sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone());
+        Self {
+            accounts: accounts::Accounts::new(
+                context.clone(),
+                sessions.clone(),
+                workers.clone(),
+                cut_off.clone(),
+            ),
+            password_resets: password_reset::PasswordResets::new(context.clone(), workers, cut_off),
+            access_tokens,
+            sessions,
+            key_ring,
+            context,
+        }
+    }
+
+    /// Whether both stores answer: what readiness means.
+    ///
+    /// # Errors
+    /// The stores that do not, by name.
+    pub async fn ready(&self) -> Result<(), Vec<&'static str>> {
+        let (database, token_store) =
+            tokio::join!(self.context.repository.ping(), self.context.token_store.ping());
+        let mut missing = Vec::new();
+        for (name, answer) in [("database", database), ("token_store", token_store)] {
+            if let Err(error) = answer {
+                tracing::warn!(store = name, error = &error as &dyn std::error::Error, "not ready");
+                missing.push(name);
+            }
+        }
+        if missing.is_empty() { Ok(()) } else { Err(missing) }
+    }
+}

@@ -1,0 +1,218 @@
+//! Access tokens: minting them, and knowing the caller by one.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use hallpass_verify::{
+    AccessClaims, AccessTokenCheck, CheckError, Rejection, RevocationSource, RevocationStatus, Verifier,
+};
+
+use super::key_ring::KeyRing;
+use super::sessions::refresh_verdict;
+use super::{AuthError, AuthResult, Context};
+use crate::crypto::{jwt, refresh_token};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::session::Session;
+use crate::domain::tokens::{AccessToken, RefreshToken};
+use crate::domain::user::Role;
+use crate::store::{AccessStatus, AccessSubject, OnReuse, StoreError, TokenStore};
+
+/// Claim `client_id` of tokens that a login on this service itself brought (RFC 9068 2.2 wants
+/// one in every token).
+pub const FIRST_PARTY_CLIENT_ID: &str = "hallpass";
+
+/// Who is calling, proven.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who.
+    pub user: UserId,
+    /// What they may do.
+    pub role: Role,
+    /// The session they call from.
+    pub session: SessionId,
+    /// A live access token of that session.
+    pub access: AccessToken,
+    /// When that token was issued, seconds since the Unix epoch.
+    pub issued_at: i64,
+    /// When that token ends, seconds since the Unix epoch.
+    pub expires_at: i64,
+    /// Whether that token is new: the presented one was expired or absent.
+    pub renewed: bool,
+}
+
+impl Caller {
+    /// Lets administrators pass.
+    ///
+    /// # Errors
+    /// [`AuthError::Forbidden`] for everybody else.
+    pub fn require_admin(&self) -> AuthResult<()> {
+        match self.role {
+            Role::Admin => Ok(()),
+            Role::Member => Err(AuthError::Forbidden),
+        }
+    }
+}
+
+/// Minting and checking access tokens. Cheap to clone.
+#[derive(Clone)]
+pub struct AccessTokens {
+    context: Arc<Context>,
+    key_ring: Arc<KeyRing>,
+    check: Arc<AccessTokenCheck<StoreRevocations>>,
+}
+
+impl AccessTokens {
+    pub(super) fn new(context: Arc<Context>, key_ring: Arc<KeyRing>) -> Self {
+        let rules = &context.rules;
+        let verifier = Verifier::new(key_ring.key_set().clone(), &rules.issuer, &rules.audience)
+            .with_token_type(rules.token_type)
+            .with_leeway(rules.lifetimes.leeway);
+        let source = StoreRevocations { token_store: context.token_store.clone() };
+        Self { check: Arc::new(AccessTokenCheck::new(verifier, source)), context, key_ring }
+    }
+
+    /// Mints an access token of a live session at `now`. It never outlives the session.
+    ///
+    /// # Errors
+    /// [`AuthError::Signing`].
+    pub fn mint(&self, session: &Session, now: Timestamp) -> AuthResult<(AccessToken, AccessClaims)> {
+        let rules = &self.context.rules;
+        let expires_at = now.after(rules.lifetimes.access_token).min(session.absolute_deadline);
+        let claims = AccessClaims {
+            iss: rules.issuer.clone(),
+            aud: vec![rules.audience.clone()],
+            sub: session.subject.user.to_string(),
+            exp: expires_at.as_secs(),
+            iat: now.as_secs(),
+            nbf: now.as_secs(),
+            jti: *Jti::generate(&*self.context.random).as_uuid(),
+            sid: *session.id.as_uuid(),
+            client_id: FIRST_PARTY_CLIENT_ID.to_owned(),
+            email: session.subject.email.as_str().to_owned(),
+            roles: vec![session.subject.role.as_str().to_owned()],
+        };
+        let token = jwt::mint(self.key_ring.signing_key(), rules.token_type, &claims)?;
+        Ok((token, claims))
+    }
+
+    /// Knows the caller by what was presented.
+    ///
+    /// - A live access token is enough, and nothing else is looked at.
+    /// - An expired one (authentic, not revoked) with a live refresh token of the same user, and a
+    ///   live refresh token alone, buy a new access token; the refresh token is not rotated.
+    /// - A forged or revoked access token is refused whatever else came.
+    ///
+    /// # Errors
+    /// [`AuthError::Unauthenticated`] when nothing came, else what is wrong with what came.
+    pub async fn authenticate(
+        &self,
+        access: Option<&AccessToken>,
+        refresh: Option<&RefreshToken>,
+    ) -> AuthResult<Caller> {
+        let now = self.context.clock.now();
+        let Some(access) = access else {
+            let refresh = refresh.ok_or(AuthError::Unauthenticated)?;
+            return self.renew(refresh, None, now).await;
+        };
+        match self.check.check(access.expose(), now.to_system_time()).await {
+            Ok(claims) => known_caller(access.clone(), &claims),
+            Err(CheckError::Rejected(Rejection::Expired(claims))) => {
+                let refresh = refresh.ok_or(AuthError::TokenExpired)?;
+                self.check_revocation(&claims, now).await?;
+                self.renew(refresh, Some(&claims), now).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The claims of an access token that is authentic and not revoked, in time or not.
+    ///
+    /// # Errors
+    /// What is wrong with the token.
+    pub async fn authentic_claims(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
+        let claims = match self.check.verifier().verify(access.expose(), now.to_system_time()) {
+            Ok(claims) => claims,
+            Err(Rejection::Expired(claims)) => *claims,
+            Err(rejection) => return Err(AuthError::InvalidToken(rejection)),
+        };
+        self.check_revocation(&claims, now).await?;
+        Ok(claims)
+    }
+
+    async fn check_revocation(&self, claims: &AccessClaims, now: Timestamp) -> AuthResult<()> {
+        Ok(self.check.check_revocation(claims, now.to_system_time()).await?)
+    }
+
+    async fn renew(
+        &self,
+        refresh: &RefreshToken,
+        expired: Option<&AccessClaims>,
+        now: Timestamp,
+    ) -> AuthResult<Caller> {
+        let claims = refresh_token::verify(&self.context.secrets, refresh)
+            .map_err(|_| AuthError::InvalidRefreshToken)?;
+        if expired.is_some_and(|expired| expired.sub != claims.user.to_string()) {
+            return Err(AuthError::InvalidRefreshToken);
+        }
+        let lifetimes = &self.context.rules.lifetimes;
+        let outcome =
+            self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Revoke).await?;
+        let session = refresh_verdict(&claims, outcome)?;
+        let (access, minted) = self.mint(&session, now)?;
+        Ok(Caller { renewed: true, ..known_caller(access, &minted)? })
+    }
+}
+
+/// Reads the caller out of claims that we signed ourselves.
+fn known_caller(access: AccessToken, claims: &AccessClaims) -> AuthResult<Caller> {
+    let malformed = || AuthError::InvalidToken(Rejection::Malformed);
+    let user = claims.sub.parse().map_err(|_| malformed())?;
+    let role =
+        if claims.roles.iter().any(|role| role == Role::Admin.as_str()) { Role::Admin } else { Role::Member };
+    Ok(Caller {
+        user,
+        role,
+        session: SessionId::from(claims.sid),
+        access,
+        issued_at: claims.iat,
+        expires_at: claims.exp,
+        renewed: false,
+    })
+}
+
+impl From<CheckError<StoreError>> for AuthError {
+    fn from(error: CheckError<StoreError>) -> Self {
+        match error {
+            CheckError::Rejected(Rejection::Expired(_)) => Self::TokenExpired,
+            CheckError::Rejected(rejection) => Self::InvalidToken(rejection),
+            CheckError::Revoked => Self::TokenRevoked,
+            CheckError::CannotTell(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Asks the token store: one round trip a check.
+struct StoreRevocations {
+    token_store: Arc<dyn TokenStore>,
+}
+
+impl RevocationSource for StoreRevocations {
+    type Error = StoreError;
+
+    async fn status(&self, claims: &AccessClaims, now: SystemTime) -> Result<RevocationStatus, StoreError> {
+        let Ok(user) = claims.sub.parse() else {
+            return Ok(RevocationStatus::Revoked);
+        };
+        let subject = AccessSubject {
+            user,
+            session: SessionId::from(claims.sid),
+            token: Jti::from(claims.jti),
+            issued_at: Timestamp::from_millis(claims.iat.saturating_mul(1000)),
+        };
+        Ok(match self.token_store.access_status(&subject, now.into()).await? {
+            AccessStatus::Live => RevocationStatus::Live,
+            AccessStatus::Revoked | AccessStatus::StoreLost => RevocationStatus::Revoked,
+        })
+    }
+}

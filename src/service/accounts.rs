@@ -1,0 +1,213 @@
+//! Registration, profiles, password change.
+
+use std::sync::Arc;
+
+use super::access_tokens::Caller;
+use super::cut_off::CutOff;
+use super::password_workers::PasswordWorkers;
+use super::sessions::{Sessions, TokenPair};
+use super::{AuthError, AuthResult, Context, Field, FieldProblem};
+use crate::domain::email::Email;
+use crate::domain::ids::UserId;
+use crate::domain::name::Name;
+use crate::domain::password::{NewPassword, Password, PasswordHash};
+use crate::domain::user::{NewUser, ProfileChange, Role, User};
+use crate::store::InsertUserOutcome;
+
+/// What somebody registers with, as it came.
+#[derive(Clone)]
+pub struct Registration {
+    /// The address.
+    pub email: String,
+    /// The chosen password.
+    pub password: String,
+    /// The first name, if given.
+    pub first_name: Option<String>,
+    /// The last name, if given.
+    pub last_name: Option<String>,
+}
+
+/// New names, as they came: `None` leaves a field, empty text clears it.
+#[derive(Clone, Debug, Default)]
+pub struct ProfileRequest {
+    /// The first name.
+    pub first_name: Option<String>,
+    /// The last name.
+    pub last_name: Option<String>,
+}
+
+/// Accounts. Cheap to clone.
+#[derive(Clone)]
+pub struct Accounts {
+    context: Arc<Context>,
+    sessions: Sessions,
+    workers: PasswordWorkers,
+    cut_off: CutOff,
+}
+
+impl Accounts {
+    pub(super) fn new(
+        context: Arc<Context>,
+        sessions: Sessions,
+        workers: PasswordWorkers,
+        cut_off: CutOff,
+    ) -> Self {
+        Self { context, sessions, workers, cut_off }
+    }
+
+    /// Makes an account. Its role is `member`, whoever asks.
+    ///
+    /// # Errors
+    /// [`AuthError::Invalid`] with every field that cannot be taken, [`AuthError::WeakPassword`],
+    /// [`AuthError::EmailTaken`].
+    pub async fn register(&self, registration: Registration) -> AuthResult<User> {
+        let mut problems = Vec::new();
+        let email = Email::parse(&registration.email).map_err(|error| (Field::Email, error.to_string()));
+        let email = keep(email, &mut problems);
+        let first_name = keep(name(Field::FirstName, registration.first_name), &mut problems);
+        let last_name = keep(name(Field::LastName, registration.last_name), &mut problems);
+        let (Some(email), Some(first_name), Some(last_name)) = (email, first_name, last_name) else {
+            return Err(AuthError::Invalid(problems));
+        };
+        let password = self
+            .context
+            .rules
+            .passwords
+            .choose(registration.password, email.as_str())
+            .map_err(|reason| AuthError::WeakPassword { field: Field::Password, reason })?;
+        let password = self.hash(password).await?;
+        let user = NewUser {
+            email,
+            first_name: first_name.flatten(),
+            last_name: last_name.flatten(),
+            role: Role::Member,
+            password,
+            created_at: self.context.clock.now(),
+        };
+        match self.context.repository.insert_user(&user).await? {
+            InsertUserOutcome::Inserted(user) => {
+                tracing::info!(user = %user.id, "registered");
+                Ok(user)
+            }
+            InsertUserOutcome::EmailTaken => Err(AuthError::EmailTaken),
+        }
+    }
+
+    /// Makes the administrator that the settings name, unless an account has the address.
+    /// Answers whether it was made. The password is the operator's choice; no policy judges it.
+    ///
+    /// # Errors
+    /// [`AuthError::Invalid`] when address or password cannot be taken.
+    pub async fn ensure_admin(&self, email: &str, password: &str) -> AuthResult<bool> {
+        let invalid = |field, problem: String| AuthError::Invalid(vec![FieldProblem { field, problem }]);
+        let email = Email::parse(email).map_err(|error| invalid(Field::Email, error.to_string()))?;
+        if self.context.repository.find_user_by_email(&email).await?.is_some() {
+            return Ok(false);
+        }
+        let password =
+            Password::parse(password).map_err(|error| invalid(Field::Password, error.to_string()))?;
+        let password = self.hash(NewPassword::exempt(password)).await?;
+        let user = NewUser {
+            email,
+            first_name: None,
+            last_name: None,
+            role: Role::Admin,
+            password,
+            created_at: self.context.clock.now(),
+        };
+        let outcome = self.context.repository.insert_user(&user).await?;
+        Ok(matches!(outcome, InsertUserOutcome::Inserted(_)))
+    }
+
+    /// The caller's own account.
+    ///
+    /// # Errors
+    /// [`AuthError::TokenRevoked`] when the account is gone.
+    pub async fn me(&self, caller: &Caller) -> AuthResult<User> {
+        self.context.repository.find_user(caller.user).await?.ok_or(AuthError::TokenRevoked)
+    }
+
+    /// An account, for its owner and for administrators; anybody else learns no more than of one
+    /// that does not exist.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`].
+    pub async fn get(&self, caller: &Caller, id: UserId) -> AuthResult<User> {
+        if caller.user != id && caller.role != Role::Admin {
+            return Err(AuthError::NotFound);
+        }
+        self.context.repository.find_user(id).await?.ok_or(AuthError::NotFound)
+    }
+
+    /// Accounts in the order of their ids, for administrators.
+    ///
+    /// # Errors
+    /// [`AuthError::Forbidden`].
+    pub async fn list(&self, caller: &Caller, after: Option<UserId>, limit: u32) -> AuthResult<Vec<User>> {
+        caller.require_admin()?;
+        Ok(self.context.repository.list_users(after, limit).await?)
+    }
+
+    /// Changes the caller's own names.
+    ///
+    /// # Errors
+    /// [`AuthError::Invalid`] with every field that cannot be taken.
+    pub async fn update_profile(&self, caller: &Caller, request: ProfileRequest) -> AuthResult<User> {
+        let mut problems = Vec::new();
+        let first_name = keep(name(Field::FirstName, request.first_name), &mut problems);
+        let last_name = keep(name(Field::LastName, request.last_name), &mut problems);
+        let (Some(first_name), Some(last_name)) = (first_name, last_name) else {
+            return Err(AuthError::Invalid(problems));
+        };
+        let change = ProfileChange { first_name, last_name };
+        self.context.repository.update_profile(caller.user, &change).await?.ok_or(AuthError::TokenRevoked)
+    }
+
+    /// Changes the caller's password and ends all their sessions; the answer is a new session.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidCredentials`] when the current password is wrong or was changed
+    /// meanwhile, [`AuthError::WeakPassword`] for the new one.
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        current: &str,
+        new: &str,
+    ) -> AuthResult<(User, TokenPair)> {
+        let current = Password::parse(current).map_err(|_| AuthError::InvalidCredentials)?;
+        let user = self.me(caller).await?;
+        let new = self
+            .context
+            .rules
+            .passwords
+            .choose(new, user.email.as_str())
+            .map_err(|reason| AuthError::WeakPassword { field: Field::NewPassword, reason })?;
+        let user = self.sessions.verify_password(Some(user), current).await?;
+        let hash = self.hash(new).await?;
+        let user = self
+            .context
+            .repository
+            .change_password(user.id, user.security_version, &hash)
+            .await?
+            .ok_or(AuthError::InvalidCredentials)?;
+        self.cut_off.end_sessions(&user).await?;
+        tracing::info!(user = %user.id, "password changed");
+        let pair = self.sessions.open(&user).await?;
+        Ok((user, pair))
+    }
+
+    async fn hash(&self, password: NewPassword) -> AuthResult<PasswordHash> {
+        let random = self.context.random.clone();
+        Ok(self.workers.run(move |hasher| hasher.hash(&password, &*random)).await??)
+    }
+}
+
+/// A name as it came: absent stays absent, blank text means none.
+fn name(field: Field, text: Option<String>) -> Result<Option<Option<Name>>, (Field, String)> {
+    text.map(|text| Name::parse(&text)).transpose().map_err(|error| (field, error.to_string()))
+}
+
+/// Keeps a parsed field, or notes what is wrong with it.
+fn keep<T>(parsed: Result<T, (Field, String)>, problems: &mut Vec<FieldProblem>) -> Option<T> {
+    parsed.map_err(|(field, problem)| problems.push(FieldProblem { field, problem })).ok()
+}

@@ -1,0 +1,120 @@
+//! Forgotten passwords.
+
+use std::sync::Arc;
+
+use super::cut_off::CutOff;
+use super::password_workers::PasswordWorkers;
+use super::{AuthError, AuthResult, Context, Field, FieldProblem};
+use crate::crypto::reset_token;
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+use crate::domain::tokens::{ResetClaims, ResetToken};
+use crate::domain::user::{SecurityVersion, User};
+
+/// How a reset token reaches its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetDelivery {
+    /// In the answer to whoever asked: for development and trusted callers only.
+    Response,
+    /// As a line of the log: whoever reads the log can change passwords.
+    Log,
+}
+
+/// Reset tokens. Cheap to clone.
+#[derive(Clone)]
+pub struct PasswordResets {
+    context: Arc<Context>,
+    workers: PasswordWorkers,
+    cut_off: CutOff,
+}
+
+impl PasswordResets {
+    pub(super) fn new(context: Arc<Context>, workers: PasswordWorkers, cut_off: CutOff) -> Self {
+        Self { context, workers, cut_off }
+    }
+
+    /// Issues a reset token for the account of an address and voids all earlier ones. Answers the
+    /// token when the delivery is [`ResetDelivery::Response`]; for an address without an account
+    /// that is a decoy, which looks the same and opens nothing.
+    ///
+    /// # Errors
+    /// [`AuthError::Invalid`] when the text is no address.
+    pub async fn request(&self, email: &str) -> AuthResult<Option<ResetToken>> {
+        let email = Email::parse(email).map_err(|error| {
+            AuthError::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
+        })?;
+        let Some(user) = self.context.repository.find_user_by_email(&email).await? else {
+            let decoy = reset_token::mint_decoy(&self.context.secrets, &*self.context.random);
+            return Ok(self.answer(decoy));
+        };
+        let (token, claims) = reset_token::mint(&self.context.secrets, user.id, &*self.context.random);
+        let now = self.context.clock.now();
+        let ttl = self.context.rules.reset_ttl;
+        self.context.token_store.insert_reset_token(&claims, user.security_version, now, ttl).await?;
+        tracing::info!(user = %user.id, "password reset requested");
+        self.deliver_to_log(&user, &token);
+        Ok(self.answer(token))
+    }
+
+    fn answer(&self, token: ResetToken) -> Option<ResetToken> {
+        (self.context.rules.reset_delivery == ResetDelivery::Response).then_some(token)
+    }
+
+    /// The one place where a secret is logged: the operator chose it by name.
+    fn deliver_to_log(&self, user: &User, token: &ResetToken) {
+        if self.context.rules.reset_delivery == ResetDelivery::Log {
+            tracing::warn!(
+                user = %user.id,
+                reset_token = token.expose(),
+                "reset token delivered to the log (reset.delivery = log)"
+            );
+        }
+    }
+
+    /// Sets a new password for the owner of a reset token and ends all their sessions. A token
+    /// works once; a refused request leaves it as it was.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidResetToken`] for an unknown, used, superseded or expired token,
+    /// [`AuthError::WeakPassword`] for the new password.
+    pub async fn redeem(&self, token: &ResetToken, new_password: &str) -> AuthResult<()> {
+        let claims =
+            reset_token::verify(&self.context.secrets, token).map_err(|_| AuthError::InvalidResetToken)?;
+        let store = &self.context.token_store;
+        let now = self.context.clock.now();
+        store.find_reset_token(&claims, now).await?.ok_or(AuthError::InvalidResetToken)?;
+        let user =
+            self.context.repository.find_user(claims.user).await?.ok_or(AuthError::InvalidResetToken)?;
+        let new = self
+            .context
+            .rules
+            .passwords
+            .choose(new_password, user.email.as_str())
+            .map_err(|reason| AuthError::WeakPassword { field: Field::NewPassword, reason })?;
+        let random = self.context.random.clone();
+        let hash = self.workers.run(move |hasher| hasher.hash(&new, &*random)).await??;
+
+        let now = self.context.clock.now();
+        let version = store.take_reset_token(&claims, now).await?.ok_or(AuthError::InvalidResetToken)?;
+        let changed = self.context.repository.change_password(user.id, version, &hash).await;
+        let user = match changed {
+            Ok(changed) => changed.ok_or(AuthError::InvalidResetToken)?,
+            Err(error) => {
+                self.put_back(&claims, version, now).await;
+                return Err(error.into());
+            }
+        };
+        self.cut_off.end_sessions(&user).await?;
+        tracing::info!(user = %user.id, "password reset");
+        Ok(())
+    }
+
+    /// The change could not be made: the token is good for another try.
+    async fn put_back(&self, claims: &ResetClaims, version: SecurityVersion, now: Timestamp) {
+        let ttl = self.context.rules.reset_ttl;
+        if let Err(error) = self.context.token_store.restore_reset_token(claims, version, now, ttl).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(user = %claims.user, error, "reset token could not be put back");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Login, refresh, logout.
+
+use std::sync::Arc;
+
+use super::access_tokens::AccessTokens;
+use super::password_workers::PasswordWorkers;
+use super::{AuthError, AuthResult, Context};
+use crate::crypto::refresh_token;
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+use crate::domain::ids::SessionId;
+use crate::domain::password::{NewPassword, Password};
+use crate::domain::session::{Session, Subject};
+use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
+use crate::domain::user::User;
+use crate::store::{OnReuse, OpenOutcome, RefreshOutcome};
+
+/// What a login or a refresh hands out.
+#[derive(Clone, Debug)]
+pub struct TokenPair {
+    /// The signed access token.
+    pub access: AccessToken,
+    /// When the access token ends, seconds since the Unix epoch.
+    pub access_expires_at: i64,
+    /// The refresh token.
+    pub refresh: RefreshToken,
+    /// The session that both belong to.
+    pub session: Session,
+}
+
+/// Login, refresh, logout. Cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    context: Arc<Context>,
+    access_tokens: AccessTokens,
+    workers: PasswordWorkers,
+}
+
+impl Sessions {
+    pub(super) fn new(context: Arc<Context>, access_tokens: AccessTokens, workers: PasswordWorkers) -> Self {
+        Self { context, access_tokens, workers }
+    }
+
+    /// Checks an address and a password and opens a new session.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidCredentials`] for an unknown address, a wrong password, and for text
+    /// that is no address or no password at all.
+    pub async fn log_in(&self, email: &str, password: &str) -> AuthResult<(User, TokenPair)> {
+        let email = Email::parse(email).map_err(|_| AuthError::InvalidCredentials)?;
+        let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
+        let user = self.context.repository.find_user_by_email(&email).await?;
+        let user = self.verify_password(user, password.clone()).await?;
+        let pair = self.open(&user).await?;
+        self.rehash_if_outdated(&user, password).await;
+        Ok((user, pair))
+    }
+
+    /// Lets the account pass if the password is its own. An unknown account costs the same work.
+    pub(super) async fn verify_password(&self, user: Option<User>, password: Password) -> AuthResult<User> {
+        let hash = user.as_ref().map(|user| user.password.clone());
+        let right = self.workers.run(move |hasher| hasher.verify(&password, hash.as_ref())).await??;
+        user.filter(|_| right).ok_or(AuthError::InvalidCredentials)
+    }
+
+    /// Opens a session for an account whose credentials were checked.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidCredentials`] when a security event came between check and session.
+    pub(super) async fn open(&self, user: &User) -> AuthResult<TokenPair> {
+        let now = self.context.clock.now();
+        let subject = Subject {
+            user: user.id,
+            email: user.email.clone(),
+            role: user.role,
+            security_version: user.security_version,
+        };
+        let id = SessionId::generate(&*self.context.random);
+        let session = Session::open(id, subject, now, &self.context.rules.lifetimes);
+        match self.context.token_store.open_session(&session, now).await? {
+            OpenOutcome::Opened => self.pair(session, now),
+            OpenOutcome::Superseded => Err(AuthError::InvalidCredentials),
+        }
+    }
+
+    /// Redeems a refresh token. All concurrent callers with one token, and a caller that comes
+    /// back within the grace period, get the same successor. An access token that comes along
+    /// must be authentic, of the same user, and not revoked; it may be expired.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`],
+    /// [`AuthError::SessionExpired`], or what is wrong with the access token.
+    pub async fn refresh(
+        &self,
+        refresh: &RefreshToken,
+        access: Option<&AccessToken>,
+    ) -> AuthResult<TokenPair> {
+        let now = self.context.clock.now();
+        let claims = self.read(refresh)?;
+        if let Some(access) = access {
+            let presented = self.access_tokens.authentic_claims(access, now).await?;
+            if presented.sub != claims.user.to_string() {
+                return Err(AuthError::InvalidRefreshToken);
+            }
+        }
+        let lifetimes = &self.context.rules.lifetimes;
+        let outcome = self.context.token_store.rotate(&claims, now, lifetimes).await?;
+        self.pair(refresh_verdict(&claims, outcome)?, now)
+    }
+
+    /// Ends the session that the tokens belong to, at once and for all its tokens. The access
+    /// token decides when one came, expired or not; else the refresh token.
+    ///
+    /// # Errors
+    /// [`AuthError::TokenRevoked`] or [`AuthError::InvalidRefreshToken`] when the session is gone
+    /// already; [`AuthError::Unauthenticated`] when nothing came.
+    pub async fn log_out(
+        &self,
+        access: Option<&AccessToken>,
+        refresh: Option<&RefreshToken>,
+    ) -> AuthResult<()> {
+        let now = self.context.clock.now();
+        let (user, session, gone) = match (access, refresh) {
+            (Some(access), _) => {
+                let claims = self.access_tokens.authentic_claims(access, now).await?;
+                let user = claims
+                    .sub
+                    .parse()
+                    .map_err(|_| AuthError::InvalidToken(hallpass_verify::Rejection::Malformed))?;
+                (user, SessionId::from(claims.sid), AuthError::TokenRevoked)
+            }
+            (None, Some(refresh)) => {
+                let claims = self.read(refresh)?;
+                let lifetimes = &self.context.rules.lifetimes;
+                let outcome =
+                    self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Revoke).await?;
+                refresh_verdict(&claims, outcome)?;
+                (claims.user, claims.session, AuthError::InvalidRefreshToken)
+            }
+            (None, None) => return Err(AuthError::Unauthenticated),
+        };
+        let denial = self.context.rules.lifetimes.revocation();
+        if self.context.token_store.revoke_session(user, session, now, denial).await? {
+            tracing::info!(user = %user, session = %session, "logged out");
+            Ok(())
+        } else {
+            Err(gone)
+        }
+    }
+
+    fn read(&self, refresh: &RefreshToken) -> AuthResult<RefreshClaims> {
+        refresh_token::verify(&self.context.secrets, refresh).map_err(|_| AuthError::InvalidRefreshToken)
+    }
+
+    fn pair(&self, session: Session, now: Timestamp) -> AuthResult<TokenPair> {
+        let (access, claims) = self.access_tokens.mint(&session, now)?;
+        let refresh =
+            RefreshClaims { user: session.subject.user, session: session.id, generation: session.generation };
+        Ok(TokenPair {
+            access,
+            access_expires_at: claims.exp,
+            refresh: refresh_token::mint(&self.context.secrets, &refresh),
+            session,
+        })
+    }
+
+    /// Brings the stored hash up to the present cost. A failure costs nobody their login: the next
+    /// one tries again.
+    async fn rehash_if_outdated(&self, user: &User, password: Password) {
+        if !self.workers.hasher().is_outdated(&user.password) {
+            return;
+        }
+        let random = self.context.random.clone();
+        let job = self.workers.run(move |hasher| hasher.hash(&NewPassword::exempt(password), &*random));
+        let replaced = match job.await {
+            Ok(Ok(hash)) => {
+                let repository = &self.context.repository;
+                repository.rehash_password(user.id, &user.password, &hash).await.map_err(AuthError::from)
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(error) => Err(error),
+        };
+        match replaced {
+            Ok(replaced) => tracing::info!(user = %user.id, replaced, "password rehashed"),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(user = %user.id, error, "password not rehashed");
+            }
+        }
+    }
+}
+
+/// Turns a store's outcome into the live session, or into the verdict on the token.
+pub(super) fn refresh_verdict(claims: &RefreshClaims, outcome: RefreshOutcome) -> AuthResult<Session> {
+    let (user, session) = (claims.user, claims.session);
+    match outcome {
+        RefreshOutcome::Current(live) | RefreshOutcome::Previous(live) => Ok(live),
+        RefreshOutcome::Recovered(live) => {
+            tracing::warn!(%user, %session, "token store had lost a rotation; session moved forward");
+            Ok(live)
+        }
+        RefreshOutcome::Reused => {
+            tracing::warn!(%user, %session, reason = "reuse_detected", "refresh token reused; session revoked");
+            Err(AuthError::RefreshTokenReused)
+        }
+        RefreshOutcome::Expired => Err(AuthError::SessionExpired),
+        RefreshOutcome::Unknown => Err(AuthError::InvalidRefreshToken),
+    }
+}
