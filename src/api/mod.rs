@@ -1,1 +1,6 @@
-//! Empty so far.
+//! The HTTP surface: requests in, domain words to the service, answers out.
+
+pub mod docs_page;
+pub mod document;
+pub mod json;
+mod json_fields;

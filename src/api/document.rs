@@ -1,0 +1,333 @@
+//! The OpenAPI document as it is served and checked in.
+//!
+//! poem-openapi derives the document from the code but leaves in it what breaks client generators
+//! and what no derive can say (a public operation, a header that an extractor sets). [`repair`] is
+//! the one place that mends it, so that `/openapi.json`, the docs page and the file in the
+//! repository are the same text.
+
+use std::collections::BTreeSet;
+
+use poem::http::StatusCode;
+use serde_json::{Map, Number, Value, json};
+
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use walk::{component, component_or_list, content_of, each_operation, each_response, each_schema, object_in};
+
+const JSON: &str = "application/json";
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The header that takes a refresh token, by which a security scheme is known to buy new access tokens.
+const REFRESH_TOKEN_HEADER: &str = "X-Refresh-Token";
+
+/// Mends what `OpenApiService::spec` emits. Order of keys is kept, and a second time changes nothing.
+pub fn repair(mut spec: Value) -> Value {
+    serve_from_the_root(&mut spec);
+    each_schema(&mut spec, &mut |schema| {
+        drop_repeated_all_of_members(schema);
+        write_whole_bounds_as_integers(schema);
+    });
+    each_operation(&mut spec, &mut |operation| {
+        drop_default_parameter_flags(operation);
+        name_plain_media_types(operation);
+        each_response(operation, &mut |status, response| {
+            describe_by_status(status, response);
+            answer_problems_as_problem_json(status, response);
+            spell_header_names(response);
+        });
+        mark_as_public_unless_secured(operation);
+    });
+    give_flows_their_scopes(&mut spec);
+    lift_examples(&mut spec);
+    announce_headers(&mut spec);
+    keep_used_tags(&mut spec);
+    spec
+}
+
+/// The document as text: two spaces deep, a line end at the end.
+pub fn to_pretty_json(document: &Value) -> String {
+    format!("{document:#}\n")
+}
+
+/// An absolute URL makes the docs page call another origin than its own (localhost or 127.0.0.1), and
+/// no server at all is an error to linters.
+fn serve_from_the_root(spec: &mut Value) {
+    if let Some(root) = spec.as_object_mut() {
+        root.insert("servers".into(), json!([{ "url": "/" }]));
+    }
+}
+
+/// A documented field of a component type comes as `allOf: [{$ref}, {description}]` and `description`
+/// again beside it. Generators take the second member for a second type; it says nothing new.
+fn drop_repeated_all_of_members(schema: &mut Map<String, Value>) {
+    let members = schema.get_mut("allOf").and_then(Value::as_array_mut).map(std::mem::take);
+    let Some(mut members) = members else { return };
+    members.retain(|member| match member.as_object() {
+        Some(keywords) => !keywords.iter().all(|(key, value)| schema.get(key) == Some(value)),
+        None => true,
+    });
+    schema.insert("allOf".into(), members.into());
+}
+
+/// Bounds are floating point inside poem-openapi: `"minimum": 1.0` of an integer.
+fn write_whole_bounds_as_integers(schema: &mut Map<String, Value>) {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53: whole numbers below are exact in an f64
+    for bound in ["minimum", "maximum", "multipleOf"] {
+        let Some(Value::Number(number)) = schema.get_mut(bound) else { continue };
+        match number.as_f64() {
+            Some(value) if number.is_f64() && value.fract() == 0.0 && value.abs() < EXACT => {
+                *number = Number::from(value as i64);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `deprecated: false` and `explode: true` stand on every parameter, where they say nothing.
+fn drop_default_parameter_flags(operation: &mut Map<String, Value>) {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten().filter_map(Value::as_object_mut) {
+        drop_if(parameter, "deprecated", &Value::Bool(false));
+        let kind = parameter.get("schema").and_then(|schema| schema.get("type")).and_then(Value::as_str);
+        if !matches!(kind, Some("array" | "object")) {
+            drop_if(parameter, "explode", &Value::Bool(true));
+        }
+    }
+}
+
+/// `application/json; charset=utf-8` is another key than `application/json` to generators, and JSON
+/// has no charset parameter (RFC 8259 11).
+fn name_plain_media_types(operation: &mut Map<String, Value>) {
+    let plain = |content: &mut Map<String, Value>| {
+        rename_keys(content, |name| match name.split_once(';') {
+            Some((JSON, _)) => JSON.to_owned(),
+            _ => name.to_owned(),
+        });
+    };
+    if let Some(content) = content_of(operation.get_mut("requestBody")) {
+        plain(content);
+    }
+    each_response(operation, &mut |_, response| {
+        if let Some(content) = object_in(response, "content") {
+            plain(content);
+        }
+    });
+}
+
+/// Descriptions are required; poem-openapi leaves them empty where the code has no doc comment.
+fn describe_by_status(status: &str, response: &mut Map<String, Value>) {
+    let described = response.get("description").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    if !described {
+        let code = status.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
+        let phrase = code.and_then(|code| code.canonical_reason()).unwrap_or("Any other answer");
+        response.insert("description".into(), phrase.into());
+    }
+}
+
+/// Errors are sent as `application/problem+json` (RFC 9457 3), whatever their type derives.
+fn answer_problems_as_problem_json(status: &str, response: &mut Map<String, Value>) {
+    if is_success(status) {
+        return;
+    }
+    let Some(content) = object_in(response, "content") else { return };
+    let is_problem = content
+        .get(JSON)
+        .and_then(|media| component(media.get("schema")?))
+        .is_some_and(|name| name == "Problem");
+    if is_problem {
+        rename_keys(content, |name| if name == JSON { PROBLEM_JSON } else { name }.to_owned());
+    }
+}
+
+/// poem-openapi writes header names in capitals.
+fn spell_header_names(response: &mut Map<String, Value>) {
+    let Some(headers) = object_in(response, "headers") else { return };
+    rename_keys(headers, usual_spelling);
+    for header in headers.values_mut().filter_map(Value::as_object_mut) {
+        drop_if(header, "deprecated", &Value::Bool(false));
+    }
+}
+
+/// Absence of `security` and an empty list mean the same only where the document has no default;
+/// linters ask for the list. poem-openapi cannot write an empty one.
+fn mark_as_public_unless_secured(operation: &mut Map<String, Value>) {
+    operation.entry("security").or_insert_with(|| json!([]));
+}
+
+/// `scopes` is required in a flow (OpenAPI 3.0.3, OAuth Flow Object), an empty one too.
+fn give_flows_their_scopes(spec: &mut Value) {
+    let schemes = spec.pointer_mut("/components/securitySchemes").and_then(Value::as_object_mut);
+    let flows = schemes.into_iter().flat_map(Map::values_mut).filter_map(|scheme| scheme.get_mut("flows"));
+    for flow in flows.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        if let Some(flow) = flow.as_object_mut() {
+            flow.entry("scopes").or_insert_with(|| json!({}));
+        }
+    }
+}
+
+/// poem-openapi has examples of types only; tools look for examples of bodies first. The type keeps
+/// its example where a form uses it, since form fields are filled from there.
+fn lift_examples(spec: &mut Value) {
+    let schemas = spec.pointer("/components/schemas").and_then(Value::as_object);
+    let examples: Map<String, Value> = schemas
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, schema)| Some((name.clone(), schema.get("example")?.clone())))
+        .collect();
+    let mut in_json = BTreeSet::new();
+    let mut in_forms = BTreeSet::new();
+    let mut lift = |content: &mut Map<String, Value>| {
+        for (media_type, media) in content {
+            let (Some(media), is_json) = (media.as_object_mut(), media_type == JSON) else { continue };
+            let Some((name, is_list)) = media.get("schema").and_then(component_or_list) else { continue };
+            let name = name.to_owned();
+            let Some(example) = examples.get(&name).cloned() else { continue };
+            if !media.contains_key("examples") {
+                media.entry("example").or_insert(if is_list { json!([example]) } else { example });
+            }
+            if is_json {
+                in_json.insert(name)
+            } else {
+                in_forms.insert(name)
+            };
+        }
+    };
+    each_operation(spec, &mut |operation| {
+        if let Some(content) = content_of(operation.get_mut("requestBody")) {
+            lift(content);
+        }
+        each_response(operation, &mut |status, response| {
+            if let Some(content) = object_in(response, "content").filter(|_| is_success(status)) {
+                lift(content);
+            }
+        });
+    });
+    for name in in_json.difference(&in_forms) {
+        if let Some(schema) =
+            spec.pointer_mut("/components/schemas").and_then(|schemas| schemas.get_mut(name))
+        {
+            schema.as_object_mut().and_then(|schema| schema.shift_remove("example"));
+        }
+    }
+}
+
+/// Headers that extractors and the error handler set, which no operation's own code shows.
+fn announce_headers(spec: &mut Value) {
+    let refreshing = refresh_token_schemes(spec);
+    let mut used = BTreeSet::new();
+    each_operation(spec, &mut |operation| {
+        let refreshes = requirements(operation).any(|scheme| refreshing.contains(scheme));
+        each_response(operation, &mut |status, response| {
+            let name = match status {
+                "401" => "WWW-Authenticate",
+                "429" | "503" => "Retry-After",
+                _ if refreshes && is_success(status) => "X-Access-Token",
+                _ => return,
+            };
+            let headers = response.entry("headers").or_insert_with(|| json!({}));
+            if let Some(headers) = headers.as_object_mut().filter(|headers| !headers.contains_key(name)) {
+                headers.insert(name.into(), json!({ "$ref": format!("#/components/headers/{name}") }));
+                used.insert(name);
+            }
+        });
+    });
+    if used.is_empty() {
+        return;
+    }
+    if let Some(components) = spec.get_mut("components").and_then(Value::as_object_mut) {
+        let headers = components.entry("headers").or_insert_with(|| json!({}));
+        for name in used {
+            headers[name] = header(name);
+        }
+    }
+}
+
+/// The header object behind a name of [`announce_headers`].
+fn header(name: &str) -> Value {
+    match name {
+        "Retry-After" => json!({
+            "description": "Seconds to wait before the next try (RFC 9110 10.2.3).",
+            "schema": { "type": "integer", "minimum": 0, "example": 1 }
+        }),
+        "WWW-Authenticate" => json!({
+            "description": "How to authenticate; says `error=\"invalid_token\"` only when a token was \
+                            presented (RFC 6750 3).",
+            "schema": { "type": "string", "example": "Bearer" }
+        }),
+        _ => json!({
+            "description": "A new access token, when the presented one had expired and `X-Refresh-Token` \
+                            was live. Use it from now on.",
+            "schema": { "type": "string" }
+        }),
+    }
+}
+
+/// Every variant of a Tags enum is in every document, used or not. Tags stand in the order in which
+/// the operations first use them, which is the order of the docs page.
+fn keep_used_tags(spec: &mut Value) {
+    let mut used: Vec<String> = Vec::new();
+    each_operation(spec, &mut |operation| {
+        let tags = operation.get("tags").and_then(Value::as_array).into_iter().flatten();
+        for tag in tags.filter_map(Value::as_str) {
+            if !used.iter().any(|known| known == tag) {
+                used.push(tag.to_owned());
+            }
+        }
+    });
+    if let Some(tags) = spec.get_mut("tags").and_then(Value::as_array_mut) {
+        let place = |tag: &Value| used.iter().position(|name| tag.get("name") == Some(&name.as_str().into()));
+        tags.retain(|tag| place(tag).is_some());
+        tags.sort_by_key(place);
+    }
+}
+
+/// The names of the security schemes that take a refresh token.
+fn refresh_token_schemes(spec: &Value) -> BTreeSet<String> {
+    let schemes = spec.pointer("/components/securitySchemes").and_then(Value::as_object);
+    let takes_refresh_token = |scheme: &Value| {
+        let name = scheme.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| name.eq_ignore_ascii_case(REFRESH_TOKEN_HEADER))
+    };
+    let schemes = schemes.into_iter().flatten();
+    schemes.filter(|(_, scheme)| takes_refresh_token(scheme)).map(|(name, _)| name.clone()).collect()
+}
+
+/// The names of the security schemes that an operation takes.
+fn requirements(operation: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let alternatives = operation.get("security").and_then(Value::as_array).into_iter().flatten();
+    alternatives.filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str)
+}
+
+fn is_success(status: &str) -> bool {
+    status.starts_with('2')
+}
+
+fn drop_if(object: &mut Map<String, Value>, key: &str, value: &Value) {
+    if object.get(key) == Some(value) {
+        object.shift_remove(key);
+    }
+}
+
+fn rename_keys(object: &mut Map<String, Value>, rename: impl Fn(&str) -> String) {
+    *object = std::mem::take(object).into_iter().map(|(key, value)| (rename(&key), value)).collect();
+}
+
+/// `X-ACCESS-TOKEN` as people write it; a name that is not all capitals stays as it is.
+fn usual_spelling(name: &str) -> String {
+    match name {
+        "WWW-AUTHENTICATE" => return "WWW-Authenticate".into(),
+        "ETAG" => return "ETag".into(),
+        mixed if mixed.bytes().any(|b| b.is_ascii_lowercase()) => return mixed.into(),
+        _ => {}
+    }
+    let mut at_start = true;
+    let spell = |c: char| {
+        let spelt = if at_start { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+        at_start = c == '-';
+        spelt
+    };
+    name.chars().map(spell).collect()
+}
