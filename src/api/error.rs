@@ -1,0 +1,429 @@
+//! What a client reads when an operation was not done: problem details (RFC 9457).
+//!
+//! The client's text and the log's text are different strings. A body never quotes the request,
+//! and a 5xx body never names a cause.
+
+use std::error::Error;
+use std::fmt;
+
+use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
+use poem::http::{HeaderName, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError};
+use poem_openapi::types::{Example, ToJSON};
+use poem_openapi::{Enum, Object};
+
+use super::json::BodyError;
+use crate::service::{AuthError, Field, FieldProblem};
+
+/// How long a client is asked to wait before it tries again, seconds.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// A stable name for what went wrong: program against this, not against the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// A field is missing, has the wrong type, or cannot be taken.
+    InvalidRequest,
+    /// The new password breaks the policy; `errors` says which rule.
+    WeakPassword,
+    /// Wrong e-mail address or password.
+    InvalidCredentials,
+    /// The operation needs a token and none came.
+    AuthenticationRequired,
+    /// The access token is none of ours, or was altered.
+    InvalidToken,
+    /// The access token's time is over: refresh it.
+    TokenExpired,
+    /// The access token was taken back: log in again.
+    TokenRevoked,
+    /// The refresh token is none of ours, was altered, or its session is gone: log in again.
+    InvalidRefreshToken,
+    /// The refresh token was used before, so its session has been ended: log in again.
+    RefreshTokenReused,
+    /// The session has ended by itself: log in again.
+    SessionExpired,
+    /// The reset token is unknown, used, superseded or expired: request a new one.
+    InvalidResetToken,
+    /// The caller's role does not allow this.
+    Forbidden,
+    /// There is no such thing, or the caller may not know of it.
+    NotFound,
+    /// The path exists, the method does not.
+    MethodNotAllowed,
+    /// The request was not received in time.
+    RequestTimeout,
+    /// Another account has the e-mail address.
+    EmailTaken,
+    /// The body is over 64 KiB.
+    PayloadTooLarge,
+    /// The body is not `application/json`.
+    UnsupportedMediaType,
+    /// Too many passwords are being checked right now: try again after `Retry-After`.
+    Overloaded,
+    /// A database or token store cannot answer right now: try again after `Retry-After`.
+    DependencyUnavailable,
+    /// A defect of the service; the log has the cause under the request id.
+    InternalError,
+}
+
+/// One field that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+pub struct InvalidField {
+    /// The field's name as in the request.
+    pub field: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// Problem details (RFC 9457): every error of this API has this shape.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub struct Problem {
+    /// The kind of problem as a URI, `urn:hallpass:error:` and the code.
+    #[oai(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status code, again.
+    pub status: u16,
+    /// What happened and what to do about it, for people.
+    pub detail: String,
+    /// What happened, for programs.
+    pub code: ErrorCode,
+    /// The fields that were refused, where it was fields.
+    pub errors: Option<Vec<InvalidField>>,
+}
+
+impl Example for Problem {
+    fn example() -> Self {
+        let error = AuthError::InvalidCredentials;
+        ApiError::from(error).problem()
+    }
+}
+
+/// What `WWW-Authenticate` says beside `Bearer` (RFC 6750 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Challenge {
+    /// No token came, so no error code either.
+    Plain,
+    /// A token came and was refused.
+    InvalidToken,
+    /// The token was right, the role was not.
+    InsufficientScope,
+}
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: ErrorCode,
+    detail: String,
+    errors: Vec<InvalidField>,
+    challenge: Option<Challenge>,
+    /// For the log; never for the client.
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), errors: Vec::new(), challenge: None, cause: None }
+    }
+
+    fn challenge(mut self, challenge: Challenge) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
+    fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    fn field(mut self, field: &str, detail: impl Into<String>) -> Self {
+        self.errors.push(InvalidField { field: field.to_owned(), detail: detail.into() });
+        self
+    }
+
+    /// A header that carries a token cannot be read as one.
+    pub fn unreadable_token() -> Self {
+        AuthError::InvalidToken(hallpass_verify::Rejection::Malformed).into()
+    }
+
+    /// A field of the request that cannot be taken, found before any operation began.
+    pub fn invalid_field(field: &str, problem: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::InvalidRequest,
+            format!("The request cannot be taken: {field} {problem}."),
+        )
+        .field(field, problem)
+    }
+
+    /// The request did not arrive in time.
+    pub fn request_timeout() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            ErrorCode::RequestTimeout,
+            "The request was not received and answered in time.",
+        )
+    }
+
+    /// A defect of ours.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorCode::InternalError,
+            "The service failed. The log has the cause under this answer's X-Request-Id.",
+        )
+        .caused_by(cause)
+    }
+
+    /// Stores that do not answer, by name.
+    pub fn not_ready(missing: &[&str]) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::DependencyUnavailable,
+            format!("Not ready: {} does not answer.", missing.join(" and ")),
+        )
+    }
+
+    /// The status code.
+    pub fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The body.
+    pub fn problem(&self) -> Problem {
+        // The code's name on the wire stands in the type as well.
+        let code = self.code.to_json().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default();
+        Problem {
+            kind: format!("urn:hallpass:error:{code}"),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            code: self.code,
+            errors: (!self.errors.is_empty()).then(|| self.errors.clone()),
+        }
+    }
+
+    /// Writes the cause to the log: loud for what the operator must mend, quiet for the rest.
+    pub fn log(&self) {
+        let cause = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
+        if self.status.is_server_error() {
+            tracing::error!(code = ?self.code, cause, "request failed");
+        } else {
+            tracing::debug!(code = ?self.code, "request refused");
+        }
+    }
+
+    fn into_problem_response(self) -> Response {
+        let mut response = Response::builder()
+            .status(self.status)
+            .content_type("application/problem+json")
+            .body(self.problem().to_json_string());
+        let mut set = |name: HeaderName, value: &str| {
+            if let Ok(value) = value.parse() {
+                response.headers_mut().insert(name, value);
+            }
+        };
+        match self.challenge {
+            Some(Challenge::Plain) => set(header::WWW_AUTHENTICATE, "Bearer"),
+            Some(Challenge::InvalidToken) => {
+                set(header::WWW_AUTHENTICATE, &format!("Bearer error=\"invalid_token\", error_description=\"{}\"", self.detail));
+            }
+            Some(Challenge::InsufficientScope) => {
+                set(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"");
+            }
+            None => {}
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            set(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string());
+        }
+        response
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl Error for ApiError {}
+
+impl ResponseError for ApiError {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        self.into_problem_response()
+    }
+}
+
+impl From<AuthError> for ApiError {
+    /// The one map from what the service says to what this dialect says.
+    fn from(error: AuthError) -> Self {
+        let unauthorized = |code, detail| Self::new(StatusCode::UNAUTHORIZED, code, detail);
+        let refused_token = |code, detail| unauthorized(code, detail).challenge(Challenge::InvalidToken);
+        let unavailable = |code, detail| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        match error {
+            AuthError::Invalid(problems) => invalid(&problems),
+            AuthError::WeakPassword { field, reason } => Self::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::WeakPassword,
+                format!("The new password {reason}."),
+            )
+            .field(field_name(field), reason.to_string()),
+            AuthError::InvalidCredentials => {
+                unauthorized(ErrorCode::InvalidCredentials, "The e-mail address or the password is wrong.")
+                    .challenge(Challenge::Plain)
+            }
+            AuthError::EmailTaken => Self::new(
+                StatusCode::CONFLICT,
+                ErrorCode::EmailTaken,
+                "Another account has this e-mail address.",
+            ),
+            AuthError::Unauthenticated => unauthorized(
+                ErrorCode::AuthenticationRequired,
+                "This operation needs an access token or a refresh token.",
+            )
+            .challenge(Challenge::Plain),
+            AuthError::InvalidToken(rejection) => {
+                refused_token(ErrorCode::InvalidToken, "The access token is not valid.").caused_by(rejection)
+            }
+            AuthError::TokenExpired => {
+                refused_token(ErrorCode::TokenExpired, "The access token has expired. Refresh it.")
+            }
+            AuthError::TokenRevoked => {
+                refused_token(ErrorCode::TokenRevoked, "The access token has been revoked. Log in again.")
+            }
+            AuthError::InvalidRefreshToken => refused_token(
+                ErrorCode::InvalidRefreshToken,
+                "The refresh token is not valid or its session has ended. Log in again.",
+            ),
+            AuthError::RefreshTokenReused => refused_token(
+                ErrorCode::RefreshTokenReused,
+                "The refresh token was used before, so its session has been ended. Log in again.",
+            ),
+            AuthError::SessionExpired => {
+                refused_token(ErrorCode::SessionExpired, "The session has expired. Log in again.")
+            }
+            AuthError::InvalidResetToken => Self::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::InvalidResetToken,
+                "The reset token is unknown, used, superseded or expired. Request a new one.",
+            ),
+            AuthError::Forbidden => {
+                Self::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, "This needs the role admin.")
+                    .challenge(Challenge::InsufficientScope)
+            }
+            AuthError::NotFound => not_found(),
+            AuthError::Overloaded => unavailable(
+                ErrorCode::Overloaded,
+                "Too many passwords are being checked right now. Try again shortly.",
+            ),
+            AuthError::Store(error) => unavailable(
+                ErrorCode::DependencyUnavailable,
+                "The service cannot answer right now. Nothing was decided about the request. Try again shortly.",
+            )
+            .caused_by(error),
+            AuthError::PasswordHash(error) => Self::internal(error),
+            AuthError::Signing(error) => Self::internal(error),
+            AuthError::Worker(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let bad_request = |detail: String| Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, detail);
+        match error {
+            BodyError::UnsupportedMediaType => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                ErrorCode::UnsupportedMediaType,
+                "The body must be JSON, with Content-Type: application/json.",
+            ),
+            BodyError::TooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ErrorCode::PayloadTooLarge,
+                "The body is longer than 64 KiB.",
+            ),
+            BodyError::Invalid { field: Some(field), problem } => Self::invalid_field(field, problem),
+            BodyError::Invalid { field: None, .. }
+            | BodyError::Truncated
+            | BodyError::NotJson
+            | BodyError::TooDeep
+            | BodyError::DuplicateKey => bad_request(format!("The request cannot be taken: {error}.")),
+        }
+    }
+}
+
+/// Every error that reaches the root of the API, framework errors included, in this dialect's
+/// shape. The framework's own text is never shown: it can quote the request.
+pub fn problem_of(error: poem::Error) -> ApiError {
+    let error = match error.downcast::<ApiError>() {
+        Ok(error) => return error,
+        Err(error) => error,
+    };
+    if let Some(body) = error.downcast_ref::<BodyError>() {
+        return (*body).into();
+    }
+    if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
+        return not_found();
+    }
+    if error.is::<MethodNotAllowedError>() {
+        return ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::MethodNotAllowed,
+            "This path does not take this method.",
+        );
+    }
+    if let Some(ParseParamError { name, .. }) = error.downcast_ref() {
+        return ApiError::invalid_field(name, "has a value that cannot be taken");
+    }
+    if error.is::<ContentTypeError>() {
+        return BodyError::UnsupportedMediaType.into();
+    }
+    if error.is::<ParseRequestPayloadError>() {
+        return BodyError::NotJson.into();
+    }
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => BodyError::TooLarge.into(),
+        status if status.is_client_error() => {
+            ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, "The request cannot be taken.")
+        }
+        _ => ApiError::internal(error.to_string()),
+    }
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, "There is nothing here.")
+}
+
+fn invalid(problems: &[FieldProblem]) -> ApiError {
+    let list: Vec<String> = problems
+        .iter()
+        .map(|FieldProblem { field, problem }| format!("{} {problem}", field_name(*field)))
+        .collect();
+    let detail = format!("The request cannot be taken: {}.", list.join("; "));
+    problems.iter().fold(
+        ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, detail),
+        |error, FieldProblem { field, problem }| error.field(field_name(*field), problem),
+    )
+}
+
+/// What this dialect calls a field.
+fn field_name(field: Field) -> &'static str {
+    match field {
+        Field::Email => "email",
+        Field::Password => "password",
+        Field::NewPassword => "newPassword",
+        Field::FirstName => "first_name",
+        Field::LastName => "last_name",
+    }
+}
