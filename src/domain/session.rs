@@ -64,6 +64,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When the refresh token was last rotated; the login counts.
     pub rotated_at: Timestamp,
+    /// When its newest access token was minted.
+    pub issued_at: Timestamp,
     /// When it ends unless refreshed.
     pub idle_deadline: Timestamp,
     /// When it ends in any case.
@@ -80,6 +82,7 @@ impl Session {
             generation: Generation::FIRST,
             created_at: now,
             rotated_at: now,
+            issued_at: now,
             idle_deadline: lifetimes.idle_deadline(now, absolute_deadline),
             absolute_deadline,
         }

@@ -9,7 +9,8 @@ use crate::crypto::reset_token;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::tokens::{ResetClaims, ResetToken};
-use crate::domain::user::{SecurityVersion, User};
+use crate::domain::user::User;
+use crate::store::ResetGrant;
 
 /// How a reset token reaches its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +50,9 @@ impl PasswordResets {
         };
         let (token, claims) = reset_token::mint(&self.context.secrets, user.id, &*self.context.random);
         let now = self.context.clock.now();
-        let ttl = self.context.rules.reset_ttl;
-        self.context.token_store.insert_reset_token(&claims, user.security_version, now, ttl).await?;
+        let deadline = now.after(self.context.rules.reset_ttl);
+        let grant = ResetGrant { version: user.security_version, deadline };
+        self.context.token_store.insert_reset_token(&claims, grant, now).await?;
         tracing::info!(user = %user.id, "password reset requested");
         self.deliver_to_log(&user, &token);
         Ok(self.answer(token))
@@ -95,12 +97,12 @@ impl PasswordResets {
         let hash = self.workers.run(move |hasher| hasher.hash(&new, &*random)).await??;
 
         let now = self.context.clock.now();
-        let version = store.take_reset_token(&claims, now).await?.ok_or(AuthError::InvalidResetToken)?;
-        let changed = self.context.repository.change_password(user.id, version, &hash).await;
+        let grant = store.take_reset_token(&claims, now).await?.ok_or(AuthError::InvalidResetToken)?;
+        let changed = self.context.repository.change_password(user.id, grant.version, &hash).await;
         let user = match changed {
             Ok(changed) => changed.ok_or(AuthError::InvalidResetToken)?,
             Err(error) => {
-                self.put_back(&claims, version, now).await;
+                self.put_back(&claims, grant, now).await;
                 return Err(error.into());
             }
         };
@@ -110,9 +112,8 @@ impl PasswordResets {
     }
 
     /// The change could not be made: the token is good for another try.
-    async fn put_back(&self, claims: &ResetClaims, version: SecurityVersion, now: Timestamp) {
-        let ttl = self.context.rules.reset_ttl;
-        if let Err(error) = self.context.token_store.restore_reset_token(claims, version, now, ttl).await {
+    async fn put_back(&self, claims: &ResetClaims, grant: ResetGrant, now: Timestamp) {
+        if let Err(error) = self.context.token_store.restore_reset_token(claims, grant, now).await {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(user = %claims.user, error, "reset token could not be put back");
         }

@@ -20,8 +20,8 @@ use crate::store::{OnReuse, OpenOutcome, RefreshOutcome};
 pub struct TokenPair {
     /// The signed access token.
     pub access: AccessToken,
-    /// When the access token ends, seconds since the Unix epoch.
-    pub access_expires_at: i64,
+    /// How long the access token lives, seconds.
+    pub access_expires_in: i64,
     /// The refresh token.
     pub refresh: RefreshToken,
     /// The session that both belong to.
@@ -158,7 +158,7 @@ impl Sessions {
             RefreshClaims { user: session.subject.user, session: session.id, generation: session.generation };
         Ok(TokenPair {
             access,
-            access_expires_at: claims.exp,
+            access_expires_in: claims.exp - claims.iat,
             refresh: refresh_token::mint(&self.context.secrets, &refresh),
             session,
         })

@@ -160,6 +160,15 @@ pub struct AccessSubject {
     pub issued_at: Timestamp,
 }
 
+/// What a reset token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetGrant {
+    /// The version of the account that it was issued under: it changes the password of that one.
+    pub version: SecurityVersion,
+    /// When it ends.
+    pub deadline: Timestamp,
+}
+
 /// Whether an access token still stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessStatus {
@@ -172,6 +181,9 @@ pub enum AccessStatus {
 }
 
 /// Sessions, the denylist and reset tokens. Each method is atomic under any interleaving.
+///
+/// Whoever gets a live session from `rotate` or `check_refresh` mints an access token for it, so
+/// both note `now` as the session's `issued_at`.
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
     /// Opens a session, unless a security event has ended the version of its credentials.
@@ -229,40 +241,35 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Whether an access token still stands.
     async fn access_status(&self, token: &AccessSubject, now: Timestamp) -> StoreResult<AccessStatus>;
 
-    /// Keeps a reset token for `ttl`, issued under `version` of the account; an earlier one of the
-    /// user is void from then on.
-    async fn insert_reset_token(
+    /// For each user, when the newest access token of their live sessions was minted; `None` for a
+    /// user without one. In the order of `users`.
+    async fn newest_access_tokens(
         &self,
-        token: &ResetClaims,
-        version: SecurityVersion,
+        users: &[UserId],
         now: Timestamp,
-        ttl: Duration,
-    ) -> StoreResult<()>;
+    ) -> StoreResult<Vec<Option<Timestamp>>>;
 
-    /// The version under which a reset token was issued, if it is the user's newest and unused.
-    /// Consumes nothing.
+    /// Keeps a reset token until its grant's deadline; an earlier one of the user is void from then
+    /// on.
+    async fn insert_reset_token(&self, token: &ResetClaims, grant: ResetGrant, now: Timestamp) -> StoreResult<()>;
+
+    /// The grant of a reset token, if it is the user's newest and unused. Consumes nothing.
     async fn find_reset_token(
         &self,
         token: &ResetClaims,
         now: Timestamp,
-    ) -> StoreResult<Option<SecurityVersion>>;
+    ) -> StoreResult<Option<ResetGrant>>;
 
-    /// Consumes a reset token. Of several concurrent calls exactly one gets the version.
+    /// Consumes a reset token. Of several concurrent calls exactly one gets the grant.
     async fn take_reset_token(
         &self,
         token: &ResetClaims,
         now: Timestamp,
-    ) -> StoreResult<Option<SecurityVersion>>;
+    ) -> StoreResult<Option<ResetGrant>>;
 
     /// Puts back a reset token that was taken for a change which then could not be made, unless
     /// a newer one stands there.
-    async fn restore_reset_token(
-        &self,
-        token: &ResetClaims,
-        version: SecurityVersion,
-        now: Timestamp,
-        ttl: Duration,
-    ) -> StoreResult<()>;
+    async fn restore_reset_token(&self, token: &ResetClaims, grant: ResetGrant, now: Timestamp) -> StoreResult<()>;
 
     /// Whether the store answers.
     async fn ping(&self) -> StoreResult<()>;

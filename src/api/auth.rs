@@ -1,0 +1,407 @@
+//! `/auth/…`: register, log in, refresh, log out, passwords.
+
+use poem::{Endpoint, EndpointExt};
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde::Deserialize;
+
+use super::Tag;
+use super::dto::{ACCESS_TOKEN_EXAMPLE, LoginDto, MessageDto, REFRESH_TOKEN_EXAMPLE, TokenPairDto, UserDto};
+use super::error::ApiError;
+use super::json::{BodyError, Json, StrictJson};
+use super::refusal::{
+    BAD_BODY, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, refusals,
+};
+use super::security::{Authenticated, Presented};
+use crate::domain::tokens::{RefreshToken, ResetToken};
+use crate::service::accounts::Registration;
+use crate::service::{AuthError, Services};
+
+/// What somebody registers with. Anything else in the body, a role or an id, is ignored.
+#[derive(Deserialize, Object)]
+#[oai(rename = "RegisterRequest", example)]
+pub struct RegisterRequest {
+    /// E-mail address, at most 254 bytes; upper and lower case are the same.
+    email: String,
+    /// Password: at least 8 characters unless configured otherwise, at most 1,024 bytes, not a
+    /// common one. Taken exactly as sent.
+    password: String,
+    /// First name, at most 100 characters.
+    first_name: Option<String>,
+    /// Last name, at most 100 characters.
+    last_name: Option<String>,
+}
+
+impl Example for RegisterRequest {
+    fn example() -> Self {
+        Self {
+            email: "ada@example.com".to_owned(),
+            password: "an engine weaves patterns".to_owned(),
+            first_name: Some("Ada".to_owned()),
+            last_name: Some("Lovelace".to_owned()),
+        }
+    }
+}
+
+/// The new account.
+#[derive(Object)]
+#[oai(rename = "Registered", example)]
+pub struct Registered {
+    /// The account's id.
+    id: i64,
+    /// First name, `null` if none was given.
+    #[oai(nullable)]
+    first_name: Option<String>,
+    /// Last name, `null` if none was given.
+    #[oai(nullable)]
+    last_name: Option<String>,
+    /// E-mail address, in lower case.
+    email: String,
+    /// What was done.
+    message: String,
+}
+
+impl From<UserDto> for Registered {
+    fn from(UserDto { id, first_name, last_name, email }: UserDto) -> Self {
+        Self { id, first_name, last_name, email, message: "user created successfully".to_owned() }
+    }
+}
+
+impl Example for Registered {
+    fn example() -> Self {
+        UserDto::example().into()
+    }
+}
+
+/// The answer to a registration.
+#[derive(ApiResponse)]
+pub enum RegisterResponse {
+    /// The account exists now; log in with it.
+    #[oai(status = 201)]
+    Created(Json<Registered>),
+}
+
+/// Who wants to log in.
+#[derive(Deserialize, Object)]
+#[oai(rename = "LoginRequest", example)]
+pub struct LoginRequest {
+    /// E-mail address.
+    email: String,
+    /// Password.
+    password: String,
+}
+
+impl Example for LoginRequest {
+    fn example() -> Self {
+        Self { email: "johndoe@example.com".to_owned(), password: "password".to_owned() }
+    }
+}
+
+/// The caller, and a live access token.
+#[derive(Object)]
+#[oai(rename = "AuthenticatedUser", rename_all = "camelCase", example)]
+pub struct AuthMe {
+    /// The account that the tokens belong to.
+    user: UserDto,
+    /// The presented access token if it is live, else a new one.
+    access_token: String,
+}
+
+impl Example for AuthMe {
+    fn example() -> Self {
+        Self { user: UserDto::example(), access_token: ACCESS_TOKEN_EXAMPLE.to_owned() }
+    }
+}
+
+/// A refresh token in the body, for clients that do not send it in `X-Refresh-Token`.
+#[derive(Deserialize, Object)]
+#[serde(rename_all = "camelCase")]
+#[oai(rename = "RefreshRequest", rename_all = "camelCase", example)]
+pub struct RefreshRequest {
+    /// The refresh token of the last login or refresh.
+    #[serde(alias = "refresh_token")]
+    refresh_token: Option<String>,
+}
+
+impl Example for RefreshRequest {
+    fn example() -> Self {
+        Self { refresh_token: Some(REFRESH_TOKEN_EXAMPLE.to_owned()) }
+    }
+}
+
+/// Whose password was forgotten.
+#[derive(Deserialize, Object)]
+#[oai(rename = "PasswordResetRequest", example)]
+pub struct PasswordResetRequest {
+    /// E-mail address of the account.
+    email: String,
+}
+
+impl Example for PasswordResetRequest {
+    fn example() -> Self {
+        Self { email: "ada@example.com".to_owned() }
+    }
+}
+
+/// The same for every address, whether it has an account or not.
+#[derive(Object)]
+#[oai(rename = "PasswordResetRequested", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub struct PasswordResetRequested {
+    /// What was done.
+    message: String,
+    /// The reset token, where the service is set to answer it (`reset.delivery = "response"`).
+    password_reset_token: Option<String>,
+}
+
+impl Example for PasswordResetRequested {
+    fn example() -> Self {
+        Self {
+            message: "if the address has an account, a reset token was issued".to_owned(),
+            password_reset_token: Some("hp_pr_AQAAAAAAAAABexampleexampleexampleexampleexample".to_owned()),
+        }
+    }
+}
+
+/// A reset token and the password that it buys.
+#[derive(Deserialize, Object)]
+#[serde(rename_all = "camelCase")]
+#[oai(rename = "PasswordReset", rename_all = "camelCase", example)]
+pub struct PasswordReset {
+    /// The newest reset token of the account; it works once.
+    reset_token: String,
+    /// The new password, under the same rules as at registration.
+    new_password: String,
+}
+
+impl Example for PasswordReset {
+    fn example() -> Self {
+        Self {
+            reset_token: "hp_pr_AQAAAAAAAAABexampleexampleexampleexampleexample".to_owned(),
+            new_password: "a better one this time".to_owned(),
+        }
+    }
+}
+
+/// The password as it is and as it shall be.
+#[derive(Deserialize, Object)]
+#[serde(rename_all = "camelCase")]
+#[oai(rename = "PasswordChange", rename_all = "camelCase", example)]
+pub struct PasswordChange {
+    /// The password as it is.
+    current_password: String,
+    /// The new password, under the same rules as at registration.
+    new_password: String,
+}
+
+impl Example for PasswordChange {
+    fn example() -> Self {
+        Self {
+            current_password: "an engine weaves patterns".to_owned(),
+            new_password: "a better one this time".to_owned(),
+        }
+    }
+}
+
+refusals! {
+    /// Of `register`.
+    RegisterErrors {
+        400 => "The body is not valid JSON, has a key twice, or a field is missing, has the wrong type or cannot be taken (`invalid_request`, `weak_password`); `errors` names the fields.",
+        409 => "Another account has the e-mail address (`email_taken`).",
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `login`.
+    LoginErrors {
+        401 => "Wrong e-mail address or password, or the body is malformed (`invalid_credentials`).",
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of operations behind a token that take no body.
+    CallerErrors { 401 => UNAUTHORIZED, 500 => INTERNAL, 503 => UNAVAILABLE }
+    /// Of `refreshToken`.
+    RefreshErrors {
+        400 => BAD_BODY,
+        401 => "No refresh token came (`authentication_required`), or it is no good: unknown or its session has ended (`invalid_refresh_token`, `session_expired`), or used before (`refresh_token_reused`: the session has been ended). Also when an access token that came along is altered or revoked.",
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `logout`.
+    LogoutErrors {
+        400 => BAD_BODY,
+        401 => "No token came (`authentication_required`), it is altered (`invalid_token`), or its session is gone already (`token_revoked`, `invalid_refresh_token`).",
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `requestPasswordReset`.
+    ResetRequestErrors {
+        400 => BAD_BODY, 413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `resetPassword`.
+    ResetErrors {
+        400 => "The reset token is unknown, used, superseded or expired (`invalid_reset_token`), the new password breaks the policy (`weak_password`), or the body is malformed (`invalid_request`).",
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `changePassword`.
+    ChangePasswordErrors {
+        400 => "The new password breaks the policy (`weak_password`), or the body is malformed (`invalid_request`).",
+        401 => "The current password is wrong (`invalid_credentials`), or the tokens are no good.",
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+}
+
+/// The operations under `/auth`.
+pub struct AuthApi {
+    services: Services,
+}
+
+impl AuthApi {
+    pub(super) fn new(services: Services) -> Self {
+        Self { services }
+    }
+}
+
+#[OpenApi(prefix_path = "/auth", tag = "Tag::Authentication")]
+impl AuthApi {
+    /// Register an account
+    ///
+    /// Makes an account with the role `member`. Log in afterwards to get tokens.
+    #[oai(path = "/register", method = "post", operation_id = "register")]
+    async fn register(
+        &self,
+        body: StrictJson<RegisterRequest>,
+    ) -> Result<RegisterResponse, Refusal<RegisterErrors>> {
+        let RegisterRequest { email, password, first_name, last_name } = body.0;
+        let registration = Registration { email, password, first_name, last_name };
+        let user = self.services.accounts.register(registration).await?;
+        Ok(RegisterResponse::Created(Json(UserDto::from(&user).into())))
+    }
+
+    /// Log in
+    ///
+    /// Checks e-mail address and password and opens a new session. Each login is a session of its
+    /// own: logging out on one device leaves the others logged in.
+    #[oai(path = "/login", method = "post", operation_id = "login", transform = "malformed_is_401")]
+    async fn login(&self, body: StrictJson<LoginRequest>) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
+        let (user, pair) = self.services.sessions.log_in(&body.0.email, &body.0.password).await?;
+        Ok(Json(LoginDto::new(&user, &pair)))
+    }
+
+    /// Who am I?
+    ///
+    /// Answers the account of the presented tokens and a live access token. With an expired access
+    /// token and a live `X-Refresh-Token`, or with that alone, the access token is new; the
+    /// refresh token is not used up.
+    #[oai(path = "/auth-me", method = "get", operation_id = "authMe")]
+    async fn auth_me(&self, caller: Authenticated) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
+        let user = self.services.accounts.me(&caller.0).await?;
+        let access_token = caller.0.access.expose().to_owned();
+        Ok(Json(AuthMe { user: (&user).into(), access_token }))
+    }
+
+    /// Who am I? (POST)
+    ///
+    /// The same as `GET /auth/auth-me`, for clients that send POST.
+    #[oai(path = "/auth-me", method = "post", operation_id = "authMePost")]
+    async fn auth_me_post(&self, caller: Authenticated) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
+        self.auth_me(caller).await
+    }
+
+    /// Refresh the tokens
+    ///
+    /// Redeems the refresh token, from `X-Refresh-Token` or from the body, for a new pair. For the
+    /// grace period (30 seconds unless configured otherwise) the same token gets the same
+    /// successor again, so that two tabs or a lost answer log nobody out. After that, a token that
+    /// was used before ends its session: it was stolen.
+    #[oai(path = "/refresh-token", method = "post", operation_id = "refreshToken")]
+    async fn refresh_token(
+        &self,
+        presented: Presented,
+        body: StrictJson<Option<RefreshRequest>>,
+    ) -> Result<Json<TokenPairDto>, Refusal<RefreshErrors>> {
+        let refresh = refresh_token_of(presented.refresh, body.0)?.ok_or(AuthError::Unauthenticated)?;
+        let pair = self.services.sessions.refresh(&refresh, presented.access.as_ref()).await?;
+        Ok(Json(TokenPairDto::new(&pair)))
+    }
+
+    /// Log out
+    ///
+    /// Ends the session of the presented access token, expired or not, or of the refresh token
+    /// when no access token came. All its tokens are refused at once. Other sessions live on.
+    #[oai(path = "/logout", method = "post", operation_id = "logout")]
+    async fn logout(
+        &self,
+        presented: Presented,
+        body: StrictJson<Option<RefreshRequest>>,
+    ) -> Result<Json<MessageDto>, Refusal<LogoutErrors>> {
+        let in_body = body.0.and_then(|body| body.refresh_token).map(RefreshToken::new);
+        let refresh = presented.refresh.or(in_body);
+        self.services.sessions.log_out(presented.access.as_ref(), refresh.as_ref()).await?;
+        Ok(Json(MessageDto::new("logged out successfully")))
+    }
+
+    /// Request a password reset
+    ///
+    /// Issues a reset token for the account of the address and voids all earlier ones. The answer
+    /// is the same when there is no such account.
+    #[oai(path = "/reset-password-request", method = "post", operation_id = "requestPasswordReset")]
+    async fn reset_password_request(
+        &self,
+        body: StrictJson<PasswordResetRequest>,
+    ) -> Result<Json<PasswordResetRequested>, Refusal<ResetRequestErrors>> {
+        let token = self.services.password_resets.request(&body.0.email).await?;
+        Ok(Json(PasswordResetRequested {
+            password_reset_token: token.map(|token| token.expose().to_owned()),
+            ..PasswordResetRequested::example()
+        }))
+    }
+
+    /// Reset a password
+    ///
+    /// Redeems the newest reset token of an account, once. All sessions of the account end.
+    #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
+    async fn reset_password(
+        &self,
+        body: StrictJson<PasswordReset>,
+    ) -> Result<Json<MessageDto>, Refusal<ResetErrors>> {
+        let token = ResetToken::new(body.0.reset_token);
+        self.services.password_resets.redeem(&token, &body.0.new_password).await?;
+        Ok(Json(MessageDto::new("password changed successfully")))
+    }
+
+    /// Change the password
+    ///
+    /// Sets a new password for the caller and ends all their sessions, this one included. The
+    /// answer is a new session, so the caller stays logged in here and nowhere else.
+    #[oai(path = "/change-password", method = "post", operation_id = "changePassword")]
+    async fn change_password(
+        &self,
+        caller: Authenticated,
+        body: StrictJson<PasswordChange>,
+    ) -> Result<Json<LoginDto>, Refusal<ChangePasswordErrors>> {
+        let PasswordChange { current_password, new_password } = body.0;
+        let accounts = &self.services.accounts;
+        let (user, pair) = accounts.change_password(&caller.0, &current_password, &new_password).await?;
+        Ok(Json(LoginDto::new(&user, &pair)))
+    }
+}
+
+/// The one refresh token that a request carries, in the header or in the body.
+fn refresh_token_of(
+    header: Option<RefreshToken>,
+    body: Option<RefreshRequest>,
+) -> Result<Option<RefreshToken>, ApiError> {
+    let sent = body.map(|body| body.refresh_token.map(RefreshToken::new));
+    match (header, sent) {
+        (None, Some(None)) => Err(ApiError::invalid_field("refreshToken", "is missing")),
+        (Some(header), Some(Some(body))) if header != body => {
+            Err(ApiError::invalid_field("refreshToken", "is not the one in X-Refresh-Token"))
+        }
+        (header, sent) => Ok(header.or(sent.flatten())),
+    }
+}
+
+/// A malformed login is a failed login in this dialect; a body of the wrong kind or size is not.
+fn malformed_is_401(endpoint: impl Endpoint) -> impl Endpoint {
+    endpoint.map_to_response().catch_error(|error: BodyError| async move {
+        match error {
+            BodyError::UnsupportedMediaType | BodyError::TooLarge => Err(poem::Error::from(ApiError::from(error))),
+            _ => Err(ApiError::from(AuthError::InvalidCredentials).into()),
+        }
+    })
+}

@@ -1,0 +1,236 @@
+//! `/users/…`: accounts, for their owners and for administrators.
+
+use poem_openapi::param::{Path, Query};
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde::Deserialize;
+
+use super::Tag;
+use super::auth::CallerErrors;
+use super::dto::UserDto;
+use super::error::ApiError;
+use super::json::{Json, StrictJson};
+use super::refusal::{BAD_BODY, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, refusals};
+use super::security::Authenticated;
+use crate::domain::ids::UserId;
+use crate::domain::user::User;
+use crate::service::accounts::{ListedUser, ProfileRequest};
+use crate::service::{AuthError, Services};
+
+/// Users in a page of the list, unless asked otherwise, and at most.
+const DEFAULT_PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 200;
+
+/// The caller's account, with the claims of the access token in use.
+#[derive(Object)]
+#[oai(rename = "Me", example)]
+pub struct Me {
+    /// The account's id.
+    id: i64,
+    /// The account's id again, under the claim's name.
+    sub: i64,
+    /// E-mail address, in lower case.
+    email: String,
+    /// First name, `null` if none was given.
+    #[oai(nullable)]
+    first_name: Option<String>,
+    /// Last name, `null` if none was given.
+    #[oai(nullable)]
+    last_name: Option<String>,
+    /// `admin` or `member`.
+    role: String,
+    /// When the access token was issued, seconds since the Unix epoch.
+    iat: i64,
+    /// When the access token ends, seconds since the Unix epoch.
+    exp: i64,
+}
+
+impl Me {
+    fn new(user: &User, iat: i64, exp: i64) -> Self {
+        let UserDto { id, first_name, last_name, email } = user.into();
+        Self { id, sub: id, email, first_name, last_name, role: user.role.to_string(), iat, exp }
+    }
+}
+
+impl Example for Me {
+    fn example() -> Self {
+        let UserDto { id, first_name, last_name, email } = UserDto::example();
+        let (iat, exp) = (1_796_169_600, 1_796_170_500);
+        Self { id, sub: id, email, first_name, last_name, role: "member".to_owned(), iat, exp }
+    }
+}
+
+/// An account in the list.
+#[derive(Object)]
+#[oai(rename = "UserListItem", example)]
+pub struct UserListItem {
+    /// The account's id.
+    id: i64,
+    /// The account's id again, under the claim's name.
+    sub: i64,
+    /// E-mail address, in lower case.
+    email: String,
+    /// First name, `null` if none was given.
+    #[oai(nullable)]
+    first_name: Option<String>,
+    /// Last name, `null` if none was given.
+    #[oai(nullable)]
+    last_name: Option<String>,
+    /// `admin` or `member`.
+    role: String,
+    /// When the account's newest live access token was issued, seconds since the Unix epoch;
+    /// `null` where there is none.
+    #[oai(nullable)]
+    iat: Option<i64>,
+    /// When that token ends, seconds since the Unix epoch; `null` where there is none.
+    #[oai(nullable)]
+    exp: Option<i64>,
+}
+
+impl From<&ListedUser> for UserListItem {
+    fn from(listed: &ListedUser) -> Self {
+        let UserDto { id, first_name, last_name, email } = (&listed.user).into();
+        let role = listed.user.role.to_string();
+        let (iat, exp) = (listed.newest_token.map(|t| t.issued_at), listed.newest_token.map(|t| t.expires_at));
+        Self { id, sub: id, email, first_name, last_name, role, iat, exp }
+    }
+}
+
+impl Example for UserListItem {
+    fn example() -> Self {
+        let Me { id, sub, email, first_name, last_name, role, iat, exp } = Me::example();
+        Self { id, sub, email, first_name, last_name, role, iat: Some(iat), exp: Some(exp) }
+    }
+}
+
+/// A page of the list.
+#[derive(ApiResponse)]
+pub enum UserListResponse {
+    /// The accounts in the order of their ids.
+    #[oai(status = 200)]
+    Page(
+        Json<Vec<UserListItem>>,
+        /// `<…>; rel="next"`: the next page, if there is one (RFC 8288).
+        #[oai(header = "Link")]
+        Option<String>,
+    ),
+}
+
+/// New names. A field that is left out stays as it is; empty text clears it.
+#[derive(Deserialize, Object)]
+#[oai(rename = "ProfileUpdate", example)]
+pub struct ProfileUpdate {
+    /// First name, at most 100 characters.
+    first_name: Option<String>,
+    /// Last name, at most 100 characters.
+    last_name: Option<String>,
+}
+
+impl Example for ProfileUpdate {
+    fn example() -> Self {
+        Self { first_name: Some("Augusta Ada".to_owned()), last_name: Some("King".to_owned()) }
+    }
+}
+
+refusals! {
+    /// Of `getUser`.
+    GetUserErrors {
+        401 => UNAUTHORIZED,
+        404 => "There is no such account, or the caller may not see it (`not_found`).",
+        500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `listUsers`.
+    ListUsersErrors {
+        400 => "`limit` or `after` cannot be taken (`invalid_request`).",
+        401 => UNAUTHORIZED,
+        403 => "The caller is no administrator (`forbidden`).",
+        500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `updateMe`.
+    UpdateMeErrors {
+        400 => BAD_BODY, 401 => UNAUTHORIZED, 413 => TOO_LARGE, 415 => NOT_JSON,
+        500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+}
+
+/// The operations under `/users`.
+pub struct UsersApi {
+    services: Services,
+}
+
+impl UsersApi {
+    pub(super) fn new(services: Services) -> Self {
+        Self { services }
+    }
+}
+
+#[OpenApi(prefix_path = "/users", tag = "Tag::Users")]
+impl UsersApi {
+    /// Get the own account
+    ///
+    /// Answers the caller's account and when the access token in use was issued and ends.
+    #[oai(path = "/me", method = "get", operation_id = "getMe")]
+    async fn get_me(&self, caller: Authenticated) -> Result<Json<Me>, Refusal<CallerErrors>> {
+        let user = self.services.accounts.me(&caller.0).await?;
+        Ok(Json(Me::new(&user, caller.0.issued_at, caller.0.expires_at)))
+    }
+
+    /// Change the own names
+    ///
+    /// Changes the caller's names. Role, id and e-mail address in the body change nothing.
+    #[oai(path = "/me", method = "patch", operation_id = "updateMe")]
+    async fn update_me(
+        &self,
+        caller: Authenticated,
+        body: StrictJson<ProfileUpdate>,
+    ) -> Result<Json<Me>, Refusal<UpdateMeErrors>> {
+        let ProfileUpdate { first_name, last_name } = body.0;
+        let request = ProfileRequest { first_name, last_name };
+        let user = self.services.accounts.update_profile(&caller.0, request).await?;
+        Ok(Json(Me::new(&user, caller.0.issued_at, caller.0.expires_at)))
+    }
+
+    /// List accounts
+    ///
+    /// For administrators: accounts in the order of their ids, a page at a time. Follow the
+    /// `Link` header to the next page.
+    #[oai(path = "/", method = "get", operation_id = "listUsers")]
+    async fn list_users(
+        &self,
+        caller: Authenticated,
+        /// Accounts in this page: 50 unless given, 200 at most.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u32>>,
+        /// The id behind which the page begins.
+        after: Query<Option<i64>>,
+    ) -> Result<UserListResponse, Refusal<ListUsersErrors>> {
+        let limit = limit.0.unwrap_or(DEFAULT_PAGE).clamp(1, LARGEST_PAGE);
+        let after = match after.0 {
+            None | Some(0) => None,
+            Some(id) => {
+                let id = UserId::try_from(id).map_err(|_| ApiError::invalid_field("after", "is no user id"))?;
+                Some(id)
+            }
+        };
+        let page = self.services.accounts.list(&caller.0, after, limit).await?;
+        let link = page.next.map(|after| format!("</users?limit={limit}&after={after}>; rel=\"next\""));
+        let items = page.users.iter().map(UserListItem::from).collect();
+        Ok(UserListResponse::Page(Json(items), link))
+    }
+
+    /// Get an account
+    ///
+    /// For the account's owner and for administrators. Anybody else gets what a missing account
+    /// gets, 404.
+    #[oai(path = "/:id", method = "get", operation_id = "getUser")]
+    async fn get_user(
+        &self,
+        caller: Authenticated,
+        /// The account's id, in digits.
+        id: Path<String>,
+    ) -> Result<Json<UserDto>, Refusal<GetUserErrors>> {
+        let id = id.0.parse().map_err(|_| AuthError::NotFound)?;
+        let user = self.services.accounts.get(&caller.0, id).await?;
+        Ok(Json((&user).into()))
+    }
+}
