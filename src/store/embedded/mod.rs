@@ -11,8 +11,10 @@
 //!   needs no entry in a denylist, and the `denial` of the trait only bounds single tokens.
 //! - The file belongs to one process, which holds a lock beside it.
 
+mod cut_off_row;
 mod file;
 mod purge;
+mod refresh;
 mod session_row;
 
 use std::path::Path;
@@ -20,19 +22,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use self::file::DataFile;
 pub use self::file::OpenError;
 use self::purge::PurgeTask;
-use self::session_row::SessionRow;
+use self::refresh::Change;
 use super::{
     AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, StoreError, StoreResult, TokenStore,
 };
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::{Jti, SessionId, UserId};
-use crate::domain::session::{Presented, Session, SessionLifetimes};
-use crate::domain::tokens::{Generation, RefreshClaims, ResetClaims};
+use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 
 /// How long one operation may take, waiting for its turn included. A disk that is slower than
@@ -89,7 +91,7 @@ impl TokenStore for EmbeddedTokenStore {
     async fn open_session(&self, session: &Session, now: Timestamp) -> StoreResult<OpenOutcome> {
         let outcome = bounded(async {
             let mut tx = self.begin().await?;
-            let cut_off = cut_off_of(&mut tx, session.subject.user, now).await?;
+            let cut_off = cut_off_row::find(&mut tx, session.subject.user, now).await?;
             if cut_off.is_some_and(|version| session.subject.security_version < version) {
                 return Ok(OpenOutcome::Superseded);
             }
@@ -115,24 +117,10 @@ impl TokenStore for EmbeddedTokenStore {
         bounded(async {
             let mut tx = self.begin().await?;
             let row = session_row::find(&mut *tx, token.session, token.user).await?;
-            let (outcome, change) = match judge(row, token, now, lifetimes)? {
-                Judged::Settled(outcome) => (outcome, Change::None),
-                Judged::Stands(Presented::Current, session) => {
-                    let session = rotated(session, token.generation, now, lifetimes);
-                    (RefreshOutcome::Current(session.clone()), Change::Keep(session))
-                }
-                Judged::Stands(Presented::Ahead, session) => {
-                    let session = rotated(session, token.generation, now, lifetimes);
-                    (RefreshOutcome::Recovered(session.clone()), Change::Keep(session))
-                }
-                Judged::Stands(Presented::Previous, session) => {
-                    (RefreshOutcome::Previous(session), Change::None)
-                }
-                Judged::Stands(Presented::Superseded, _) => (RefreshOutcome::Reused, Change::End),
-            };
-            apply(&mut tx, token, change).await?;
+            let decision = refresh::rotate(row, token, now, lifetimes)?;
+            session_row::apply(&mut tx, token.session, decision.change).await?;
             tx.commit().await?;
-            Ok(outcome)
+            Ok(decision.outcome)
         })
         .await
     }
@@ -147,16 +135,16 @@ impl TokenStore for EmbeddedTokenStore {
         bounded(async {
             // Nearly every check changes nothing, so it need not wait for its turn to write.
             let row = session_row::find(self.reader(), token.session, token.user).await?;
-            let (outcome, change) = checked(judge(row, token, now, lifetimes)?, token, on_reuse);
-            if matches!(change, Change::None) {
-                return Ok(outcome);
+            let decision = refresh::check(row, token, now, lifetimes, on_reuse)?;
+            if matches!(decision.change, Change::None) {
+                return Ok(decision.outcome);
             }
             let mut tx = self.begin().await?;
             let row = session_row::find(&mut *tx, token.session, token.user).await?;
-            let (outcome, change) = checked(judge(row, token, now, lifetimes)?, token, on_reuse);
-            apply(&mut tx, token, change).await?;
+            let decision = refresh::check(row, token, now, lifetimes, on_reuse)?;
+            session_row::apply(&mut tx, token.session, decision.change).await?;
             tx.commit().await?;
-            Ok(outcome)
+            Ok(decision.outcome)
         })
         .await
     }
@@ -223,7 +211,7 @@ impl TokenStore for EmbeddedTokenStore {
         let expires_at = now.after(denial.max(CUT_OFF_MEMORY));
         let ended = bounded(async {
             let mut tx = self.begin().await?;
-            keep_cut_off(&mut tx, user, version, now, expires_at).await?;
+            cut_off_row::keep(&mut tx, user, version, now, expires_at).await?;
             let ended = session_row::end_older(&mut tx, user, version, now).await?;
             sqlx::query("DELETE FROM reset_tokens WHERE user_id = ?1 AND security_version < ?2")
                 .bind(user.get())
@@ -376,120 +364,6 @@ impl EmbeddedTokenStore {
         self.purge.expect(expires_at);
         Ok(())
     }
-}
-
-/// A presented token and the session that it names.
-enum Judged {
-    /// There is no such session, or it has ended.
-    Settled(RefreshOutcome),
-    /// There is one, and this is what the token is to it.
-    Stands(Presented, Session),
-}
-
-/// What an operation does to the session.
-enum Change {
-    None,
-    /// Its tokens and deadlines have moved on.
-    Keep(Session),
-    End,
-}
-
-fn judge(
-    session: Option<SessionRow>,
-    token: &RefreshClaims,
-    now: Timestamp,
-    lifetimes: &SessionLifetimes,
-) -> Result<Judged, Fault> {
-    let Some(session) = session.map(Session::try_from).transpose()? else {
-        return Ok(Judged::Settled(RefreshOutcome::Unknown));
-    };
-    if session.is_expired(now) {
-        return Ok(Judged::Settled(RefreshOutcome::Expired));
-    }
-    let grace = lifetimes.rotation_grace_period;
-    let presented = Presented::judge(token.generation, session.generation, session.rotated_at, now, grace);
-    Ok(Judged::Stands(presented, session))
-}
-
-/// What a check without rotation makes of a judgement.
-fn checked(judged: Judged, token: &RefreshClaims, on_reuse: OnReuse) -> (RefreshOutcome, Change) {
-    match judged {
-        Judged::Settled(outcome) => (outcome, Change::None),
-        Judged::Stands(Presented::Current, session) => (RefreshOutcome::Current(session), Change::None),
-        Judged::Stands(Presented::Previous, session) => (RefreshOutcome::Previous(session), Change::None),
-        Judged::Stands(Presented::Ahead, session) => {
-            let session = Session { generation: token.generation, ..session };
-            (RefreshOutcome::Recovered(session.clone()), Change::Keep(session))
-        }
-        Judged::Stands(Presented::Superseded, _) => match on_reuse {
-            OnReuse::Revoke => (RefreshOutcome::Reused, Change::End),
-            OnReuse::Refuse => (RefreshOutcome::Reused, Change::None),
-        },
-    }
-}
-
-/// The session once the token of `redeemed` has been exchanged for the next.
-fn rotated(session: Session, redeemed: Generation, now: Timestamp, lifetimes: &SessionLifetimes) -> Session {
-    Session {
-        generation: redeemed.next(),
-        rotated_at: now,
-        idle_deadline: lifetimes.idle_deadline(now, session.absolute_deadline),
-        ..session
-    }
-}
-
-async fn apply(tx: &mut SqliteConnection, token: &RefreshClaims, change: Change) -> Result<(), sqlx::Error> {
-    match change {
-        Change::None => Ok(()),
-        Change::Keep(session) => session_row::update(tx, &session).await,
-        Change::End => session_row::delete(tx, token.session).await,
-    }
-}
-
-/// The version that sessions of the user must have, if there was a security event of late.
-async fn cut_off_of(
-    tx: &mut SqliteConnection,
-    user: UserId,
-    now: Timestamp,
-) -> Result<Option<SecurityVersion>, sqlx::Error> {
-    let version: Option<i64> =
-        sqlx::query_scalar("SELECT security_version FROM cutoffs WHERE user_id = ?1 AND expires_at > ?2")
-            .bind(user.get())
-            .bind(now.as_millis())
-            .fetch_optional(tx)
-            .await?;
-    Ok(version.map(SecurityVersion::new))
-}
-
-/// Writes the security event down. A repeated one is remembered longer but does not happen anew:
-/// its moment stays, or it would refuse tokens that were issued since. A late one changes nothing.
-async fn keep_cut_off(
-    tx: &mut SqliteConnection,
-    user: UserId,
-    version: SecurityVersion,
-    now: Timestamp,
-    expires_at: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM cutoffs WHERE user_id = ?1 AND expires_at <= ?2")
-        .bind(user.get())
-        .bind(now.as_millis())
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query(
-        "INSERT INTO cutoffs (user_id, security_version, not_before, expires_at)
-         VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO UPDATE SET
-           not_before = iif(excluded.security_version > security_version, excluded.not_before, not_before),
-           security_version = max(security_version, excluded.security_version),
-           expires_at = max(expires_at, excluded.expires_at)",
-    )
-    .bind(user.get())
-    .bind(version.get())
-    .bind(now.as_millis())
-    .bind(expires_at.as_millis())
-    .execute(tx)
-    .await?;
-    Ok(())
 }
 
 /// Why an operation came to no answer.

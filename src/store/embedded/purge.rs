@@ -150,3 +150,118 @@ async fn delete_until(pool: &SqlitePool, statement: &'static str, until: i64) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::file::DataFile;
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(2_000_000_000_000);
+
+    async fn empty_file() -> (DataFile, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = DataFile::open(&folder.path().join("tokens.db")).await.expect("a file");
+        (file, folder)
+    }
+
+    /// Entries that end in `ends_in` ms from now, one of each kind, all called `id`.
+    async fn insert(pool: &SqlitePool, id: i64, ends_in: i64) {
+        let ends_at = NOW.as_millis() + ends_in;
+        for statement in [
+            "INSERT INTO sessions VALUES ('idle ' || ?1, ?1, '', '', 1, 0, 0, 0, ?2 - ?3, ?2 + ?3)",
+            "INSERT INTO sessions VALUES ('absolute ' || ?1, ?1, '', '', 1, 0, 0, 0, ?2 + ?3, ?2 - ?3)",
+            "INSERT INTO denials VALUES (?1, 'denial ' || ?1, ?2 + 0 * ?3)",
+            "INSERT INTO cutoffs VALUES (?1, 1, 0, ?2 + 0 * ?3)",
+            "INSERT INTO reset_tokens VALUES (?1, x'00', 1, ?2 + 0 * ?3)",
+        ] {
+            let kept_for = millis_of(SESSION_KEPT_FOR);
+            sqlx::query(statement)
+                .bind(id)
+                .bind(ends_at)
+                .bind(kept_for)
+                .execute(pool)
+                .await
+                .expect(statement);
+        }
+    }
+
+    async fn names(pool: &SqlitePool) -> BTreeSet<String> {
+        let names: Vec<String> = sqlx::query_scalar(
+            "SELECT id FROM sessions UNION SELECT jti FROM denials
+             UNION SELECT 'cut-off ' || user_id FROM cutoffs
+             UNION SELECT 'reset ' || user_id FROM reset_tokens
+             UNION SELECT 'incarnation' FROM incarnation",
+        )
+        .fetch_all(pool)
+        .await
+        .expect("names");
+        names.into_iter().collect()
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_goes_and_nothing_else() {
+        let (file, _folder) = empty_file().await;
+        let pool = &file.writer;
+        sqlx::query("INSERT INTO incarnation VALUES (1, 0)").execute(pool).await.expect("incarnation");
+        insert(pool, 1, -1).await;
+        insert(pool, 2, 0).await;
+        insert(pool, 3, 1).await;
+        insert(pool, 4, 60_000).await;
+        let next = purge(pool, NOW).await.expect("purge");
+        let left = ["absolute 3", "absolute 4", "cut-off 3", "cut-off 4", "denial 3", "denial 4"];
+        let left = left.into_iter().chain(["idle 3", "idle 4", "incarnation", "reset 3", "reset 4"]);
+        assert_eq!(names(pool).await, left.map(str::to_owned).collect());
+        assert_eq!(next, Some(NOW.after(Duration::from_millis(1))));
+    }
+
+    #[tokio::test]
+    async fn more_than_a_batch_goes_in_one_purge() {
+        let (file, _folder) = empty_file().await;
+        let pool = &file.writer;
+        sqlx::query(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+             INSERT INTO denials SELECT i, 'denial ' || i, 0 FROM n",
+        )
+        .bind(2 * BATCH + 1)
+        .execute(pool)
+        .await
+        .expect("denials");
+        assert_eq!(purge(pool, NOW).await.expect("purge"), None);
+        assert!(names(pool).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_deadline_at_the_end_of_time_is_no_error() {
+        let (file, _folder) = empty_file().await;
+        let end = i64::MAX;
+        sqlx::query("INSERT INTO sessions VALUES ('s', 1, '', '', 1, 0, 0, 0, ?1, ?1)")
+            .bind(end)
+            .execute(&file.writer)
+            .await
+            .expect("a session");
+        let next = purge(&file.writer, NOW).await.expect("purge");
+        assert_eq!(next, Some(Timestamp::from_millis(end)));
+    }
+
+    #[tokio::test]
+    async fn deletions_walk_an_index() {
+        let (file, _folder) = empty_file().await;
+        for (query, index) in [
+            (
+                "SELECT id FROM sessions WHERE min(idle_deadline, absolute_deadline) <= 1 LIMIT 2",
+                "sessions_by_end",
+            ),
+            ("SELECT min(min(idle_deadline, absolute_deadline)) FROM sessions", "sessions_by_end"),
+            ("SELECT user_id, jti FROM denials WHERE expires_at <= 1 LIMIT 2", "denials_by_end"),
+            ("SELECT user_id FROM cutoffs WHERE expires_at <= 1 LIMIT 2", "cutoffs_by_end"),
+            ("SELECT user_id FROM reset_tokens WHERE expires_at <= 1 LIMIT 2", "reset_tokens_by_end"),
+        ] {
+            let statement = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
+            let plan: (i64, i64, i64, String) =
+                sqlx::query_as(statement).fetch_one(&file.writer).await.expect(query);
+            assert!(plan.3.contains(index), "{query}: {}", plan.3);
+        }
+    }
+}

@@ -4,6 +4,7 @@ use sqlx::{SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
 use super::Fault;
+use super::refresh::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
@@ -65,8 +66,20 @@ pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Resu
     Ok(())
 }
 
-/// Stores what a refresh changes.
-pub(super) async fn update(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
+/// Does to the session what a refresh token brought about.
+pub(super) async fn apply(
+    tx: &mut SqliteConnection,
+    session: SessionId,
+    change: Change,
+) -> Result<(), sqlx::Error> {
+    match change {
+        Change::None => Ok(()),
+        Change::Keep(session) => update(tx, &session).await,
+        Change::End => delete(tx, session).await,
+    }
+}
+
+async fn update(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE sessions SET generation = ?2, rotated_at = ?3, idle_deadline = ?4 WHERE id = ?1")
         .bind(session.id.to_string())
         .bind(i64::from(session.generation.get()))
@@ -77,8 +90,7 @@ pub(super) async fn update(tx: &mut SqliteConnection, session: &Session) -> Resu
     Ok(())
 }
 
-/// Ends a session.
-pub(super) async fn delete(tx: &mut SqliteConnection, session: SessionId) -> Result<(), sqlx::Error> {
+async fn delete(tx: &mut SqliteConnection, session: SessionId) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM sessions WHERE id = ?1").bind(session.to_string()).execute(tx).await?;
     Ok(())
 }
