@@ -6,7 +6,7 @@
 //! - Writes go through one connection, each in one `BEGIN IMMEDIATE`, so that nothing interleaves.
 //!   Reads have connections of their own: an access token is judged while a write waits for the
 //!   disk, and sees everything that was acknowledged before.
-//! - Every deadline is stored and compared with the caller's `now`; [`purge`] only saves room.
+//! - Every deadline is stored and compared with the caller's `now`; the purge task only saves room.
 //! - A session's row is what its access tokens live by: no row, no access. Ending a session thus
 //!   needs no entry in a denylist, and the `denial` of the trait only bounds single tokens.
 //! - The file belongs to one process, which holds a lock beside it.
