@@ -1,0 +1,125 @@
+//! What a presented refresh token does to its session: decided here, without a statement.
+
+use super::Fault;
+use super::session_row::SessionRow;
+use crate::domain::clock::Timestamp;
+use crate::domain::session::{Presented, Session, SessionLifetimes};
+use crate::domain::tokens::{Generation, RefreshClaims};
+use crate::store::{OnReuse, RefreshOutcome};
+
+/// What the caller hears, and what becomes of the session.
+pub(super) struct Decision {
+    pub(super) outcome: RefreshOutcome,
+    pub(super) change: Change,
+}
+
+/// What an operation does to the session.
+pub(super) enum Change {
+    /// Nothing.
+    None,
+    /// Its current token and deadline have moved on.
+    Keep(Session),
+    /// It is revoked.
+    End,
+}
+
+impl Decision {
+    fn unchanged(outcome: RefreshOutcome) -> Self {
+        Self { outcome, change: Change::None }
+    }
+
+    fn current(session: Session) -> Self {
+        Self { outcome: RefreshOutcome::Current(session.clone()), change: Change::Keep(session) }
+    }
+
+    fn recovered(session: Session) -> Self {
+        Self { outcome: RefreshOutcome::Recovered(session.clone()), change: Change::Keep(session) }
+    }
+
+    fn reused(change: Change) -> Self {
+        Self { outcome: RefreshOutcome::Reused, change }
+    }
+}
+
+/// Redeems the token.
+pub(super) fn rotate(
+    row: Option<SessionRow>,
+    token: &RefreshClaims,
+    now: Timestamp,
+    lifetimes: &SessionLifetimes,
+) -> Result<Decision, Fault> {
+    let successor = |session| successor(session, token.generation, now, lifetimes);
+    Ok(match judge(row, token, now, lifetimes)? {
+        Judged::Settled(outcome) => Decision::unchanged(outcome),
+        Judged::Stands(Presented::Current, session) => Decision::current(successor(session)),
+        Judged::Stands(Presented::Ahead, session) => Decision::recovered(successor(session)),
+        Judged::Stands(Presented::Previous, session) => {
+            Decision::unchanged(RefreshOutcome::Previous(session))
+        }
+        Judged::Stands(Presented::Superseded, _) => Decision::reused(Change::End),
+    })
+}
+
+/// Judges the token without rotating it.
+pub(super) fn check(
+    row: Option<SessionRow>,
+    token: &RefreshClaims,
+    now: Timestamp,
+    lifetimes: &SessionLifetimes,
+    on_reuse: OnReuse,
+) -> Result<Decision, Fault> {
+    Ok(match judge(row, token, now, lifetimes)? {
+        Judged::Settled(outcome) => Decision::unchanged(outcome),
+        Judged::Stands(Presented::Current, session) => Decision::unchanged(RefreshOutcome::Current(session)),
+        Judged::Stands(Presented::Previous, session) => {
+            Decision::unchanged(RefreshOutcome::Previous(session))
+        }
+        Judged::Stands(Presented::Ahead, session) => {
+            Decision::recovered(Session { generation: token.generation, ..session })
+        }
+        Judged::Stands(Presented::Superseded, _) => Decision::reused(match on_reuse {
+            OnReuse::Revoke => Change::End,
+            OnReuse::Refuse => Change::None,
+        }),
+    })
+}
+
+/// A presented token and the session that it names.
+enum Judged {
+    /// There is no such session, or it has ended by itself.
+    Settled(RefreshOutcome),
+    /// There is one, and this is what the token is to it.
+    Stands(Presented, Session),
+}
+
+fn judge(
+    row: Option<SessionRow>,
+    token: &RefreshClaims,
+    now: Timestamp,
+    lifetimes: &SessionLifetimes,
+) -> Result<Judged, Fault> {
+    let Some(session) = row.map(Session::try_from).transpose()? else {
+        return Ok(Judged::Settled(RefreshOutcome::Unknown));
+    };
+    if session.is_expired(now) {
+        return Ok(Judged::Settled(RefreshOutcome::Expired));
+    }
+    let grace = lifetimes.rotation_grace_period;
+    let presented = Presented::judge(token.generation, session.generation, session.rotated_at, now, grace);
+    Ok(Judged::Stands(presented, session))
+}
+
+/// The session once the token of `redeemed` has been exchanged for the next.
+fn successor(
+    session: Session,
+    redeemed: Generation,
+    now: Timestamp,
+    lifetimes: &SessionLifetimes,
+) -> Session {
+    Session {
+        generation: redeemed.next(),
+        rotated_at: now,
+        idle_deadline: lifetimes.idle_deadline(now, session.absolute_deadline),
+        ..session
+    }
+}

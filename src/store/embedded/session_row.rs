@@ -1,0 +1,149 @@
+//! The table of sessions.
+
+use sqlx::{SqliteConnection, SqliteExecutor};
+use uuid::Uuid;
+
+use super::Fault;
+use super::refresh::Change;
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session::{Session, Subject};
+use crate::domain::tokens::Generation;
+use crate::domain::user::SecurityVersion;
+
+/// A session as it is stored.
+#[derive(sqlx::FromRow)]
+pub(super) struct SessionRow {
+    id: String,
+    user_id: i64,
+    email: String,
+    role: String,
+    security_version: i64,
+    generation: i64,
+    created_at: i64,
+    rotated_at: i64,
+    idle_deadline: i64,
+    absolute_deadline: i64,
+}
+
+/// The session of that id, if it is that user's.
+pub(super) async fn find(
+    executor: impl SqliteExecutor<'_>,
+    session: SessionId,
+    user: UserId,
+) -> Result<Option<SessionRow>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT id, user_id, email, role, security_version, generation,
+           created_at, rotated_at, idle_deadline, absolute_deadline
+         FROM sessions WHERE id = ?1 AND user_id = ?2",
+    )
+    .bind(session.to_string())
+    .bind(user.get())
+    .fetch_optional(executor)
+    .await
+}
+
+/// Adds a session.
+pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO sessions (id, user_id, email, role, security_version, generation,
+           created_at, rotated_at, idle_deadline, absolute_deadline)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )
+    .bind(session.id.to_string())
+    .bind(session.subject.user.get())
+    .bind(session.subject.email.as_str())
+    .bind(session.subject.role.as_str())
+    .bind(session.subject.security_version.get())
+    .bind(i64::from(session.generation.get()))
+    .bind(session.created_at.as_millis())
+    .bind(session.rotated_at.as_millis())
+    .bind(session.idle_deadline.as_millis())
+    .bind(session.absolute_deadline.as_millis())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Does to the session what a refresh token brought about.
+pub(super) async fn apply(
+    tx: &mut SqliteConnection,
+    session: SessionId,
+    change: Change,
+) -> Result<(), sqlx::Error> {
+    match change {
+        Change::None => Ok(()),
+        Change::Keep(session) => update(tx, &session).await,
+        Change::End => delete(tx, session).await,
+    }
+}
+
+async fn update(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE sessions SET generation = ?2, rotated_at = ?3, idle_deadline = ?4 WHERE id = ?1")
+        .bind(session.id.to_string())
+        .bind(i64::from(session.generation.get()))
+        .bind(session.rotated_at.as_millis())
+        .bind(session.idle_deadline.as_millis())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+async fn delete(tx: &mut SqliteConnection, session: SessionId) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM sessions WHERE id = ?1").bind(session.to_string()).execute(tx).await?;
+    Ok(())
+}
+
+/// Ends the user's sessions of a version before `version`; answers those that were still live.
+pub(super) async fn end_older(
+    tx: &mut SqliteConnection,
+    user: UserId,
+    version: SecurityVersion,
+    now: Timestamp,
+) -> Result<Vec<SessionId>, Fault> {
+    let ended: Vec<(String, bool)> = sqlx::query_as(
+        "DELETE FROM sessions WHERE user_id = ?1 AND security_version < ?2
+         RETURNING id, idle_deadline > ?3 AND absolute_deadline > ?3",
+    )
+    .bind(user.get())
+    .bind(version.get())
+    .bind(now.as_millis())
+    .fetch_all(tx)
+    .await?;
+    ended.into_iter().filter(|(_, was_live)| *was_live).map(|(id, _)| parse_id(&id)).collect()
+}
+
+fn parse_id(id: &str) -> Result<SessionId, Fault> {
+    Uuid::parse_str(id).map(SessionId::from).map_err(|error| corrupt("sessions.id", id, error))
+}
+
+fn corrupt(place: &'static str, id: &str, problem: impl ToString) -> Fault {
+    Fault::Corrupt { place, key: id.to_owned(), problem: problem.to_string() }
+}
+
+impl TryFrom<SessionRow> for Session {
+    type Error = Fault;
+
+    fn try_from(row: SessionRow) -> Result<Self, Fault> {
+        let id = row.id.as_str();
+        let subject = Subject {
+            user: UserId::try_from(row.user_id).map_err(|error| corrupt("sessions.user_id", id, error))?,
+            email: Email::parse(&row.email).map_err(|error| corrupt("sessions.email", id, error))?,
+            role: row.role.parse().map_err(|error| corrupt("sessions.role", id, error))?,
+            security_version: SecurityVersion::new(row.security_version),
+        };
+        let generation = u32::try_from(row.generation)
+            .map(Generation::new)
+            .map_err(|error| corrupt("sessions.generation", id, error))?;
+        Ok(Self {
+            id: parse_id(id)?,
+            subject,
+            generation,
+            created_at: Timestamp::from_millis(row.created_at),
+            rotated_at: Timestamp::from_millis(row.rotated_at),
+            idle_deadline: Timestamp::from_millis(row.idle_deadline),
+            absolute_deadline: Timestamp::from_millis(row.absolute_deadline),
+        })
+    }
+}

@@ -1,0 +1,4 @@
+//! What every store promises: one contract suite per trait, run against each backend.
+
+mod embedded;
+mod token_store;
