@@ -9,9 +9,7 @@ use super::Tag;
 use super::dto::{ACCESS_TOKEN_EXAMPLE, LoginDto, MessageDto, REFRESH_TOKEN_EXAMPLE, TokenPairDto, UserDto};
 use super::error::ApiError;
 use super::json::{BodyError, Json, StrictJson};
-use super::refusal::{
-    BAD_BODY, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, refusals,
-};
+use super::refusal::{BAD_BODY, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, refusals};
 use super::security::{Authenticated, Presented};
 use crate::domain::tokens::{RefreshToken, ResetToken};
 use crate::service::accounts::Registration;
@@ -400,7 +398,9 @@ fn refresh_token_of(
 fn malformed_is_401(endpoint: impl Endpoint) -> impl Endpoint {
     endpoint.map_to_response().catch_error(|error: BodyError| async move {
         match error {
-            BodyError::UnsupportedMediaType | BodyError::TooLarge => Err(poem::Error::from(ApiError::from(error))),
+            BodyError::UnsupportedMediaType | BodyError::TooLarge => {
+                Err(poem::Error::from(ApiError::from(error)))
+            }
             _ => Err(ApiError::from(AuthError::InvalidCredentials).into()),
         }
     })

@@ -7,8 +7,10 @@ use crate::domain::name::Name;
 use crate::domain::user::User;
 use crate::service::sessions::TokenPair;
 
-pub(super) const ACCESS_TOKEN_EXAMPLE: &str = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6IuKApiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
-pub(super) const REFRESH_TOKEN_EXAMPLE: &str = "hp_rt_AQAAAAAAAAABexampleexampleexampleexampleexampleexampleexampleexampleexampleex";
+pub(super) const ACCESS_TOKEN_EXAMPLE: &str =
+    "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6IuKApiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
+pub(super) const REFRESH_TOKEN_EXAMPLE: &str =
+    "hp_rt_AQAAAAAAAAABexampleexampleexampleexampleexampleexampleexampleexampleexampleex";
 
 /// An account as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Object)]

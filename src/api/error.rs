@@ -230,7 +230,10 @@ impl ApiError {
         match self.challenge {
             Some(Challenge::Plain) => set(header::WWW_AUTHENTICATE, "Bearer"),
             Some(Challenge::InvalidToken) => {
-                set(header::WWW_AUTHENTICATE, &format!("Bearer error=\"invalid_token\", error_description=\"{}\"", self.detail));
+                set(
+                    header::WWW_AUTHENTICATE,
+                    &format!("Bearer error=\"invalid_token\", error_description=\"{}\"", self.detail),
+                );
             }
             Some(Challenge::InsufficientScope) => {
                 set(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"");
@@ -341,7 +344,8 @@ impl From<AuthError> for ApiError {
 
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
-        let bad_request = |detail: String| Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, detail);
+        let bad_request =
+            |detail: String| Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest, detail);
         match error {
             BodyError::UnsupportedMediaType => Self::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

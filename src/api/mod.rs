@@ -1,6 +1,82 @@
 //! The HTTP surface: requests in, domain words to the service, answers out.
+//!
+//! A method parses, calls one function of the service and maps the answer. `error` holds the map
+//! from what the service says to what a client reads, `root` what every request passes.
 
+pub mod auth;
 pub mod docs_page;
 pub mod document;
+pub mod dto;
+pub mod error;
+pub mod health;
 pub mod json;
 mod json_fields;
+pub mod refusal;
+mod root;
+pub mod security;
+pub mod users;
+pub mod well_known;
+
+use std::sync::Arc;
+
+use poem::{Endpoint, EndpointExt, Response, Route};
+use poem_openapi::{LicenseObject, OpenApiService, Tags};
+use serde_json::Value;
+
+use crate::domain::random::Random;
+use crate::service::Services;
+
+/// The groups of operations in the document.
+#[derive(Tags)]
+pub enum Tag {
+    /// Register, log in, refresh, log out, passwords.
+    Authentication,
+    /// Accounts.
+    Users,
+    /// What other services need to check tokens on their own.
+    Discovery,
+    /// For whoever starts, restarts and balances the service.
+    Health,
+}
+
+type MainApi = (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi);
+
+fn main_api(services: &Services) -> Result<OpenApiService<MainApi, ()>, serde_json::Error> {
+    let apis = (
+        auth::AuthApi::new(services.clone()),
+        users::UsersApi::new(services.clone()),
+        well_known::WellKnownApi::new(&services.key_ring)?,
+        health::HealthApi::new(services.clone()),
+    );
+    let licence = LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/MIT.html");
+    Ok(OpenApiService::new(apis, "hallpass", env!("CARGO_PKG_VERSION"))
+        .description(include_str!("document/description.md"))
+        .license(licence))
+}
+
+/// The OpenAPI document of the main API, repaired: what `/openapi.json` serves, what the docs page
+/// shows and what `openapi/hallpass.json` holds.
+///
+/// # Errors
+/// When the document cannot be built; a defect of ours.
+pub fn main_document(services: &Services) -> Result<String, serde_json::Error> {
+    let spec: Value = serde_json::from_str(&main_api(services)?.spec())?;
+    Ok(document::to_pretty_json(&document::repair(spec)))
+}
+
+/// The whole service as one endpoint.
+///
+/// # Errors
+/// When the document cannot be built; a defect of ours.
+pub fn build(
+    services: Services,
+    random: Arc<dyn Random>,
+    https: bool,
+) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
+    let document = main_document(&services)?;
+    let routes = docs_page::mount(Route::new())
+        .at("/openapi.json", docs_page::document_endpoint(document))
+        .nest("/", main_api(&services)?)
+        .data(services);
+    Ok(root::wrap(routes, random, https))
+}

@@ -91,7 +91,8 @@ impl From<&ListedUser> for UserListItem {
     fn from(listed: &ListedUser) -> Self {
         let UserDto { id, first_name, last_name, email } = (&listed.user).into();
         let role = listed.user.role.to_string();
-        let (iat, exp) = (listed.newest_token.map(|t| t.issued_at), listed.newest_token.map(|t| t.expires_at));
+        let (iat, exp) =
+            (listed.newest_token.map(|t| t.issued_at), listed.newest_token.map(|t| t.expires_at));
         Self { id, sub: id, email, first_name, last_name, role, iat, exp }
     }
 }
@@ -208,7 +209,8 @@ impl UsersApi {
         let after = match after.0 {
             None | Some(0) => None,
             Some(id) => {
-                let id = UserId::try_from(id).map_err(|_| ApiError::invalid_field("after", "is no user id"))?;
+                let id =
+                    UserId::try_from(id).map_err(|_| ApiError::invalid_field("after", "is no user id"))?;
                 Some(id)
             }
         };

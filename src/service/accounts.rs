@@ -187,7 +187,10 @@ impl Accounts {
             .map(|(user, issued)| ListedUser {
                 user,
                 newest_token: issued
-                    .map(|at| TokenTimes { issued_at: at.as_secs(), expires_at: at.after(lifetime).as_secs() })
+                    .map(|at| TokenTimes {
+                        issued_at: at.as_secs(),
+                        expires_at: at.after(lifetime).as_secs(),
+                    })
                     .filter(|token| now.as_secs() < token.expires_at),
             })
             .collect();

@@ -251,25 +251,27 @@ pub trait TokenStore: Send + Sync + 'static {
 
     /// Keeps a reset token until its grant's deadline; an earlier one of the user is void from then
     /// on.
-    async fn insert_reset_token(&self, token: &ResetClaims, grant: ResetGrant, now: Timestamp) -> StoreResult<()>;
+    async fn insert_reset_token(
+        &self,
+        token: &ResetClaims,
+        grant: ResetGrant,
+        now: Timestamp,
+    ) -> StoreResult<()>;
 
     /// The grant of a reset token, if it is the user's newest and unused. Consumes nothing.
-    async fn find_reset_token(
-        &self,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> StoreResult<Option<ResetGrant>>;
+    async fn find_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>>;
 
     /// Consumes a reset token. Of several concurrent calls exactly one gets the grant.
-    async fn take_reset_token(
-        &self,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> StoreResult<Option<ResetGrant>>;
+    async fn take_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>>;
 
     /// Puts back a reset token that was taken for a change which then could not be made, unless
     /// a newer one stands there.
-    async fn restore_reset_token(&self, token: &ResetClaims, grant: ResetGrant, now: Timestamp) -> StoreResult<()>;
+    async fn restore_reset_token(
+        &self,
+        token: &ResetClaims,
+        grant: ResetGrant,
+        now: Timestamp,
+    ) -> StoreResult<()>;
 
     /// Whether the store answers.
     async fn ping(&self) -> StoreResult<()>;
