@@ -156,14 +156,14 @@ impl Collector {
 
     fn environment(&mut self, environment: &BTreeMap<String, OsString>) {
         for setting in SETTINGS {
-            if let Some(Found { text, origin }) = self.from_environment(setting, environment) {
+            if let Some(Found { text, origin }) = self.find_variable(setting, environment) {
                 self.set(setting, text.expose().to_owned(), origin);
             }
         }
         self.unknown_variables(environment);
     }
 
-    fn from_environment(
+    fn find_variable(
         &mut self,
         setting: &Setting,
         environment: &BTreeMap<String, OsString>,
@@ -187,7 +187,7 @@ impl Collector {
             return None;
         }
         if let Some((name, path)) = files.first() {
-            return self.from_variable_file(setting, name, Path::new(path));
+            return self.read_variable_file(setting, name, Path::new(path));
         }
         let (name, value) = direct.first()?;
         let origin = Origin::Variable(name.clone());
@@ -200,7 +200,7 @@ impl Collector {
         }
     }
 
-    fn from_variable_file(&mut self, setting: &Setting, name: &str, path: &Path) -> Option<Found> {
+    fn read_variable_file(&mut self, setting: &Setting, name: &str, path: &Path) -> Option<Found> {
         let origin = Origin::VariableFile { name: name.to_owned(), path: path.to_owned() };
         match read_text(path) {
             Ok(text) => Some(Found { text: Secret::new(text.trim_end_matches(['\r', '\n'])), origin }),
@@ -222,7 +222,8 @@ impl Collector {
             if !name.starts_with(PREFIX) || known.contains(name) || is_service_link(name, value) {
                 continue;
             }
-            let mend = match nearest(name, known.iter().map(String::as_str), "_") {
+            let ours = known.iter().map(String::as_str).filter(|known| known.starts_with(PREFIX));
+            let mend = match nearest(name, ours, "_") {
                 Some(near) => format!("did you mean {near}?"),
                 None => "unset it; the README lists all settings".to_owned(),
             };
