@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{ConfigErrors, FlagValue, Loaded, Profile, Purpose, Sources};
+use crate::config::{ConfigErrors, FlagValue, Loaded, Profile, Purpose, ServerSecretError, Sources};
 use crate::telemetry;
 
 /// The command was called wrongly, or the settings are wrong; clap's code as well.
@@ -109,7 +109,7 @@ fn report(failure: &(dyn Error + Send + Sync + 'static)) -> ExitCode {
 }
 
 fn is_config_error(failure: &(dyn Error + Send + Sync + 'static)) -> bool {
-    failure.is::<ConfigErrors>()
+    failure.is::<ConfigErrors>() || matches!(failure.downcast_ref(), Some(ServerSecretError::Settings(_)))
 }
 
 /// Reads the settings to start a service with, sets up the log, and says there what deserves a
