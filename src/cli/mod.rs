@@ -1,1 +1,163 @@
-//! Empty so far.
+//! The command line: one file per command.
+//!
+//! Exit codes: 0 when all went well, 1 when the command failed, 2 when it was called wrongly or the
+//! settings are wrong.
+
+pub mod config;
+pub mod dev;
+pub mod healthcheck;
+pub mod migrate;
+pub mod openapi;
+pub mod serve;
+
+use std::error::Error;
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{ConfigErrors, FlagValue, Loaded, Profile, Purpose, ServerSecretError, Sources};
+use crate::telemetry;
+
+/// The command was called wrongly, or the settings are wrong; clap's code as well.
+const USAGE: u8 = 2;
+
+/// What a command ends with when it fails.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// A token service: issues, refreshes, revokes and validates tokens.
+#[derive(Parser)]
+#[command(name = "hallpass", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run for trying out: nothing to set up, on this machine alone
+    Dev(SettingsArgs),
+    /// Run in production; refuses to start on anything unsafe
+    Serve(SettingsArgs),
+    /// Bring the database to the schema of this version
+    Migrate(SettingsArgs),
+    /// Look at the settings
+    Config(config::ConfigArgs),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Ask the running service whether it is ready
+    Healthcheck(healthcheck::HealthcheckArgs),
+}
+
+/// Flags that settings may come from. They win over the environment and the settings file.
+#[derive(Args, Clone, Debug)]
+pub struct SettingsArgs {
+    /// The settings file, in TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address and port to listen on
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The folder for everything kept in files
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// Any setting but a secret, like tokens.access_ttl=5m; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    assignments: Vec<String>,
+}
+
+impl SettingsArgs {
+    fn sources(self) -> Sources {
+        let named = |flag, key, text: Option<String>| text.map(|text| FlagValue::Named { flag, key, text });
+        let mut flags: Vec<FlagValue> = self.assignments.into_iter().map(FlagValue::Set).collect();
+        flags.extend(named("--listen", "listen", self.listen));
+        flags.extend(named("--data-dir", "data_dir", self.data_dir));
+        Sources::from_process(self.config, flags)
+    }
+
+    /// The settings from these flags, the environment and the settings file.
+    fn load(self, profile: Profile, purpose: Purpose) -> Result<Loaded, ConfigErrors> {
+        crate::config::load(profile, purpose, &self.sources())
+    }
+}
+
+/// Runs the command that the process was called with.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Dev(args) => dev::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Migrate(args) => migrate::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Openapi => openapi::run(),
+        Command::Healthcheck(args) => healthcheck::run(args),
+    };
+    outcome.unwrap_or_else(|failure| report(failure.as_ref()))
+}
+
+/// Says on standard error why a command failed, with every cause, and picks the exit code.
+fn report(failure: &(dyn Error + Send + Sync + 'static)) -> ExitCode {
+    let mut message = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        cause = error.source();
+    }
+    eprintln!("hallpass: {message}");
+    if is_config_error(failure) { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+}
+
+fn is_config_error(failure: &(dyn Error + Send + Sync + 'static)) -> bool {
+    failure.is::<ConfigErrors>() || matches!(failure.downcast_ref(), Some(ServerSecretError::Settings(_)))
+}
+
+/// Reads the settings to start a service with, sets up the log, and says there what deserves a
+/// second thought.
+fn load_to_start(args: SettingsArgs, profile: Profile) -> Result<Loaded, Failure> {
+    let loaded = args.load(profile, Purpose::Start)?;
+    telemetry::init(&loaded.settings.log)?;
+    for warning in &loaded.warnings {
+        tracing::warn!(setting = warning.key, "{warning}");
+    }
+    Ok(loaded)
+}
+
+/// Runs one future to its end on all cores.
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(work)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_become_settings() {
+        let command = [
+            "hallpass",
+            "dev",
+            "--listen",
+            "127.0.0.1:9",
+            "--set",
+            "log.level=warn",
+            "--set",
+            "reset.ttl=5m",
+        ];
+        let Command::Dev(args) = Cli::parse_from(command).command else { panic!("not dev") };
+        let sources = Sources { environment: Default::default(), ..args.sources() };
+        let settings = crate::config::load(Profile::Dev, Purpose::Start, &sources).unwrap().settings;
+        assert_eq!(settings.listen.port(), 9);
+        assert_eq!(settings.log.level, "warn");
+        assert_eq!(settings.reset.ttl.as_secs(), 300);
+    }
+}

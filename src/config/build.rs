@@ -1,0 +1,202 @@
+//! From the texts that were found to [`Settings`].
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::error::ConfigError;
+use super::parse::{self, Parsed, Problem, TokenStoreName};
+use super::source::Values;
+use super::table::Setting;
+use super::{
+    AdminSettings, Argon2Settings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
+    ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings, TokenType,
+};
+use crate::domain::password::PasswordPolicy;
+use crate::domain::session::SessionLifetimes;
+use crate::domain::signing_key::SigningAlgorithm;
+
+/// The most characters of a value that an error repeats.
+const SHOWN_CHARS: usize = 80;
+
+/// Parses every value and works out the remaining defaults. Where a value is refused, its field
+/// holds a stand-in: such settings serve to look for further mistakes and are never handed out.
+pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> Settings {
+    let profile = values.profile();
+    let listen = Reader::new(values, mistakes).get("listen", parse::address, any_port());
+    let data_dir = Reader::new(values, mistakes).get("data_dir", parse::path, "hallpass-data".into());
+    compute_defaults(values, listen, &data_dir.to_string_lossy());
+    let mut read = Reader::new(values, mistakes);
+    Settings {
+        profile,
+        listen,
+        public_url: read.find_set("public_url", parse::public_url),
+        secret: read.find("secret", parse::secret),
+        data_dir,
+        database: DatabaseSettings { url: read.get("database.url", parse::database_url, Secret::new("")) },
+        token_store: token_store(&mut read),
+        tokens: tokens(&mut read),
+        reset: ResetSettings {
+            ttl: read.get("reset.ttl", parse::seconds, Duration::ZERO),
+            delivery: read.get("reset.delivery", parse::reset_delivery, ResetDelivery::Off),
+            danger_log_tokens: read.get("reset.danger_log_tokens", parse::boolean, false),
+        },
+        keys: KeySettings {
+            algorithm: read.get("keys.algorithm", parse::algorithm, SigningAlgorithm::Es256),
+            signing_key_file: read.find("keys.signing_key_file", parse::path),
+        },
+        passwords: passwords(&mut read),
+        admin: admin(&mut read),
+        log: LogSettings {
+            level: read.get("log.level", parse::log_level, String::new()),
+            format: read.get("log.format", parse::log_format, LogFormat::Json),
+        },
+        shutdown_grace: read.get("shutdown_grace", parse::duration, Duration::ZERO),
+    }
+}
+
+fn any_port() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+fn compute_defaults(values: &mut Values, listen: SocketAddr, data_dir: &str) {
+    // In a sqlite: URL only these two would end the path or begin an escape.
+    let folder = data_dir.replace('%', "%25").replace('?', "%3F");
+    values.computed("database.url", format!("sqlite://{folder}/hallpass.db"));
+    values.computed("token_store", if values.get("redis.url").is_some() { "redis" } else { "embedded" });
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    values.computed("passwords.hash_workers", cores.to_string());
+    if listen.port() != 0 && !listen.ip().is_unspecified() {
+        values.computed("public_url", format!("http://{listen}"));
+    }
+    if let Some(url) = values.get("public_url").map(|found| found.text.expose().to_owned()) {
+        values.computed("tokens.audience", url);
+    }
+}
+
+fn token_store(read: &mut Reader<'_>) -> TokenStoreSettings {
+    let danger_allow_eviction = read.get("redis.danger_allow_eviction", parse::boolean, false);
+    let url = read.find("redis.url", parse::redis_url);
+    let name = read.get("token_store", parse::token_store, TokenStoreName::Embedded);
+    match (name, url) {
+        (TokenStoreName::Redis, Some(url)) => TokenStoreSettings::Redis { url, danger_allow_eviction },
+        (TokenStoreName::Redis, None) => {
+            if read.values.get("redis.url").is_none() {
+                read.refuse(
+                    "token_store",
+                    "is `redis`, but `redis.url` is not set",
+                    super::rules::REDIS_MEND,
+                );
+            }
+            TokenStoreSettings::Embedded
+        }
+        (TokenStoreName::Embedded, Some(_)) if !read.is_broken("token_store") => {
+            let mend = "leave one of the two out";
+            read.refuse("token_store", "is `embedded`, but `redis.url` is set as well", mend);
+            TokenStoreSettings::Embedded
+        }
+        (TokenStoreName::Embedded, _) => TokenStoreSettings::Embedded,
+    }
+}
+
+fn tokens(read: &mut Reader<'_>) -> TokenSettings {
+    TokenSettings {
+        audience: read.find_set("tokens.audience", parse::text),
+        typ: read.get("tokens.typ", parse::token_type, TokenType::AtJwt),
+        lifetimes: SessionLifetimes {
+            idle: read.get("tokens.refresh.idle_ttl", parse::duration, Duration::ZERO),
+            absolute: read.get("tokens.refresh.absolute_ttl", parse::duration, Duration::ZERO),
+            rotation_grace_period: read.get(
+                "tokens.refresh.rotation_grace_period",
+                parse::duration,
+                Duration::ZERO,
+            ),
+            access_token: read.get("tokens.access_ttl", parse::seconds, Duration::ZERO),
+            leeway: read.get("tokens.leeway", parse::seconds, Duration::ZERO),
+        },
+    }
+}
+
+fn passwords(read: &mut Reader<'_>) -> PasswordSettings {
+    PasswordSettings {
+        policy: PasswordPolicy {
+            min_length: read.get("passwords.min_length", parse::number(1..=64), 8),
+            reject_common: read.get("passwords.reject_common", parse::boolean, true),
+        },
+        argon2: Argon2Settings {
+            memory_kib: read.get("passwords.argon2.memory_kib", parse::number(1..=u32::MAX), 0),
+            iterations: read.get("passwords.argon2.iterations", parse::number(1..=u32::MAX), 0),
+            parallelism: read.get("passwords.argon2.parallelism", parse::number(1..=u32::MAX), 0),
+        },
+        hash_workers: read.get("passwords.hash_workers", parse::number(1..=1024), 1),
+        hash_queue: read.get("passwords.hash_queue", parse::number(0..=65_536), 0),
+    }
+}
+
+fn admin(read: &mut Reader<'_>) -> Option<AdminSettings> {
+    let email = read.find("admin.email", parse::email);
+    let password = read.find("admin.password", parse::password);
+    let set = |key| read.values.is_set(key);
+    match (set("admin.email"), set("admin.password")) {
+        (true, false) => read.refuse("admin.email", "is set without `admin.password`", "set both or neither"),
+        (false, true) => read.refuse("admin.password", "is set without `admin.email`", "set both or neither"),
+        _ => {}
+    }
+    Some(AdminSettings { email: email?, password: password? })
+}
+
+/// Reads values one by one and notes what is wrong with them.
+struct Reader<'a> {
+    values: &'a Values,
+    mistakes: &'a mut Vec<ConfigError>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(values: &'a Values, mistakes: &'a mut Vec<ConfigError>) -> Self {
+        Self { values, mistakes }
+    }
+
+    fn refuse(&mut self, key: &str, problem: impl Into<String>, mend: impl Into<String>) {
+        self.mistakes.push(ConfigError::new(key, self.values.origin(key), problem, mend));
+    }
+
+    fn is_broken(&self, key: &str) -> bool {
+        self.mistakes.iter().any(|mistake| mistake.key == key)
+    }
+
+    /// The value of a setting that has a default.
+    fn get<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>, stand_in: T) -> T {
+        self.find(key, parse).unwrap_or(stand_in)
+    }
+
+    /// The value, if somebody set one: a computed default stays open.
+    fn find_set<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+        self.values.is_set(key).then(|| self.find(key, parse)).flatten()
+    }
+
+    fn find<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+        let text = self.values.get(key)?.text.expose();
+        if text.is_empty() {
+            self.refuse(key, "is empty", "leave it out to have the default");
+            return None;
+        }
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(Problem { problem, mend }) => {
+                let problem = match Setting::find(key) {
+                    Some(setting) if !setting.kind.is_secret() => format!("= {} {problem}", shown(text)),
+                    _ => problem,
+                };
+                self.refuse(key, problem, mend);
+                None
+            }
+        }
+    }
+}
+
+/// A value as an error repeats it: on one line, and not all of a novel.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

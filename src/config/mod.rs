@@ -1,0 +1,339 @@
+//! Every setting: typed, parsed once, unknown keys refused, every mistake reported at once.
+//!
+//! - `table`: the one list of settings, with names, defaults and documentation;
+//! - `source` and `file`: which text each setting has (flags over environment over file over the
+//!   profile's defaults), and where it came from;
+//! - `parse` and `build`: from texts to [`Settings`];
+//! - `rules`: contradictions, and what is unsafe to start with;
+//! - `dump`: the settings in effect, secrets left out.
+
+mod build;
+mod dump;
+mod error;
+mod file;
+mod parse;
+mod rules;
+mod secret;
+mod source;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+pub use dump::dump;
+pub use error::{ConfigError, ConfigErrors, Origin, Warning};
+pub use secret::{SECRET_MIN_BYTES, Secret, SecretFileError, ServerSecretError, server_secret};
+pub use source::{FlagValue, Sources, Values};
+
+use crate::domain::email::Email;
+use crate::domain::password::{Password, PasswordPolicy};
+use crate::domain::session::SessionLifetimes;
+use crate::domain::signing_key::SigningAlgorithm;
+
+/// The address of the administrator that `hallpass dev` creates.
+pub const SAMPLE_ADMIN_EMAIL: &str = "johndoe@example.com";
+
+/// Its password: known to everyone, so `serve` refuses it.
+pub const SAMPLE_ADMIN_PASSWORD: &str = "password";
+
+/// Which defaults hold, and what is safe enough to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// `hallpass dev`: works with nothing set, for this machine alone.
+    Dev,
+    /// `hallpass serve`: production.
+    Serve,
+}
+
+impl Profile {
+    /// The command of that name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Serve => "serve",
+        }
+    }
+}
+
+/// All settings. Each field's variable, default and meaning stand in [`table::SETTINGS`].
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whose defaults and rules hold.
+    pub profile: Profile,
+    /// The address and port to listen on; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// The issuer, if set. See [`Settings::issuer`].
+    pub public_url: Option<PublicUrl>,
+    /// The server secret, if set. See [`server_secret`].
+    pub secret: Option<Secret>,
+    /// The folder for everything kept in files.
+    pub data_dir: PathBuf,
+    /// `database.*`
+    pub database: DatabaseSettings,
+    /// `token_store` and `redis.*`
+    pub token_store: TokenStoreSettings,
+    /// `tokens.*`
+    pub tokens: TokenSettings,
+    /// `reset.*`
+    pub reset: ResetSettings,
+    /// `keys.*`
+    pub keys: KeySettings,
+    /// `passwords.*`
+    pub passwords: PasswordSettings,
+    /// `admin.*`: to be created at start if absent.
+    pub admin: Option<AdminSettings>,
+    /// `log.*`
+    pub log: LogSettings,
+    /// How long requests may take to finish once the service was told to stop.
+    pub shutdown_grace: Duration,
+}
+
+/// Where accounts and signing keys are.
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    /// `sqlite:…` or `postgres:…`; may hold a password.
+    pub url: Secret,
+}
+
+/// What keeps sessions and revocations.
+#[derive(Clone, Debug)]
+pub enum TokenStoreSettings {
+    /// SQLite files in the data folder, for a single process.
+    Embedded,
+    /// A Redis.
+    Redis {
+        /// `redis://…` or `rediss://…`; may hold a password.
+        url: Secret,
+        /// Whether an evicting `maxmemory-policy` is warned about instead of refused.
+        danger_allow_eviction: bool,
+    },
+}
+
+/// How tokens are made and how long they live.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// The audience, if set. See [`Settings::audience`].
+    pub audience: Option<String>,
+    /// The `typ` of access tokens.
+    pub typ: TokenType,
+    /// Lifetimes of access tokens and sessions, the grace period and the leeway.
+    pub lifetimes: SessionLifetimes,
+}
+
+/// The `typ` header of access tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenType {
+    /// `at+jwt` (RFC 9068 2.1).
+    AtJwt,
+    /// `JWT`, for validators that refuse the other.
+    Jwt,
+}
+
+impl TokenType {
+    /// The header's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtJwt => "at+jwt",
+            Self::Jwt => "JWT",
+        }
+    }
+}
+
+/// Password resets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetSettings {
+    /// How long a reset token lives.
+    pub ttl: Duration,
+    /// How it reaches its user.
+    pub delivery: ResetDelivery,
+    /// Whether [`ResetDelivery::Log`] is allowed in production.
+    pub danger_log_tokens: bool,
+}
+
+/// How a reset token reaches its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetDelivery {
+    /// In the answer to whoever asks: only where nobody but the developer can ask.
+    Response,
+    /// In the log: dangerous, since whoever reads the log can take over any account.
+    Log,
+    /// By mail: not available yet, so no service starts with it.
+    Smtp,
+    /// Not at all: a request is answered as ever, and no token is made.
+    Off,
+}
+
+/// How access tokens are signed.
+#[derive(Clone, Debug)]
+pub struct KeySettings {
+    /// The algorithm of new signatures.
+    pub algorithm: SigningAlgorithm,
+    /// A PKCS#8 PEM file to sign with, instead of the key ring.
+    pub signing_key_file: Option<PathBuf>,
+}
+
+/// Which passwords may be chosen, and how they are hashed.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordSettings {
+    /// Which may be chosen.
+    pub policy: PasswordPolicy,
+    /// The cost of one hash.
+    pub argon2: Argon2Settings,
+    /// How many are hashed at the same time.
+    pub hash_workers: usize,
+    /// How many requests may wait for a worker.
+    pub hash_queue: usize,
+}
+
+/// Cost parameters of Argon2id (RFC 9106 3.1); together they are such that argon2 takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argon2Settings {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+/// An administrator to be created at start if absent.
+#[derive(Clone, Debug)]
+pub struct AdminSettings {
+    /// The address.
+    pub email: Email,
+    /// The first password.
+    pub password: Password,
+}
+
+/// The log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// What is logged: a level, or directives per target.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For machines: one JSON object per line.
+    Json,
+}
+
+/// Where clients reach this service: absolute, http or https, without a slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    text: String,
+    https: bool,
+    loopback: bool,
+}
+
+impl PublicUrl {
+    fn from_parsed(url: &Url, text: &str) -> Self {
+        Self { text: text.to_owned(), https: url.scheme() == "https", loopback: is_loopback_host(url) }
+    }
+
+    /// `http://` and the address: what a service is reached by that has no other name.
+    pub fn of_address(address: SocketAddr) -> Self {
+        let loopback = address.ip().to_canonical().is_loopback();
+        Self { text: format!("http://{address}"), https: false, loopback }
+    }
+
+    /// The URL exactly as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is `https://`.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Whether it leads to this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Whether a URL leads to this machine; one without a host does.
+fn is_loopback_host(url: &Url) -> bool {
+    let ip = match url.host() {
+        None => return true,
+        Some(Host::Domain(name)) => match name.parse() {
+            Ok(ip) => ip,
+            Err(_) => return name.is_empty() || name == "localhost" || name.ends_with(".localhost"),
+        },
+        Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
+        Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
+    };
+    ip.to_canonical().is_loopback()
+}
+
+impl Settings {
+    /// The issuer: the public URL, or else the address that the service is `bound` to. It takes
+    /// the bound one because port 0 is a real port only after binding.
+    pub fn issuer(&self, bound: SocketAddr) -> PublicUrl {
+        self.public_url.clone().unwrap_or_else(|| PublicUrl::of_address(bound))
+    }
+
+    /// The audience of access tokens: the one that is set, or else the issuer.
+    pub fn audience(&self, issuer: &PublicUrl) -> String {
+        self.tokens.audience.clone().unwrap_or_else(|| issuer.as_str().to_owned())
+    }
+}
+
+/// Settings without a mistake.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Where each came from, for [`dump`].
+    pub values: Values,
+    /// What works but deserves a second thought.
+    pub warnings: Vec<Warning>,
+}
+
+/// What the settings are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To start the service of the profile: what is unsafe is refused.
+    Start,
+    /// To look at the settings, or for a command that uses a few of them.
+    Inspect,
+}
+
+/// Reads the settings from all sources.
+///
+/// # Errors
+/// Every mistake at once; with [`Purpose::Start`] also everything that is unsafe to start with.
+pub fn load(profile: Profile, purpose: Purpose, sources: &Sources) -> Result<Loaded, ConfigErrors> {
+    let (mut values, mut mistakes) = source::collect(profile, sources);
+    let settings = build::settings(&mut values, &mut mistakes);
+    let mut review = rules::Review { settings: &settings, values: &values, mistakes, warnings: Vec::new() };
+    review.contradictions();
+    if purpose == Purpose::Start {
+        review.unsafe_start();
+    }
+    let rules::Review { mut mistakes, warnings, .. } = review;
+    if mistakes.is_empty() {
+        return Ok(Loaded { settings, values, warnings });
+    }
+    let place = |key: &str| table::SETTINGS.iter().position(|setting| setting.key == key);
+    mistakes.sort_by_key(|mistake| place(&mistake.key));
+    Err(mistakes.into())
+}

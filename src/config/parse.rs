@@ -1,0 +1,287 @@
+//! From text to value, one parser per kind. A parser never repeats the text: whether it may be
+//! shown is for the caller to know.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::secret::{SECRET_MIN_BYTES, Secret};
+use super::{LogFormat, PublicUrl, ResetDelivery, TokenType};
+use crate::domain::email::Email;
+use crate::domain::password::Password;
+use crate::domain::signing_key::SigningAlgorithm;
+
+/// Why a text is no value: a phrase that follows the text, and what to write instead.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub problem: String,
+    pub mend: String,
+}
+
+pub(super) type Parsed<T> = Result<T, Problem>;
+
+fn problem<T>(problem: impl Into<String>, mend: impl Into<String>) -> Parsed<T> {
+    Err(Problem { problem: problem.into(), mend: mend.into() })
+}
+
+/// The fewest different bytes of a server secret. 32 random characters have more, even in an alphabet
+/// of 16 (hexadecimal); a short word that was repeated until it was long enough has not.
+const SECRET_MIN_DISTINCT_BYTES: usize = 8;
+
+pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
+    text.parse()
+        .or_else(|_| problem("is no IP address with a port", "write it like 127.0.0.1:8080 or [::1]:8080"))
+}
+
+pub(super) fn boolean(text: &str) -> Parsed<bool> {
+    text.parse().or_else(|_| problem("is neither `true` nor `false`", "write one of them"))
+}
+
+pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Parsed<T>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    move |text| match text.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => problem(
+            "is not within the bounds",
+            format!("write a whole number from {} to {}", range.start(), range.end()),
+        ),
+    }
+}
+
+pub(super) fn duration(text: &str) -> Parsed<Duration> {
+    humantime::parse_duration(text)
+        .or_else(|_| problem("is no duration", "write it with a unit, like 30s, 15m or 7d"))
+}
+
+/// A duration that ends up as a whole number of seconds in a token.
+pub(super) fn seconds(text: &str) -> Parsed<Duration> {
+    match duration(text)? {
+        span if span.subsec_nanos() == 0 => Ok(span),
+        _ => problem("is a fraction of a second", "write whole seconds, like 30s"),
+    }
+}
+
+pub(super) fn path(text: &str) -> Parsed<PathBuf> {
+    Ok(PathBuf::from(text))
+}
+
+pub(super) fn text(text: &str) -> Parsed<String> {
+    if text.chars().any(char::is_control) {
+        return problem("holds a control character", "take it out");
+    }
+    Ok(text.to_owned())
+}
+
+/// `scheme://host[:port][/path]`, in the spelling that any client computes as well: the issuer is
+/// compared as text (RFC 8414 3.3).
+pub(super) fn public_url(text: &str) -> Parsed<PublicUrl> {
+    const MEND: &str = "write it like https://auth.example.com";
+    let Ok(url) = Url::parse(text) else {
+        return problem("is no absolute URL", MEND);
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return problem("is neither http:// nor https://", MEND);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return problem("holds a user name", MEND);
+    }
+    if text.contains(['?', '#']) {
+        return problem("holds a query or a fragment (RFC 8414 2)", MEND);
+    }
+    if text.ends_with('/') {
+        return problem("ends in a slash", "leave the last slash out");
+    }
+    let canonical = url.as_str().trim_end_matches('/');
+    if canonical != text {
+        return problem("is not in its canonical spelling", format!("write {canonical}"));
+    }
+    Ok(PublicUrl::from_parsed(&url, text))
+}
+
+/// At least [`SECRET_MIN_BYTES`] bytes that do not look typed.
+pub(super) fn secret(text: &str) -> Parsed<Secret> {
+    const MEND: &str = super::rules::SECRET_MEND;
+    if text.len() < SECRET_MIN_BYTES {
+        return problem(format!("is shorter than {SECRET_MIN_BYTES} bytes"), MEND);
+    }
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.sort_unstable();
+    bytes.dedup();
+    if bytes.len() < SECRET_MIN_DISTINCT_BYTES {
+        return problem("is not random: it repeats a few characters", MEND);
+    }
+    Ok(Secret::new(text))
+}
+
+pub(super) fn database_url(text: &str) -> Parsed<Secret> {
+    const MEND: &str = "write it like sqlite://hallpass-data/hallpass.db or postgres://user@host/database";
+    match text.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => Ok(Secret::new(text)),
+        Some("postgres" | "postgresql") if Url::parse(text).is_ok() => Ok(Secret::new(text)),
+        Some("postgres" | "postgresql") => problem("is no URL", MEND),
+        _ => problem("names no database that hallpass can use", MEND),
+    }
+}
+
+pub(super) fn redis_url(text: &str) -> Parsed<Secret> {
+    const MEND: &str = "write it like redis://127.0.0.1:6379/0, or rediss:// for TLS";
+    match text.split_once("://").map(|(scheme, _)| scheme) {
+        Some("redis" | "rediss") if Url::parse(text).is_ok_and(|url| url.has_host()) => Ok(Secret::new(text)),
+        Some("redis" | "rediss") => problem("is no URL with a host", MEND),
+        Some("redis+sentinel" | "redis+cluster") => {
+            problem("asks for Sentinel or Cluster, which this version cannot use", MEND)
+        }
+        _ => problem("is no Redis URL", MEND),
+    }
+}
+
+/// What keeps sessions and revocations; the Redis one needs `redis.url`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenStoreName {
+    Redis,
+    Embedded,
+}
+
+pub(super) fn token_store(text: &str) -> Parsed<TokenStoreName> {
+    match text {
+        "redis" => Ok(TokenStoreName::Redis),
+        "embedded" => Ok(TokenStoreName::Embedded),
+        _ => problem("is no token store", "write redis or embedded"),
+    }
+}
+
+pub(super) fn token_type(text: &str) -> Parsed<TokenType> {
+    [TokenType::AtJwt, TokenType::Jwt]
+        .into_iter()
+        .find(|typ| typ.as_str() == text)
+        .map_or_else(|| problem("is no type of an access token", "write at+jwt or JWT"), Ok)
+}
+
+pub(super) fn reset_delivery(text: &str) -> Parsed<ResetDelivery> {
+    match text {
+        "response" => Ok(ResetDelivery::Response),
+        "log" => Ok(ResetDelivery::Log),
+        "smtp" => Ok(ResetDelivery::Smtp),
+        "off" => Ok(ResetDelivery::Off),
+        _ => problem("is no way to deliver a reset token", "write off, response, log or smtp"),
+    }
+}
+
+pub(super) fn algorithm(text: &str) -> Parsed<SigningAlgorithm> {
+    text.parse().or_else(|_| problem("is no signing algorithm", "write ES256, RS256 or EdDSA"))
+}
+
+pub(super) fn email(text: &str) -> Parsed<Email> {
+    Email::parse(text).or_else(|error| problem(error.to_string(), "write it like ada@example.com"))
+}
+
+pub(super) fn password(text: &str) -> Parsed<Password> {
+    Password::parse(text).or_else(|error| problem(error.to_string(), "choose a shorter one"))
+}
+
+pub(super) fn log_level(text: &str) -> Parsed<String> {
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => problem("is no log level", "write it like info, or hallpass=debug,info"),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "pretty" => Ok(LogFormat::Pretty),
+        "json" => Ok(LogFormat::Json),
+        _ => problem("is no log format", "write pretty or json"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration("15m"), Ok(Duration::from_secs(900)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        for bad in ["900", "", "-5s", "soon", "99999999999999999999d"] {
+            assert!(duration(bad).is_err(), "{bad:?}");
+        }
+        assert!(seconds("1500ms").is_err());
+    }
+
+    #[test]
+    fn a_public_url_has_one_spelling() {
+        for good in ["https://auth.example.com", "http://127.0.0.1:8080", "https://example.com/auth"] {
+            assert_eq!(public_url(good).map(|url| url.as_str().to_owned()).as_deref(), Ok(good));
+        }
+        for bad in [
+            "auth.example.com",
+            "https://auth.example.com/",
+            "https://example.com/auth/",
+            "https://auth.example.com?x=1",
+            "https://auth.example.com/#top",
+            "https://user@auth.example.com",
+            "https://Auth.Example.com",
+            "https://auth.example.com:443",
+            "ftp://auth.example.com",
+            "https://",
+            " https://auth.example.com",
+        ] {
+            assert!(public_url(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_long_and_not_typed() {
+        assert!(secret("0123456789abcdef0123456789abcdef").is_ok());
+        assert!(secret("0123456789abcdef0123456789abcde").is_err());
+        assert!(secret(&"changeme".repeat(8)).is_err());
+        assert!(secret(&"a".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn databases_are_sqlite_or_postgres() {
+        for good in
+            ["sqlite://data/hallpass.db", "sqlite::memory:", "postgres://u:p@host/db", "postgresql:///db"]
+        {
+            assert!(database_url(good).is_ok(), "{good}");
+        }
+        for bad in ["mysql://host/db", "hallpass.db", "postgres", "postgres://host:port/db"] {
+            assert!(database_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn redis_is_a_single_server_for_now() {
+        for good in ["redis://localhost", "rediss://:pw@host:6380/1"] {
+            assert!(redis_url(good).is_ok(), "{good}");
+        }
+        for bad in ["localhost:6379", "redis+sentinel://h/m", "redis+cluster://h", "redis://", "http://h"] {
+            assert!(redis_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_keep_within_their_bounds() {
+        let parse = number(1_usize..=64);
+        assert_eq!((parse("1"), parse("64")), (Ok(1), Ok(64)));
+        for bad in ["0", "65", "-1", "1.0", "eight", ""] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn no_parser_repeats_a_secret() {
+        for problem in [secret("hunter2").err(), database_url("hunter2").err(), redis_url("hunter2").err()] {
+            assert!(!format!("{problem:?}").contains("hunter2"));
+        }
+    }
+}

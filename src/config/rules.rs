@@ -1,0 +1,270 @@
+//! What must not be, although each value is well-formed: contradictions, the unsafe and the unwise.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use argon2::Params;
+
+use super::error::{ConfigError, Warning};
+use super::source::Values;
+use super::{
+    AdminSettings, Profile, ResetDelivery, SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD, Settings,
+    TokenStoreSettings,
+};
+use crate::domain::password::PasswordPolicy;
+
+/// How to get a server secret.
+pub(super) const SECRET_MEND: &str =
+    "make one with `openssl rand -base64 48`, and set HALLPASS_SECRET_FILE (or HALLPASS_SECRET)";
+
+/// How to get a token store.
+pub(super) const REDIS_MEND: &str =
+    "set `redis.url` (REDIS_URL), or `token_store` = \"embedded\" for a single process";
+
+const ACCESS_TTL_MIN: Duration = Duration::from_secs(10);
+const ACCESS_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+const LEEWAY_MAX: Duration = Duration::from_secs(60);
+/// A leap year: whoever wants more means "for ever".
+const SESSION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+const RESET_TTL_MIN: Duration = Duration::from_secs(60);
+const RESET_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3600);
+/// Beyond this a stolen refresh token has time to be used beside the real one.
+const ROTATION_GRACE_WISE: Duration = Duration::from_secs(120);
+/// ASVS 5.0 6.2.1.
+const MIN_LENGTH_WISE: usize = 8;
+/// Memory in KiB and passes that are equally strong, each the least (OWASP Password Storage Cheat
+/// Sheet, Argon2id).
+const ARGON2_WISE: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+/// The settings under review, and what was found so far.
+pub(super) struct Review<'a> {
+    pub settings: &'a Settings,
+    pub values: &'a Values,
+    pub mistakes: Vec<ConfigError>,
+    pub warnings: Vec<Warning>,
+}
+
+impl Review<'_> {
+    fn refuse(&mut self, key: &str, problem: impl Into<String>, mend: impl Into<String>) {
+        self.mistakes.push(ConfigError::new(key, self.values.origin(key), problem, mend));
+    }
+
+    fn warn(&mut self, key: &'static str, text: impl Into<String>) {
+        self.warnings.push(Warning { key, text: text.into() });
+    }
+
+    /// Whether none of these has been refused already: a stand-in proves nothing.
+    fn sound(&self, keys: &[&str]) -> bool {
+        !self.mistakes.iter().any(|mistake| keys.contains(&mistake.key.as_str()))
+    }
+
+    /// What holds for every command.
+    pub fn contradictions(&mut self) {
+        self.spans();
+        self.lifetimes();
+        self.password_hashing();
+        self.signing_key_file();
+    }
+
+    fn spans(&mut self) {
+        let lifetimes = &self.settings.tokens.lifetimes;
+        let bounds = [
+            ("tokens.access_ttl", lifetimes.access_token, ACCESS_TTL_MIN, ACCESS_TTL_MAX),
+            ("tokens.leeway", lifetimes.leeway, Duration::ZERO, LEEWAY_MAX),
+            ("tokens.refresh.absolute_ttl", lifetimes.absolute, Duration::ZERO, SESSION_MAX),
+            ("reset.ttl", self.settings.reset.ttl, RESET_TTL_MIN, RESET_TTL_MAX),
+            ("shutdown_grace", self.settings.shutdown_grace, Duration::ZERO, SHUTDOWN_GRACE_MAX),
+        ];
+        for (key, span, min, max) in bounds {
+            if self.sound(&[key]) && !(min..=max).contains(&span) {
+                let [span, min, max] = [span, min, max].map(humantime::format_duration);
+                self.refuse(key, format!("= {span} is out of bounds"), format!("write {min} to {max}"));
+            }
+        }
+    }
+
+    fn lifetimes(&mut self) {
+        const ACCESS: &str = "tokens.access_ttl";
+        const IDLE: &str = "tokens.refresh.idle_ttl";
+        const ABSOLUTE: &str = "tokens.refresh.absolute_ttl";
+        const GRACE: &str = "tokens.refresh.rotation_grace_period";
+        let lifetimes = &self.settings.tokens.lifetimes;
+        if self.sound(&[IDLE, ABSOLUTE]) && lifetimes.idle > lifetimes.absolute {
+            self.refuse(IDLE, format!("is longer than `{ABSOLUTE}`"), "shorten it, or lengthen the other");
+        }
+        if self.sound(&[ACCESS, IDLE]) && lifetimes.access_token > lifetimes.idle {
+            self.refuse(ACCESS, format!("is longer than `{IDLE}`"), "shorten it, or lengthen the other");
+        }
+        if self.sound(&[GRACE, IDLE]) && lifetimes.rotation_grace_period >= lifetimes.idle {
+            self.refuse(GRACE, format!("is not shorter than `{IDLE}`"), "shorten it; 30s is plenty");
+        } else if self.sound(&[GRACE]) && lifetimes.rotation_grace_period > ROTATION_GRACE_WISE {
+            self.warn(GRACE, "is long: until it is over, a stolen refresh token works beside the real one");
+        }
+    }
+
+    fn password_hashing(&mut self) {
+        const MEMORY: &str = "passwords.argon2.memory_kib";
+        const ALL: [&str; 3] = [MEMORY, "passwords.argon2.iterations", "passwords.argon2.parallelism"];
+        let passwords = &self.settings.passwords;
+        if passwords.policy.min_length < MIN_LENGTH_WISE {
+            self.warn("passwords.min_length", format!("is below {MIN_LENGTH_WISE} (ASVS 5.0 6.2.1)"));
+        }
+        if !passwords.policy.reject_common {
+            self.warn("passwords.reject_common", "is off: the first passwords an attacker tries are allowed");
+        }
+        if !self.sound(&ALL) {
+            return;
+        }
+        let cost = passwords.argon2;
+        if let Err(error) = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, None) {
+            self.refuse(MEMORY, format!("and its neighbours cannot be used: {error}"), "leave all three out");
+        } else if !ARGON2_WISE
+            .iter()
+            .any(|(memory, passes)| cost.memory_kib >= *memory && cost.iterations >= *passes)
+        {
+            self.warn(
+                MEMORY,
+                "and `iterations` are below what OWASP asks for (19456 KiB and 2, or as strong)",
+            );
+        }
+    }
+
+    fn signing_key_file(&mut self) {
+        let Some(path) = &self.settings.keys.signing_key_file else { return };
+        if let Err(error) = std::fs::File::open(path) {
+            let problem = format!("= {path:?} cannot be read: {error}");
+            self.refuse("keys.signing_key_file", problem, "name a readable PKCS#8 PEM file");
+        }
+    }
+
+    /// What keeps a service from starting.
+    pub fn unsafe_start(&mut self) {
+        let delivery = self.settings.reset.delivery;
+        if delivery == ResetDelivery::Smtp {
+            let mend = "write off until it is, or log together with `reset.danger_log_tokens`";
+            self.refuse("reset.delivery", "= \"smtp\" is not available in this version", mend);
+        }
+        match self.settings.profile {
+            Profile::Dev => self.unsafe_dev(),
+            Profile::Serve => self.unsafe_serve(),
+        }
+    }
+
+    fn unsafe_dev(&mut self) {
+        if self.sound(&["listen"]) && !is_loopback(self.settings.listen.ip()) {
+            let problem = "leads beyond this machine, which is not for `hallpass dev`: its administrator has a known \
+                password and it answers with reset tokens";
+            self.refuse("listen", problem, "listen on 127.0.0.1, or use `hallpass serve`");
+        }
+        let sample = !self.values.is_set("admin.password");
+        if sample && self.sound(&["database.url", "admin.email"]) && !self.database_is_local() {
+            let problem = "is the sample administrator's, and the database is on another machine";
+            self.refuse("admin.password", problem, "set `admin.email` and `admin.password`");
+        }
+        if self.settings.public_url.as_ref().is_some_and(|url| !url.is_loopback()) {
+            self.warn("public_url", "leads beyond this machine; `hallpass dev` is not for that");
+        }
+    }
+
+    fn unsafe_serve(&mut self) {
+        if self.settings.secret.is_none() && self.sound(&["secret"]) {
+            self.refuse("secret", "is not set", SECRET_MEND);
+        }
+        let embedded = matches!(self.settings.token_store, TokenStoreSettings::Embedded);
+        if embedded && !self.values.is_set("token_store") && self.sound(&["token_store", "redis.url"]) {
+            self.refuse("redis.url", "is not set", REDIS_MEND);
+        }
+        self.unsafe_public_url();
+        self.unsafe_admin();
+        self.unsafe_delivery();
+        if let TokenStoreSettings::Redis { danger_allow_eviction: true, .. } = self.settings.token_store {
+            self.warn("redis.danger_allow_eviction", "is on: a full Redis may forget revocations");
+        }
+    }
+
+    fn unsafe_public_url(&mut self) {
+        if !self.sound(&["public_url", "listen"]) {
+            return;
+        }
+        match &self.settings.public_url {
+            None if self.settings.listen.ip().is_unspecified() => {
+                let mend = "set it to where clients reach this service, like https://auth.example.com";
+                self.refuse("public_url", "is not set, and `listen` names no single address", mend);
+            }
+            Some(url) if !url.is_https() && !url.is_loopback() => {
+                self.warn("public_url", "is http://: passwords and tokens travel in the clear");
+            }
+            _ => {}
+        }
+    }
+
+    fn unsafe_admin(&mut self) {
+        let Some(AdminSettings { email, .. }) = &self.settings.admin else { return };
+        if email.as_str() == SAMPLE_ADMIN_EMAIL {
+            self.refuse("admin.email", "is the sample administrator's", "set the address of a real one");
+        }
+        let found = self.values.get("admin.password");
+        let text = found.map_or(SAMPLE_ADMIN_PASSWORD, |found| found.text.expose());
+        let policy = PasswordPolicy {
+            min_length: self.settings.passwords.policy.min_length.max(MIN_LENGTH_WISE),
+            reject_common: true,
+        };
+        if let Err(error) = policy.choose(text, email.as_str()) {
+            self.refuse("admin.password", error.to_string(), "choose another one");
+        }
+    }
+
+    fn unsafe_delivery(&mut self) {
+        let reset = &self.settings.reset;
+        match reset.delivery {
+            ResetDelivery::Response if self.sound(&["listen", "public_url"]) && !self.is_private() => {
+                let problem = "= \"response\" lets anyone who reaches this service reset any password";
+                self.refuse(
+                    "reset.delivery",
+                    problem,
+                    "write off; response is for a service on a loopback address",
+                );
+            }
+            ResetDelivery::Log if !reset.danger_log_tokens => {
+                let problem = "= \"log\" lets anyone who reads the log reset any password";
+                let mend = "write off, or set `reset.danger_log_tokens` = true if you mean it";
+                self.refuse("reset.delivery", problem, mend);
+            }
+            ResetDelivery::Log => {
+                self.warn(
+                    "reset.danger_log_tokens",
+                    "is on: whoever reads the log can take over any account",
+                );
+            }
+            ResetDelivery::Response | ResetDelivery::Smtp | ResetDelivery::Off => {}
+        }
+    }
+
+    /// Whether only this machine reaches the service: it listens on loopback, and no proxy leads
+    /// there from outside, as a public URL would tell.
+    fn is_private(&self) -> bool {
+        is_loopback(self.settings.listen.ip())
+            && self.settings.public_url.as_ref().is_none_or(super::PublicUrl::is_loopback)
+    }
+
+    /// A file, a socket, or a server on this machine.
+    fn database_is_local(&self) -> bool {
+        let text = self.settings.database.url.expose();
+        if text.starts_with("sqlite:") {
+            return true;
+        }
+        let Ok(url) = url::Url::parse(text) else { return false };
+        let host = url.query_pairs().find(|(name, _)| matches!(&**name, "host" | "hostaddr"));
+        match host {
+            Some((_, host)) => {
+                host.starts_with('/') || host.parse().is_ok_and(is_loopback) || host == "localhost"
+            }
+            None => super::is_loopback_host(&url),
+        }
+    }
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}

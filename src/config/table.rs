@@ -1,0 +1,273 @@
+//! The one list of settings. Names, unknown-key detection, `config dump` and the table in the
+//! README all come from it.
+
+use std::fmt::Write;
+
+use super::Profile;
+
+/// What a setting holds, and how far its value may be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text: durations, addresses, names.
+    Text,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// Never shown; may come from a file (`_FILE`).
+    Secret,
+    /// A URL that may hold a password, shown without it; may come from a file (`_FILE`).
+    SecretUrl,
+}
+
+impl Kind {
+    /// Whether a value may hold a secret.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::SecretUrl)
+    }
+}
+
+/// The value of a setting that nobody has set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultValue {
+    /// The same everywhere.
+    Always(&'static str),
+    /// One for `dev`, another for `serve`; `None` is no value.
+    PerProfile {
+        /// For `hallpass dev`.
+        dev: Option<&'static str>,
+        /// For `hallpass serve`.
+        serve: Option<&'static str>,
+    },
+    /// Worked out from other settings or the machine; the text says how.
+    Computed(&'static str),
+    /// No value.
+    Nothing,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The key in the settings file; dots part the levels.
+    pub key: &'static str,
+    /// A variable that is known by this name elsewhere, besides our own.
+    pub alias: Option<&'static str>,
+    /// What it holds.
+    pub kind: Kind,
+    /// What it is when nobody sets it.
+    pub default: DefaultValue,
+    /// A value one might write.
+    pub example: &'static str,
+    /// What it means, in a sentence.
+    pub doc: &'static str,
+}
+
+use DefaultValue::{Always, Computed, Nothing, PerProfile};
+
+const fn setting(
+    key: &'static str,
+    kind: Kind,
+    default: DefaultValue,
+    example: &'static str,
+    doc: &'static str,
+) -> Setting {
+    Setting { key, alias: None, kind, default, example, doc }
+}
+
+const fn aliased(alias: &'static str, setting: Setting) -> Setting {
+    Setting { alias: Some(alias), ..setting }
+}
+
+/// Every setting, in the order of the documentation.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = &[
+    setting("listen", Kind::Text, Always("127.0.0.1:8080"), "0.0.0.0:8080",
+        "The address and port to listen on."),
+    setting("public_url", Kind::Text, Computed("`http://<listen>`"), "https://auth.example.com",
+        "Where clients reach this service: the issuer (`iss`) of its tokens, exactly as written."),
+    setting("secret", Kind::Secret, Computed("`dev`: made once, kept in `<data_dir>/secret`; `serve`: none"), "(32 or more random bytes)",
+        "The server secret: refresh tokens and stored signing keys are protected by keys derived from it."),
+    setting("data_dir", Kind::Text, Always("hallpass-data"), "/var/lib/hallpass",
+        "The folder for everything that hallpass itself keeps in files."),
+    aliased("DATABASE_URL", setting("database.url", Kind::SecretUrl, Computed("`sqlite://<data_dir>/hallpass.db`"), "postgres://hallpass@db/hallpass",
+        "The SQL database, SQLite or Postgres: accounts and signing keys.")),
+    aliased("REDIS_URL", setting("redis.url", Kind::SecretUrl, Nothing, "redis://127.0.0.1:6379/0",
+        "The Redis that keeps sessions and revocations (`redis://` or `rediss://`).")),
+    setting("redis.danger_allow_eviction", Kind::Boolean, Always("false"), "true",
+        "Start although Redis may evict keys when its memory is full, which forgets sessions and revocations; a warning is logged instead."),
+    setting("token_store", Kind::Text, Computed("`redis` if `redis.url` is set, else `embedded` (in `serve` only when set)"), "embedded",
+        "What keeps sessions and revocations: `redis`, or `embedded` (SQLite files in `data_dir`, for a single process)."),
+    setting("tokens.access_ttl", Kind::Text, Always("15m"), "5m",
+        "How long an access token lives (10s to 24h)."),
+    setting("tokens.audience", Kind::Text, Computed("the `public_url`"), "https://api.example.com",
+        "The audience (`aud`) of access tokens."),
+    setting("tokens.typ", Kind::Text, Always("at+jwt"), "JWT",
+        "The `typ` of access tokens: `at+jwt` (RFC 9068), or `JWT` for validators that refuse it."),
+    setting("tokens.leeway", Kind::Text, Always("5s"), "30s",
+        "How far the clocks of two machines may differ (60s at most)."),
+    setting("tokens.refresh.idle_ttl", Kind::Text, Always("7d"), "24h",
+        "A session ends when it has not been refreshed for this long."),
+    setting("tokens.refresh.absolute_ttl", Kind::Text, Always("30d"), "90d",
+        "A session ends this long after its login in any case (366d at most)."),
+    setting("tokens.refresh.rotation_grace_period", Kind::Text, Always("30s"), "0s",
+        "For this long a refresh token that was just used still gets the same successor (two tabs, a lost answer); `0s` turns that off."),
+    setting("reset.ttl", Kind::Text, Always("10m"), "30m",
+        "How long a password-reset token lives (1m to 24h)."),
+    setting("reset.delivery", Kind::Text, PerProfile { dev: Some("response"), serve: Some("off") }, "off",
+        "How a reset token reaches its user: `response` (in the answer: for trying out), `log` (needs `reset.danger_log_tokens`), `smtp` (not available in this version), or `off` (no reset tokens are made)."),
+    setting("reset.danger_log_tokens", Kind::Boolean, Always("false"), "true",
+        "Allow `reset.delivery = \"log\"` in `serve`: whoever reads the log can then take over any account."),
+    setting("keys.algorithm", Kind::Text, Always("ES256"), "RS256",
+        "How access tokens are signed: `ES256`, `RS256` or `EdDSA`."),
+    setting("keys.signing_key_file", Kind::Text, Nothing, "/run/secrets/signing-key.pem",
+        "A PKCS#8 PEM file to sign with instead of the keys that hallpass makes and stores."),
+    setting("passwords.min_length", Kind::Number, Always("8"), "15",
+        "The fewest characters of a new password (1 to 64)."),
+    setting("passwords.reject_common", Kind::Boolean, Always("true"), "false",
+        "Whether well-known passwords are refused."),
+    setting("passwords.argon2.memory_kib", Kind::Number, Always("19456"), "47104",
+        "Argon2id: memory in KiB."),
+    setting("passwords.argon2.iterations", Kind::Number, Always("2"), "1",
+        "Argon2id: passes over the memory."),
+    setting("passwords.argon2.parallelism", Kind::Number, Always("1"), "2",
+        "Argon2id: lanes."),
+    setting("passwords.hash_workers", Kind::Number, Computed("the number of cores"), "2",
+        "How many passwords are hashed at the same time."),
+    setting("passwords.hash_queue", Kind::Number, Always("64"), "16",
+        "How many requests may wait for a hash worker; beyond, the answer is 503, which bounds the wait."),
+    setting("admin.email", Kind::Text, PerProfile { dev: Some(super::SAMPLE_ADMIN_EMAIL), serve: None }, "ada@example.com",
+        "The address of an administrator that is created at start if absent."),
+    setting("admin.password", Kind::Secret, PerProfile { dev: Some(super::SAMPLE_ADMIN_PASSWORD), serve: None }, "(a password)",
+        "That administrator's first password."),
+    aliased("RUST_LOG", setting("log.level", Kind::Text, Always("info"), "hallpass=debug,info",
+        "What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives per target.")),
+    setting("log.format", Kind::Text, PerProfile { dev: Some("pretty"), serve: Some("json") }, "json",
+        "How log lines look: `pretty` or `json`."),
+    setting("shutdown_grace", Kind::Text, Always("10s"), "30s",
+        "How long requests may take to finish once the service was told to stop (1h at most)."),
+];
+
+impl Setting {
+    /// The setting of that key.
+    pub fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The environment variable: `tokens.access_ttl` is `HALLPASS_TOKENS__ACCESS_TTL`.
+    pub fn variable(&self) -> String {
+        format!("HALLPASS_{}", self.key.replace('.', "__").to_uppercase())
+    }
+
+    /// All variables that may hold the value: our own and, where there is one, the alias.
+    pub fn variables(&self) -> Vec<String> {
+        let alias = self.alias.map(str::to_owned);
+        std::iter::once(self.variable()).chain(alias).collect()
+    }
+
+    /// The variables that may name a file with the value; none unless the value may be secret.
+    pub fn file_variables(&self) -> Vec<String> {
+        if !self.kind.is_secret() {
+            return Vec::new();
+        }
+        self.variables().into_iter().map(|name| format!("{name}_FILE")).collect()
+    }
+
+    /// The literal default in a profile; `None` when there is none or when it is worked out.
+    pub fn default_for(&self, profile: Profile) -> Option<&'static str> {
+        match (self.default, profile) {
+            (Always(text), _) => Some(text),
+            (PerProfile { dev, .. }, Profile::Dev) => dev,
+            (PerProfile { serve, .. }, Profile::Serve) => serve,
+            (Computed(_) | Nothing, _) => None,
+        }
+    }
+
+    fn documented_default(&self) -> String {
+        let quoted = |text: Option<&str>| match text {
+            Some(text) => format!("`{text}`"),
+            None => "none".to_owned(),
+        };
+        match self.default {
+            Always(text) => quoted(Some(text)),
+            PerProfile { dev, serve } => format!("`dev`: {}; `serve`: {}", quoted(dev), quoted(serve)),
+            Computed(text) => text.to_owned(),
+            Nothing => quoted(None),
+        }
+    }
+}
+
+/// The table for the README, in Markdown.
+pub fn markdown() -> String {
+    let mut table = String::from(
+        "| setting | environment | default | example | meaning |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for setting in SETTINGS {
+        let mut names = setting.variables();
+        names.extend(setting.file_variables());
+        let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+        let example = match setting.example {
+            words if words.starts_with('(') => words.to_owned(),
+            value => format!("`{value}`"),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            table,
+            "| `{}` | {} | {} | {} | {} |",
+            setting.key,
+            names.join(", "),
+            setting.documented_default(),
+            example,
+            setting.doc
+        );
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const START: &str = "<!-- settings:start -->\n";
+    const END: &str = "<!-- settings:end -->";
+
+    #[test]
+    fn every_name_is_used_once() {
+        let mut seen = BTreeSet::new();
+        for setting in SETTINGS {
+            for name in setting.variables().into_iter().chain(setting.file_variables()) {
+                assert!(seen.insert(name.clone()), "{name} is used twice");
+            }
+        }
+    }
+
+    #[test]
+    fn levels_are_parted_by_two_underscores() {
+        let setting = Setting::find("tokens.refresh.idle_ttl").unwrap();
+        assert_eq!(setting.variable(), "HALLPASS_TOKENS__REFRESH__IDLE_TTL");
+    }
+
+    #[test]
+    fn only_secrets_have_a_file_twin() {
+        assert_eq!(Setting::find("secret").unwrap().file_variables(), ["HALLPASS_SECRET_FILE"]);
+        assert_eq!(
+            Setting::find("database.url").unwrap().file_variables(),
+            ["HALLPASS_DATABASE__URL_FILE", "DATABASE_URL_FILE"]
+        );
+        assert!(Setting::find("listen").unwrap().file_variables().is_empty());
+    }
+
+    #[test]
+    fn the_readme_lists_exactly_these_settings() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let readme = std::fs::read_to_string(path).expect("README.md is there");
+        let (_, rest) = readme.split_once(START).expect("README.md has the marker settings:start");
+        let (table, _) = rest.split_once(END).expect("README.md has the marker settings:end");
+        let wanted = markdown();
+        assert!(
+            table.trim() == wanted.trim(),
+            "the settings table in README.md is out of date; put this between its markers:\n\n{wanted}"
+        );
+    }
+}
