@@ -13,6 +13,7 @@ CREATE TABLE sessions (
     generation        INTEGER NOT NULL,              -- of the current refresh token; the token itself is not kept
     created_at        INTEGER NOT NULL,
     rotated_at        INTEGER NOT NULL,
+    issued_at         INTEGER NOT NULL,              -- of the newest access token
     idle_deadline     INTEGER NOT NULL,
     absolute_deadline INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -32,12 +33,11 @@ CREATE TABLE denials (
 
 CREATE INDEX denials_by_end ON denials (expires_at);
 
--- The newest security event of a user: sessions of an older version are not opened any more, and
--- access tokens from before its second are refused.
+-- The newest security event of a user: sessions of an older version are not opened any more. Those
+-- that were open are deleted with it.
 CREATE TABLE cutoffs (
     user_id          INTEGER NOT NULL PRIMARY KEY,
     security_version INTEGER NOT NULL,
-    not_before       INTEGER NOT NULL,
     expires_at       INTEGER NOT NULL
 ) STRICT;
 

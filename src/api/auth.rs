@@ -395,13 +395,11 @@ fn refresh_token_of(
 }
 
 /// A malformed login is a failed login in this dialect; a body of the wrong kind or size is not.
-fn malformed_is_401(endpoint: impl Endpoint) -> impl Endpoint {
-    endpoint.map_to_response().catch_error(|error: BodyError| async move {
-        match error {
-            BodyError::UnsupportedMediaType | BodyError::TooLarge => {
-                Err(poem::Error::from(ApiError::from(error)))
-            }
-            _ => Err(ApiError::from(AuthError::InvalidCredentials).into()),
-        }
+fn malformed_is_401(endpoint: impl Endpoint + 'static) -> impl Endpoint {
+    endpoint.around(|endpoint, request| async move {
+        endpoint.call(request).await.map_err(|error| match error.downcast_ref::<BodyError>() {
+            None | Some(BodyError::UnsupportedMediaType | BodyError::TooLarge) => error,
+            Some(_) => ApiError::from(AuthError::InvalidCredentials).into(),
+        })
     })
 }

@@ -1,10 +1,12 @@
 //! What every request passes, whatever it asks for: request id, log line, time limit, security
 //! headers, and one shape for every error.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue, header};
+use poem::middleware::{CatchPanic, PanicHandler};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
 use tracing::Instrument;
 
@@ -39,19 +41,27 @@ pub(super) fn wrap(
     random: Arc<dyn Random>,
     https: bool,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let routes = Arc::new(
-        routes
-            .with(
-                poem::middleware::CatchPanic::new()
-                    .with_handler(|_| ApiError::internal("a handler panicked").into_response()),
-            )
-            .catch_all_error(|error| async move { problem_of(error).into_response() }),
-    );
-    poem::endpoint::make(move |request: Request| {
-        let (routes, random) = (routes.clone(), random.clone());
-        async move { Ok::<_, poem::Error>(answer(&*routes, request, &*random, https).await) }
+    let routes = routes.with(CatchPanic::new().with_handler(AnswerPanic)).catch_all_error(shape_error);
+    routes.around(move |routes, request| {
+        let random = random.clone();
+        async move { Ok(answer(&*routes, request, &*random, https).await) }
     })
-    .map_to_response()
+}
+
+async fn shape_error(error: poem::Error) -> Response {
+    problem_of(error).into_response()
+}
+
+/// The panic's own message goes to the log by way of the panic hook.
+#[derive(Clone, Copy)]
+struct AnswerPanic;
+
+impl PanicHandler for AnswerPanic {
+    type Response = ApiError;
+
+    fn get_response(&self, _panic: Box<dyn Any + Send + 'static>) -> ApiError {
+        ApiError::internal("a handler panicked")
+    }
 }
 
 async fn answer(

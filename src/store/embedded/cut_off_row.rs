@@ -21,8 +21,7 @@ pub(super) async fn find(
     Ok(version.map(SecurityVersion::new))
 }
 
-/// Writes the security event down. A repeated one is remembered longer but does not happen anew:
-/// its moment stays, or it would refuse tokens that were issued since. A late one changes nothing.
+/// Writes the security event down. A repeated one is remembered longer; a late one changes nothing.
 pub(super) async fn keep(
     tx: &mut SqliteConnection,
     user: UserId,
@@ -36,16 +35,14 @@ pub(super) async fn keep(
         .execute(&mut *tx)
         .await?;
     sqlx::query(
-        "INSERT INTO cutoffs (user_id, security_version, not_before, expires_at)
-         VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO cutoffs (user_id, security_version, expires_at)
+         VALUES (?1, ?2, ?3)
          ON CONFLICT DO UPDATE SET
-           not_before = iif(excluded.security_version > security_version, excluded.not_before, not_before),
            security_version = max(security_version, excluded.security_version),
            expires_at = max(expires_at, excluded.expires_at)",
     )
     .bind(user.get())
     .bind(version.get())
-    .bind(now.as_millis())
     .bind(expires_at.as_millis())
     .execute(tx)
     .await?;

@@ -29,7 +29,8 @@ pub use self::file::OpenError;
 use self::purge::PurgeTask;
 use self::refresh::Change;
 use super::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, StoreError, StoreResult, TokenStore,
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreError, StoreResult,
+    TokenStore,
 };
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::{Jti, SessionId, UserId};
@@ -228,13 +229,12 @@ impl TokenStore for EmbeddedTokenStore {
 
     async fn access_status(&self, token: &AccessSubject, now: Timestamp) -> StoreResult<AccessStatus> {
         bounded(async {
-            let (since, live, denied, not_before): (Option<i64>, bool, bool, Option<i64>) = sqlx::query_as(
+            let (since, live, denied): (Option<i64>, bool, bool) = sqlx::query_as(
                 "SELECT
                    (SELECT since FROM incarnation),
                    EXISTS (SELECT 1 FROM sessions WHERE id = ?1 AND user_id = ?2
                              AND idle_deadline > ?4 AND absolute_deadline > ?4),
-                   EXISTS (SELECT 1 FROM denials WHERE user_id = ?2 AND jti = ?3 AND expires_at > ?4),
-                   (SELECT not_before FROM cutoffs WHERE user_id = ?2 AND expires_at > ?4)",
+                   EXISTS (SELECT 1 FROM denials WHERE user_id = ?2 AND jti = ?3 AND expires_at > ?4)",
             )
             .bind(token.session.to_string())
             .bind(token.user.get())
@@ -248,7 +248,7 @@ impl TokenStore for EmbeddedTokenStore {
                 |moment: i64| token.issued_at.as_secs() < Timestamp::from_millis(moment).as_secs();
             Ok(if since.is_none_or(older_than) {
                 AccessStatus::StoreLost
-            } else if !live || denied || not_before.is_some_and(older_than) {
+            } else if !live || denied {
                 AccessStatus::Revoked
             } else {
                 AccessStatus::Live
@@ -257,25 +257,35 @@ impl TokenStore for EmbeddedTokenStore {
         .await
     }
 
+    async fn newest_access_tokens(
+        &self,
+        users: &[UserId],
+        now: Timestamp,
+    ) -> StoreResult<Vec<Option<Timestamp>>> {
+        bounded(async {
+            let mut newest = Vec::with_capacity(users.len());
+            for user in users {
+                newest.push(session_row::newest_issue(self.reader(), *user, now).await?);
+            }
+            Ok(newest)
+        })
+        .await
+    }
+
     async fn insert_reset_token(
         &self,
         token: &ResetClaims,
-        version: SecurityVersion,
-        now: Timestamp,
-        ttl: Duration,
+        grant: ResetGrant,
+        _now: Timestamp,
     ) -> StoreResult<()> {
         // An earlier token is overwritten whatever its deadline.
-        self.keep_reset_token(token, version, now.after(ttl), Timestamp::from_millis(i64::MAX)).await
+        self.keep_reset_token(token, grant, Timestamp::from_millis(i64::MAX)).await
     }
 
-    async fn find_reset_token(
-        &self,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> StoreResult<Option<SecurityVersion>> {
+    async fn find_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>> {
         bounded(async {
-            let version: Option<i64> = sqlx::query_scalar(
-                "SELECT security_version FROM reset_tokens
+            let found: Option<(i64, i64)> = sqlx::query_as(
+                "SELECT security_version, expires_at FROM reset_tokens
                  WHERE user_id = ?1 AND hash = ?2 AND expires_at > ?3",
             )
             .bind(token.user.get())
@@ -283,22 +293,18 @@ impl TokenStore for EmbeddedTokenStore {
             .bind(now.as_millis())
             .fetch_optional(self.reader())
             .await?;
-            Ok(version.map(SecurityVersion::new))
+            Ok(found.map(grant))
         })
         .await
     }
 
-    async fn take_reset_token(
-        &self,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> StoreResult<Option<SecurityVersion>> {
+    async fn take_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let version: Option<i64> = sqlx::query_scalar(
+            let taken: Option<(i64, i64)> = sqlx::query_as(
                 "DELETE FROM reset_tokens
                  WHERE user_id = ?1 AND hash = ?2 AND expires_at > ?3
-                 RETURNING security_version",
+                 RETURNING security_version, expires_at",
             )
             .bind(token.user.get())
             .bind(token.hash.as_bytes().as_slice())
@@ -306,7 +312,7 @@ impl TokenStore for EmbeddedTokenStore {
             .fetch_optional(&mut *tx)
             .await?;
             tx.commit().await?;
-            Ok(version.map(SecurityVersion::new))
+            Ok(taken.map(grant))
         })
         .await
     }
@@ -314,12 +320,11 @@ impl TokenStore for EmbeddedTokenStore {
     async fn restore_reset_token(
         &self,
         token: &ResetClaims,
-        version: SecurityVersion,
+        grant: ResetGrant,
         now: Timestamp,
-        ttl: Duration,
     ) -> StoreResult<()> {
         // A newer token that has expired stands no more.
-        self.keep_reset_token(token, version, now.after(ttl), now).await
+        self.keep_reset_token(token, grant, now).await
     }
 
     /// Whether the store can be written to: a lock that is stuck shows here, too.
@@ -337,8 +342,7 @@ impl EmbeddedTokenStore {
     async fn keep_reset_token(
         &self,
         token: &ResetClaims,
-        version: SecurityVersion,
-        expires_at: Timestamp,
+        grant: ResetGrant,
         overwrite_until: Timestamp,
     ) -> StoreResult<()> {
         bounded(async {
@@ -352,8 +356,8 @@ impl EmbeddedTokenStore {
             )
             .bind(token.user.get())
             .bind(token.hash.as_bytes().as_slice())
-            .bind(version.get())
-            .bind(expires_at.as_millis())
+            .bind(grant.version.get())
+            .bind(grant.deadline.as_millis())
             .bind(overwrite_until.as_millis())
             .execute(&mut *tx)
             .await?;
@@ -361,9 +365,13 @@ impl EmbeddedTokenStore {
             Ok(())
         })
         .await?;
-        self.purge.expect(expires_at);
+        self.purge.expect(grant.deadline);
         Ok(())
     }
+}
+
+fn grant((version, deadline): (i64, i64)) -> ResetGrant {
+    ResetGrant { version: SecurityVersion::new(version), deadline: Timestamp::from_millis(deadline) }
 }
 
 /// Why an operation came to no answer.

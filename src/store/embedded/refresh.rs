@@ -17,7 +17,7 @@ pub(super) struct Decision {
 pub(super) enum Change {
     /// Nothing.
     None,
-    /// Its current token and deadline have moved on.
+    /// Its current token, its deadline, or the time of its newest access token has moved on.
     Keep(Session),
     /// It is revoked.
     End,
@@ -32,8 +32,18 @@ impl Decision {
         Self { outcome: RefreshOutcome::Current(session.clone()), change: Change::Keep(session) }
     }
 
+    fn previous(session: Session) -> Self {
+        Self { outcome: RefreshOutcome::Previous(session.clone()), change: Change::Keep(session) }
+    }
+
     fn recovered(session: Session) -> Self {
         Self { outcome: RefreshOutcome::Recovered(session.clone()), change: Change::Keep(session) }
+    }
+
+    /// `issued_at` has the grain of an access token's `iat`: within one second there is nothing
+    /// new to write.
+    fn unless_noted(self, noted: Timestamp, now: Timestamp) -> Self {
+        if noted.as_secs() < now.as_secs() { self } else { Self { change: Change::None, ..self } }
     }
 
     fn reused(change: Change) -> Self {
@@ -54,7 +64,8 @@ pub(super) fn rotate(
         Judged::Stands(Presented::Current, session) => Decision::current(successor(session)),
         Judged::Stands(Presented::Ahead, session) => Decision::recovered(successor(session)),
         Judged::Stands(Presented::Previous, session) => {
-            Decision::unchanged(RefreshOutcome::Previous(session))
+            let noted = session.issued_at;
+            Decision::previous(Session { issued_at: now, ..session }).unless_noted(noted, now)
         }
         Judged::Stands(Presented::Superseded, _) => Decision::reused(Change::End),
     })
@@ -70,12 +81,16 @@ pub(super) fn check(
 ) -> Result<Decision, Fault> {
     Ok(match judge(row, token, now, lifetimes)? {
         Judged::Settled(outcome) => Decision::unchanged(outcome),
-        Judged::Stands(Presented::Current, session) => Decision::unchanged(RefreshOutcome::Current(session)),
+        Judged::Stands(Presented::Current, session) => {
+            let noted = session.issued_at;
+            Decision::current(Session { issued_at: now, ..session }).unless_noted(noted, now)
+        }
         Judged::Stands(Presented::Previous, session) => {
-            Decision::unchanged(RefreshOutcome::Previous(session))
+            let noted = session.issued_at;
+            Decision::previous(Session { issued_at: now, ..session }).unless_noted(noted, now)
         }
         Judged::Stands(Presented::Ahead, session) => {
-            Decision::recovered(Session { generation: token.generation, ..session })
+            Decision::recovered(Session { generation: token.generation, issued_at: now, ..session })
         }
         Judged::Stands(Presented::Superseded, _) => Decision::reused(match on_reuse {
             OnReuse::Revoke => Change::End,
@@ -119,6 +134,7 @@ fn successor(
     Session {
         generation: redeemed.next(),
         rotated_at: now,
+        issued_at: now,
         idle_deadline: lifetimes.idle_deadline(now, session.absolute_deadline),
         ..session
     }

@@ -23,6 +23,7 @@ pub(super) struct SessionRow {
     generation: i64,
     created_at: i64,
     rotated_at: i64,
+    issued_at: i64,
     idle_deadline: i64,
     absolute_deadline: i64,
 }
@@ -35,7 +36,7 @@ pub(super) async fn find(
 ) -> Result<Option<SessionRow>, sqlx::Error> {
     sqlx::query_as(
         "SELECT id, user_id, email, role, security_version, generation,
-           created_at, rotated_at, idle_deadline, absolute_deadline
+           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline
          FROM sessions WHERE id = ?1 AND user_id = ?2",
     )
     .bind(session.to_string())
@@ -48,8 +49,8 @@ pub(super) async fn find(
 pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO sessions (id, user_id, email, role, security_version, generation,
-           created_at, rotated_at, idle_deadline, absolute_deadline)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )
     .bind(session.id.to_string())
     .bind(session.subject.user.get())
@@ -59,6 +60,7 @@ pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Resu
     .bind(i64::from(session.generation.get()))
     .bind(session.created_at.as_millis())
     .bind(session.rotated_at.as_millis())
+    .bind(session.issued_at.as_millis())
     .bind(session.idle_deadline.as_millis())
     .bind(session.absolute_deadline.as_millis())
     .execute(tx)
@@ -80,13 +82,17 @@ pub(super) async fn apply(
 }
 
 async fn update(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE sessions SET generation = ?2, rotated_at = ?3, idle_deadline = ?4 WHERE id = ?1")
-        .bind(session.id.to_string())
-        .bind(i64::from(session.generation.get()))
-        .bind(session.rotated_at.as_millis())
-        .bind(session.idle_deadline.as_millis())
-        .execute(tx)
-        .await?;
+    sqlx::query(
+        "UPDATE sessions SET generation = ?2, rotated_at = ?3, issued_at = ?4, idle_deadline = ?5
+         WHERE id = ?1",
+    )
+    .bind(session.id.to_string())
+    .bind(i64::from(session.generation.get()))
+    .bind(session.rotated_at.as_millis())
+    .bind(session.issued_at.as_millis())
+    .bind(session.idle_deadline.as_millis())
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -112,6 +118,23 @@ pub(super) async fn end_older(
     .fetch_all(tx)
     .await?;
     ended.into_iter().filter(|(_, was_live)| *was_live).map(|(id, _)| parse_id(&id)).collect()
+}
+
+/// When the newest access token of the user's live sessions was minted.
+pub(super) async fn newest_issue(
+    executor: impl SqliteExecutor<'_>,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, sqlx::Error> {
+    let newest: Option<i64> = sqlx::query_scalar(
+        "SELECT max(issued_at) FROM sessions
+         WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2",
+    )
+    .bind(user.get())
+    .bind(now.as_millis())
+    .fetch_one(executor)
+    .await?;
+    Ok(newest.map(Timestamp::from_millis))
 }
 
 fn parse_id(id: &str) -> Result<SessionId, Fault> {
@@ -142,6 +165,7 @@ impl TryFrom<SessionRow> for Session {
             generation,
             created_at: Timestamp::from_millis(row.created_at),
             rotated_at: Timestamp::from_millis(row.rotated_at),
+            issued_at: Timestamp::from_millis(row.issued_at),
             idle_deadline: Timestamp::from_millis(row.idle_deadline),
             absolute_deadline: Timestamp::from_millis(row.absolute_deadline),
         })
