@@ -1,6 +1,7 @@
 //! `/auth/…`: register, log in, refresh, log out, passwords.
 
 use poem::{Endpoint, EndpointExt};
+use poem::web::Data;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
@@ -244,15 +245,7 @@ refusals! {
 }
 
 /// The operations under `/auth`.
-pub struct AuthApi {
-    services: Services,
-}
-
-impl AuthApi {
-    pub(super) fn new(services: Services) -> Self {
-        Self { services }
-    }
-}
+pub struct AuthApi;
 
 #[OpenApi(prefix_path = "/auth", tag = "Tag::Authentication")]
 impl AuthApi {
@@ -260,13 +253,11 @@ impl AuthApi {
     ///
     /// Makes an account with the role `member`. Log in afterwards to get tokens.
     #[oai(path = "/register", method = "post", operation_id = "register")]
-    async fn register(
-        &self,
-        body: StrictJson<RegisterRequest>,
+    async fn register(&self, services: Data<&Services>, body: StrictJson<RegisterRequest>,
     ) -> Result<RegisterResponse, Refusal<RegisterErrors>> {
         let RegisterRequest { email, password, first_name, last_name } = body.0;
         let registration = Registration { email, password, first_name, last_name };
-        let user = self.services.accounts.register(registration).await?;
+        let user = services.0.accounts.register(registration).await?;
         Ok(RegisterResponse::Created(Json(UserDto::from(&user).into())))
     }
 
@@ -275,8 +266,8 @@ impl AuthApi {
     /// Checks e-mail address and password and opens a new session. Each login is a session of its
     /// own: logging out on one device leaves the others logged in.
     #[oai(path = "/login", method = "post", operation_id = "login", transform = "malformed_is_401")]
-    async fn login(&self, body: StrictJson<LoginRequest>) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
-        let (user, pair) = self.services.sessions.log_in(&body.0.email, &body.0.password).await?;
+    async fn login(&self, services: Data<&Services>, body: StrictJson<LoginRequest>) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
+        let (user, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password).await?;
         Ok(Json(LoginDto::new(&user, &pair)))
     }
 
@@ -286,8 +277,8 @@ impl AuthApi {
     /// token and a live `X-Refresh-Token`, or with that alone, the access token is new; the
     /// refresh token is not used up.
     #[oai(path = "/auth-me", method = "get", operation_id = "authMe")]
-    async fn auth_me(&self, caller: Authenticated) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
-        let user = self.services.accounts.me(&caller.0).await?;
+    async fn auth_me(&self, services: Data<&Services>, caller: Authenticated) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
+        let user = services.0.accounts.me(&caller.0).await?;
         let access_token = caller.0.access.expose().to_owned();
         Ok(Json(AuthMe { user: (&user).into(), access_token }))
     }
@@ -296,8 +287,8 @@ impl AuthApi {
     ///
     /// The same as `GET /auth/auth-me`, for clients that send POST.
     #[oai(path = "/auth-me", method = "post", operation_id = "authMePost")]
-    async fn auth_me_post(&self, caller: Authenticated) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
-        self.auth_me(caller).await
+    async fn auth_me_post(&self, services: Data<&Services>, caller: Authenticated) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
+        self.auth_me(services, caller).await
     }
 
     /// Refresh the tokens
@@ -307,13 +298,11 @@ impl AuthApi {
     /// successor again, so that two tabs or a lost answer log nobody out. After that, a token that
     /// was used before ends its session: it was stolen.
     #[oai(path = "/refresh-token", method = "post", operation_id = "refreshToken")]
-    async fn refresh_token(
-        &self,
-        presented: Presented,
+    async fn refresh_token(&self, services: Data<&Services>, presented: Presented,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<TokenPairDto>, Refusal<RefreshErrors>> {
         let refresh = refresh_token_of(presented.refresh, body.0)?.ok_or(AuthError::Unauthenticated)?;
-        let pair = self.services.sessions.refresh(&refresh, presented.access.as_ref()).await?;
+        let pair = services.0.sessions.refresh(&refresh, presented.access.as_ref()).await?;
         Ok(Json(TokenPairDto::new(&pair)))
     }
 
@@ -322,14 +311,12 @@ impl AuthApi {
     /// Ends the session of the presented access token, expired or not, or of the refresh token
     /// when no access token came. All its tokens are refused at once. Other sessions live on.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn logout(
-        &self,
-        presented: Presented,
+    async fn logout(&self, services: Data<&Services>, presented: Presented,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<MessageDto>, Refusal<LogoutErrors>> {
         let in_body = body.0.and_then(|body| body.refresh_token).map(RefreshToken::new);
         let refresh = presented.refresh.or(in_body);
-        self.services.sessions.log_out(presented.access.as_ref(), refresh.as_ref()).await?;
+        services.0.sessions.log_out(presented.access.as_ref(), refresh.as_ref()).await?;
         Ok(Json(MessageDto::new("logged out successfully")))
     }
 
@@ -338,11 +325,9 @@ impl AuthApi {
     /// Issues a reset token for the account of the address and voids all earlier ones. The answer
     /// is the same when there is no such account.
     #[oai(path = "/reset-password-request", method = "post", operation_id = "requestPasswordReset")]
-    async fn reset_password_request(
-        &self,
-        body: StrictJson<PasswordResetRequest>,
+    async fn reset_password_request(&self, services: Data<&Services>, body: StrictJson<PasswordResetRequest>,
     ) -> Result<Json<PasswordResetRequested>, Refusal<ResetRequestErrors>> {
-        let token = self.services.password_resets.request(&body.0.email).await?;
+        let token = services.0.password_resets.request(&body.0.email).await?;
         Ok(Json(PasswordResetRequested {
             password_reset_token: token.map(|token| token.expose().to_owned()),
             ..PasswordResetRequested::example()
@@ -353,12 +338,10 @@ impl AuthApi {
     ///
     /// Redeems the newest reset token of an account, once. All sessions of the account end.
     #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
-    async fn reset_password(
-        &self,
-        body: StrictJson<PasswordReset>,
+    async fn reset_password(&self, services: Data<&Services>, body: StrictJson<PasswordReset>,
     ) -> Result<Json<MessageDto>, Refusal<ResetErrors>> {
         let token = ResetToken::new(body.0.reset_token);
-        self.services.password_resets.redeem(&token, &body.0.new_password).await?;
+        services.0.password_resets.redeem(&token, &body.0.new_password).await?;
         Ok(Json(MessageDto::new("password changed successfully")))
     }
 
@@ -367,13 +350,11 @@ impl AuthApi {
     /// Sets a new password for the caller and ends all their sessions, this one included. The
     /// answer is a new session, so the caller stays logged in here and nowhere else.
     #[oai(path = "/change-password", method = "post", operation_id = "changePassword")]
-    async fn change_password(
-        &self,
-        caller: Authenticated,
+    async fn change_password(&self, services: Data<&Services>, caller: Authenticated,
         body: StrictJson<PasswordChange>,
     ) -> Result<Json<LoginDto>, Refusal<ChangePasswordErrors>> {
         let PasswordChange { current_password, new_password } = body.0;
-        let accounts = &self.services.accounts;
+        let accounts = &services.0.accounts;
         let (user, pair) = accounts.change_password(&caller.0, &current_password, &new_password).await?;
         Ok(Json(LoginDto::new(&user, &pair)))
     }

@@ -1,5 +1,6 @@
 //! `/health/…`: for whoever starts, restarts and balances the service.
 
+use poem::web::Data;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
@@ -39,15 +40,7 @@ refusals! {
 }
 
 /// The operations under `/health`.
-pub struct HealthApi {
-    services: Services,
-}
-
-impl HealthApi {
-    pub(super) fn new(services: Services) -> Self {
-        Self { services }
-    }
-}
+pub struct HealthApi;
 
 #[OpenApi(prefix_path = "/health", tag = "Tag::Health")]
 impl HealthApi {
@@ -64,8 +57,8 @@ impl HealthApi {
     /// Asks the database and the token store, within bounds: send no requests while this fails.
     /// Also at `/readyz` and `/healthz`.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
-    async fn ready(&self) -> Result<Json<Health>, Refusal<ReadyErrors>> {
-        match self.services.ready().await {
+    async fn ready(&self, services: Data<&Services>, ) -> Result<Json<Health>, Refusal<ReadyErrors>> {
+        match services.0.ready().await {
             Ok(()) => Ok(Json(Health::of("ready"))),
             Err(missing) => Err(ApiError::not_ready(&missing).into()),
         }

@@ -21,7 +21,6 @@ use std::sync::Arc;
 
 use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
-use serde_json::Value;
 
 use crate::domain::random::Random;
 use crate::service::Services;
@@ -41,42 +40,40 @@ pub enum Tag {
 
 type MainApi = (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi);
 
-fn main_api(services: &Services) -> Result<OpenApiService<MainApi, ()>, serde_json::Error> {
-    let apis = (
-        auth::AuthApi::new(services.clone()),
-        users::UsersApi::new(services.clone()),
-        well_known::WellKnownApi::new(&services.key_ring)?,
-        health::HealthApi::new(services.clone()),
-    );
+fn main_api() -> OpenApiService<MainApi, ()> {
+    let apis = (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi);
     let licence = LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/MIT.html");
-    Ok(OpenApiService::new(apis, "hallpass", env!("CARGO_PKG_VERSION"))
+    OpenApiService::new(apis, "hallpass", env!("CARGO_PKG_VERSION"))
         .description(include_str!("document/description.md"))
-        .license(licence))
+        .license(licence)
 }
 
 /// The OpenAPI document of the main API, repaired: what `/openapi.json` serves, what the docs page
 /// shows and what `openapi/hallpass.json` holds.
 ///
 /// # Errors
-/// When the document cannot be built; a defect of ours.
-pub fn main_document(services: &Services) -> Result<String, serde_json::Error> {
-    let spec: Value = serde_json::from_str(&main_api(services)?.spec())?;
+/// When poem-openapi's document is no JSON; a defect of ours.
+pub fn main_document() -> Result<String, serde_json::Error> {
+    let spec = serde_json::from_str(&main_api().spec())?;
     Ok(document::to_pretty_json(&document::repair(spec)))
 }
 
-/// The whole service as one endpoint.
+/// The whole service as one endpoint. With `https`, browsers are told to stay with it.
 ///
 /// # Errors
-/// When the document cannot be built; a defect of ours.
+/// When a document cannot be built; a defect of ours.
 pub fn build(
     services: Services,
     random: Arc<dyn Random>,
     https: bool,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
-    let document = main_document(&services)?;
+    let keys = well_known::PublishedKeys::new(&services.key_ring)?;
     let routes = docs_page::mount(Route::new())
-        .at("/openapi.json", docs_page::document_endpoint(document))
-        .nest("/", main_api(&services)?)
-        .data(services);
+        .at("/", docs_page::redirect_to_docs())
+        .at("/openapi.json", docs_page::document_endpoint(main_document()?))
+        .at("/livez", health::alias(health::LIVE_PATH))
+        .nest("/", main_api())
+        .data(services)
+        .data(keys);
     Ok(root::wrap(routes, random, https))
 }

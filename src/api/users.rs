@@ -1,5 +1,6 @@
 //! `/users/…`: accounts, for their owners and for administrators.
 
+use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -155,15 +156,7 @@ refusals! {
 }
 
 /// The operations under `/users`.
-pub struct UsersApi {
-    services: Services,
-}
-
-impl UsersApi {
-    pub(super) fn new(services: Services) -> Self {
-        Self { services }
-    }
-}
+pub struct UsersApi;
 
 #[OpenApi(prefix_path = "/users", tag = "Tag::Users")]
 impl UsersApi {
@@ -171,8 +164,8 @@ impl UsersApi {
     ///
     /// Answers the caller's account and when the access token in use was issued and ends.
     #[oai(path = "/me", method = "get", operation_id = "getMe")]
-    async fn get_me(&self, caller: Authenticated) -> Result<Json<Me>, Refusal<CallerErrors>> {
-        let user = self.services.accounts.me(&caller.0).await?;
+    async fn get_me(&self, services: Data<&Services>, caller: Authenticated) -> Result<Json<Me>, Refusal<CallerErrors>> {
+        let user = services.0.accounts.me(&caller.0).await?;
         Ok(Json(Me::new(&user, caller.0.issued_at, caller.0.expires_at)))
     }
 
@@ -180,14 +173,12 @@ impl UsersApi {
     ///
     /// Changes the caller's names. Role, id and e-mail address in the body change nothing.
     #[oai(path = "/me", method = "patch", operation_id = "updateMe")]
-    async fn update_me(
-        &self,
-        caller: Authenticated,
+    async fn update_me(&self, services: Data<&Services>, caller: Authenticated,
         body: StrictJson<ProfileUpdate>,
     ) -> Result<Json<Me>, Refusal<UpdateMeErrors>> {
         let ProfileUpdate { first_name, last_name } = body.0;
         let request = ProfileRequest { first_name, last_name };
-        let user = self.services.accounts.update_profile(&caller.0, request).await?;
+        let user = services.0.accounts.update_profile(&caller.0, request).await?;
         Ok(Json(Me::new(&user, caller.0.issued_at, caller.0.expires_at)))
     }
 
@@ -196,9 +187,7 @@ impl UsersApi {
     /// For administrators: accounts in the order of their ids, a page at a time. Follow the
     /// `Link` header to the next page.
     #[oai(path = "/", method = "get", operation_id = "listUsers")]
-    async fn list_users(
-        &self,
-        caller: Authenticated,
+    async fn list_users(&self, services: Data<&Services>, caller: Authenticated,
         /// Accounts in this page: 50 unless given, 200 at most.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u32>>,
@@ -214,7 +203,7 @@ impl UsersApi {
                 Some(id)
             }
         };
-        let page = self.services.accounts.list(&caller.0, after, limit).await?;
+        let page = services.0.accounts.list(&caller.0, after, limit).await?;
         let link = page.next.map(|after| format!("</users?limit={limit}&after={after}>; rel=\"next\""));
         let items = page.users.iter().map(UserListItem::from).collect();
         Ok(UserListResponse::Page(Json(items), link))
@@ -225,14 +214,12 @@ impl UsersApi {
     /// For the account's owner and for administrators. Anybody else gets what a missing account
     /// gets, 404.
     #[oai(path = "/:id", method = "get", operation_id = "getUser")]
-    async fn get_user(
-        &self,
-        caller: Authenticated,
+    async fn get_user(&self, services: Data<&Services>, caller: Authenticated,
         /// The account's id, in digits.
         id: Path<String>,
     ) -> Result<Json<UserDto>, Refusal<GetUserErrors>> {
         let id = id.0.parse().map_err(|_| AuthError::NotFound)?;
-        let user = self.services.accounts.get(&caller.0, id).await?;
+        let user = services.0.accounts.get(&caller.0, id).await?;
         Ok(Json((&user).into()))
     }
 }

@@ -3,6 +3,7 @@
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use poem::web::Data;
 use poem_openapi::param::Header;
 use poem_openapi::types::{Example, ToJSON};
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -104,13 +105,14 @@ refusals! {
     DocumentErrors { 500 => INTERNAL }
 }
 
-/// The operations under `/.well-known`.
-pub struct WellKnownApi {
+/// The public keys as they are published, with the name of this set of them.
+#[derive(Clone)]
+pub(super) struct PublishedKeys {
     jwks: JwksDto,
     etag: String,
 }
 
-impl WellKnownApi {
+impl PublishedKeys {
     /// # Errors
     /// When a public key has a shape that the document does not know.
     pub(super) fn new(key_ring: &KeyRing) -> Result<Self, serde_json::Error> {
@@ -119,6 +121,9 @@ impl WellKnownApi {
         Ok(Self { jwks, etag: format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest)) })
     }
 }
+
+/// The operations under `/.well-known`.
+pub struct WellKnownApi;
 
 #[OpenApi(prefix_path = "/.well-known", tag = "Tag::Discovery")]
 impl WellKnownApi {
@@ -129,18 +134,19 @@ impl WellKnownApi {
     #[oai(path = "/jwks.json", method = "get", operation_id = "getJwks")]
     async fn jwks(
         &self,
+        keys: Data<&PublishedKeys>,
         /// The `ETag` of the keys that the client has.
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<String>>,
     ) -> Result<JwksResponse, Refusal<DocumentErrors>> {
-        let (cache_control, etag) = (CACHE_CONTROL.to_owned(), self.etag.clone());
+        let (cache_control, etag) = (CACHE_CONTROL.to_owned(), keys.etag.clone());
         let known = if_none_match.0.is_some_and(|tags| {
-            tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == self.etag)
+            tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == keys.etag)
         });
         Ok(if known {
             JwksResponse::NotModified(cache_control, etag)
         } else {
-            JwksResponse::Keys(Json(self.jwks.clone()), cache_control, etag)
+            JwksResponse::Keys(Json(keys.jwks.clone()), cache_control, etag)
         })
     }
 }

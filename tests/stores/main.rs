@@ -1,4 +1,8 @@
-//! What every store promises: one contract suite per trait, run against each backend.
+//! One contract suite a trait, run against every store.
+
+#[path = "../support/mod.rs"]
+mod support;
 
 mod embedded;
+mod repository;
 mod token_store;

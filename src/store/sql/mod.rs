@@ -1,1 +1,81 @@
-//! Empty so far.
+//! [`Repository`](super::Repository) on SQL: one file per engine, and here what both need.
+//!
+//! The SQL sits in the method that runs it. A guarded write repeats its condition and answers with
+//! `RETURNING`, and its rows are always fetched to the end: sqlx's `fetch_optional` hands out the
+//! first row before the statement is over, so before the commit whose failure it would then hide.
+
+mod migrations;
+pub mod postgres;
+mod rows;
+pub mod sqlite;
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{StoreError, StoreResult};
+
+/// How long an engine may take over a statement, its waiting for locks included. Every statement
+/// touches one row or one page of rows by key, so a second is a thousand times the usual.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a call waits on top of the limits of the pool and of the engine. The engine gives up first,
+/// so that the answer is known: cut off by us, a write may still happen.
+const CALL_MARGIN: Duration = Duration::from_millis(500);
+
+/// How long bringing the schema up to date may take, waiting for another replica that is at it
+/// included. Rewriting a large table takes its time.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Why the database cannot be used. For the operator who starts hallpass: no text holds the URL or
+/// a password.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The URL names no database that hallpass can use.
+    #[error("the database URL is unusable: {0}")]
+    Url(String),
+    /// The file or its folder cannot be made.
+    #[error("cannot create {}", path.display())]
+    Create {
+        /// The file or the folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Nothing answers, or it answers that we may not come in.
+    #[error("cannot open the database at {place}")]
+    Unreachable {
+        /// File, or host, port and database.
+        place: String,
+        /// What the driver said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The schema is of a later hallpass than this one, which might not keep its rules.
+    #[error("the database is newer than this hallpass: it has had step {0}, which is not known here")]
+    Newer(i64),
+    /// A step could not be taken. None is ever half taken.
+    #[error("the database's schema cannot be brought up to date")]
+    Migration(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// What the driver said, as text alone: the `Debug` output of a database's error can quote the row
+/// that it is about, password hash included.
+fn text_of(error: &(impl Error + ?Sized)) -> Box<dyn Error + Send + Sync> {
+    error.to_string().into()
+}
+
+/// The database could not answer.
+fn unavailable(error: &(impl Error + ?Sized)) -> StoreError {
+    StoreError::Unavailable { store: "database", source: text_of(error) }
+}
+
+/// Waits for a call, but not for ever.
+async fn within<T>(limit: Duration, call: impl Future<Output = sqlx::Result<T>>) -> StoreResult<T> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|error| unavailable(&error)),
+        Err(elapsed) => Err(unavailable(&elapsed)),
+    }
+}

@@ -1,0 +1,119 @@
+//! From a row of either engine to the domain.
+
+use std::fmt::Display;
+
+use sqlx::{ColumnIndex, Decode, Row, Type};
+
+use crate::domain::clock::Timestamp;
+use crate::domain::email::{Email, EmailError};
+use crate::domain::ids::{KeyId, UserId};
+use crate::domain::name::{Name, NameError};
+use crate::domain::password::PasswordHash;
+use crate::domain::signing_key::{SealedKey, StoredSigningKey};
+use crate::domain::user::{SecurityVersion, User};
+use crate::store::{StoreError, StoreResult};
+
+/// The columns that [`user`] reads. Never `*`: a replica that still runs while a later one adds a
+/// column would find its prepared statements refused.
+macro_rules! user_columns {
+    () => {
+        "id, email, first_name, last_name, role, password_hash, security_version, created_at"
+    };
+}
+pub(super) use user_columns;
+
+/// The columns that [`signing_key`] reads.
+macro_rules! signing_key_columns {
+    () => {
+        "kid, algorithm, sealed, created_at"
+    };
+}
+pub(super) use signing_key_columns;
+
+/// An account out of a row of `users`.
+pub(super) fn user<'r, R>(row: &'r R) -> StoreResult<User>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let id: i64 = Entry { row, key: "an unreadable id".to_owned() }.get("users.id")?;
+    let entry = Entry { row, key: id.to_string() };
+    Ok(User {
+        id: UserId::try_from(id).map_err(|problem| entry.corrupt("users.id", problem))?,
+        email: entry.parse("users.email", canonical_email)?,
+        first_name: entry.parse("users.first_name", optional_name)?,
+        last_name: entry.parse("users.last_name", optional_name)?,
+        role: entry.parse("users.role", |text: String| text.parse())?,
+        password: PasswordHash::from_phc(entry.get::<String>("users.password_hash")?),
+        security_version: SecurityVersion::new(entry.get("users.security_version")?),
+        created_at: Timestamp::from_millis(entry.get("users.created_at")?),
+    })
+}
+
+/// A key out of a row of `signing_keys`.
+pub(super) fn signing_key<'r, R>(row: &'r R) -> StoreResult<StoredSigningKey>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let kid: String = Entry { row, key: "an unreadable kid".to_owned() }.get("signing_keys.kid")?;
+    let entry = Entry { row, key: kid };
+    Ok(StoredSigningKey {
+        id: KeyId::new(entry.key.as_str()),
+        algorithm: entry.parse("signing_keys.algorithm", |text: String| text.parse())?,
+        sealed: SealedKey::new(entry.get("signing_keys.sealed")?),
+        created_at: Timestamp::from_millis(entry.get("signing_keys.created_at")?),
+    })
+}
+
+/// A stored address is in its one spelling already; read in any other, it would be an account that
+/// no login finds.
+fn canonical_email(text: String) -> Result<Email, EmailError> {
+    Email::parse(&text)
+        .and_then(|email| (email.as_str() == text).then_some(email).ok_or(EmailError::Malformed))
+}
+
+fn optional_name(text: Option<String>) -> Result<Option<Name>, NameError> {
+    text.map_or(Ok(None), |text| Name::parse(&text))
+}
+
+/// A row and the key that an error names it by.
+///
+/// Columns are read one by one rather than through `sqlx::FromRow`, whose error knows neither the
+/// table nor the key.
+struct Entry<'r, R> {
+    row: &'r R,
+    key: String,
+}
+
+impl<'r, R: Row> Entry<'r, R>
+where
+    &'static str: ColumnIndex<R>,
+{
+    /// The value at `place`, which is table and column: `users.role`.
+    fn get<T>(&self, place: &'static str) -> StoreResult<T>
+    where
+        T: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        let column = place.rsplit('.').next().unwrap_or(place);
+        self.row.try_get(column).map_err(|problem| self.corrupt(place, problem))
+    }
+
+    /// The value at `place` as the domain has it.
+    fn parse<T, D, E>(&self, place: &'static str, parse: impl FnOnce(T) -> Result<D, E>) -> StoreResult<D>
+    where
+        T: Decode<'r, R::Database> + Type<R::Database>,
+        E: Display,
+    {
+        parse(self.get(place)?).map_err(|problem| self.corrupt(place, problem))
+    }
+
+    fn corrupt(&self, place: &'static str, problem: impl Display) -> StoreError {
+        StoreError::Corrupt { place, key: self.key.clone(), problem: problem.to_string() }
+    }
+}

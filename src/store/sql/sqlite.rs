@@ -1,0 +1,386 @@
+//! The repository on SQLite: one file, no server.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection};
+
+use super::rows::{self, signing_key_columns, user_columns};
+use super::{CALL_MARGIN, DatabaseError, MIGRATION_TIMEOUT, STATEMENT_TIMEOUT, migrations, text_of, within};
+use crate::domain::email::Email;
+use crate::domain::ids::UserId;
+use crate::domain::password::PasswordHash;
+use crate::domain::signing_key::StoredSigningKey;
+use crate::domain::user::{NewUser, ProfileChange, SecurityVersion, User};
+use crate::store::{InsertUserOutcome, Repository, StoreResult};
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long opening waits for another process that is just creating the same file.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How the repository uses SQLite.
+#[derive(Clone, Copy, Debug)]
+pub struct SqliteOptions {
+    /// How many connections read at once; default 4.
+    pub readers: u32,
+    /// How long a call waits for its turn; default 1 s.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { readers: 4, acquire_timeout: Duration::from_secs(1) }
+    }
+}
+
+/// Accounts and signing keys in a SQLite file.
+///
+/// One connection writes and a few read. SQLite has one writer at a time anyway: with a single
+/// writing connection the writers of this process queue in the pool, first come first served,
+/// where they would otherwise sleep and poll inside SQLite; and in WAL mode readers wait for none
+/// of them. Only another process (the command line) can make the writer wait.
+#[derive(Clone)]
+pub struct SqliteRepository {
+    path: PathBuf,
+    writer: SqlitePool,
+    readers: SqlitePool,
+    call_timeout: Duration,
+}
+
+impl fmt::Debug for SqliteRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteRepository").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl SqliteRepository {
+    /// Opens the file that `url` names (`sqlite://path`, or the path alone), and makes it and its
+    /// folder where they are not there: open to the owner alone (0600 and 0700). The schema is for
+    /// [`migrate`](Self::migrate) to bring up to date.
+    ///
+    /// Commits are on disk when they are acknowledged (WAL, `synchronous = FULL`).
+    ///
+    /// # Errors
+    /// [`DatabaseError`] when the URL names no file, or the file cannot be made or opened or is no
+    /// database.
+    pub async fn connect(url: &str, options: SqliteOptions) -> Result<Self, DatabaseError> {
+        let base = parse(url)?;
+        let path = base.get_filename().to_owned();
+        create_file(&path).await?;
+        switch_to_wal(&base).await.map_err(|error| unreachable_file(&path, &error))?;
+
+        let pool = |connections, connect: SqliteConnectOptions| {
+            SqlitePoolOptions::new()
+                .max_connections(u32::max(connections, 1))
+                .acquire_timeout(options.acquire_timeout)
+                // A file does not hang up: no connection needs a test or a fresh start.
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .connect_lazy_with(connect)
+        };
+        Ok(Self {
+            writer: pool(1, base.clone()),
+            readers: pool(options.readers, base.pragma("query_only", "ON")),
+            path,
+            call_timeout: options.acquire_timeout + STATEMENT_TIMEOUT + CALL_MARGIN,
+        })
+    }
+
+    /// Brings the schema up to date and answers the names of the steps taken. Replicas that start
+    /// at once on one file take each step once.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Newer`], [`DatabaseError::Migration`] or [`DatabaseError::Unreachable`];
+    /// the database is as it was then.
+    pub async fn migrate(&self) -> Result<Vec<String>, DatabaseError> {
+        let migrating = async {
+            let mut connection = self.connection_of_its_own().await?;
+            // sqlx locks nothing on SQLite, so two processes would both find a step missing. In
+            // one write transaction around all steps the second finds them taken.
+            let mut transaction = connection
+                .begin_with("BEGIN IMMEDIATE")
+                .await
+                .map_err(|error| DatabaseError::Migration(text_of(&error)))?;
+            let taken = migrations::run(&MIGRATOR, &mut *transaction).await?;
+            transaction.commit().await.map_err(|error| DatabaseError::Migration(text_of(&error)))?;
+            self.finish(connection).await?;
+            Ok(taken)
+        };
+        tokio::time::timeout(MIGRATION_TIMEOUT, migrating)
+            .await
+            .unwrap_or_else(|elapsed| Err(DatabaseError::Migration(text_of(&elapsed))))
+    }
+
+    /// The names of the steps that [`migrate`](Self::migrate) would take. Changes nothing.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] when the database does not answer.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, DatabaseError> {
+        let mut connection = self.connection_of_its_own().await?;
+        let noted: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')")
+                .fetch_one(&mut connection)
+                .await
+                .map_err(|error| unreachable_file(&self.path, &error))?;
+        let pending = match noted {
+            true => migrations::pending(&MIGRATOR, &mut connection).await?,
+            false => migrations::all(&MIGRATOR),
+        };
+        self.finish(connection).await?;
+        Ok(pending)
+    }
+
+    /// Closes the connections, and with the last one SQLite folds the WAL into the file. Calls
+    /// after this answer unavailable.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// A connection that may wait longer than a request could.
+    async fn connection_of_its_own(&self) -> Result<SqliteConnection, DatabaseError> {
+        let options = (*self.writer.connect_options()).clone().busy_timeout(MIGRATION_TIMEOUT);
+        options.connect().await.map_err(|error| unreachable_file(&self.path, &error))
+    }
+
+    /// Closes a connection now; dropped, it would be closed by a thread at some later time.
+    async fn finish(&self, connection: SqliteConnection) -> Result<(), DatabaseError> {
+        connection.close().await.map_err(|error| unreachable_file(&self.path, &error))
+    }
+
+    async fn within<T>(&self, call: impl Future<Output = sqlx::Result<T>>) -> StoreResult<T> {
+        within(self.call_timeout, call).await
+    }
+}
+
+#[async_trait]
+impl Repository for SqliteRepository {
+    async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome> {
+        let insert = sqlx::query(concat!(
+            "INSERT INTO users (email, first_name, last_name, role, password_hash, security_version, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (email) DO NOTHING
+             RETURNING ",
+            user_columns!()
+        ))
+        .bind(user.email.as_str())
+        .bind(user.first_name.as_ref().map(|name| name.as_str()))
+        .bind(user.last_name.as_ref().map(|name| name.as_str()))
+        .bind(user.role.as_str())
+        .bind(user.password.expose())
+        .bind(SecurityVersion::FIRST.get())
+        .bind(user.created_at.as_millis());
+        let inserted = self.within(insert.fetch_all(&self.writer)).await?;
+        match inserted.first() {
+            Some(row) => Ok(InsertUserOutcome::Inserted(rows::user(row)?)),
+            None => Ok(InsertUserOutcome::EmailTaken),
+        }
+    }
+
+    async fn find_user(&self, id: UserId) -> StoreResult<Option<User>> {
+        let select =
+            sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE id = ?1")).bind(id.get());
+        let found = self.within(select.fetch_optional(&self.readers)).await?;
+        found.as_ref().map(rows::user).transpose()
+    }
+
+    async fn find_user_by_email(&self, email: &Email) -> StoreResult<Option<User>> {
+        let select = sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE email = ?1"))
+            .bind(email.as_str());
+        let found = self.within(select.fetch_optional(&self.readers)).await?;
+        found.as_ref().map(rows::user).transpose()
+    }
+
+    async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>> {
+        let select = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM users WHERE id > ?1 ORDER BY id LIMIT ?2"
+        ))
+        .bind(after.map_or(0, UserId::get))
+        .bind(i64::from(limit));
+        let page = self.within(select.fetch_all(&self.readers)).await?;
+        page.iter().map(rows::user).collect()
+    }
+
+    async fn update_profile(&self, id: UserId, change: &ProfileChange) -> StoreResult<Option<User>> {
+        let update = sqlx::query(concat!(
+            "UPDATE users
+             SET first_name = CASE WHEN ?2 THEN ?3 ELSE first_name END,
+                 last_name = CASE WHEN ?4 THEN ?5 ELSE last_name END
+             WHERE id = ?1
+             RETURNING ",
+            user_columns!()
+        ))
+        .bind(id.get())
+        .bind(change.first_name.is_some())
+        .bind(change.first_name.as_ref().and_then(Option::as_ref).map(|name| name.as_str()))
+        .bind(change.last_name.is_some())
+        .bind(change.last_name.as_ref().and_then(Option::as_ref).map(|name| name.as_str()));
+        let updated = self.within(update.fetch_all(&self.writer)).await?;
+        updated.first().map(rows::user).transpose()
+    }
+
+    async fn change_password(
+        &self,
+        id: UserId,
+        expected: SecurityVersion,
+        password: &PasswordHash,
+    ) -> StoreResult<Option<User>> {
+        let update = sqlx::query(concat!(
+            "UPDATE users
+             SET password_hash = ?3, security_version = ?4
+             WHERE id = ?1 AND security_version = ?2
+             RETURNING ",
+            user_columns!()
+        ))
+        .bind(id.get())
+        .bind(expected.get())
+        .bind(password.expose())
+        .bind(expected.next().get());
+        let updated = self.within(update.fetch_all(&self.writer)).await?;
+        updated.first().map(rows::user).transpose()
+    }
+
+    async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool> {
+        let update = sqlx::query("UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2")
+            .bind(id.get())
+            .bind(from.expose())
+            .bind(to.expose());
+        let updated = self.within(update.execute(&self.writer)).await?;
+        Ok(updated.rows_affected() == 1)
+    }
+
+    async fn insert_signing_key_if_none(&self, key: &StoredSigningKey) -> StoreResult<Vec<StoredSigningKey>> {
+        let insert = sqlx::query(
+            "INSERT INTO signing_keys (kid, algorithm, sealed, created_at)
+             VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(key.id.as_str())
+        .bind(key.algorithm.as_str())
+        .bind(key.sealed.as_bytes())
+        .bind(key.created_at.as_millis());
+        self.within(insert.execute(&self.writer)).await?;
+        self.list_signing_keys().await
+    }
+
+    async fn list_signing_keys(&self) -> StoreResult<Vec<StoredSigningKey>> {
+        let select = sqlx::query(concat!(
+            "SELECT ",
+            signing_key_columns!(),
+            " FROM signing_keys WHERE state <> 'revoked' ORDER BY created_at, kid"
+        ));
+        let keys = self.within(select.fetch_all(&self.readers)).await?;
+        keys.iter().map(rows::signing_key).collect()
+    }
+
+    async fn ping(&self) -> StoreResult<()> {
+        // `SELECT 1` alone would not touch the file.
+        let select = sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1");
+        self.within(select.fetch_optional(&self.readers)).await.map(drop)
+    }
+}
+
+/// The settings that every connection has. An in-memory database is refused: each connection
+/// would have one of its own, and nothing in it lasts.
+fn parse(url: &str) -> Result<SqliteConnectOptions, DatabaseError> {
+    let options =
+        SqliteConnectOptions::from_str(url).map_err(|error| DatabaseError::Url(error.to_string()))?;
+    let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+    if in_memory || options.get_filename().as_os_str().is_empty() {
+        return Err(DatabaseError::Url("it names no file".to_owned()));
+    }
+    Ok(options
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(STATEMENT_TIMEOUT))
+}
+
+/// Makes the file before SQLite does, which would make it readable to all; its `-wal` and `-shm`
+/// take over the mode. A file that exists keeps its own.
+async fn create_file(path: &Path) -> Result<(), DatabaseError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| DatabaseError::Create { path, source }
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let mut builder = tokio::fs::DirBuilder::new();
+        #[cfg(unix)]
+        builder.mode(0o700);
+        builder.recursive(true).create(folder).await.map_err(failed(folder))?;
+    }
+    let mut file = tokio::fs::OpenOptions::new();
+    #[cfg(unix)]
+    file.mode(0o600);
+    file.create(true).append(true).open(path).await.map(drop).map_err(failed(path))
+}
+
+/// Puts the file into WAL mode, where it stays.
+///
+/// On a fresh file this takes an exclusive lock that SQLite does not wait for, so of several
+/// processes that start at once all but one get "busy" and try again.
+async fn switch_to_wal(options: &SqliteConnectOptions) -> sqlx::Result<()> {
+    let options = options.clone().journal_mode(SqliteJournalMode::Wal);
+    let deadline = tokio::time::Instant::now() + OPEN_TIMEOUT;
+    loop {
+        match options.connect().await {
+            Ok(connection) => return connection.close().await,
+            Err(error) if is_busy(&error) && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether another connection has the lock: SQLITE_BUSY, the low byte of the extended code.
+fn is_busy(error: &sqlx::Error) -> bool {
+    const SQLITE_BUSY: i32 = 5;
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
+}
+
+fn unreachable_file(path: &Path, error: &sqlx::Error) -> DatabaseError {
+    DatabaseError::Unreachable { place: path.display().to_string(), source: text_of(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_connection_is_durable_and_bounded_and_readers_only_read() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("hallpass.db");
+        let url = path.to_str().expect("a UTF-8 path");
+        let repository = SqliteRepository::connect(url, SqliteOptions::default()).await.expect("a new file");
+        const FULL: i64 = 2;
+        for (pool, query_only) in [(&repository.writer, 0), (&repository.readers, 1)] {
+            for (pragma, value) in [
+                ("PRAGMA synchronous", FULL),
+                ("PRAGMA foreign_keys", 1),
+                ("PRAGMA busy_timeout", 1_000),
+                ("PRAGMA query_only", query_only),
+            ] {
+                let set: i64 = sqlx::query_scalar(pragma).fetch_one(pool).await.expect("a value");
+                assert_eq!(set, value, "{pragma}");
+            }
+            let mode: String =
+                sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await.expect("a mode");
+            assert_eq!(mode, "wal");
+        }
+    }
+}

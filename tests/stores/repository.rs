@@ -1,0 +1,341 @@
+//! What every [`Repository`] does, races included. Each case gets an empty, migrated database.
+
+mod faults;
+mod fixtures;
+mod migrations;
+
+use std::future::Future;
+
+use futures_util::future::join_all;
+use hallpass::domain::clock::Timestamp;
+use hallpass::domain::ids::UserId;
+use hallpass::domain::password::PasswordHash;
+use hallpass::domain::signing_key::SigningAlgorithm;
+use hallpass::domain::user::{NewUser, ProfileChange, Role, SecurityVersion, User};
+use hallpass::store::{InsertUserOutcome, Repository};
+
+use fixtures::{email, insert, name, new_user, signing_key, user_id};
+
+/// Runs every case on every engine.
+macro_rules! contract {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let database = super::fixtures::Sqlite::migrated().await;
+                super::$case(&database.repository).await;
+            }
+        )*}
+
+        mod postgres {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let database = super::fixtures::Postgres::migrated().await;
+                super::$case(&database.repository).await;
+            }
+        )*}
+    };
+}
+
+contract! {
+    an_inserted_account_is_found_as_it_was_given,
+    absent_names_stay_absent,
+    an_unknown_account_is_none,
+    a_taken_email_is_refused_and_changes_nothing,
+    a_taken_email_in_another_case_is_refused,
+    an_email_is_found_in_any_case,
+    of_fifty_concurrent_inserts_of_one_email_one_wins,
+    ids_grow,
+    accounts_are_listed_by_id_in_pages,
+    a_profile_change_leaves_clears_and_sets,
+    a_profile_change_of_nobody_is_none,
+    concurrent_changes_of_different_names_both_hold,
+    a_password_change_moves_the_version_on,
+    a_password_change_at_an_old_version_changes_nothing,
+    of_fifty_concurrent_password_changes_one_wins,
+    a_rehash_keeps_the_version,
+    a_rehash_of_a_changed_password_changes_nothing,
+    text_is_never_sql,
+    an_empty_key_ring_takes_the_key,
+    a_second_key_of_an_algorithm_is_not_added,
+    keys_of_two_algorithms_stand_side_by_side,
+    of_eight_concurrent_first_keys_one_is_kept,
+    a_running_database_answers_the_ping,
+}
+
+/// `make(0)`, `make(1)` … all at once.
+async fn at_once<F: Future>(count: u32, make: impl FnMut(u32) -> F) -> Vec<F::Output> {
+    join_all((0..count).map(make)).await
+}
+
+async fn found(repository: &dyn Repository, id: UserId) -> User {
+    repository.find_user(id).await.expect("an answer").expect("the account")
+}
+
+fn first_name(user: &User) -> Option<&str> {
+    user.first_name.as_ref().map(|name| name.as_str())
+}
+
+fn last_name(user: &User) -> Option<&str> {
+    user.last_name.as_ref().map(|name| name.as_str())
+}
+
+async fn an_inserted_account_is_found_as_it_was_given(repository: &dyn Repository) {
+    let given = NewUser {
+        email: email("ada@example.com"),
+        first_name: name("Żółć"),
+        last_name: name("O'Brien \"x\" 🦀"),
+        role: Role::Admin,
+        password: PasswordHash::from_phc("$argon2id$v=19$ada"),
+        created_at: Timestamp::from_millis(1_700_000_000_123),
+    };
+    let inserted = insert(repository, &given).await;
+
+    let by_email =
+        repository.find_user_by_email(&given.email).await.expect("an answer").expect("the account");
+    for user in [&inserted, &found(repository, inserted.id).await, &by_email] {
+        assert_eq!(user.id, inserted.id);
+        assert_eq!(user.email, given.email);
+        assert_eq!(user.first_name, given.first_name);
+        assert_eq!(user.last_name, given.last_name);
+        assert_eq!(user.role, Role::Admin);
+        assert_eq!(user.password, given.password);
+        assert_eq!(user.security_version, SecurityVersion::FIRST);
+        assert_eq!(user.created_at, given.created_at);
+    }
+}
+
+async fn absent_names_stay_absent(repository: &dyn Repository) {
+    let inserted =
+        insert(repository, &NewUser { first_name: None, last_name: None, ..new_user("ada@example.com") })
+            .await;
+    let user = found(repository, inserted.id).await;
+    assert_eq!((first_name(&user), last_name(&user)), (None, None));
+}
+
+async fn an_unknown_account_is_none(repository: &dyn Repository) {
+    insert(repository, &new_user("ada@example.com")).await;
+    assert!(repository.find_user(user_id(99)).await.expect("an answer").is_none());
+    assert!(repository.find_user_by_email(&email("eve@example.com")).await.expect("an answer").is_none());
+}
+
+async fn a_taken_email_is_refused_and_changes_nothing(repository: &dyn Repository) {
+    let ada = insert(repository, &new_user("ada@example.com")).await;
+    let thief = NewUser {
+        role: Role::Admin,
+        password: PasswordHash::from_phc("$thief$"),
+        ..new_user("ada@example.com")
+    };
+    let outcome = repository.insert_user(&thief).await.expect("an answer");
+    assert!(matches!(outcome, InsertUserOutcome::EmailTaken));
+
+    let user = found(repository, ada.id).await;
+    assert_eq!((user.role, user.password), (ada.role, ada.password));
+    assert_eq!(repository.list_users(None, 10).await.expect("an answer").len(), 1);
+}
+
+async fn a_taken_email_in_another_case_is_refused(repository: &dyn Repository) {
+    insert(repository, &new_user("Ada@Example.com")).await;
+    let outcome = repository.insert_user(&new_user("aDA@eXAMPLE.COM")).await.expect("an answer");
+    assert!(matches!(outcome, InsertUserOutcome::EmailTaken));
+}
+
+async fn an_email_is_found_in_any_case(repository: &dyn Repository) {
+    // Also in letters whose case SQL does not know.
+    for address in ["Ada@Example.com", "ŻÓŁĆ@Example.com", "ΣΟΦΟΣ@Example.com"] {
+        let inserted = insert(repository, &new_user(address)).await;
+        let user = repository.find_user_by_email(&email(address)).await.expect("an answer");
+        assert_eq!(user.map(|user| user.id), Some(inserted.id), "{address}");
+    }
+}
+
+async fn of_fifty_concurrent_inserts_of_one_email_one_wins(repository: &dyn Repository) {
+    let user = new_user("ada@example.com");
+    let outcomes = at_once(50, |_| repository.insert_user(&user)).await;
+    let inserted: Vec<User> = outcomes
+        .into_iter()
+        .filter_map(|outcome| match outcome.expect("an answer") {
+            InsertUserOutcome::Inserted(user) => Some(user),
+            InsertUserOutcome::EmailTaken => None,
+        })
+        .collect();
+    assert_eq!(inserted.len(), 1);
+
+    let all = repository.list_users(None, 100).await.expect("an answer");
+    assert_eq!(all.iter().map(|user| user.id).collect::<Vec<_>>(), [inserted[0].id]);
+}
+
+async fn ids_grow(repository: &dyn Repository) {
+    let first = insert(repository, &new_user("a@example.com")).await.id;
+    repository.insert_user(&new_user("a@example.com")).await.expect("an answer");
+    let second = insert(repository, &new_user("b@example.com")).await.id;
+    assert!(first < second);
+}
+
+async fn accounts_are_listed_by_id_in_pages(repository: &dyn Repository) {
+    let mut ids = Vec::new();
+    for letter in ["c", "a", "d", "b", "e"] {
+        ids.push(insert(repository, &new_user(&format!("{letter}@example.com"))).await.id);
+    }
+    let page = async |after, limit| {
+        let users = repository.list_users(after, limit).await.expect("an answer");
+        users.iter().map(|user| user.id).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 2).await, ids[..2]);
+    assert_eq!(page(Some(ids[1]), 2).await, ids[2..4]);
+    assert_eq!(page(Some(ids[3]), 2).await, ids[4..]);
+    assert_eq!(page(Some(ids[4]), 2).await, []);
+    assert_eq!(page(None, 0).await, []);
+    assert_eq!(page(None, u32::MAX).await, ids);
+}
+
+async fn a_profile_change_leaves_clears_and_sets(repository: &dyn Repository) {
+    let ada = insert(repository, &new_user("ada@example.com")).await;
+    let change = async |first_name, last_name| {
+        let change = ProfileChange { first_name, last_name };
+        let answered =
+            repository.update_profile(ada.id, &change).await.expect("an answer").expect("the account");
+        let stored = found(repository, ada.id).await;
+        assert_eq!((&answered.first_name, &answered.last_name), (&stored.first_name, &stored.last_name));
+        assert_eq!((&stored.password, stored.security_version), (&ada.password, ada.security_version));
+        stored
+    };
+
+    let user = change(None, None).await;
+    assert_eq!((first_name(&user), last_name(&user)), (Some("Ada"), Some("Lovelace")));
+    let user = change(Some(None), None).await;
+    assert_eq!((first_name(&user), last_name(&user)), (None, Some("Lovelace")));
+    let user = change(Some(name("Augusta")), Some(None)).await;
+    assert_eq!((first_name(&user), last_name(&user)), (Some("Augusta"), None));
+}
+
+async fn a_profile_change_of_nobody_is_none(repository: &dyn Repository) {
+    let change = ProfileChange { first_name: Some(None), last_name: None };
+    assert!(repository.update_profile(user_id(99), &change).await.expect("an answer").is_none());
+}
+
+async fn concurrent_changes_of_different_names_both_hold(repository: &dyn Repository) {
+    let ada = insert(repository, &new_user("ada@example.com")).await;
+    let first = ProfileChange { first_name: Some(name("Augusta")), last_name: None };
+    let last = ProfileChange { first_name: None, last_name: Some(name("King")) };
+    for answer in
+        at_once(20, |n| repository.update_profile(ada.id, if n % 2 == 0 { &first } else { &last })).await
+    {
+        answer.expect("an answer");
+    }
+    let user = found(repository, ada.id).await;
+    assert_eq!((first_name(&user), last_name(&user)), (Some("Augusta"), Some("King")));
+}
+
+async fn a_password_change_moves_the_version_on(repository: &dyn Repository) {
+    let ada = insert(repository, &new_user("ada@example.com")).await;
+    let new = PasswordHash::from_phc("$new$");
+    let changed = repository.change_password(ada.id, SecurityVersion::FIRST, &new).await.expect("an answer");
+    for user in [changed.expect("the account"), found(repository, ada.id).await] {
+        assert_eq!(user.password, new);
+        assert_eq!(user.security_version, SecurityVersion::FIRST.next());
+    }
+}
+
+async fn a_password_change_at_an_old_version_changes_nothing(repository: &dyn Repository) {
+    let ada = insert(repository, &new_user("ada@example.com")).await;
+    let first = PasswordHash::from_phc("$first$");
+    let late = PasswordHash::from_phc("$late$");
+    repository.change_password(ada.id, SecurityVersion::FIRST, &first).await.expect("an answer");
+    for version in [SecurityVersion::FIRST, SecurityVersion::new(3)] {
+        assert!(repository.change_password(ada.id, version, &late).await.expect("an answer").is_none());
+    }
+    assert!(
+        repository
+            .change_password(user_id(99), SecurityVersion::FIRST, &late)
+            .await
+            .expect("an answer")
+            .is_none()
+    );
+    let user = found(repository, ada.id).await;
+    assert_eq!((user.password, user.security_version), (first, SecurityVersion::new(2)));
+}
+
+async fn of_fifty_concurrent_password_changes_one_wins(repository: &dyn Repository) {
+    let ada = insert(repository, &new_user("ada@example.com")).await;
+    let hashes: Vec<PasswordHash> = (0..50).map(|n| PasswordHash::from_phc(format!("${n}$"))).collect();
+    let answers =
+        at_once(50, |n| repository.change_password(ada.id, SecurityVersion::FIRST, &hashes[n as usize]))
+            .await;
+    let winners: Vec<User> = answers.into_iter().filter_map(|answer| answer.expect("an answer")).collect();
+    assert_eq!(winners.len(), 1);
+
+    let user = found(repository, ada.id).await;
+    assert_eq!(user.password, winners[0].password);
+    assert_eq!(user.security_version, SecurityVersion::new(2));
+}
+
+async fn a_rehash_keeps_the_version(repository: &dyn Repository) {
+    let ada = insert(repository, &new_user("ada@example.com")).await;
+    let stronger = PasswordHash::from_phc("$stronger$");
+    assert!(repository.rehash_password(ada.id, &ada.password, &stronger).await.expect("an answer"));
+    let user = found(repository, ada.id).await;
+    assert_eq!((user.password, user.security_version), (stronger, SecurityVersion::FIRST));
+}
+
+async fn a_rehash_of_a_changed_password_changes_nothing(repository: &dyn Repository) {
+    let ada = insert(repository, &new_user("ada@example.com")).await;
+    let changed = PasswordHash::from_phc("$changed$");
+    repository.change_password(ada.id, SecurityVersion::FIRST, &changed).await.expect("an answer");
+    let stronger = PasswordHash::from_phc("$stronger$");
+    assert!(!repository.rehash_password(ada.id, &ada.password, &stronger).await.expect("an answer"));
+    assert_eq!(found(repository, ada.id).await.password, changed);
+}
+
+async fn text_is_never_sql(repository: &dyn Repository) {
+    let evil = "'); DROP TABLE users; --";
+    let user =
+        NewUser { first_name: name(evil), last_name: name("$1 ?1 %s"), ..new_user("ada'--@example.com") };
+    let inserted = insert(repository, &user).await;
+    assert_eq!(first_name(&found(repository, inserted.id).await), Some(evil));
+}
+
+async fn an_empty_key_ring_takes_the_key(repository: &dyn Repository) {
+    assert_eq!(repository.list_signing_keys().await.expect("an answer"), []);
+    let key = signing_key("first", SigningAlgorithm::Es256, 1_000);
+    assert_eq!(
+        repository.insert_signing_key_if_none(&key).await.expect("an answer"),
+        std::slice::from_ref(&key)
+    );
+    assert_eq!(repository.list_signing_keys().await.expect("an answer"), [key]);
+}
+
+async fn a_second_key_of_an_algorithm_is_not_added(repository: &dyn Repository) {
+    let first = signing_key("first", SigningAlgorithm::Es256, 1_000);
+    repository.insert_signing_key_if_none(&first).await.expect("an answer");
+    // Neither another key, nor one of the same name that would replace the first.
+    for late in [
+        signing_key("second", SigningAlgorithm::Es256, 2_000),
+        signing_key("first", SigningAlgorithm::Rs256, 2_000),
+    ] {
+        let ring = repository.insert_signing_key_if_none(&late).await.expect("an answer");
+        assert_eq!(ring, std::slice::from_ref(&first));
+    }
+}
+
+async fn keys_of_two_algorithms_stand_side_by_side(repository: &dyn Repository) {
+    let newer = signing_key("a", SigningAlgorithm::EdDsa, 2_000);
+    let older = signing_key("b", SigningAlgorithm::Rs256, 1_000);
+    repository.insert_signing_key_if_none(&newer).await.expect("an answer");
+    assert_eq!(repository.insert_signing_key_if_none(&older).await.expect("an answer"), [older, newer]);
+}
+
+async fn of_eight_concurrent_first_keys_one_is_kept(repository: &dyn Repository) {
+    let keys: Vec<_> =
+        (0..8).map(|n| signing_key(&format!("key-{n}"), SigningAlgorithm::Es256, 1_000 + n)).collect();
+    let rings = at_once(8, |n| repository.insert_signing_key_if_none(&keys[n as usize])).await;
+    let ring = repository.list_signing_keys().await.expect("an answer");
+    assert_eq!(ring.len(), 1);
+    for seen in rings {
+        assert_eq!(seen.expect("an answer"), ring, "every replica ends up with the same key");
+    }
+}
+
+async fn a_running_database_answers_the_ping(repository: &dyn Repository) {
+    repository.ping().await.expect("an answer");
+}

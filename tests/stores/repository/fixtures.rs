@@ -1,0 +1,115 @@
+//! Fresh databases, and the accounts and keys that the cases start from.
+
+use std::time::Duration;
+
+use hallpass::domain::clock::Timestamp;
+use hallpass::domain::email::Email;
+use hallpass::domain::ids::{KeyId, UserId};
+use hallpass::domain::name::Name;
+use hallpass::domain::password::PasswordHash;
+use hallpass::domain::signing_key::{SealedKey, SigningAlgorithm, StoredSigningKey};
+use hallpass::domain::user::{NewUser, Role, User};
+use hallpass::store::sql::postgres::{PostgresOptions, PostgresRepository};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+use hallpass::store::{InsertUserOutcome, Repository};
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::support::postgres::PostgresServer;
+
+/// A busy machine may take its time over fifty calls at once; how long they may queue is not what
+/// the contract is about.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A SQLite file in a folder of its own.
+pub struct Sqlite {
+    pub repository: SqliteRepository,
+    pub url: String,
+    pub folder: TempDir,
+}
+
+impl Sqlite {
+    pub async fn empty() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let url = format!("sqlite://{}/data/hallpass.db", folder.path().display());
+        let options = SqliteOptions { acquire_timeout: PATIENCE, ..SqliteOptions::default() };
+        let repository = SqliteRepository::connect(&url, options).await.expect("a new file");
+        Self { repository, url, folder }
+    }
+
+    pub async fn migrated() -> Self {
+        let database = Self::empty().await;
+        database.repository.migrate().await.expect("the steps");
+        database
+    }
+
+    /// A connection beside the repository's.
+    pub async fn connection(&self) -> SqliteConnection {
+        SqliteConnection::connect(&self.url).await.expect("a second connection")
+    }
+}
+
+/// A database on the tests' own server.
+pub struct Postgres {
+    pub repository: PostgresRepository,
+    pub url: String,
+}
+
+impl Postgres {
+    pub async fn empty() -> Self {
+        let url = PostgresServer::shared().create_database().await;
+        let options = PostgresOptions { acquire_timeout: PATIENCE, ..PostgresOptions::default() };
+        let repository = PostgresRepository::connect(&url, options).await.expect("a running server");
+        Self { repository, url }
+    }
+
+    pub async fn migrated() -> Self {
+        let database = Self::empty().await;
+        database.repository.migrate().await.expect("the steps");
+        database
+    }
+
+    /// A connection beside the repository's.
+    pub async fn connection(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.expect("a second connection")
+    }
+}
+
+pub fn email(text: &str) -> Email {
+    Email::parse(text).expect("an address")
+}
+
+pub fn name(text: &str) -> Option<Name> {
+    Name::parse(text).expect("a name")
+}
+
+pub fn user_id(id: i64) -> UserId {
+    UserId::try_from(id).expect("an id")
+}
+
+pub fn new_user(address: &str) -> NewUser {
+    NewUser {
+        email: email(address),
+        first_name: name("Ada"),
+        last_name: name("Lovelace"),
+        role: Role::Member,
+        password: PasswordHash::from_phc("$argon2id$the-secret-hash"),
+        created_at: Timestamp::from_millis(1_000),
+    }
+}
+
+pub fn signing_key(kid: &str, algorithm: SigningAlgorithm, created_at: i64) -> StoredSigningKey {
+    StoredSigningKey {
+        id: KeyId::new(kid),
+        algorithm,
+        sealed: SealedKey::new(format!("sealed {kid} \0\u{ff}").into_bytes()),
+        created_at: Timestamp::from_millis(created_at),
+    }
+}
+
+pub async fn insert(repository: &dyn Repository, user: &NewUser) -> User {
+    match repository.insert_user(user).await.expect("an answer") {
+        InsertUserOutcome::Inserted(user) => user,
+        InsertUserOutcome::EmailTaken => panic!("the address was free"),
+    }
+}

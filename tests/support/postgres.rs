@@ -1,0 +1,164 @@
+//! A Postgres server of the tests' own.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+/// Makes the server's files and runs it until standard input ends, which it does when the test
+/// process is gone, however it went; then stops it and removes its folder. Interrupts are for the
+/// test process: its end is what counts here. QUIT is Postgres' word for "at once"; TERM is for a
+/// server that does not listen to it yet, because a shell starts its children deaf to QUIT.
+const WATCHDOG: &str = r#"
+trap '' INT HUP
+exec >"$2/log" 2>&1
+"$1/initdb" -D "$2/data" --no-sync --auth=trust --username=postgres --encoding=UTF8 --locale=C || exit
+"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 &
+server=$!
+cat >/dev/null
+kill -TERM "$server"
+kill -QUIT "$server"
+wait "$server"
+rm -rf "$2"
+"#;
+
+/// A running server in a temporary folder, reached through a socket there: no port to collide on.
+pub struct PostgresServer {
+    folder: PathBuf,
+    watchdog: Child,
+    databases: AtomicU32,
+}
+
+impl PostgresServer {
+    /// The server that all tests of this binary share. It ends with the process.
+    pub fn shared() -> &'static Self {
+        static SERVER: OnceLock<PostgresServer> = OnceLock::new();
+        SERVER.get_or_init(Self::start)
+    }
+
+    /// Starts another one, for a test that takes it down.
+    ///
+    /// # Panics
+    /// When Postgres is not installed or does not start: a test that cannot run must not pass.
+    pub fn start() -> Self {
+        let programs = programs();
+        let account = Account::of_the_server();
+        let folder =
+            tempfile::Builder::new().prefix("hallpass-pg-").tempdir().expect("a temporary folder").keep();
+        account.give(&folder);
+
+        let watchdog = account
+            .command(Path::new("/bin/sh"))
+            .args(["-c", WATCHDOG, "watchdog"])
+            .args([&programs, &folder])
+            .current_dir(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell runs");
+        let mut server = Self { folder, watchdog, databases: AtomicU32::new(0) };
+        server.wait_until_ready(&programs.join("pg_isready"));
+        server
+    }
+
+    /// Makes an empty database and answers its URL.
+    pub async fn create_database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the server answers");
+        let create = format!("CREATE DATABASE {name} TEMPLATE template0");
+        connection.execute(AssertSqlSafe(create)).await.expect("a new database");
+        connection.close().await.expect("a clean end");
+        self.url(&name)
+    }
+
+    /// The socket that the server listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(".s.PGSQL.5432")
+    }
+
+    /// Takes the server down at once and waits until it is gone.
+    pub fn stop(mut self) {
+        drop(self.watchdog.stdin.take());
+        self.watchdog.wait().expect("the watchdog ends");
+    }
+
+    fn url(&self, database: &str) -> String {
+        let folder = self.folder.to_str().expect("a UTF-8 path").replace('/', "%2F");
+        format!("postgres://postgres@{folder}/{database}")
+    }
+
+    fn wait_until_ready(&mut self, pg_isready: &Path) {
+        for _ in 0..3_000 {
+            let asked = Command::new(pg_isready).arg("-q").arg("-h").arg(&self.folder).status();
+            if asked.expect("pg_isready runs").success() {
+                return;
+            }
+            if self.watchdog.try_wait().expect("a child of ours").is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        panic!("Postgres does not start: {log}");
+    }
+}
+
+/// The folder of the installation: the one in PATH, or the newest where Debian puts them.
+fn programs() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .unwrap_or_default();
+    debian.sort();
+    let initdb = std::env::split_paths(&path)
+        .chain(debian.into_iter().rev())
+        .map(|folder| folder.join("initdb"))
+        .find(|program| program.exists())
+        .expect("these tests start a Postgres server: install it (Debian, Ubuntu: apt install postgresql)");
+    // In PATH there may be links to some of the programs only.
+    let initdb = initdb.canonicalize().expect("a path");
+    initdb.parent().expect("a folder").to_owned()
+}
+
+/// Whom the server runs as: Postgres refuses to be root.
+enum Account {
+    Ours,
+    Other { name: &'static str, uid: u32, gid: u32 },
+}
+
+impl Account {
+    fn of_the_server() -> Self {
+        if id(&["-u"]) != Some(0) {
+            return Self::Ours;
+        }
+        ["postgres", "nobody"]
+            .into_iter()
+            .find_map(|name| Some(Self::Other { name, uid: id(&["-u", name])?, gid: id(&["-g", name])? }))
+            .expect("an account other than root for Postgres: `postgres` or `nobody`")
+    }
+
+    fn give(&self, folder: &Path) {
+        if let Self::Other { uid, gid, .. } = self {
+            chown(folder, Some(*uid), Some(*gid)).expect("root may give folders away");
+        }
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let Self::Other { name, gid, .. } = self else { return Command::new(program) };
+        let mut command = Command::new("setpriv");
+        command.arg(format!("--reuid={name}")).arg(format!("--regid={gid}")).args(["--clear-groups", "--"]);
+        command.arg(program);
+        command
+    }
+}
+
+fn id(arguments: &[&str]) -> Option<u32> {
+    let output = Command::new("id").args(arguments).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
