@@ -36,7 +36,7 @@
   }
 
   function takeTokens(response) {
-    if (!response.ok || response.loadSpec) return response;
+    if (!response.ok) return response;
     if (new URL(response.url, root).pathname.endsWith("/auth/logout")) {
       ui.authActions.logoutWithPersistOption(Object.keys(schemes()));
       return response;
