@@ -1,1 +1,312 @@
-//! Empty so far.
+//! The one place that names concrete stores and wires everything.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hallpass_verify::TokenType;
+use poem::{Endpoint, Response};
+use tokio::net::TcpListener;
+
+use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
+use crate::crypto::keys::{SigningKey, SigningKeyError};
+use crate::crypto::password::{Argon2Cost, PasswordHashError, PasswordHasher};
+use crate::crypto::secret::{DerivedKeys, SecretError};
+use crate::domain::clock::{Clock, SystemClock};
+use crate::domain::random::Random;
+use crate::service::key_ring::{KeyRing, KeyRingError};
+use crate::service::password_workers::PasswordWorkers;
+use crate::service::{self, AuthError, Context, Rules, Services};
+use crate::store::embedded::{self, EmbeddedTokenStore};
+use crate::store::redis::{RedisOptions, RedisTokenStore, RedisUrlError};
+use crate::store::sql::DatabaseError;
+use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
+use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+use crate::store::{Repository, TokenStore};
+use crate::{api, server};
+
+/// The file of the embedded token store, in the data folder.
+const TOKENS_FILE: &str = "tokens.db";
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The server's secret is missing or cannot be read.
+    #[error(transparent)]
+    ServerSecret(#[from] ServerSecretError),
+    /// The server's secret is too short.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The embedded token store cannot be opened.
+    #[error("the embedded token store cannot be opened")]
+    Embedded(#[from] embedded::OpenError),
+    /// The address of Redis cannot be used.
+    #[error(transparent)]
+    RedisUrl(#[from] RedisUrlError),
+    /// Redis may throw sessions and revocations away.
+    #[error(
+        "Redis has the maxmemory-policy {policy}, which throws sessions and revocations away when memory runs out; set it to noeviction (or, knowing that, redis.danger_allow_eviction = true)"
+    )]
+    EvictingRedis {
+        /// The policy.
+        policy: String,
+    },
+    /// Redis is older than the commands that hallpass uses.
+    #[error("Redis is too old; hallpass needs 6.2 or later")]
+    OldRedis,
+    /// The signing key file cannot be read.
+    #[error("the signing key file {} cannot be read", path.display())]
+    SigningKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The signing key of the file cannot be used.
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
+    /// The key ring cannot be opened.
+    #[error(transparent)]
+    KeyRing(#[from] KeyRingError),
+    /// The cost of password hashes cannot be used.
+    #[error(transparent)]
+    PasswordHash(#[from] PasswordHashError),
+    /// The administrator cannot be created.
+    #[error("the administrator cannot be created")]
+    Admin(#[source] AuthError),
+    /// The OpenAPI document cannot be built.
+    #[error("the OpenAPI document cannot be built")]
+    Document(#[from] serde_json::Error),
+    /// Signals cannot be listened for.
+    #[error("signals cannot be listened for")]
+    Signals(#[source] io::Error),
+}
+
+/// The operating system's source of chance.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the operating system for chance")]
+    fn fill(&self, bytes: &mut [u8]) {
+        if let Err(error) = getrandom::fill(bytes) {
+            // Without chance every token could be guessed: nothing may go on.
+            tracing::error!(%error, "the operating system gives no random bytes");
+            std::process::abort();
+        }
+    }
+}
+
+/// What keeps things, behind the traits.
+#[derive(Clone)]
+pub struct Stores {
+    /// Accounts and signing keys.
+    pub repository: Arc<dyn Repository>,
+    /// Sessions, the denylist and reset tokens.
+    pub token_store: Arc<dyn TokenStore>,
+}
+
+/// What comes from outside.
+#[derive(Clone)]
+pub struct World {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+}
+
+impl World {
+    /// The machine's clock and the operating system's chance.
+    pub fn real() -> Self {
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+    }
+}
+
+/// Opens the database that the settings name and brings its schema up to date; answers the names
+/// of the steps that were taken as well.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn open_repository(
+    settings: &Settings,
+) -> Result<(Arc<dyn Repository>, Vec<String>), DatabaseError> {
+    let url = settings.database.url.expose();
+    if url.starts_with("postgres") {
+        let repository = PostgresRepository::connect(url, PostgresOptions::default()).await?;
+        let steps = repository.migrate().await?;
+        Ok((Arc::new(repository), steps))
+    } else {
+        let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
+        let steps = repository.migrate().await?;
+        Ok((Arc::new(repository), steps))
+    }
+}
+
+/// Opens the token store that the settings name. A Redis that does not answer yet is no mistake:
+/// what needs it answers 503 until it comes.
+///
+/// # Errors
+/// [`StartError`] when the store cannot be opened, or when Redis is set to forget keys.
+pub async fn open_token_store(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn TokenStore>, StartError> {
+    match &settings.token_store {
+        TokenStoreSettings::Embedded => {
+            let path = settings.data_dir.join(TOKENS_FILE);
+            Ok(Arc::new(EmbeddedTokenStore::open(&path, clock).await?))
+        }
+        TokenStoreSettings::Redis { url, danger_allow_eviction } => {
+            let store = RedisTokenStore::connect_lazy(url.expose(), RedisOptions::default())?;
+            inspect_redis(&store, *danger_allow_eviction).await?;
+            Ok(Arc::new(store))
+        }
+    }
+}
+
+async fn inspect_redis(store: &RedisTokenStore, allow_eviction: bool) -> Result<(), StartError> {
+    let inspection = match store.inspect().await {
+        Ok(inspection) => inspection,
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "Redis does not answer yet");
+            return Ok(());
+        }
+    };
+    if inspection.is_too_old() {
+        return Err(StartError::OldRedis);
+    }
+    if let Some(policy) = inspection.evicting_policy() {
+        if !allow_eviction {
+            return Err(StartError::EvictingRedis { policy });
+        }
+        tracing::warn!(policy, "Redis may throw sessions and revocations away");
+    }
+    if inspection.is_persistent() == Some(false) {
+        tracing::warn!("Redis keeps nothing on disk: its restart logs everybody out (appendonly yes)");
+    }
+    Ok(())
+}
+
+/// Builds the service over its stores: the operations, and the HTTP surface over them.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn build(
+    settings: &Settings,
+    secret: &Secret,
+    bound: SocketAddr,
+    stores: Stores,
+    world: World,
+) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
+    let issuer = settings.issuer(bound);
+    let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
+    let key_ring = open_key_ring(settings, &secrets, &*stores.repository, &world).await?;
+    let argon2 = settings.passwords.argon2;
+    let cost = Argon2Cost {
+        memory_kib: argon2.memory_kib,
+        iterations: argon2.iterations,
+        parallelism: argon2.parallelism,
+    };
+    let hasher = PasswordHasher::new(cost, &*world.random)?;
+    let workers =
+        PasswordWorkers::new(hasher, settings.passwords.hash_workers, settings.passwords.hash_queue);
+    let rules = Rules {
+        issuer: issuer.as_str().to_owned(),
+        audience: settings.audience(&issuer),
+        token_type: match settings.tokens.typ {
+            config::TokenType::AtJwt => TokenType::AtJwt,
+            config::TokenType::Jwt => TokenType::Jwt,
+        },
+        lifetimes: settings.tokens.lifetimes,
+        passwords: settings.passwords.policy,
+        reset_ttl: settings.reset.ttl,
+        reset_delivery: match settings.reset.delivery {
+            ResetDelivery::Response => service::password_reset::ResetDelivery::Response,
+            ResetDelivery::Log => service::password_reset::ResetDelivery::Log,
+            ResetDelivery::Off | ResetDelivery::Smtp => service::password_reset::ResetDelivery::Off,
+        },
+    };
+    let context = Context {
+        clock: world.clock,
+        random: world.random.clone(),
+        repository: stores.repository,
+        token_store: stores.token_store,
+        secrets,
+        rules,
+    };
+    let services = Services::new(context, key_ring, workers);
+    if let Some(admin) = &settings.admin {
+        let created = services
+            .accounts
+            .ensure_admin(admin.email.clone(), admin.password.clone())
+            .await
+            .map_err(StartError::Admin)?;
+        if created {
+            tracing::info!("administrator created");
+        }
+    }
+    let endpoint = api::build(services.clone(), world.random, issuer.is_https())?;
+    Ok((services, endpoint))
+}
+
+async fn open_key_ring(
+    settings: &Settings,
+    secrets: &DerivedKeys,
+    repository: &dyn Repository,
+    world: &World,
+) -> Result<KeyRing, StartError> {
+    let algorithm = settings.keys.algorithm;
+    let Some(path) = &settings.keys.signing_key_file else {
+        return Ok(KeyRing::open(algorithm, repository, secrets, &*world.clock, &*world.random).await?);
+    };
+    let pem = tokio::fs::read_to_string(path)
+        .await
+        .map_err(|source| StartError::SigningKeyFile { path: path.clone(), source })?;
+    Ok(KeyRing::new(SigningKey::from_pem(algorithm, pem)?, &[])?)
+}
+
+/// Runs the service by its settings until the process is told to stop. `listening` is told the
+/// address once requests are answered there.
+///
+/// # Errors
+/// [`StartError`]; once the service runs it does not fail.
+pub async fn run(
+    settings: Settings,
+    listening: impl FnOnce(&Settings, SocketAddr),
+) -> Result<(), StartError> {
+    let world = World::real();
+    let secret = config::server_secret(&settings, &*world.random)?;
+    let (repository, steps) = open_repository(&settings).await?;
+    for step in steps {
+        tracing::info!(step, "database migrated");
+    }
+    let token_store = open_token_store(&settings, world.clock.clone()).await?;
+    let at_listen = |source| StartError::Listen { address: settings.listen, source };
+    let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
+    let bound = listener.local_addr().map_err(at_listen)?;
+    let stores = Stores { repository, token_store };
+    let (_, endpoint) = build(&settings, &secret, bound, stores, world).await?;
+    let stop = server::stop_signal().map_err(StartError::Signals)?;
+    listening(&settings, bound);
+    tracing::info!(%bound, "listening");
+    if !server::serve(listener, endpoint, stop, settings.shutdown_grace).await {
+        tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}

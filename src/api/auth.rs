@@ -1,7 +1,7 @@
 //! `/auth/…`: register, log in, refresh, log out, passwords.
 
-use poem::{Endpoint, EndpointExt};
 use poem::web::Data;
+use poem::{Endpoint, EndpointExt};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
@@ -253,7 +253,10 @@ impl AuthApi {
     ///
     /// Makes an account with the role `member`. Log in afterwards to get tokens.
     #[oai(path = "/register", method = "post", operation_id = "register")]
-    async fn register(&self, services: Data<&Services>, body: StrictJson<RegisterRequest>,
+    async fn register(
+        &self,
+        services: Data<&Services>,
+        body: StrictJson<RegisterRequest>,
     ) -> Result<RegisterResponse, Refusal<RegisterErrors>> {
         let RegisterRequest { email, password, first_name, last_name } = body.0;
         let registration = Registration { email, password, first_name, last_name };
@@ -266,7 +269,11 @@ impl AuthApi {
     /// Checks e-mail address and password and opens a new session. Each login is a session of its
     /// own: logging out on one device leaves the others logged in.
     #[oai(path = "/login", method = "post", operation_id = "login", transform = "malformed_is_401")]
-    async fn login(&self, services: Data<&Services>, body: StrictJson<LoginRequest>) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
+    async fn login(
+        &self,
+        services: Data<&Services>,
+        body: StrictJson<LoginRequest>,
+    ) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
         let (user, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password).await?;
         Ok(Json(LoginDto::new(&user, &pair)))
     }
@@ -277,7 +284,11 @@ impl AuthApi {
     /// token and a live `X-Refresh-Token`, or with that alone, the access token is new; the
     /// refresh token is not used up.
     #[oai(path = "/auth-me", method = "get", operation_id = "authMe")]
-    async fn auth_me(&self, services: Data<&Services>, caller: Authenticated) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
+    async fn auth_me(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+    ) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
         let user = services.0.accounts.me(&caller.0).await?;
         let access_token = caller.0.access.expose().to_owned();
         Ok(Json(AuthMe { user: (&user).into(), access_token }))
@@ -287,7 +298,11 @@ impl AuthApi {
     ///
     /// The same as `GET /auth/auth-me`, for clients that send POST.
     #[oai(path = "/auth-me", method = "post", operation_id = "authMePost")]
-    async fn auth_me_post(&self, services: Data<&Services>, caller: Authenticated) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
+    async fn auth_me_post(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+    ) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
         self.auth_me(services, caller).await
     }
 
@@ -298,7 +313,10 @@ impl AuthApi {
     /// successor again, so that two tabs or a lost answer log nobody out. After that, a token that
     /// was used before ends its session: it was stolen.
     #[oai(path = "/refresh-token", method = "post", operation_id = "refreshToken")]
-    async fn refresh_token(&self, services: Data<&Services>, presented: Presented,
+    async fn refresh_token(
+        &self,
+        services: Data<&Services>,
+        presented: Presented,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<TokenPairDto>, Refusal<RefreshErrors>> {
         let refresh = refresh_token_of(presented.refresh, body.0)?.ok_or(AuthError::Unauthenticated)?;
@@ -311,7 +329,10 @@ impl AuthApi {
     /// Ends the session of the presented access token, expired or not, or of the refresh token
     /// when no access token came. All its tokens are refused at once. Other sessions live on.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn logout(&self, services: Data<&Services>, presented: Presented,
+    async fn logout(
+        &self,
+        services: Data<&Services>,
+        presented: Presented,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<MessageDto>, Refusal<LogoutErrors>> {
         let in_body = body.0.and_then(|body| body.refresh_token).map(RefreshToken::new);
@@ -325,7 +346,10 @@ impl AuthApi {
     /// Issues a reset token for the account of the address and voids all earlier ones. The answer
     /// is the same when there is no such account.
     #[oai(path = "/reset-password-request", method = "post", operation_id = "requestPasswordReset")]
-    async fn reset_password_request(&self, services: Data<&Services>, body: StrictJson<PasswordResetRequest>,
+    async fn reset_password_request(
+        &self,
+        services: Data<&Services>,
+        body: StrictJson<PasswordResetRequest>,
     ) -> Result<Json<PasswordResetRequested>, Refusal<ResetRequestErrors>> {
         let token = services.0.password_resets.request(&body.0.email).await?;
         Ok(Json(PasswordResetRequested {
@@ -338,7 +362,10 @@ impl AuthApi {
     ///
     /// Redeems the newest reset token of an account, once. All sessions of the account end.
     #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
-    async fn reset_password(&self, services: Data<&Services>, body: StrictJson<PasswordReset>,
+    async fn reset_password(
+        &self,
+        services: Data<&Services>,
+        body: StrictJson<PasswordReset>,
     ) -> Result<Json<MessageDto>, Refusal<ResetErrors>> {
         let token = ResetToken::new(body.0.reset_token);
         services.0.password_resets.redeem(&token, &body.0.new_password).await?;
@@ -350,7 +377,10 @@ impl AuthApi {
     /// Sets a new password for the caller and ends all their sessions, this one included. The
     /// answer is a new session, so the caller stays logged in here and nowhere else.
     #[oai(path = "/change-password", method = "post", operation_id = "changePassword")]
-    async fn change_password(&self, services: Data<&Services>, caller: Authenticated,
+    async fn change_password(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
         body: StrictJson<PasswordChange>,
     ) -> Result<Json<LoginDto>, Refusal<ChangePasswordErrors>> {
         let PasswordChange { current_password, new_password } = body.0;

@@ -1,5 +1,6 @@
 //! `/health/…`: for whoever starts, restarts and balances the service.
 
+use poem::handler;
 use poem::web::Data;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
@@ -57,10 +58,26 @@ impl HealthApi {
     /// Asks the database and the token store, within bounds: send no requests while this fails.
     /// Also at `/readyz` and `/healthz`.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
-    async fn ready(&self, services: Data<&Services>, ) -> Result<Json<Health>, Refusal<ReadyErrors>> {
-        match services.0.ready().await {
-            Ok(()) => Ok(Json(Health::of("ready"))),
-            Err(missing) => Err(ApiError::not_ready(&missing).into()),
-        }
+    async fn ready(&self, services: Data<&Services>) -> Result<Json<Health>, Refusal<ReadyErrors>> {
+        Ok(readiness(&services).await?)
     }
+}
+
+async fn readiness(services: &Services) -> Result<Json<Health>, ApiError> {
+    match services.ready().await {
+        Ok(()) => Ok(Json(Health::of("ready"))),
+        Err(missing) => Err(ApiError::not_ready(&missing)),
+    }
+}
+
+/// `/livez`: the name that Kubernetes prefers.
+#[handler]
+pub(super) fn livez() -> Json<Health> {
+    Json(Health::of("live"))
+}
+
+/// `/readyz` and `/healthz`.
+#[handler]
+pub(super) async fn readyz(services: Data<&Services>) -> poem::Result<Json<Health>> {
+    Ok(readiness(&services).await?)
 }

@@ -19,7 +19,9 @@ pub mod well_known;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, EndpointExt, Response, Route};
+use poem::endpoint::make_sync;
+use poem::web::Redirect;
+use poem::{Endpoint, EndpointExt, Response, Route, get};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
 
 use crate::domain::random::Random;
@@ -58,6 +60,14 @@ pub fn main_document() -> Result<String, serde_json::Error> {
     Ok(document::to_pretty_json(&document::repair(spec)))
 }
 
+/// Every OpenAPI document by the name of its file.
+///
+/// # Errors
+/// When a document cannot be built; a defect of ours.
+pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
+    Ok(vec![("hallpass.json", main_document()?)])
+}
+
 /// The whole service as one endpoint. With `https`, browsers are told to stay with it.
 ///
 /// # Errors
@@ -69,9 +79,11 @@ pub fn build(
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
     let keys = well_known::PublishedKeys::new(&services.key_ring)?;
     let routes = docs_page::mount(Route::new())
-        .at("/", docs_page::redirect_to_docs())
+        .at("/", get(make_sync(|_| Redirect::temporary("docs"))))
         .at("/openapi.json", docs_page::document_endpoint(main_document()?))
-        .at("/livez", health::alias(health::LIVE_PATH))
+        .at("/livez", get(health::livez))
+        .at("/readyz", get(health::readyz))
+        .at("/healthz", get(health::readyz))
         .nest("/", main_api())
         .data(services)
         .data(keys);

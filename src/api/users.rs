@@ -164,7 +164,11 @@ impl UsersApi {
     ///
     /// Answers the caller's account and when the access token in use was issued and ends.
     #[oai(path = "/me", method = "get", operation_id = "getMe")]
-    async fn get_me(&self, services: Data<&Services>, caller: Authenticated) -> Result<Json<Me>, Refusal<CallerErrors>> {
+    async fn get_me(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+    ) -> Result<Json<Me>, Refusal<CallerErrors>> {
         let user = services.0.accounts.me(&caller.0).await?;
         Ok(Json(Me::new(&user, caller.0.issued_at, caller.0.expires_at)))
     }
@@ -173,7 +177,10 @@ impl UsersApi {
     ///
     /// Changes the caller's names. Role, id and e-mail address in the body change nothing.
     #[oai(path = "/me", method = "patch", operation_id = "updateMe")]
-    async fn update_me(&self, services: Data<&Services>, caller: Authenticated,
+    async fn update_me(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
         body: StrictJson<ProfileUpdate>,
     ) -> Result<Json<Me>, Refusal<UpdateMeErrors>> {
         let ProfileUpdate { first_name, last_name } = body.0;
@@ -187,7 +194,10 @@ impl UsersApi {
     /// For administrators: accounts in the order of their ids, a page at a time. Follow the
     /// `Link` header to the next page.
     #[oai(path = "/", method = "get", operation_id = "listUsers")]
-    async fn list_users(&self, services: Data<&Services>, caller: Authenticated,
+    async fn list_users(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
         /// Accounts in this page: 50 unless given, 200 at most.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u32>>,
@@ -214,7 +224,10 @@ impl UsersApi {
     /// For the account's owner and for administrators. Anybody else gets what a missing account
     /// gets, 404.
     #[oai(path = "/:id", method = "get", operation_id = "getUser")]
-    async fn get_user(&self, services: Data<&Services>, caller: Authenticated,
+    async fn get_user(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
         /// The account's id, in digits.
         id: Path<String>,
     ) -> Result<Json<UserDto>, Refusal<GetUserErrors>> {

@@ -5,18 +5,16 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use super::{Failure, SettingsArgs};
+use crate::app;
 use crate::config::{Profile, ResetDelivery, SAMPLE_ADMIN_PASSWORD, Settings, TokenStoreSettings};
 
 /// Runs the command.
 pub(super) fn run(args: SettingsArgs) -> Result<ExitCode, Failure> {
     let loaded = super::load_to_start(args, Profile::Dev)?;
-    super::block_on(start(loaded.settings))
-}
-
-/// Starts the service, prints the banner once it is bound, and serves until told to stop.
-async fn start(settings: Settings) -> Result<(), Failure> {
-    println!("{}", banner(&settings, settings.listen));
-    Err("the service is not part of this build".into())
+    super::block_on(async {
+        let listening = |settings: &Settings, bound| super::print_line(&banner(settings, bound));
+        Ok(app::run(loaded.settings, listening).await?)
+    })
 }
 
 /// What `hallpass dev` says once it listens on `bound`: where things are, that this is no

@@ -44,8 +44,8 @@ enum Command {
     Migrate(SettingsArgs),
     /// Look at the settings
     Config(config::ConfigArgs),
-    /// Print the OpenAPI document
-    Openapi,
+    /// Write the OpenAPI documents
+    Openapi(openapi::OpenapiArgs),
     /// Ask the running service whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
 }
@@ -89,7 +89,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Migrate(args) => migrate::run(args),
         Command::Config(args) => config::run(args),
-        Command::Openapi => openapi::run(),
+        Command::Openapi(args) => openapi::run(&args),
         Command::Healthcheck(args) => healthcheck::run(args),
     };
     outcome.unwrap_or_else(|failure| report(failure.as_ref()))
@@ -121,6 +121,12 @@ fn load_to_start(args: SettingsArgs, profile: Profile) -> Result<Loaded, Failure
         tracing::warn!(setting = warning.key, "{warning}");
     }
     Ok(loaded)
+}
+
+/// Prints to standard output; that nobody reads it is no reason to stop.
+fn print_line(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Runs one future to its end on all cores.

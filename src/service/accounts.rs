@@ -120,26 +120,21 @@ impl Accounts {
         }
     }
 
-    /// Makes the administrator that the settings name, unless an account has the address.
-    /// Answers whether it was made. The password is the operator's choice; no policy judges it.
+    /// Makes an administrator, unless an account has the address; answers whether it was made. The
+    /// password is the operator's choice: no policy judges it.
     ///
     /// # Errors
-    /// [`AuthError::Invalid`] when address or password cannot be taken.
-    pub async fn ensure_admin(&self, email: &str, password: &str) -> AuthResult<bool> {
-        let invalid = |field, problem: String| AuthError::Invalid(vec![FieldProblem { field, problem }]);
-        let email = Email::parse(email).map_err(|error| invalid(Field::Email, error.to_string()))?;
+    /// [`AuthError::Store`].
+    pub async fn ensure_admin(&self, email: Email, password: Password) -> AuthResult<bool> {
         if self.context.repository.find_user_by_email(&email).await?.is_some() {
             return Ok(false);
         }
-        let password =
-            Password::parse(password).map_err(|error| invalid(Field::Password, error.to_string()))?;
-        let password = self.hash(NewPassword::exempt(password)).await?;
         let user = NewUser {
             email,
             first_name: None,
             last_name: None,
             role: Role::Admin,
-            password,
+            password: self.hash(NewPassword::exempt(password)).await?,
             created_at: self.context.clock.now(),
         };
         let outcome = self.context.repository.insert_user(&user).await?;
