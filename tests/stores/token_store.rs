@@ -1,0 +1,107 @@
+//! The contract of [`TokenStore`]: every sentence of its documentation, as a case.
+//!
+//! A case is an `async fn(&SharedStore, &ManualClock)` and knows no backend. A backend's file runs
+//! all of them with one line, [`contract!`], which makes one `#[test]` per case; a case that is not
+//! on the list there is dead code, and the compiler says so.
+//!
+//! Cases use ids of their own ([`Person`]), so a backend may run them on one shared server. All
+//! start at [`START`]; a store that counts its age from its first session must be fresh per case.
+
+mod access;
+mod cut_off;
+mod refresh;
+mod reset;
+mod revoke;
+mod support;
+
+pub use access::*;
+pub use cut_off::*;
+pub use refresh::*;
+pub use reset::*;
+pub use revoke::*;
+pub use support::{SharedStore, run};
+
+/// Runs every case against a backend: one `#[test]` each, in the module that calls this.
+///
+/// Takes an `async fn(Arc<ManualClock>) -> (SharedStore, Guard)` that makes a fresh store; the
+/// guard (a temporary folder, say) is dropped when the case is over. Attributes in front of it,
+/// such as `#[ignore = "…"]`, go to each test.
+macro_rules! contract {
+    ($(#[$attribute:meta])* $open:path) => {
+        $crate::token_store::contract! {
+            @cases $open; { $(#[$attribute])* }
+            // refresh
+            a_new_session_keeps_every_field
+            a_current_token_is_rotated_to_its_successor
+            a_token_redeemed_again_within_the_grace_period_gets_the_same_successor
+            the_grace_period_ends_to_the_millisecond
+            a_replay_within_the_grace_period_does_not_prolong_it
+            a_grace_period_of_zero_makes_every_replay_reuse
+            a_used_successor_closes_the_grace_period_at_once
+            a_token_two_generations_back_revokes_its_session_and_no_other
+            fifty_rotations_of_one_token_give_one_successor
+            fifty_reuses_of_one_token_are_reported_once
+            a_token_newer_than_the_store_knows_moves_the_session_forward
+            checking_a_newer_token_moves_the_session_to_it
+            an_idle_session_ends_to_the_millisecond
+            a_session_ends_at_its_absolute_end_to_the_millisecond
+            a_rotation_moves_the_idle_end_but_not_the_absolute_end
+            a_superseded_token_of_an_ended_session_is_expired_not_reused
+            checking_neither_rotates_nor_prolongs
+            checking_knows_the_grace_period
+            a_reused_token_that_is_checked_revokes_its_session
+            a_reused_token_that_is_only_refused_changes_nothing
+            a_token_that_names_another_users_session_is_unknown
+            a_token_of_no_session_is_unknown
+            // revoke
+            a_revoked_session_is_gone_and_others_live_on
+            a_session_is_revoked_once
+            fifty_revocations_of_one_session_end_it_once
+            a_session_that_ended_by_itself_was_not_live
+            a_session_is_revoked_by_its_own_user_only
+            fifty_rotations_racing_a_revocation_leave_nothing_alive
+            // access
+            a_live_sessions_access_token_stands
+            an_access_token_of_no_session_is_revoked
+            an_access_token_that_names_another_users_session_is_revoked
+            a_denied_access_token_is_revoked_and_no_other
+            a_denial_ends_to_the_millisecond
+            a_repeated_denial_does_not_shorten_the_first
+            // cut_off
+            a_cut_off_ends_every_older_session_and_answers_them
+            a_cut_off_answers_no_session_that_ended_by_itself
+            a_cut_off_concerns_one_user
+            a_cut_off_spares_sessions_of_its_own_version
+            a_cut_off_refuses_sessions_that_are_still_being_opened
+            a_session_opened_in_the_second_of_the_cut_off_stands
+            a_repeated_cut_off_changes_nothing
+            a_late_cut_off_does_not_lower_the_version
+            a_cut_off_voids_the_reset_token
+            fifty_rotations_racing_a_cut_off_leave_nothing_alive
+            fifty_logins_racing_a_cut_off_leave_nothing_alive
+            // reset
+            a_reset_token_is_found_without_being_consumed
+            a_reset_token_is_taken_once
+            fifty_takes_of_one_reset_token_succeed_once
+            only_the_newest_reset_token_counts
+            taking_an_older_reset_token_leaves_the_newest
+            a_reset_token_ends_to_the_millisecond
+            a_reset_token_belongs_to_its_user
+            a_restored_reset_token_is_as_good_as_new
+            a_restored_reset_token_ends_to_the_millisecond
+            a_newer_reset_token_is_not_overwritten_by_a_restored_one
+            a_store_that_is_there_answers_a_ping
+        }
+    };
+    (@cases $open:path; $attributes:tt $($case:ident)+) => {
+        $($crate::token_store::contract! { @case $open; $attributes $case })+
+    };
+    (@case $open:path; { $(#[$attribute:meta])* } $case:ident) => {
+        #[test]
+        $(#[$attribute])*
+        fn $case() {
+            $crate::token_store::run($open, $crate::token_store::$case);
+        }
+    };
+}
+pub(crate) use contract;

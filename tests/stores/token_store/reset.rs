@@ -1,0 +1,137 @@
+//! Reset tokens: `insert_`, `find_`, `take_` and `restore_reset_token`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass::domain::clock::{Clock, ManualClock};
+use hallpass::domain::tokens::ResetClaims;
+use hallpass::domain::user::SecurityVersion;
+
+use super::support::*;
+
+const TTL: Duration = Duration::from_secs(10 * 60);
+
+pub async fn a_reset_token_is_found_without_being_consumed(store: &SharedStore, clock: &ManualClock) {
+    let ada = Person::new().after_a_security_event();
+    let token = insert(store, clock, &ada).await;
+    for _ in 0..3 {
+        assert_eq!(find(store, clock, &token).await, Some(ada.version));
+    }
+    assert_eq!(take(store, clock, &token).await, Some(ada.version));
+}
+
+pub async fn a_reset_token_is_taken_once(store: &SharedStore, clock: &ManualClock) {
+    let ada = Person::new();
+    let token = insert(store, clock, &ada).await;
+    assert_eq!(take(store, clock, &token).await, Some(ada.version));
+    assert_eq!(take(store, clock, &token).await, None);
+    assert_eq!(find(store, clock, &token).await, None);
+}
+
+pub async fn fifty_takes_of_one_reset_token_succeed_once(store: &SharedStore, clock: &ManualClock) {
+    let token = insert(store, clock, &Person::new()).await;
+    let now = clock.now();
+    let answers = race((0..RACERS).map(|_| {
+        let store = Arc::clone(store);
+        async move { store.take_reset_token(&token, now).await }
+    }))
+    .await;
+    assert_eq!(answers.into_iter().flatten().count(), 1);
+}
+
+pub async fn only_the_newest_reset_token_counts(store: &SharedStore, clock: &ManualClock) {
+    let ada = Person::new();
+    let older = insert(store, clock, &ada).await;
+    let newest = insert(store, clock, &ada).await;
+    assert_eq!(find(store, clock, &older).await, None);
+    assert_eq!(find(store, clock, &newest).await, Some(ada.version));
+}
+
+pub async fn taking_an_older_reset_token_leaves_the_newest(store: &SharedStore, clock: &ManualClock) {
+    let ada = Person::new();
+    let older = insert(store, clock, &ada).await;
+    let newest = insert(store, clock, &ada).await;
+    assert_eq!(take(store, clock, &older).await, None);
+    assert_eq!(take(store, clock, &newest).await, Some(ada.version));
+}
+
+pub async fn a_reset_token_ends_to_the_millisecond(store: &SharedStore, clock: &ManualClock) {
+    let ada = Person::new();
+    let token = insert(store, clock, &ada).await;
+    clock.advance(TTL - MILLISECOND);
+    assert_eq!(find(store, clock, &token).await, Some(ada.version));
+    clock.advance(MILLISECOND);
+    assert_eq!(find(store, clock, &token).await, None);
+    assert_eq!(take(store, clock, &token).await, None);
+
+    let token = insert(store, clock, &ada).await;
+    clock.advance(TTL - MILLISECOND);
+    assert_eq!(take(store, clock, &token).await, Some(ada.version));
+}
+
+pub async fn a_reset_token_belongs_to_its_user(store: &SharedStore, clock: &ManualClock) {
+    let ada = Person::new();
+    let token = insert(store, clock, &ada).await;
+    let misnamed = ResetClaims { user: fresh_user(), ..token };
+    assert_eq!(find(store, clock, &misnamed).await, None);
+    assert_eq!(take(store, clock, &misnamed).await, None);
+    assert_eq!(find(store, clock, &token).await, Some(ada.version));
+}
+
+pub async fn a_restored_reset_token_is_as_good_as_new(store: &SharedStore, clock: &ManualClock) {
+    let ada = Person::new().after_a_security_event();
+    let token = insert(store, clock, &ada).await;
+    take(store, clock, &token).await;
+    restore(store, clock, &token, ada.version, TTL).await;
+    assert_eq!(find(store, clock, &token).await, Some(ada.version));
+    assert_eq!(take(store, clock, &token).await, Some(ada.version));
+    assert_eq!(take(store, clock, &token).await, None);
+}
+
+pub async fn a_restored_reset_token_ends_to_the_millisecond(store: &SharedStore, clock: &ManualClock) {
+    let ada = Person::new();
+    let token = insert(store, clock, &ada).await;
+    take(store, clock, &token).await;
+    restore(store, clock, &token, ada.version, SECOND).await;
+    clock.advance(SECOND - MILLISECOND);
+    assert_eq!(find(store, clock, &token).await, Some(ada.version));
+    clock.advance(MILLISECOND);
+    assert_eq!(take(store, clock, &token).await, None);
+}
+
+pub async fn a_newer_reset_token_is_not_overwritten_by_a_restored_one(
+    store: &SharedStore,
+    clock: &ManualClock,
+) {
+    let ada = Person::new();
+    let taken = insert(store, clock, &ada).await;
+    take(store, clock, &taken).await;
+    let newer = insert(store, clock, &ada).await;
+    restore(store, clock, &taken, ada.version, TTL).await;
+    assert_eq!(find(store, clock, &taken).await, None);
+    assert_eq!(find(store, clock, &newer).await, Some(ada.version));
+}
+
+async fn insert(store: &SharedStore, clock: &ManualClock, person: &Person) -> ResetClaims {
+    let token = person.reset_token();
+    store.insert_reset_token(&token, person.version, clock.now(), TTL).await.expect("insert_reset_token");
+    token
+}
+
+async fn find(store: &SharedStore, clock: &ManualClock, token: &ResetClaims) -> Option<SecurityVersion> {
+    store.find_reset_token(token, clock.now()).await.expect("find_reset_token")
+}
+
+async fn take(store: &SharedStore, clock: &ManualClock, token: &ResetClaims) -> Option<SecurityVersion> {
+    store.take_reset_token(token, clock.now()).await.expect("take_reset_token")
+}
+
+async fn restore(
+    store: &SharedStore,
+    clock: &ManualClock,
+    token: &ResetClaims,
+    version: SecurityVersion,
+    ttl: Duration,
+) {
+    store.restore_reset_token(token, version, clock.now(), ttl).await.expect("restore_reset_token");
+}

@@ -1,0 +1,219 @@
+//! What the cases are told with.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
+use hallpass::domain::email::Email;
+use hallpass::domain::ids::{Jti, SessionId, UserId};
+use hallpass::domain::session::{Session, SessionLifetimes, Subject};
+use hallpass::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
+use hallpass::domain::user::{Role, SecurityVersion};
+use hallpass::store::{
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, StoreResult, TokenStore,
+};
+use uuid::Uuid;
+
+/// The store under test, to be shared among tasks.
+pub type SharedStore = Arc<dyn TokenStore>;
+
+/// When every case begins: not a whole second, and ahead of the machine's clock, so that a store
+/// which looked at that one would be found out.
+pub const START: Timestamp = Timestamp::from_millis(2_000_000_000_250);
+
+/// The lifetimes of the defaults.
+pub const LIFETIMES: SessionLifetimes = SessionLifetimes {
+    idle: DAY.saturating_mul(7),
+    absolute: DAY.saturating_mul(30),
+    rotation_grace_period: Duration::from_secs(30),
+    access_token: Duration::from_secs(15 * 60),
+    leeway: Duration::from_secs(5),
+};
+
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// How many callers a race has.
+pub const RACERS: usize = 50;
+
+/// Makes a store, runs one case against it on two threads, and tidies up.
+pub fn run<Opening, Guard>(
+    open: impl FnOnce(Arc<ManualClock>) -> Opening,
+    case: impl AsyncFnOnce(&SharedStore, &ManualClock),
+) where
+    Opening: Future<Output = (SharedStore, Guard)>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let clock = Arc::new(ManualClock::at(START));
+        let (store, _guard) = open(Arc::clone(&clock)).await;
+        case(&store, &clock).await;
+    });
+}
+
+/// A number that no other case and no other run of the suite (nearly) uses.
+fn fresh_number() -> u64 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    (u64::from(std::process::id()) << 24) | u64::from(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A user id of its own.
+pub fn fresh_user() -> UserId {
+    i64::try_from(fresh_number()).ok().and_then(|id| UserId::try_from(id).ok()).expect("a user id")
+}
+
+/// A session id of its own.
+pub fn fresh_session_id() -> SessionId {
+    SessionId::from(Uuid::from_u128(u128::from(fresh_number())))
+}
+
+/// Revocations last as long as with the default lifetimes.
+pub fn denial() -> Duration {
+    LIFETIMES.revocation()
+}
+
+/// Somebody with an account, at some version of it.
+#[derive(Clone, Copy)]
+pub struct Person {
+    pub user: UserId,
+    pub version: SecurityVersion,
+}
+
+impl Person {
+    /// Somebody nobody else has met, at the first version.
+    pub fn new() -> Self {
+        Self { user: fresh_user(), version: SecurityVersion::FIRST }
+    }
+
+    /// The same person after one more security event.
+    pub fn after_a_security_event(self) -> Self {
+        Self { version: self.version.next(), ..self }
+    }
+
+    pub fn subject(&self) -> Subject {
+        Subject {
+            user: self.user,
+            email: Email::parse("ada.lovelace@example.com").expect("an address"),
+            role: Role::Member,
+            security_version: self.version,
+        }
+    }
+
+    /// A session as a login would make it now; not stored.
+    pub fn session(&self, clock: &ManualClock) -> Session {
+        Session::open(fresh_session_id(), self.subject(), clock.now(), &LIFETIMES)
+    }
+
+    /// Logs in.
+    pub async fn log_in(&self, store: &SharedStore, clock: &ManualClock) -> Session {
+        let session = self.session(clock);
+        let outcome = store.open_session(&session, clock.now()).await.expect("open_session");
+        assert_eq!(outcome, OpenOutcome::Opened);
+        session
+    }
+
+    /// A reset token of this person at this version, new each time.
+    pub fn reset_token(&self) -> ResetClaims {
+        let mut digest = [0xa5; 32];
+        digest[..8].copy_from_slice(&fresh_number().to_le_bytes());
+        ResetClaims { user: self.user, hash: ResetTokenHash::new(digest) }
+    }
+
+    /// A security event: from now on only this version counts.
+    pub async fn cut_off(&self, store: &SharedStore, clock: &ManualClock) -> Vec<SessionId> {
+        let mut ended = store.cut_off(self.user, self.version, clock.now(), denial()).await.expect("cut_off");
+        ended.sort();
+        ended
+    }
+}
+
+/// What one does with a session's tokens.
+pub trait SessionExt {
+    /// The refresh token of that generation.
+    fn token(&self, generation: u32) -> RefreshClaims;
+
+    /// An access token of this session, issued now.
+    fn access_token(&self, clock: &ManualClock) -> AccessSubject;
+
+    /// The ids in the order of [`Person::cut_off`]'s answer.
+    fn sorted_ids(sessions: &[Session]) -> Vec<SessionId>;
+}
+
+impl SessionExt for Session {
+    fn token(&self, generation: u32) -> RefreshClaims {
+        RefreshClaims { user: self.subject.user, session: self.id, generation: Generation::new(generation) }
+    }
+
+    fn access_token(&self, clock: &ManualClock) -> AccessSubject {
+        AccessSubject {
+            user: self.subject.user,
+            session: self.id,
+            token: Jti::from(Uuid::from_u128(u128::from(fresh_number()))),
+            issued_at: Timestamp::from_millis(clock.now().as_secs() * 1000),
+        }
+    }
+
+    fn sorted_ids(sessions: &[Session]) -> Vec<SessionId> {
+        let mut ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
+        ids.sort();
+        ids
+    }
+}
+
+/// Redeems a refresh token.
+pub async fn rotate(store: &SharedStore, clock: &ManualClock, token: RefreshClaims) -> RefreshOutcome {
+    store.rotate(&token, clock.now(), &LIFETIMES).await.expect("rotate")
+}
+
+/// Judges a refresh token, revoking on reuse.
+pub async fn check(store: &SharedStore, clock: &ManualClock, token: RefreshClaims) -> RefreshOutcome {
+    store.check_refresh(&token, clock.now(), &LIFETIMES, OnReuse::Revoke).await.expect("check_refresh")
+}
+
+/// Judges a refresh token, changing nothing on reuse.
+pub async fn check_only(store: &SharedStore, clock: &ManualClock, token: RefreshClaims) -> RefreshOutcome {
+    store.check_refresh(&token, clock.now(), &LIFETIMES, OnReuse::Refuse).await.expect("check_refresh")
+}
+
+/// Whether an access token stands now.
+pub async fn status(store: &SharedStore, clock: &ManualClock, token: &AccessSubject) -> AccessStatus {
+    store.access_status(token, clock.now()).await.expect("access_status")
+}
+
+/// Asserts that nothing of the session is accepted any more: neither refresh tokens up to the
+/// second generation nor an access token.
+pub async fn assert_dead(store: &SharedStore, clock: &ManualClock, session: &Session) {
+    assert_eq!(status(store, clock, &session.access_token(clock)).await, AccessStatus::Revoked);
+    for generation in 0..=2 {
+        assert_eq!(check_only(store, clock, session.token(generation)).await, RefreshOutcome::Unknown);
+        assert_eq!(rotate(store, clock, session.token(generation)).await, RefreshOutcome::Unknown);
+    }
+}
+
+/// Asserts that the session goes on at that generation, without changing it.
+pub async fn assert_live(store: &SharedStore, clock: &ManualClock, session: &Session, generation: u32) {
+    assert_eq!(status(store, clock, &session.access_token(clock)).await, AccessStatus::Live);
+    let outcome = check_only(store, clock, session.token(generation)).await;
+    assert!(matches!(outcome, RefreshOutcome::Current(_)), "{outcome:?}");
+}
+
+/// Starts one task per call at once and collects the answers, in no order.
+pub async fn race<T, Call>(calls: impl IntoIterator<Item = Call>) -> Vec<T>
+where
+    T: Send + 'static,
+    Call: Future<Output = StoreResult<T>> + Send + 'static,
+{
+    let tasks: Vec<_> = calls.into_iter().map(tokio::spawn).collect();
+    let mut answers = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        answers.push(task.await.expect("a task that does not panic").expect("an answer"));
+    }
+    answers
+}
