@@ -12,7 +12,7 @@ mod cut_off;
 mod refresh;
 mod reset;
 mod revoke;
-mod support;
+pub mod support;
 
 pub use access::*;
 pub use cut_off::*;
