@@ -1,8 +1,9 @@
-//! One contract suite a trait, run against every store.
+//! What every store promises: one contract suite a trait, run against each backend.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod embedded;
+mod redis;
 mod repository;
 mod token_store;

@@ -2,4 +2,5 @@
 #![allow(dead_code)]
 
 pub mod postgres;
+pub mod redis;
 pub mod silent_proxy;

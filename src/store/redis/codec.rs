@@ -1,0 +1,137 @@
+//! What Redis holds, read back into the domain. Anything that means nothing is
+//! [`StoreError::Corrupt`], naming the kind of key, the key and what is wrong.
+
+use std::str::FromStr;
+
+use redis::{FromRedisValue, Value};
+
+use super::keys::SESSION_FIELDS;
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session::{Session, Subject};
+use crate::domain::tokens::Generation;
+use crate::domain::user::{Role, SecurityVersion};
+use crate::store::{StoreError, StoreResult};
+
+/// Stored fields: `None` where there is none.
+pub(super) type Fields = Vec<Option<String>>;
+
+/// One entry, for saying what is wrong with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'a> {
+    /// Kind of key.
+    pub(super) place: &'static str,
+    /// The key.
+    pub(super) key: &'a str,
+}
+
+impl Entry<'_> {
+    /// The error that names this entry.
+    pub(super) fn corrupt(&self, problem: impl Into<String>) -> StoreError {
+        StoreError::Corrupt { place: self.place, key: self.key.to_owned(), problem: problem.into() }
+    }
+
+    /// Reads a field that must be there.
+    pub(super) fn read<T: FromStr>(&self, name: &str, field: Option<&str>) -> StoreResult<T> {
+        let text = field.ok_or_else(|| self.corrupt(format!("`{name}` is missing")))?;
+        text.parse().map_err(|_| self.corrupt(format!("`{name}` is malformed")))
+    }
+
+    /// Reads a whole answer as `T`.
+    pub(super) fn convert<T: FromRedisValue>(&self, value: Value) -> StoreResult<T> {
+        redis::from_redis_value(value).map_err(|_| self.corrupt("is not what was stored"))
+    }
+}
+
+/// What a script answered: a verdict and, for some, what stands there now.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The first word, as the script's header lists it.
+    pub(super) verdict: String,
+    /// The rest.
+    pub(super) fields: Fields,
+}
+
+impl Answer {
+    /// Reads a script's answer; `entry` is what the script is about.
+    pub(super) fn read(entry: Entry<'_>, value: Value) -> StoreResult<Self> {
+        let mut fields = entry.convert::<Fields>(value)?.into_iter();
+        match fields.next().flatten() {
+            Some(verdict) => Ok(Self { verdict, fields: fields.collect() }),
+            None => Err(entry.corrupt("the script gave no verdict")),
+        }
+    }
+}
+
+/// A session out of the fields of its hash, in the order of [`SESSION_FIELDS`].
+pub(super) fn session(entry: Entry<'_>, id: SessionId, fields: &Fields) -> StoreResult<Session> {
+    let text = |position: usize| fields.get(position).and_then(|field| field.as_deref());
+    let time = |position: usize| -> StoreResult<Timestamp> {
+        entry.read(SESSION_FIELDS[position], text(position)).map(Timestamp::from_millis)
+    };
+    Ok(Session {
+        id,
+        subject: Subject {
+            user: entry.read::<UserId>(SESSION_FIELDS[0], text(0))?,
+            email: email(entry, text(1))?,
+            role: entry.read::<Role>(SESSION_FIELDS[2], text(2))?,
+            security_version: SecurityVersion::new(entry.read(SESSION_FIELDS[3], text(3))?),
+        },
+        generation: Generation::new(entry.read(SESSION_FIELDS[4], text(4))?),
+        created_at: time(5)?,
+        rotated_at: time(6)?,
+        idle_deadline: time(7)?,
+        absolute_deadline: time(8)?,
+    })
+}
+
+fn email(entry: Entry<'_>, field: Option<&str>) -> StoreResult<Email> {
+    let text: String = entry.read(SESSION_FIELDS[1], field)?;
+    Email::parse(&text).map_err(|error| entry.corrupt(format!("`{}` {error}", SESSION_FIELDS[1])))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const ENTRY: Entry<'_> = Entry { place: "session", key: "hallpass:{p07}:session:x" };
+
+    fn stored() -> Fields {
+        ["7", "ada@example.com", "member", "3", "5", "1000", "2000", "3000", "4000"]
+            .map(|field| Some(field.to_owned()))
+            .to_vec()
+    }
+
+    fn read(fields: &Fields) -> Result<Session, String> {
+        session(ENTRY, SessionId::from(Uuid::nil()), fields).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_session_is_read_in_the_order_of_its_fields() {
+        let session = read(&stored()).expect("a session");
+        assert_eq!(session.subject.user.get(), 7);
+        assert_eq!(session.subject.email.as_str(), "ada@example.com");
+        assert_eq!(session.subject.role, Role::Member);
+        assert_eq!(session.subject.security_version.get(), 3);
+        assert_eq!(session.generation.get(), 5);
+        let times =
+            [session.created_at, session.rotated_at, session.idle_deadline, session.absolute_deadline];
+        assert_eq!(times.map(Timestamp::as_millis), [1000, 2000, 3000, 4000]);
+    }
+
+    #[test]
+    fn a_missing_or_malformed_field_is_named_with_its_key() {
+        for (position, name) in SESSION_FIELDS.iter().enumerate() {
+            for broken in [None, Some("\u{1}".to_owned())] {
+                let mut fields = stored();
+                fields[position] = broken;
+                let error = read(&fields).expect_err("corrupt");
+                assert!(error.contains(&format!("`{name}`")) && error.contains(ENTRY.key), "{error}");
+            }
+        }
+        assert!(read(&Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,122 @@
+//! The Lua scripts: one file per operation, each preceded by what they share.
+//!
+//! [`Script`] sends the hash and loads the text when Redis does not know it (NOSCRIPT), so nothing
+//! has to be loaded at start and `SCRIPT FLUSH` or a restart goes unnoticed.
+
+use std::sync::LazyLock;
+
+use redis::Script;
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal;)+) => {
+        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(include_str!("scripts/prelude.lua"), "\n", include_str!(concat!("scripts/", $file))))
+        });)+
+
+        /// Each script's file name and text, without the shared part.
+        #[cfg(test)]
+        const SOURCES: &[(&str, &str)] = &[$(($file, include_str!(concat!("scripts/", $file))),)+];
+    };
+}
+
+scripts! {
+    OPEN_SESSION = "open_session.lua";
+    ROTATE_SESSION = "rotate_session.lua";
+    CHECK_SESSION = "check_session.lua";
+    REVOKE_SESSION = "revoke_session.lua";
+    REVOKE_ACCESS_TOKEN = "revoke_access_token.lua";
+    CUT_OFF_USER = "cut_off_user.lua";
+    INSERT_RESET_TOKEN = "insert_reset_token.lua";
+    TAKE_RESET_TOKEN = "take_reset_token.lua";
+    RESTORE_RESET_TOKEN = "restore_reset_token.lua";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::SOURCES;
+
+    const PRELUDE: &str = include_str!("scripts/prelude.lua");
+
+    /// The comment that a file opens with, and the rest.
+    fn split(source: &str) -> (Vec<&str>, Vec<&str>) {
+        let lines: Vec<_> = source.lines().collect();
+        let length = lines.iter().take_while(|line| line.starts_with("--")).count();
+        (lines[..length].to_vec(), lines[length..].to_vec())
+    }
+
+    /// Every `KEYS[n]` and `ARGV[n]` in the lines.
+    fn parameters(lines: &[&str]) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for line in lines {
+            for name in ["KEYS[", "ARGV["] {
+                for (start, _) in line.match_indices(name) {
+                    let rest = &line[start..];
+                    let end = rest.find(']').expect("a closing bracket");
+                    found.insert(rest[..=end].to_owned());
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_header_declares_what_its_body_uses_and_nothing_else() {
+        for (file, source) in SOURCES {
+            let (header, body) = split(source);
+            assert_eq!(parameters(&header), parameters(&body), "{file}");
+        }
+    }
+
+    #[test]
+    fn every_header_says_what_comes_back_and_who_loses_a_race() {
+        for (file, source) in SOURCES {
+            let (header, _) = split(source);
+            let opens = |word: &str| header.iter().filter(|line| line.starts_with(word)).count();
+            assert!(header[0].ends_with('.') || header[0].contains('('), "{file}: first, one sentence");
+            assert!(header[1].starts_with("-- KEYS[1] "), "{file}: the keys come second");
+            assert_eq!((opens("-- Returns {"), opens("-- Atomic: ")), (1, 1), "{file}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_numbered_without_a_gap() {
+        for (file, source) in SOURCES {
+            let used = parameters(&split(source).1);
+            for name in ["KEYS", "ARGV"] {
+                let count = used.iter().filter(|parameter| parameter.starts_with(name)).count();
+                for number in 1..=count {
+                    assert!(used.contains(&format!("{name}[{number}]")), "{file}: {name}[{number}]");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_shared_part_names_no_key_and_no_argument() {
+        assert_eq!(parameters(&PRELUDE.lines().collect::<Vec<_>>()), BTreeSet::new());
+        assert!(!PRELUDE.contains("hallpass"), "keys are built in keys.rs");
+    }
+
+    #[test]
+    fn no_script_builds_a_key_or_reads_redis_own_time() {
+        for (file, source) in SOURCES.iter().chain(&[("prelude.lua", PRELUDE)]) {
+            for banned in ["hallpass:", "'TIME'", "'*'"] {
+                assert!(!source.contains(banned), "{file}: {banned}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_in_the_folder_is_loaded() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/redis/scripts");
+        let names: BTreeSet<_> = std::fs::read_dir(folder)
+            .expect("the folder of the scripts")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        let mut loaded: BTreeSet<_> = SOURCES.iter().map(|(file, _)| (*file).to_owned()).collect();
+        loaded.insert("prelude.lua".to_owned());
+        assert_eq!(names, loaded);
+    }
+}

@@ -1,0 +1,37 @@
+-- Redeems a refresh token for its successor; a superseded one ends its session (RFC 9700 4.14.2).
+-- KEYS[1] session hash           KEYS[2] the user's session set
+-- KEYS[3] the user's denylist    KEYS[4] the user's cut-off
+-- KEYS[5] incarnation            KEYS[6] revocation feed          (same slot)
+-- ARGV[1] now, ms since epoch, from our Clock
+-- ARGV[2] session id             ARGV[3] user id
+-- ARGV[4] presented generation   ARGV[5] idle lifetime, ms
+-- ARGV[6] grace period, ms       ARGV[7] how long a revocation is remembered, ms
+-- Returns {"current" | "previous" | "recovered", the session's fields after it}
+--       | {"reused"} | {"expired"} | {"unknown"} | {"foreign"} | {"corrupt", kind of key, field}
+-- Atomic: of concurrent calls with one token the first gets "current", the others "previous" with
+-- the same generation; a session that is gone is never written again.
+
+local now, presented = tonumber(ARGV[1]), tonumber(ARGV[4])
+local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], ARGV[2], ARGV[3], now)
+if not session then return dead end
+
+local verdict = judge(presented, session.generation, session.rotated_at, now, tonumber(ARGV[6]))
+if verdict == 'superseded' then
+  forget(KEYS[1], KEYS[2], ARGV[2], session.version, now)
+  deny_session(KEYS[3], KEYS[6], ARGV[3], ARGV[2], now, tonumber(ARGV[7]))
+  return {'reused'}
+end
+if verdict == 'previous' then
+  vouch(KEYS[5], now)
+  return answer('previous', KEYS[1])
+end
+
+local idle_deadline = math.min(now + tonumber(ARGV[5]), session.absolute_deadline)
+redis.call('HSET', KEYS[1], 'g', digits(math.min(presented + 1, GENERATION_MAX)), 't', ARGV[1],
+  'i', digits(idle_deadline))
+expire_in(KEYS[1], idle_deadline - now)
+redis.call('ZADD', KEYS[2], digits(idle_deadline), set_member(ARGV[2], session.version))
+tidy(KEYS[2], now)
+vouch(KEYS[5], now)
+if verdict == 'ahead' then return answer('recovered', KEYS[1]) end
+return answer('current', KEYS[1])

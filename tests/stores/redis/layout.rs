@@ -1,0 +1,321 @@
+//! What stands in Redis after each operation, how long it stays, and what happens when it means
+//! nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
+use hallpass::domain::session::Session;
+use hallpass::store::redis::keys::{Partition, UserKeys};
+use hallpass::store::{AccessStatus, OnReuse, OpenOutcome, RefreshOutcome, StoreError, TokenStore};
+use redis::aio::MultiplexedConnection;
+
+use super::{SHARED, all_keys, client, store, ttl_ms};
+use crate::support::redis::RedisServer;
+use crate::token_store::SharedStore;
+use crate::token_store::support::*;
+
+/// What a key may outlive its content by: Redis counts TTLs by its own clock.
+const MARGIN_MS: i64 = 60_000;
+
+/// A store on a server of its own, a plain connection to it, and a clock.
+async fn alone() -> (RedisServer, SharedStore, MultiplexedConnection, ManualClock) {
+    let server = RedisServer::start();
+    let (store, redis) = (store(&server).await, client(&server).await);
+    (server, Arc::new(store), redis, ManualClock::at(START))
+}
+
+/// Does everything there is to do, once.
+async fn do_everything(store: &SharedStore, clock: &ManualClock, person: &Person) {
+    let now = clock.now();
+    let (rotated, reused, revoked) = (
+        person.log_in(store, clock).await,
+        person.log_in(store, clock).await,
+        person.log_in(store, clock).await,
+    );
+    rotate(store, clock, rotated.token(0)).await;
+    rotate(store, clock, rotated.token(7)).await;
+    store.check_refresh(&rotated.token(9), now, &LIFETIMES, OnReuse::Refuse).await.expect("check_refresh");
+    rotate(store, clock, reused.token(5)).await;
+    assert_eq!(rotate(store, clock, reused.token(1)).await, RefreshOutcome::Reused);
+    assert!(store.revoke_session(person.user, revoked.id, now, denial()).await.expect("revoke_session"));
+    let denied = rotated.access_token(clock).token;
+    store.revoke_access_token(person.user, denied, now, denial()).await.expect("revoke_access_token");
+    let reset = person.reset_token();
+    store.insert_reset_token(&reset, person.version, now, DAY).await.expect("insert_reset_token");
+    store.take_reset_token(&reset, now).await.expect("take_reset_token");
+    store.restore_reset_token(&reset, person.version, now, DAY).await.expect("restore_reset_token");
+}
+
+#[tokio::test]
+async fn every_key_but_the_incarnation_has_a_ttl() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let (ada, grace) = (Person::new(), Person::new());
+    do_everything(&store, &clock, &ada).await;
+    do_everything(&store, &clock, &grace).await;
+    grace.after_a_security_event().cut_off(&store, &clock).await;
+    let keys = all_keys(&mut redis).await;
+    let kinds: BTreeSet<_> = keys.iter().filter_map(|key| key.split(':').nth(2)).collect();
+    let expected = ["cutoff", "denied", "incarnation", "reset", "revocations", "session", "sessions"];
+    assert_eq!(kinds, BTreeSet::from(expected));
+    for key in &keys {
+        let ttl = ttl_ms(&mut redis, key).await;
+        assert_eq!(ttl.is_none(), key.ends_with(":incarnation"), "{key}: {ttl:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_lives_as_long_as_what_it_holds() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    let keys = UserKeys::of(ada.user);
+    let session = ada.log_in(&store, &clock).await;
+    let idle = LIFETIMES.idle.as_millis() as i64;
+    assert_ttl(&mut redis, &keys.session(session.id), idle).await;
+    assert_ttl(&mut redis, &keys.sessions(), idle).await;
+
+    clock.advance(DAY);
+    store.check_refresh(&session.token(0), clock.now(), &LIFETIMES, OnReuse::Revoke).await.expect("check");
+    rotate(&store, &clock, session.token(0)).await;
+    assert_ttl(&mut redis, &keys.session(session.id), idle).await;
+    let revocation = LIFETIMES.revocation().as_millis() as i64;
+    let token = session.access_token(&clock).token;
+    store.revoke_access_token(ada.user, token, clock.now(), denial()).await.expect("revoke_access_token");
+    assert_ttl(&mut redis, &keys.denied(), revocation).await;
+    assert_ttl(&mut redis, &keys.revocations(), revocation + MARGIN_MS).await;
+
+    let reset = ada.reset_token();
+    store.insert_reset_token(&reset, ada.version, clock.now(), SECOND * 600).await.expect("insert");
+    assert_ttl(&mut redis, &keys.reset(), 600_000).await;
+}
+
+#[tokio::test]
+async fn a_cut_off_is_remembered_longer_than_any_session_it_ended() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    let keys = UserKeys::of(ada.user);
+    let session = ada.log_in(&store, &clock).await;
+    clock.advance(DAY);
+    let later = ada.after_a_security_event();
+    assert_eq!(later.cut_off(&store, &clock).await, vec![session.id]);
+    let remaining = (LIFETIMES.idle - DAY).as_millis() as i64;
+    assert_ttl(&mut redis, &keys.cutoff(), remaining + MARGIN_MS).await;
+    // A later event that ends nothing does not make it shorter.
+    later.after_a_security_event().cut_off(&store, &clock).await;
+    assert_ttl(&mut redis, &keys.cutoff(), remaining + MARGIN_MS).await;
+    let left = all_keys(&mut redis).await;
+    assert!(!left.contains(&keys.session(session.id)) && !left.contains(&keys.sessions()), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_session_whose_hash_outlives_a_cut_off_is_dead() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    let session = ada.log_in(&store, &clock).await;
+    let key = UserKeys::of(ada.user).session(session.id);
+    let copy: Vec<u8> = redis::cmd("DUMP").arg(&key).query_async(&mut redis).await.expect("DUMP");
+    ada.after_a_security_event().cut_off(&store, &clock).await;
+    clock.advance(denial());
+    let restore = async |redis: &mut MultiplexedConnection| {
+        let mut command = redis::cmd("RESTORE");
+        command.arg(&key).arg(1_000_000).arg(&copy).arg("REPLACE");
+        command.query_async::<()>(redis).await.expect("RESTORE");
+    };
+    restore(&mut redis).await;
+    assert_eq!(status(&store, &clock, &session.access_token(&clock)).await, AccessStatus::Revoked);
+    assert_eq!(check_only(&store, &clock, session.token(0)).await, RefreshOutcome::Unknown);
+    restore(&mut redis).await;
+    assert_eq!(rotate(&store, &clock, session.token(0)).await, RefreshOutcome::Unknown);
+    restore(&mut redis).await;
+    let revoked = store.revoke_session(ada.user, session.id, clock.now(), denial()).await;
+    assert!(!revoked.expect("revoke_session"));
+}
+
+#[tokio::test]
+async fn the_denylist_and_the_session_set_hold_nothing_that_has_ended() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    let keys = UserKeys::of(ada.user);
+    for _ in 0..3 {
+        let session = ada.log_in(&store, &clock).await;
+        let token = session.access_token(&clock).token;
+        store.revoke_access_token(ada.user, token, clock.now(), denial()).await.expect("revoke_access_token");
+        clock.advance(LIFETIMES.idle);
+    }
+    for key in [keys.denied(), keys.sessions()] {
+        let members: i64 = redis::cmd("ZCARD").arg(&key).query_async(&mut redis).await.expect("ZCARD");
+        assert_eq!(members, 1, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn every_revocation_is_in_the_feed_in_order() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    do_everything(&store, &clock, &ada).await;
+    let entries = feed(&mut redis, ada.user.get()).await;
+    assert_eq!(shapes(&entries), ["sub sid until", "sub sid until", "sub jti until"]);
+    assert!(entries.iter().all(|(id, _)| id.starts_with(&format!("{}-", START.as_millis()))), "{entries:?}");
+
+    // A replica whose clock is behind appends all the same, after what is there.
+    let behind = ManualClock::at(Timestamp::from_millis(START.as_millis() - 5_000));
+    ada.after_a_security_event().cut_off(&store, &behind).await;
+    let entries = feed(&mut redis, ada.user.get()).await;
+    assert_eq!(shapes(&entries).last().map(String::as_str), Some("sub nbf sids until"));
+    let until = (behind.now().after(denial())).as_millis().to_string();
+    assert_eq!(entries.last().and_then(|(_, fields)| fields.last()), Some(&until));
+}
+
+#[tokio::test]
+async fn the_feed_forgets_what_no_reader_needs() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    let session = ada.log_in(&store, &clock).await;
+    // Redis trims whole nodes, of 100 entries by default.
+    for _ in 0..250 {
+        let token = session.access_token(&clock).token;
+        store.revoke_access_token(ada.user, token, clock.now(), denial()).await.expect("revoke_access_token");
+    }
+    clock.advance(denial() + SECOND * 61);
+    let token = session.access_token(&clock).token;
+    store.revoke_access_token(ada.user, token, clock.now(), denial()).await.expect("revoke_access_token");
+    let left = feed(&mut redis, ada.user.get()).await.len();
+    assert!(left <= 100, "{left} entries");
+}
+
+#[tokio::test]
+async fn all_keys_of_one_user_lie_in_one_slot() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    do_everything(&store, &clock, &ada).await;
+    ada.log_in(&store, &clock).await;
+    let mut slots = BTreeSet::new();
+    for key in all_keys(&mut redis).await {
+        let tag =
+            key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag.to_owned());
+        slots.insert(tag.expect("a hash tag"));
+    }
+    assert_eq!(slots.len(), 1, "{slots:?}");
+}
+
+#[tokio::test]
+async fn fifty_rotations_over_separate_connections_give_one_successor() {
+    let clock = ManualClock::at(START);
+    let first: SharedStore = Arc::new(store(&SHARED).await);
+    let session = Person::new().log_in(&first, &clock).await;
+    let (token, now) = (session.token(0), clock.now());
+    let mut calls = Vec::new();
+    for _ in 0..RACERS {
+        let store = store(&SHARED).await;
+        calls.push(async move { store.rotate(&token, now, &LIFETIMES).await });
+    }
+    let answers = race(calls).await;
+    let (mut current, mut previous) = (0, 0);
+    for answer in answers {
+        let successor = match answer {
+            RefreshOutcome::Current(session) => {
+                current += 1;
+                session
+            }
+            RefreshOutcome::Previous(session) => {
+                previous += 1;
+                session
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(successor.generation.get(), 1);
+    }
+    assert_eq!((current, previous), (1, RACERS - 1));
+}
+
+#[tokio::test]
+async fn what_means_nothing_is_reported_with_its_key_and_changes_nothing() {
+    let clock = ManualClock::at(START);
+    let (store, mut redis) = (Arc::new(store(&SHARED).await) as SharedStore, client(&SHARED).await);
+    let ada = Person::new();
+    let session = ada.log_in(&store, &clock).await;
+    let key = UserKeys::of(ada.user).session(session.id);
+    for (field, value) in [("g", "many"), ("v", ""), ("a", "1e3"), ("i", "0x10")] {
+        let kept: String =
+            redis::cmd("HGET").arg(&key).arg(field).query_async(&mut redis).await.expect("HGET");
+        set_field(&mut redis, &key, field, value).await;
+        let error = store.rotate(&session.token(0), clock.now(), &LIFETIMES).await.expect_err("corrupt");
+        assert_corrupt(&error, &key);
+        set_field(&mut redis, &key, field, &kept).await;
+    }
+    redis::cmd("HDEL").arg(&key).arg("e").query_async::<()>(&mut redis).await.expect("HDEL");
+    let error = store.rotate(&session.token(0), clock.now(), &LIFETIMES).await.expect_err("corrupt");
+    assert_corrupt(&error, &key);
+    set_field(&mut redis, &key, "e", "ada@example.com").await;
+    let outcome = rotate(&store, &clock, session.token(0)).await;
+    assert!(matches!(outcome, RefreshOutcome::Current(_)), "nothing was consumed: {outcome:?}");
+}
+
+#[tokio::test]
+async fn a_cut_off_that_cannot_be_read_lets_nobody_in() {
+    let clock = ManualClock::at(START);
+    let (store, mut redis) = (Arc::new(store(&SHARED).await) as SharedStore, client(&SHARED).await);
+    let ada = Person::new();
+    let session = ada.log_in(&store, &clock).await;
+    let key = UserKeys::of(ada.user).cutoff();
+    set_field(&mut redis, &key, "version", "new").await;
+    let now = clock.now();
+    let errors = [
+        store.access_status(&session.access_token(&clock), now).await.expect_err("access_status"),
+        store.rotate(&session.token(0), now, &LIFETIMES).await.expect_err("rotate"),
+        store.open_session(&ada.session(&clock), now).await.expect_err("open_session"),
+    ];
+    for error in &errors {
+        assert_corrupt(error, &key);
+    }
+    // The next security event replaces it.
+    assert_eq!(ada.after_a_security_event().cut_off(&store, &clock).await, vec![session.id]);
+    let refused = store.open_session(&ada.session(&clock), now).await.expect("open_session");
+    assert_eq!(refused, OpenOutcome::Superseded);
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_corrupt_not_unavailable() {
+    let clock = ManualClock::at(START);
+    let (store, mut redis) = (Arc::new(store(&SHARED).await) as SharedStore, client(&SHARED).await);
+    let ada = Person::new();
+    let session: Session = ada.log_in(&store, &clock).await;
+    let key = UserKeys::of(ada.user).session(session.id);
+    redis::cmd("SET").arg(&key).arg("x").query_async::<()>(&mut redis).await.expect("SET");
+    let now = clock.now();
+    assert_corrupt(&store.rotate(&session.token(0), now, &LIFETIMES).await.expect_err("rotate"), &key);
+    let token = session.access_token(&clock);
+    assert_corrupt(&store.access_status(&token, now).await.expect_err("access_status"), &key);
+}
+
+fn assert_corrupt(error: &StoreError, expected: &str) {
+    match error {
+        StoreError::Corrupt { key, .. } => assert_eq!(key, expected),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn set_field(redis: &mut MultiplexedConnection, key: &str, field: &str, value: &str) {
+    redis::cmd("HSET").arg(key).arg(field).arg(value).query_async::<()>(redis).await.expect("HSET");
+}
+
+/// Asserts that a TTL was set to that, a few seconds ago at most.
+async fn assert_ttl(redis: &mut MultiplexedConnection, key: &str, expected_ms: i64) {
+    let ttl = ttl_ms(redis, key).await.expect("a TTL");
+    assert!((expected_ms - 10_000..=expected_ms).contains(&ttl), "{key}: {ttl}, not {expected_ms}");
+}
+
+type FeedEntry = (String, Vec<String>);
+
+/// The entries of the feed of a user's partition: id, then names and values in turn.
+async fn feed(redis: &mut MultiplexedConnection, user: i64) -> Vec<FeedEntry> {
+    let user = user.try_into().expect("a user id");
+    let key = Partition::of(user).revocations();
+    redis::cmd("XRANGE").arg(key).arg("-").arg("+").query_async(redis).await.expect("XRANGE")
+}
+
+/// The field names of each entry.
+fn shapes(entries: &[FeedEntry]) -> Vec<String> {
+    let names = |(_, fields): &FeedEntry| fields.iter().step_by(2).cloned().collect::<Vec<_>>().join(" ");
+    entries.iter().map(names).collect()
+}
