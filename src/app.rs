@@ -19,7 +19,7 @@ use crate::service::key_ring::{KeyRing, KeyRingError};
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
 use crate::store::embedded::{self, EmbeddedTokenStore};
-use crate::store::redis::{RedisOptions, RedisTokenStore, RedisUrlError};
+use crate::store::redis::{EvictionPolicy, RedisOptions, RedisTokenStore, RedisUrlError};
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
@@ -190,13 +190,13 @@ async fn inspect_redis(store: &RedisTokenStore, allow_eviction: bool) -> Result<
     if inspection.is_too_old() {
         return Err(StartError::OldRedis);
     }
-    if let Some(policy) = inspection.evicting_policy() {
+    if let EvictionPolicy::Evicts(policy) = inspection.eviction {
         if !allow_eviction {
             return Err(StartError::EvictingRedis { policy });
         }
         tracing::warn!(policy, "Redis may throw sessions and revocations away");
     }
-    if inspection.is_persistent() == Some(false) {
+    if inspection.append_only == Some(false) {
         tracing::warn!("Redis keeps nothing on disk: its restart logs everybody out (appendonly yes)");
     }
     Ok(())

@@ -89,9 +89,12 @@ pub(super) fn check(
             let noted = session.issued_at;
             Decision::previous(Session { issued_at: now, ..session }).unless_noted(noted, now)
         }
-        Judged::Stands(Presented::Ahead, session) => {
-            Decision::recovered(Session { generation: token.generation, issued_at: now, ..session })
-        }
+        Judged::Stands(Presented::Ahead, session) => Decision::recovered(Session {
+            generation: token.generation,
+            rotated_at: now,
+            issued_at: now,
+            ..session
+        }),
         Judged::Stands(Presented::Superseded, _) => Decision::reused(match on_reuse {
             OnReuse::Revoke => Change::End,
             OnReuse::Refuse => Change::None,

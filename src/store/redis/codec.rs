@@ -81,8 +81,9 @@ pub(super) fn session(entry: Entry<'_>, id: SessionId, fields: &Fields) -> Store
         generation: Generation::new(entry.read(SESSION_FIELDS[4], text(4))?),
         created_at: time(5)?,
         rotated_at: time(6)?,
-        idle_deadline: time(7)?,
-        absolute_deadline: time(8)?,
+        issued_at: time(7)?,
+        idle_deadline: time(8)?,
+        absolute_deadline: time(9)?,
     })
 }
 
@@ -100,7 +101,7 @@ mod tests {
     const ENTRY: Entry<'_> = Entry { place: "session", key: "hallpass:{p07}:session:x" };
 
     fn stored() -> Fields {
-        ["7", "ada@example.com", "member", "3", "5", "1000", "2000", "3000", "4000"]
+        ["7", "ada@example.com", "member", "3", "5", "1000", "2000", "2500", "3000", "4000"]
             .map(|field| Some(field.to_owned()))
             .to_vec()
     }
@@ -117,9 +118,14 @@ mod tests {
         assert_eq!(session.subject.role, Role::Member);
         assert_eq!(session.subject.security_version.get(), 3);
         assert_eq!(session.generation.get(), 5);
-        let times =
-            [session.created_at, session.rotated_at, session.idle_deadline, session.absolute_deadline];
-        assert_eq!(times.map(Timestamp::as_millis), [1000, 2000, 3000, 4000]);
+        let times = [
+            session.created_at,
+            session.rotated_at,
+            session.issued_at,
+            session.idle_deadline,
+            session.absolute_deadline,
+        ];
+        assert_eq!(times.map(Timestamp::as_millis), [1000, 2000, 2500, 3000, 4000]);
     }
 
     #[test]

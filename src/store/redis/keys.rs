@@ -27,9 +27,9 @@ use crate::domain::ids::{Jti, SessionId, UserId};
 pub const PARTITIONS: u8 = 64;
 
 /// The fields of a `session:<sid>` hash, short because there is one per login: user id, e-mail
-/// address, role, security version, generation, created at, rotated at (`t`), idle
-/// deadline, absolute deadline. The scripts know them by the same names.
-pub const SESSION_FIELDS: [&str; 9] = ["u", "e", "r", "v", "g", "c", "t", "i", "a"];
+/// address, role, security version, generation, created at, rotated at (`t`), newest
+/// access token at (`n`), idle deadline, absolute deadline. The scripts know them by the same names.
+pub const SESSION_FIELDS: [&str; 10] = ["u", "e", "r", "v", "g", "c", "t", "n", "i", "a"];
 
 /// The part of the key space that a user's keys share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod codec;
 mod connection;
 mod inspection;
 pub mod keys;
+mod listing;
 mod scripts;
 
 use std::time::Duration;
@@ -30,7 +31,8 @@ use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims, ResetTokenHash};
 use crate::domain::user::SecurityVersion;
 use crate::store::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, StoreError, StoreResult, TokenStore,
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreError, StoreResult,
+    TokenStore,
 };
 
 /// A [`TokenStore`] in one Redis, over one multiplexed connection.
@@ -122,6 +124,7 @@ impl TokenStore for RedisTokenStore {
             .arg(session.generation.get())
             .arg(time(session.created_at))
             .arg(time(session.rotated_at))
+            .arg(time(session.issued_at))
             .arg(time(session.idle_deadline))
             .arg(time(session.absolute_deadline));
         let answer = self.call(entry, script).await?;
@@ -263,21 +266,24 @@ impl TokenStore for RedisTokenStore {
         AccessFacts::read(&self.connection, &keys, token).await?.judge(&keys, token, now)
     }
 
+    async fn newest_access_tokens(
+        &self,
+        users: &[UserId],
+        now: Timestamp,
+    ) -> StoreResult<Vec<Option<Timestamp>>> {
+        listing::newest_access_tokens(&self.connection, users, now).await
+    }
+
     async fn insert_reset_token(
         &self,
         token: &ResetClaims,
-        version: SecurityVersion,
+        grant: ResetGrant,
         now: Timestamp,
-        ttl: Duration,
     ) -> StoreResult<()> {
-        self.keep_reset_token(scripts::INSERT_RESET_TOKEN.prepare_invoke(), token, version, now, ttl).await
+        self.keep_reset_token(scripts::INSERT_RESET_TOKEN.prepare_invoke(), token, grant, now).await
     }
 
-    async fn find_reset_token(
-        &self,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> StoreResult<Option<SecurityVersion>> {
+    async fn find_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>> {
         let key = UserKeys::of(token.user).reset();
         let entry = Entry { place: RESET, key: &key };
         let mut command = redis::cmd("HMGET");
@@ -297,14 +303,11 @@ impl TokenStore for RedisTokenStore {
         let stored_hash: String = entry.read("hash", hash.as_deref())?;
         let deadline = Timestamp::from_millis(entry.read("deadline", deadline.as_deref())?);
         let version = SecurityVersion::new(entry.read("version", version.as_deref())?);
-        Ok((stored_hash == hex(&token.hash) && now < deadline).then_some(version))
+        let good = stored_hash == hex(&token.hash) && now < deadline;
+        Ok(good.then_some(ResetGrant { version, deadline }))
     }
 
-    async fn take_reset_token(
-        &self,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> StoreResult<Option<SecurityVersion>> {
+    async fn take_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>> {
         let keys = UserKeys::of(token.user);
         let key = keys.reset();
         let entry = Entry { place: RESET, key: &key };
@@ -313,8 +316,10 @@ impl TokenStore for RedisTokenStore {
         let answer = self.call(entry, script).await?;
         match answer.verdict.as_str() {
             "taken" => {
-                let version = answer.fields.first().and_then(|version| version.as_deref());
-                entry.read("version", version).map(|version| Some(SecurityVersion::new(version)))
+                let field = |position: usize| answer.fields.get(position).and_then(Option::as_deref);
+                let version = SecurityVersion::new(entry.read("version", field(0))?);
+                let deadline = Timestamp::from_millis(entry.read("deadline", field(1))?);
+                Ok(Some(ResetGrant { version, deadline }))
             }
             "unknown" => Ok(None),
             _ => Err(unreadable(entry, &keys, &answer)),
@@ -324,11 +329,10 @@ impl TokenStore for RedisTokenStore {
     async fn restore_reset_token(
         &self,
         token: &ResetClaims,
-        version: SecurityVersion,
+        grant: ResetGrant,
         now: Timestamp,
-        ttl: Duration,
     ) -> StoreResult<()> {
-        self.keep_reset_token(scripts::RESTORE_RESET_TOKEN.prepare_invoke(), token, version, now, ttl).await
+        self.keep_reset_token(scripts::RESTORE_RESET_TOKEN.prepare_invoke(), token, grant, now).await
     }
 
     async fn ping(&self) -> StoreResult<()> {
@@ -368,9 +372,8 @@ impl RedisTokenStore {
         &self,
         mut script: ScriptInvocation<'static>,
         token: &ResetClaims,
-        version: SecurityVersion,
+        grant: ResetGrant,
         now: Timestamp,
-        ttl: Duration,
     ) -> StoreResult<()> {
         let keys = UserKeys::of(token.user);
         let key = keys.reset();
@@ -380,8 +383,8 @@ impl RedisTokenStore {
             .key(keys.cutoff())
             .arg(time(now))
             .arg(hex(&token.hash))
-            .arg(version.get())
-            .arg(time(now.after(ttl)));
+            .arg(grant.version.get())
+            .arg(time(grant.deadline));
         let answer = self.call(entry, script).await?;
         match answer.verdict.as_str() {
             "kept" | "superseded" => Ok(()),

@@ -28,5 +28,6 @@ if verdict == 'ahead' then
   redis.call('HSET', KEYS[1], 'g', ARGV[4], 't', ARGV[1])
   verdict = 'recovered'
 end
+note_access_token(KEYS[1], now)
 vouch(KEYS[5], now)
 return answer(verdict, KEYS[1])

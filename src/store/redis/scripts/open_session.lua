@@ -6,7 +6,8 @@
 -- ARGV[4] e-mail address         ARGV[5] role
 -- ARGV[6] security version       ARGV[7] generation
 -- ARGV[8] created at, ms         ARGV[9] rotated at, ms
--- ARGV[10] idle deadline, ms     ARGV[11] absolute deadline, ms
+-- ARGV[10] access token at, ms   ARGV[11] idle deadline, ms
+-- ARGV[12] absolute deadline, ms
 -- Returns {"opened"} | {"superseded"} | {"corrupt", kind of key, field}
 -- Atomic: a cut-off that comes first refuses the session, one that comes later ends it.
 
@@ -16,9 +17,9 @@ if not first_version then return {'corrupt', 'cutoff', 'version'} end
 if tonumber(ARGV[6]) < first_version then return {'superseded'} end
 
 redis.call('HSET', KEYS[1], 'u', ARGV[3], 'e', ARGV[4], 'r', ARGV[5], 'v', ARGV[6], 'g', ARGV[7],
-  'c', ARGV[8], 't', ARGV[9], 'i', ARGV[10], 'a', ARGV[11])
-expire_in(KEYS[1], tonumber(ARGV[10]) - now)
-redis.call('ZADD', KEYS[2], ARGV[10], set_member(ARGV[2], ARGV[6]))
+  'c', ARGV[8], 't', ARGV[9], 'n', ARGV[10], 'i', ARGV[11], 'a', ARGV[12])
+expire_in(KEYS[1], tonumber(ARGV[11]) - now)
+redis.call('ZADD', KEYS[2], ARGV[11], set_member(ARGV[2], ARGV[6]))
 tidy(KEYS[2], now)
 vouch(KEYS[4], now)
 return {'opened'}

@@ -43,7 +43,7 @@ local function cutoff_version(cutoff)
 end
 
 -- The fields of a session, as keys.rs explains them; from `v` on they are numbers.
-local FIELDS = {'u', 'e', 'r', 'v', 'g', 'c', 't', 'i', 'a'}
+local FIELDS = {'u', 'e', 'r', 'v', 'g', 'c', 't', 'n', 'i', 'a'}
 local FIRST_NUMBER = 4
 
 local function session_fields(session)
@@ -131,6 +131,11 @@ end
 local function deny_session(denied, revocations, user, sid, now, denial)
   deny(denied, 's:' .. sid, now + denial, now)
   announce(revocations, now, denial, {'sub', user, 'sid', sid, 'until', digits(now + denial)})
+end
+
+-- Whoever gets a live session mints an access token for it.
+local function note_access_token(session, now)
+  redis.call('HSET', session, 'n', digits(now))
 end
 
 -- The partition has kept its data at least since now. (Not SET NX: a full Redis would refuse it

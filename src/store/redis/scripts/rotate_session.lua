@@ -22,13 +22,14 @@ if verdict == 'superseded' then
   return {'reused'}
 end
 if verdict == 'previous' then
+  note_access_token(KEYS[1], now)
   vouch(KEYS[5], now)
   return answer('previous', KEYS[1])
 end
 
 local idle_deadline = math.min(now + tonumber(ARGV[5]), session.absolute_deadline)
 redis.call('HSET', KEYS[1], 'g', digits(math.min(presented + 1, GENERATION_MAX)), 't', ARGV[1],
-  'i', digits(idle_deadline))
+  'n', ARGV[1], 'i', digits(idle_deadline))
 expire_in(KEYS[1], idle_deadline - now)
 redis.call('ZADD', KEYS[2], digits(idle_deadline), set_member(ARGV[2], session.version))
 tidy(KEYS[2], now)

@@ -2,7 +2,7 @@
 -- KEYS[1] the user's reset token
 -- ARGV[1] now, ms since epoch, from our Clock
 -- ARGV[2] hash of the token, hex
--- Returns {"taken", security version} | {"unknown"} | {"corrupt", kind of key, field}
+-- Returns {"taken", security version, deadline} | {"unknown"} | {"corrupt", kind of key, field}
 -- Atomic: of concurrent calls exactly one gets "taken".
 
 local stored = redis.call('HMGET', KEYS[1], 'hash', 'version', 'deadline')
@@ -11,4 +11,4 @@ local deadline = integer(stored[3])
 if not (stored[1] and integer(stored[2]) and deadline) then return {'corrupt', 'reset', 'hash, version or deadline'} end
 if stored[1] ~= ARGV[2] or tonumber(ARGV[1]) >= deadline then return {'unknown'} end
 redis.call('DEL', KEYS[1])
-return {'taken', stored[2]}
+return {'taken', stored[2], stored[3]}
