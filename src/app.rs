@@ -300,13 +300,15 @@ pub async fn run(
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
     let stores = Stores { repository, token_store };
-    let (_, endpoint) = build(&settings, &secret, bound, stores, world).await?;
+    let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
+    let settling = tokio::spawn(services.cut_off.keep_settling());
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
     if !server::serve(listener, endpoint, stop, settings.shutdown_grace).await {
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
+    settling.abort();
     tracing::info!("stopped");
     Ok(())
 }
