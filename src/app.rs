@@ -9,6 +9,7 @@ use hallpass_verify::TokenType;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 
+use crate::api::compat::CompatApi;
 use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{Argon2Cost, PasswordHashError, PasswordHasher};
@@ -260,7 +261,15 @@ pub async fn build(
             tracing::info!("administrator created");
         }
     }
-    let endpoint = api::build(services.clone(), world.random, issuer.is_https())?;
+    let compat: Vec<CompatApi> = settings
+        .compat
+        .iter()
+        .map(|api| match api {
+            config::CompatApi::Nest => CompatApi::Nest,
+            config::CompatApi::AccessTokens => CompatApi::AccessTokens,
+        })
+        .collect();
+    let endpoint = api::build(services.clone(), world.random, issuer.is_https(), &compat)?;
     Ok((services, endpoint))
 }
 

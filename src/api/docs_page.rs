@@ -6,6 +6,7 @@
 use std::io::{Cursor, Read};
 use std::sync::OnceLock;
 
+use super::compat::CompatApi;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,12 +28,15 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Where in the page the document switch goes.
+const SWITCH_PLACE: &str = "<!-- document switch -->";
+
 /// Adds the page at `/docs` and `/docs/`, and its assets below.
 ///
 /// All links are relative, so the page works behind a path prefix; they come in two spellings,
 /// since seen from `/docs` the assets are one level further down.
-pub fn mount(app: Route) -> Route {
-    let html = include_str!("docs/index.html");
+pub fn mount(app: Route, compat: &[CompatApi]) -> Route {
+    let html = include_str!("docs/index.html").replace(SWITCH_PLACE, &document_switch(compat));
     app.at("/docs", page(html.replace("=\"./", "=\"docs/")))
         .at("/docs/", page(html))
         .at("/docs/docs.css", own(CSS, include_str!("docs/docs.css")))
@@ -40,6 +44,19 @@ pub fn mount(app: Route) -> Route {
         .at("/docs/favicon.svg", own("image/svg+xml", include_str!("docs/favicon.svg")))
         .at("/docs/swagger-ui.css", vendored(CSS, "swagger-ui.css"))
         .at("/docs/swagger-ui-bundle.js", vendored(JAVASCRIPT, "swagger-ui-bundle.js"))
+}
+
+/// Links from one API's document to the others; nothing where the main API is the only one.
+fn document_switch(compat: &[CompatApi]) -> String {
+    if compat.is_empty() {
+        return String::new();
+    }
+    let link = |api: &CompatApi| {
+        let (name, title) = (api.document_name(), api.title());
+        format!("<a href=\"?document={name}\" data-document=\"{name}\">{title}</a>")
+    };
+    let links: String = compat.iter().map(link).collect();
+    format!("<nav class=\"documents\" aria-label=\"APIs\"><a href=\"?\">Main API</a>{links}</nav>")
 }
 
 /// The way from `/` to the page; no operation of the API, so the document does not show it.
@@ -195,7 +212,7 @@ mod tests {
 
     fn client() -> TestClient<Route> {
         let document = document_endpoint("{}\n".into());
-        TestClient::new(mount(Route::new()).at("/openapi.json", document))
+        TestClient::new(mount(Route::new(), &CompatApi::ALL).at("/openapi.json", document))
     }
 
     fn header_of<'a>(response: &'a TestResponse, name: &str) -> &'a str {

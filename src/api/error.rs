@@ -217,11 +217,25 @@ impl ApiError {
         }
     }
 
-    fn into_problem_response(self) -> Response {
-        let mut response = Response::builder()
-            .status(self.status)
-            .content_type("application/problem+json")
-            .body(self.problem().to_json_string());
+    /// The same error with the status that another dialect gives it.
+    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// What happened, for programs.
+    pub(super) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// What happened, for people.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The answer with a body of any dialect, and the headers that are the same in all of them.
+    pub(super) fn into_response_with(self, content_type: &str, body: String) -> Response {
+        let mut response = Response::builder().status(self.status).content_type(content_type).body(body);
         let mut set = |name: HeaderName, value: &str| {
             if let Ok(value) = value.parse() {
                 response.headers_mut().insert(name, value);
@@ -264,7 +278,8 @@ impl ResponseError for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
-        self.into_problem_response()
+        let body = self.problem().to_json_string();
+        self.into_response_with("application/problem+json", body)
     }
 }
 

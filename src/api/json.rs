@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::fmt;
 
+use bytes::Bytes;
 use poem::error::{ReadBodyError, ResponseError};
 use poem::http::StatusCode;
 use poem::{IntoResponse, Request, RequestBody, Response};
@@ -110,10 +111,7 @@ impl<T: Type + DeserializeOwned> ParsePayload for StrictJson<T> {
     /// # Errors
     /// [`BodyError`], inside a [`poem::Error`].
     async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let bytes = body.take()?.into_bytes_limit(BODY_MAX_BYTES).await.map_err(|error| match error {
-            ReadBodyError::PayloadTooLarge => BodyError::TooLarge,
-            _ => BodyError::Truncated,
-        })?;
+        let bytes = read_bytes(body).await?;
         let value = if bytes.is_empty() && !T::IS_REQUIRED {
             Value::Null
         } else if request.content_type().is_some_and(Self::check_content_type) {
@@ -187,6 +185,18 @@ impl<T: ToJSON> ApiResponse for Json<T> {
     fn register(registry: &mut Registry) {
         T::register(registry);
     }
+}
+
+/// Takes the body, whatever is in it.
+///
+/// # Errors
+/// [`BodyError::TooLarge`] or [`BodyError::Truncated`], inside a [`poem::Error`].
+pub(super) async fn read_bytes(body: &mut RequestBody) -> poem::Result<Bytes> {
+    let bytes = body.take()?.into_bytes_limit(BODY_MAX_BYTES).await.map_err(|error| match error {
+        ReadBodyError::PayloadTooLarge => BodyError::TooLarge,
+        _ => BodyError::Truncated,
+    })?;
+    Ok(bytes)
 }
 
 /// Reads exactly one JSON value in which no object has the same key twice.

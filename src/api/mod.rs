@@ -4,6 +4,7 @@
 //! from what the service says to what a client reads, `root` what every request passes.
 
 pub mod auth;
+pub mod compat;
 pub mod docs_page;
 pub mod document;
 pub mod dto;
@@ -19,7 +20,9 @@ pub mod well_known;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, EndpointExt, Response, Route, get};
+use compat::CompatApi;
+use poem::http::Method;
+use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
 
 use crate::domain::random::Random;
@@ -41,13 +44,18 @@ pub enum Tag {
 type MainApi =
     (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi, docs_page::FrontDoor);
 
+fn main_apis() -> MainApi {
+    (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi, docs_page::FrontDoor)
+}
+
 fn main_api() -> OpenApiService<MainApi, ()> {
-    let apis =
-        (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi, docs_page::FrontDoor);
-    let licence = LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/MIT.html");
-    OpenApiService::new(apis, "hallpass", env!("CARGO_PKG_VERSION"))
+    OpenApiService::new(main_apis(), "hallpass", env!("CARGO_PKG_VERSION"))
         .description(include_str!("document/description.md"))
-        .license(licence)
+        .license(licence())
+}
+
+fn licence() -> LicenseObject {
+    LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/MIT.html")
 }
 
 /// The OpenAPI document of the main API, repaired: what `/openapi.json` serves, what the docs page
@@ -65,10 +73,15 @@ pub fn main_document() -> Result<String, serde_json::Error> {
 /// # Errors
 /// When a document cannot be built; a defect of ours.
 pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
-    Ok(vec![("hallpass.json", main_document()?)])
+    let mut documents = vec![("hallpass.json", main_document()?)];
+    for api in CompatApi::ALL {
+        documents.push((api.document_name(), api.document()?));
+    }
+    Ok(documents)
 }
 
-/// The whole service as one endpoint. With `https`, browsers are told to stay with it.
+/// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
+/// are told to stay with it.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -76,15 +89,36 @@ pub fn build(
     services: Services,
     random: Arc<dyn Random>,
     https: bool,
-) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
+    compat: &[CompatApi],
+) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
     let keys = well_known::PublishedKeys::new(&services.key_ring)?;
-    let routes = docs_page::mount(Route::new())
+    let nest = compat.contains(&CompatApi::Nest);
+    let access_tokens = compat.contains(&CompatApi::AccessTokens);
+    let mut routes = docs_page::mount(Route::new(), compat);
+    for api in compat {
+        let path = format!("/openapi/{}", api.document_name());
+        routes = routes.at(path, docs_page::document_endpoint(api.document()?));
+    }
+    let main = match nest {
+        true => OpenApiService::new((main_apis(), compat::nest::NestApi), "", "").into_endpoint(),
+        false => main_api().into_endpoint(),
+    };
+    let routes = routes
         .at("/openapi.json", docs_page::document_endpoint(main_document()?))
         .at("/livez", get(health::livez))
         .at("/readyz", get(health::readyz))
         .at("/healthz", get(health::readyz))
-        .nest("/", main_api())
-        .data(services)
-        .data(keys);
-    Ok(root::wrap(routes, random, https))
+        .nest("/", main)
+        .map_to_response();
+    let routes = match access_tokens {
+        true => compat::access_tokens::mount(routes).boxed(),
+        false => routes.boxed(),
+    };
+    let shape_of = move |method: &Method, path: &str| -> root::ErrorShape {
+        match access_tokens && compat::access_tokens::serves(method, path) {
+            true => compat::boom::respond,
+            false => IntoResponse::into_response,
+        }
+    };
+    Ok(root::wrap(routes.data(services).data(keys), random, https, shape_of))
 }

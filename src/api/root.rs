@@ -1,13 +1,13 @@
 //! What every request passes, whatever it asks for: request id, log line, time limit, security
 //! headers, and one shape for every error.
 
-use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::http::{HeaderMap, HeaderName, HeaderValue, header};
-use poem::middleware::{CatchPanic, PanicHandler};
-use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
+use futures_util::FutureExt;
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use poem::{Endpoint, EndpointExt, Request, Response};
 use tracing::Instrument;
 
 use super::error::{ApiError, problem_of};
@@ -35,33 +35,21 @@ const DEFAULT_HEADERS: &[(HeaderName, &str)] = &[
 /// Sent when the service's public URL is https: a year, as browsers' preload lists ask for.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
-/// Wraps the routes of the service.
+/// How a dialect writes an error.
+pub(super) type ErrorShape = fn(ApiError) -> Response;
+
+/// Wraps the routes of the service. `shape_of` says how errors look where a request goes.
 pub(super) fn wrap(
     routes: impl Endpoint + 'static,
     random: Arc<dyn Random>,
     https: bool,
+    shape_of: impl Fn(&Method, &str) -> ErrorShape + Send + Sync + 'static,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let routes = routes.with(CatchPanic::new().with_handler(AnswerPanic)).catch_all_error(shape_error);
-    routes.around(move |routes, request| {
-        let random = random.clone();
-        async move { Ok(answer(&*routes, request, &*random, https).await) }
+    let shape_of = Arc::new(shape_of);
+    routes.map_to_response().around(move |routes, request| {
+        let (random, shape) = (random.clone(), shape_of(request.method(), request.uri().path()));
+        async move { Ok(answer(&*routes, request, &*random, https, shape).await) }
     })
-}
-
-async fn shape_error(error: poem::Error) -> Response {
-    problem_of(error).into_response()
-}
-
-/// The panic's own message goes to the log by way of the panic hook.
-#[derive(Clone, Copy)]
-struct AnswerPanic;
-
-impl PanicHandler for AnswerPanic {
-    type Response = ApiError;
-
-    fn get_response(&self, _panic: Box<dyn Any + Send + 'static>) -> ApiError {
-        ApiError::internal("a handler panicked")
-    }
 }
 
 async fn answer(
@@ -69,6 +57,7 @@ async fn answer(
     mut request: Request,
     random: &dyn Random,
     https: bool,
+    shape: ErrorShape,
 ) -> Response {
     let id = request_id(request.headers()).unwrap_or_else(|| random::uuid(random).to_string());
     let span = tracing::info_span!(
@@ -81,9 +70,13 @@ async fn answer(
     request.set_data(renewed.clone());
     let mut response = async {
         let began = tokio::time::Instant::now();
-        let response = match tokio::time::timeout(REQUEST_TIMEOUT, routes.get_response(request)).await {
-            Ok(response) => response,
-            Err(_) => ApiError::request_timeout().into_response(),
+        let answering = AssertUnwindSafe(routes.call(request)).catch_unwind();
+        let response = match tokio::time::timeout(REQUEST_TIMEOUT, answering).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(error))) => shape(problem_of(error)),
+            // The panic's own message goes to the log by way of the panic hook.
+            Ok(Err(_)) => shape(ApiError::internal("a handler panicked")),
+            Err(_) => shape(ApiError::request_timeout()),
         };
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status = response.status().as_u16(), elapsed_ms, "answered");

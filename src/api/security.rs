@@ -18,7 +18,7 @@ pub const X_REFRESH_TOKEN: HeaderName = HeaderName::from_static("x-refresh-token
 /// The response header that carries a new access token.
 pub const X_ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-access-token");
 
-const ACCESS_SCHEME: &str = "AccessToken";
+pub(super) const ACCESS_SCHEME: &str = "AccessToken";
 const REFRESH_SCHEME: &str = "RefreshToken";
 
 /// The tokens that a request carries, unchecked.
@@ -41,7 +41,10 @@ impl Presented {
 }
 
 /// The value of a header that may come once; header values may be any bytes above 127.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> std::result::Result<Option<&'a str>, ApiError> {
+pub(super) fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> std::result::Result<Option<&'a str>, ApiError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -53,12 +56,13 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> std::result::Result<
 }
 
 /// The token behind `Bearer `; the scheme's name has no case (RFC 9110 11.1).
-fn bearer(value: &str) -> Option<&str> {
+pub(super) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
-fn register_schemes(registry: &mut Registry) {
+/// Makes both schemes known to the document.
+pub(super) fn register_schemes(registry: &mut Registry) {
     registry.create_security_scheme(
         ACCESS_SCHEME,
         MetaSecurityScheme {

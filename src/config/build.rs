@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::parse::{self, Parsed, Problem, TokenStoreName};
 use super::source::Values;
-use super::table::Setting;
+use super::table::{Kind, Setting};
 use super::{
     AdminSettings, Argon2Settings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
     ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings, TokenType,
@@ -46,6 +46,7 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         },
         passwords: passwords(&mut read),
         admin: admin(&mut read),
+        compat: read.get("compat", parse::compat, Vec::new()),
         log: LogSettings {
             level: read.get("log.level", parse::log_level, String::new()),
             format: read.get("log.format", parse::log_format, LogFormat::Json),
@@ -175,14 +176,15 @@ impl<'a> Reader<'a> {
 
     fn find<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
         let text = self.values.get(key)?.text.expose();
-        if text.is_empty() {
+        let setting = Setting::find(key);
+        if text.is_empty() && setting.is_none_or(|setting| setting.kind != Kind::List) {
             self.refuse(key, "is empty", "leave it out to have the default");
             return None;
         }
         match parse(text) {
             Ok(value) => Some(value),
             Err(Problem { problem, mend }) => {
-                let problem = match Setting::find(key) {
+                let problem = match setting {
                     Some(setting) if !setting.kind.is_secret() => format!("= {} {problem}", shown(text)),
                     _ => problem,
                 };

@@ -22,6 +22,7 @@ pub fn dump(values: &Values) -> String {
                 let value = match setting.kind {
                     Kind::Number | Kind::Boolean => text.to_owned(),
                     Kind::Text => quoted(text),
+                    Kind::List => list(text),
                     Kind::Secret => quoted(HIDDEN),
                     Kind::SecretUrl => quoted(&without_password(text)),
                 };
@@ -64,6 +65,12 @@ fn quoted(text: &str) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+/// An array of strings.
+fn list(text: &str) -> String {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    format!("[{}]", items.map(quoted).collect::<Vec<_>>().join(", "))
 }
 
 fn one_line(text: &str) -> String {

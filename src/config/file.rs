@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Origin};
 use super::source::suggestion;
-use super::table::{SETTINGS, Setting};
+use super::table::{Kind, SETTINGS, Setting};
 
 /// One setting, its text, and where it stands.
 pub(super) type Entry = (&'static Setting, String, Origin);
@@ -69,7 +69,7 @@ impl FileReader<'_> {
                 self.refuse(key, origin, "is a group of settings, not a setting", mend);
             }
             (None, _) => self.refuse(key, origin, "is no setting", suggestion(key)),
-            (Some(setting), value) => match scalar(value) {
+            (Some(setting), value) => match text_of(setting, value) {
                 Some(text) => self.entries.push((setting, text, origin)),
                 None => {
                     let problem = format!("must not be of the kind {}", value.type_str());
@@ -78,6 +78,17 @@ impl FileReader<'_> {
                 }
             },
         }
+    }
+}
+
+/// A value as text: of a list its items, with commas between.
+fn text_of(setting: &Setting, value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::Array(items) if setting.kind == Kind::List => {
+            let items: Option<Vec<String>> = items.iter().map(|item| scalar(item.get_ref())).collect();
+            Some(items?.join(","))
+        }
+        value => scalar(value),
     }
 }
 

@@ -88,6 +88,8 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     /// `admin.*`: to be created at start if absent.
     pub admin: Option<AdminSettings>,
+    /// `compat`: each once, in the order of [`CompatApi::ALL`].
+    pub compat: Vec<CompatApi>,
     /// `log.*`
     pub log: LogSettings,
     /// How long requests may take to finish once the service was told to stop.
@@ -209,6 +211,28 @@ pub struct AdminSettings {
     pub email: Email,
     /// The first password.
     pub password: Password,
+}
+
+/// An API beside the main one, for the clients of another token service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompatApi {
+    /// The Nest token API.
+    Nest,
+    /// The access-tokens service.
+    AccessTokens,
+}
+
+impl CompatApi {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Nest, Self::AccessTokens];
+
+    /// The name in the setting.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nest => "nest",
+            Self::AccessTokens => "access-tokens",
+        }
+    }
 }
 
 /// The log.

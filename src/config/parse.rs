@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::secret::{SECRET_MIN_BYTES, Secret};
-use super::{LogFormat, PublicUrl, ResetDelivery, TokenType};
+use super::{CompatApi, LogFormat, PublicUrl, ResetDelivery, TokenType};
 use crate::domain::email::Email;
 use crate::domain::password::Password;
 use crate::domain::signing_key::SigningAlgorithm;
@@ -185,6 +185,21 @@ pub(super) fn email(text: &str) -> Parsed<Email> {
 
 pub(super) fn password(text: &str) -> Parsed<Password> {
     Password::parse(text).or_else(|error| problem(error.to_string(), "choose a shorter one"))
+}
+
+/// The compat APIs whose names stand there with commas between; none of them where nothing stands.
+pub(super) fn compat(text: &str) -> Parsed<Vec<CompatApi>> {
+    let names: Vec<&str> = match text.trim() {
+        "" => Vec::new(),
+        names => names.split(',').map(str::trim).collect(),
+    };
+    if !names.iter().all(|name| CompatApi::ALL.iter().any(|api| api.as_str() == *name)) {
+        return problem(
+            "names something else than compat APIs",
+            "write nest, access-tokens, both with a comma between, or nothing",
+        );
+    }
+    Ok(CompatApi::ALL.into_iter().filter(|api| names.contains(&api.as_str())).collect())
 }
 
 pub(super) fn log_level(text: &str) -> Parsed<String> {

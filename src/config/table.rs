@@ -14,6 +14,8 @@ pub enum Kind {
     Number,
     /// `true` or `false`.
     Boolean,
+    /// Names with commas between, none of them where it is empty; a list in a settings file.
+    List,
     /// Never shown; may come from a file (`_FILE`).
     Secret,
     /// A URL that may hold a password, shown without it; may come from a file (`_FILE`).
@@ -139,6 +141,8 @@ pub const SETTINGS: &[Setting] = &[
         "The address of an administrator that is created at start if absent."),
     setting("admin.password", Kind::Secret, PerProfile { dev: Some(super::SAMPLE_ADMIN_PASSWORD), serve: None }, "(a password)",
         "That administrator's first password."),
+    setting("compat", Kind::List, Always("nest,access-tokens"), "nest",
+        "The compat APIs beside the main one, `nest` and `access-tokens`, with a comma between (a list in the file); empty for none."),
     aliased("RUST_LOG", setting("log.level", Kind::Text, Always("info"), "hallpass=debug,info",
         "What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives per target.")),
     setting("log.format", Kind::Text, PerProfile { dev: Some("pretty"), serve: Some("json") }, "json",

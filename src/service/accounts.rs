@@ -120,6 +120,19 @@ impl Accounts {
         }
     }
 
+    /// Makes an account and opens its first session; a password that was just chosen needs no
+    /// check.
+    ///
+    /// # Errors
+    /// Those of [`Self::register`].
+    pub async fn sign_up(&self, registration: Registration) -> AuthResult<(User, TokenPair)> {
+        // An account whose owner got no answer would be in the way of their next try.
+        self.context.token_store.ping().await?;
+        let user = self.register(registration).await?;
+        let pair = self.sessions.open(&user).await?;
+        Ok((user, pair))
+    }
+
     /// Makes an administrator, unless an account has the address; answers whether it was made. The
     /// password is the operator's choice: no policy judges it.
     ///

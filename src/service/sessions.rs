@@ -8,7 +8,7 @@ use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::session::{Session, Subject};
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
@@ -139,13 +139,69 @@ impl Sessions {
             }
             (None, None) => return Err(AuthError::Unauthenticated),
         };
-        let denial = self.context.rules.lifetimes.revocation();
-        if self.context.token_store.revoke_session(user, session, now, denial).await? {
-            tracing::info!(user = %user, session = %session, "logged out");
-            Ok(())
-        } else {
-            Err(gone)
+        self.revoke(user, session, now).await?.then_some(()).ok_or(gone)
+    }
+
+    /// Mints an access token for the session that both tokens belong to. The refresh token is not
+    /// rotated.
+    ///
+    /// This and [`Self::end`] are for clients that never rotate. The access token must be authentic
+    /// and not revoked; it may be expired. A refresh token that was rotated meanwhile, by another
+    /// client of the session, is refused and ends nothing: here it is no sign of theft.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidRefreshToken`], also when the tokens are of two sessions,
+    /// [`AuthError::SessionExpired`], or what is wrong with the access token.
+    pub async fn renew_access(
+        &self,
+        access: &AccessToken,
+        refresh: &RefreshToken,
+    ) -> AuthResult<AccessToken> {
+        let now = self.context.clock.now();
+        let session = self.session_of_both(access, refresh, now).await?;
+        let (access, _) = self.access_tokens.mint(&session, now)?;
+        Ok(access)
+    }
+
+    /// Ends the session that both tokens belong to, at once and for all its tokens.
+    ///
+    /// # Errors
+    /// Those of [`Self::renew_access`].
+    pub async fn end(&self, access: &AccessToken, refresh: &RefreshToken) -> AuthResult<()> {
+        let now = self.context.clock.now();
+        let session = self.session_of_both(access, refresh, now).await?;
+        self.revoke(session.subject.user, session.id, now).await?.then_some(()).ok_or(AuthError::TokenRevoked)
+    }
+
+    /// The live session that both tokens belong to.
+    async fn session_of_both(
+        &self,
+        access: &AccessToken,
+        refresh: &RefreshToken,
+        now: Timestamp,
+    ) -> AuthResult<Session> {
+        let presented = self.access_tokens.authentic_claims(access, now).await?;
+        let claims = self.read(refresh)?;
+        if presented.sub != claims.user.to_string() || SessionId::from(presented.sid) != claims.session {
+            return Err(AuthError::InvalidRefreshToken);
         }
+        let lifetimes = &self.context.rules.lifetimes;
+        let outcome =
+            self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Refuse).await?;
+        match outcome {
+            RefreshOutcome::Reused => Err(AuthError::InvalidRefreshToken),
+            outcome => refresh_verdict(&claims, outcome),
+        }
+    }
+
+    /// Ends a session; answers whether it was live.
+    async fn revoke(&self, user: UserId, session: SessionId, now: Timestamp) -> AuthResult<bool> {
+        let denial = self.context.rules.lifetimes.revocation();
+        let was_live = self.context.token_store.revoke_session(user, session, now, denial).await?;
+        if was_live {
+            tracing::info!(%user, %session, "logged out");
+        }
+        Ok(was_live)
     }
 
     fn read(&self, refresh: &RefreshToken) -> AuthResult<RefreshClaims> {

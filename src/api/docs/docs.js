@@ -5,6 +5,7 @@
 (() => {
   const root = new URL("..", document.currentScript.src); // where the API's "/" is, also behind a path prefix
   const refreshHeader = "x-refresh-token";
+  const accessHeader = "x-access-token";
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const applyTheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
@@ -12,7 +13,7 @@
   applyTheme();
 
   const ui = SwaggerUIBundle({
-    url: new URL("openapi.json", root).pathname,
+    url: new URL(chosenDocument(), root).pathname,
     domNode: document.getElementById("api"),
     deepLinking: true,
     persistAuthorization: true,
@@ -26,6 +27,15 @@
     onComplete: linkSteps,
   });
 
+  // The document that the address names, if the page links to it; else the main one.
+  function chosenDocument() {
+    const name = new URLSearchParams(location.search).get("document");
+    const links = [...document.querySelectorAll(".documents a")];
+    const chosen = links.find((link) => link.dataset.document && link.dataset.document === name);
+    (chosen ?? links[0])?.setAttribute("aria-current", "page");
+    return chosen ? `openapi/${name}` : "openapi.json";
+  }
+
   function keepPathPrefix(request) {
     const url = new URL(request.url, root);
     if (url.origin === root.origin && !url.pathname.startsWith(root.pathname)) {
@@ -37,16 +47,20 @@
 
   function takeTokens(response) {
     if (!response.ok) return response;
-    if (new URL(response.url, root).pathname.endsWith("/auth/logout")) {
+    // Without content is what a logout of the access-tokens API answers, and nothing else.
+    const loggedOut = /\/auth\/(logout|signout)$/.test(new URL(response.url, root).pathname);
+    if (loggedOut || response.status === 204) {
       ui.authActions.logoutWithPersistOption(Object.keys(schemes()));
       return response;
     }
-    const { accessToken, refreshToken } = Object(response.body);
+    const body = Object(response.body);
+    const accessToken = body.accessToken ?? body.jwt;
+    const refreshToken = body.refreshToken ?? body.refresh_token;
     const authorized = {};
     for (const [name, schema] of Object.entries(schemes())) {
       const value = takesRefreshToken(schema)
         ? refreshToken
-        : schema.scheme === "bearer" && (accessToken ?? response.headers["x-access-token"]);
+        : takesAccessToken(schema) && (accessToken ?? response.headers["x-access-token"]);
       if (typeof value === "string") authorized[name] = { name, schema, value };
     }
     if (Object.keys(authorized).length) ui.authActions.authorizeWithPersistOption(authorized);
@@ -59,7 +73,12 @@
   }
 
   function takesRefreshToken(schema) {
+    if (schema.scheme === "bearer") return schema.bearerFormat !== "JWT";
     return schema.in === "header" && schema.name.toLowerCase() === refreshHeader;
+  }
+
+  function takesAccessToken(schema) {
+    return schema.scheme === "bearer" || (schema.in === "header" && schema.name.toLowerCase() === accessHeader);
   }
 
   function linkSteps() {
@@ -72,6 +91,8 @@
       link.href = `#/${encodeURIComponent(tag)}/${encodeURIComponent(operation.operationId)}`;
       link.addEventListener("click", () => ui.layoutActions.parseDeepLinkHash(decodeURIComponent(link.hash)));
     }
+    // The steps are those of the main API.
+    document.querySelector(".steps").hidden = !document.querySelector("[data-operation][href]");
     const authorize = document.querySelector("[data-authorize]");
     authorize.href = "#/";
     authorize.addEventListener("click", (event) => {

@@ -1,0 +1,134 @@
+//! Errors as hapi's Boom writes them: `{statusCode, error, message}`.
+
+use std::marker::PhantomData;
+
+use poem::Response;
+use poem::http::StatusCode;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::{Example, ToJSON, Type};
+use poem_openapi::{ApiResponse, Object};
+
+use crate::api::error::{ApiError, ErrorCode};
+use crate::service::AuthError;
+
+/// What the contract says about every field that is missing or cannot be taken.
+pub const INVALID_PAYLOAD: &str = "Invalid request payload input";
+
+/// An error of this API.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename = "Boom", rename_all = "camelCase", example)]
+pub struct Boom {
+    /// The HTTP status code.
+    pub status_code: u16,
+    /// The status in words.
+    pub error: String,
+    /// What happened, for people.
+    pub message: String,
+}
+
+impl Boom {
+    fn new(status: StatusCode, message: &str) -> Self {
+        Self {
+            status_code: status.as_u16(),
+            error: status.canonical_reason().unwrap_or("Error").to_owned(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+impl Example for Boom {
+    fn example() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, INVALID_PAYLOAD)
+    }
+}
+
+/// Writes an error in this shape, with the headers that it has in every dialect.
+pub fn respond(error: ApiError) -> Response {
+    error.log();
+    let error = translate(error);
+    let body = Boom::new(error.status_code(), message(&error)).to_json_string();
+    error.into_response_with("application/json", body)
+}
+
+/// The one status that differs from the main API's: here a taken address is 400.
+fn translate(error: ApiError) -> ApiError {
+    match error.code() {
+        ErrorCode::EmailTaken => error.with_status(StatusCode::BAD_REQUEST),
+        _ => error,
+    }
+}
+
+/// The message of an error, where this dialect has one of its own.
+fn message(error: &ApiError) -> &str {
+    match error.code() {
+        ErrorCode::InvalidRequest | ErrorCode::WeakPassword => INVALID_PAYLOAD,
+        ErrorCode::AuthenticationRequired => "This operation needs an access token in x-access-token.",
+        ErrorCode::UnsupportedMediaType => {
+            "The body must be a form (application/x-www-form-urlencoded) or JSON (application/json)."
+        }
+        ErrorCode::InvalidCredentials
+        | ErrorCode::InvalidToken
+        | ErrorCode::TokenExpired
+        | ErrorCode::TokenRevoked
+        | ErrorCode::InvalidRefreshToken
+        | ErrorCode::RefreshTokenReused
+        | ErrorCode::SessionExpired
+        | ErrorCode::InvalidResetToken
+        | ErrorCode::Forbidden
+        | ErrorCode::NotFound
+        | ErrorCode::MethodNotAllowed
+        | ErrorCode::RequestTimeout
+        | ErrorCode::EmailTaken
+        | ErrorCode::PayloadTooLarge
+        | ErrorCode::Overloaded
+        | ErrorCode::DependencyUnavailable
+        | ErrorCode::InternalError => error.detail(),
+    }
+}
+
+/// Which errors an operation documents.
+pub trait BoomRefusals: Send + Sync + 'static {
+    /// Statuses and when they come, in the order of the document.
+    const DOCUMENTED: &'static [(u16, &'static str)];
+}
+
+/// An error of an operation that documents `S`. [`respond`] gives it its shape.
+pub struct BoomRefusal<S> {
+    error: ApiError,
+    set: PhantomData<S>,
+}
+
+impl<S> From<ApiError> for BoomRefusal<S> {
+    fn from(error: ApiError) -> Self {
+        Self { error, set: PhantomData }
+    }
+}
+
+impl<S> From<AuthError> for BoomRefusal<S> {
+    fn from(error: AuthError) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl<S> From<BoomRefusal<S>> for poem::Error {
+    fn from(refusal: BoomRefusal<S>) -> Self {
+        refusal.error.into()
+    }
+}
+
+impl<S: BoomRefusals> ApiResponse for BoomRefusal<S> {
+    fn meta() -> MetaResponses {
+        let response = |&(status, description): &(u16, &'static str)| MetaResponse {
+            description,
+            status: Some(status),
+            status_range: None,
+            content: vec![MetaMediaType { content_type: "application/json", schema: Boom::schema_ref() }],
+            headers: Vec::new(),
+        };
+        MetaResponses { responses: S::DOCUMENTED.iter().map(response).collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        Boom::register(registry);
+    }
+}

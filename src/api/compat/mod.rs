@@ -1,0 +1,59 @@
+//! The compat APIs: the contracts of other token services, so that their clients move over by
+//! changing their base URL.
+//!
+//! Each is one file of thin translations: it parses its dialect, calls the functions of the service
+//! that the main API calls, and writes its dialect's answers. Neither knows a rule of its own but
+//! those that its contract adds.
+
+pub mod access_tokens;
+pub mod boom;
+pub mod form;
+pub mod header_token;
+pub mod nest;
+
+use serde_json::Value;
+
+use super::document;
+
+/// An API beside the main one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompatApi {
+    /// `/auth/signup`, `/auth/signin`, `/auth/signout`, `/auth/refresh`.
+    Nest,
+    /// `POST /users`, `/access-tokens`, `/me`.
+    AccessTokens,
+}
+
+impl CompatApi {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 2] = [Self::Nest, Self::AccessTokens];
+
+    /// The file that holds its document, below `/openapi/` and in the repository's `openapi`.
+    pub const fn document_name(self) -> &'static str {
+        match self {
+            Self::Nest => "nest.json",
+            Self::AccessTokens => "access-tokens.json",
+        }
+    }
+
+    /// What the docs page's switch calls it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Nest => "Nest API",
+            Self::AccessTokens => "Access-tokens API",
+        }
+    }
+
+    /// Its OpenAPI document, repaired.
+    ///
+    /// # Errors
+    /// When poem-openapi's document is no JSON; a defect of ours.
+    pub fn document(self) -> Result<String, serde_json::Error> {
+        let spec = match self {
+            Self::Nest => nest::documented().spec(),
+            Self::AccessTokens => access_tokens::service().spec(),
+        };
+        let spec: Value = serde_json::from_str(&spec)?;
+        Ok(document::to_pretty_json(&document::repair(spec)))
+    }
+}

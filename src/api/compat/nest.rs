@@ -1,0 +1,245 @@
+//! The Nest token API: `/auth/signup`, `/auth/signin`, `/auth/signout`, `/auth/refresh`.
+//!
+//! `GET /users/me` and `GET /users` of its contract are the main API's. Errors are the main API's too.
+
+use poem::http::{HeaderMap, header};
+use poem::web::Data;
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi, OpenApiService};
+use serde::Deserialize;
+
+use super::header_token::{HeaderToken, TokenPlace};
+use crate::api::auth::{CallerErrors, RegisterErrors};
+use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
+use crate::api::error::ApiError;
+use crate::api::json::{Json, StrictJson};
+use crate::api::refusal::{BAD_BODY, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAVAILABLE, refusals};
+use crate::api::security::{self, ACCESS_SCHEME};
+use crate::api::users::UsersApi;
+use crate::api::{Tag, licence};
+use crate::domain::user::User;
+use crate::service::Services;
+use crate::service::accounts::Registration;
+use crate::service::sessions::TokenPair;
+
+/// An access token in `Authorization: Bearer`, under the main API's name.
+pub struct BearerAccess;
+
+impl TokenPlace for BearerAccess {
+    const SCHEME: &'static str = ACCESS_SCHEME;
+
+    fn register(registry: &mut Registry) {
+        security::register_schemes(registry);
+    }
+
+    fn find(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+        Ok(security::single(headers, &header::AUTHORIZATION)?.and_then(security::bearer))
+    }
+}
+
+/// A refresh token in `Authorization: Bearer`.
+pub struct BearerRefresh;
+
+impl TokenPlace for BearerRefresh {
+    const SCHEME: &'static str = "BearerRefreshToken";
+
+    fn register(registry: &mut Registry) {
+        let scheme = MetaSecurityScheme {
+            ty: "http",
+            description: Some("The refresh token of the last answer: `Authorization: Bearer …`."),
+            name: None,
+            key_in: None,
+            scheme: Some("bearer"),
+            bearer_format: None,
+            flows: None,
+            openid_connect_url: None,
+        };
+        registry.create_security_scheme(Self::SCHEME, scheme);
+    }
+
+    fn find(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+        BearerAccess::find(headers)
+    }
+}
+
+/// Who signs up or in. Anything else in the body is ignored.
+#[derive(Deserialize, Object)]
+#[oai(rename = "Credentials", example)]
+pub struct Credentials {
+    /// E-mail address, at most 254 bytes; upper and lower case are the same.
+    email: String,
+    /// Password, taken exactly as sent. A new one has at least 8 characters unless configured
+    /// otherwise, at most 1,024 bytes, and is not a common one.
+    password: String,
+}
+
+impl Example for Credentials {
+    fn example() -> Self {
+        Self { email: "ada@example.com".to_owned(), password: "an engine weaves patterns".to_owned() }
+    }
+}
+
+/// The account, and the tokens of its new session.
+#[derive(Object)]
+#[oai(rename = "SignedIn", rename_all = "camelCase", example)]
+pub struct SignedIn {
+    /// The account's id.
+    id: i64,
+    /// E-mail address, in lower case.
+    email: String,
+    /// A signed JWT for `Authorization: Bearer`.
+    access_token: String,
+    /// Buys the next pair, once, at `/auth/refresh`. Keep it secret; it is opaque.
+    refresh_token: String,
+}
+
+impl SignedIn {
+    fn new(user: &User, pair: &TokenPair) -> Self {
+        Self {
+            id: user.id.get(),
+            email: user.email.as_str().to_owned(),
+            access_token: pair.access.expose().to_owned(),
+            refresh_token: pair.refresh.expose().to_owned(),
+        }
+    }
+}
+
+impl Example for SignedIn {
+    fn example() -> Self {
+        Self {
+            id: 2,
+            email: "ada@example.com".to_owned(),
+            access_token: ACCESS_TOKEN_EXAMPLE.to_owned(),
+            refresh_token: REFRESH_TOKEN_EXAMPLE.to_owned(),
+        }
+    }
+}
+
+/// The answer to a registration.
+#[derive(ApiResponse)]
+pub enum SignUpResponse {
+    /// The account exists now and is signed in.
+    #[oai(status = 201)]
+    Created(Json<SignedIn>),
+}
+
+/// The next pair of tokens of the session.
+#[derive(Object)]
+#[oai(rename = "Refreshed", example)]
+pub struct Refreshed {
+    /// A signed JWT for `Authorization: Bearer`.
+    #[oai(rename = "accessToken")]
+    access_token: String,
+    /// Buys the next pair, once. Keep it secret; it is opaque.
+    refresh_token: String,
+}
+
+impl Refreshed {
+    fn new(pair: &TokenPair) -> Self {
+        Self {
+            access_token: pair.access.expose().to_owned(),
+            refresh_token: pair.refresh.expose().to_owned(),
+        }
+    }
+}
+
+impl Example for Refreshed {
+    fn example() -> Self {
+        Self {
+            access_token: ACCESS_TOKEN_EXAMPLE.to_owned(),
+            refresh_token: REFRESH_TOKEN_EXAMPLE.to_owned(),
+        }
+    }
+}
+
+/// The session has ended and its tokens are refused from now on.
+#[derive(Object)]
+#[oai(rename = "SignedOut", example)]
+pub struct SignedOut {
+    /// What was done.
+    message: String,
+}
+
+impl Example for SignedOut {
+    fn example() -> Self {
+        Self { message: "signed out successfully".to_owned() }
+    }
+}
+
+refusals! {
+    /// Of `signIn`.
+    SignInErrors {
+        400 => BAD_BODY,
+        401 => "Wrong e-mail address or password (`invalid_credentials`).",
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+}
+
+/// The operations of this API that are not the main API's.
+pub struct NestApi;
+
+#[OpenApi(prefix_path = "/auth", tag = "Tag::Authentication")]
+impl NestApi {
+    /// Sign up
+    ///
+    /// Makes an account with the role `member` and opens its first session.
+    #[oai(path = "/signup", method = "post", operation_id = "signUp")]
+    async fn sign_up(
+        &self,
+        services: Data<&Services>,
+        body: StrictJson<Credentials>,
+    ) -> Result<SignUpResponse, Refusal<RegisterErrors>> {
+        let Credentials { email, password } = body.0;
+        let registration = Registration { email, password, first_name: None, last_name: None };
+        let (user, pair) = services.0.accounts.sign_up(registration).await?;
+        Ok(SignUpResponse::Created(Json(SignedIn::new(&user, &pair))))
+    }
+
+    /// Sign in
+    ///
+    /// Checks e-mail address and password and opens a new session.
+    #[oai(path = "/signin", method = "post", operation_id = "signIn")]
+    async fn sign_in(
+        &self,
+        services: Data<&Services>,
+        body: StrictJson<Credentials>,
+    ) -> Result<Json<SignedIn>, Refusal<SignInErrors>> {
+        let (user, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password).await?;
+        Ok(Json(SignedIn::new(&user, &pair)))
+    }
+
+    /// Sign out
+    ///
+    /// Ends the session of the access token, expired or not. All its tokens are refused at once.
+    #[oai(path = "/signout", method = "post", operation_id = "signOut")]
+    async fn sign_out(
+        &self,
+        services: Data<&Services>,
+        token: HeaderToken<BearerAccess>,
+    ) -> Result<Json<SignedOut>, Refusal<CallerErrors>> {
+        services.0.sessions.log_out(Some(&token.access()?), None).await?;
+        Ok(Json(SignedOut::example()))
+    }
+
+    /// Refresh the tokens
+    ///
+    /// Redeems the refresh token in `Authorization` for a new pair. The same token gets the same
+    /// successor again for the grace period; after that its reuse ends the session.
+    #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
+    async fn refresh(
+        &self,
+        services: Data<&Services>,
+        token: HeaderToken<BearerRefresh>,
+    ) -> Result<Json<Refreshed>, Refusal<CallerErrors>> {
+        let pair = services.0.sessions.refresh(&token.refresh()?, None).await?;
+        Ok(Json(Refreshed::new(&pair)))
+    }
+}
+
+/// What the document of this API shows: these operations and the main API's `/users`.
+pub(super) fn documented() -> OpenApiService<(NestApi, UsersApi), ()> {
+    OpenApiService::new((NestApi, UsersApi), "hallpass: Nest API", env!("CARGO_PKG_VERSION"))
+        .description(include_str!("nest.md"))
+        .license(licence())
+}
