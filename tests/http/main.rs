@@ -1,0 +1,11 @@
+//! What clients meet: the whole service in this process, through HTTP requests.
+
+#[path = "../support/mod.rs"]
+mod servers;
+mod support;
+
+mod auth_me;
+mod login;
+mod logout;
+mod refresh;
+mod registration;
