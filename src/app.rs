@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hallpass_verify::TokenType;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 
 use crate::api::compat::CompatApi;
 use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
-use crate::crypto::password::{Argon2Cost, PasswordHashError, PasswordHasher};
+use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
@@ -217,22 +216,13 @@ pub async fn build(
     let issuer = settings.issuer(bound);
     let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
     let key_ring = open_key_ring(settings, &secrets, &*stores.repository, &world).await?;
-    let argon2 = settings.passwords.argon2;
-    let cost = Argon2Cost {
-        memory_kib: argon2.memory_kib,
-        iterations: argon2.iterations,
-        parallelism: argon2.parallelism,
-    };
-    let hasher = PasswordHasher::new(cost, &*world.random)?;
+    let hasher = PasswordHasher::new(settings.passwords.argon2, &*world.random)?;
     let workers =
         PasswordWorkers::new(hasher, settings.passwords.hash_workers, settings.passwords.hash_queue);
     let rules = Rules {
         issuer: issuer.as_str().to_owned(),
         audience: settings.audience(&issuer),
-        token_type: match settings.tokens.typ {
-            config::TokenType::AtJwt => TokenType::AtJwt,
-            config::TokenType::Jwt => TokenType::Jwt,
-        },
+        token_type: settings.tokens.typ,
         lifetimes: settings.tokens.lifetimes,
         passwords: settings.passwords.policy,
         reset_ttl: settings.reset.ttl,
