@@ -13,7 +13,7 @@ use crate::domain::password::{NewPassword, Password};
 use crate::domain::session::{Session, Subject};
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::User;
-use crate::store::{OnReuse, OpenOutcome};
+use crate::store::{OnReuse, OpenOutcome, RefreshOutcome};
 
 /// What a login or a refresh hands out.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ mod servers;
 mod support;
 
 mod auth_me;
+mod compat;
 mod login;
 mod logout;
 mod password_change;
