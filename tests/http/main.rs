@@ -4,11 +4,14 @@
 mod servers;
 mod support;
 
+mod access_tokens;
 mod auth_me;
+mod boundaries;
 mod login;
 mod logout;
 mod password_change;
 mod password_reset;
+mod races;
 mod refresh;
 mod registration;
 mod renewal;
