@@ -5,6 +5,7 @@ mod actors;
 mod chance;
 mod exchange;
 pub mod jwt;
+pub mod log;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
