@@ -174,8 +174,8 @@ async fn a_bad_access_token_is_401_wherever_one_is_needed() {
             revoked.clone(),
         ] {
             for token in [&refresh, &revoked_refresh] {
-                let answer = send_form(&app, method.clone(), path, Some(&bad), &[("refresh_token", token)]);
-                answer.await.boom(401);
+                let fields = [("refresh_token", token.as_str())];
+                send_form(&app, method.clone(), path, Some(&bad), &fields).await.boom(401);
             }
         }
         let fields = [("refresh_token", refresh.as_str())];
