@@ -7,6 +7,7 @@ use hallpass_verify::TokenType;
 
 use super::error::ConfigError;
 use super::parse::{self, Parsed, Problem, TokenStoreName};
+use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
 use super::table::Setting;
 use super::{
@@ -68,6 +69,11 @@ fn compute_defaults(values: &mut Values, listen: SocketAddr, data_dir: &str) {
     values.computed("token_store", if values.get("redis.url").is_some() { "redis" } else { "embedded" });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     values.computed("passwords.hash_workers", cores.to_string());
+    let lowered = values
+        .get("passwords.min_length")
+        .and_then(|found| found.text.expose().parse::<usize>().ok())
+        .is_some_and(|min_length| min_length < MIN_LENGTH_WISE);
+    values.computed("passwords.reject_common", (!lowered).to_string());
     if listen.port() != 0 && !listen.ip().is_unspecified() {
         values.computed("public_url", format!("http://{listen}"));
     }

@@ -1,0 +1,371 @@
+//! The OpenAPI documents: the files in `openapi/` are what this version serves, and what they say
+//! is enough to generate a client from and to call an operation by.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+const JSON: &str = "application/json";
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The main API's document. What is asked of its errors and of who may call does not hold for the
+/// dialects that are kept as other services shaped them.
+const MAIN: &str = "hallpass.json";
+
+/// What rewrites the files.
+const REWRITE: &str = "cargo run -- openapi";
+
+/// Operations that ask no store, so never answer 503.
+const WITHOUT_STORES: &[&str] = &["live", "getJwks"];
+
+/// Public operations that check credentials in the body, so answer 401 all the same.
+const CHECKS_CREDENTIALS: &[&str] = &["login"];
+
+/// Every document with the name of its file.
+fn documents() -> Vec<(&'static str, Value)> {
+    let documents = hallpass::api::documents().expect("the documents");
+    assert!(!documents.is_empty());
+    let parse = |text: String| serde_json::from_str(&text).expect("JSON");
+    documents.into_iter().map(|(name, text)| (name, parse(text))).collect()
+}
+
+/// An operation of a document.
+struct Operation<'a> {
+    /// The document's name.
+    document: &'static str,
+    /// Document, method and path, for messages.
+    place: String,
+    path: &'a str,
+    content: &'a Map<String, Value>,
+}
+
+impl<'a> Operation<'a> {
+    fn text(&self, key: &str) -> &'a str {
+        self.content.get(key).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn is_secured(&self) -> bool {
+        let security = self.content.get("security").and_then(Value::as_array);
+        !security.unwrap_or_else(|| panic!("{}: `security` is left out", self.place)).is_empty()
+    }
+
+    fn responses(&self) -> &'a Map<String, Value> {
+        self.content["responses"].as_object().expect("responses")
+    }
+
+    fn documents_status(&self, status: &str) -> bool {
+        self.responses().contains_key(status)
+    }
+
+    /// Media types of the body, by name.
+    fn body(&self) -> Option<&'a Map<String, Value>> {
+        self.content.get("requestBody").and_then(|body| body["content"].as_object())
+    }
+}
+
+/// Calls `check` for each operation of each document.
+fn for_each_operation(mut check: impl FnMut(&Operation<'_>)) {
+    let mut count = 0;
+    for (document, content) in documents() {
+        for (path, methods) in content["paths"].as_object().expect("paths") {
+            for (method, operation) in methods.as_object().expect("methods") {
+                let place = format!("{document}: {} {path}", method.to_uppercase());
+                let content = operation.as_object().expect("an operation");
+                check(&Operation { document, place, path, content });
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 14, "only {count} operations were looked at");
+}
+
+/// Calls `check` for each operation of the main document.
+fn for_each_main_operation(mut check: impl FnMut(&Operation<'_>)) {
+    for_each_operation(|operation| {
+        if operation.document == MAIN {
+            check(operation);
+        }
+    });
+}
+
+/// Calls `visit` for every value in a document, with the keys that lead there.
+fn for_each_value<'a>(value: &'a Value, place: &str, visit: &mut dyn FnMut(&str, &'a Value)) {
+    visit(place, value);
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(key, member)| for_each_value(member, &format!("{place}/{key}"), visit));
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(n, item)| for_each_value(item, &format!("{place}/{n}"), visit));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_files_are_what_this_version_serves() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi");
+    let documents = hallpass::api::documents().expect("the documents");
+    for (name, document) in &documents {
+        let file = fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let first = file.lines().zip(document.lines()).position(|(old, new)| old != new);
+        assert!(
+            file == *document,
+            "openapi/{name} has drifted (line {}); rewrite it by\n\n    {REWRITE}\n",
+            first.map_or_else(|| "count".to_owned(), |n| (n + 1).to_string())
+        );
+    }
+    let names: BTreeSet<String> = documents.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let files =
+        fs::read_dir(&folder).expect("the folder openapi").map(|file| file.expect("a file").file_name());
+    let files: BTreeSet<String> = files.map(|name| name.into_string().expect("a plain name")).collect();
+    assert_eq!(files, names, "openapi/ holds a file that is no document of this version");
+}
+
+#[test]
+fn every_operation_has_a_name_that_generators_can_use() {
+    let mut seen = BTreeSet::new();
+    for_each_operation(|operation| {
+        let id = operation.text("operationId");
+        let camel_case =
+            id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(|c| c.is_ascii_alphanumeric());
+        assert!(camel_case, "{}: operationId {id:?} is not camelCase", operation.place);
+        assert!(
+            seen.insert((operation.document, id.to_owned())),
+            "{}: operationId {id} is taken",
+            operation.place
+        );
+    });
+}
+
+#[test]
+fn every_operation_says_what_it_does_and_where_it_belongs() {
+    for_each_operation(|operation| {
+        for key in ["summary", "description"] {
+            assert!(!operation.text(key).is_empty(), "{}: no {key}", operation.place);
+        }
+        let tags = operation.content.get("tags").and_then(Value::as_array).map_or(0, Vec::len);
+        assert_eq!(tags, 1, "{}: tags", operation.place);
+    });
+}
+
+#[test]
+fn every_tag_is_described_and_used() {
+    for (name, document) in documents() {
+        let mut declared = BTreeSet::new();
+        for tag in document["tags"].as_array().expect("tags") {
+            let text = tag["name"].as_str().expect("a name");
+            assert!(tag["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}: tag {text}");
+            declared.insert(text.to_owned());
+        }
+        let mut used = BTreeSet::new();
+        for_each_operation(|operation| {
+            if operation.document == name {
+                used.extend(
+                    operation.content["tags"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned),
+                );
+            }
+        });
+        assert_eq!(declared, used, "{name}");
+    }
+}
+
+#[test]
+fn every_json_body_and_every_good_answer_has_an_example() {
+    let mut examples = 0;
+    for_each_operation(|operation| {
+        let answers = operation.responses().iter().filter(|(status, _)| status.starts_with('2'));
+        let answers = answers.filter_map(|(_, answer)| answer["content"].as_object());
+        for (media_type, media) in operation.body().into_iter().chain(answers).flatten() {
+            if media_type == JSON {
+                let has_one = media.get("example").or_else(|| media.get("examples")).is_some();
+                assert!(has_one, "{}: no example of {}", operation.place, media["schema"]);
+                examples += 1;
+            }
+        }
+    });
+    assert!(examples >= 14, "only {examples} examples");
+}
+
+#[test]
+fn examples_have_the_fields_of_their_schema() {
+    for (name, document) in documents() {
+        let schema_of = |media: &Value| {
+            let reference = media["schema"]["$ref"].as_str()?;
+            document.pointer(reference.strip_prefix('#')?)
+        };
+        for_each_value(&document, name, &mut |place, media| {
+            let Some(example) = media.get("example").and_then(Value::as_object) else { return };
+            let Some(schema) = schema_of(media) else { return };
+            let properties = schema["properties"].as_object().expect("an object");
+            for field in example.keys() {
+                assert!(properties.contains_key(field), "{place}: the schema has no {field}");
+            }
+            for field in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                assert!(example.contains_key(field), "{place}: the example has no {field}");
+            }
+        });
+    }
+}
+
+#[test]
+fn secured_operations_document_401_and_public_ones_say_that_they_are() {
+    let (mut secured, mut public) = (0, 0);
+    for_each_main_operation(|operation| {
+        let id = operation.text("operationId");
+        if operation.is_secured() {
+            secured += 1;
+            assert!(operation.documents_status("401"), "{}: no 401", operation.place);
+        } else {
+            public += 1;
+            let checks = CHECKS_CREDENTIALS.contains(&id);
+            assert_eq!(operation.documents_status("401"), checks, "{}: 401", operation.place);
+        }
+    });
+    assert!(secured > 0 && public > 0);
+}
+
+#[test]
+fn the_public_operations_are_these() {
+    let mut public = BTreeSet::new();
+    for_each_main_operation(|operation| {
+        if !operation.is_secured() {
+            public.insert(format!("{} {}", operation.text("operationId"), operation.path));
+        }
+    });
+    let expected = [
+        "getJwks /.well-known/jwks.json",
+        "live /health/live",
+        "login /auth/login",
+        "ready /health/ready",
+        "register /auth/register",
+        "requestPasswordReset /auth/reset-password-request",
+        "resetPassword /auth/reset-password",
+    ];
+    assert_eq!(public, expected.into_iter().map(str::to_owned).collect());
+}
+
+#[test]
+fn operations_document_the_service_at_fault() {
+    for_each_main_operation(|operation| {
+        assert!(operation.documents_status("500"), "{}: no 500", operation.place);
+        let needs_stores = !WITHOUT_STORES.contains(&operation.text("operationId"));
+        assert_eq!(operation.documents_status("503"), needs_stores, "{}: 503", operation.place);
+    });
+}
+
+#[test]
+fn operations_with_a_json_body_document_what_is_wrong_with_it() {
+    for_each_main_operation(|operation| {
+        let Some(body) = operation.body() else { return };
+        assert!(body.contains_key(JSON), "{}: {:?}", operation.place, body.keys());
+        // A malformed login is a failed login.
+        let malformed = if operation.text("operationId") == "login" { "401" } else { "400" };
+        for status in [malformed, "413", "415"] {
+            assert!(operation.documents_status(status), "{}: no {status}", operation.place);
+        }
+    });
+}
+
+#[test]
+fn errors_are_problem_details_and_nothing_else() {
+    for_each_main_operation(|operation| {
+        for (status, answer) in operation.responses() {
+            if !status.starts_with(['4', '5']) {
+                continue;
+            }
+            let content = answer["content"].as_object();
+            let content = content.unwrap_or_else(|| panic!("{}: {status} has no body", operation.place));
+            assert_eq!(content.keys().collect::<Vec<_>>(), [PROBLEM_JSON], "{}: {status}", operation.place);
+            assert_eq!(content[PROBLEM_JSON]["schema"]["$ref"], "#/components/schemas/Problem");
+        }
+    });
+}
+
+#[test]
+fn headers_that_clients_act_on_are_documented() {
+    for_each_main_operation(|operation| {
+        for (status, answer) in operation.responses() {
+            let header = match status.as_str() {
+                "401" => "WWW-Authenticate",
+                "503" => "Retry-After",
+                "200" if operation.is_secured() => "X-Access-Token",
+                _ => continue,
+            };
+            assert!(answer["headers"].get(header).is_some(), "{}: {status} has no {header}", operation.place);
+        }
+    });
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_every_component_is_used() {
+    for (name, document) in documents() {
+        let mut used = BTreeSet::new();
+        for_each_value(&document, name, &mut |place, value| {
+            let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return };
+            let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+            assert!(target.is_some(), "{place}: {reference} leads nowhere");
+            used.insert(reference.to_owned());
+        });
+        for kind in ["schemas", "headers"] {
+            for component in
+                document["components"][kind].as_object().into_iter().flatten().map(|(key, _)| key)
+            {
+                let reference = format!("#/components/{kind}/{component}");
+                assert!(used.contains(&reference), "{name}: nothing uses {reference}");
+            }
+        }
+        for scheme in document["components"]["securitySchemes"].as_object().expect("schemes").values() {
+            assert!(scheme["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}: {scheme}");
+        }
+    }
+}
+
+#[test]
+fn every_property_and_parameter_is_described() {
+    for (name, document) in documents() {
+        let mut properties = 0;
+        let described = |value: &Value| value["description"].as_str().is_some_and(|text| !text.is_empty());
+        for (schema, content) in document["components"]["schemas"].as_object().expect("schemas") {
+            if content.get("properties").is_some() {
+                assert!(described(content), "{name}: {schema}");
+            }
+            for (property, content) in content["properties"].as_object().into_iter().flatten() {
+                assert!(described(content), "{name}: {schema}.{property}");
+                properties += 1;
+            }
+        }
+        assert!(properties > 20, "{name}: only {properties} properties");
+    }
+    for_each_operation(|operation| {
+        for parameter in operation.content.get("parameters").and_then(Value::as_array).into_iter().flatten() {
+            let text = parameter["description"].as_str().unwrap_or_default();
+            assert!(!text.is_empty(), "{}: parameter {}", operation.place, parameter["name"]);
+        }
+    });
+}
+
+#[test]
+fn no_description_is_empty_and_no_media_type_has_a_charset() {
+    for (name, document) in documents() {
+        for_each_value(&document, name, &mut |place, value| {
+            let Some(object) = value.as_object() else { return };
+            for (key, member) in object {
+                assert!(!key.contains("charset"), "{place}/{key}");
+                let empty =
+                    key == "description" && member.as_str().is_some_and(|text| text.trim().is_empty());
+                assert!(!empty, "{place}: an empty description");
+            }
+        });
+    }
+}
