@@ -1,32 +1,39 @@
-//! What redeeming a refresh token costs, per backend: one caller after another, and many at once.
+//! What redeeming a refresh token costs, per backend, and what asking about an access token does:
+//! one caller after another, and many at once.
 //!
-//! Run with `cargo bench --bench rotation`. Starts a `redis-server` of its own.
+//! Run with `cargo bench --bench rotation`; `-- embedded` behind it picks the benchmarks whose
+//! names contain that. Starts a `redis-server` of its own. The embedded store works in the folder
+//! for temporary files: its rotations cost what that disk takes to sync.
 
 #[path = "../tests/support/mod.rs"]
-#[expect(dead_code, reason = "a benchmark neither kills nor pauses its servers")]
 mod support;
 
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use deadpool_redis::{Config, Pool, Runtime};
-use hallpass::domain::clock::Timestamp;
+use hallpass::domain::clock::{ManualClock, Timestamp};
 use hallpass::domain::email::Email;
-use hallpass::domain::ids::{SessionId, UserId};
+use hallpass::domain::ids::{Jti, SessionId, UserId};
 use hallpass::domain::session::{Session, SessionLifetimes, Subject};
 use hallpass::domain::tokens::RefreshClaims;
 use hallpass::domain::user::{Role, SecurityVersion};
+use hallpass::store::embedded::EmbeddedTokenStore;
 use hallpass::store::redis::keys::UserKeys;
 use hallpass::store::redis::{RedisOptions, RedisTokenStore};
-use hallpass::store::{RefreshOutcome, TokenStore};
+use hallpass::store::{AccessStatus, AccessSubject, RefreshOutcome, TokenStore};
 use redis::Script;
 use support::redis::RedisServer;
+use tempfile::TempDir;
+use tokio::runtime::Runtime as Tokio;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// How many sessions are refreshed at the same time.
+/// How many sessions are in use at the same time.
 const CALLERS: [u64; 2] = [1, 64];
 
 const NOW: Timestamp = Timestamp::from_millis(2_000_000_000_000);
@@ -103,9 +110,12 @@ impl Rotation for Pooled {
 }
 
 /// Opens as many sessions as there are callers, each of its own user, and answers their tokens.
+/// Neither users nor sessions come twice in one run.
 async fn log_in(store: &impl TokenStore, callers: u64) -> Vec<RefreshClaims> {
+    static LAST: AtomicU64 = AtomicU64::new(0);
     let mut tokens = Vec::new();
-    for number in 1..=callers {
+    for _ in 0..callers {
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let user = i64::try_from(number).ok().and_then(|id| UserId::try_from(id).ok()).expect("a user id");
         let subject = Subject {
             user,
@@ -121,21 +131,23 @@ async fn log_in(store: &impl TokenStore, callers: u64) -> Vec<RefreshClaims> {
     tokens
 }
 
-/// The time that `rotations` take, spread over one caller per token.
-async fn time(backend: Arc<dyn Rotation>, tokens: Vec<RefreshClaims>, rotations: u64) -> Duration {
+/// The time that `times` operations take, spread over one caller per token. A caller does its
+/// share one after another.
+async fn time<Caller>(
+    tokens: Vec<RefreshClaims>,
+    times: u64,
+    caller: impl Fn(RefreshClaims, u64) -> Caller,
+) -> Duration
+where
+    Caller: Future<Output = ()> + Send + 'static,
+{
     let callers = tokens.len() as u64;
     let began = Instant::now();
     let tasks: Vec<_> = (0..callers)
         .zip(tokens)
-        .map(|(caller, mut token)| {
-            let backend = Arc::clone(&backend);
-            let share = rotations / callers + u64::from(caller < rotations % callers);
-            tokio::spawn(async move {
-                for _ in 0..share {
-                    backend.rotate(&token).await;
-                    token.generation = token.generation.next();
-                }
-            })
+        .map(|(number, token)| {
+            let share = times / callers + u64::from(number < times % callers);
+            tokio::spawn(caller(token, share))
         })
         .collect();
     for task in tasks {
@@ -144,10 +156,30 @@ async fn time(backend: Arc<dyn Rotation>, tokens: Vec<RefreshClaims>, rotations:
     began.elapsed()
 }
 
-/// Measures one backend; `store` opens the sessions.
-fn measure<Store: TokenStore>(
+async fn rotate_again_and_again(backend: Arc<dyn Rotation>, mut token: RefreshClaims, times: u64) {
+    for _ in 0..times {
+        backend.rotate(&token).await;
+        token.generation = token.generation.next();
+    }
+}
+
+async fn ask_again_and_again(store: Arc<impl TokenStore>, token: RefreshClaims, times: u64) {
+    let subject = AccessSubject {
+        user: token.user,
+        session: token.session,
+        token: Jti::from(*token.session.as_uuid()),
+        issued_at: NOW,
+    };
+    for _ in 0..times {
+        let status = store.access_status(&subject, NOW).await.expect("access_status");
+        assert_eq!(status, AccessStatus::Live);
+    }
+}
+
+/// Measures redeeming refresh tokens through one backend; `store` opens the sessions.
+fn rotation<Store: TokenStore>(
     criterion: &mut Criterion,
-    runtime: &tokio::runtime::Runtime,
+    runtime: &Tokio,
     name: &str,
     backend: &Arc<dyn Rotation>,
     store: &Store,
@@ -156,9 +188,31 @@ fn measure<Store: TokenStore>(
     group.throughput(Throughput::Elements(1));
     for callers in CALLERS {
         group.bench_function(BenchmarkId::new(name, callers), |bencher| {
-            bencher.to_async(runtime).iter_custom(|rotations| async move {
+            bencher.to_async(runtime).iter_custom(|times| async move {
                 let tokens = log_in(store, callers).await;
-                time(Arc::clone(backend), tokens, rotations).await
+                time(tokens, times, |token, share| rotate_again_and_again(Arc::clone(backend), token, share))
+                    .await
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Measures asking whether an access token still stands.
+fn access_status<Store: TokenStore>(
+    criterion: &mut Criterion,
+    runtime: &Tokio,
+    name: &str,
+    store: &Arc<Store>,
+) {
+    let mut group = criterion.benchmark_group("access_status");
+    group.throughput(Throughput::Elements(1));
+    for callers in CALLERS {
+        let tokens = runtime.block_on(log_in(&**store, callers));
+        group.bench_function(BenchmarkId::new(name, callers), |bencher| {
+            bencher.to_async(runtime).iter_custom(|times| {
+                let tokens = tokens.clone();
+                time(tokens, times, |token, share| ask_again_and_again(Arc::clone(store), token, share))
             });
         });
     }
@@ -167,16 +221,32 @@ fn measure<Store: TokenStore>(
 
 fn redis(criterion: &mut Criterion) {
     let server = RedisServer::start();
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = Tokio::new().expect("a runtime");
     let url = server.url();
     let connecting = RedisTokenStore::connect(&url, RedisOptions::default());
     let store = Arc::new(runtime.block_on(connecting).expect("a store"));
     let multiplexed: Arc<dyn Rotation> = Arc::new(Stored(Arc::clone(&store)));
-    measure(criterion, &runtime, "redis, one multiplexed connection", &multiplexed, &*store);
+    rotation(criterion, &runtime, "redis, one multiplexed connection", &multiplexed, &*store);
+    access_status(criterion, &runtime, "redis", &store);
     let _context = runtime.enter();
     let pooled: Arc<dyn Rotation> = Arc::new(Pooled::new(&url));
-    measure(criterion, &runtime, "redis, checked out of a pool", &pooled, &*store);
+    rotation(criterion, &runtime, "redis, checked out of a pool", &pooled, &*store);
 }
 
-criterion_group!(benches, redis);
+fn embedded(criterion: &mut Criterion) {
+    let folder = TempDir::new().expect("a folder");
+    let runtime = Tokio::new().expect("a runtime");
+    let file = folder.path().join("tokens.db");
+    let opening = EmbeddedTokenStore::open(&file, Arc::new(ManualClock::at(NOW)));
+    let store = Arc::new(runtime.block_on(opening).expect("a store"));
+    let stored: Arc<dyn Rotation> = Arc::new(Stored(Arc::clone(&store)));
+    rotation(criterion, &runtime, "embedded", &stored, &*store);
+    access_status(criterion, &runtime, "embedded", &store);
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    targets = redis, embedded
+}
 criterion_main!(benches);

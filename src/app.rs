@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hallpass_verify::TokenType;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 
 use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
-use crate::crypto::password::{Argon2Cost, PasswordHashError, PasswordHasher};
+use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
@@ -216,22 +215,13 @@ pub async fn build(
     let issuer = settings.issuer(bound);
     let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
     let key_ring = open_key_ring(settings, &secrets, &*stores.repository, &world).await?;
-    let argon2 = settings.passwords.argon2;
-    let cost = Argon2Cost {
-        memory_kib: argon2.memory_kib,
-        iterations: argon2.iterations,
-        parallelism: argon2.parallelism,
-    };
-    let hasher = PasswordHasher::new(cost, &*world.random)?;
+    let hasher = PasswordHasher::new(settings.passwords.argon2, &*world.random)?;
     let workers =
         PasswordWorkers::new(hasher, settings.passwords.hash_workers, settings.passwords.hash_queue);
     let rules = Rules {
         issuer: issuer.as_str().to_owned(),
         audience: settings.audience(&issuer),
-        token_type: match settings.tokens.typ {
-            config::TokenType::AtJwt => TokenType::AtJwt,
-            config::TokenType::Jwt => TokenType::Jwt,
-        },
+        token_type: settings.tokens.typ,
         lifetimes: settings.tokens.lifetimes,
         passwords: settings.passwords.policy,
         reset_ttl: settings.reset.ttl,
@@ -300,13 +290,15 @@ pub async fn run(
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
     let stores = Stores { repository, token_store };
-    let (_, endpoint) = build(&settings, &secret, bound, stores, world).await?;
+    let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
+    let settling = tokio::spawn(services.cut_off.keep_settling());
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
     if !server::serve(listener, endpoint, stop, settings.shutdown_grace).await {
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
+    settling.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -17,6 +17,12 @@ CREATE TABLE users (
     password_hash    TEXT   NOT NULL,
     -- Counts security events; a session opened under an older version is refused.
     security_version BIGINT NOT NULL DEFAULT 1 CHECK (security_version > 0),
+    -- The version whose cut-off the token store has confirmed. While it lags behind, sessions of an
+    -- earlier version may still be alive: the cut-off is owed, also after a crash in between.
+    cut_off_version  BIGINT NOT NULL DEFAULT 1,
     -- Milliseconds since the Unix epoch, from the application's clock.
     created_at       BIGINT NOT NULL
 );
+
+-- Nearly always empty: looked at every few seconds.
+CREATE INDEX users_owed_a_cut_off ON users (id) WHERE cut_off_version < security_version;

@@ -11,7 +11,7 @@ use super::dto::{ACCESS_TOKEN_EXAMPLE, LoginDto, MessageDto, REFRESH_TOKEN_EXAMP
 use super::error::ApiError;
 use super::json::{BodyError, Json, StrictJson};
 use super::refusal::{BAD_BODY, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, refusals};
-use super::security::{Authenticated, Presented};
+use super::security::{Authenticated, Presented, RenewedToken};
 use crate::domain::tokens::{RefreshToken, ResetToken};
 use crate::service::accounts::Registration;
 use crate::service::{AuthError, Services};
@@ -381,11 +381,13 @@ impl AuthApi {
         &self,
         services: Data<&Services>,
         caller: Authenticated,
+        renewed: Data<&RenewedToken>,
         body: StrictJson<PasswordChange>,
     ) -> Result<Json<LoginDto>, Refusal<ChangePasswordErrors>> {
         let PasswordChange { current_password, new_password } = body.0;
         let accounts = &services.0.accounts;
         let (user, pair) = accounts.change_password(&caller.0, &current_password, &new_password).await?;
+        renewed.supersede(&pair.access);
         Ok(Json(LoginDto::new(&user, &pair)))
     }
 }

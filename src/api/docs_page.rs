@@ -14,6 +14,7 @@ use poem::endpoint::make_sync;
 use poem::error::NotFoundError;
 use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Endpoint, Request, Response, Route, RouteMethod, get};
+use poem_openapi::{ApiResponse, OpenApi};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -39,6 +40,25 @@ pub fn mount(app: Route) -> Route {
         .at("/docs/favicon.svg", own("image/svg+xml", include_str!("docs/favicon.svg")))
         .at("/docs/swagger-ui.css", vendored(CSS, "swagger-ui.css"))
         .at("/docs/swagger-ui-bundle.js", vendored(JAVASCRIPT, "swagger-ui-bundle.js"))
+}
+
+/// The way from `/` to the page; no operation of the API, so the document does not show it.
+pub(super) struct FrontDoor;
+
+/// Where to go.
+#[derive(ApiResponse)]
+enum ToDocs {
+    /// The docs page, relative, so that it works behind a path prefix.
+    #[oai(status = 307)]
+    Redirect(#[oai(header = "Location")] String),
+}
+
+#[OpenApi]
+impl FrontDoor {
+    #[oai(path = "/", method = "get", hidden = true)]
+    async fn front_door(&self) -> ToDocs {
+        ToDocs::Redirect("docs".to_owned())
+    }
 }
 
 /// An endpoint that serves an OpenAPI document.

@@ -19,8 +19,6 @@ pub mod well_known;
 
 use std::sync::Arc;
 
-use poem::endpoint::make_sync;
-use poem::web::Redirect;
 use poem::{Endpoint, EndpointExt, Response, Route, get};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
 
@@ -40,10 +38,12 @@ pub enum Tag {
     Health,
 }
 
-type MainApi = (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi);
+type MainApi =
+    (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi, docs_page::FrontDoor);
 
 fn main_api() -> OpenApiService<MainApi, ()> {
-    let apis = (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi);
+    let apis =
+        (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi, docs_page::FrontDoor);
     let licence = LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/MIT.html");
     OpenApiService::new(apis, "hallpass", env!("CARGO_PKG_VERSION"))
         .description(include_str!("document/description.md"))
@@ -79,7 +79,6 @@ pub fn build(
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
     let keys = well_known::PublishedKeys::new(&services.key_ring)?;
     let routes = docs_page::mount(Route::new())
-        .at("/", get(make_sync(|_| Redirect::temporary("docs"))))
         .at("/openapi.json", docs_page::document_endpoint(main_document()?))
         .at("/livez", get(health::livez))
         .at("/readyz", get(health::readyz))

@@ -1,6 +1,6 @@
 //! Who calls: tokens out of headers, and the proven caller as a handler's argument.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use poem::http::{HeaderMap, HeaderName, header};
 use poem::{Request, RequestBody, Result};
@@ -114,11 +114,23 @@ impl<'a> ApiExtractor<'a> for Presented {
 
 /// A new access token that the answer must carry; the root puts it into [`X_ACCESS_TOKEN`].
 #[derive(Clone, Default)]
-pub(super) struct RenewedToken(Arc<OnceLock<AccessToken>>);
+pub(super) struct RenewedToken(Arc<Mutex<Option<AccessToken>>>);
 
 impl RenewedToken {
-    pub(super) fn get(&self) -> Option<&AccessToken> {
-        self.0.get()
+    pub(super) fn get(&self) -> Option<AccessToken> {
+        self.slot().clone()
+    }
+
+    /// The operation has ended the session of the renewed token, if there is one: the answer must
+    /// carry this one instead.
+    pub(super) fn supersede(&self, token: &AccessToken) {
+        if let Some(renewed) = self.slot().as_mut() {
+            *renewed = token.clone();
+        }
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<AccessToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,8 +168,7 @@ impl<'a> ApiExtractor<'a> for Authenticated {
         if caller.renewed
             && let Some(renewed) = request.data::<RenewedToken>()
         {
-            // The slot is this request's own: it cannot be set yet.
-            let _ = renewed.0.set(caller.access.clone());
+            *renewed.slot() = Some(caller.access.clone());
         }
         Ok(Self(caller))
     }

@@ -3,14 +3,18 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use hallpass_verify::TokenType;
+
 use super::error::ConfigError;
 use super::parse::{self, Parsed, Problem, TokenStoreName};
+use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
 use super::table::Setting;
 use super::{
-    AdminSettings, Argon2Settings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
-    ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings, TokenType,
+    AdminSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings, ResetDelivery,
+    ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
 };
+use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::signing_key::SigningAlgorithm;
@@ -65,6 +69,11 @@ fn compute_defaults(values: &mut Values, listen: SocketAddr, data_dir: &str) {
     values.computed("token_store", if values.get("redis.url").is_some() { "redis" } else { "embedded" });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     values.computed("passwords.hash_workers", cores.to_string());
+    let lowered = values
+        .get("passwords.min_length")
+        .and_then(|found| found.text.expose().parse::<usize>().ok())
+        .is_some_and(|min_length| min_length < MIN_LENGTH_WISE);
+    values.computed("passwords.reject_common", (!lowered).to_string());
     if listen.port() != 0 && !listen.ip().is_unspecified() {
         values.computed("public_url", format!("http://{listen}"));
     }
@@ -122,7 +131,7 @@ fn passwords(read: &mut Reader<'_>) -> PasswordSettings {
             min_length: read.get("passwords.min_length", parse::number(1..=64), 8),
             reject_common: read.get("passwords.reject_common", parse::boolean, true),
         },
-        argon2: Argon2Settings {
+        argon2: Argon2Cost {
             memory_kib: read.get("passwords.argon2.memory_kib", parse::number(1..=u32::MAX), 0),
             iterations: read.get("passwords.argon2.iterations", parse::number(1..=u32::MAX), 0),
             parallelism: read.get("passwords.argon2.parallelism", parse::number(1..=u32::MAX), 0),

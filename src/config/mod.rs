@@ -24,6 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hallpass_verify::TokenType;
 use url::{Host, Url};
 
 pub use dump::dump;
@@ -31,6 +32,7 @@ pub use error::{ConfigError, ConfigErrors, Origin, Warning};
 pub use secret::{SECRET_MIN_BYTES, Secret, SecretFileError, ServerSecretError, server_secret};
 pub use source::{FlagValue, Sources, Values};
 
+use crate::crypto::password::Argon2Cost;
 use crate::domain::email::Email;
 use crate::domain::password::{Password, PasswordPolicy};
 use crate::domain::session::SessionLifetimes;
@@ -126,25 +128,6 @@ pub struct TokenSettings {
     pub lifetimes: SessionLifetimes,
 }
 
-/// The `typ` header of access tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenType {
-    /// `at+jwt` (RFC 9068 2.1).
-    AtJwt,
-    /// `JWT`, for validators that refuse the other.
-    Jwt,
-}
-
-impl TokenType {
-    /// The header's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AtJwt => "at+jwt",
-            Self::Jwt => "JWT",
-        }
-    }
-}
-
 /// Password resets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResetSettings {
@@ -183,23 +166,12 @@ pub struct KeySettings {
 pub struct PasswordSettings {
     /// Which may be chosen.
     pub policy: PasswordPolicy,
-    /// The cost of one hash.
-    pub argon2: Argon2Settings,
+    /// The cost of one hash: such that argon2 takes it.
+    pub argon2: Argon2Cost,
     /// How many are hashed at the same time.
     pub hash_workers: usize,
     /// How many requests may wait for a worker.
     pub hash_queue: usize,
-}
-
-/// Cost parameters of Argon2id (RFC 9106 3.1); together they are such that argon2 takes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Argon2Settings {
-    /// Memory in KiB.
-    pub memory_kib: u32,
-    /// Passes over the memory.
-    pub iterations: u32,
-    /// Lanes.
-    pub parallelism: u32,
 }
 
 /// An administrator to be created at start if absent.

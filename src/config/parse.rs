@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use hallpass_verify::TokenType;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::secret::{SECRET_MIN_BYTES, Secret};
-use super::{LogFormat, PublicUrl, ResetDelivery, TokenType};
+use super::{LogFormat, PublicUrl, ResetDelivery};
 use crate::domain::email::Email;
 use crate::domain::password::Password;
 use crate::domain::signing_key::SigningAlgorithm;

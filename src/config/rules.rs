@@ -31,8 +31,9 @@ const RESET_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3600);
 /// Beyond this a stolen refresh token has time to be used beside the real one.
 const ROTATION_GRACE_WISE: Duration = Duration::from_secs(120);
-/// ASVS 5.0 6.2.1.
-const MIN_LENGTH_WISE: usize = 8;
+/// ASVS 5.0 6.2.1. Whoever goes below it wants words like `secret` taken as well: nearly all that is
+/// so short is common.
+pub(super) const MIN_LENGTH_WISE: usize = 8;
 /// Memory in KiB and passes that are equally strong, each the least (OWASP Password Storage Cheat
 /// Sheet, Argon2id).
 const ARGON2_WISE: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
@@ -108,9 +109,10 @@ impl Review<'_> {
         const ALL: [&str; 3] = [MEMORY, "passwords.argon2.iterations", "passwords.argon2.parallelism"];
         let passwords = &self.settings.passwords;
         if passwords.policy.min_length < MIN_LENGTH_WISE {
-            self.warn("passwords.min_length", format!("is below {MIN_LENGTH_WISE} (ASVS 5.0 6.2.1)"));
-        }
-        if !passwords.policy.reject_common {
+            let common =
+                if passwords.policy.reject_common { "" } else { ", and well-known ones are allowed" };
+            self.warn("passwords.min_length", format!("is below {MIN_LENGTH_WISE} (ASVS 5.0 6.2.1){common}"));
+        } else if !passwords.policy.reject_common {
             self.warn("passwords.reject_common", "is off: the first passwords an attacker tries are allowed");
         }
         if !self.sound(&ALL) {

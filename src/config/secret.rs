@@ -10,10 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::error::{ConfigError, ConfigErrors, Origin};
 use super::{Profile, Settings};
+pub use crate::crypto::secret::SECRET_MIN_BYTES;
 use crate::domain::random::Random;
-
-/// The fewest bytes of a server secret: as many as the SHA-256 of the MAC made with it (RFC 2104 3).
-pub const SECRET_MIN_BYTES: usize = 32;
 
 /// The file in the data folder that keeps the secret of `hallpass dev`.
 const SECRET_FILE: &str = "secret";

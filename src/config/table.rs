@@ -123,7 +123,7 @@ pub const SETTINGS: &[Setting] = &[
         "A PKCS#8 PEM file to sign with instead of the keys that hallpass makes and stores."),
     setting("passwords.min_length", Kind::Number, Always("8"), "15",
         "The fewest characters of a new password (1 to 64)."),
-    setting("passwords.reject_common", Kind::Boolean, Always("true"), "false",
+    setting("passwords.reject_common", Kind::Boolean, Computed("`true`, unless `passwords.min_length` is below 8"), "false",
         "Whether well-known passwords are refused."),
     setting("passwords.argon2.memory_kib", Kind::Number, Always("19456"), "47104",
         "Argon2id: memory in KiB."),

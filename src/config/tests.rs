@@ -530,6 +530,16 @@ fn the_unwise_is_warned_about() {
 }
 
 #[test]
+fn a_lower_minimum_length_allows_common_passwords_unless_somebody_says_otherwise() {
+    let reject_common = |given: Given| given.settings().passwords.policy.reject_common;
+    let min_length = |text| given().variable("HALLPASS_PASSWORDS__MIN_LENGTH", text);
+    assert!(reject_common(given()));
+    assert!(reject_common(min_length("8")));
+    assert!(!reject_common(min_length("6")));
+    assert!(reject_common(min_length("6").variable("HALLPASS_PASSWORDS__REJECT_COMMON", "true")));
+}
+
+#[test]
 fn the_issuer_is_the_public_url_or_the_bound_address() {
     let bound = "127.0.0.1:40001".parse().unwrap();
     let settings = given().variable("HALLPASS_LISTEN", "127.0.0.1:0").settings();

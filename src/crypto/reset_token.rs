@@ -1,7 +1,9 @@
 //! `hp_pr_…`: a reset token names its user and carries 256 bits of chance; the store keeps its
 //! SHA-256 only.
+//!
+//! The user is masked: whoever holds a token cannot read it, nor tell a decoy from a real one.
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
 
 use super::opaque::{self, NotAuthentic};
 use super::secret::DerivedKeys;
@@ -11,15 +13,17 @@ use crate::domain::tokens::{ResetClaims, ResetToken, ResetTokenHash};
 
 const PREFIX: &str = "hp_pr_";
 const FORMAT: u8 = 1;
-/// Format 1, user 8, chance 32.
-const PAYLOAD_BYTES: usize = 41;
+/// Format 1, masked user 8, chance 32.
+const PAYLOAD_BYTES: usize = 1 + USER_BYTES + CHANCE_BYTES;
+const USER_BYTES: usize = 8;
+const CHANCE_BYTES: usize = 32;
+
+/// What a decoy names: user ids are positive.
+const NOBODY: i64 = 0;
 
 /// Writes a new token for a user, and what to keep of it.
 pub fn mint(keys: &DerivedKeys, user: UserId, random: &dyn Random) -> (ResetToken, ResetClaims) {
-    let mut payload = [FORMAT; PAYLOAD_BYTES];
-    payload[1..9].copy_from_slice(&user.get().to_be_bytes());
-    random.fill(&mut payload[9..]);
-    let token = ResetToken::new(opaque::seal(PREFIX, &keys.reset_token, &payload));
+    let token = write(keys, user.get(), random);
     let claims = ResetClaims { user, hash: hash(&token) };
     (token, claims)
 }
@@ -27,11 +31,7 @@ pub fn mint(keys: &DerivedKeys, user: UserId, random: &dyn Random) -> (ResetToke
 /// A token that looks like any other and opens nothing: the answer for an address that has no
 /// account must not be told apart from the answer for one that has.
 pub fn mint_decoy(keys: &DerivedKeys, random: &dyn Random) -> ResetToken {
-    let mut payload = [FORMAT; PAYLOAD_BYTES];
-    random.fill(&mut payload[1..]);
-    // User ids are positive: a negative one names nobody.
-    payload[1] |= 0x80;
-    ResetToken::new(opaque::seal(PREFIX, &keys.reset_token, &payload))
+    write(keys, NOBODY, random)
 }
 
 /// Reads what an authentic token names.
@@ -45,9 +45,30 @@ pub fn verify(keys: &DerivedKeys, token: &ResetToken) -> Result<ResetClaims, Not
     if format != FORMAT {
         return Err(NotAuthentic);
     }
-    let user = i64::from_be_bytes(opaque::take(&mut rest)?);
+    let masked = opaque::take::<USER_BYTES>(&mut rest)?;
+    let chance = opaque::take::<CHANCE_BYTES>(&mut rest)?;
+    let user = i64::from_be_bytes(mask(keys, masked, &chance));
     let user = UserId::try_from(user).map_err(|_| NotAuthentic)?;
     Ok(ResetClaims { user, hash: hash(token) })
+}
+
+fn write(keys: &DerivedKeys, user: i64, random: &dyn Random) -> ResetToken {
+    let mut chance = [0; CHANCE_BYTES];
+    random.fill(&mut chance);
+    let mut payload = [FORMAT; PAYLOAD_BYTES];
+    payload[1..=USER_BYTES].copy_from_slice(&mask(keys, user.to_be_bytes(), &chance));
+    payload[1 + USER_BYTES..].copy_from_slice(&chance);
+    ResetToken::new(opaque::seal(PREFIX, &keys.reset_token, &payload))
+}
+
+/// Hides the user, or shows it again: a pad out of this token's own chance, which never comes
+/// twice.
+fn mask(keys: &DerivedKeys, mut user: [u8; USER_BYTES], chance: &[u8; CHANCE_BYTES]) -> [u8; USER_BYTES] {
+    let pad = hmac::sign(&keys.reset_token_mask, chance);
+    for (byte, pad) in user.iter_mut().zip(pad.as_ref()) {
+        *byte ^= pad;
+    }
+    user
 }
 
 fn hash(token: &ResetToken) -> ResetTokenHash {
@@ -88,5 +109,43 @@ mod tests {
         let decoy = mint_decoy(&keys, &random);
         assert_eq!(decoy.expose().len(), mint(&keys, user, &random).0.expose().len());
         assert_eq!(verify(&keys, &decoy), Err(NotAuthentic));
+    }
+
+    /// Neither the user's number nor its emptiness may be seen: what follows the format is another
+    /// pad in each token, with no byte that real tokens or decoys have in common.
+    #[test]
+    fn the_bytes_of_a_token_do_not_tell_whom_it_is_for() {
+        let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
+        let random = Counting(0.into());
+        let user = UserId::try_from(42).expect("positive");
+        let masked = |token: &ResetToken| {
+            let payload: [u8; PAYLOAD_BYTES] =
+                opaque::open(PREFIX, &keys.reset_token, token.expose()).expect("authentic");
+            payload[1..=USER_BYTES].to_vec()
+        };
+        let real: Vec<_> = (0..20).map(|_| masked(&mint(&keys, user, &random).0)).collect();
+        let decoys: Vec<_> = (0..20).map(|_| masked(&mint_decoy(&keys, &random))).collect();
+        for tokens in [real, decoys] {
+            for at in 0..USER_BYTES {
+                assert!(tokens.iter().any(|token| token[at] != tokens[0][at]), "byte {at}");
+                // The top bit as well: the sign gave decoys away once.
+                assert!(tokens.iter().any(|token| token[at] & 0x80 != tokens[0][at] & 0x80), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_single_changed_character_survives() {
+        let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
+        let user = UserId::try_from(42).expect("positive");
+        let (token, _) = mint(&keys, user, &Counting(0.into()));
+        let text = token.expose();
+        for at in 0..text.len() {
+            let mut mangled = text.as_bytes().to_vec();
+            mangled[at] = if mangled[at] == b'A' { b'B' } else { b'A' };
+            let mangled = String::from_utf8(mangled).expect("ASCII");
+            assert_eq!(verify(&keys, &ResetToken::new(mangled)), Err(NotAuthentic), "at {at}");
+            assert_eq!(verify(&keys, &ResetToken::new(&text[..at])), Err(NotAuthentic), "first {at}");
+        }
     }
 }

@@ -19,6 +19,7 @@ pub struct SecretError;
 pub struct DerivedKeys {
     pub(super) refresh_token: hmac::Key,
     pub(super) reset_token: hmac::Key,
+    pub(super) reset_token_mask: hmac::Key,
     pub(super) key_encryption: Arc<aead::LessSafeKey>,
 }
 
@@ -38,10 +39,11 @@ impl DerivedKeys {
         };
         let refresh_token = mac_key(&[b"refresh token mac v1"])?;
         let reset_token = mac_key(&[b"reset token mac v1"])?;
+        let reset_token_mask = mac_key(&[b"reset token mask v1"])?;
         let key_encryption =
             root.expand(&[b"signing key encryption v1"], &aead::AES_256_GCM).map_err(|_| SecretError)?;
         let key_encryption = Arc::new(aead::LessSafeKey::new(key_encryption.into()));
-        Ok(Self { refresh_token, reset_token, key_encryption })
+        Ok(Self { refresh_token, reset_token, reset_token_mask, key_encryption })
     }
 }
 
@@ -65,6 +67,41 @@ mod tests {
     fn each_purpose_has_its_own_key() {
         let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
         let tag = |key| hmac::sign(key, b"message").as_ref().to_vec();
-        assert_ne!(tag(&keys.refresh_token), tag(&keys.reset_token));
+        let tags = [&keys.refresh_token, &keys.reset_token, &keys.reset_token_mask].map(tag);
+        assert_ne!(tags[0], tags[1]);
+        assert_ne!(tags[0], tags[2]);
+        assert_ne!(tags[1], tags[2]);
+    }
+
+    /// Another derivation would log everybody out and lock the signing keys away. The expected
+    /// keys are worked out here by RFC 5869 2.2 and 2.3, with nothing but HMAC.
+    #[test]
+    fn the_derivation_is_hkdf_and_stays_the_same() {
+        let mac = |key: &[u8], message: &[u8]| {
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref().to_vec()
+        };
+        let secret = [1; 32];
+        let root = mac(b"hallpass", &secret);
+        let expected = |purpose: &str| mac(&root, &[purpose.as_bytes(), &[1]].concat());
+
+        let keys = DerivedKeys::derive(&secret).expect("long enough");
+        for (key, purpose) in [
+            (&keys.refresh_token, "refresh token mac v1"),
+            (&keys.reset_token, "reset token mac v1"),
+            (&keys.reset_token_mask, "reset token mask v1"),
+        ] {
+            let tag = hmac::sign(key, b"message");
+            assert_eq!(tag.as_ref(), mac(&expected(purpose), b"message"), "{purpose}");
+        }
+        let again = aead::UnboundKey::new(&aead::AES_256_GCM, &expected("signing key encryption v1"))
+            .map(aead::LessSafeKey::new)
+            .expect("32 bytes");
+        let sealed = |key: &aead::LessSafeKey| {
+            let mut text = b"message".to_vec();
+            let nonce = aead::Nonce::assume_unique_for_key([0; aead::NONCE_LEN]);
+            key.seal_in_place_append_tag(nonce, aead::Aad::empty(), &mut text).expect("seals");
+            text
+        };
+        assert_eq!(sealed(&keys.key_encryption), sealed(&again));
     }
 }

@@ -8,15 +8,14 @@ use hallpass_verify::{
 };
 
 use super::key_ring::KeyRing;
-use super::sessions::refresh_verdict;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::{jwt, refresh_token};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::session::Session;
-use crate::domain::tokens::{AccessToken, RefreshToken};
+use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::Role;
-use crate::store::{AccessStatus, AccessSubject, OnReuse, StoreError, TokenStore};
+use crate::store::{AccessStatus, AccessSubject, OnReuse, RefreshOutcome, StoreError, TokenStore};
 
 /// Claim `client_id` of tokens that a login on this service itself brought (RFC 9068 2.2 wants
 /// one in every token).
@@ -161,6 +160,24 @@ impl AccessTokens {
         let session = refresh_verdict(&claims, outcome)?;
         let (access, minted) = self.mint(&session, now)?;
         Ok(Caller { renewed: true, ..known_caller(access, &minted)? })
+    }
+}
+
+/// Turns a store's outcome into the live session, or into the verdict on the token.
+pub(super) fn refresh_verdict(claims: &RefreshClaims, outcome: RefreshOutcome) -> AuthResult<Session> {
+    let (user, session) = (claims.user, claims.session);
+    match outcome {
+        RefreshOutcome::Current(live) | RefreshOutcome::Previous(live) => Ok(live),
+        RefreshOutcome::Recovered(live) => {
+            tracing::warn!(%user, %session, "token store had lost a rotation; session moved forward");
+            Ok(live)
+        }
+        RefreshOutcome::Reused => {
+            tracing::warn!(%user, %session, reason = "reuse_detected", "refresh token reused; session revoked");
+            Err(AuthError::RefreshTokenReused)
+        }
+        RefreshOutcome::Expired => Err(AuthError::SessionExpired),
+        RefreshOutcome::Unknown => Err(AuthError::InvalidRefreshToken),
     }
 }
 

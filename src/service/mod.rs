@@ -161,6 +161,8 @@ pub struct Services {
     pub access_tokens: access_tokens::AccessTokens,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
+    /// What security events bring about.
+    pub cut_off: cut_off::CutOff,
     /// The signing keys.
     pub key_ring: Arc<key_ring::KeyRing>,
     context: Arc<Context>,
@@ -185,7 +187,8 @@ impl Services {
                 workers.clone(),
                 cut_off.clone(),
             ),
-            password_resets: password_reset::PasswordResets::new(context.clone(), workers, cut_off),
+            password_resets: password_reset::PasswordResets::new(context.clone(), workers, cut_off.clone()),
+            cut_off,
             access_tokens,
             sessions,
             key_ring,

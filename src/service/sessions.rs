@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::access_tokens::AccessTokens;
+use super::access_tokens::{AccessTokens, refresh_verdict};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
@@ -13,7 +13,7 @@ use crate::domain::password::{NewPassword, Password};
 use crate::domain::session::{Session, Subject};
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::User;
-use crate::store::{OnReuse, OpenOutcome, RefreshOutcome};
+use crate::store::{OnReuse, OpenOutcome};
 
 /// What a login or a refresh hands out.
 #[derive(Clone, Debug)]
@@ -187,23 +187,5 @@ impl Sessions {
                 tracing::warn!(user = %user.id, error, "password not rehashed");
             }
         }
-    }
-}
-
-/// Turns a store's outcome into the live session, or into the verdict on the token.
-pub(super) fn refresh_verdict(claims: &RefreshClaims, outcome: RefreshOutcome) -> AuthResult<Session> {
-    let (user, session) = (claims.user, claims.session);
-    match outcome {
-        RefreshOutcome::Current(live) | RefreshOutcome::Previous(live) => Ok(live),
-        RefreshOutcome::Recovered(live) => {
-            tracing::warn!(%user, %session, "token store had lost a rotation; session moved forward");
-            Ok(live)
-        }
-        RefreshOutcome::Reused => {
-            tracing::warn!(%user, %session, reason = "reuse_detected", "refresh token reused; session revoked");
-            Err(AuthError::RefreshTokenReused)
-        }
-        RefreshOutcome::Expired => Err(AuthError::SessionExpired),
-        RefreshOutcome::Unknown => Err(AuthError::InvalidRefreshToken),
     }
 }

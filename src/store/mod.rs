@@ -93,6 +93,13 @@ pub trait Repository: Send + Sync + 'static {
         password: &PasswordHash,
     ) -> StoreResult<Option<User>>;
 
+    /// At most `limit` accounts whose last security event the token store has not confirmed: their
+    /// cut-off is owed.
+    async fn list_owed_cut_offs(&self, limit: u32) -> StoreResult<Vec<User>>;
+
+    /// Notes that the token store has confirmed the cut-off of `version`.
+    async fn settle_cut_off(&self, id: UserId, version: SecurityVersion) -> StoreResult<()>;
+
     /// Replaces the hash of an unchanged password (higher cost parameters), if it still is `from`.
     /// The security version stays. Answers whether the hash was replaced.
     async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool>;

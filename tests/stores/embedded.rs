@@ -69,23 +69,27 @@ async fn everything_survives_reopening() {
     let revoked = ada.log_in(&store, clock).await;
     let denied = live.access_token(clock);
     let cut_off = grace.log_in(&store, clock).await;
-    let reset = ada.reset_token();
+    let (reset, grant) = (ada.reset_token(), ada.reset_grant(clock, DAY));
+    clock.advance(SECOND);
     rotate(&store, clock, live.token(0)).await;
+    let minted = clock.now();
     store.revoke_session(ada.user, revoked.id, clock.now(), denial()).await.expect("revoke_session");
     store.revoke_access_token(ada.user, denied.token, clock.now(), denial()).await.expect("a denial");
-    store.insert_reset_token(&reset, ada.version, clock.now(), DAY).await.expect("a reset token");
+    store.insert_reset_token(&reset, grant, clock.now()).await.expect("a reset token");
     grace.after_a_security_event().cut_off(&store, clock).await;
     drop(store);
 
+    clock.advance(SECOND);
     let store = data.shared().await;
+    assert_eq!(newest_access_token(&store, clock, &ada).await, Some(minted));
     assert_live(&store, clock, &live, 1).await;
     assert_eq!(status(&store, clock, &denied).await, AccessStatus::Revoked);
     assert_dead(&store, clock, &revoked).await;
     assert_dead(&store, clock, &cut_off).await;
     let late = store.open_session(&grace.session(clock), clock.now()).await.expect("open_session");
     assert_eq!(late, OpenOutcome::Superseded);
-    let version = store.take_reset_token(&reset, clock.now()).await.expect("take_reset_token");
-    assert_eq!(version, Some(ada.version));
+    let taken = store.take_reset_token(&reset, clock.now()).await.expect("take_reset_token");
+    assert_eq!(taken, Some(grant));
 }
 
 #[tokio::test]
@@ -230,6 +234,7 @@ async fn access_tokens_are_judged_while_a_write_is_under_way() {
     let session = Person::new().log_in(&store, clock).await;
     let database = data.database().await;
     let writer = database.begin_with("BEGIN IMMEDIATE").await.expect("the lock for writing");
+    // In the second of the login, so that checking the refresh token has nothing to note.
     assert_live(&store, clock, &session, 0).await;
     writer.rollback().await.expect("rollback");
 }
@@ -270,16 +275,18 @@ async fn opening_deletes_what_ended_meanwhile() {
 #[tokio::test]
 async fn an_earlier_deadline_wakes_the_purge() {
     let data = Data::at_start();
-    let now = data.clock.now();
+    let clock = &*data.clock;
+    let now = clock.now();
     let store = data.shared().await;
     let (ada, grace) = (Person::new(), Person::new());
     let (kept, ended) = (ada.reset_token(), grace.reset_token());
-    store.insert_reset_token(&kept, ada.version, now, DAY).await.expect("a reset token");
+    let (in_a_day, at_once) = (ada.reset_grant(clock, DAY), grace.reset_grant(clock, Duration::ZERO));
+    store.insert_reset_token(&kept, in_a_day, now).await.expect("a reset token");
     eventually(&data, "SELECT count(*) = 1 FROM reset_tokens").await;
-    store.insert_reset_token(&ended, grace.version, now, Duration::ZERO).await.expect("a reset token");
+    store.insert_reset_token(&ended, at_once, now).await.expect("a reset token");
     eventually(&data, "SELECT count(*) = 1 FROM reset_tokens").await;
     let found = store.find_reset_token(&kept, now).await.expect("find_reset_token");
-    assert_eq!(found, Some(ada.version));
+    assert_eq!(found, Some(in_a_day));
 }
 
 #[tokio::test]

@@ -53,6 +53,8 @@ contract! {
     a_password_change_moves_the_version_on,
     a_password_change_at_an_old_version_changes_nothing,
     of_fifty_concurrent_password_changes_one_wins,
+    a_password_change_owes_a_cut_off_until_it_is_settled,
+    settling_an_earlier_cut_off_leaves_the_later_one_owed,
     a_rehash_keeps_the_version,
     a_rehash_of_a_changed_password_changes_nothing,
     text_is_never_sql,
@@ -268,6 +270,38 @@ async fn of_fifty_concurrent_password_changes_one_wins(repository: &dyn Reposito
     let user = found(repository, ada.id).await;
     assert_eq!(user.password, winners[0].password);
     assert_eq!(user.security_version, SecurityVersion::new(2));
+}
+
+async fn a_password_change_owes_a_cut_off_until_it_is_settled(repository: &dyn Repository) {
+    let user = insert(repository, &new_user("owed@example.com")).await;
+    assert!(owed(repository).await.is_empty());
+    let changed = repository
+        .change_password(user.id, user.security_version, &PasswordHash::from_phc("$new"))
+        .await
+        .expect("change_password")
+        .expect("the version is right");
+    assert_eq!(owed(repository).await, [(user.id, changed.security_version)]);
+    repository.settle_cut_off(user.id, changed.security_version).await.expect("settle_cut_off");
+    assert!(owed(repository).await.is_empty());
+}
+
+async fn settling_an_earlier_cut_off_leaves_the_later_one_owed(repository: &dyn Repository) {
+    let user = insert(repository, &new_user("owed@example.com")).await;
+    let mut version = user.security_version;
+    for password in ["$second", "$third"] {
+        let changed = repository.change_password(user.id, version, &PasswordHash::from_phc(password)).await;
+        version = changed.expect("change_password").expect("the version is right").security_version;
+    }
+    repository.settle_cut_off(user.id, user.security_version.next()).await.expect("settle_cut_off");
+    assert_eq!(owed(repository).await, [(user.id, version)]);
+    repository.settle_cut_off(user.id, version).await.expect("settle_cut_off");
+    repository.settle_cut_off(user.id, user.security_version).await.expect("settle_cut_off");
+    assert!(owed(repository).await.is_empty(), "a late confirmation takes nothing back");
+}
+
+async fn owed(repository: &dyn Repository) -> Vec<(UserId, SecurityVersion)> {
+    let owed = repository.list_owed_cut_offs(10).await.expect("list_owed_cut_offs");
+    owed.iter().map(|user| (user.id, user.security_version)).collect()
 }
 
 async fn a_rehash_keeps_the_version(repository: &dyn Repository) {

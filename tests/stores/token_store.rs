@@ -9,6 +9,7 @@
 
 mod access;
 mod cut_off;
+mod issued;
 mod refresh;
 mod reset;
 mod revoke;
@@ -16,6 +17,7 @@ pub mod support;
 
 pub use access::*;
 pub use cut_off::*;
+pub use issued::*;
 pub use refresh::*;
 pub use reset::*;
 pub use revoke::*;
@@ -67,6 +69,22 @@ macro_rules! contract {
             a_denied_access_token_is_revoked_and_no_other
             a_denial_ends_to_the_millisecond
             a_repeated_denial_does_not_shorten_the_first
+            // issued
+            newest_access_tokens_come_in_the_order_of_their_users
+            asking_for_no_user_answers_nothing
+            a_user_without_sessions_has_no_newest_access_token
+            the_newest_access_token_may_be_of_any_session
+            a_rotation_mints_an_access_token
+            a_replay_within_the_grace_period_mints_an_access_token
+            a_rotation_that_moves_a_session_forward_mints_an_access_token
+            a_check_mints_an_access_token
+            a_check_within_the_grace_period_mints_an_access_token
+            a_check_that_moves_a_session_forward_mints_an_access_token
+            a_refused_token_mints_nothing
+            a_revoked_session_leaves_the_newest_of_the_others
+            a_reused_token_leaves_the_newest_of_the_other_sessions
+            an_ended_session_leaves_the_newest_of_the_others_to_the_millisecond
+            a_cut_off_leaves_the_newest_of_the_sessions_it_spares
             // cut_off
             a_cut_off_ends_every_older_session_and_answers_them
             a_cut_off_answers_no_session_that_ended_by_itself
@@ -76,6 +94,7 @@ macro_rules! contract {
             a_session_opened_in_the_second_of_the_cut_off_stands
             a_repeated_cut_off_changes_nothing
             a_late_cut_off_does_not_lower_the_version
+            a_late_cut_off_spares_sessions_that_were_opened_under_its_version
             a_cut_off_voids_the_reset_token
             fifty_rotations_racing_a_cut_off_leave_nothing_alive
             fifty_logins_racing_a_cut_off_leave_nothing_alive
@@ -88,7 +107,8 @@ macro_rules! contract {
             a_reset_token_ends_to_the_millisecond
             a_reset_token_belongs_to_its_user
             a_restored_reset_token_is_as_good_as_new
-            a_restored_reset_token_ends_to_the_millisecond
+            a_restored_reset_token_keeps_its_deadline
+            a_reset_token_restored_after_its_deadline_stays_dead
             a_newer_reset_token_is_not_overwritten_by_a_restored_one
             a_store_that_is_there_answers_a_ping
         }

@@ -1,16 +1,21 @@
-use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 /// The claims of an access token (RFC 9068 2.2).
 ///
 /// Each has exactly the JSON type that hallpass writes; a token whose claims have another type is
 /// refused instead of being read as if the claim were absent (CVE-2026-25537).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// `Debug` leaves the e-mail address out: it is personal data, and claims end up in logs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
     /// Who issued the token: hallpass's public URL, exactly.
     pub iss: String,
-    /// Whom the token is for.
-    #[serde(deserialize_with = "one_or_many")]
+    /// Whom the token is for. One audience is written as a plain string, which every validator
+    /// takes; either form is read.
+    #[serde(serialize_with = "one_as_string", deserialize_with = "one_or_many")]
     pub aud: Vec<String>,
     /// The user's id, in digits.
     pub sub: String,
@@ -32,6 +37,33 @@ pub struct AccessClaims {
     pub roles: Vec<String>,
 }
 
+impl fmt::Debug for AccessClaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every field by name: a new claim must decide whether it may be seen.
+        let Self { iss, aud, sub, exp, iat, nbf, jti, sid, client_id, email: _, roles } = self;
+        f.debug_struct("AccessClaims")
+            .field("iss", iss)
+            .field("aud", aud)
+            .field("sub", sub)
+            .field("exp", exp)
+            .field("iat", iat)
+            .field("nbf", nbf)
+            .field("jti", jti)
+            .field("sid", sid)
+            .field("client_id", client_id)
+            .field("roles", roles)
+            .finish_non_exhaustive()
+    }
+}
+
+/// In the special case of one audience, `aud` may be a single string (RFC 7519 4.1.3).
+fn one_as_string<S: Serializer>(audiences: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match audiences {
+        [audience] => serializer.serialize_str(audience),
+        several => several.serialize(serializer),
+    }
+}
+
 /// `aud` is a string or an array of strings (RFC 7519 4.1.3).
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
@@ -44,4 +76,57 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
         OneOrMany::One(audience) => vec![audience],
         OneOrMany::Many(audiences) => audiences,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn claims(aud: &[&str]) -> AccessClaims {
+        AccessClaims {
+            iss: "https://id.example.com".to_owned(),
+            aud: aud.iter().map(ToString::to_string).collect(),
+            sub: "42".to_owned(),
+            exp: 2_000_000_900,
+            iat: 2_000_000_000,
+            nbf: 2_000_000_000,
+            jti: Uuid::from_u128(1),
+            sid: Uuid::from_u128(2),
+            client_id: "hallpass".to_owned(),
+            email: "ada@example.com".to_owned(),
+            roles: vec!["member".to_owned()],
+        }
+    }
+
+    fn written(aud: &[&str]) -> Value {
+        serde_json::to_value(claims(aud)).expect("JSON")
+    }
+
+    #[test]
+    fn one_audience_is_written_as_a_string_and_several_as_an_array() {
+        assert_eq!(written(&["a"])["aud"], json!("a"));
+        assert_eq!(written(&["a", "b"])["aud"], json!(["a", "b"]));
+        assert_eq!(written(&[])["aud"], json!([]));
+    }
+
+    #[test]
+    fn what_is_written_reads_back_the_same() {
+        for aud in [&["a"][..], &["a", "b"], &[]] {
+            let read: AccessClaims = serde_json::from_value(written(aud)).expect("claims");
+            assert_eq!(read, claims(aud));
+        }
+        let mut single_in_an_array = written(&["a"]);
+        single_in_an_array["aud"] = json!(["a"]);
+        let read: AccessClaims = serde_json::from_value(single_in_an_array).expect("claims");
+        assert_eq!(read, claims(&["a"]));
+    }
+
+    #[test]
+    fn debug_leaves_the_email_address_out() {
+        let shown = format!("{:?}", claims(&["a"]));
+        assert!(!shown.contains("ada@"), "{shown}");
+        assert!(shown.contains("sub: \"42\""), "{shown}");
+    }
 }

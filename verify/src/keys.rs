@@ -1,8 +1,18 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::errors::{Error, ErrorKind};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
+use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
+
+/// An uncompressed point on P-256: a tag and two coordinates (SEC 1 2.3.3).
+const P256_POINT_BYTES: usize = 1 + 32 + 32;
+/// A public key of Ed25519 (RFC 8032 5.1.5).
+const ED25519_KEY_BYTES: usize = 32;
+/// The shortest RSA modulus: 2048 bits (RFC 7518 3.3).
+const RSA_MODULUS_MIN_BYTES: usize = 256;
 
 /// The public keys of an issuer, by `kid`.
 ///
@@ -24,21 +34,21 @@ pub enum KeySetError {
     /// Not a JWK Set (RFC 7517 5).
     #[error("not a JWK Set")]
     Malformed(#[source] serde_json::Error),
-    /// A key of the set is broken.
+    /// A key of the set is broken or weak.
     #[error("the key {kid} cannot be read")]
     BrokenKey {
         /// The key's id.
         kid: String,
         /// What is wrong with it.
         #[source]
-        source: jsonwebtoken::errors::Error,
+        source: Error,
     },
 }
 
 impl KeySet {
     /// Reads a JWK Set (RFC 7517 5). Entries that cannot verify a hallpass token are passed over:
-    /// no `kid`, no `alg`, not for signatures, a symmetric key, an algorithm other than ES256,
-    /// RS256 and EdDSA.
+    /// no `kid`, no `alg`, not for checking signatures, a symmetric key, an algorithm other than
+    /// ES256, RS256 and EdDSA, or a curve that is not the algorithm's.
     ///
     /// # Errors
     /// [`KeySetError`] when the text is no JWK Set or a usable entry is broken.
@@ -56,6 +66,7 @@ impl KeySet {
         for jwk in &set.keys {
             let Some((kid, algorithm)) = usable(jwk) else { continue };
             let key = DecodingKey::from_jwk(jwk)
+                .and_then(|key| well_formed(key, algorithm))
                 .map_err(|source| KeySetError::BrokenKey { kid: kid.to_owned(), source })?;
             keys.insert(kid.to_owned(), VerificationKey { algorithm, key });
         }
@@ -79,18 +90,205 @@ impl KeySet {
 
 fn usable(jwk: &Jwk) -> Option<(&str, Algorithm)> {
     let kid = jwk.common.key_id.as_deref()?;
-    let signs = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
     let algorithm = match (&jwk.algorithm, jwk.common.key_algorithm?) {
-        (AlgorithmParameters::EllipticCurve(_), KeyAlgorithm::ES256) => Algorithm::ES256,
+        (AlgorithmParameters::EllipticCurve(key), KeyAlgorithm::ES256)
+            if key.curve == EllipticCurve::P256 =>
+        {
+            Algorithm::ES256
+        }
         (AlgorithmParameters::RSA(_), KeyAlgorithm::RS256) => Algorithm::RS256,
-        (AlgorithmParameters::OctetKeyPair(_), KeyAlgorithm::EdDSA) => Algorithm::EdDSA,
+        (AlgorithmParameters::OctetKeyPair(key), KeyAlgorithm::EdDSA)
+            if key.curve == EllipticCurve::Ed25519 =>
+        {
+            Algorithm::EdDSA
+        }
         _ => return None,
     };
-    signs.then_some((kid, algorithm))
+    checks_signatures(jwk).then_some((kid, algorithm))
+}
+
+/// Both ways to say what a key is for (RFC 7517 4.2, 4.3); silence allows everything.
+fn checks_signatures(jwk: &Jwk) -> bool {
+    let by_use = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
+    let by_operations = jwk
+        .common
+        .key_operations
+        .as_ref()
+        .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+    by_use && by_operations
+}
+
+/// The library takes key material of any length and would only find every signature wrong: a
+/// broken key is to be noticed when it is loaded.
+fn well_formed(key: DecodingKey, algorithm: Algorithm) -> Result<DecodingKey, Error> {
+    let right = match (key.kind(), algorithm) {
+        (DecodingKeyKind::SecretOrDer(point), Algorithm::ES256) => point.len() == P256_POINT_BYTES,
+        (DecodingKeyKind::SecretOrDer(key), Algorithm::EdDSA) => key.len() == ED25519_KEY_BYTES,
+        (DecodingKeyKind::RsaModulusExponent { n, e }, Algorithm::RS256) => {
+            n.iter().skip_while(|byte| **byte == 0).count() >= RSA_MODULUS_MIN_BYTES && !e.is_empty()
+        }
+        _ => false,
+    };
+    if right { Ok(key) } else { Err(ErrorKind::InvalidKeyFormat.into()) }
 }
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.keys.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// RFC 7515 A.3.1.
+    fn es256() -> Value {
+        json!({
+            "kid": "a", "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
+        })
+    }
+
+    /// RFC 8037 A.2.
+    fn eddsa() -> Value {
+        json!({
+            "kid": "a", "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+        })
+    }
+
+    /// An RSA key with a modulus of that many bytes.
+    fn rs256(modulus: usize) -> Value {
+        // 3 bytes are 4 characters of base64url; none of these is a leading zero.
+        let rest = ["", "_w", "__8"][modulus % 3];
+        let n = "____".repeat(modulus / 3) + rest;
+        json!({"kid": "a", "kty": "RSA", "alg": "RS256", "n": n, "e": "AQAB"})
+    }
+
+    fn with(mut jwk: Value, member: &str, value: Value) -> Value {
+        jwk[member] = value;
+        jwk
+    }
+
+    fn without(mut jwk: Value, member: &str) -> Value {
+        jwk.as_object_mut().expect("a JWK is an object").remove(member);
+        jwk
+    }
+
+    fn read(keys: &[Value]) -> Result<KeySet, KeySetError> {
+        KeySet::from_jwks(&json!({ "keys": keys }).to_string())
+    }
+
+    fn verifies(jwk: Value, algorithm: Algorithm, message: &str, signature: &str) -> bool {
+        let set = read(&[jwk]).expect("a key set");
+        let key = set.find("a").expect("the key");
+        assert_eq!(key.algorithm, algorithm);
+        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, algorithm).expect("a verdict")
+    }
+
+    #[test]
+    fn the_es256_example_of_rfc_7515_verifies() {
+        let message = "eyJhbGciOiJFUzI1NiJ9.\
+                       eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
+                       cGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+        let signature = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSA\
+                         pmWQxfKTUJqPP3-Kg6NU1Q";
+        assert!(verifies(es256(), Algorithm::ES256, message, signature));
+        assert!(!verifies(es256(), Algorithm::ES256, &message.replace('Q', "R"), signature));
+    }
+
+    #[test]
+    fn the_eddsa_example_of_rfc_8037_verifies() {
+        let message = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        let signature = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5B\
+                         hVsPt9g7sVvpAr_MuM0KAg";
+        assert!(verifies(eddsa(), Algorithm::EdDSA, message, signature));
+        assert!(!verifies(eddsa(), Algorithm::EdDSA, &message.replace('R', "S"), signature));
+    }
+
+    #[test]
+    fn keys_that_cannot_verify_a_token_are_passed_over() {
+        let secret = json!({"kid": "a", "kty": "oct", "k": "c2VjcmV0"});
+        let passed_over = [
+            without(es256(), "kid"),
+            without(es256(), "alg"),
+            with(es256(), "alg", json!("RS256")),
+            with(es256(), "alg", json!("ES384")),
+            with(es256(), "alg", json!("HS256")),
+            with(es256(), "alg", json!("none")),
+            with(es256(), "crv", json!("P-384")),
+            with(es256(), "crv", json!("secp256k1")),
+            with(es256(), "use", json!("enc")),
+            with(es256(), "key_ops", json!(["sign"])),
+            with(rs256(256), "alg", json!("PS256")),
+            with(rs256(256), "alg", json!("RSA-OAEP")),
+            with(eddsa(), "crv", json!("P-256")),
+            with(eddsa(), "alg", json!("ES256")),
+            secret.clone(),
+            with(secret.clone(), "alg", json!("HS256")),
+            with(secret, "alg", json!("ES256")),
+            json!({"kid": "a", "kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA"}),
+        ];
+        for jwk in passed_over {
+            let set = read(std::slice::from_ref(&jwk));
+            assert!(set.is_ok_and(|set| set.is_empty()), "{jwk}");
+        }
+    }
+
+    #[test]
+    fn one_useless_key_does_not_spoil_the_others() {
+        let set = read(&[without(es256(), "alg"), with(eddsa(), "kid", json!("b"))]).expect("a key set");
+        assert_eq!(set.len(), 1);
+        assert!(set.find("b").is_some());
+    }
+
+    #[test]
+    fn either_statement_of_purpose_admits_a_key_for_signatures() {
+        for jwk in [
+            without(es256(), "use"),
+            with(es256(), "key_ops", json!(["verify"])),
+            with(es256(), "key_ops", json!(["sign", "verify"])),
+            rs256(256),
+            rs256(512),
+        ] {
+            assert_eq!(read(std::slice::from_ref(&jwk)).map(|set| set.len()).ok(), Some(1), "{jwk}");
+        }
+    }
+
+    #[test]
+    fn a_broken_or_weak_key_is_an_error_that_names_it() {
+        let broken = [
+            with(es256(), "x", json!("!")),
+            with(es256(), "x", json!("")),
+            with(es256(), "y", json!("AQAB")),
+            with(eddsa(), "x", json!("AQAB")),
+            with(eddsa(), "x", json!("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo=")),
+            rs256(0),
+            rs256(128),
+            rs256(255),
+            with(rs256(256), "n", json!(format!("AAAA{}", "____".repeat(84)))),
+            with(rs256(256), "e", json!("")),
+        ];
+        for jwk in broken {
+            let result = read(std::slice::from_ref(&jwk));
+            assert!(matches!(&result, Err(KeySetError::BrokenKey { kid, .. }) if kid == "a"), "{jwk}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_key_set_is_malformed() {
+        for text in ["", "{}", "[]", "null", r#"{"keys": {}}"#, r#"{"keys": [7]}"#, r#"{"keys": []} x"#] {
+            assert!(matches!(KeySet::from_jwks(text), Err(KeySetError::Malformed(_))), "{text:?}");
+        }
+        assert!(read(&[]).is_ok_and(|set| set.is_empty()));
+    }
+
+    #[test]
+    fn debug_shows_key_ids_only() {
+        assert_eq!(format!("{:?}", read(&[es256()]).expect("a key set")), r#"{"a"}"#);
     }
 }

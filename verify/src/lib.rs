@@ -21,6 +21,7 @@
 
 mod check;
 mod claims;
+mod jws;
 mod keys;
 mod verifier;
 

@@ -28,22 +28,17 @@ impl Decision {
         Self { outcome, change: Change::None }
     }
 
-    fn current(session: Session) -> Self {
-        Self { outcome: RefreshOutcome::Current(session.clone()), change: Change::Keep(session) }
+    /// The session is written as it is given here.
+    fn kept(session: Session, outcome: fn(Session) -> RefreshOutcome) -> Self {
+        Self { outcome: outcome(session.clone()), change: Change::Keep(session) }
     }
 
-    fn previous(session: Session) -> Self {
-        Self { outcome: RefreshOutcome::Previous(session.clone()), change: Change::Keep(session) }
-    }
-
-    fn recovered(session: Session) -> Self {
-        Self { outcome: RefreshOutcome::Recovered(session.clone()), change: Change::Keep(session) }
-    }
-
-    /// `issued_at` has the grain of an access token's `iat`: within one second there is nothing
-    /// new to write.
-    fn unless_noted(self, noted: Timestamp, now: Timestamp) -> Self {
-        if noted.as_secs() < now.as_secs() { self } else { Self { change: Change::None, ..self } }
+    /// The session stays as it is, but for the access token that is minted for it now. `issued_at`
+    /// has the grain of that token's `iat`: within one second there is nothing new to write.
+    fn minted(session: Session, now: Timestamp, outcome: fn(Session) -> RefreshOutcome) -> Self {
+        let is_noted = session.issued_at.as_secs() >= now.as_secs();
+        let minted = Self::kept(Session { issued_at: now, ..session }, outcome);
+        if is_noted { Self::unchanged(minted.outcome) } else { minted }
     }
 
     fn reused(change: Change) -> Self {
@@ -61,11 +56,14 @@ pub(super) fn rotate(
     let successor = |session| successor(session, token.generation, now, lifetimes);
     Ok(match judge(row, token, now, lifetimes)? {
         Judged::Settled(outcome) => Decision::unchanged(outcome),
-        Judged::Stands(Presented::Current, session) => Decision::current(successor(session)),
-        Judged::Stands(Presented::Ahead, session) => Decision::recovered(successor(session)),
+        Judged::Stands(Presented::Current, session) => {
+            Decision::kept(successor(session), RefreshOutcome::Current)
+        }
+        Judged::Stands(Presented::Ahead, session) => {
+            Decision::kept(successor(session), RefreshOutcome::Recovered)
+        }
         Judged::Stands(Presented::Previous, session) => {
-            let noted = session.issued_at;
-            Decision::previous(Session { issued_at: now, ..session }).unless_noted(noted, now)
+            Decision::minted(session, now, RefreshOutcome::Previous)
         }
         Judged::Stands(Presented::Superseded, _) => Decision::reused(Change::End),
     })
@@ -82,19 +80,16 @@ pub(super) fn check(
     Ok(match judge(row, token, now, lifetimes)? {
         Judged::Settled(outcome) => Decision::unchanged(outcome),
         Judged::Stands(Presented::Current, session) => {
-            let noted = session.issued_at;
-            Decision::current(Session { issued_at: now, ..session }).unless_noted(noted, now)
+            Decision::minted(session, now, RefreshOutcome::Current)
         }
         Judged::Stands(Presented::Previous, session) => {
-            let noted = session.issued_at;
-            Decision::previous(Session { issued_at: now, ..session }).unless_noted(noted, now)
+            Decision::minted(session, now, RefreshOutcome::Previous)
         }
-        Judged::Stands(Presented::Ahead, session) => Decision::recovered(Session {
-            generation: token.generation,
-            rotated_at: now,
-            issued_at: now,
-            ..session
-        }),
+        Judged::Stands(Presented::Ahead, session) => {
+            let moved_on =
+                Session { generation: token.generation, rotated_at: now, issued_at: now, ..session };
+            Decision::kept(moved_on, RefreshOutcome::Recovered)
+        }
         Judged::Stands(Presented::Superseded, _) => Decision::reused(match on_reuse {
             OnReuse::Revoke => Change::End,
             OnReuse::Refuse => Change::None,

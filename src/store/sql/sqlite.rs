@@ -253,6 +253,25 @@ impl Repository for SqliteRepository {
         updated.first().map(rows::user).transpose()
     }
 
+    async fn list_owed_cut_offs(&self, limit: u32) -> StoreResult<Vec<User>> {
+        let select = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM users WHERE cut_off_version < security_version ORDER BY id LIMIT ?1"
+        ))
+        .bind(i64::from(limit));
+        let owed = self.within(select.fetch_all(&self.readers)).await?;
+        owed.iter().map(rows::user).collect()
+    }
+
+    async fn settle_cut_off(&self, id: UserId, version: SecurityVersion) -> StoreResult<()> {
+        let update =
+            sqlx::query("UPDATE users SET cut_off_version = ?2 WHERE id = ?1 AND cut_off_version < ?2")
+                .bind(id.get())
+                .bind(version.get());
+        self.within(update.execute(&self.writer)).await.map(drop)
+    }
+
     async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool> {
         let update = sqlx::query("UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2")
             .bind(id.get())

@@ -134,7 +134,7 @@ async fn an_emptied_redis_accepts_no_token_from_before() {
     let session = ada.log_in(&store, &clock).await;
     let (token, reset) = (session.access_token(&clock), ada.reset_token());
     store
-        .insert_reset_token(&reset, ada.version, clock.now(), SECOND * 600)
+        .insert_reset_token(&reset, ada.reset_grant(&clock, SECOND * 600), clock.now())
         .await
         .expect("insert_reset_token");
     run(&mut redis, &["FLUSHALL"]).await;

@@ -42,9 +42,12 @@ async fn do_everything(store: &SharedStore, clock: &ManualClock, person: &Person
     let denied = rotated.access_token(clock).token;
     store.revoke_access_token(person.user, denied, now, denial()).await.expect("revoke_access_token");
     let reset = person.reset_token();
-    store.insert_reset_token(&reset, person.version, now, DAY).await.expect("insert_reset_token");
+    store.insert_reset_token(&reset, person.reset_grant(clock, DAY), now).await.expect("insert_reset_token");
     store.take_reset_token(&reset, now).await.expect("take_reset_token");
-    store.restore_reset_token(&reset, person.version, now, DAY).await.expect("restore_reset_token");
+    store
+        .restore_reset_token(&reset, person.reset_grant(clock, DAY), now)
+        .await
+        .expect("restore_reset_token");
 }
 
 #[tokio::test]
@@ -85,7 +88,10 @@ async fn a_key_lives_as_long_as_what_it_holds() {
     assert_ttl(&mut redis, &keys.revocations(), revocation + MARGIN_MS).await;
 
     let reset = ada.reset_token();
-    store.insert_reset_token(&reset, ada.version, clock.now(), SECOND * 600).await.expect("insert");
+    store
+        .insert_reset_token(&reset, ada.reset_grant(&clock, SECOND * 600), clock.now())
+        .await
+        .expect("insert");
     assert_ttl(&mut redis, &keys.reset(), 600_000).await;
 }
 

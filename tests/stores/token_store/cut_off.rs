@@ -40,13 +40,13 @@ pub async fn a_cut_off_concerns_one_user(store: &SharedStore, clock: &ManualCloc
     let (ada, grace) = (Person::new(), Person::new());
     ada.log_in(store, clock).await;
     let hers = grace.log_in(store, clock).await;
-    let reset = grace.reset_token();
-    store.insert_reset_token(&reset, grace.version, clock.now(), DAY).await.expect("insert_reset_token");
+    let (reset, grant) = (grace.reset_token(), grace.reset_grant(clock, DAY));
+    store.insert_reset_token(&reset, grant, clock.now()).await.expect("insert_reset_token");
     ada.after_a_security_event().cut_off(store, clock).await;
     assert_live(store, clock, &hers, 0).await;
     grace.log_in(store, clock).await;
     let found = store.find_reset_token(&reset, clock.now()).await.expect("find_reset_token");
-    assert_eq!(found, Some(grace.version));
+    assert_eq!(found, Some(grant));
 }
 
 pub async fn a_cut_off_spares_sessions_of_its_own_version(store: &SharedStore, clock: &ManualClock) {
@@ -113,10 +113,34 @@ pub async fn a_late_cut_off_does_not_lower_the_version(store: &SharedStore, cloc
     third.log_in(store, clock).await;
 }
 
+pub async fn a_late_cut_off_spares_sessions_that_were_opened_under_its_version(
+    store: &SharedStore,
+    clock: &ManualClock,
+) {
+    let ada = Person::new();
+    let old = ada.log_in(store, clock).await;
+    let changed = ada.after_a_security_event();
+    let new = changed.log_in(store, clock).await;
+    let (old_token, new_token) = (old.access_token(clock), new.access_token(clock));
+    clock.advance(SECOND * 2);
+    assert_eq!(changed.cut_off(store, clock).await, vec![old.id]);
+    assert_eq!(status(store, clock, &old_token).await, AccessStatus::Revoked);
+    assert_eq!(
+        status(store, clock, &new_token).await,
+        AccessStatus::Live,
+        "its version decides, not its age"
+    );
+    assert_dead(store, clock, &old).await;
+    assert_live(store, clock, &new, 0).await;
+}
+
 pub async fn a_cut_off_voids_the_reset_token(store: &SharedStore, clock: &ManualClock) {
     let ada = Person::new();
     let token = ada.reset_token();
-    store.insert_reset_token(&token, ada.version, clock.now(), DAY).await.expect("insert_reset_token");
+    store
+        .insert_reset_token(&token, ada.reset_grant(clock, DAY), clock.now())
+        .await
+        .expect("insert_reset_token");
     ada.after_a_security_event().cut_off(store, clock).await;
     assert_eq!(store.find_reset_token(&token, clock.now()).await.expect("find_reset_token"), None);
     assert_eq!(store.take_reset_token(&token, clock.now()).await.expect("take_reset_token"), None);

@@ -24,7 +24,8 @@ pub async fn a_new_session_keeps_every_field(store: &SharedStore, clock: &Manual
     let session = Session::open(fresh_session_id(), subject, clock.now(), &LIFETIMES);
     assert_eq!(store.open_session(&session, clock.now()).await.expect("open_session"), OpenOutcome::Opened);
     clock.advance(SECOND);
-    assert_eq!(check(store, clock, session.token(0)).await, RefreshOutcome::Current(session));
+    let checked = check(store, clock, session.token(0)).await;
+    assert_eq!(checked, RefreshOutcome::Current(Session { issued_at: clock.now(), ..session }));
 }
 
 pub async fn a_current_token_is_rotated_to_its_successor(store: &SharedStore, clock: &ManualClock) {
@@ -33,6 +34,7 @@ pub async fn a_current_token_is_rotated_to_its_successor(store: &SharedStore, cl
     let rotated = Session {
         generation: Generation::new(1),
         rotated_at: clock.now(),
+        issued_at: clock.now(),
         idle_deadline: clock.now().after(LIFETIMES.idle),
         ..session.clone()
     };
@@ -49,7 +51,8 @@ pub async fn a_token_redeemed_again_within_the_grace_period_gets_the_same_succes
     for _ in 0..3 {
         clock.advance(SECOND);
         let replay = rotate(store, clock, session.token(0)).await;
-        assert_eq!(replay, RefreshOutcome::Previous(rotated.clone()));
+        let same = Session { issued_at: clock.now(), ..rotated.clone() };
+        assert_eq!(replay, RefreshOutcome::Previous(same));
     }
     assert_live(store, clock, &session, 1).await;
 }
@@ -151,6 +154,7 @@ pub async fn a_token_newer_than_the_store_knows_moves_the_session_forward(
     let recovered = Session {
         generation: Generation::new(6),
         rotated_at: clock.now(),
+        issued_at: clock.now(),
         idle_deadline: clock.now().after(LIFETIMES.idle),
         ..session.clone()
     };
@@ -235,7 +239,8 @@ pub async fn checking_neither_rotates_nor_prolongs(store: &SharedStore, clock: &
     let session = Person::new().log_in(store, clock).await;
     for _ in 0..6 {
         clock.advance(DAY);
-        assert_eq!(check(store, clock, session.token(0)).await, RefreshOutcome::Current(session.clone()));
+        let same = Session { issued_at: clock.now(), ..session.clone() };
+        assert_eq!(check(store, clock, session.token(0)).await, RefreshOutcome::Current(same));
     }
     clock.advance(DAY);
     assert_ended(store, clock, &session, 0).await;
@@ -245,7 +250,8 @@ pub async fn checking_knows_the_grace_period(store: &SharedStore, clock: &Manual
     let session = Person::new().log_in(store, clock).await;
     let rotated = successor(rotate(store, clock, session.token(0)).await);
     clock.advance(GRACE - MILLISECOND);
-    assert_eq!(check(store, clock, session.token(0)).await, RefreshOutcome::Previous(rotated));
+    let same = Session { issued_at: clock.now(), ..rotated };
+    assert_eq!(check(store, clock, session.token(0)).await, RefreshOutcome::Previous(same));
     clock.advance(MILLISECOND);
     assert_eq!(check_only(store, clock, session.token(0)).await, RefreshOutcome::Reused);
 }

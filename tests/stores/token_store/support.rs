@@ -12,7 +12,7 @@ use hallpass::domain::session::{Session, SessionLifetimes, Subject};
 use hallpass::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
 use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, StoreResult, TokenStore,
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreResult, TokenStore,
 };
 use uuid::Uuid;
 
@@ -126,6 +126,11 @@ impl Person {
         ResetClaims { user: self.user, hash: ResetTokenHash::new(digest) }
     }
 
+    /// What a reset token of this person stands for when it lives for `ttl` from now on.
+    pub fn reset_grant(&self, clock: &ManualClock, ttl: Duration) -> ResetGrant {
+        ResetGrant { version: self.version, deadline: clock.now().after(ttl) }
+    }
+
     /// A security event: from now on only this version counts.
     pub async fn cut_off(&self, store: &SharedStore, clock: &ManualClock) -> Vec<SessionId> {
         let mut ended = store.cut_off(self.user, self.version, clock.now(), denial()).await.expect("cut_off");
@@ -187,6 +192,27 @@ pub async fn status(store: &SharedStore, clock: &ManualClock, token: &AccessSubj
     store.access_status(token, clock.now()).await.expect("access_status")
 }
 
+/// When the newest access token of each was minted.
+pub async fn newest_access_tokens(
+    store: &SharedStore,
+    clock: &ManualClock,
+    people: &[Person],
+) -> Vec<Option<Timestamp>> {
+    let users: Vec<_> = people.iter().map(|person| person.user).collect();
+    store.newest_access_tokens(&users, clock.now()).await.expect("newest_access_tokens")
+}
+
+/// When the newest access token of one was minted.
+pub async fn newest_access_token(
+    store: &SharedStore,
+    clock: &ManualClock,
+    person: &Person,
+) -> Option<Timestamp> {
+    let answers = newest_access_tokens(store, clock, &[*person]).await;
+    assert_eq!(answers.len(), 1);
+    answers[0]
+}
+
 /// Asserts that nothing of the session is accepted any more: neither refresh tokens up to the
 /// second generation nor an access token.
 pub async fn assert_dead(store: &SharedStore, clock: &ManualClock, session: &Session) {
@@ -197,7 +223,7 @@ pub async fn assert_dead(store: &SharedStore, clock: &ManualClock, session: &Ses
     }
 }
 
-/// Asserts that the session goes on at that generation, without changing it.
+/// Asserts that the session goes on at that generation. Changes nothing but its `issued_at`.
 pub async fn assert_live(store: &SharedStore, clock: &ManualClock, session: &Session, generation: u32) {
     assert_eq!(status(store, clock, &session.access_token(clock)).await, AccessStatus::Live);
     let outcome = check_only(store, clock, session.token(generation)).await;

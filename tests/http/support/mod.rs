@@ -1,0 +1,302 @@
+//! The service in this process, built as in production, over fresh stores, a clock that stands
+//! still and chance that repeats itself.
+
+mod actors;
+mod chance;
+mod exchange;
+pub mod jwt;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hallpass::app::{self, Stores, World};
+use hallpass::config::{self, Argon2Settings, FlagValue, Profile, Purpose, Secret, Settings, Sources};
+use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
+use hallpass::domain::email::Email;
+use hallpass::domain::user::User;
+use hallpass::service::Services;
+use poem::endpoint::BoxEndpoint;
+use poem::{Endpoint, EndpointExt, Response};
+use serde_json::json;
+use tempfile::TempDir;
+
+pub use actors::{ADMIN_EMAIL, ADMIN_PASSWORD, Actor, Admin, Anonymous, LoggedIn, Tokens};
+pub use chance::{Held, SeededRandom};
+pub use exchange::{Answer, Request};
+
+use crate::servers::postgres::PostgresServer;
+use crate::servers::redis::RedisServer;
+
+/// When every test begins: some second, whole.
+pub const START: Timestamp = Timestamp::from_millis(1_796_169_600_000);
+
+/// What `app::build` is told that it listens on, hence the issuer.
+pub const ISSUER: &str = "http://127.0.0.1:8080";
+
+/// A password that every default policy takes.
+pub const PASSWORD: &str = "an engine weaves patterns";
+
+/// The server's secret.
+pub const SERVER_SECRET: &str = "the server secret of the tests, of 32 bytes and more";
+
+/// The cheapest hash that argon2 makes: what it costs is not what these tests are about.
+const ARGON2: Argon2Settings = Argon2Settings { memory_kib: 64, iterations: 1, parallelism: 1 };
+
+/// How soon the service works again after its stores do.
+const RECOVERY: Duration = Duration::from_secs(10);
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const MILLISECOND: Duration = Duration::from_millis(1);
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Runs each case on SQLite and the embedded store, and on Redis and Postgres.
+macro_rules! on_both_flavours {
+    ($($case:ident),* $(,)?) => {
+        mod embedded_and_sqlite {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(crate::support::TestApp::spawn().await).await;
+            }
+        )*}
+
+        mod redis_and_postgres {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(crate::support::TestApp::on_redis_and_postgres().await).await;
+            }
+        )*}
+    };
+}
+pub(crate) use on_both_flavours;
+
+/// A running service. Cheap to clone.
+#[derive(Clone)]
+pub struct TestApp(Arc<Running>);
+
+struct Running {
+    endpoint: BoxEndpoint<'static, Response>,
+    services: Services,
+    settings: Settings,
+    stores: Stores,
+    surroundings: Arc<Surroundings>,
+}
+
+/// What several instances can share.
+struct Surroundings {
+    clock: Arc<ManualClock>,
+    chance: Arc<SeededRandom>,
+    folder: TempDir,
+    redis: Option<Mutex<RedisServer>>,
+    postgres: Mutex<Option<PostgresServer>>,
+}
+
+impl TestApp {
+    /// A service as `hallpass dev` runs it: SQLite and the embedded store.
+    pub async fn spawn() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// The same with other settings.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start(&[], change, None, None).await
+    }
+
+    /// The same with other settings, as somebody writes them: `key=value`.
+    pub async fn set(assignments: &[&str]) -> Self {
+        Self::start(assignments, |_| (), None, None).await
+    }
+
+    /// A service on a Redis of its own and a database on the tests' Postgres.
+    pub async fn on_redis_and_postgres() -> Self {
+        let database = PostgresServer::shared().create_database().await;
+        Self::start_on_servers(&database, None).await
+    }
+
+    /// A service on a Redis and a Postgres of its own, which can be taken down.
+    pub async fn on_servers_of_its_own() -> Self {
+        let postgres = PostgresServer::start();
+        let database = postgres.create_database().await;
+        Self::start_on_servers(&database, Some(postgres)).await
+    }
+
+    async fn start_on_servers(database: &str, postgres: Option<PostgresServer>) -> Self {
+        let redis = RedisServer::start();
+        let assignments = [format!("redis.url={}", redis.url()), format!("database.url={database}")];
+        let assignments = assignments.each_ref().map(String::as_str);
+        Self::start(&assignments, |_| (), Some(redis), postgres).await
+    }
+
+    async fn start(
+        assignments: &[&str],
+        change: impl FnOnce(&mut Settings),
+        redis: Option<RedisServer>,
+        postgres: Option<PostgresServer>,
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data_dir = format!("data_dir={}", folder.path().display());
+        let flags = [data_dir.as_str()].into_iter().chain(assignments.iter().copied());
+        let flags = flags.map(|flag| FlagValue::Set(flag.to_owned())).collect();
+        let sources = Sources { flags, ..Sources::default() };
+        let loaded = config::load(Profile::Dev, Purpose::Inspect, &sources).expect("settings");
+        let mut settings = loaded.settings;
+        settings.passwords.argon2 = ARGON2;
+        change(&mut settings);
+
+        let clock = Arc::new(ManualClock::at(START));
+        let (repository, _) = app::open_repository(&settings).await.expect("a database");
+        let token_store = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
+        let surroundings = Surroundings {
+            clock,
+            chance: Arc::default(),
+            folder,
+            redis: redis.map(Mutex::new),
+            postgres: Mutex::new(postgres),
+        };
+        Self::build(settings, Stores { repository, token_store }, Arc::new(surroundings)).await
+    }
+
+    async fn build(settings: Settings, stores: Stores, surroundings: Arc<Surroundings>) -> Self {
+        let bound = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+        let secret = Secret::new(SERVER_SECRET);
+        let world = World { clock: surroundings.clock.clone(), random: surroundings.chance.clone() };
+        let (services, endpoint) =
+            app::build(&settings, &secret, bound, stores.clone(), world).await.expect("a service");
+        let endpoint = endpoint.boxed();
+        Self(Arc::new(Running { endpoint, services, settings, stores, surroundings }))
+    }
+
+    /// Another instance over the same stores, clock and chance, with other settings.
+    pub async fn another_instance(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.0.settings.clone();
+        change(&mut settings);
+        Self::build(settings, self.0.stores.clone(), self.0.surroundings.clone()).await
+    }
+
+    pub(self) async fn call(&self, request: poem::Request) -> Response {
+        self.0.endpoint.get_response(request).await
+    }
+
+    /// The operations behind the HTTP surface.
+    pub fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    /// The source of chance.
+    pub fn chance(&self) -> &SeededRandom {
+        &self.0.surroundings.chance
+    }
+
+    /// The URL of the SQLite file.
+    pub fn sqlite_url(&self) -> String {
+        format!("sqlite://{}/hallpass.db", self.0.surroundings.folder.path().display())
+    }
+
+    /// The Redis behind the service.
+    pub fn redis(&self) -> MutexGuard<'_, RedisServer> {
+        let redis = self.0.surroundings.redis.as_ref().expect("a flavour with Redis");
+        redis.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the service's own Postgres down.
+    pub fn stop_postgres(&self) {
+        let mut postgres = self.0.surroundings.postgres.lock().unwrap_or_else(PoisonError::into_inner);
+        postgres.take().expect("a Postgres of its own").stop();
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, span: Duration) {
+        self.0.surroundings.clock.advance(span);
+    }
+
+    /// The present second, as tokens have it.
+    pub fn now(&self) -> i64 {
+        self.0.surroundings.clock.now().as_secs()
+    }
+
+    /// An account as it is stored.
+    pub async fn stored_user(&self, email: &str) -> Option<User> {
+        let email = Email::parse(email).expect("an address");
+        self.0.stores.repository.find_user_by_email(&email).await.expect("a database that answers")
+    }
+
+    /// Asks until the service is ready again; its stores space the attempts themselves.
+    pub async fn recovered(&self) {
+        let asking = async {
+            while self.anonymous().get("/health/ready").send().await.status != 200 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(RECOVERY, asking).await.expect("recovery");
+    }
+
+    // Actors.
+
+    /// Somebody without a token.
+    pub fn anonymous(&self) -> Anonymous {
+        Anonymous(self.clone())
+    }
+
+    /// A new account `<name>@example.com`, logged in.
+    pub async fn member(&self, name: &str) -> LoggedIn {
+        let email = format!("{name}@example.com");
+        self.register(&email, PASSWORD).await.json(201);
+        LoggedIn::log_in(self, &email, PASSWORD).await
+    }
+
+    /// The administrator, logged in.
+    pub async fn admin(&self) -> Admin {
+        Admin(LoggedIn::log_in(self, ADMIN_EMAIL, ADMIN_PASSWORD).await)
+    }
+
+    // Verbs, each one request.
+
+    pub async fn register(&self, email: &str, password: &str) -> Answer {
+        self.post("/auth/register", &json!({"email": email, "password": password})).await
+    }
+
+    pub async fn log_in(&self, email: &str, password: &str) -> Answer {
+        self.post("/auth/login", &json!({"email": email, "password": password})).await
+    }
+
+    /// By the refresh token alone, in its header.
+    pub async fn refresh(&self, refresh: &str) -> Answer {
+        self.anonymous().post("/auth/refresh-token").refresh(refresh).send().await
+    }
+
+    pub async fn auth_me(&self, access: &str, refresh: &str) -> Answer {
+        self.anonymous().get("/auth/auth-me").access(access).refresh(refresh).send().await
+    }
+
+    pub async fn auth_me_by_refresh_token(&self, refresh: &str) -> Answer {
+        self.anonymous().get("/auth/auth-me").refresh(refresh).send().await
+    }
+
+    /// `GET /users/me`, by the access token alone.
+    pub async fn me(&self, access: &str) -> Answer {
+        self.anonymous().get("/users/me").access(access).send().await
+    }
+
+    pub async fn log_out(&self, access: &str) -> Answer {
+        self.anonymous().post("/auth/logout").access(access).send().await
+    }
+
+    pub async fn request_reset(&self, email: &str) -> Answer {
+        self.post("/auth/reset-password-request", &json!({"email": email})).await
+    }
+
+    /// Requests a reset, which must work, and answers the token.
+    pub async fn reset_token(&self, email: &str) -> String {
+        let answer = self.request_reset(email).await.tokens(200);
+        answer["passwordResetToken"].as_str().expect("a reset token").to_owned()
+    }
+
+    pub async fn reset_password(&self, token: &str, new: &str) -> Answer {
+        self.post("/auth/reset-password", &json!({"resetToken": token, "newPassword": new})).await
+    }
+
+    async fn post(&self, path: &str, body: &serde_json::Value) -> Answer {
+        self.anonymous().post(path).json(body).send().await
+    }
+}

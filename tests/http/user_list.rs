@@ -1,0 +1,142 @@
+//! `GET /users`.
+
+use serde_json::{Value, json};
+
+use crate::support::{Actor, Admin, MINUTE, PASSWORD, TestApp, on_both_flavours};
+
+on_both_flavours! { the_times_are_those_of_the_newest_live_access_token }
+
+async fn list(admin: &Admin, path: &str) -> Vec<Value> {
+    let answer = admin.get(path).send().await.json(200);
+    answer.as_array().expect("an array").clone()
+}
+
+/// The times of an account in the list, as the administrator sees them now.
+async fn times(app: &TestApp, email: &str) -> (Option<i64>, Option<i64>) {
+    let admin = app.admin().await;
+    let users = list(&admin, "/users").await;
+    let user = users.iter().find(|user| user["email"] == email).expect("the account");
+    (user["iat"].as_i64(), user["exp"].as_i64())
+}
+
+async fn the_times_are_those_of_the_newest_live_access_token(app: TestApp) {
+    const EMAIL: &str = "ada@example.com";
+    app.register(EMAIL, PASSWORD).await.json(201);
+    assert_eq!(times(&app, EMAIL).await, (None, None), "before any login");
+
+    let start = app.now();
+    let mut ada = crate::support::LoggedIn::log_in(&app, EMAIL, PASSWORD).await;
+    assert_eq!(times(&app, EMAIL).await, (Some(start), Some(start + 900)));
+
+    app.advance(MINUTE);
+    let elsewhere = ada.on_another_device().await;
+    assert_eq!(times(&app, EMAIL).await, (Some(start + 60), Some(start + 960)), "the newer session");
+
+    app.log_out(&elsewhere.tokens.access).await.json(200);
+    assert_eq!(times(&app, EMAIL).await, (Some(start), Some(start + 900)), "the one that is left");
+
+    app.advance(MINUTE);
+    ada.refresh().await;
+    assert_eq!(times(&app, EMAIL).await, (Some(start + 120), Some(start + 1020)), "a refresh");
+
+    app.advance(MINUTE);
+    app.auth_me_by_refresh_token(&ada.tokens.refresh).await.json(200);
+    assert_eq!(times(&app, EMAIL).await, (Some(start + 180), Some(start + 1080)), "no rotation");
+
+    app.advance(MINUTE * 15);
+    assert_eq!(times(&app, EMAIL).await, (None, None), "after its end");
+}
+
+#[tokio::test]
+async fn an_entry_is_the_account_with_numbers_for_sub_iat_and_exp() {
+    let app = TestApp::spawn().await;
+    let body = json!({
+        "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com", "password": PASSWORD
+    });
+    let id = app.anonymous().post("/auth/register").json(&body).send().await.json(201)["id"].clone();
+    let admin = app.admin().await;
+    let expected = json!([
+        {
+            "id": admin.0.id, "sub": admin.0.id, "email": "johndoe@example.com",
+            "first_name": null, "last_name": null, "role": "admin",
+            "iat": app.now(), "exp": app.now() + 900
+        },
+        {
+            "id": id, "sub": id, "email": "ada@example.com",
+            "first_name": "Ada", "last_name": "Lovelace", "role": "member",
+            "iat": null, "exp": null
+        }
+    ]);
+    let answer = admin.get("/users").send().await;
+    assert_eq!(answer.json(200), expected);
+    assert_eq!(answer.header("link"), None);
+}
+
+#[tokio::test]
+async fn following_the_link_header_shows_every_account_once() {
+    let app = TestApp::spawn().await;
+    for number in 0..6 {
+        app.register(&format!("user{number}@example.com"), PASSWORD).await.json(201);
+    }
+    let admin = app.admin().await;
+    let all: Vec<Value> = list(&admin, "/users").await;
+    assert_eq!(all.len(), 7);
+    for limit in [1, 3, 7, 8] {
+        let (mut seen, mut path) = (Vec::new(), Some(format!("/users?limit={limit}")));
+        while let Some(page) = path {
+            let answer = admin.get(&page).send().await;
+            let users = answer.json(200).as_array().expect("an array").clone();
+            assert!(!users.is_empty() && users.len() <= limit, "{answer:?}");
+            seen.extend(users);
+            path = answer.header("link").map(|link| {
+                let target = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
+                target.unwrap_or_else(|| panic!("{link}")).to_owned()
+            });
+        }
+        assert_eq!(seen, all, "{limit} a page");
+    }
+}
+
+#[tokio::test]
+async fn pages_begin_behind_an_id() {
+    let app = TestApp::spawn().await;
+    let (ada, grace) = (app.member("ada").await, app.member("grace").await);
+    let admin = app.admin().await;
+    let ids = async |path: String| -> Vec<i64> {
+        list(&admin, &path).await.iter().map(|user| user["id"].as_i64().expect("an id")).collect()
+    };
+    assert_eq!(ids(format!("/users?after={}", admin.0.id)).await, [ada.id, grace.id]);
+    assert_eq!(ids(format!("/users?after={}&limit=1", ada.id)).await, [grace.id]);
+    assert!(ids(format!("/users?after={}", grace.id)).await.is_empty());
+    assert_eq!(ids("/users?after=0".to_owned()).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_is_400() {
+    let app = TestApp::spawn().await;
+    let admin = app.admin().await;
+    for query in [
+        "limit=0",
+        "limit=201",
+        "limit=-1",
+        "limit=ten",
+        "limit=",
+        "limit=1.5",
+        "limit=99999999999",
+        "after=-1",
+        "after=ada",
+        "after=1.5",
+        "after=99999999999999999999",
+    ] {
+        let answer = admin.get(&format!("/users?{query}")).send().await;
+        answer.assert_refused(400, "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_403() {
+    let app = TestApp::spawn().await;
+    let ada = app.member("ada").await;
+    ada.get("/users").send().await.assert_refused(403, "forbidden");
+    ada.get("/users?limit=1").refresh(&ada.tokens.refresh).send().await.assert_refused(403, "forbidden");
+}
