@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hallpass::app::{self, Stores, World};
-use hallpass::config::{self, Argon2Settings, FlagValue, Profile, Purpose, Secret, Settings, Sources};
+use hallpass::config::{self, FlagValue, Profile, Purpose, Secret, Settings, Sources};
+use hallpass::crypto::password::Argon2Cost;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::email::Email;
 use hallpass::domain::user::User;
@@ -41,7 +42,7 @@ pub const PASSWORD: &str = "an engine weaves patterns";
 pub const SERVER_SECRET: &str = "the server secret of the tests, of 32 bytes and more";
 
 /// The cheapest hash that argon2 makes: what it costs is not what these tests are about.
-const ARGON2: Argon2Settings = Argon2Settings { memory_kib: 64, iterations: 1, parallelism: 1 };
+const ARGON2: Argon2Cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
 
 /// How soon the service works again after its stores do.
 const RECOVERY: Duration = Duration::from_secs(10);
