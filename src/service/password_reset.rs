@@ -50,6 +50,8 @@ impl PasswordResets {
             return Ok(None);
         }
         let Some(user) = self.context.repository.find_user_by_email(&email).await? else {
+            // As a known address does: an outage would tell the two apart.
+            self.context.token_store.ping().await?;
             let decoy = reset_token::mint_decoy(&self.context.secrets, &*self.context.random);
             return Ok(self.answer(decoy));
         };

@@ -4,13 +4,20 @@
 mod servers;
 mod support;
 
+mod access_tokens;
 mod auth_me;
+mod boundaries;
 mod login;
 mod logout;
+mod outages;
 mod password_change;
 mod password_reset;
+mod passwords;
+mod races;
 mod refresh;
 mod registration;
 mod renewal;
+mod secrets_in_logs;
 mod user_list;
 mod users;
+mod without_credentials;

@@ -5,6 +5,7 @@ mod actors;
 mod chance;
 mod exchange;
 pub mod jwt;
+pub mod log;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 pub use actors::{ADMIN_EMAIL, ADMIN_PASSWORD, Actor, Admin, Anonymous, LoggedIn, Tokens};
-pub use chance::{Held, SeededRandom};
+pub use chance::SeededRandom;
 pub use exchange::{Answer, Request};
 
 use crate::servers::postgres::PostgresServer;
