@@ -1,6 +1,8 @@
 //! The accept loop: HTTP/1.1 and HTTP/2 over TCP, with bounds that poem's own server lacks (a
 //! half-sent request does not stay open for ever, running out of file descriptors does not spin).
 
+mod opening;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -18,11 +20,18 @@ use poem::{Addr, Endpoint, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use opening::Opening;
+
 /// The most bytes of a request's line and headers (the design's limit; also the buffer of hyper).
 const HEADERS_MAX_BYTES: u32 = 16 * 1024;
 
-/// How long a client may take to send its headers.
+/// How long a client may take to send its headers, and before that to show its version of HTTP.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often an HTTP/2 client is asked for a sign of life, and how long it may take to give one.
+/// (An HTTP/1 connection without a request is closed after [`HEADER_READ_TIMEOUT`].)
+const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
+const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most connections at once; further clients wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 8192;
@@ -103,7 +112,13 @@ fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(HEADERS_MAX_BYTES as usize);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(HEADERS_MAX_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEADERS_MAX_BYTES)
+        .keep_alive_interval(HTTP2_PING_INTERVAL)
+        .keep_alive_timeout(HTTP2_PING_TIMEOUT);
+    let stream = Opening::new(stream, HEADER_READ_TIMEOUT);
     Ok(builder.serve_connection(TokioIo::new(stream), service).into_owned())
 }
 

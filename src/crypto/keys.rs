@@ -26,7 +26,7 @@ pub enum SigningKeyError {
     Generation(SigningAlgorithm),
     /// The text is no PKCS#8 private key of that algorithm.
     #[error("not a PKCS#8 PEM private key for {0}")]
-    Unreadable(SigningAlgorithm, #[source] Option<jsonwebtoken::errors::Error>),
+    Unreadable(SigningAlgorithm, #[source] jsonwebtoken::errors::Error),
     /// The stored key cannot be decrypted: another secret, or altered bytes.
     #[error("the signing key {0} cannot be decrypted with this secret; was the secret changed?")]
     Sealed(KeyId),
@@ -61,7 +61,7 @@ impl SigningKey {
     /// [`SigningKeyError::Unreadable`].
     pub fn from_pem(algorithm: SigningAlgorithm, pem: impl Into<String>) -> Result<Self, SigningKeyError> {
         let pem = pem.into();
-        let unreadable = |error| SigningKeyError::Unreadable(algorithm, Some(error));
+        let unreadable = |error| SigningKeyError::Unreadable(algorithm, error);
         let encoding = match algorithm {
             SigningAlgorithm::Es256 => EncodingKey::from_ec_pem(pem.as_bytes()),
             SigningAlgorithm::Rs256 => EncodingKey::from_rsa_pem(pem.as_bytes()),
@@ -221,6 +221,42 @@ mod tests {
         let key = SigningKey::generate(SigningAlgorithm::EdDsa).expect("generates");
         assert!(SigningKey::from_pem(SigningAlgorithm::Es256, key.pem.clone()).is_err());
         assert!(SigningKey::from_pem(SigningAlgorithm::Rs256, "no key").is_err());
+    }
+
+    #[test]
+    fn no_altered_or_cut_byte_of_a_sealed_key_survives() {
+        let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
+        let key = SigningKey::generate(SigningAlgorithm::EdDsa).expect("generates");
+        let stored = key.seal(&keys, &Fixed, Timestamp::from_millis(0)).expect("seals");
+        let sealed = stored.sealed.as_bytes();
+        let refused = |bytes: Vec<u8>| {
+            let altered = StoredSigningKey { sealed: SealedKey::new(bytes), ..stored.clone() };
+            matches!(SigningKey::open(&altered, &keys), Err(SigningKeyError::Sealed(_)))
+        };
+        for at in 0..sealed.len() {
+            let mut altered = sealed.to_vec();
+            altered[at] ^= 1;
+            assert!(refused(altered), "altered at {at}");
+            assert!(refused(sealed[..at].to_vec()), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_private_key_is_an_error_that_quotes_nothing() {
+        let pem = |tag: &str, der: &[u8]| pem::encode(&pem::Pem::new(tag, der));
+        for algorithm in ALL {
+            let der = generate_pkcs8(algorithm).expect("generates");
+            let mut texts = vec![String::new(), "marker".to_owned(), pem("PRIVATE KEY", b"")];
+            texts.extend(["EC PRIVATE KEY", "marker"].map(|tag| pem(tag, &der)));
+            texts.extend((0..der.len()).step_by(7).map(|cut| pem("PRIVATE KEY", &der[..cut])));
+            for text in texts {
+                let Err(error) = SigningKey::from_pem(algorithm, text.as_str()) else {
+                    panic!("{algorithm} takes {} bytes", text.len())
+                };
+                let told = format!("{error} {error:?}");
+                assert!(!told.contains("marker") && !told.contains("BEGIN"), "{told}");
+            }
+        }
     }
 
     /// The example of RFC 8037 A.3.

@@ -87,12 +87,14 @@ impl PasswordHasher {
         }
     }
 
-    /// Whether `hash` was made at a lower cost than this hasher's, or by another algorithm.
+    /// Whether `hash` was made at a lower cost than this hasher's, or by another algorithm or
+    /// version.
     pub fn is_outdated(&self, hash: &PasswordHash) -> bool {
         let Ok(phc) = Phc::new(hash.expose()) else { return true };
         let Ok(used) = Params::try_from(&phc) else { return true };
         let wanted = self.argon2.params();
         phc.algorithm != argon2::ARGON2ID_IDENT
+            || phc.version != Some(Version::V0x13.into())
             || used.m_cost() < wanted.m_cost()
             || used.t_cost() < wanted.t_cost()
             || used.p_cost() < wanted.p_cost()
@@ -161,5 +163,29 @@ mod tests {
         assert!(hasher(128).is_outdated(&cheap));
         assert!(!hasher(64).is_outdated(&cheap));
         assert!(!hasher(32).is_outdated(&cheap));
+    }
+
+    #[test]
+    fn a_hash_by_another_algorithm_or_version_is_outdated() {
+        let hasher = hasher(64);
+        let hash = hasher.hash(&NewPassword::exempt(password("x")), &Fixed(1)).expect("hashes");
+        for (ours, other) in [("$argon2id$", "$argon2i$"), ("$argon2id$", "$argon2d$"), ("v=19", "v=16")] {
+            let other = PasswordHash::from_phc(hash.expose().replacen(ours, other, 1));
+            assert!(hasher.is_outdated(&other), "{}", other.expose());
+        }
+        assert!(hasher.is_outdated(&PasswordHash::from_phc("$2b$12$nonsense")));
+        assert!(hasher.is_outdated(&PasswordHash::from_phc("")));
+    }
+
+    #[test]
+    fn the_whole_password_counts_down_to_none_at_all() {
+        let hasher = hasher(64);
+        let long = "x".repeat(1024);
+        let hash = hasher.hash(&NewPassword::exempt(password(&long)), &Fixed(1)).expect("hashes");
+        assert!(hasher.verify(&password(&long), Some(&hash)).expect("reads"));
+        for other in ["", &long[1..], "x"] {
+            assert!(!hasher.verify(&password(other), Some(&hash)).expect("reads"), "{}", other.len());
+        }
+        assert!(!hasher.verify(&password(""), None).expect("reads"));
     }
 }

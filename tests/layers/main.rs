@@ -63,9 +63,9 @@ const ROOMS: &[Room] = &[
     Room { name: "api", rooms: &["domain", "service"], crates: &["aws_lc_rs", "hallpass_verify", "poem", "poem_openapi", "tokio"] },
     // Connections in, requests to whatever endpoint it is given.
     Room { name: "server", rooms: &[], crates: &["hyper", "hyper_util", "poem", "tokio"] },
-    // Settings are checked where they are read, by those who will take them: argon2 its cost,
+    // Settings are checked where they are read, in the words of those who will take them: argon2 its cost,
     // the log its filter.
-    Room { name: "config", rooms: &["domain"], crates: &["argon2", "tracing_subscriber"] },
+    Room { name: "config", rooms: &["crypto", "domain"], crates: &["argon2", "hallpass_verify", "tracing_subscriber"] },
     Room { name: "telemetry", rooms: &["config"], crates: &["tracing_subscriber"] },
     // The one place that names concrete stores.
     Room {

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::jwk::{
@@ -11,8 +12,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 const P256_POINT_BYTES: usize = 1 + 32 + 32;
 /// A public key of Ed25519 (RFC 8032 5.1.5).
 const ED25519_KEY_BYTES: usize = 32;
-/// The shortest RSA modulus: 2048 bits (RFC 7518 3.3).
-const RSA_MODULUS_MIN_BYTES: usize = 256;
+/// An RSA modulus: from 2048 bits (RFC 7518 3.3) to the 8192 that the library verifies with.
+const RSA_MODULUS_BYTES: RangeInclusive<usize> = 256..=1024;
 
 /// The public keys of an issuer, by `kid`.
 ///
@@ -125,7 +126,8 @@ fn well_formed(key: DecodingKey, algorithm: Algorithm) -> Result<DecodingKey, Er
         (DecodingKeyKind::SecretOrDer(point), Algorithm::ES256) => point.len() == P256_POINT_BYTES,
         (DecodingKeyKind::SecretOrDer(key), Algorithm::EdDSA) => key.len() == ED25519_KEY_BYTES,
         (DecodingKeyKind::RsaModulusExponent { n, e }, Algorithm::RS256) => {
-            n.iter().skip_while(|byte| **byte == 0).count() >= RSA_MODULUS_MIN_BYTES && !e.is_empty()
+            let modulus = n.iter().skip_while(|byte| **byte == 0).count();
+            RSA_MODULUS_BYTES.contains(&modulus) && !e.is_empty()
         }
         _ => false,
     };
@@ -253,7 +255,7 @@ mod tests {
             with(es256(), "key_ops", json!(["verify"])),
             with(es256(), "key_ops", json!(["sign", "verify"])),
             rs256(256),
-            rs256(512),
+            rs256(1024),
         ] {
             assert_eq!(read(std::slice::from_ref(&jwk)).map(|set| set.len()).ok(), Some(1), "{jwk}");
         }
@@ -270,6 +272,7 @@ mod tests {
             rs256(0),
             rs256(128),
             rs256(255),
+            rs256(1025),
             with(rs256(256), "n", json!(format!("AAAA{}", "____".repeat(84)))),
             with(rs256(256), "e", json!("")),
         ];

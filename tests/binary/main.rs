@@ -1,0 +1,17 @@
+//! The real program: a process on a real port, with nothing in its environment but what a test puts
+//! there, and Redis and Postgres of the tests' own.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod client;
+mod commands;
+mod dev;
+mod malformed;
+mod process;
+mod redis_away;
+mod replicas;
+mod restart;
+mod serve;
+mod stopping;
+mod wire;
