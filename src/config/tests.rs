@@ -152,6 +152,50 @@ fn a_settings_file_holds_every_kind_of_value() {
 }
 
 #[test]
+fn the_compat_apis_are_named_one_by_one() {
+    use CompatApi::{AccessTokens, Nest};
+    assert_eq!(given().settings().compat, [Nest, AccessTokens]);
+    for (text, apis) in [
+        ("nest", &[Nest][..]),
+        ("access-tokens", &[AccessTokens]),
+        (" access-tokens , nest,nest", &[Nest, AccessTokens]),
+        ("", &[]),
+        (" ", &[]),
+    ] {
+        assert_eq!(given().variable("HALLPASS_COMPAT", text).settings().compat, apis, "{text:?}");
+        assert_eq!(given().set(&format!("compat={text}")).settings().compat, apis, "{text:?}");
+    }
+    for (file, apis) in [
+        ("compat = []", &[][..]),
+        ("compat = ['nest']", &[Nest]),
+        ("compat = ['access-tokens', 'nest']", &[Nest, AccessTokens]),
+        ("compat = 'nest'", &[Nest]),
+    ] {
+        let given = given().file(file);
+        assert_eq!(given.settings().compat, apis, "{file}");
+        let loaded = given.load(Profile::Dev, Purpose::Inspect).unwrap();
+        let (entries, mistakes) = file::entries(std::path::Path::new("dump"), &dump(&loaded.values));
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        let dumped = entries.iter().find(|(setting, ..)| setting.key == "compat").map(|(_, text, _)| text);
+        assert_eq!(parse::compat(dumped.unwrap()).unwrap(), apis, "{file}");
+    }
+}
+
+#[test]
+fn a_compat_api_that_is_none_is_refused() {
+    for text in ["rest", "nest,", "nest;access-tokens", "Nest"] {
+        let mistakes = given().variable("HALLPASS_COMPAT", text).mistakes_in_dev();
+        assert_says(
+            &mistakes,
+            &["compat (variable HALLPASS_COMPAT)", "compat APIs", "write nest, access-tokens"],
+        );
+    }
+    for file in ["compat = [7]", "compat = [['nest']]", "compat = true", "listen = ['127.0.0.1:1']"] {
+        given().file(file).mistakes_in_dev();
+    }
+}
+
+#[test]
 fn the_data_folder_moves_the_default_database() {
     let settings = given().flag("--data-dir", "data_dir", "/srv/hall?pass").settings();
     assert_eq!(settings.database.url.expose(), "sqlite:///srv/hall%3Fpass/hallpass.db");

@@ -290,7 +290,7 @@ impl AccessTokensApi {
         body: FormOrJson<SessionToken>,
     ) -> Result<Json<NewAccessToken>, BoomRefusal<SessionErrors>> {
         let refresh = RefreshToken::new(body.0.refresh_token);
-        let access = services.0.sessions.renew_access(&token.access()?, &refresh).await?;
+        let access = services.0.sessions.renew_access(&token.access(), &refresh).await?;
         Ok(Json(NewAccessToken { jwt: access.expose().to_owned() }))
     }
 
@@ -310,7 +310,7 @@ impl AccessTokensApi {
         body: FormOrJson<SessionToken>,
     ) -> Result<DeleteResponse, BoomRefusal<SessionErrors>> {
         let refresh = RefreshToken::new(body.0.refresh_token);
-        services.0.sessions.end(&token.access()?, &refresh).await?;
+        services.0.sessions.end(&token.access(), &refresh).await?;
         Ok(DeleteResponse::Gone)
     }
 
@@ -323,7 +323,7 @@ impl AccessTokensApi {
         services: Data<&Services>,
         token: HeaderToken<XAccessToken>,
     ) -> Result<Json<Profile>, BoomRefusal<ProfileErrors>> {
-        let caller = services.0.access_tokens.authenticate(Some(&token.access()?), None).await?;
+        let caller = services.0.access_tokens.authenticate(Some(&token.access()), None).await?;
         let user = services.0.accounts.me(&caller).await?;
         Ok(Json(Profile::from(&user)))
     }

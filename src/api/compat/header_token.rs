@@ -1,4 +1,4 @@
-//! A token out of one header, unchecked.
+//! A token out of one header.
 
 use std::marker::PhantomData;
 
@@ -26,27 +26,22 @@ pub trait TokenPlace: Send + Sync + 'static {
     fn find(headers: &HeaderMap) -> Result<Option<&str>, ApiError>;
 }
 
-/// The token that a request has in place `P`. Whether it is good is for the service to say.
+/// The token that a request has in place `P`; a request without one is refused. Whether the token is
+/// good is for the service to say.
 pub struct HeaderToken<P> {
-    token: Option<String>,
+    token: String,
     place: PhantomData<P>,
 }
 
 impl<P> HeaderToken<P> {
     /// The token as an access token.
-    ///
-    /// # Errors
-    /// [`AuthError::Unauthenticated`] when none came.
-    pub fn access(self) -> Result<AccessToken, AuthError> {
-        self.token.map(AccessToken::new).ok_or(AuthError::Unauthenticated)
+    pub fn access(self) -> AccessToken {
+        AccessToken::new(self.token)
     }
 
     /// The token as a refresh token.
-    ///
-    /// # Errors
-    /// [`AuthError::Unauthenticated`] when none came.
-    pub fn refresh(self) -> Result<RefreshToken, AuthError> {
-        self.token.map(RefreshToken::new).ok_or(AuthError::Unauthenticated)
+    pub fn refresh(self) -> RefreshToken {
+        RefreshToken::new(self.token)
     }
 }
 
@@ -69,7 +64,8 @@ impl<'a, P: TokenPlace> ApiExtractor<'a> for HeaderToken<P> {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let token = P::find(request.headers())?.map(str::to_owned);
+        let token = P::find(request.headers())?;
+        let token = token.ok_or_else(|| ApiError::from(AuthError::Unauthenticated))?.to_owned();
         Ok(Self { token, place: PhantomData })
     }
 }

@@ -218,7 +218,7 @@ impl NestApi {
         services: Data<&Services>,
         token: HeaderToken<BearerAccess>,
     ) -> Result<Json<SignedOut>, Refusal<CallerErrors>> {
-        services.0.sessions.log_out(Some(&token.access()?), None).await?;
+        services.0.sessions.log_out(Some(&token.access()), None).await?;
         Ok(Json(SignedOut::example()))
     }
 
@@ -232,7 +232,7 @@ impl NestApi {
         services: Data<&Services>,
         token: HeaderToken<BearerRefresh>,
     ) -> Result<Json<Refreshed>, Refusal<CallerErrors>> {
-        let pair = services.0.sessions.refresh(&token.refresh()?, None).await?;
+        let pair = services.0.sessions.refresh(&token.refresh(), None).await?;
         Ok(Json(Refreshed::new(&pair)))
     }
 }
