@@ -30,13 +30,13 @@ use crate::service::Services;
 /// The groups of operations in the document.
 #[derive(Tags)]
 pub enum Tag {
-    /// Register, log in, refresh, log out, passwords.
+    /// Register, log in, refresh, log out, change or reset a password.
     Authentication,
-    /// Accounts.
+    /// One's own account, and for administrators everybody's.
     Users,
-    /// What other services need to check tokens on their own.
+    /// The public keys with which any other service can check access tokens on its own.
     Discovery,
-    /// For whoever starts, restarts and balances the service.
+    /// For what starts, restarts and balances the service.
     Health,
 }
 
