@@ -3,6 +3,7 @@
 //! A method parses, calls one function of the service and maps the answer. `error` holds the map
 //! from what the service says to what a client reads, `root` what every request passes.
 
+mod allow;
 pub mod auth;
 pub mod compat;
 pub mod docs_page;
@@ -24,6 +25,7 @@ use compat::CompatApi;
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
+use serde_json::Value;
 
 use crate::domain::random::Random;
 use crate::service::Services;
@@ -31,13 +33,13 @@ use crate::service::Services;
 /// The groups of operations in the document.
 #[derive(Tags)]
 pub enum Tag {
-    /// Register, log in, refresh, log out, passwords.
+    /// Register, log in, refresh, log out, change or reset a password.
     Authentication,
-    /// Accounts.
+    /// One's own account, and for administrators everybody's.
     Users,
-    /// What other services need to check tokens on their own.
+    /// The public keys with which any other service can check access tokens on its own.
     Discovery,
-    /// For whoever starts, restarts and balances the service.
+    /// For what starts, restarts and balances the service.
     Health,
 }
 
@@ -63,9 +65,8 @@ fn licence() -> LicenseObject {
 ///
 /// # Errors
 /// When poem-openapi's document is no JSON; a defect of ours.
-pub fn main_document() -> Result<String, serde_json::Error> {
-    let spec = serde_json::from_str(&main_api().spec())?;
-    Ok(document::to_pretty_json(&document::repair(spec)))
+pub fn main_document() -> Result<Value, serde_json::Error> {
+    Ok(document::repair(serde_json::from_str(&main_api().spec())?))
 }
 
 /// Every OpenAPI document by the name of its file.
@@ -73,9 +74,9 @@ pub fn main_document() -> Result<String, serde_json::Error> {
 /// # Errors
 /// When a document cannot be built; a defect of ours.
 pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
-    let mut documents = vec![("hallpass.json", main_document()?)];
+    let mut documents = vec![("hallpass.json", document::to_pretty_json(&main_document()?))];
     for api in CompatApi::ALL {
-        documents.push((api.document_name(), api.document()?));
+        documents.push((api.document_name(), document::to_pretty_json(&api.document()?)));
     }
     Ok(documents)
 }
@@ -94,17 +95,20 @@ pub fn build(
     let keys = well_known::PublishedKeys::new(&services.key_ring)?;
     let nest = compat.contains(&CompatApi::Nest);
     let access_tokens = compat.contains(&CompatApi::AccessTokens);
-    let mut routes = docs_page::mount(Route::new(), compat);
+    let mut documents = vec![main_document()?];
+    let mut routes = docs_page::mount(Route::new(), compat)
+        .at("/openapi.json", docs_page::document_endpoint(document::to_pretty_json(&documents[0])));
     for api in compat {
         let path = format!("/openapi/{}", api.document_name());
-        routes = routes.at(path, docs_page::document_endpoint(api.document()?));
+        let document = api.document()?;
+        routes = routes.at(path, docs_page::document_endpoint(document::to_pretty_json(&document)));
+        documents.push(document);
     }
     let main = match nest {
         true => OpenApiService::new((main_apis(), compat::nest::NestApi), "", "").into_endpoint(),
         false => main_api().into_endpoint(),
     };
     let routes = routes
-        .at("/openapi.json", docs_page::document_endpoint(main_document()?))
         .at("/livez", get(health::livez))
         .at("/readyz", get(health::readyz))
         .at("/healthz", get(health::readyz))
@@ -120,5 +124,6 @@ pub fn build(
             false => IntoResponse::into_response,
         }
     };
-    Ok(root::wrap(routes.data(services).data(keys), random, https, shape_of))
+    let allowed = allow::AllowedMethods::of(&documents);
+    Ok(root::wrap(routes.data(services).data(keys), random, https, allowed, shape_of))
 }

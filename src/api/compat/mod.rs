@@ -48,12 +48,11 @@ impl CompatApi {
     ///
     /// # Errors
     /// When poem-openapi's document is no JSON; a defect of ours.
-    pub fn document(self) -> Result<String, serde_json::Error> {
+    pub fn document(self) -> Result<Value, serde_json::Error> {
         let spec = match self {
             Self::Nest => nest::documented().spec(),
             Self::AccessTokens => access_tokens::service().spec(),
         };
-        let spec: Value = serde_json::from_str(&spec)?;
-        Ok(document::to_pretty_json(&document::repair(spec)))
+        Ok(document::repair(serde_json::from_str(&spec)?))
     }
 }

@@ -10,18 +10,20 @@ use poem_openapi::{ApiResponse, Object, OpenApi, OpenApiService};
 use serde::Deserialize;
 
 use super::header_token::{HeaderToken, TokenPlace};
-use crate::api::auth::{CallerErrors, RegisterErrors};
+use crate::api::auth::RegisterErrors;
 use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
 use crate::api::error::ApiError;
 use crate::api::json::{Json, StrictJson};
-use crate::api::refusal::{BAD_BODY, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAVAILABLE, refusals};
+use crate::api::refusal::{
+    Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples, refusals,
+};
 use crate::api::security::{self, ACCESS_SCHEME};
 use crate::api::users::UsersApi;
 use crate::api::{Tag, licence};
 use crate::domain::user::User;
-use crate::service::Services;
 use crate::service::accounts::Registration;
 use crate::service::sessions::TokenPair;
+use crate::service::{AuthError, Services};
 
 /// An access token in `Authorization: Bearer`, under the main API's name.
 pub struct BearerAccess;
@@ -170,9 +172,44 @@ impl Example for SignedOut {
 refusals! {
     /// Of `signIn`.
     SignInErrors {
-        400 => BAD_BODY,
-        401 => "Wrong e-mail address or password (`invalid_credentials`).",
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+        400 => Documented::new(
+            "The body is not valid JSON or has a key twice, or a field is missing or has the wrong type \
+             (`invalid_request`).",
+            || vec![ApiError::invalid_field("email", "is missing")],
+        ),
+        401 => Documented::new(
+            "Wrong e-mail address or password (`invalid_credentials`). Which of them is not said.",
+            || examples([AuthError::InvalidCredentials]),
+        ),
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
+    }
+    /// Of `signOut`.
+    SignOutErrors {
+        401 => Documented::new(
+            "No token came (`authentication_required`), it is altered (`invalid_token`), or its session is gone \
+             already (`token_revoked`).",
+            || {
+                let mut all = examples([AuthError::Unauthenticated, AuthError::TokenRevoked]);
+                all.push(ApiError::unreadable_token());
+                all
+            },
+        ),
+        500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `refresh`.
+    RefreshErrors {
+        401 => Documented::new(
+            "No token came (`authentication_required`). Or it is unknown or its session was ended \
+             (`invalid_refresh_token`), the session's time is over (`session_expired`), or it was used before \
+             (`refresh_token_reused`: the session has been ended). In all cases: sign in again.",
+            || examples([
+                AuthError::Unauthenticated,
+                AuthError::InvalidRefreshToken,
+                AuthError::SessionExpired,
+                AuthError::RefreshTokenReused,
+            ]),
+        ),
+        500 => INTERNAL, 503 => UNAVAILABLE,
     }
 }
 
@@ -217,7 +254,7 @@ impl NestApi {
         &self,
         services: Data<&Services>,
         token: HeaderToken<BearerAccess>,
-    ) -> Result<Json<SignedOut>, Refusal<CallerErrors>> {
+    ) -> Result<Json<SignedOut>, Refusal<SignOutErrors>> {
         services.0.sessions.log_out(Some(&token.access()), None).await?;
         Ok(Json(SignedOut::example()))
     }
@@ -231,7 +268,7 @@ impl NestApi {
         &self,
         services: Data<&Services>,
         token: HeaderToken<BearerRefresh>,
-    ) -> Result<Json<Refreshed>, Refusal<CallerErrors>> {
+    ) -> Result<Json<Refreshed>, Refusal<RefreshErrors>> {
         let pair = services.0.sessions.refresh(&token.refresh(), None).await?;
         Ok(Json(Refreshed::new(&pair)))
     }

@@ -25,6 +25,7 @@
     requestInterceptor: keepPathPrefix,
     responseInterceptor: takeTokens,
     onComplete: linkSteps,
+    plugins: [{ statePlugins: { auth: { wrapSelectors: { isAuthorized: lockedByTokensAlone } } } }],
   });
 
   // The document that the address names, if the page links to it; else the main one.
@@ -34,6 +35,11 @@
     const chosen = links.find((link) => link.dataset.document && link.dataset.document === name);
     (chosen ?? links[0])?.setAttribute("aria-current", "page");
     return chosen ? `openapi/${name}` : "openapi.json";
+  }
+
+  // Of a requirement that nothing meets as well, Swagger UI would show a closed padlock to everyone.
+  function lockedByTokensAlone(isAuthorized) {
+    return (state, security) => isAuthorized(security?.filter((alternative) => alternative.size));
   }
 
   function keepPathPrefix(request) {

@@ -107,13 +107,15 @@ async fn what_the_framework_finds_has_the_same_shape() {
     for path in ["/access-tokens/", "/access-tokens/x", "/access-tokens/refresh/x"] {
         request(&app, Method::POST, path).send().await.boom(404);
     }
-    for (method, path) in [
-        (Method::GET, "/access-tokens"),
-        (Method::PUT, "/access-tokens"),
-        (Method::GET, "/access-tokens/refresh"),
-        (Method::POST, "/me"),
+    for (method, path, allowed) in [
+        (Method::GET, "/access-tokens", "DELETE, POST"),
+        (Method::PUT, "/access-tokens", "DELETE, POST"),
+        (Method::GET, "/access-tokens/refresh", "POST"),
+        (Method::POST, "/me", "GET, HEAD"),
     ] {
-        request(&app, method, path).send().await.boom(405);
+        let answer = request(&app, method, path).send().await;
+        answer.boom(405);
+        assert_eq!(answer.header("allow"), Some(allowed), "{answer:?}");
     }
 }
 
@@ -121,7 +123,9 @@ async fn what_the_framework_finds_has_the_same_shape() {
 async fn users_is_shared_with_the_main_api() {
     let app = TestApp::spawn().await;
     request(&app, Method::GET, "/users").send().await.assert_refused(401, "authentication_required");
-    request(&app, Method::DELETE, "/users").send().await.assert_refused(405, "method_not_allowed");
+    let neither = request(&app, Method::DELETE, "/users").send().await;
+    neither.assert_refused(405, "method_not_allowed");
+    assert_eq!(neither.header("allow"), Some("GET, HEAD, POST"), "{neither:?}");
     request(&app, Method::POST, "/users").send().await.boom(400);
     request(&app, Method::POST, "/users/me").send().await.assert_refused(405, "method_not_allowed");
     request(&app, Method::GET, "/me/x").send().await.assert_refused(404, "not_found");

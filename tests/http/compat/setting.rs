@@ -57,7 +57,9 @@ async fn the_documents_are_those_of_the_repository() {
 #[tokio::test]
 async fn without_the_access_tokens_api_its_paths_are_the_main_apis() {
     let app = TestApp::set(&["compat="]).await;
-    request(&app, Method::POST, "/users").send().await.assert_refused(405, "method_not_allowed");
+    let users = request(&app, Method::POST, "/users").send().await;
+    users.assert_refused(405, "method_not_allowed");
+    assert_eq!(users.header("allow"), Some("GET, HEAD"), "{users:?}");
     request(&app, Method::GET, "/me").send().await.assert_refused(404, "not_found");
     request(&app, Method::POST, "/access-tokens/x").send().await.assert_refused(404, "not_found");
     let page = request(&app, Method::GET, "/docs").send().await.text();
