@@ -51,6 +51,13 @@ impl<'a> Operation<'a> {
         !security.unwrap_or_else(|| panic!("{}: `security` is left out", self.place)).is_empty()
     }
 
+    /// Whether nobody gets in without a token in a header: an operation that takes one in the body
+    /// instead lists the empty alternative.
+    fn demands_tokens(&self) -> bool {
+        let alternatives = self.content["security"].as_array().into_iter().flatten();
+        self.is_secured() && !alternatives.filter_map(Value::as_object).any(Map::is_empty)
+    }
+
     fn responses(&self) -> &'a Map<String, Value> {
         self.content["responses"].as_object().expect("responses")
     }
@@ -293,13 +300,48 @@ fn errors_are_problem_details_and_nothing_else() {
 }
 
 #[test]
+fn every_error_shows_a_problem_for_each_of_its_codes() {
+    let documents = documents();
+    let resolve = |document: &str, example: &Value| {
+        let (_, content) = documents.iter().find(|(name, _)| *name == document).expect("the document");
+        let target = example["$ref"].as_str().and_then(|reference| content.pointer(&reference[1..]));
+        target.unwrap_or(example)["value"].clone()
+    };
+    for_each_main_operation(|operation| {
+        for (status, answer) in operation.responses() {
+            if !status.starts_with(['4', '5']) {
+                continue;
+            }
+            let examples = answer["content"][PROBLEM_JSON]["examples"].as_object();
+            let examples = examples.unwrap_or_else(|| panic!("{}: no example of {status}", operation.place));
+            for (code, example) in examples {
+                let problem = resolve(operation.document, example);
+                assert_eq!(problem["code"], code.as_str(), "{}: {status}", operation.place);
+                assert_eq!(problem["status"].to_string(), *status, "{}: {code}", operation.place);
+            }
+        }
+    });
+}
+
+#[test]
+fn tokens_that_a_body_can_carry_are_optional_in_the_headers() {
+    let mut optional = BTreeSet::new();
+    for_each_main_operation(|operation| {
+        if operation.is_secured() && !operation.demands_tokens() {
+            optional.insert(operation.text("operationId").to_owned());
+        }
+    });
+    assert_eq!(optional, ["logout", "refreshToken"].map(str::to_owned).into());
+}
+
+#[test]
 fn headers_that_clients_act_on_are_documented() {
     for_each_main_operation(|operation| {
         for (status, answer) in operation.responses() {
             let header = match status.as_str() {
                 "401" => "WWW-Authenticate",
                 "503" => "Retry-After",
-                "200" if operation.is_secured() => "X-Access-Token",
+                "200" if operation.demands_tokens() => "X-Access-Token",
                 _ => continue,
             };
             assert!(answer["headers"].get(header).is_some(), "{}: {status} has no {header}", operation.place);
@@ -317,7 +359,7 @@ fn every_reference_leads_somewhere_and_every_component_is_used() {
             assert!(target.is_some(), "{place}: {reference} leads nowhere");
             used.insert(reference.to_owned());
         });
-        for kind in ["schemas", "headers"] {
+        for kind in ["schemas", "headers", "examples"] {
             for component in
                 document["components"][kind].as_object().into_iter().flatten().map(|(key, _)| key)
             {

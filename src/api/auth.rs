@@ -1,16 +1,23 @@
 //! `/auth/…`: register, log in, refresh, log out, passwords.
 
+mod errors;
+
 use poem::web::Data;
 use poem::{Endpoint, EndpointExt};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
 
+pub use errors::{
+    CallerErrors, ChangePasswordErrors, LoginErrors, LogoutErrors, RefreshErrors, RegisterErrors,
+    ResetErrors, ResetRequestErrors,
+};
+
 use super::Tag;
-use super::dto::{ACCESS_TOKEN_EXAMPLE, LoginDto, MessageDto, REFRESH_TOKEN_EXAMPLE, TokenPairDto, UserDto};
+use super::dto::{ACCESS_TOKEN_EXAMPLE, LoginDto, REFRESH_TOKEN_EXAMPLE, TokenPairDto, UserDto};
 use super::error::ApiError;
 use super::json::{BodyError, Json, StrictJson};
-use super::refusal::{BAD_BODY, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, refusals};
+use super::refusal::Refusal;
 use super::security::{Authenticated, Presented, RenewedToken};
 use crate::domain::tokens::{RefreshToken, ResetToken};
 use crate::service::accounts::Registration;
@@ -42,7 +49,7 @@ impl Example for RegisterRequest {
     }
 }
 
-/// The new account.
+/// The account exists now.
 #[derive(Object)]
 #[oai(rename = "Registered", example)]
 pub struct Registered {
@@ -75,7 +82,7 @@ impl Example for Registered {
 /// The answer to a registration.
 #[derive(ApiResponse)]
 pub enum RegisterResponse {
-    /// The account exists now; log in with it.
+    /// The account exists now: log in with it.
     #[oai(status = 201)]
     Created(Json<Registered>),
 }
@@ -108,7 +115,7 @@ pub struct AuthMe {
 
 impl Example for AuthMe {
     fn example() -> Self {
-        Self { user: UserDto::example(), access_token: ACCESS_TOKEN_EXAMPLE.to_owned() }
+        Self { user: UserDto::sample_admin(), access_token: ACCESS_TOKEN_EXAMPLE.to_owned() }
     }
 }
 
@@ -142,13 +149,14 @@ impl Example for PasswordResetRequest {
     }
 }
 
-/// The same for every address, whether it has an account or not.
+/// The request was taken. The same for every address, whether it has an account or not.
 #[derive(Object)]
 #[oai(rename = "PasswordResetRequested", rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub struct PasswordResetRequested {
     /// What was done.
     message: String,
-    /// The reset token, where the service is set to answer it (`reset.delivery = "response"`).
+    /// The reset token, only where the service is set to answer it (`reset.delivery =
+    /// "response"`, as `hallpass dev` is). For an address without an account it opens nothing.
     password_reset_token: Option<String>,
 }
 
@@ -201,46 +209,31 @@ impl Example for PasswordChange {
     }
 }
 
-refusals! {
-    /// Of `register`.
-    RegisterErrors {
-        400 => "The body is not valid JSON, has a key twice, or a field is missing, has the wrong type or cannot be taken (`invalid_request`, `weak_password`); `errors` names the fields.",
-        409 => "Another account has the e-mail address (`email_taken`).",
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+/// The session has ended and its tokens are refused from now on.
+#[derive(Object)]
+#[oai(rename = "LoggedOut", example)]
+pub struct LoggedOut {
+    /// What was done.
+    message: String,
+}
+
+impl Example for LoggedOut {
+    fn example() -> Self {
+        Self { message: "logged out successfully".to_owned() }
     }
-    /// Of `login`.
-    LoginErrors {
-        401 => "Wrong e-mail address or password, or the body is malformed (`invalid_credentials`).",
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
-    }
-    /// Of operations behind a token that take no body.
-    CallerErrors { 401 => UNAUTHORIZED, 500 => INTERNAL, 503 => UNAVAILABLE }
-    /// Of `refreshToken`.
-    RefreshErrors {
-        400 => BAD_BODY,
-        401 => "No refresh token came (`authentication_required`), or it is no good: unknown or its session has ended (`invalid_refresh_token`, `session_expired`), or used before (`refresh_token_reused`: the session has been ended). Also when an access token that came along is altered or revoked.",
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
-    }
-    /// Of `logout`.
-    LogoutErrors {
-        400 => BAD_BODY,
-        401 => "No token came (`authentication_required`), it is altered (`invalid_token`), or its session is gone already (`token_revoked`, `invalid_refresh_token`).",
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
-    }
-    /// Of `requestPasswordReset`.
-    ResetRequestErrors {
-        400 => BAD_BODY, 413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
-    }
-    /// Of `resetPassword`.
-    ResetErrors {
-        400 => "The reset token is unknown, used, superseded or expired (`invalid_reset_token`), the new password breaks the policy (`weak_password`), or the body is malformed (`invalid_request`).",
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
-    }
-    /// Of `changePassword`.
-    ChangePasswordErrors {
-        400 => "The new password breaks the policy (`weak_password`), or the body is malformed (`invalid_request`).",
-        401 => "The current password is wrong (`invalid_credentials`), or the tokens are no good.",
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+}
+
+/// The new password holds from now on, and all sessions of the account have ended.
+#[derive(Object)]
+#[oai(rename = "PasswordChanged", example)]
+pub struct PasswordChanged {
+    /// What was done.
+    message: String,
+}
+
+impl Example for PasswordChanged {
+    fn example() -> Self {
+        Self { message: "password changed successfully".to_owned() }
     }
 }
 
@@ -251,7 +244,8 @@ pub struct AuthApi;
 impl AuthApi {
     /// Register an account
     ///
-    /// Makes an account with the role `member`. Log in afterwards to get tokens.
+    /// Makes an account with the role `member`; a role in the body is ignored. The answer carries
+    /// no tokens: log in with the same e-mail address and password.
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(
         &self,
@@ -266,8 +260,9 @@ impl AuthApi {
 
     /// Log in
     ///
-    /// Checks e-mail address and password and opens a new session. Each login is a session of its
-    /// own: logging out on one device leaves the others logged in.
+    /// Checks e-mail address and password and opens a session, with an access token for requests
+    /// and a refresh token for when that has expired. Each login is a session of its own: logging
+    /// out on one device leaves the others logged in.
     #[oai(path = "/login", method = "post", operation_id = "login", transform = "malformed_is_401")]
     async fn login(
         &self,
@@ -281,8 +276,8 @@ impl AuthApi {
     /// Who am I?
     ///
     /// Answers the account of the presented tokens and a live access token. With an expired access
-    /// token and a live `X-Refresh-Token`, or with that alone, the access token is new; the
-    /// refresh token is not used up.
+    /// token and a live `X-Refresh-Token`, or with that alone (a page reload that kept nothing
+    /// else), the access token is new. The refresh token is not used up and stays as it is.
     #[oai(path = "/auth-me", method = "get", operation_id = "authMe")]
     async fn auth_me(
         &self,
@@ -308,10 +303,14 @@ impl AuthApi {
 
     /// Refresh the tokens
     ///
-    /// Redeems the refresh token, from `X-Refresh-Token` or from the body, for a new pair. For the
-    /// grace period (30 seconds unless configured otherwise) the same token gets the same
-    /// successor again, so that two tabs or a lost answer log nobody out. After that, a token that
-    /// was used before ends its session: it was stolen.
+    /// Redeems the refresh token, from `X-Refresh-Token` or from the body, for a new pair: keep
+    /// both, the old refresh token is used up. For the grace period (30 seconds unless configured
+    /// otherwise) the same token gets the same successor again, so that two tabs or a lost answer
+    /// log nobody out. After that, a token that was used before ends its session: somebody stole
+    /// it.
+    ///
+    /// The access token need not come along. If it does it may be expired, but not altered,
+    /// revoked or another account's.
     #[oai(path = "/refresh-token", method = "post", operation_id = "refreshToken")]
     async fn refresh_token(
         &self,
@@ -327,24 +326,26 @@ impl AuthApi {
     /// Log out
     ///
     /// Ends the session of the presented access token, expired or not, or of the refresh token
-    /// when no access token came. All its tokens are refused at once. Other sessions live on.
+    /// (`X-Refresh-Token` or the body) when no access token came. All its tokens are refused at
+    /// once. The account's other sessions live on.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
     async fn logout(
         &self,
         services: Data<&Services>,
         presented: Presented,
         body: StrictJson<Option<RefreshRequest>>,
-    ) -> Result<Json<MessageDto>, Refusal<LogoutErrors>> {
+    ) -> Result<Json<LoggedOut>, Refusal<LogoutErrors>> {
         let in_body = body.0.and_then(|body| body.refresh_token).map(RefreshToken::new);
         let refresh = presented.refresh.or(in_body);
         services.0.sessions.log_out(presented.access.as_ref(), refresh.as_ref()).await?;
-        Ok(Json(MessageDto::new("logged out successfully")))
+        Ok(Json(LoggedOut::example()))
     }
 
     /// Request a password reset
     ///
-    /// Issues a reset token for the account of the address and voids all earlier ones. The answer
-    /// is the same when there is no such account.
+    /// Issues a reset token for the account of the address, good for 10 minutes unless configured
+    /// otherwise, and voids all earlier ones. How the token reaches its owner is a setting of the
+    /// service (`reset.delivery`). The answer does not tell whether there is such an account.
     #[oai(path = "/reset-password-request", method = "post", operation_id = "requestPasswordReset")]
     async fn reset_password_request(
         &self,
@@ -360,22 +361,24 @@ impl AuthApi {
 
     /// Reset a password
     ///
-    /// Redeems the newest reset token of an account, once. All sessions of the account end.
+    /// Redeems the newest reset token of an account, once, for a new password. All sessions of the
+    /// account end: log in with the new password.
     #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
     async fn reset_password(
         &self,
         services: Data<&Services>,
         body: StrictJson<PasswordReset>,
-    ) -> Result<Json<MessageDto>, Refusal<ResetErrors>> {
+    ) -> Result<Json<PasswordChanged>, Refusal<ResetErrors>> {
         let token = ResetToken::new(body.0.reset_token);
         services.0.password_resets.redeem(&token, &body.0.new_password).await?;
-        Ok(Json(MessageDto::new("password changed successfully")))
+        Ok(Json(PasswordChanged::example()))
     }
 
     /// Change the password
     ///
     /// Sets a new password for the caller and ends all their sessions, this one included. The
-    /// answer is a new session, so the caller stays logged in here and nowhere else.
+    /// answer opens a new session: replace both tokens with those in it. So the caller stays logged
+    /// in here and nowhere else.
     #[oai(path = "/change-password", method = "post", operation_id = "changePassword")]
     async fn change_password(
         &self,

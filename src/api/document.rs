@@ -29,19 +29,25 @@ pub fn repair(mut spec: Value) -> Value {
     each_schema(&mut spec, &mut |schema| {
         drop_repeated_all_of_members(schema);
         write_whole_bounds_as_integers(schema);
+        require_what_may_be_null(schema);
     });
+    let descriptions = described_components(&spec);
+    let mut examples = Map::new();
     each_operation(&mut spec, &mut |operation| {
         drop_default_parameter_flags(operation);
         name_plain_media_types(operation);
         each_response(operation, &mut |status, response| {
-            describe_by_status(status, response);
+            describe_by_content_or_status(status, response, &descriptions);
             answer_problems_as_problem_json(status, response);
+            unpack_examples(response, &mut examples);
             spell_header_names(response);
         });
         mark_as_public_unless_secured(operation);
     });
     give_flows_their_scopes(&mut spec);
+    add_components(&mut spec, "examples", examples);
     lift_examples(&mut spec);
+    each_operation(&mut spec, &mut show_that_the_body_may_be_empty);
     announce_headers(&mut spec);
     keep_used_tags(&mut spec);
     spec
@@ -86,6 +92,21 @@ fn write_whole_bounds_as_integers(schema: &mut Map<String, Value>) {
     }
 }
 
+/// Only what is always sent is declared nullable: `null` says that there is nothing. poem-openapi
+/// takes every `Option` for one that may be left out.
+fn require_what_may_be_null(schema: &mut Map<String, Value>) {
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let nullable = properties.filter(|(_, property)| property.get("nullable") == Some(&Value::Bool(true)));
+    let nullable: Vec<Value> = nullable.map(|(name, _)| name.as_str().into()).collect();
+    if nullable.is_empty() {
+        return;
+    }
+    let required = schema.entry("required").or_insert_with(|| json!([]));
+    if let Some(required) = required.as_array_mut() {
+        required.extend(nullable.into_iter().filter(|name| !required.contains(name)).collect::<Vec<_>>());
+    }
+}
+
 /// `deprecated: false` and `explode: true` stand on every parameter, where they say nothing.
 fn drop_default_parameter_flags(operation: &mut Map<String, Value>) {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
@@ -117,14 +138,30 @@ fn name_plain_media_types(operation: &mut Map<String, Value>) {
     });
 }
 
-/// Descriptions are required; poem-openapi leaves them empty where the code has no doc comment.
-fn describe_by_status(status: &str, response: &mut Map<String, Value>) {
+/// The descriptions of the component schemas by their names.
+fn described_components(spec: &Value) -> Map<String, Value> {
+    let schemas = spec.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
+    schemas.filter_map(|(name, schema)| Some((name.clone(), schema.get("description")?.clone()))).collect()
+}
+
+/// Descriptions are required; poem-openapi leaves them empty where the code has no doc comment. An
+/// answer is what it carries, or else what its status says.
+fn describe_by_content_or_status(
+    status: &str,
+    response: &mut Map<String, Value>,
+    descriptions: &Map<String, Value>,
+) {
     let described = response.get("description").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-    if !described {
-        let code = status.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
-        let phrase = code.and_then(|code| code.canonical_reason()).unwrap_or("Any other answer");
-        response.insert("description".into(), phrase.into());
+    if described {
+        return;
     }
+    let media = object_in(response, "content").and_then(|content| content.values().next());
+    let carried = media.and_then(|media| descriptions.get(component(media.get("schema")?)?));
+    let description = carried.cloned().unwrap_or_else(|| {
+        let code = status.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
+        code.and_then(|code| code.canonical_reason()).unwrap_or("Any other answer").into()
+    });
+    response.insert("description".into(), description);
 }
 
 /// Errors are sent as `application/problem+json` (RFC 9457 3), whatever their type derives.
@@ -140,6 +177,30 @@ fn answer_problems_as_problem_json(status: &str, response: &mut Map<String, Valu
     if is_problem {
         rename_keys(content, |name| if name == JSON { PROBLEM_JSON } else { name }.to_owned());
     }
+}
+
+/// poem-openapi has no place for the examples of an answer, so `Refusal` sends them, by name, as the
+/// example of a schema around the problem's. They go to `shared`, for most are the same everywhere;
+/// another one of the same name stays where it is.
+fn unpack_examples(response: &mut Map<String, Value>, shared: &mut Map<String, Value>) {
+    let media = object_in(response, "content").and_then(|content| object_in(content, PROBLEM_JSON));
+    let Some((media, schema)) = media.and_then(|media| media.get("schema").cloned().map(|s| (media, s)))
+    else {
+        return;
+    };
+    let (Some(reference), Some(named)) =
+        (schema.pointer("/allOf/0"), schema.get("example").and_then(Value::as_object))
+    else {
+        return;
+    };
+    let place = |(name, example): (&String, &Value)| {
+        let is_shared = shared.entry(name).or_insert_with(|| example.clone()) == example;
+        let reference = || json!({ "$ref": format!("#/components/examples/{name}") });
+        (name.clone(), if is_shared { reference() } else { example.clone() })
+    };
+    let examples: Map<_, _> = named.iter().map(place).collect();
+    media.insert("schema".into(), reference.clone());
+    media.insert("examples".into(), examples.into());
 }
 
 /// poem-openapi writes header names in capitals.
@@ -214,15 +275,36 @@ fn lift_examples(spec: &mut Value) {
     }
 }
 
+/// The bodies that may be left out carry a token that a header can carry as well. The empty one comes
+/// first, so that the docs page sends it: the token of an example opens nothing.
+fn show_that_the_body_may_be_empty(operation: &mut Map<String, Value>) {
+    let Some(body) = object_in(operation, "requestBody") else { return };
+    if body.get("required") != Some(&Value::Bool(false)) {
+        return;
+    }
+    for media in object_in(body, "content").into_iter().flat_map(Map::values_mut) {
+        let Some(media) = media.as_object_mut() else { continue };
+        if let Some(example) = media.shift_remove("example") {
+            let examples = json!({
+                "tokenInHeader": { "summary": "The token is in a header", "value": {} },
+                "tokenInBody": { "summary": "The token is in the body", "value": example },
+            });
+            media.insert("examples".into(), examples);
+        }
+    }
+}
+
 /// Headers that extractors and the error handler set, which no operation's own code shows.
 fn announce_headers(spec: &mut Value) {
     let refreshing = refresh_token_schemes(spec);
     let mut used = BTreeSet::new();
     each_operation(spec, &mut |operation| {
-        let refreshes = requirements(operation).any(|scheme| refreshing.contains(scheme));
+        // Where tokens may be left out they are not checked by the extractor that renews them.
+        let refreshes = requirements(operation).any(|scheme| refreshing.contains(scheme))
+            && !may_come_without_tokens(operation);
         each_response(operation, &mut |status, response| {
             let name = match status {
-                "401" => "WWW-Authenticate",
+                "401" | "403" => "WWW-Authenticate",
                 "429" | "503" => "Retry-After",
                 _ if refreshes && is_success(status) => "X-Access-Token",
                 _ => return,
@@ -234,13 +316,17 @@ fn announce_headers(spec: &mut Value) {
             }
         });
     });
-    if used.is_empty() {
-        return;
-    }
-    if let Some(components) = spec.get_mut("components").and_then(Value::as_object_mut) {
-        let headers = components.entry("headers").or_insert_with(|| json!({}));
-        for name in used {
-            headers[name] = header(name);
+    let headers = used.into_iter().map(|name| (name.to_owned(), header(name)));
+    add_components(spec, "headers", headers.collect());
+}
+
+/// Adds `members` to the components of a kind.
+fn add_components(spec: &mut Value, kind: &str, members: Map<String, Value>) {
+    let components = spec.get_mut("components").and_then(Value::as_object_mut);
+    if let Some(components) = components.filter(|_| !members.is_empty()) {
+        let known = components.entry(kind).or_insert_with(|| json!({}));
+        if let Some(known) = known.as_object_mut() {
+            known.extend(members);
         }
     }
 }
@@ -253,8 +339,8 @@ fn header(name: &str) -> Value {
             "schema": { "type": "integer", "minimum": 0, "example": 1 }
         }),
         "WWW-Authenticate" => json!({
-            "description": "How to authenticate; says `error=\"invalid_token\"` only when a token was \
-                            presented (RFC 6750 3).",
+            "description": "How to authenticate. Says `error=\"invalid_token\"` only when a token was \
+                            presented, and `error=\"insufficient_scope\"` with 403 (RFC 6750 3).",
             "schema": { "type": "string", "example": "Bearer" }
         }),
         _ => json!({
@@ -299,6 +385,12 @@ fn refresh_token_schemes(spec: &Value) -> BTreeSet<String> {
 fn requirements(operation: &Map<String, Value>) -> impl Iterator<Item = &str> {
     let alternatives = operation.get("security").and_then(Value::as_array).into_iter().flatten();
     alternatives.filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str)
+}
+
+/// Whether one of the alternatives of an operation's security is to present nothing.
+fn may_come_without_tokens(operation: &Map<String, Value>) -> bool {
+    let alternatives = operation.get("security").and_then(Value::as_array).into_iter().flatten();
+    alternatives.filter_map(Value::as_object).any(Map::is_empty)
 }
 
 fn is_success(status: &str) -> bool {

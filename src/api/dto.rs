@@ -1,8 +1,12 @@
 //! What several operations answer.
 
-use poem_openapi::Object;
-use poem_openapi::types::Example;
+use std::borrow::Cow;
 
+use poem_openapi::Object;
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{Example, ParseError, ParseFromParameter, ParseResult, Type};
+
+use crate::domain::ids::UserId;
 use crate::domain::name::Name;
 use crate::domain::user::User;
 use crate::service::sessions::TokenPair;
@@ -28,6 +32,13 @@ pub struct UserDto {
     pub email: String,
 }
 
+impl UserDto {
+    /// The administrator of `hallpass dev`, whose login the document has as its example.
+    pub(super) fn sample_admin() -> Self {
+        Self { id: 1, first_name: None, last_name: None, email: "johndoe@example.com".to_owned() }
+    }
+}
+
 impl From<&User> for UserDto {
     fn from(user: &User) -> Self {
         let text = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
@@ -43,7 +54,7 @@ impl From<&User> for UserDto {
 impl Example for UserDto {
     fn example() -> Self {
         Self {
-            id: 1,
+            id: 2,
             first_name: Some("Ada".to_owned()),
             last_name: Some("Lovelace".to_owned()),
             email: "ada@example.com".to_owned(),
@@ -51,7 +62,7 @@ impl Example for UserDto {
     }
 }
 
-/// A pair of tokens of one session.
+/// The next pair of tokens of the session.
 #[derive(Clone, PartialEq, Eq, Object)]
 #[oai(rename = "TokenPair", rename_all = "camelCase", example)]
 pub struct TokenPairDto {
@@ -92,7 +103,7 @@ impl Example for TokenPairDto {
     }
 }
 
-/// The answer to a login or a password change: who, and a new pair of tokens.
+/// Who is logged in, and the tokens of the new session.
 #[derive(Clone, PartialEq, Eq, Object)]
 #[oai(rename = "Login", rename_all = "camelCase", example)]
 pub struct LoginDto {
@@ -129,26 +140,55 @@ impl LoginDto {
 
 impl Example for LoginDto {
     fn example() -> Self {
-        Self::with(UserDto::example(), TokenPairDto::example())
+        Self::with(UserDto::sample_admin(), TokenPairDto::example())
     }
 }
 
-/// A sentence for people.
-#[derive(Clone, Debug, PartialEq, Eq, Object)]
-#[oai(rename = "Message", example)]
-pub struct MessageDto {
-    /// What was done.
-    pub message: String,
-}
+/// A [`UserId`] in a path or a query: a number in the document, as in every answer, and read as
+/// strictly as the domain reads ids (no leading plus or zero).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserIdParam(pub UserId);
 
-impl MessageDto {
-    pub(super) fn new(message: &str) -> Self {
-        Self { message: message.to_owned() }
+impl Type for UserIdParam {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "integer_int64".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        let schema = MetaSchema { minimum: Some(1.0), ..MetaSchema::new_with_format("integer", "int64") };
+        MetaSchemaRef::Inline(Box::new(schema))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
     }
 }
 
-impl Example for MessageDto {
-    fn example() -> Self {
-        Self::new("logged out successfully")
+impl ParseFromParameter for UserIdParam {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        text.parse().map(Self).map_err(ParseError::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_in_a_path_has_one_spelling() {
+        let parse = |text| UserIdParam::parse_from_parameter(text).ok().map(|id| id.0.get());
+        assert_eq!(parse("7"), Some(7));
+        for other in ["", "0", "07", "+7", "-7", "7.0", "9007199254740992", "me"] {
+            assert_eq!(parse(other), None, "{other}");
+        }
     }
 }

@@ -67,6 +67,13 @@ pub enum ErrorCode {
     InternalError,
 }
 
+impl ErrorCode {
+    /// The code's name on the wire.
+    pub fn name(self) -> String {
+        self.to_json().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+}
+
 /// One field that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Object)]
 pub struct InvalidField {
@@ -179,6 +186,15 @@ impl ApiError {
         .caused_by(cause)
     }
 
+    /// A store did not answer, so nothing is known about the request.
+    pub fn dependency_unavailable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::DependencyUnavailable,
+            "The service cannot answer right now. Nothing was decided about the request. Try again shortly.",
+        )
+    }
+
     /// Stores that do not answer, by name.
     pub fn not_ready(missing: &[&str]) -> Self {
         Self::new(
@@ -195,10 +211,8 @@ impl ApiError {
 
     /// The body.
     pub fn problem(&self) -> Problem {
-        // The code's name on the wire stands in the type as well.
-        let code = self.code.to_json().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default();
         Problem {
-            kind: format!("urn:hallpass:error:{code}"),
+            kind: format!("urn:hallpass:error:{}", self.code.name()),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.clone(),
@@ -273,7 +287,6 @@ impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         let unauthorized = |code, detail| Self::new(StatusCode::UNAUTHORIZED, code, detail);
         let refused_token = |code, detail| unauthorized(code, detail).challenge(Challenge::InvalidToken);
-        let unavailable = |code, detail| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         match error {
             AuthError::Invalid(problems) => invalid(&problems),
             AuthError::WeakPassword { field, reason } => Self::new(
@@ -326,15 +339,12 @@ impl From<AuthError> for ApiError {
                     .challenge(Challenge::InsufficientScope)
             }
             AuthError::NotFound => not_found(),
-            AuthError::Overloaded => unavailable(
+            AuthError::Overloaded => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
                 ErrorCode::Overloaded,
                 "Too many passwords are being checked right now. Try again shortly.",
             ),
-            AuthError::Store(error) => unavailable(
-                ErrorCode::DependencyUnavailable,
-                "The service cannot answer right now. Nothing was decided about the request. Try again shortly.",
-            )
-            .caused_by(error),
+            AuthError::Store(error) => Self::dependency_unavailable().caused_by(error),
             AuthError::PasswordHash(error) => Self::internal(error),
             AuthError::Signing(error) => Self::internal(error),
             AuthError::Worker(error) => Self::internal(error),

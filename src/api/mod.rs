@@ -3,6 +3,7 @@
 //! A method parses, calls one function of the service and maps the answer. `error` holds the map
 //! from what the service says to what a client reads, `root` what every request passes.
 
+mod allow;
 pub mod auth;
 pub mod docs_page;
 pub mod document;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use poem::{Endpoint, EndpointExt, Response, Route, get};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
+use serde_json::Value;
 
 use crate::domain::random::Random;
 use crate::service::Services;
@@ -28,13 +30,13 @@ use crate::service::Services;
 /// The groups of operations in the document.
 #[derive(Tags)]
 pub enum Tag {
-    /// Register, log in, refresh, log out, passwords.
+    /// Register, log in, refresh, log out, change or reset a password.
     Authentication,
-    /// Accounts.
+    /// One's own account, and for administrators everybody's.
     Users,
-    /// What other services need to check tokens on their own.
+    /// The public keys with which any other service can check access tokens on its own.
     Discovery,
-    /// For whoever starts, restarts and balances the service.
+    /// For what starts, restarts and balances the service.
     Health,
 }
 
@@ -55,9 +57,8 @@ fn main_api() -> OpenApiService<MainApi, ()> {
 ///
 /// # Errors
 /// When poem-openapi's document is no JSON; a defect of ours.
-pub fn main_document() -> Result<String, serde_json::Error> {
-    let spec = serde_json::from_str(&main_api().spec())?;
-    Ok(document::to_pretty_json(&document::repair(spec)))
+pub fn main_document() -> Result<Value, serde_json::Error> {
+    Ok(document::repair(serde_json::from_str(&main_api().spec())?))
 }
 
 /// Every OpenAPI document by the name of its file.
@@ -65,7 +66,7 @@ pub fn main_document() -> Result<String, serde_json::Error> {
 /// # Errors
 /// When a document cannot be built; a defect of ours.
 pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
-    Ok(vec![("hallpass.json", main_document()?)])
+    Ok(vec![("hallpass.json", document::to_pretty_json(&main_document()?))])
 }
 
 /// The whole service as one endpoint. With `https`, browsers are told to stay with it.
@@ -77,14 +78,16 @@ pub fn build(
     random: Arc<dyn Random>,
     https: bool,
 ) -> Result<impl Endpoint<Output = Response> + 'static, serde_json::Error> {
+    let document = main_document()?;
     let keys = well_known::PublishedKeys::new(&services.key_ring)?;
     let routes = docs_page::mount(Route::new())
-        .at("/openapi.json", docs_page::document_endpoint(main_document()?))
+        .at("/openapi.json", docs_page::document_endpoint(document::to_pretty_json(&document)))
         .at("/livez", get(health::livez))
         .at("/readyz", get(health::readyz))
         .at("/healthz", get(health::readyz))
         .nest("/", main_api())
         .data(services)
         .data(keys);
-    Ok(root::wrap(routes, random, https))
+    let allowed = allow::AllowedMethods::of(&[document]);
+    Ok(root::wrap(routes, random, https, allowed))
 }

@@ -6,16 +6,43 @@
 use std::marker::PhantomData;
 
 use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
-use poem_openapi::types::Type;
+use poem_openapi::registry::{
+    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
+use poem_openapi::types::{ToJSON, Type};
+use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, Problem};
+use super::json::BodyError;
 use crate::service::AuthError;
+
+/// An error answer in the document.
+pub struct Documented {
+    /// When it comes.
+    when: &'static str,
+    /// One error for each code it comes with: the very ones that are sent, so that the examples
+    /// cannot say anything else.
+    examples: fn() -> Vec<ApiError>,
+}
+
+impl Documented {
+    /// Comes `when` something is so, and looks like `examples`.
+    pub(super) const fn new(when: &'static str, examples: fn() -> Vec<ApiError>) -> Self {
+        Self { when, examples }
+    }
+
+    /// The examples by their codes, as the document's `examples`.
+    fn named_examples(&self) -> Value {
+        let problems = (self.examples)().into_iter().map(|error| error.problem());
+        let named = problems.map(|problem| (problem.code.name(), json!({ "value": problem.to_json() })));
+        Value::Object(named.collect::<Map<_, _>>())
+    }
+}
 
 /// Statuses and when they come, in the order of the document.
 pub trait Refusals: Send + Sync + 'static {
     /// The list.
-    const DOCUMENTED: &'static [(u16, &'static str)];
+    const DOCUMENTED: &'static [(u16, Documented)];
 }
 
 /// An error of an operation that documents `S`.
@@ -44,13 +71,13 @@ impl<S> From<Refusal<S>> for poem::Error {
 
 impl<S: Refusals> ApiResponse for Refusal<S> {
     fn meta() -> MetaResponses {
-        let response = |&(status, description): &(u16, &'static str)| MetaResponse {
-            description,
-            status: Some(status),
+        let response = |(status, documented): &(u16, Documented)| MetaResponse {
+            description: documented.when,
+            status: Some(*status),
             status_range: None,
             content: vec![MetaMediaType {
                 content_type: "application/problem+json",
-                schema: Problem::schema_ref(),
+                schema: problem_with_examples(documented),
             }],
             headers: Vec::new(),
         };
@@ -62,26 +89,125 @@ impl<S: Refusals> ApiResponse for Refusal<S> {
     }
 }
 
-/// Declares the errors of one operation: `refusals!(Login { 401 => "…", 503 => "…" })`.
+/// poem-openapi has no place for the examples of an answer, so they travel in its schema;
+/// `document::repair` puts them where they belong.
+fn problem_with_examples(documented: &Documented) -> MetaSchemaRef {
+    MetaSchemaRef::Inline(Box::new(MetaSchema {
+        all_of: vec![Problem::schema_ref()],
+        example: Some(documented.named_examples()),
+        ..MetaSchema::ANY
+    }))
+}
+
+/// What the service says, as examples.
+pub(super) fn examples<const N: usize>(errors: [AuthError; N]) -> Vec<ApiError> {
+    errors.map(ApiError::from).into()
+}
+
+/// Declares the errors of one operation: `refusals!(Login { 401 => WRONG, 503 => UNAVAILABLE })`.
 macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident { $($status:literal => $when:expr),+ $(,)? })+) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($status:literal => $documented:expr),+ $(,)? })+) => {$(
         $(#[$doc])*
         pub struct $name;
 
         impl $crate::api::refusal::Refusals for $name {
-            const DOCUMENTED: &'static [(u16, &'static str)] = &[$(($status, $when)),+];
+            const DOCUMENTED: &'static [(u16, $crate::api::refusal::Documented)] =
+                &[$(($status, $documented)),+];
         }
     )+};
 }
 
 pub(super) use refusals;
 
-/// When an operation with a body answers 400, 413 and 415.
-pub(super) const BAD_BODY: &str = "The body is not valid JSON, has a key twice, or a field is missing, has the wrong type or cannot be taken; `errors` names the fields.";
-pub(super) const TOO_LARGE: &str = "The body is longer than 64 KiB.";
-pub(super) const NOT_JSON: &str = "The body is not `application/json`.";
+/// When an operation with a body answers 413 and 415.
+pub(super) const TOO_LARGE: Documented =
+    Documented::new("The body is longer than 64 KiB.", || vec![BodyError::TooLarge.into()]);
+pub(super) const NOT_JSON: Documented =
+    Documented::new("The body's `Content-Type` is not `application/json`.", || {
+        vec![BodyError::UnsupportedMediaType.into()]
+    });
+
 /// When an operation behind a token answers 401.
-pub(super) const UNAUTHORIZED: &str = "No token came (`authentication_required`), or it is expired without a live refresh token (`token_expired`), altered (`invalid_token`) or revoked (`token_revoked`); or the refresh token is no good (`invalid_refresh_token`, `refresh_token_reused`, `session_expired`).";
-/// When anything answers 503 and 500.
-pub(super) const UNAVAILABLE: &str = "The service cannot tell right now: a store does not answer, or too many passwords are being checked. Nothing was decided; try again after `Retry-After` seconds.";
-pub(super) const INTERNAL: &str = "A defect of the service. The log has the cause under the request id.";
+pub(super) const UNAUTHORIZED: Documented = Documented::new(
+    "No token came (`authentication_required`). Or the access token is expired and no refresh token came \
+     along (`token_expired`: refresh it), altered (`invalid_token`) or revoked (`token_revoked`). Or the \
+     refresh token is no good (`invalid_refresh_token`, `refresh_token_reused`, `session_expired`). All but \
+     `token_expired` mean: log in again.",
+    unauthorized,
+);
+
+/// What is wrong with tokens, one of each kind.
+pub(super) fn unauthorized() -> Vec<ApiError> {
+    let mut all = examples([AuthError::Unauthenticated, AuthError::TokenExpired]);
+    all.push(ApiError::unreadable_token());
+    all.extend(examples([
+        AuthError::TokenRevoked,
+        AuthError::InvalidRefreshToken,
+        AuthError::RefreshTokenReused,
+        AuthError::SessionExpired,
+    ]));
+    all
+}
+
+/// When anything answers 500 and 503.
+pub(super) const INTERNAL: Documented = Documented::new(
+    "A defect of the service. The log has the cause under the answer's `X-Request-Id`.",
+    || vec![ApiError::internal("an example")],
+);
+pub(super) const UNAVAILABLE: Documented = Documented::new(
+    "A store does not answer (`dependency_unavailable`). Nothing was decided: send the same request again \
+     after `Retry-After` seconds.",
+    || vec![ApiError::dependency_unavailable()],
+);
+/// Of operations that check or hash a password.
+pub(super) const UNAVAILABLE_OR_BUSY: Documented = Documented::new(
+    "A store does not answer (`dependency_unavailable`), or too many passwords are being checked right now \
+     (`overloaded`). Nothing was decided: send the same request again after `Retry-After` seconds.",
+    || vec![ApiError::dependency_unavailable(), AuthError::Overloaded.into()],
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::auth::*;
+    use crate::api::health::ReadyErrors;
+    use crate::api::users::{GetUserErrors, ListUsersErrors, UpdateMeErrors};
+    use crate::api::well_known::DocumentErrors;
+
+    /// Every documented answer has the status of its examples and names their codes.
+    fn check<S: Refusals>() {
+        for (status, documented) in S::DOCUMENTED {
+            let examples = (documented.examples)();
+            assert!(!examples.is_empty(), "{status} has no example");
+            for error in &examples {
+                assert_eq!(error.status_code().as_u16(), *status);
+                let code = error.problem().code.name();
+                let named = documented.when.contains(&format!("`{code}`"));
+                assert!(
+                    named || matches!(*status, 413 | 415 | 500),
+                    "{code} is not in {:?}",
+                    documented.when
+                );
+            }
+            let named = documented.named_examples().as_object().map(Map::len);
+            assert_eq!(named, Some(examples.len()), "{status} has two examples of one code");
+        }
+    }
+
+    #[test]
+    fn what_is_documented_of_an_error_is_what_its_examples_say() {
+        check::<RegisterErrors>();
+        check::<LoginErrors>();
+        check::<CallerErrors>();
+        check::<RefreshErrors>();
+        check::<LogoutErrors>();
+        check::<ResetRequestErrors>();
+        check::<ResetErrors>();
+        check::<ChangePasswordErrors>();
+        check::<GetUserErrors>();
+        check::<ListUsersErrors>();
+        check::<UpdateMeErrors>();
+        check::<DocumentErrors>();
+        check::<ReadyErrors>();
+    }
+}

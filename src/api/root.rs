@@ -5,11 +5,12 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::http::{HeaderMap, HeaderName, HeaderValue, header};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use poem::middleware::{CatchPanic, PanicHandler};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
 use tracing::Instrument;
 
+use super::allow::AllowedMethods;
 use super::error::{ApiError, problem_of};
 use super::security::{RenewedToken, X_ACCESS_TOKEN};
 use crate::domain::random::{self, Random};
@@ -32,6 +33,9 @@ const DEFAULT_HEADERS: &[(HeaderName, &str)] = &[
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
+/// Where answers are for everyone, so that pages of any origin may read them: keys and documents.
+const PUBLIC_DOCUMENTS: [&str; 2] = ["/.well-known/", "/openapi.json"];
+
 /// Sent when the service's public URL is https: a year, as browsers' preload lists ask for.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
@@ -40,11 +44,18 @@ pub(super) fn wrap(
     routes: impl Endpoint + 'static,
     random: Arc<dyn Random>,
     https: bool,
+    allowed: AllowedMethods,
 ) -> impl Endpoint<Output = Response> + 'static {
     let routes = routes.with(CatchPanic::new().with_handler(AnswerPanic)).catch_all_error(shape_error);
+    let allowed = Arc::new(allowed);
     routes.around(move |routes, request| {
-        let random = random.clone();
-        async move { Ok(answer(&*routes, request, &*random, https).await) }
+        let (random, allowed) = (random.clone(), allowed.clone());
+        async move {
+            let uri = request.uri().clone();
+            let mut response = answer(&*routes, request, &*random, https).await;
+            describe_place(&mut response, uri.path(), &allowed);
+            Ok(response)
+        }
     })
 }
 
@@ -119,9 +130,62 @@ fn finish(headers: &mut HeaderMap, id: &str, renewed: &RenewedToken, https: bool
     }
 }
 
+/// Sets the headers that come of where the answer is: who may read it, what else could be asked.
+fn describe_place(response: &mut Response, path: &str, allowed: &AllowedMethods) {
+    if PUBLIC_DOCUMENTS.iter().any(|place| path.starts_with(place)) {
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, allowed.at(path));
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use poem::{Body, Route, get, handler};
+    use serde_json::json;
+
     use super::*;
+
+    #[handler]
+    fn here() -> &'static str {
+        "here"
+    }
+
+    async fn asked(method: &str, path: &str) -> Response {
+        #[derive(Debug)]
+        struct Zeros;
+        impl Random for Zeros {
+            fn fill(&self, bytes: &mut [u8]) {
+                bytes.fill(0);
+            }
+        }
+        let routes = Route::new().at("/users/:id", get(here)).at("/.well-known/keys", get(here));
+        let document = json!({ "paths": { "/users/{id}": { "get": {} } } });
+        let endpoint = wrap(routes, Arc::new(Zeros), false, AllowedMethods::of(&[document]));
+        let method = method.parse().expect("a method");
+        let request = Request::builder().method(method).uri(path.parse().expect("a path"));
+        endpoint.get_response(request.body(Body::empty())).await
+    }
+
+    #[tokio::test]
+    async fn a_method_that_a_path_does_not_take_is_answered_with_those_it_does() {
+        let response = asked("DELETE", "/users/7").await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.header(header::ALLOW), Some("GET, HEAD"));
+        for method in ["GET", "HEAD"] {
+            let response = asked(method, "/users/7").await;
+            assert!(response.status().is_success(), "{method}");
+            assert_eq!(response.header(header::ALLOW), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_of_any_origin_may_read_public_documents_and_nothing_else() {
+        let origin = header::ACCESS_CONTROL_ALLOW_ORIGIN;
+        assert_eq!(asked("GET", "/.well-known/keys").await.header(&origin), Some("*"));
+        assert_eq!(asked("GET", "/users/7").await.header(&origin), None);
+    }
 
     #[test]
     fn a_request_id_is_taken_over_only_when_a_log_can_hold_it() {

@@ -63,7 +63,9 @@ fn register_schemes(registry: &mut Registry) {
         ACCESS_SCHEME,
         MetaSecurityScheme {
             ty: "http",
-            description: Some("The `accessToken` of a login or a refresh: `Authorization: Bearer …`."),
+            description: Some(
+                "The `accessToken` of a login or a refresh, sent as `Authorization: Bearer …`. Here without the word `Bearer`.",
+            ),
             name: None,
             key_in: None,
             scheme: Some("bearer"),
@@ -77,7 +79,7 @@ fn register_schemes(registry: &mut Registry) {
         MetaSecurityScheme {
             ty: "apiKey",
             description: Some(
-                "The `refreshToken` of a login or a refresh, with or without `Bearer ` before it. Beside an expired access token, or alone, it buys a new one, which comes in the answer's `X-Access-Token`; it is not used up.",
+                "The `refreshToken` of a login or a refresh, with or without `Bearer ` before it. Beside an expired access token, or alone, it buys a new one, which comes in the answer's `X-Access-Token`. Only `POST /auth/refresh-token` uses it up.",
             ),
             name: Some("X-Refresh-Token"),
             key_in: Some("header"),
@@ -101,6 +103,11 @@ impl<'a> ApiExtractor<'a> for Presented {
 
     fn security_schemes() -> Vec<&'static str> {
         vec![ACCESS_SCHEME, REFRESH_SCHEME]
+    }
+
+    /// Neither need come: the operations that look at the bare tokens take one in the body too.
+    fn has_security_fallback() -> bool {
+        true
     }
 
     async fn from_request(

@@ -8,10 +8,12 @@ use serde::Deserialize;
 
 use super::Tag;
 use super::auth::CallerErrors;
-use super::dto::UserDto;
+use super::dto::{UserDto, UserIdParam};
 use super::error::ApiError;
 use super::json::{Json, StrictJson};
-use super::refusal::{BAD_BODY, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, refusals};
+use super::refusal::{
+    Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, examples, refusals,
+};
 use super::security::Authenticated;
 use crate::domain::ids::UserId;
 use crate::domain::user::User;
@@ -105,10 +107,10 @@ impl Example for UserListItem {
     }
 }
 
-/// A page of the list.
+/// The answer to a request for a page of the list.
 #[derive(ApiResponse)]
 pub enum UserListResponse {
-    /// The accounts in the order of their ids.
+    /// A page of accounts, in the order of their ids.
     #[oai(status = 200)]
     Page(
         Json<Vec<UserListItem>>,
@@ -138,19 +140,33 @@ refusals! {
     /// Of `getUser`.
     GetUserErrors {
         401 => UNAUTHORIZED,
-        404 => "There is no such account, or the caller may not see it (`not_found`).",
+        404 => Documented::new(
+            "There is no such account, or the caller may not see it (`not_found`).",
+            || examples([AuthError::NotFound]),
+        ),
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `listUsers`.
     ListUsersErrors {
-        400 => "`limit` or `after` cannot be taken (`invalid_request`).",
+        400 => Documented::new(
+            "`limit` is no number from 1 to 200, or `after` is no account's id (`invalid_request`).",
+            || vec![ApiError::invalid_field("limit", "has a value that cannot be taken")],
+        ),
         401 => UNAUTHORIZED,
-        403 => "The caller is no administrator (`forbidden`).",
+        403 => Documented::new(
+            "The caller is no administrator (`forbidden`).",
+            || examples([AuthError::Forbidden]),
+        ),
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `updateMe`.
     UpdateMeErrors {
-        400 => BAD_BODY, 401 => UNAUTHORIZED, 413 => TOO_LARGE, 415 => NOT_JSON,
+        400 => Documented::new(
+            "The body is not valid JSON or has a key twice, or a name is no text, too long or has control \
+             characters (`invalid_request`; `errors` names the fields).",
+            || vec![ApiError::invalid_field("first_name", "must be a string")],
+        ),
+        401 => UNAUTHORIZED, 413 => TOO_LARGE, 415 => NOT_JSON,
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
 }
@@ -162,7 +178,7 @@ pub struct UsersApi;
 impl UsersApi {
     /// Get the own account
     ///
-    /// Answers the caller's account and when the access token in use was issued and ends.
+    /// Answers the caller's account, and when the access token in use was issued and when it ends.
     #[oai(path = "/me", method = "get", operation_id = "getMe")]
     async fn get_me(
         &self,
@@ -175,7 +191,8 @@ impl UsersApi {
 
     /// Change the own names
     ///
-    /// Changes the caller's names. Role, id and e-mail address in the body change nothing.
+    /// Changes the caller's names. A field that is left out stays as it is, and empty text clears
+    /// it. Role, id and e-mail address in the body change nothing.
     #[oai(path = "/me", method = "patch", operation_id = "updateMe")]
     async fn update_me(
         &self,
@@ -191,8 +208,8 @@ impl UsersApi {
 
     /// List accounts
     ///
-    /// For administrators: accounts in the order of their ids, a page at a time. Follow the
-    /// `Link` header to the next page.
+    /// For administrators: accounts in the order of their ids, a page at a time. The next page is
+    /// at the address in the `Link` header; the last page has none.
     #[oai(path = "/", method = "get", operation_id = "listUsers")]
     async fn list_users(
         &self,
@@ -201,7 +218,7 @@ impl UsersApi {
         /// Accounts in this page: 50 unless given, 200 at most.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u32>>,
-        /// The id behind which the page begins.
+        /// The page begins behind the account with this id: the first page unless given.
         after: Query<Option<i64>>,
     ) -> Result<UserListResponse, Refusal<ListUsersErrors>> {
         let limit = limit.0.unwrap_or(DEFAULT_PAGE).clamp(1, LARGEST_PAGE);
@@ -228,11 +245,10 @@ impl UsersApi {
         &self,
         services: Data<&Services>,
         caller: Authenticated,
-        /// The account's id, in digits.
-        id: Path<String>,
+        /// The account's id.
+        id: Path<UserIdParam>,
     ) -> Result<Json<UserDto>, Refusal<GetUserErrors>> {
-        let id = id.0.parse().map_err(|_| AuthError::NotFound)?;
-        let user = services.0.accounts.get(&caller.0, id).await?;
+        let user = services.0.accounts.get(&caller.0, id.0.0).await?;
         Ok(Json((&user).into()))
     }
 }

@@ -102,6 +102,84 @@ fn every_answer_is_described() {
 }
 
 #[test]
+fn an_answer_without_words_is_described_by_what_it_carries() {
+    let media = json!({ JSON: { "schema": { "$ref": "#/components/schemas/User" } } });
+    let document = repair(json!({
+        "paths": { "/": { "get": { "responses": {
+            "200": { "description": "", "content": media },
+            "201": { "description": "Made", "content": media },
+        } } } },
+        "components": { "schemas": { "User": { "description": "An account." } } }
+    }));
+    let responses = &document["paths"]["/"]["get"]["responses"];
+    assert_eq!(responses["200"]["description"], "An account.");
+    assert_eq!(responses["201"]["description"], "Made");
+}
+
+#[test]
+fn what_may_be_null_is_always_there() {
+    let properties = json!({ "a": {}, "b": { "nullable": true }, "c": { "nullable": true }, "d": {} });
+    let repaired = schema(json!({ "required": ["b"], "properties": properties }), require_what_may_be_null);
+    assert_eq!(repaired["required"], json!(["b", "c"]));
+    let nothing = json!({ "properties": { "a": {} } });
+    assert_eq!(schema(nothing.clone(), require_what_may_be_null), nothing);
+}
+
+#[test]
+fn examples_of_errors_are_shared_unless_they_differ() {
+    let problem = json!({ "$ref": "#/components/schemas/Problem" });
+    let answer = |examples: Value| {
+        let schema = json!({ "allOf": [problem], "example": examples });
+        json!({ "responses": { "400": { "content": { PROBLEM_JSON: { "schema": schema } } } } })
+    };
+    let (email, limit) =
+        (json!({ "value": { "detail": "email" } }), json!({ "value": { "detail": "limit" } }));
+    let document = repair(json!({
+        "paths": {
+            "/1": { "get": answer(json!({ "invalid": email })) },
+            "/2": { "get": answer(json!({ "invalid": email })) },
+            "/3": { "get": answer(json!({ "invalid": limit })) },
+        },
+        "components": {}
+    }));
+    assert_eq!(document["components"]["examples"], json!({ "invalid": email }));
+    let media = |path: &str| &document["paths"][path]["get"]["responses"]["400"]["content"][PROBLEM_JSON];
+    let shared = json!({ "$ref": "#/components/examples/invalid" });
+    for (path, example) in [("/1", &shared), ("/2", &shared), ("/3", &limit)] {
+        assert_eq!(media(path), &json!({ "schema": problem, "examples": { "invalid": example } }));
+    }
+}
+
+#[test]
+fn a_body_that_may_be_left_out_comes_empty_first() {
+    let body = |required: bool| {
+        let content = json!({ JSON: { "schema": {}, "example": { "refreshToken": "hp_rt_" } } });
+        let operation = operation(json!({ "requestBody": { "content": content, "required": required } }));
+        operation["requestBody"]["content"][JSON].clone()
+    };
+    let values: Vec<_> =
+        body(false)["examples"].as_object().into_iter().flatten().map(|(_, e)| e["value"].clone()).collect();
+    assert_eq!(values, [json!({}), json!({ "refreshToken": "hp_rt_" })]);
+    assert_eq!(body(true)["example"], json!({ "refreshToken": "hp_rt_" }));
+}
+
+#[test]
+fn a_new_access_token_is_announced_where_tokens_are_demanded() {
+    let announced = |security: Value| {
+        let operation = json!({ "security": security, "responses": { "200": {} } });
+        let refresh = json!({ "in": "header", "name": "X-Refresh-Token" });
+        let document = repair(json!({
+            "paths": { "/": { "get": operation } },
+            "components": { "securitySchemes": { "Refresh": refresh } }
+        }));
+        document["paths"]["/"]["get"]["responses"]["200"]["headers"].get("X-Access-Token").is_some()
+    };
+    assert!(announced(json!([{ "Access": [] }, { "Refresh": [] }])));
+    assert!(!announced(json!([{ "Access": [] }, { "Refresh": [] }, {}])));
+    assert!(!announced(json!([{ "Access": [] }])));
+}
+
+#[test]
 fn header_names_are_spelt_as_people_write_them() {
     for (capitals, usual) in [
         ("X-REQUEST-ID", "X-Request-Id"),
