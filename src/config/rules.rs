@@ -1,5 +1,6 @@
 //! What must not be, although each value is well-formed: contradictions, the unsafe and the unwise.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,16 +18,21 @@ use crate::domain::password::PasswordPolicy;
 pub(super) const SECRET_MEND: &str =
     "make one with `openssl rand -base64 48`, and set HALLPASS_SECRET_FILE (or HALLPASS_SECRET)";
 
+/// 32 random characters have more, even in an alphabet of 16 (hexadecimal); a short word that was
+/// repeated until it was long enough has not.
+const SECRET_DISTINCT_BYTES_WISE: usize = 8;
+
 /// How to get a token store.
 pub(super) const REDIS_MEND: &str =
     "set `redis.url` (REDIS_URL), or `token_store` = \"embedded\" for a single process";
 
-const ACCESS_TTL_MIN: Duration = Duration::from_secs(10);
+/// A second is the grain of a token's times.
+const ACCESS_TTL_MIN: Duration = Duration::from_secs(1);
 const ACCESS_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 const LEEWAY_MAX: Duration = Duration::from_secs(60);
 /// A leap year: whoever wants more means "for ever".
 const SESSION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
-const RESET_TTL_MIN: Duration = Duration::from_secs(60);
+const RESET_TTL_MIN: Duration = Duration::from_secs(1);
 const RESET_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3600);
 /// Beyond this a stolen refresh token has time to be used beside the real one.
@@ -66,6 +72,15 @@ impl Review<'_> {
         self.lifetimes();
         self.password_hashing();
         self.signing_key_file();
+        self.weak_secret();
+    }
+
+    fn weak_secret(&mut self) {
+        let Some(secret) = &self.settings.secret else { return };
+        let different: BTreeSet<u8> = secret.expose().bytes().collect();
+        if self.sound(&["secret"]) && different.len() < SECRET_DISTINCT_BYTES_WISE {
+            self.warn("secret", "does not look random: it repeats a few characters");
+        }
     }
 
     fn spans(&mut self) {
@@ -220,7 +235,7 @@ impl Review<'_> {
     fn unsafe_delivery(&mut self) {
         let reset = &self.settings.reset;
         match reset.delivery {
-            ResetDelivery::Response if self.sound(&["listen", "public_url"]) && !self.is_private() => {
+            ResetDelivery::Response if self.is_exposed() => {
                 let problem = "= \"response\" lets anyone who reaches this service reset any password";
                 self.refuse(
                     "reset.delivery",
@@ -243,11 +258,14 @@ impl Review<'_> {
         }
     }
 
-    /// Whether only this machine reaches the service: it listens on loopback, and no proxy leads
-    /// there from outside, as a public URL would tell.
-    fn is_private(&self) -> bool {
-        is_loopback(self.settings.listen.ip())
-            && self.settings.public_url.as_ref().is_none_or(super::PublicUrl::is_loopback)
+    /// Whether others than this machine reach the service: it listens to them, or a proxy leads
+    /// there from outside, as a public URL tells. A setting with a mistake tells nothing, the other
+    /// still does.
+    fn is_exposed(&self) -> bool {
+        let listens = self.sound(&["listen"]) && !is_loopback(self.settings.listen.ip());
+        let proxied = self.sound(&["public_url"])
+            && self.settings.public_url.as_ref().is_some_and(|url| !url.is_loopback());
+        listens || proxied
     }
 
     /// A file, a socket, or a server on this machine.
