@@ -17,6 +17,7 @@ use super::Tag;
 use super::dto::{ACCESS_TOKEN_EXAMPLE, LoginDto, REFRESH_TOKEN_EXAMPLE, TokenPairDto, UserDto};
 use super::error::ApiError;
 use super::json::{BodyError, Json, StrictJson};
+use super::origin::Origin;
 use super::refusal::Refusal;
 use super::security::{Authenticated, Presented, RenewedToken};
 use crate::domain::tokens::{RefreshToken, ResetToken};
@@ -267,9 +268,11 @@ impl AuthApi {
     async fn login(
         &self,
         services: Data<&Services>,
+        origin: Origin,
         body: StrictJson<LoginRequest>,
     ) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
-        let (user, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password).await?;
+        let LoginRequest { email, password } = body.0;
+        let (user, pair) = services.0.sessions.log_in(&email, &password, origin.0).await?;
         Ok(Json(LoginDto::new(&user, &pair)))
     }
 
@@ -385,11 +388,13 @@ impl AuthApi {
         services: Data<&Services>,
         caller: Authenticated,
         renewed: Data<&RenewedToken>,
+        origin: Origin,
         body: StrictJson<PasswordChange>,
     ) -> Result<Json<LoginDto>, Refusal<ChangePasswordErrors>> {
         let PasswordChange { current_password, new_password } = body.0;
         let accounts = &services.0.accounts;
-        let (user, pair) = accounts.change_password(&caller.0, &current_password, &new_password).await?;
+        let changed = accounts.change_password(&caller.0, &current_password, &new_password, origin.0);
+        let (user, pair) = changed.await?;
         renewed.supersede(&pair.access);
         Ok(Json(LoginDto::new(&user, &pair)))
     }

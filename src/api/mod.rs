@@ -13,6 +13,7 @@ pub mod error;
 pub mod health;
 pub mod json;
 mod json_fields;
+pub mod origin;
 pub mod refusal;
 mod root;
 pub mod security;

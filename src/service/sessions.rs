@@ -11,6 +11,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::session::{Session, Subject};
+use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::User;
 use crate::store::{OnReuse, OpenOutcome, RefreshOutcome};
@@ -46,12 +47,17 @@ impl Sessions {
     /// # Errors
     /// [`AuthError::InvalidCredentials`] for an unknown address, a wrong password, and for text
     /// that is no address or no password at all.
-    pub async fn log_in(&self, email: &str, password: &str) -> AuthResult<(User, TokenPair)> {
+    pub async fn log_in(
+        &self,
+        email: &str,
+        password: &str,
+        origin: SessionOrigin,
+    ) -> AuthResult<(User, TokenPair)> {
         let email = Email::parse(email).map_err(|_| AuthError::InvalidCredentials)?;
         let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
         let user = self.context.repository.find_user_by_email(&email).await?;
         let user = self.verify_password(user, password.clone()).await?;
-        let pair = self.open(&user).await?;
+        let pair = self.open(&user, origin).await?;
         self.rehash_if_outdated(&user, password).await;
         Ok((user, pair))
     }
@@ -67,7 +73,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`] when a security event came between check and session.
-    pub(super) async fn open(&self, user: &User) -> AuthResult<TokenPair> {
+    pub(super) async fn open(&self, user: &User, origin: SessionOrigin) -> AuthResult<TokenPair> {
         let now = self.context.clock.now();
         let subject = Subject {
             user: user.id,
@@ -76,7 +82,7 @@ impl Sessions {
             security_version: user.security_version,
         };
         let id = SessionId::generate(&*self.context.random);
-        let session = Session::open(id, subject, now, &self.context.rules.lifetimes);
+        let session = Session::open(id, subject, origin, now, &self.context.rules.lifetimes);
         match self.context.token_store.open_session(&session, now).await? {
             OpenOutcome::Opened => self.pair(session, now),
             OpenOutcome::Superseded => Err(AuthError::InvalidCredentials),

@@ -34,6 +34,7 @@ macro_rules! contract {
             @cases $open; { $(#[$attribute])* }
             // refresh
             a_new_session_keeps_every_field
+            a_session_of_unknown_origin_keeps_that_it_is_unknown
             a_current_token_is_rotated_to_its_successor
             a_token_redeemed_again_within_the_grace_period_gets_the_same_successor
             the_grace_period_ends_to_the_millisecond

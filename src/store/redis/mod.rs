@@ -126,7 +126,10 @@ impl TokenStore for RedisTokenStore {
             .arg(time(session.rotated_at))
             .arg(time(session.issued_at))
             .arg(time(session.idle_deadline))
-            .arg(time(session.absolute_deadline));
+            .arg(time(session.absolute_deadline))
+            .arg(session.origin.address.map(|address| address.to_string()).unwrap_or_default())
+            .arg(session.origin.user_agent.as_deref().unwrap_or_default())
+            .arg(session.origin.client.as_str());
         let answer = self.call(entry, script).await?;
         match answer.verdict.as_str() {
             "opened" => Ok(OpenOutcome::Opened),
