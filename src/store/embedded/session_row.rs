@@ -50,6 +50,26 @@ pub(super) async fn find(
     .await
 }
 
+/// The user's live sessions, newest first.
+pub(super) async fn list_live(
+    executor: impl SqliteExecutor<'_>,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<Session>, Fault> {
+    let rows: Vec<SessionRow> = sqlx::query_as(
+        "SELECT id, user_id, email, role, security_version, generation,
+           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
+           address, user_agent, client
+         FROM sessions WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2
+         ORDER BY created_at DESC, id DESC",
+    )
+    .bind(user.get())
+    .bind(now.as_millis())
+    .fetch_all(executor)
+    .await?;
+    rows.into_iter().map(Session::try_from).collect()
+}
+
 /// Adds a session.
 pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
     sqlx::query(

@@ -277,6 +277,10 @@ impl TokenStore for RedisTokenStore {
         listing::newest_access_tokens(&self.connection, users, now).await
     }
 
+    async fn list_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>> {
+        listing::live_sessions(&self.connection, user, now).await
+    }
+
     async fn insert_reset_token(
         &self,
         token: &ResetClaims,
