@@ -23,7 +23,7 @@ use crate::api::users::UsersApi;
 use crate::api::{Tag, licence};
 use crate::domain::user::User;
 use crate::service::accounts::Registration;
-use crate::service::sessions::TokenPair;
+use crate::service::sessions::{LogoutScope, TokenPair};
 use crate::service::{AuthError, Services};
 
 /// An access token in `Authorization: Bearer`, under the main API's name.
@@ -258,7 +258,7 @@ impl NestApi {
         services: Data<&Services>,
         token: HeaderToken<BearerAccess>,
     ) -> Result<Json<SignedOut>, Refusal<SignOutErrors>> {
-        services.0.sessions.log_out(Some(&token.access()), None).await?;
+        services.0.sessions.log_out(Some(&token.access()), None, LogoutScope::Local).await?;
         Ok(Json(SignedOut::example()))
     }
 
