@@ -12,7 +12,7 @@ use super::support::*;
 
 /// How many walks there are, and how long each is.
 const WALKS: u64 = 6;
-const STEPS: u32 = 60;
+const STEPS: u32 = 80;
 
 pub async fn a_user_without_sessions_has_none_listed(store: &SharedStore, clock: &ManualClock) {
     assert_eq!(listed(store, clock, &Person::new()).await, []);
@@ -123,7 +123,7 @@ pub async fn fifty_revocations_at_once_leave_nothing_listed(store: &SharedStore,
 
 pub async fn the_list_is_that_of_a_model_after_any_interleaving(store: &SharedStore, clock: &ManualClock) {
     for seed in 1..=WALKS {
-        let mut walk = Walk { dice: Dice(seed), person: Person::new(), known: Vec::new() };
+        let mut walk = Walk { dice: Dice::seeded(seed), person: Person::new(), known: Vec::new() };
         for step in 0..STEPS {
             let what = walk.step(store, clock).await;
             walk.compare(store, clock, &format!("walk {seed}, step {step}: {what}")).await;
@@ -142,12 +142,12 @@ struct Walk {
 impl Walk {
     /// Does one thing to the store and to the model; answers what.
     async fn step(&mut self, store: &SharedStore, clock: &ManualClock) -> &'static str {
-        let roll = self.dice.below(20);
-        if roll < 5 || self.known.is_empty() {
+        let roll = self.dice.below(40);
+        if roll < 6 || self.known.is_empty() {
             self.known.push((self.person.log_in(store, clock).await, false));
             return "open";
         }
-        if roll == 5 {
+        if roll == 6 {
             self.person = self.person.after_a_security_event();
             self.person.cut_off(store, clock).await;
             for (session, ended) in &mut self.known {
@@ -155,16 +155,17 @@ impl Walk {
             }
             return "cut off";
         }
-        if roll < 10 {
-            let span = [MILLISECOND, SECOND * 31, DAY, DAY * 3][self.dice.below(4)];
+        if roll < 16 {
+            let span = [MILLISECOND, SECOND * 31, DAY * 2, DAY * 4][self.dice.below(4)];
             clock.advance(span);
             return "wait";
         }
-        let chosen = self.dice.below(self.known.len());
+        // One of the last few: most of the older ones have ended.
+        let chosen = self.known.len() - 1 - self.dice.below(self.known.len().min(6));
         let (session, ended) = &mut self.known[chosen];
         let is_live = !*ended && !session.is_expired(clock.now());
         let generation = session.generation.get();
-        if roll < 16 {
+        if roll < 30 {
             let outcome = rotate(store, clock, session.token(generation)).await;
             assert_eq!(matches!(outcome, RefreshOutcome::Current(_)), is_live, "{outcome:?}");
             if is_live {
@@ -178,7 +179,7 @@ impl Walk {
             }
             return "rotate";
         }
-        if roll < 18 && generation >= 2 {
+        if roll < 34 && generation >= 2 {
             let outcome = rotate(store, clock, session.token(generation - 2)).await;
             assert_eq!(outcome == RefreshOutcome::Reused, is_live, "{outcome:?}");
             *ended |= is_live;
@@ -209,6 +210,10 @@ impl Walk {
 struct Dice(u64);
 
 impl Dice {
+    fn seeded(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
     /// A number below `sides`.
     fn below(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
