@@ -20,6 +20,7 @@ use hallpass::domain::clock::{ManualClock, Timestamp};
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
 use hallpass::domain::session::{Session, SessionLifetimes, Subject};
+use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::RefreshClaims;
 use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::embedded::EmbeddedTokenStore;
@@ -124,7 +125,7 @@ async fn log_in(store: &impl TokenStore, callers: u64) -> Vec<RefreshClaims> {
             security_version: SecurityVersion::FIRST,
         };
         let id = SessionId::from(Uuid::from_u128(u128::from(number)));
-        let session = Session::open(id, subject, NOW, &LIFETIMES);
+        let session = Session::open(id, subject, SessionOrigin::new(None, None, "hallpass"), NOW, &LIFETIMES);
         store.open_session(&session, NOW).await.expect("open_session");
         tokens.push(RefreshClaims { user, session: id, generation: session.generation });
     }

@@ -4,8 +4,9 @@ mod errors;
 
 use poem::web::Data;
 use poem::{Endpoint, EndpointExt};
+use poem_openapi::param::Query;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde::Deserialize;
 
 pub use errors::{
@@ -17,10 +18,12 @@ use super::Tag;
 use super::dto::{ACCESS_TOKEN_EXAMPLE, LoginDto, REFRESH_TOKEN_EXAMPLE, TokenPairDto, UserDto};
 use super::error::ApiError;
 use super::json::{BodyError, Json, StrictJson};
+use super::origin::Origin;
 use super::refusal::Refusal;
 use super::security::{Authenticated, Presented, RenewedToken};
 use crate::domain::tokens::{RefreshToken, ResetToken};
 use crate::service::accounts::Registration;
+use crate::service::sessions::LogoutScope;
 use crate::service::{AuthError, Services};
 
 /// What somebody registers with. Anything else in the body, a role or an id, is ignored.
@@ -209,7 +212,29 @@ impl Example for PasswordChange {
     }
 }
 
-/// The session has ended and its tokens are refused from now on.
+/// Which of the account's sessions a logout ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "LogoutScope", rename_all = "lowercase")]
+pub enum ScopeParam {
+    /// The session of the presented token.
+    Local,
+    /// All but that one.
+    Others,
+    /// All of them.
+    Global,
+}
+
+impl From<ScopeParam> for LogoutScope {
+    fn from(scope: ScopeParam) -> Self {
+        match scope {
+            ScopeParam::Local => Self::Local,
+            ScopeParam::Others => Self::Others,
+            ScopeParam::Global => Self::Global,
+        }
+    }
+}
+
+/// The session, or those that `scope` names, have ended, and their tokens are refused from now on.
 #[derive(Object)]
 #[oai(rename = "LoggedOut", example)]
 pub struct LoggedOut {
@@ -267,9 +292,11 @@ impl AuthApi {
     async fn login(
         &self,
         services: Data<&Services>,
+        origin: Origin,
         body: StrictJson<LoginRequest>,
     ) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
-        let (user, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password).await?;
+        let LoginRequest { email, password } = body.0;
+        let (user, pair) = services.0.sessions.log_in(&email, &password, origin.0).await?;
         Ok(Json(LoginDto::new(&user, &pair)))
     }
 
@@ -327,17 +354,23 @@ impl AuthApi {
     ///
     /// Ends the session of the presented access token, expired or not, or of the refresh token
     /// (`X-Refresh-Token` or the body) when no access token came. All its tokens are refused at
-    /// once. The account's other sessions live on.
+    /// once. The account's other sessions live on, unless `scope` says otherwise; a session that is
+    /// being opened while `others` or `global` runs may live on. After a 503, send the same request
+    /// again: some of the sessions may have ended, this one has not.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
     async fn logout(
         &self,
         services: Data<&Services>,
         presented: Presented,
+        /// Which sessions end: the presented token's (`local`, also when it is left out), all but that
+        /// one (`others`), or all of the account (`global`).
+        scope: Query<Option<ScopeParam>>,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<LoggedOut>, Refusal<LogoutErrors>> {
         let in_body = body.0.and_then(|body| body.refresh_token).map(RefreshToken::new);
         let refresh = presented.refresh.or(in_body);
-        services.0.sessions.log_out(presented.access.as_ref(), refresh.as_ref()).await?;
+        let scope = scope.0.map_or(LogoutScope::Local, LogoutScope::from);
+        services.0.sessions.log_out(presented.access.as_ref(), refresh.as_ref(), scope).await?;
         Ok(Json(LoggedOut::example()))
     }
 
@@ -385,11 +418,13 @@ impl AuthApi {
         services: Data<&Services>,
         caller: Authenticated,
         renewed: Data<&RenewedToken>,
+        origin: Origin,
         body: StrictJson<PasswordChange>,
     ) -> Result<Json<LoginDto>, Refusal<ChangePasswordErrors>> {
         let PasswordChange { current_password, new_password } = body.0;
         let accounts = &services.0.accounts;
-        let (user, pair) = accounts.change_password(&caller.0, &current_password, &new_password).await?;
+        let changed = accounts.change_password(&caller.0, &current_password, &new_password, origin.0);
+        let (user, pair) = changed.await?;
         renewed.supersede(&pair.access);
         Ok(Json(LoginDto::new(&user, &pair)))
     }

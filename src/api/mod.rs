@@ -13,9 +13,11 @@ pub mod error;
 pub mod health;
 pub mod json;
 mod json_fields;
+pub mod origin;
 pub mod refusal;
 mod root;
 pub mod security;
+pub mod sessions;
 pub mod users;
 pub mod well_known;
 
@@ -35,6 +37,8 @@ use crate::service::Services;
 pub enum Tag {
     /// Register, log in, refresh, log out, change or reset a password.
     Authentication,
+    /// Where one is logged in, and logging out there.
+    Sessions,
     /// One's own account, and for administrators everybody's.
     Users,
     /// The public keys with which any other service can check access tokens on its own.
@@ -43,11 +47,24 @@ pub enum Tag {
     Health,
 }
 
-type MainApi =
-    (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi, docs_page::FrontDoor);
+type MainApi = (
+    auth::AuthApi,
+    sessions::SessionsApi,
+    users::UsersApi,
+    well_known::WellKnownApi,
+    health::HealthApi,
+    docs_page::FrontDoor,
+);
 
 fn main_apis() -> MainApi {
-    (auth::AuthApi, users::UsersApi, well_known::WellKnownApi, health::HealthApi, docs_page::FrontDoor)
+    (
+        auth::AuthApi,
+        sessions::SessionsApi,
+        users::UsersApi,
+        well_known::WellKnownApi,
+        health::HealthApi,
+        docs_page::FrontDoor,
+    )
 }
 
 fn main_api() -> OpenApiService<MainApi, ()> {

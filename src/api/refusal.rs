@@ -171,6 +171,7 @@ mod tests {
     use super::*;
     use crate::api::auth::*;
     use crate::api::health::ReadyErrors;
+    use crate::api::sessions::RevokeSessionErrors;
     use crate::api::users::{GetUserErrors, ListUsersErrors, UpdateMeErrors};
     use crate::api::well_known::DocumentErrors;
 
@@ -204,6 +205,7 @@ mod tests {
         check::<ResetRequestErrors>();
         check::<ResetErrors>();
         check::<ChangePasswordErrors>();
+        check::<RevokeSessionErrors>();
         check::<GetUserErrors>();
         check::<ListUsersErrors>();
         check::<UpdateMeErrors>();

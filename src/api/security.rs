@@ -140,6 +140,11 @@ impl RenewedToken {
         }
     }
 
+    /// The operation has ended the session of the renewed token: the answer carries none.
+    pub(super) fn withdraw(&self) {
+        *self.slot() = None;
+    }
+
     fn slot(&self) -> MutexGuard<'_, Option<AccessToken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

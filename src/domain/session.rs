@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::clock::Timestamp;
 use super::email::Email;
 use super::ids::{SessionId, UserId};
+use super::session_origin::SessionOrigin;
 use super::tokens::Generation;
 use super::user::{Role, SecurityVersion};
 
@@ -58,13 +59,16 @@ pub struct Session {
     pub id: SessionId,
     /// Whom it acts for.
     pub subject: Subject,
+    /// Where it was opened.
+    pub origin: SessionOrigin,
     /// The current refresh token.
     pub generation: Generation,
     /// When it was opened.
     pub created_at: Timestamp,
     /// When the refresh token was last rotated; the login counts.
     pub rotated_at: Timestamp,
-    /// When its newest access token was minted.
+    /// When its newest access token was minted, and so when it was last used, as far as is known: access
+    /// tokens are checked elsewhere too.
     pub issued_at: Timestamp,
     /// When it ends unless refreshed.
     pub idle_deadline: Timestamp,
@@ -74,11 +78,18 @@ pub struct Session {
 
 impl Session {
     /// A session that is opened at `now`.
-    pub fn open(id: SessionId, subject: Subject, now: Timestamp, lifetimes: &SessionLifetimes) -> Self {
+    pub fn open(
+        id: SessionId,
+        subject: Subject,
+        origin: SessionOrigin,
+        now: Timestamp,
+        lifetimes: &SessionLifetimes,
+    ) -> Self {
         let absolute_deadline = now.after(lifetimes.absolute);
         Self {
             id,
             subject,
+            origin,
             generation: Generation::FIRST,
             created_at: now,
             rotated_at: now,

@@ -87,7 +87,7 @@ impl AccessTokens {
             nbf: now.as_secs(),
             jti: *Jti::generate(&*self.context.random).as_uuid(),
             sid: *session.id.as_uuid(),
-            client_id: FIRST_PARTY_CLIENT_ID.to_owned(),
+            client_id: session.origin.client.clone(),
             email: session.subject.email.as_str().to_owned(),
             roles: vec![session.subject.role.as_str().to_owned()],
         };

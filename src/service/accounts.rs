@@ -11,6 +11,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::name::Name;
 use crate::domain::password::{NewPassword, Password, PasswordHash};
+use crate::domain::session_origin::SessionOrigin;
 use crate::domain::user::{NewUser, ProfileChange, Role, User};
 use crate::store::InsertUserOutcome;
 
@@ -125,11 +126,15 @@ impl Accounts {
     ///
     /// # Errors
     /// Those of [`Self::register`].
-    pub async fn sign_up(&self, registration: Registration) -> AuthResult<(User, TokenPair)> {
+    pub async fn sign_up(
+        &self,
+        registration: Registration,
+        origin: SessionOrigin,
+    ) -> AuthResult<(User, TokenPair)> {
         // An account whose owner got no answer would be in the way of their next try.
         self.context.token_store.ping().await?;
         let user = self.register(registration).await?;
-        let pair = self.sessions.open(&user).await?;
+        let pair = self.sessions.open(&user, origin).await?;
         Ok((user, pair))
     }
 
@@ -230,6 +235,7 @@ impl Accounts {
         caller: &Caller,
         current: &str,
         new: &str,
+        origin: SessionOrigin,
     ) -> AuthResult<(User, TokenPair)> {
         let current = Password::parse(current).map_err(|_| AuthError::InvalidCredentials)?;
         let user = self.me(caller).await?;
@@ -249,7 +255,7 @@ impl Accounts {
             .ok_or(AuthError::InvalidCredentials)?;
         self.cut_off.end_sessions(&user).await?;
         tracing::info!(user = %user.id, "password changed");
-        let pair = self.sessions.open(&user).await?;
+        let pair = self.sessions.open(&user, origin).await?;
         Ok((user, pair))
     }
 

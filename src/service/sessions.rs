@@ -1,8 +1,8 @@
-//! Login, refresh, logout.
+//! Login, refresh, logout, and one's sessions.
 
 use std::sync::Arc;
 
-use super::access_tokens::{AccessTokens, refresh_verdict};
+use super::access_tokens::{AccessTokens, Caller, refresh_verdict};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
@@ -11,6 +11,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::session::{Session, Subject};
+use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::User;
 use crate::store::{OnReuse, OpenOutcome, RefreshOutcome};
@@ -26,6 +27,17 @@ pub struct TokenPair {
     pub refresh: RefreshToken,
     /// The session that both belong to.
     pub session: Session,
+}
+
+/// Which of the account's sessions a logout ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutScope {
+    /// That of the presented token.
+    Local,
+    /// All but that one.
+    Others,
+    /// All of them.
+    Global,
 }
 
 /// Login, refresh, logout. Cheap to clone.
@@ -46,12 +58,17 @@ impl Sessions {
     /// # Errors
     /// [`AuthError::InvalidCredentials`] for an unknown address, a wrong password, and for text
     /// that is no address or no password at all.
-    pub async fn log_in(&self, email: &str, password: &str) -> AuthResult<(User, TokenPair)> {
+    pub async fn log_in(
+        &self,
+        email: &str,
+        password: &str,
+        origin: SessionOrigin,
+    ) -> AuthResult<(User, TokenPair)> {
         let email = Email::parse(email).map_err(|_| AuthError::InvalidCredentials)?;
         let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
         let user = self.context.repository.find_user_by_email(&email).await?;
         let user = self.verify_password(user, password.clone()).await?;
-        let pair = self.open(&user).await?;
+        let pair = self.open(&user, origin).await?;
         self.rehash_if_outdated(&user, password).await;
         Ok((user, pair))
     }
@@ -67,7 +84,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`] when a security event came between check and session.
-    pub(super) async fn open(&self, user: &User) -> AuthResult<TokenPair> {
+    pub(super) async fn open(&self, user: &User, origin: SessionOrigin) -> AuthResult<TokenPair> {
         let now = self.context.clock.now();
         let subject = Subject {
             user: user.id,
@@ -76,7 +93,7 @@ impl Sessions {
             security_version: user.security_version,
         };
         let id = SessionId::generate(&*self.context.random);
-        let session = Session::open(id, subject, now, &self.context.rules.lifetimes);
+        let session = Session::open(id, subject, origin, now, &self.context.rules.lifetimes);
         match self.context.token_store.open_session(&session, now).await? {
             OpenOutcome::Opened => self.pair(session, now),
             OpenOutcome::Superseded => Err(AuthError::InvalidCredentials),
@@ -108,8 +125,11 @@ impl Sessions {
         self.pair(refresh_verdict(&claims, outcome)?, now)
     }
 
-    /// Ends the session that the tokens belong to, at once and for all its tokens. The access
-    /// token decides when one came, expired or not; else the refresh token.
+    /// Ends the session that the tokens belong to, or others of its account, at once and for all
+    /// their tokens. The access token decides when one came, expired or not; else the refresh token.
+    ///
+    /// Each session ends in an operation of its own, that of the tokens last: until all is done,
+    /// the same call can be made again. A session that is opened meanwhile may live on.
     ///
     /// # Errors
     /// [`AuthError::TokenRevoked`] or [`AuthError::InvalidRefreshToken`] when the session is gone
@@ -118,6 +138,7 @@ impl Sessions {
         &self,
         access: Option<&AccessToken>,
         refresh: Option<&RefreshToken>,
+        scope: LogoutScope,
     ) -> AuthResult<()> {
         let now = self.context.clock.now();
         let (user, session, gone) = match (access, refresh) {
@@ -139,7 +160,50 @@ impl Sessions {
             }
             (None, None) => return Err(AuthError::Unauthenticated),
         };
-        self.revoke(user, session, now).await?.then_some(()).ok_or(gone)
+        if scope != LogoutScope::Local {
+            self.end_others(user, session, now).await?;
+        }
+        if scope != LogoutScope::Others {
+            self.revoke(user, session, now).await?.then_some(()).ok_or(gone)?;
+        }
+        Ok(())
+    }
+
+    /// The caller's live sessions, newest first.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub async fn list(&self, caller: &Caller) -> AuthResult<Vec<Session>> {
+        Ok(self.context.token_store.list_sessions(caller.user, self.context.clock.now()).await?)
+    }
+
+    /// Ends a session of the caller's, at once and for all its tokens.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`] when it has ended already, or is not the caller's.
+    pub async fn revoke_own(&self, caller: &Caller, session: SessionId) -> AuthResult<()> {
+        let was_live = self.revoke(caller.user, session, self.context.clock.now()).await?;
+        was_live.then_some(()).ok_or(AuthError::NotFound)
+    }
+
+    /// Ends every session of the caller's but the one they call from, each in an operation of its
+    /// own; answers how many. A session that is opened meanwhile may live on.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`]: some may have ended, and the same call ends the rest.
+    pub async fn revoke_others(&self, caller: &Caller) -> AuthResult<u64> {
+        self.end_others(caller.user, caller.session, self.context.clock.now()).await
+    }
+
+    /// Ends the user's sessions but `kept`; answers how many.
+    async fn end_others(&self, user: UserId, kept: SessionId, now: Timestamp) -> AuthResult<u64> {
+        let mut ended = 0;
+        for session in self.context.token_store.list_sessions(user, now).await? {
+            if session.id != kept && self.revoke(user, session.id, now).await? {
+                ended += 1;
+            }
+        }
+        Ok(ended)
     }
 
     /// Mints an access token for the session that both tokens belong to. The refresh token is not
@@ -199,7 +263,7 @@ impl Sessions {
         let denial = self.context.rules.lifetimes.revocation();
         let was_live = self.context.token_store.revoke_session(user, session, now, denial).await?;
         if was_live {
-            tracing::info!(%user, %session, "logged out");
+            tracing::info!(%user, %session, "session ended by its user");
         }
         Ok(was_live)
     }

@@ -256,6 +256,9 @@ pub trait TokenStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> StoreResult<Vec<Option<Timestamp>>>;
 
+    /// The user's live sessions, newest first: none that was revoked, cut off, or has ended by itself.
+    async fn list_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>>;
+
     /// Keeps a reset token until its grant's deadline; an earlier one of the user is void from then
     /// on.
     async fn insert_reset_token(

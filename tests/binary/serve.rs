@@ -27,6 +27,9 @@ async fn a_user_goes_all_the_way_over_redis_and_postgres() {
     assert_ne!(second.refresh, first.refresh);
     assert_eq!(client.auth_me(&second.access).await.status, StatusCode::OK);
 
+    let sessions = client.send(get("/auth/sessions").bearer(&second.access)).await.json();
+    assert_eq!(sessions[0]["address"], "127.0.0.1", "the connection's peer");
+
     let logged_out = client.log_out(&second.access).await;
     assert_eq!(logged_out.json()["message"], "logged out successfully");
     client.auth_me(&second.access).await.assert_problem(401, "token_revoked");

@@ -19,6 +19,7 @@ mod refresh;
 mod registration;
 mod renewal;
 mod secrets_in_logs;
+mod sessions;
 mod user_list;
 mod users;
 mod without_credentials;

@@ -10,6 +10,7 @@
 mod access;
 mod cut_off;
 mod issued;
+mod listed;
 mod refresh;
 mod reset;
 mod revoke;
@@ -18,6 +19,7 @@ pub mod support;
 pub use access::*;
 pub use cut_off::*;
 pub use issued::*;
+pub use listed::*;
 pub use refresh::*;
 pub use reset::*;
 pub use revoke::*;
@@ -34,6 +36,7 @@ macro_rules! contract {
             @cases $open; { $(#[$attribute])* }
             // refresh
             a_new_session_keeps_every_field
+            a_session_of_unknown_origin_keeps_that_it_is_unknown
             a_current_token_is_rotated_to_its_successor
             a_token_redeemed_again_within_the_grace_period_gets_the_same_successor
             the_grace_period_ends_to_the_millisecond
@@ -85,6 +88,18 @@ macro_rules! contract {
             a_reused_token_leaves_the_newest_of_the_other_sessions
             an_ended_session_leaves_the_newest_of_the_others_to_the_millisecond
             a_cut_off_leaves_the_newest_of_the_sessions_it_spares
+            // listed
+            a_user_without_sessions_has_none_listed
+            sessions_are_listed_newest_first
+            a_listed_session_is_as_its_last_rotation_left_it
+            nobody_elses_sessions_are_listed
+            a_revoked_session_is_not_listed
+            a_session_ended_by_reuse_is_not_listed
+            a_cut_off_session_is_not_listed
+            a_session_is_listed_until_its_end_to_the_millisecond
+            fifty_logins_at_once_are_all_listed
+            fifty_revocations_at_once_leave_nothing_listed
+            the_list_is_that_of_a_model_after_any_interleaving
             // cut_off
             a_cut_off_ends_every_older_session_and_answers_them
             a_cut_off_answers_no_session_that_ended_by_itself

@@ -21,6 +21,7 @@ use super::header_token::{HeaderToken, TokenPlace};
 use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE, UserDto};
 use crate::api::error::ApiError;
 use crate::api::json::Json;
+use crate::api::origin::Origin;
 use crate::api::security::{self, X_ACCESS_TOKEN};
 use crate::api::{Tag, licence};
 use crate::domain::tokens::RefreshToken;
@@ -248,9 +249,10 @@ impl AccessTokensApi {
     async fn create_user(
         &self,
         services: Data<&Services>,
+        origin: Origin,
         body: FormOrJson<NewUser>,
     ) -> Result<CreateUserResponse, BoomRefusal<CreateUserErrors>> {
-        let (_, pair) = services.0.accounts.sign_up(body.0.registration()?).await?;
+        let (_, pair) = services.0.accounts.sign_up(body.0.registration()?, origin.0).await?;
         Ok(CreateUserResponse::Created(Json(Tokens::new(&pair))))
     }
 
@@ -266,9 +268,10 @@ impl AccessTokensApi {
     async fn create(
         &self,
         services: Data<&Services>,
+        origin: Origin,
         body: FormOrJson<Login>,
     ) -> Result<Json<Tokens>, BoomRefusal<LoginErrors>> {
-        let (_, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password).await?;
+        let (_, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password, origin.0).await?;
         Ok(Json(Tokens::new(&pair)))
     }
 

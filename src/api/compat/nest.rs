@@ -14,6 +14,7 @@ use crate::api::auth::RegisterErrors;
 use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
 use crate::api::error::ApiError;
 use crate::api::json::{Json, StrictJson};
+use crate::api::origin::Origin;
 use crate::api::refusal::{
     Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples, refusals,
 };
@@ -22,7 +23,7 @@ use crate::api::users::UsersApi;
 use crate::api::{Tag, licence};
 use crate::domain::user::User;
 use crate::service::accounts::Registration;
-use crate::service::sessions::TokenPair;
+use crate::service::sessions::{LogoutScope, TokenPair};
 use crate::service::{AuthError, Services};
 
 /// An access token in `Authorization: Bearer`, under the main API's name.
@@ -225,11 +226,12 @@ impl NestApi {
     async fn sign_up(
         &self,
         services: Data<&Services>,
+        origin: Origin,
         body: StrictJson<Credentials>,
     ) -> Result<SignUpResponse, Refusal<RegisterErrors>> {
         let Credentials { email, password } = body.0;
         let registration = Registration { email, password, first_name: None, last_name: None };
-        let (user, pair) = services.0.accounts.sign_up(registration).await?;
+        let (user, pair) = services.0.accounts.sign_up(registration, origin.0).await?;
         Ok(SignUpResponse::Created(Json(SignedIn::new(&user, &pair))))
     }
 
@@ -240,9 +242,10 @@ impl NestApi {
     async fn sign_in(
         &self,
         services: Data<&Services>,
+        origin: Origin,
         body: StrictJson<Credentials>,
     ) -> Result<Json<SignedIn>, Refusal<SignInErrors>> {
-        let (user, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password).await?;
+        let (user, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password, origin.0).await?;
         Ok(Json(SignedIn::new(&user, &pair)))
     }
 
@@ -255,7 +258,7 @@ impl NestApi {
         services: Data<&Services>,
         token: HeaderToken<BearerAccess>,
     ) -> Result<Json<SignedOut>, Refusal<SignOutErrors>> {
-        services.0.sessions.log_out(Some(&token.access()), None).await?;
+        services.0.sessions.log_out(Some(&token.access()), None, LogoutScope::Local).await?;
         Ok(Json(SignedOut::example()))
     }
 

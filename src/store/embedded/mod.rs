@@ -272,6 +272,10 @@ impl TokenStore for EmbeddedTokenStore {
         .await
     }
 
+    async fn list_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>> {
+        bounded(session_row::list_live(self.reader(), user, now)).await
+    }
+
     async fn insert_reset_token(
         &self,
         token: &ResetClaims,

@@ -9,6 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::{Session, Subject};
+use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::Generation;
 use crate::domain::user::SecurityVersion;
 
@@ -26,6 +27,9 @@ pub(super) struct SessionRow {
     issued_at: i64,
     idle_deadline: i64,
     absolute_deadline: i64,
+    address: Option<String>,
+    user_agent: Option<String>,
+    client: String,
 }
 
 /// The session of that id, if it is that user's.
@@ -36,7 +40,8 @@ pub(super) async fn find(
 ) -> Result<Option<SessionRow>, sqlx::Error> {
     sqlx::query_as(
         "SELECT id, user_id, email, role, security_version, generation,
-           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline
+           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
+           address, user_agent, client
          FROM sessions WHERE id = ?1 AND user_id = ?2",
     )
     .bind(session.to_string())
@@ -45,12 +50,33 @@ pub(super) async fn find(
     .await
 }
 
+/// The user's live sessions, newest first.
+pub(super) async fn list_live(
+    executor: impl SqliteExecutor<'_>,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<Session>, Fault> {
+    let rows: Vec<SessionRow> = sqlx::query_as(
+        "SELECT id, user_id, email, role, security_version, generation,
+           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
+           address, user_agent, client
+         FROM sessions WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2
+         ORDER BY created_at DESC, id DESC",
+    )
+    .bind(user.get())
+    .bind(now.as_millis())
+    .fetch_all(executor)
+    .await?;
+    rows.into_iter().map(Session::try_from).collect()
+}
+
 /// Adds a session.
 pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO sessions (id, user_id, email, role, security_version, generation,
-           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
+           address, user_agent, client)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )
     .bind(session.id.to_string())
     .bind(session.subject.user.get())
@@ -63,6 +89,9 @@ pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Resu
     .bind(session.issued_at.as_millis())
     .bind(session.idle_deadline.as_millis())
     .bind(session.absolute_deadline.as_millis())
+    .bind(session.origin.address.map(|address| address.to_string()))
+    .bind(session.origin.user_agent.as_deref())
+    .bind(session.origin.client.as_str())
     .execute(tx)
     .await?;
     Ok(())
@@ -159,9 +188,12 @@ impl TryFrom<SessionRow> for Session {
         let generation = u32::try_from(row.generation)
             .map(Generation::new)
             .map_err(|error| corrupt("sessions.generation", id, error))?;
+        let address = row.address.as_deref().map(str::parse).transpose();
+        let address = address.map_err(|error| corrupt("sessions.address", id, error))?;
         Ok(Self {
             id: parse_id(id)?,
             subject,
+            origin: SessionOrigin { address, user_agent: row.user_agent, client: row.client },
             generation,
             created_at: Timestamp::from_millis(row.created_at),
             rotated_at: Timestamp::from_millis(row.rotated_at),

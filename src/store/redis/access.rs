@@ -10,6 +10,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::UserId;
 use crate::store::{AccessStatus, AccessSubject, StoreResult};
 
+/// The fields of a cut-off.
+pub(super) const CUTOFF_FIELDS: [&str; 2] = ["version", "not_before"];
+
 /// What Redis knows about an access token, read in one round trip.
 pub(super) struct AccessFacts {
     denied_until: Vec<Option<f64>>,
@@ -38,7 +41,7 @@ impl AccessFacts {
             .arg(&["u", "v", "i", "a"])
             .cmd("HMGET")
             .arg(keys.cutoff())
-            .arg(&["version", "not_before"])
+            .arg(&CUTOFF_FIELDS)
             .cmd("GET")
             .arg(keys.incarnation());
         let entry = Entry { place: SESSION, key: &key };
@@ -84,19 +87,19 @@ impl AccessFacts {
         let version: i64 = entry.read("v", version.as_deref())?;
         let idle = Timestamp::from_millis(entry.read("i", idle.as_deref())?);
         let absolute = Timestamp::from_millis(entry.read("a", absolute.as_deref())?);
-        let counts = self.first_version(keys)?.is_none_or(|first| version >= first);
+        let counts = first_version(keys, &self.cutoff)?.is_none_or(|first| version >= first);
         Ok(user == token.user && counts && now < idle && now < absolute)
     }
+}
 
-    /// The first version that counts after the user's last security event.
-    fn first_version(&self, keys: &UserKeys) -> StoreResult<Option<i64>> {
-        if self.cutoff.iter().all(Option::is_none) {
-            return Ok(None);
-        }
-        let entry = Entry { place: CUTOFF, key: &keys.cutoff() };
-        let version = self.cutoff.first().and_then(|version| version.as_deref());
-        entry.read("version", version).map(Some)
+/// The first version that counts after the user's last security event, out of the [`CUTOFF_FIELDS`].
+pub(super) fn first_version(keys: &UserKeys, cutoff: &Fields) -> StoreResult<Option<i64>> {
+    if cutoff.iter().all(Option::is_none) {
+        return Ok(None);
     }
+    let entry = Entry { place: CUTOFF, key: &keys.cutoff() };
+    let version = cutoff.first().and_then(|version| version.as_deref());
+    entry.read("version", version).map(Some)
 }
 
 /// Whether a sorted set's score, in milliseconds, lies after `now`. Both are far below 2^53, up to

@@ -1,6 +1,7 @@
 //! What Redis holds, read back into the domain. Anything that means nothing is
 //! [`StoreError::Corrupt`], naming the kind of key, the key and what is wrong.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use redis::{FromRedisValue, Value};
@@ -10,6 +11,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::{Session, Subject};
+use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::Generation;
 use crate::domain::user::{Role, SecurityVersion};
 use crate::store::{StoreError, StoreResult};
@@ -78,6 +80,7 @@ pub(super) fn session(entry: Entry<'_>, id: SessionId, fields: &Fields) -> Store
             role: entry.read::<Role>(SESSION_FIELDS[2], text(2))?,
             security_version: SecurityVersion::new(entry.read(SESSION_FIELDS[3], text(3))?),
         },
+        origin: origin(entry, text(10), text(11), text(12))?,
         generation: Generation::new(entry.read(SESSION_FIELDS[4], text(4))?),
         created_at: time(5)?,
         rotated_at: time(6)?,
@@ -85,6 +88,30 @@ pub(super) fn session(entry: Entry<'_>, id: SessionId, fields: &Fields) -> Store
         idle_deadline: time(8)?,
         absolute_deadline: time(9)?,
     })
+}
+
+/// Where a session was opened; an empty address or user agent stands for none.
+fn origin(
+    entry: Entry<'_>,
+    address: Option<&str>,
+    user_agent: Option<&str>,
+    client: Option<&str>,
+) -> StoreResult<SessionOrigin> {
+    let address = match address {
+        Some("") => None,
+        address => Some(entry.read::<IpAddr>(SESSION_FIELDS[10], address)?),
+    };
+    let user_agent = Some(plain(entry, SESSION_FIELDS[11], user_agent)?).filter(|text| !text.is_empty());
+    Ok(SessionOrigin { address, user_agent, client: plain(entry, SESSION_FIELDS[12], client)? })
+}
+
+/// Text without control characters.
+fn plain(entry: Entry<'_>, name: &str, field: Option<&str>) -> StoreResult<String> {
+    let text: String = entry.read(name, field)?;
+    match text.chars().any(char::is_control) {
+        true => Err(entry.corrupt(format!("`{name}` is malformed"))),
+        false => Ok(text),
+    }
 }
 
 fn email(entry: Entry<'_>, field: Option<&str>) -> StoreResult<Email> {
@@ -101,9 +128,9 @@ mod tests {
     const ENTRY: Entry<'_> = Entry { place: "session", key: "hallpass:{p07}:session:x" };
 
     fn stored() -> Fields {
-        ["7", "ada@example.com", "member", "3", "5", "1000", "2000", "2500", "3000", "4000"]
-            .map(|field| Some(field.to_owned()))
-            .to_vec()
+        let own = ["7", "ada@example.com", "member", "3", "5", "1000", "2000", "2500", "3000", "4000"];
+        let origin = ["192.0.2.7", "curl/8.5.0", "hallpass"];
+        own.iter().chain(&origin).map(|field| Some((*field).to_owned())).collect()
     }
 
     fn read(fields: &Fields) -> Result<Session, String> {
@@ -126,6 +153,18 @@ mod tests {
             session.absolute_deadline,
         ];
         assert_eq!(times.map(Timestamp::as_millis), [1000, 2000, 2500, 3000, 4000]);
+        assert_eq!(session.origin.address.map(|address| address.to_string()).as_deref(), Some("192.0.2.7"));
+        assert_eq!(session.origin.user_agent.as_deref(), Some("curl/8.5.0"));
+        assert_eq!(session.origin.client, "hallpass");
+    }
+
+    #[test]
+    fn an_empty_address_or_user_agent_is_none() {
+        let mut fields = stored();
+        fields[10] = Some(String::new());
+        fields[11] = Some(String::new());
+        let origin = read(&fields).expect("a session").origin;
+        assert_eq!(origin, SessionOrigin::new(None, None, "hallpass"));
     }
 
     #[test]

@@ -1,15 +1,58 @@
-//! What an administrator's list shows of many users: two round trips, no script.
+//! What lists show, of one user's sessions and of many users: two round trips, no script.
+
+use std::cmp::Reverse;
 
 use redis::{Pipeline, Value};
 use uuid::Uuid;
 
-use super::codec::Entry;
+use super::access::{CUTOFF_FIELDS, first_version};
+use super::codec::{self, Entry, Fields};
 use super::connection::Connection;
-use super::keys::UserKeys;
-use super::{SESSIONS, store_error, time};
+use super::keys::{SESSION_FIELDS, UserKeys};
+use super::{SESSION, SESSIONS, store_error, time};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session::Session;
 use crate::store::StoreResult;
+
+/// The user's live sessions, newest first.
+///
+/// The set of the user's sessions says where to look, the sessions themselves say whether they live:
+/// one that ended between the two round trips is not listed. The cut-off is read last, so that a
+/// session that a security event has just ended is known by its version.
+pub(super) async fn live_sessions(
+    connection: &Connection,
+    user: UserId,
+    now: Timestamp,
+) -> StoreResult<Vec<Session>> {
+    let keys = UserKeys::of(user);
+    let ids = unended(connection, &[keys], now).await?.pop().unwrap_or_default();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pipeline = redis::pipe();
+    for id in &ids {
+        pipeline.cmd("HMGET").arg(keys.session(*id)).arg(&SESSION_FIELDS);
+    }
+    pipeline.cmd("HMGET").arg(keys.cutoff()).arg(&CUTOFF_FIELDS);
+    let mut stored: Vec<Fields> = ask(connection, pipeline).await?;
+    let cutoff = stored.pop().unwrap_or_default();
+    let first_version = first_version(&keys, &cutoff)?;
+
+    let mut sessions = Vec::with_capacity(ids.len());
+    for (id, fields) in ids.into_iter().zip(&stored) {
+        if fields.iter().all(Option::is_none) {
+            continue;
+        }
+        let session = codec::session(Entry { place: SESSION, key: &keys.session(id) }, id, fields)?;
+        let counts = first_version.is_none_or(|first| session.subject.security_version.get() >= first);
+        if session.subject.user == user && counts && !session.is_expired(now) {
+            sessions.push(session);
+        }
+    }
+    sessions.sort_by_key(|session| Reverse((session.created_at, session.id)));
+    Ok(sessions)
+}
 
 /// For each user, when the newest access token of their live sessions was minted. A session that a
 /// cut-off has ended is no member of the user's set any more.
@@ -22,15 +65,7 @@ pub(super) async fn newest_access_tokens(
         return Ok(Vec::new());
     }
     let keys: Vec<UserKeys> = users.iter().map(|user| UserKeys::of(*user)).collect();
-    let mut members = redis::pipe();
-    for user in &keys {
-        members.cmd("ZRANGEBYSCORE").arg(user.sessions()).arg(format!("({}", time(now))).arg("+inf");
-    }
-    let members: Vec<Vec<String>> = ask(connection, members).await?;
-    let sessions: Vec<Vec<SessionId>> = members
-        .iter()
-        .map(|members| members.iter().filter_map(|member| session_of(member)).collect())
-        .collect();
+    let sessions = unended(connection, &keys, now).await?;
 
     let mut times = redis::pipe();
     for (user, sessions) in keys.iter().zip(&sessions) {
@@ -44,6 +79,21 @@ pub(super) async fn newest_access_tokens(
     Ok(sessions.iter().map(&mut newest).map(|time| time.map(Timestamp::from_millis)).collect())
 }
 
+/// For each user, the sessions in their set whose idle deadline has not come.
+async fn unended(
+    connection: &Connection,
+    users: &[UserKeys],
+    now: Timestamp,
+) -> StoreResult<Vec<Vec<SessionId>>> {
+    let mut pipeline = redis::pipe();
+    for user in users {
+        pipeline.cmd("ZRANGEBYSCORE").arg(user.sessions()).arg(format!("({}", time(now))).arg("+inf");
+    }
+    let members: Vec<Vec<String>> = ask(connection, pipeline).await?;
+    let ids = |members: &Vec<String>| members.iter().filter_map(|member| session_of(member)).collect();
+    Ok(members.iter().map(ids).collect())
+}
+
 /// The session of a member `<sid>:<security version>`.
 fn session_of(member: &str) -> Option<SessionId> {
     let (id, _) = member.split_once(':')?;
@@ -51,7 +101,7 @@ fn session_of(member: &str) -> Option<SessionId> {
 }
 
 async fn ask<T: redis::FromRedisValue>(connection: &Connection, pipeline: Pipeline) -> StoreResult<T> {
-    let entry = Entry { place: SESSIONS, key: "of several users" };
+    let entry = Entry { place: SESSIONS, key: "of one or several users" };
     let answer: Value = connection
         .run(|mut redis| async move { pipeline.query_async(&mut redis).await })
         .await

@@ -126,7 +126,10 @@ impl TokenStore for RedisTokenStore {
             .arg(time(session.rotated_at))
             .arg(time(session.issued_at))
             .arg(time(session.idle_deadline))
-            .arg(time(session.absolute_deadline));
+            .arg(time(session.absolute_deadline))
+            .arg(session.origin.address.map(|address| address.to_string()).unwrap_or_default())
+            .arg(session.origin.user_agent.as_deref().unwrap_or_default())
+            .arg(session.origin.client.as_str());
         let answer = self.call(entry, script).await?;
         match answer.verdict.as_str() {
             "opened" => Ok(OpenOutcome::Opened),
@@ -272,6 +275,10 @@ impl TokenStore for RedisTokenStore {
         now: Timestamp,
     ) -> StoreResult<Vec<Option<Timestamp>>> {
         listing::newest_access_tokens(&self.connection, users, now).await
+    }
+
+    async fn list_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>> {
+        listing::live_sessions(&self.connection, user, now).await
     }
 
     async fn insert_reset_token(

@@ -24,6 +24,10 @@ pub trait Actor {
         self.request(Method::POST, path)
     }
 
+    fn delete(&self, path: &str) -> Request {
+        self.request(Method::DELETE, path)
+    }
+
     fn patch(&self, path: &str) -> Request {
         self.request(Method::PATCH, path)
     }

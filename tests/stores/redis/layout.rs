@@ -137,6 +137,30 @@ async fn a_session_whose_hash_outlives_a_cut_off_is_dead() {
     assert!(!revoked.expect("revoke_session"));
 }
 
+/// As a reader meets it whose two round trips lie around the end of a session.
+#[tokio::test]
+async fn a_member_of_the_session_set_is_listed_only_while_its_session_stands() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    let keys = UserKeys::of(ada.user);
+    let (session, left) = (ada.log_in(&store, &clock).await, ada.after_a_security_event());
+    let (key, member) = (keys.session(session.id), format!("{}:{}", session.id, ada.version.get()));
+    let copy: Vec<u8> = redis::cmd("DUMP").arg(&key).query_async(&mut redis).await.expect("DUMP");
+    left.cut_off(&store, &clock).await;
+    let left = left.log_in(&store, &clock).await;
+    let mut command = redis::cmd("ZADD");
+    command.arg(keys.sessions()).arg(session.idle_deadline.as_millis()).arg(&member);
+    command.query_async::<()>(&mut redis).await.expect("ZADD");
+    let listed = store.list_sessions(ada.user, clock.now()).await.expect("list_sessions");
+    assert_eq!(listed, std::slice::from_ref(&left), "its hash is gone");
+
+    let mut command = redis::cmd("RESTORE");
+    command.arg(&key).arg(1_000_000).arg(&copy);
+    command.query_async::<()>(&mut redis).await.expect("RESTORE");
+    let listed = store.list_sessions(ada.user, clock.now()).await.expect("list_sessions");
+    assert_eq!(listed, [left], "its version is cut off");
+}
+
 #[tokio::test]
 async fn the_denylist_and_the_session_set_hold_nothing_that_has_ended() {
     let (_server, store, mut redis, clock) = alone().await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::email::Email;
 use hallpass::domain::session::{Session, SessionLifetimes, Subject};
+use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::Generation;
 use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::{AccessStatus, OpenOutcome, RefreshOutcome};
@@ -21,11 +22,22 @@ pub async fn a_new_session_keeps_every_field(store: &SharedStore, clock: &Manual
         role: Role::Admin,
         security_version: SecurityVersion::new((1 << 53) + 1),
     };
-    let session = Session::open(fresh_session_id(), subject, clock.now(), &LIFETIMES);
+    let origin =
+        SessionOrigin::new("2001:db8::7".parse().ok(), Some("Müller's \"Browser\" 🦀 {1}"), "a-client");
+    let session = Session::open(fresh_session_id(), subject, origin, clock.now(), &LIFETIMES);
     assert_eq!(store.open_session(&session, clock.now()).await.expect("open_session"), OpenOutcome::Opened);
     clock.advance(SECOND);
     let checked = check(store, clock, session.token(0)).await;
     assert_eq!(checked, RefreshOutcome::Current(Session { issued_at: clock.now(), ..session }));
+}
+
+pub async fn a_session_of_unknown_origin_keeps_that_it_is_unknown(store: &SharedStore, clock: &ManualClock) {
+    let origin = SessionOrigin::new(None, None, "hallpass");
+    let session = Session { origin, ..Person::new().session(clock) };
+    store.open_session(&session, clock.now()).await.expect("open_session");
+    let rotated = successor(rotate(store, clock, session.token(0)).await);
+    assert_eq!(rotated.origin, session.origin);
+    assert_eq!(check(store, clock, session.token(1)).await, RefreshOutcome::Current(rotated));
 }
 
 pub async fn a_current_token_is_rotated_to_its_successor(store: &SharedStore, clock: &ManualClock) {

@@ -9,6 +9,7 @@ use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
 use hallpass::domain::session::{Session, SessionLifetimes, Subject};
+use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
 use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::{
@@ -79,6 +80,11 @@ pub fn denial() -> Duration {
     LIFETIMES.revocation()
 }
 
+/// Where sessions are opened that are opened no matter where.
+pub fn origin() -> SessionOrigin {
+    SessionOrigin::new("192.0.2.7".parse().ok(), Some("curl/8.5.0"), "hallpass")
+}
+
 /// Somebody with an account, at some version of it.
 #[derive(Clone, Copy)]
 pub struct Person {
@@ -108,7 +114,7 @@ impl Person {
 
     /// A session as a login would make it now; not stored.
     pub fn session(&self, clock: &ManualClock) -> Session {
-        Session::open(fresh_session_id(), self.subject(), clock.now(), &LIFETIMES)
+        Session::open(fresh_session_id(), self.subject(), origin(), clock.now(), &LIFETIMES)
     }
 
     /// Logs in.

@@ -7,7 +7,8 @@
 -- ARGV[6] security version       ARGV[7] generation
 -- ARGV[8] created at, ms         ARGV[9] rotated at, ms
 -- ARGV[10] access token at, ms   ARGV[11] idle deadline, ms
--- ARGV[12] absolute deadline, ms
+-- ARGV[12] absolute deadline, ms ARGV[13] peer address, or empty
+-- ARGV[14] user agent, or empty  ARGV[15] client
 -- Returns {"opened"} | {"superseded"} | {"corrupt", kind of key, field}
 -- Atomic: a cut-off that comes first refuses the session, one that comes later ends it.
 
@@ -17,7 +18,8 @@ if not first_version then return {'corrupt', 'cutoff', 'version'} end
 if tonumber(ARGV[6]) < first_version then return {'superseded'} end
 
 redis.call('HSET', KEYS[1], 'u', ARGV[3], 'e', ARGV[4], 'r', ARGV[5], 'v', ARGV[6], 'g', ARGV[7],
-  'c', ARGV[8], 't', ARGV[9], 'n', ARGV[10], 'i', ARGV[11], 'a', ARGV[12])
+  'c', ARGV[8], 't', ARGV[9], 'n', ARGV[10], 'i', ARGV[11], 'a', ARGV[12],
+  'p', ARGV[13], 'w', ARGV[14], 'k', ARGV[15])
 expire_in(KEYS[1], tonumber(ARGV[11]) - now)
 redis.call('ZADD', KEYS[2], ARGV[11], set_member(ARGV[2], ARGV[6]))
 tidy(KEYS[2], now)

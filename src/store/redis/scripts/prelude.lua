@@ -42,9 +42,9 @@ local function cutoff_version(cutoff)
   return integer(stored[1])
 end
 
--- The fields of a session, as keys.rs explains them; from `v` on they are numbers.
-local FIELDS = {'u', 'e', 'r', 'v', 'g', 'c', 't', 'n', 'i', 'a'}
-local FIRST_NUMBER = 4
+-- The fields of a session, as keys.rs explains them; from `v` to `a` they are numbers.
+local FIELDS = {'u', 'e', 'r', 'v', 'g', 'c', 't', 'n', 'i', 'a', 'p', 'w', 'k'}
+local FIRST_NUMBER, LAST_NUMBER = 4, 10
 
 local function session_fields(session)
   return redis.call('HMGET', session, unpack(FIELDS))
@@ -75,7 +75,7 @@ local function live_session(session, sessions, cutoff, sid, user, now)
   if stored[1] and stored[1] ~= user then return nil, {'foreign'} end
   for position, name in ipairs(FIELDS) do
     local value = stored[position]
-    if position >= FIRST_NUMBER then value = integer(value) end
+    if position >= FIRST_NUMBER and position <= LAST_NUMBER then value = integer(value) end
     if not value then return nil, {'corrupt', 'session', name} end
     values[name] = value
   end
