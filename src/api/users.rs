@@ -219,6 +219,7 @@ impl UsersApi {
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u32>>,
         /// The page begins behind the account with this id: the first page unless given.
+        #[oai(validator(minimum(value = "0")))]
         after: Query<Option<i64>>,
     ) -> Result<UserListResponse, Refusal<ListUsersErrors>> {
         let limit = limit.0.unwrap_or(DEFAULT_PAGE).clamp(1, LARGEST_PAGE);
