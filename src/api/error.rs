@@ -63,6 +63,9 @@ pub enum ErrorCode {
     Overloaded,
     /// A database or token store cannot answer right now: try again after `Retry-After`.
     DependencyUnavailable,
+    /// The password has been changed, and the end of the earlier sessions is not confirmed yet: do
+    /// not send the request again, log in with the new password.
+    RevocationPending,
     /// A defect of the service; the log has the cause under the request id.
     InternalError,
 }
@@ -192,6 +195,16 @@ impl ApiError {
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::DependencyUnavailable,
             "The service cannot answer right now. Nothing was decided about the request. Try again shortly.",
+        )
+    }
+
+    /// A password was changed, and the end of the earlier sessions is not confirmed yet.
+    pub fn cut_off_owed() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::RevocationPending,
+            "The password has been changed. The end of all earlier sessions is not confirmed yet and goes on by \
+             itself. Log in with the new password.",
         )
     }
 
@@ -360,6 +373,7 @@ impl From<AuthError> for ApiError {
                 "Too many passwords are being checked right now. Try again shortly.",
             ),
             AuthError::Store(error) => Self::dependency_unavailable().caused_by(error),
+            AuthError::CutOffOwed(error) => Self::cut_off_owed().caused_by(error),
             AuthError::PasswordHash(error) => Self::internal(error),
             AuthError::Signing(error) => Self::internal(error),
             AuthError::Worker(error) => Self::internal(error),

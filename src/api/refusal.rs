@@ -166,6 +166,15 @@ pub(super) const UNAVAILABLE_OR_BUSY: Documented = Documented::new(
     || vec![ApiError::dependency_unavailable(), AuthError::Overloaded.into()],
 );
 
+/// Of operations that change a password.
+pub(super) const UNAVAILABLE_OR_CHANGED: Documented = Documented::new(
+    "A store does not answer (`dependency_unavailable`), or too many passwords are being checked right now \
+     (`overloaded`): send the same request again after `Retry-After` seconds. Or the password has been changed \
+     and the end of the earlier sessions is not confirmed yet (`revocation_pending`): it goes on by itself; log \
+     in with the new password.",
+    || vec![ApiError::dependency_unavailable(), ApiError::cut_off_owed(), AuthError::Overloaded.into()],
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::{AuthResult, Context};
+use super::{AuthError, AuthResult, Context};
 use crate::domain::user::User;
 use crate::store::StoreResult;
 
@@ -40,12 +40,12 @@ impl CutOff {
     /// access tokens and an outstanding reset token.
     ///
     /// # Errors
-    /// [`super::AuthError::Store`]: the cut-off is owed. It is settled in the background as soon as
+    /// [`AuthError::CutOffOwed`]. It is settled in the background as soon as
     /// the token store answers, and nobody is told meanwhile that it is done.
     pub async fn end_sessions(&self, user: &User) -> AuthResult<()> {
         if let Err(error) = self.cut_off(user).await {
             self.owed.notify_one();
-            return Err(error.into());
+            return Err(AuthError::CutOffOwed(error));
         }
         if let Err(error) = self.context.repository.settle_cut_off(user.id, user.security_version).await {
             // Done, only not noted: it will be done once more, which changes nothing.
@@ -66,32 +66,37 @@ impl CutOff {
     /// Settles owed cut-offs, this replica's and those that others left behind. Answers how many.
     ///
     /// # Errors
-    /// A store does not answer; what is still owed stays so.
+    /// The first that a store could not settle; it is still owed, and the others were tried.
     pub async fn settle_owed(&self) -> StoreResult<usize> {
         let owed = self.context.repository.list_owed_cut_offs(BATCH).await?;
+        let (mut settled, mut failure) = (0, None);
         for user in &owed {
-            self.cut_off(user).await?;
-            self.context.repository.settle_cut_off(user.id, user.security_version).await?;
+            match self.settle(user).await {
+                Ok(()) => settled += 1,
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
-        Ok(owed.len())
+        failure.map_or(Ok(settled), Err)
+    }
+
+    async fn settle(&self, user: &User) -> StoreResult<()> {
+        self.cut_off(user).await?;
+        self.context.repository.settle_cut_off(user.id, user.security_version).await
     }
 
     /// Settles owed cut-offs for as long as it is polled.
     pub async fn keep_settling(self) {
         loop {
-            let pause = match self.settle_owed().await {
-                Ok(_) => LOOK_EVERY,
-                Err(error) => {
-                    let error: &dyn Error = &error;
-                    tracing::debug!(error, "owed cut-offs cannot be settled just now");
-                    RETRY_AFTER
+            match self.settle_owed().await {
+                Ok(settled) if settled == BATCH as usize => {}
+                Ok(_) => {
+                    // Woken early, or not: either way it looks again.
+                    let _ = tokio::time::timeout(LOOK_EVERY, self.owed.notified()).await;
                 }
-            };
-            // A failure is not shortened by a further one: each of them would fail as well.
-            if pause == RETRY_AFTER {
-                tokio::time::sleep(pause).await;
-            } else {
-                let _ = tokio::time::timeout(pause, self.owed.notified()).await;
+                Err(error) => {
+                    tracing::debug!(error = &error as &dyn Error, "owed cut-offs cannot be settled just now");
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
             }
         }
     }

@@ -136,6 +136,10 @@ pub enum AuthError {
     /// A store could not answer; nothing is known about the request.
     #[error("a store could not answer")]
     Store(#[from] StoreError),
+    /// A security event was decided and stands, but the token store could not end the sessions of
+    /// before yet: that is owed and goes on by itself.
+    #[error("the sessions of before a security event could not be ended yet")]
+    CutOffOwed(#[source] StoreError),
     /// A password hash could not be computed or read.
     #[error("password hashing failed")]
     PasswordHash(#[from] PasswordHashError),

@@ -82,3 +82,23 @@ async fn whoever_has_no_live_token_cannot_change_a_password() {
     ada.change_password(NEW).await.assert_refused(401, "token_expired");
     app.log_in("ada@example.com", PASSWORD).await.json(200);
 }
+
+/// Without scripts Redis still says whether a token stands, but ends no session.
+#[tokio::test]
+async fn a_cut_off_that_fails_is_owed_and_made_good_and_the_answer_says_so() {
+    let app = TestApp::on_servers_of_its_own().await;
+    let ada = app.member("ada").await;
+    let elsewhere = ada.on_another_device().await;
+    app.command_redis(&["ACL", "SETUSER", "default", "-eval", "-evalsha"]).await;
+
+    let answer = ada.change_password(NEW).await;
+
+    answer.assert_refused(503, "revocation_pending");
+    assert!(app.services().cut_off.settle_owed().await.is_err(), "Redis still takes no script");
+    app.command_redis(&["ACL", "SETUSER", "default", "+eval", "+evalsha"]).await;
+    assert_eq!(app.services().cut_off.settle_owed().await.expect("the stores answer"), 1);
+    ada.assert_is_over().await;
+    elsewhere.assert_is_over().await;
+    assert_eq!(app.services().cut_off.settle_owed().await.expect("the stores answer"), 0);
+    app.log_in("ada@example.com", NEW).await.json(200);
+}

@@ -2,8 +2,8 @@
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::refusal::{
-    Documented, INTERNAL, NOT_JSON, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples,
-    refusals, unauthorized,
+    Documented, INTERNAL, NOT_JSON, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY,
+    UNAVAILABLE_OR_CHANGED, examples, refusals, unauthorized,
 };
 use crate::domain::password::PasswordError;
 use crate::service::{AuthError, Field};
@@ -87,7 +87,7 @@ refusals! {
                 all
             },
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
     }
     /// Of `changePassword`.
     ChangePasswordErrors {
@@ -109,7 +109,7 @@ refusals! {
                 all
             },
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
     }
 }
 

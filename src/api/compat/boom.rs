@@ -82,6 +82,7 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::PayloadTooLarge
         | ErrorCode::Overloaded
         | ErrorCode::DependencyUnavailable
+        | ErrorCode::RevocationPending
         | ErrorCode::InternalError => error.detail(),
     }
 }

@@ -201,6 +201,16 @@ impl TestApp {
         redis.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sends a command to the Redis of this app.
+    pub async fn command_redis(&self, command: &[&str]) {
+        let url = self.redis().url();
+        let client = ::redis::Client::open(url).expect("the address");
+        let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
+        let mut sent = ::redis::cmd(command[0]);
+        sent.arg(&command[1..]);
+        sent.query_async::<()>(&mut connection).await.expect("Redis takes the command");
+    }
+
     /// Takes the service's own Postgres down.
     pub fn stop_postgres(&self) {
         let mut postgres = self.0.surroundings.postgres.lock().unwrap_or_else(PoisonError::into_inner);
