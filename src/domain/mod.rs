@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod email;
 pub mod ids;
+pub mod link;
 pub mod name;
 pub mod password;
 pub mod random;

@@ -45,6 +45,10 @@ secret_text! {
     /// `hp_pr_…`: buys one password change.
     ResetToken
 }
+secret_text! {
+    /// `hp_ev_…`: proves that whoever shows it reads the mails to an address.
+    VerificationToken
+}
 
 /// How often a session's refresh token has been rotated; the first token is generation 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,6 +4,7 @@ pub mod access_tokens;
 pub mod accounts;
 pub mod cut_off;
 pub mod key_ring;
+pub mod mail;
 pub mod password_reset;
 pub mod password_workers;
 pub mod sessions;
