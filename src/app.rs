@@ -229,7 +229,8 @@ pub async fn build(
         reset_delivery: match settings.reset.delivery {
             ResetDelivery::Response => service::password_reset::ResetDelivery::Response,
             ResetDelivery::Log => service::password_reset::ResetDelivery::Log,
-            ResetDelivery::Off | ResetDelivery::Smtp => service::password_reset::ResetDelivery::Off,
+            ResetDelivery::Smtp => service::password_reset::ResetDelivery::Mail,
+            ResetDelivery::Off => service::password_reset::ResetDelivery::Off,
         },
     };
     let context = Context {
