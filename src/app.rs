@@ -3,19 +3,28 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::api::compat::CompatApi;
-use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
+use crate::config::{
+    self, PublicUrl, ResetDelivery, Secret, ServerSecretError, Settings, SmtpTls, TokenStoreSettings,
+};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
+use crate::mail::{
+    Links, MailQueue, QueueOptions, RunningQueue, Security, Sender, SmtpOptions, SmtpSetupError,
+    SmtpTransport,
+};
 use crate::service::key_ring::{KeyRing, KeyRingError};
+use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
 use crate::store::embedded::{self, EmbeddedTokenStore};
@@ -85,6 +94,18 @@ pub enum StartError {
     /// The cost of password hashes cannot be used.
     #[error(transparent)]
     PasswordHash(#[from] PasswordHashError),
+    /// The authorities of the mail server cannot be read.
+    #[error("smtp.ca_file {} cannot be read", path.display())]
+    MailAuthorities {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The mail server cannot be talked to as the settings say.
+    #[error(transparent)]
+    Mail(#[from] SmtpSetupError),
     /// The administrator cannot be created.
     #[error("the administrator cannot be created")]
     Admin(#[source] AuthError),
@@ -127,12 +148,14 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Arc<dyn Random>,
+    /// Where mails go, if anywhere.
+    pub mailer: Option<Arc<dyn Mailer>>,
 }
 
 impl World {
-    /// The machine's clock and the operating system's chance.
+    /// The machine's clock and the operating system's chance; no mails.
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), mailer: None }
     }
 }
 
@@ -232,6 +255,9 @@ pub async fn build(
             ResetDelivery::Smtp => service::password_reset::ResetDelivery::Mail,
             ResetDelivery::Off => service::password_reset::ResetDelivery::Off,
         },
+        verify_email: settings.registration.verify_email,
+        conceal_existing: settings.registration.conceal_existing,
+        verification_ttl: settings.verification.ttl,
     };
     let context = Context {
         clock: world.clock,
@@ -239,6 +265,7 @@ pub async fn build(
         repository: stores.repository,
         token_store: stores.token_store,
         secrets,
+        mailer: world.mailer,
         rules,
     };
     let services = Services::new(context, key_ring, workers);
@@ -262,6 +289,45 @@ pub async fn build(
         .collect();
     let endpoint = api::build(services.clone(), world.random, issuer.is_https(), &compat)?;
     Ok((services, endpoint))
+}
+
+/// Starts the queue of mails, if the settings name a server that takes any.
+async fn start_mail(
+    settings: &Settings,
+    issuer: &PublicUrl,
+    world: &World,
+) -> Result<Option<(MailQueue, RunningQueue)>, StartError> {
+    let Some(smtp) = &settings.smtp else { return Ok(None) };
+    let authorities = match &smtp.ca_file {
+        None => None,
+        Some(path) => {
+            let read = tokio::fs::read(path).await;
+            Some(read.map_err(|source| StartError::MailAuthorities { path: path.clone(), source })?)
+        }
+    };
+    let transport = SmtpTransport::new(SmtpOptions {
+        host: smtp.host.clone(),
+        port: smtp.port,
+        security: match smtp.tls {
+            SmtpTls::StartTls => Security::StartTls,
+            SmtpTls::Implicit => Security::Implicit,
+            SmtpTls::None => Security::Plaintext,
+        },
+        authorities,
+        credentials: smtp
+            .credentials
+            .as_ref()
+            .map(|(username, password)| (username.clone(), password.expose().to_owned())),
+        timeout: smtp.timeout,
+        sender: Sender { name: smtp.from.name.clone(), address: smtp.from.address.clone() },
+    })?;
+    let links = Links {
+        service: issuer.host().to_owned(),
+        reset: settings.reset_link(issuer),
+        verification: settings.verification_link(issuer),
+    };
+    let options = QueueOptions::default();
+    Ok(Some(MailQueue::start(transport, links, options, world.clock.clone(), world.random.clone())))
 }
 
 async fn open_key_ring(
@@ -300,8 +366,15 @@ pub async fn run(
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
     let stores = Stores { repository, token_store };
+    let (mailer, mail_queue) = start_mail(&settings, &settings.issuer(bound), &world).await?.unzip();
+    let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
+    let told = OnceLock::new();
+    let stop = async {
+        stop.await;
+        told.get_or_init(Instant::now);
+    };
     let settling = tokio::spawn(services.cut_off.keep_settling());
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
@@ -309,6 +382,13 @@ pub async fn run(
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
     settling.abort();
+    if let Some(queue) = mail_queue {
+        let used = told.get().map_or(Duration::ZERO, Instant::elapsed);
+        let lost = queue.finish(settings.shutdown_grace.saturating_sub(used)).await;
+        if lost > 0 {
+            tracing::warn!(lost, "stopped with mails that were not sent");
+        }
+    }
     tracing::info!("stopped");
     Ok(())
 }

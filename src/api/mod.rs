@@ -15,11 +15,13 @@ pub mod health;
 pub mod json;
 mod json_fields;
 pub mod origin;
+pub mod pages;
 pub mod refusal;
 mod root;
 pub mod security;
 pub mod sessions;
 pub mod users;
+pub mod verification;
 pub mod well_known;
 
 use std::sync::Arc;
@@ -52,6 +54,7 @@ pub enum Tag {
 
 type MainApi = (
     auth::AuthApi,
+    verification::VerificationApi,
     sessions::SessionsApi,
     users::UsersApi,
     administration::AdministrationApi,
@@ -63,6 +66,7 @@ type MainApi = (
 fn main_apis() -> MainApi {
     (
         auth::AuthApi,
+        verification::VerificationApi,
         sessions::SessionsApi,
         users::UsersApi,
         administration::AdministrationApi,
@@ -118,7 +122,7 @@ pub fn build(
     let nest = compat.contains(&CompatApi::Nest);
     let access_tokens = compat.contains(&CompatApi::AccessTokens);
     let mut documents = vec![main_document()?];
-    let mut routes = docs_page::mount(Route::new(), compat)
+    let mut routes = docs_page::mount(pages::mount(Route::new()), compat)
         .at("/openapi.json", docs_page::document_endpoint(document::to_pretty_json(&documents[0])));
     for api in compat {
         let path = format!("/openapi/{}", api.document_name());

@@ -157,7 +157,8 @@ pub(super) fn smtp(read: &mut Reader<'_>) -> Option<SmtpSettings> {
         timeout: read.get("smtp.timeout", parse::duration, Duration::ZERO),
         host: host?,
         // Refused above, and further mistakes shall show nevertheless.
-        from: from.or_else(|| Some(SmtpFrom { name: None, address: Email::parse("nobody@localhost").ok()? }))?,
+        from: from
+            .or_else(|| Some(SmtpFrom { name: None, address: Email::parse("nobody@localhost").ok()? }))?,
     };
     Some(settings)
 }

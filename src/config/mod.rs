@@ -264,6 +264,17 @@ impl PublicUrl {
         &self.text
     }
 
+    /// Its host, without port and path: what people call the service.
+    pub fn host(&self) -> &str {
+        let behind_scheme = self.text.split_once("://").map_or(&*self.text, |(_, rest)| rest);
+        let authority = behind_scheme.split('/').next().unwrap_or(behind_scheme);
+        match authority.rsplit_once(':') {
+            // In [::1] the last colon is none in front of a port.
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => authority,
+        }
+    }
+
     /// Whether it is `https://`.
     pub fn is_https(&self) -> bool {
         self.https

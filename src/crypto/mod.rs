@@ -7,3 +7,4 @@ pub mod password;
 pub mod refresh_token;
 pub mod reset_token;
 pub mod secret;
+pub mod verification_token;

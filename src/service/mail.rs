@@ -55,13 +55,3 @@ pub trait Mailer: Send + Sync + 'static {
     /// one that cannot be taken over is dropped, and the log says so.
     fn post(&self, mail: Mail);
 }
-
-/// No way to send mails: what is posted is dropped.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoMail;
-
-impl Mailer for NoMail {
-    fn post(&self, mail: Mail) {
-        tracing::warn!(user = %mail.user, notice = mail.notice.kind(), "no mail is sent: smtp.host is not set");
-    }
-}

@@ -9,6 +9,7 @@ pub mod mail;
 pub mod password_reset;
 pub mod password_workers;
 pub mod sessions;
+pub mod verification;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,19 @@ pub struct Context {
     pub token_store: Arc<dyn TokenStore>,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
+    /// Carries mails, if there is a way to send any.
+    pub mailer: Option<Arc<dyn mail::Mailer>>,
     /// The rules.
     pub rules: Rules,
+}
+
+impl Context {
+    /// Hands a mail over for delivery, where there is a way to send any.
+    fn post(&self, mail: mail::Mail) {
+        if let Some(mailer) = &self.mailer {
+            mailer.post(mail);
+        }
+    }
 }
 
 /// The settings that operations decide by.
@@ -55,6 +67,12 @@ pub struct Rules {
     pub reset_ttl: Duration,
     /// How a reset token reaches its owner.
     pub reset_delivery: password_reset::ResetDelivery,
+    /// Whether an account can be logged in to only once its address is proven.
+    pub verify_email: bool,
+    /// Whether a registration is answered alike for addresses that have an account.
+    pub conceal_existing: bool,
+    /// How long a verification token proves its address.
+    pub verification_ttl: Duration,
 }
 
 /// One field of a request that cannot be taken, and why. Never quotes the value.
@@ -102,6 +120,9 @@ pub enum AuthError {
     /// The password was right, and the account is shut.
     #[error("the account is disabled")]
     AccountDisabled,
+    /// The password was right, and the address is not proven.
+    #[error("the e-mail address is not verified")]
+    EmailNotVerified,
     /// Another account has the address.
     #[error("the e-mail address is taken")]
     EmailTaken,
@@ -135,6 +156,9 @@ pub enum AuthError {
     /// The reset token is unknown, used, superseded or expired.
     #[error("the reset token is not valid")]
     InvalidResetToken,
+    /// The verification token is none of ours, expired, or of an address that the account has no more.
+    #[error("the verification token is not valid")]
+    InvalidVerificationToken,
     /// The caller may not do that.
     #[error("the caller's role does not allow this")]
     Forbidden,
@@ -178,6 +202,8 @@ pub struct Services {
     pub access_tokens: access_tokens::AccessTokens,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
+    /// Proving addresses.
+    pub verifications: verification::Verifications,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
     /// The signing keys.
@@ -200,12 +226,14 @@ impl Services {
             sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), cut_off.clone());
         let password_resets =
             password_reset::PasswordResets::new(context.clone(), workers.clone(), cut_off.clone());
+        let verifications = verification::Verifications::new(context.clone());
         Self {
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
                 workers.clone(),
                 cut_off.clone(),
+                verifications.clone(),
             ),
             administration: administration::Administration::new(
                 context.clone(),
@@ -214,6 +242,7 @@ impl Services {
                 password_resets.clone(),
             ),
             password_resets,
+            verifications,
             cut_off,
             access_tokens,
             sessions,

@@ -2,7 +2,7 @@
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::refusal::{
-    DISABLED, Documented, INTERNAL, NOT_JSON, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY,
+    Documented, INTERNAL, NOT_ADMITTED, NOT_JSON, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY,
     UNAVAILABLE_OR_CHANGED, UNAVAILABLE_OR_ENDING, examples, refusals, unauthorized,
 };
 use crate::domain::password::PasswordError;
@@ -30,7 +30,7 @@ refusals! {
              them is not said.",
             || examples([AuthError::InvalidCredentials]),
         ),
-        403 => DISABLED,
+        403 => NOT_ADMITTED,
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of operations behind a token that take no body.
@@ -122,6 +122,6 @@ fn unauthorized_though_expiry_is_fine() -> Vec<ApiError> {
 }
 
 /// A password that the policy refuses.
-fn weak_password(field: Field) -> ApiError {
+pub(in crate::api) fn weak_password(field: Field) -> ApiError {
     AuthError::WeakPassword { field, reason: PasswordError::TooShort { min_length: 8 } }.into()
 }
