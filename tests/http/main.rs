@@ -5,10 +5,12 @@ mod servers;
 mod support;
 
 mod access_tokens;
+mod administration;
 mod auth_me;
 mod boundaries;
 mod compat;
 mod concealed_registration;
+mod cut_off;
 mod enumeration;
 mod login;
 mod logout;
