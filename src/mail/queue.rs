@@ -129,10 +129,13 @@ impl RunningQueue {
     pub async fn finish(mut self, grace: Duration) -> usize {
         // Fails when the task has ended, which is as good.
         let _ = self.close.send(());
-        if tokio::time::timeout(grace, &mut self.task).await.is_err() {
-            self.task.abort();
+        if tokio::time::timeout(grace, &mut self.task).await.is_ok() {
+            return 0;
         }
-        self.capacity - self.places.available_permits()
+        // Counted first: the mails that are dropped with the task give their places back.
+        let lost = self.capacity - self.places.available_permits();
+        self.task.abort();
+        lost
     }
 }
 
