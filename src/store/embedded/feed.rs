@@ -99,13 +99,18 @@ impl Reader {
 #[async_trait]
 impl RevocationReader for Reader {
     async fn read(&mut self, now: Timestamp, wait: Duration) -> StoreResult<FeedBatch> {
-        // Before looking: what is added from here on rings.
-        self.bell.mark_unchanged();
-        let (mut rows, mut since) = self.page(now).await?;
-        let is_first = self.remembers_since.is_none();
-        if rows.is_empty() && !is_first && tokio::time::timeout(wait, self.bell.changed()).await.is_ok() {
-            (rows, since) = self.page(now).await?;
-        }
+        let wait = if self.remembers_since.is_none() { Duration::ZERO } else { wait };
+        let deadline = tokio::time::Instant::now() + wait;
+        let (rows, since) = loop {
+            // Before looking: what is added from here on rings. It may ring for what was seen already.
+            self.bell.mark_unchanged();
+            let (rows, since) = self.page(now).await?;
+            let is_over =
+                !rows.is_empty() || tokio::time::timeout_at(deadline, self.bell.changed()).await.is_err();
+            if is_over {
+                break (rows, since);
+            }
+        };
         // A file without a session has nothing to forget.
         let since = since.map_or(now, Timestamp::from_millis);
         let remembers_since = *self.remembers_since.insert(since);

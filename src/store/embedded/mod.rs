@@ -229,11 +229,16 @@ impl TokenStore for EmbeddedTokenStore {
                 .bind(version.get())
                 .execute(&mut *tx)
                 .await?;
+            let until = now.after(denial);
+            let event = Revoked::User { user, not_before: now };
+            for revoked in ended.iter().map(|sid| Revoked::Session(*sid)).chain([event]) {
+                feed::insert(&mut tx, &Revocation { revoked, until }).await?;
+            }
             tx.commit().await?;
             Ok(ended)
         })
         .await?;
-        self.purge.expect(expires_at);
+        self.announced(now.after(denial));
         Ok(ended)
     }
 
