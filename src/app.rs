@@ -1,28 +1,27 @@
 //! The one place that names concrete stores and wires everything.
 
+mod mail;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use base64::Engine;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+pub use mail::MailError;
+
 use crate::api::compat::CompatApi;
-use crate::config::{
-    self, PublicUrl, ResetDelivery, Secret, ServerSecretError, Settings, SmtpTls, TokenStoreSettings,
-};
+use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
-use crate::mail::{
-    Links, MailQueue, QueueOptions, RunningQueue, Security, Sender, SmtpOptions, SmtpSetupError,
-    SmtpTransport,
-};
 use crate::service::key_ring::{KeyRing, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
@@ -32,6 +31,7 @@ use crate::store::redis::{EvictionPolicy, RedisOptions, RedisTokenStore, RedisUr
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+use crate::store::unreachable::UnreachableTokenStore;
 use crate::store::{Repository, TokenStore};
 use crate::{api, server};
 
@@ -94,18 +94,9 @@ pub enum StartError {
     /// The cost of password hashes cannot be used.
     #[error(transparent)]
     PasswordHash(#[from] PasswordHashError),
-    /// The authorities of the mail server cannot be read.
-    #[error("smtp.ca_file {} cannot be read", path.display())]
-    MailAuthorities {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
     /// The mail server cannot be talked to as the settings say.
     #[error(transparent)]
-    Mail(#[from] SmtpSetupError),
+    Mail(#[from] MailError),
     /// The administrator cannot be created.
     #[error("the administrator cannot be created")]
     Admin(#[source] AuthError),
@@ -130,6 +121,13 @@ impl Random for SystemRandom {
             std::process::abort();
         }
     }
+}
+
+/// A password that nobody will guess: 24 characters, 144 bits.
+pub fn random_password() -> String {
+    let mut bytes = [0; 18];
+    SystemRandom.fill(&mut bytes);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// What keeps things, behind the traits.
@@ -225,17 +223,17 @@ async fn inspect_redis(store: &RedisTokenStore, allow_eviction: bool) -> Result<
     Ok(())
 }
 
-/// Builds the service over its stores: the operations, and the HTTP surface over them.
+/// Wires the operations over their stores.
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn build(
+pub async fn services(
     settings: &Settings,
     secret: &Secret,
     bound: SocketAddr,
     stores: Stores,
     world: World,
-) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
+) -> Result<Services, StartError> {
     let issuer = settings.issuer(bound);
     let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
     let key_ring = open_key_ring(settings, &secrets, &*stores.repository, &world).await?;
@@ -261,14 +259,29 @@ pub async fn build(
     };
     let context = Context {
         clock: world.clock,
-        random: world.random.clone(),
+        random: world.random,
         repository: stores.repository,
         token_store: stores.token_store,
         secrets,
         mailer: world.mailer,
         rules,
     };
-    let services = Services::new(context, key_ring, workers);
+    Ok(Services::new(context, key_ring, workers))
+}
+
+/// Builds the service over its stores: the operations, and the HTTP surface over them.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn build(
+    settings: &Settings,
+    secret: &Secret,
+    bound: SocketAddr,
+    stores: Stores,
+    world: World,
+) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
+    let random = world.random.clone();
+    let services = services(settings, secret, bound, stores, world).await?;
     if let Some(admin) = &settings.admin {
         let created = services
             .accounts
@@ -287,47 +300,27 @@ pub async fn build(
             config::CompatApi::AccessTokens => CompatApi::AccessTokens,
         })
         .collect();
-    let endpoint = api::build(services.clone(), world.random, issuer.is_https(), &compat)?;
+    let endpoint = api::build(services.clone(), random, settings.issuer(bound).is_https(), &compat)?;
     Ok((services, endpoint))
 }
 
-/// Starts the queue of mails, if the settings name a server that takes any.
-async fn start_mail(
-    settings: &Settings,
-    issuer: &PublicUrl,
-    world: &World,
-) -> Result<Option<(MailQueue, RunningQueue)>, StartError> {
-    let Some(smtp) = &settings.smtp else { return Ok(None) };
-    let authorities = match &smtp.ca_file {
-        None => None,
-        Some(path) => {
-            let read = tokio::fs::read(path).await;
-            Some(read.map_err(|source| StartError::MailAuthorities { path: path.clone(), source })?)
+/// Opens what a command needs that an operator runs beside the service: the operations over the same
+/// stores. The embedded token store belongs to the service while that runs; what a command changes
+/// then is carried out by the service.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartError> {
+    let world = World::real();
+    let secret = config::existing_secret(settings, &*world.random)?;
+    let (repository, _) = open_repository(settings).await?;
+    let token_store = match open_token_store(settings, world.clock.clone()).await {
+        Err(StartError::Embedded(error @ embedded::OpenError::InUse { .. })) => {
+            Arc::new(UnreachableTokenStore::new(error))
         }
+        opened => opened?,
     };
-    let transport = SmtpTransport::new(SmtpOptions {
-        host: smtp.host.clone(),
-        port: smtp.port,
-        security: match smtp.tls {
-            SmtpTls::StartTls => Security::StartTls,
-            SmtpTls::Implicit => Security::Implicit,
-            SmtpTls::None => Security::Plaintext,
-        },
-        authorities,
-        credentials: smtp
-            .credentials
-            .as_ref()
-            .map(|(username, password)| (username.clone(), password.expose().to_owned())),
-        timeout: smtp.timeout,
-        sender: Sender { name: smtp.from.name.clone(), address: smtp.from.address.clone() },
-    })?;
-    let links = Links {
-        service: issuer.host().to_owned(),
-        reset: settings.reset_link(issuer),
-        verification: settings.verification_link(issuer),
-    };
-    let options = QueueOptions::default();
-    Ok(Some(MailQueue::start(transport, links, options, world.clock.clone(), world.random.clone())))
+    services(settings, &secret, settings.listen, Stores { repository, token_store }, world).await
 }
 
 async fn open_key_ring(
@@ -366,7 +359,7 @@ pub async fn run(
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
     let stores = Stores { repository, token_store };
-    let (mailer, mail_queue) = start_mail(&settings, &settings.issuer(bound), &world).await?.unzip();
+    let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &world).await?.unzip();
     let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;

@@ -35,7 +35,9 @@ pub use mail::{
     RESET_PAGE, RegistrationSettings, SmtpFrom, SmtpSettings, SmtpTls, VERIFICATION_PAGE,
     VerificationSettings,
 };
-pub use secret::{SECRET_MIN_BYTES, Secret, SecretFileError, ServerSecretError, server_secret};
+pub use secret::{
+    SECRET_MIN_BYTES, Secret, SecretFileError, ServerSecretError, existing_secret, server_secret,
+};
 pub use source::{FlagValue, Sources, Values};
 
 use crate::crypto::password::Argon2Cost;

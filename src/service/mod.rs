@@ -8,6 +8,7 @@ pub mod key_ring;
 pub mod mail;
 pub mod password_reset;
 pub mod password_workers;
+pub mod revocations;
 pub mod sessions;
 pub mod verification;
 

@@ -12,8 +12,10 @@
 //! that, never with a store's own clock.
 
 pub mod embedded;
+pub mod feed;
 pub mod redis;
 pub mod sql;
+pub mod unreachable;
 
 use std::error::Error;
 use std::time::Duration;
