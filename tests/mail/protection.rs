@@ -3,7 +3,7 @@
 use hallpass::mail::{Security, SmtpOptions};
 
 use crate::queue::{Post, options};
-use crate::support::smtp::{Certificates, SmtpServer, Tls};
+use crate::support::smtp::{Certificates, Protection, SmtpServer};
 
 const LOGIN: (&str, &str) = ("hallpass", "tqjzkvwm");
 
@@ -20,7 +20,9 @@ fn protected(server: &SmtpServer, security: Security) -> SmtpOptions {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_goes_through_tls_to_a_server_that_wants_a_login() {
-    for (tls, security) in [(Tls::StartTls, Security::StartTls), (Tls::Implicit, Security::Implicit)] {
+    for (tls, security) in
+        [(Protection::StartTls, Security::StartTls), (Protection::Implicit, Security::Implicit)]
+    {
         let server = SmtpServer::with(tls, Some(LOGIN));
         let post = Post::to(protected(&server, security));
         post.mail("ada@example.com");
@@ -33,7 +35,9 @@ async fn a_mail_goes_through_tls_to_a_server_that_wants_a_login() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_with_a_certificate_of_somebody_else_gets_nothing() {
-    for (tls, security) in [(Tls::StartTls, Security::StartTls), (Tls::Implicit, Security::Implicit)] {
+    for (tls, security) in
+        [(Protection::StartTls, Security::StartTls), (Protection::Implicit, Security::Implicit)]
+    {
         let server = SmtpServer::with(tls, None);
         // The system's authorities do not know the tests' own; nor is the certificate for this name.
         let strangers = SmtpOptions { authorities: None, credentials: None, ..protected(&server, security) };
@@ -55,7 +59,7 @@ async fn a_server_with_a_certificate_of_somebody_else_gets_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_offers_no_tls_gets_nothing() {
     let log = crate::log::Log::keep();
-    let server = SmtpServer::with(Tls::None, Some(LOGIN));
+    let server = SmtpServer::with(Protection::None, Some(LOGIN));
     let post = Post::to(protected(&server, Security::StartTls));
     post.mail("ada@example.com");
     until(|| log.text().contains("does not offer STARTTLS")).await;
@@ -66,7 +70,7 @@ async fn a_server_that_offers_no_tls_gets_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_is_not_tried_again() {
-    let server = SmtpServer::with(Tls::StartTls, Some(LOGIN));
+    let server = SmtpServer::with(Protection::StartTls, Some(LOGIN));
     let credentials = Some((LOGIN.0.to_owned(), "wrong".to_owned()));
     let post = Post::to(SmtpOptions { credentials, ..protected(&server, Security::StartTls) });
     post.mail("ada@example.com");

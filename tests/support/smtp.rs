@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the server protects connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
+pub enum Protection {
     None,
     StartTls,
     Implicit,
@@ -27,7 +27,7 @@ pub enum Tls {
 /// holds this ends in any other way.
 pub struct SmtpServer {
     port: u16,
-    tls: Tls,
+    tls: Protection,
     login: Option<(&'static str, &'static str)>,
     running: Option<Running>,
 }
@@ -48,14 +48,14 @@ pub struct Received(Value);
 impl SmtpServer {
     /// Starts a server that protects nothing and lets everybody in.
     pub fn start() -> Self {
-        Self::with(Tls::None, None)
+        Self::with(Protection::None, None)
     }
 
     /// Starts a server and waits until it listens. With a login, it takes mails from that user only.
     ///
     /// # Panics
     /// When aiosmtpd is not installed or does not start: a test that cannot run must not pass.
-    pub fn with(tls: Tls, login: Option<(&'static str, &'static str)>) -> Self {
+    pub fn with(tls: Protection, login: Option<(&'static str, &'static str)>) -> Self {
         let mut server = Self { port: 0, tls, login, running: None };
         server.restart();
         server
@@ -184,12 +184,12 @@ impl Received {
 }
 
 impl Running {
-    fn start(port: u16, tls: Tls, login: Option<(&str, &str)>) -> Self {
+    fn start(port: u16, tls: Protection, login: Option<(&str, &str)>) -> Self {
         let mut command = Command::new(python());
         command.arg(SCRIPT).args(["--port", &port.to_string()]);
-        if tls != Tls::None {
+        if tls != Protection::None {
             let certificates = Certificates::shared();
-            command.args(["--tls", if tls == Tls::Implicit { "implicit" } else { "starttls" }]);
+            command.args(["--tls", if tls == Protection::Implicit { "implicit" } else { "starttls" }]);
             command.arg("--certificate").arg(certificates.folder.path().join("server.pem"));
             command.arg("--key").arg(certificates.folder.path().join("server.key"));
         }
