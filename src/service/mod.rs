@@ -3,9 +3,11 @@
 pub mod access_tokens;
 pub mod accounts;
 pub mod administration;
+pub mod clients;
 pub mod cut_off;
 pub mod key_ring;
 pub mod mail;
+pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
@@ -18,10 +20,12 @@ use std::time::Duration;
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
 use crate::crypto::secret::DerivedKeys;
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
 use crate::domain::session::SessionLifetimes;
+use crate::store::clients::ClientRegistry;
+use crate::store::feed::RevocationFeed;
 use crate::store::{Repository, StoreError, TokenStore};
 
 /// What every operation needs from outside.
@@ -34,6 +38,10 @@ pub struct Context {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// OAuth clients.
+    pub clients: Arc<dyn ClientRegistry>,
+    /// What tells of revocations.
+    pub revocation_feed: Arc<dyn RevocationFeed>,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
     /// Carries mails, if there is a way to send any.
@@ -130,6 +138,21 @@ pub enum AuthError {
     /// Nobody would be left who can log in as an administrator.
     #[error("the account is the last administrator's")]
     LastAdmin,
+    /// The client is unknown or its secret is wrong; which of the two is not said.
+    #[error("the client's credentials are wrong")]
+    InvalidClient,
+    /// Another client has the id.
+    #[error("the client id is taken")]
+    ClientTaken,
+    /// The client may not have the scope.
+    #[error("the client may not have this scope")]
+    InvalidScope,
+    /// The token lacks the scope that this needs.
+    #[error("the access token lacks the scope that this needs")]
+    InsufficientScope,
+    /// This process's copy of the revocation feed is not up to date, so nothing is known.
+    #[error("the revocation feed is not up to date")]
+    FeedStale(#[from] revocations::Stale),
     /// No reset tokens are made here.
     #[error("password reset is off")]
     ResetOff,
@@ -201,6 +224,12 @@ pub struct Services {
     pub sessions: sessions::Sessions,
     /// Minting and checking access tokens.
     pub access_tokens: access_tokens::AccessTokens,
+    /// OAuth clients.
+    pub clients: clients::Clients,
+    /// Introspection and revocation of tokens.
+    pub oauth: oauth::OAuth,
+    /// This process's copy of the revocation feed.
+    pub revocations: revocations::Revocations,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
     /// Proving addresses.
@@ -225,6 +254,13 @@ impl Services {
         let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
         let sessions =
             sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), cut_off.clone());
+        let revocations = revocations::Revocations::new(
+            context.revocation_feed.clone(),
+            context.clock.clone(),
+            &*context.random,
+            context.rules.lifetimes.revocation(),
+        );
+        let clients = clients::Clients::new(context.clone(), access_tokens.clone(), revocations.clone());
         let password_resets =
             password_reset::PasswordResets::new(context.clone(), workers.clone(), cut_off.clone());
         let verifications = verification::Verifications::new(context.clone());
@@ -242,6 +278,14 @@ impl Services {
                 cut_off.clone(),
                 password_resets.clone(),
             ),
+            oauth: oauth::OAuth::new(
+                context.clone(),
+                access_tokens.clone(),
+                clients.clone(),
+                revocations.clone(),
+            ),
+            clients,
+            revocations,
             password_resets,
             verifications,
             cut_off,
@@ -250,6 +294,11 @@ impl Services {
             key_ring,
             context,
         }
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.context.clock.now()
     }
 
     /// Whether both stores answer: what readiness means.

@@ -11,6 +11,7 @@
 //! Every method takes the caller's `now`: a deadline is stored with its entry and compared with
 //! that, never with a store's own clock.
 
+pub mod clients;
 pub mod embedded;
 pub mod feed;
 pub mod redis;

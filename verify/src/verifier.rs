@@ -125,6 +125,13 @@ impl Verifier {
         self
     }
 
+    /// The same rules for another audience.
+    #[must_use]
+    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = audience.into();
+        self
+    }
+
     /// Checks a token at `now`.
     ///
     /// # Errors
@@ -142,7 +149,8 @@ impl Verifier {
             return Err(Rejection::TooLong);
         }
         let token = UnverifiedToken::parse(token)?;
-        let (kid, key) = token.header.kid().and_then(|kid| self.keys.find(kid)).ok_or(Rejection::UnknownKey)?;
+        let (kid, key) =
+            token.header.kid().and_then(|kid| self.keys.find(kid)).ok_or(Rejection::UnknownKey)?;
         let claims: AccessClaims = token.verify(key)?;
         if !self.token_type.accepts(token.header.typ()) {
             return Err(Rejection::WrongType);

@@ -77,6 +77,11 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::EmailNotVerified
         | ErrorCode::InvalidVerificationToken
         | ErrorCode::AccountDisabled
+        | ErrorCode::InvalidClient
+        | ErrorCode::InvalidScope
+        | ErrorCode::UnsupportedGrantType
+        | ErrorCode::InsufficientScope
+        | ErrorCode::ClientTaken
         | ErrorCode::LastAdmin
         | ErrorCode::ResetUnavailable
         | ErrorCode::Forbidden

@@ -13,13 +13,13 @@
 //! | `revocations` | stream | every revocation of the partition | one denial after the last one |
 //! | `incarnation` | string | since when the partition has kept its data | the data is lost |
 //!
-//! Under the hash tag `{all}` stand a `revocations` of keys and of everything, and an `incarnation`
+//! Under the hash tag `{all}` stand a `revocations` of what is no user's, and an `incarnation`
 //! that readers of the feed go by.
 //!
 //! The entries of `revocations` have one of three shapes: `sub`, `sid`, `until` (a session); `sub`,
 //! `jti`, `until` (an access token); `sub`, `nbf`, `sids`, `until` (a security event; `sids` joined
-//! by commas). In the stream of everybody they are `kid`, `until` (a signing key) or `all`, `nbf`,
-//! `until`. Only a session that is known to be the user's is announced: nobody ends another's by
+//! by commas). In the stream of everybody they are `jti`, `until` (a client's own token), `kid`, `until` (a
+//! signing key) or `all`, `nbf`, `until`. Only a session that is known to be the user's is announced: nobody ends another's by
 //! naming its id. Entry ids start with our `now`.
 
 use std::fmt;

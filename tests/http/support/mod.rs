@@ -153,8 +153,8 @@ impl TestApp {
         change(&mut settings);
 
         let clock = Arc::new(ManualClock::at(START));
-        let (repository, _) = app::open_repository(&settings).await.expect("a database");
-        let token_store = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
+        let (database, _) = app::open_database(&settings).await.expect("a database");
+        let tokens = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
         let surroundings = Surroundings {
             clock,
             chance: Arc::default(),
@@ -163,7 +163,7 @@ impl TestApp {
             redis: redis.map(Mutex::new),
             postgres: Mutex::new(postgres),
         };
-        Self::build(settings, Stores { repository, token_store }, Arc::new(surroundings)).await
+        Self::build(settings, Stores { database, tokens }, Arc::new(surroundings)).await
     }
 
     async fn build(settings: Settings, stores: Stores, surroundings: Arc<Surroundings>) -> Self {
@@ -176,6 +176,7 @@ impl TestApp {
         };
         let (services, endpoint) =
             app::build(&settings, &secret, bound, stores.clone(), world).await.expect("a service");
+        tokio::spawn(services.revocations.clone().keep_following());
         let endpoint = endpoint.boxed();
         Self(Arc::new(Running { endpoint, services, settings, stores, surroundings }))
     }
@@ -189,6 +190,11 @@ impl TestApp {
 
     pub(self) async fn call(&self, request: poem::Request) -> Response {
         self.0.endpoint.get_response(request).await
+    }
+
+    /// The HTTP surface itself, for answers that do not end.
+    pub fn endpoint(&self) -> &BoxEndpoint<'static, Response> {
+        &self.0.endpoint
     }
 
     /// The operations behind the HTTP surface.
@@ -291,13 +297,13 @@ impl TestApp {
 
     /// What keeps the sessions.
     pub fn token_store(&self) -> &dyn TokenStore {
-        &*self.0.stores.token_store
+        &*self.0.stores.tokens.token_store
     }
 
     /// An account as it is stored.
     pub async fn stored_user(&self, email: &str) -> Option<User> {
         let email = Email::parse(email).expect("an address");
-        self.0.stores.repository.find_user_by_email(&email).await.expect("a database that answers")
+        self.0.stores.database.repository.find_user_by_email(&email).await.expect("a database that answers")
     }
 
     /// Asks until the service is ready again; its stores space the attempts themselves.

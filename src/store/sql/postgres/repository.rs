@@ -262,7 +262,7 @@ const CHANGE_LOCK: i64 = 0x6870_7573_6572;
 impl PostgresRepository {
     /// Begins a change that is decided by what is there: changes of this kind come one after the
     /// other, or two administrators could demote each other at once.
-    async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Postgres>> {
+    pub(super) async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Postgres>> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(CHANGE_LOCK).execute(&mut *transaction).await?;
         Ok(transaction)

@@ -260,7 +260,7 @@ impl Repository for SqliteRepository {
 
 impl SqliteRepository {
     /// Begins a change that is decided by what is there: nobody else writes until it is over.
-    async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Sqlite>> {
+    pub(super) async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Sqlite>> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }
 }
