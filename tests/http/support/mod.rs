@@ -266,7 +266,7 @@ impl TestApp {
 
     /// What keeps accounts, for changes that no request makes.
     pub fn repository(&self) -> &dyn Repository {
-        &*self.0.stores.repository
+        &*self.0.stores.database.repository
     }
 
     /// Takes the service's own Postgres down.
