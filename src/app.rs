@@ -8,6 +8,7 @@ use std::sync::Arc;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 
+use crate::api::client_address::TrustedProxies;
 use crate::api::compat::CompatApi;
 use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
@@ -23,7 +24,7 @@ use crate::store::redis::{EvictionPolicy, RedisOptions, RedisTokenStore, RedisUr
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
-use crate::store::{Repository, TokenStore};
+use crate::store::{RateLimitStore, Repository, TokenStore};
 use crate::{api, server};
 
 /// The file of the embedded token store, in the data folder.
@@ -118,6 +119,8 @@ pub struct Stores {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// What counts attempts: in the same place as the sessions.
+    pub rate_limits: Arc<dyn RateLimitStore>,
 }
 
 /// What comes from outside.
@@ -156,7 +159,7 @@ pub async fn open_repository(
     }
 }
 
-/// Opens the token store that the settings name. A Redis that does not answer yet is no mistake:
+/// Opens the token store that the settings name, and with it what counts attempts. A Redis that does not answer yet is no mistake:
 /// what needs it answers 503 until it comes.
 ///
 /// # Errors
@@ -164,16 +167,18 @@ pub async fn open_repository(
 pub async fn open_token_store(
     settings: &Settings,
     clock: Arc<dyn Clock>,
-) -> Result<Arc<dyn TokenStore>, StartError> {
+) -> Result<(Arc<dyn TokenStore>, Arc<dyn RateLimitStore>), StartError> {
     match &settings.token_store {
         TokenStoreSettings::Embedded => {
             let path = settings.data_dir.join(TOKENS_FILE);
-            Ok(Arc::new(EmbeddedTokenStore::open(&path, clock).await?))
+            let store = Arc::new(EmbeddedTokenStore::open(&path, clock).await?);
+            Ok((store.clone(), store))
         }
         TokenStoreSettings::Redis { url, danger_allow_eviction } => {
             let store = RedisTokenStore::connect_lazy(url.expose(), RedisOptions::default())?;
             inspect_redis(&store, *danger_allow_eviction).await?;
-            Ok(Arc::new(store))
+            let store = Arc::new(store);
+            Ok((store.clone(), store))
         }
     }
 }
@@ -231,12 +236,14 @@ pub async fn build(
             ResetDelivery::Log => service::password_reset::ResetDelivery::Log,
             ResetDelivery::Off | ResetDelivery::Smtp => service::password_reset::ResetDelivery::Off,
         },
+        limits: settings.rate_limits,
     };
     let context = Context {
         clock: world.clock,
         random: world.random.clone(),
         repository: stores.repository,
         token_store: stores.token_store,
+        rate_limits: stores.rate_limits,
         secrets,
         rules,
     };
@@ -259,7 +266,8 @@ pub async fn build(
             config::CompatApi::AccessTokens => CompatApi::AccessTokens,
         })
         .collect();
-    let endpoint = api::build(services.clone(), world.random, issuer.is_https(), &compat)?;
+    let proxies = TrustedProxies::new(&settings.trusted_proxies);
+    let endpoint = api::build(services.clone(), world.random, issuer.is_https(), proxies, &compat)?;
     Ok((services, endpoint))
 }
 
@@ -294,11 +302,11 @@ pub async fn run(
     for step in steps {
         tracing::info!(step, "database migrated");
     }
-    let token_store = open_token_store(&settings, world.clock.clone()).await?;
+    let (token_store, rate_limits) = open_token_store(&settings, world.clock.clone()).await?;
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
-    let stores = Stores { repository, token_store };
+    let stores = Stores { repository, token_store, rate_limits };
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
     let settling = tokio::spawn(services.cut_off.keep_settling());

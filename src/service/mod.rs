@@ -4,6 +4,7 @@ pub mod access_tokens;
 pub mod accounts;
 pub mod cut_off;
 pub mod key_ring;
+pub mod limits;
 pub mod password_reset;
 pub mod password_workers;
 pub mod sessions;
@@ -17,8 +18,9 @@ use crate::crypto::secret::DerivedKeys;
 use crate::domain::clock::Clock;
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
+use crate::domain::rate_limit::LimitRules;
 use crate::domain::session::SessionLifetimes;
-use crate::store::{Repository, StoreError, TokenStore};
+use crate::store::{RateLimitStore, Repository, StoreError, TokenStore};
 
 /// What every operation needs from outside.
 pub struct Context {
@@ -30,6 +32,8 @@ pub struct Context {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// What counts attempts.
+    pub rate_limits: Arc<dyn RateLimitStore>,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
     /// The rules.
@@ -53,6 +57,8 @@ pub struct Rules {
     pub reset_ttl: Duration,
     /// How a reset token reaches its owner.
     pub reset_delivery: password_reset::ResetDelivery,
+    /// How often what may be tried.
+    pub limits: LimitRules,
 }
 
 /// One field of a request that cannot be taken, and why. Never quotes the value.
@@ -130,6 +136,12 @@ pub enum AuthError {
     /// There is no such thing, or the caller may not know of it.
     #[error("not found")]
     NotFound,
+    /// Tried too often, from this address or for this account.
+    #[error("too many attempts")]
+    RateLimited {
+        /// How long until the next attempt is taken.
+        retry_after: Duration,
+    },
     /// All password workers are busy and their queue is full.
     #[error("too many password checks at once")]
     Overloaded,
@@ -183,15 +195,23 @@ impl Services {
         let key_ring = Arc::new(key_ring);
         let cut_off = cut_off::CutOff::new(context.clone());
         let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
-        let sessions = sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone());
+        let limits = limits::Limits::new(context.clone());
+        let sessions =
+            sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), limits.clone());
         Self {
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
                 workers.clone(),
                 cut_off.clone(),
+                limits.clone(),
             ),
-            password_resets: password_reset::PasswordResets::new(context.clone(), workers, cut_off.clone()),
+            password_resets: password_reset::PasswordResets::new(
+                context.clone(),
+                workers,
+                cut_off.clone(),
+                limits,
+            ),
             cut_off,
             access_tokens,
             sessions,

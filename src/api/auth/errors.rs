@@ -2,8 +2,8 @@
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::refusal::{
-    Documented, INTERNAL, NOT_JSON, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY,
-    UNAVAILABLE_OR_CHANGED, examples, refusals, unauthorized,
+    Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_JSON, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE,
+    UNAVAILABLE_OR_BUSY, UNAVAILABLE_OR_CHANGED, examples, refusals, unauthorized,
 };
 use crate::domain::password::PasswordError;
 use crate::service::{AuthError, Field};
@@ -21,7 +21,7 @@ refusals! {
             "Another account has the e-mail address (`email_taken`): log in, or reset its password.",
             || examples([AuthError::EmailTaken]),
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of `login`.
     LoginErrors {
@@ -30,7 +30,7 @@ refusals! {
              them is not said.",
             || examples([AuthError::InvalidCredentials]),
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of operations behind a token that take no body.
     CallerErrors { 401 => UNAUTHORIZED, 500 => INTERNAL, 503 => UNAVAILABLE }
@@ -48,7 +48,7 @@ refusals! {
              altered (`invalid_token`) or revoked (`token_revoked`). In all cases: log in again.",
             unauthorized_though_expiry_is_fine,
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => FAILED_TOO_OFTEN, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `logout`.
     LogoutErrors {
@@ -72,7 +72,7 @@ refusals! {
              (`invalid_request`).",
             || vec![ApiError::invalid_field("email", "is missing")],
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `resetPassword`.
     ResetErrors {
@@ -87,7 +87,7 @@ refusals! {
                 all
             },
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => FAILED_TOO_OFTEN, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
     }
     /// Of `changePassword`.
     ChangePasswordErrors {
@@ -109,7 +109,7 @@ refusals! {
                 all
             },
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
     }
 }
 

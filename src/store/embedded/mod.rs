@@ -10,10 +10,13 @@
 //! - A session's row is what its access tokens live by: no row, no access. Ending a session thus
 //!   needs no entry in a denylist, and the `denial` of the trait only bounds single tokens.
 //! - The file belongs to one process, which holds a lock beside it.
+//! - Buckets of rate limits are in memory, for the reason that [`buckets`] gives.
 
+mod buckets;
 mod cut_off_row;
 mod file;
 mod purge;
+mod rate_limits;
 mod refresh;
 mod session_row;
 
@@ -24,6 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
+use self::buckets::Buckets;
 use self::file::DataFile;
 pub use self::file::OpenError;
 use self::purge::PurgeTask;
@@ -51,6 +55,7 @@ const CUT_OFF_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct EmbeddedTokenStore {
     purge: PurgeTask,
+    buckets: Buckets,
     file: DataFile,
 }
 
@@ -64,7 +69,7 @@ impl EmbeddedTokenStore {
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let file = DataFile::open(path).await?;
         let purge = PurgeTask::spawn(file.writer.clone(), clock);
-        Ok(Self { purge, file })
+        Ok(Self { purge, buckets: Buckets::new(), file })
     }
 
     /// Waits for what is under way, tidies the file up and closes it. Every call after that is
