@@ -105,7 +105,9 @@ async fn answer(
     .instrument(span)
     .await;
     finish(response.headers_mut(), &id, &renewed, https);
-    rate_limit_headers::announce(response.headers_mut(), visitor);
+    if !response.status().is_server_error() {
+        rate_limit_headers::announce(response.headers_mut(), visitor);
+    }
     response
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod embedded;
+mod rate_limits;
 mod redis;
 mod repository;
 mod token_store;

@@ -27,7 +27,7 @@ impl Request {
     }
 
     /// Comes over a connection from that address, instead of one that has none.
-    pub fn from(mut self, peer: &str) -> Self {
+    pub fn sent_from(mut self, peer: &str) -> Self {
         self.peer = Some(peer.parse().expect("an address"));
         self
     }
