@@ -115,6 +115,7 @@ impl Accounts {
                 last_name: last_name.flatten(),
                 role: Role::Member,
                 password,
+                email_verified: false,
                 created_at: self.context.clock.now(),
             })
             .await
@@ -165,6 +166,7 @@ impl Accounts {
             last_name: None,
             role: Role::Admin,
             password: self.hash(NewPassword::exempt(password)).await?,
+            email_verified: true,
             created_at: self.context.clock.now(),
         };
         let outcome = self.context.repository.insert_user(&user).await?;

@@ -8,8 +8,9 @@
 //! - **Nobody locks an owner out of their usual place.** A place that an account has logged in from
 //!   is remembered, and attempts from there have a bucket of their own: what others try from
 //!   elsewhere does not touch it.
-//! - The buckets are in the token store. When that is away, what must be paid for before is not
-//!   done (503). A failure that is counted after the fact is a verdict all the same.
+//! - The buckets are in the token store. When that is away, what could reveal something is not done
+//!   (503): guesses must not be free then. What is wrong by itself stays wrong, uncounted; and a
+//!   registration, which reveals nothing and which the hash workers bound, is made.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -137,7 +138,8 @@ impl Limits {
         outcome
     }
 
-    /// Runs an `attempt` that costs, whatever comes of it but "cannot tell".
+    /// Runs an `attempt` that costs, whatever comes of it but "cannot tell". A registration is made
+    /// also when it cannot be counted.
     ///
     /// # Errors
     /// [`AuthError::RateLimited`] and the attempt was not begun; else its own.
@@ -154,8 +156,17 @@ impl Limits {
             self.charge(action.per_account(), rate, Whose::Account(account))
         });
         self.announce(action, visitor);
-        self.take(visitor, by_place, None).await?;
-        self.take(visitor, by_account, by_place).await?;
+        let paid = async {
+            self.take(visitor, by_place, None).await?;
+            self.take(visitor, by_account, by_place).await
+        };
+        match paid.await {
+            Err(AuthError::Store(error)) if action == Action::Register => {
+                tracing::warn!(error = &error as &dyn Error, "a registration could not be counted");
+                return attempt.await;
+            }
+            paid => paid?,
+        }
         let outcome = attempt.await;
         if outcome.as_ref().is_err_and(|error| !is_verdict(error)) {
             tokio::join!(self.give_back(visitor, by_place), self.give_back(visitor, by_account));
@@ -282,7 +293,10 @@ pub(super) fn is_verdict(error: &AuthError) -> bool {
         AuthError::Invalid(_)
         | AuthError::WeakPassword { .. }
         | AuthError::InvalidCredentials
+        | AuthError::AccountDisabled
         | AuthError::EmailTaken
+        | AuthError::LastAdmin
+        | AuthError::ResetOff
         | AuthError::Unauthenticated
         | AuthError::InvalidToken(_)
         | AuthError::TokenExpired

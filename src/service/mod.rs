@@ -2,6 +2,7 @@
 
 pub mod access_tokens;
 pub mod accounts;
+pub mod administration;
 pub mod cut_off;
 pub mod key_ring;
 pub mod limits;
@@ -103,9 +104,18 @@ pub enum AuthError {
     /// Wrong address or password; which of the two is not said.
     #[error("the e-mail address or the password is wrong")]
     InvalidCredentials,
+    /// The password was right, and the account is shut.
+    #[error("the account is disabled")]
+    AccountDisabled,
     /// Another account has the address.
     #[error("the e-mail address is taken")]
     EmailTaken,
+    /// Nobody would be left who can log in as an administrator.
+    #[error("the account is the last administrator's")]
+    LastAdmin,
+    /// No reset tokens are made here.
+    #[error("password reset is off")]
+    ResetOff,
     /// No token came.
     #[error("no token was presented")]
     Unauthenticated,
@@ -171,6 +181,8 @@ pub type AuthResult<T> = Result<T, AuthError>;
 pub struct Services {
     /// Registration, profiles, password change.
     pub accounts: accounts::Accounts,
+    /// Other people's accounts, for administrators.
+    pub administration: administration::Administration,
     /// Login, refresh, logout.
     pub sessions: sessions::Sessions,
     /// Minting and checking access tokens.
@@ -196,22 +208,34 @@ impl Services {
         let cut_off = cut_off::CutOff::new(context.clone());
         let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
         let limits = limits::Limits::new(context.clone());
-        let sessions =
-            sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), limits.clone());
+        let sessions = sessions::Sessions::new(
+            context.clone(),
+            access_tokens.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
+        let password_resets = password_reset::PasswordResets::new(
+            context.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
         Self {
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
                 workers.clone(),
                 cut_off.clone(),
-                limits.clone(),
+                limits,
             ),
-            password_resets: password_reset::PasswordResets::new(
+            administration: administration::Administration::new(
                 context.clone(),
                 workers,
                 cut_off.clone(),
-                limits,
+                password_resets.clone(),
             ),
+            password_resets,
             cut_off,
             access_tokens,
             sessions,

@@ -227,6 +227,7 @@ boom_refusals! {
     LoginErrors {
         400 => BAD_BODY,
         401 => "Wrong e-mail address or password; which of them is not said.",
+        403 => "The password is right, and the account is disabled.",
         413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `refreshAccessToken`.

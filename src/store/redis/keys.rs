@@ -34,9 +34,9 @@ pub const PARTITIONS: u8 = 64;
 
 /// The fields of a `session:<sid>` hash, short because there is one per login: user id, e-mail
 /// address, role, security version, generation, created at, rotated at (`t`), newest
-/// access token at (`n`), idle deadline, absolute deadline, then where it was opened: peer address
-/// (`p`) and user agent (`w`), empty where there is none, and client (`k`). The scripts know them by
-/// the same names.
+/// access token at (`n`), idle deadline, absolute deadline, then where it was opened: the client's
+/// network address (`p`) and user agent (`w`), empty where there is none, and client (`k`). The
+/// scripts know them by the same names.
 pub const SESSION_FIELDS: [&str; 13] = ["u", "e", "r", "v", "g", "c", "t", "n", "i", "a", "p", "w", "k"];
 
 /// The part of the key space that a user's keys share.
