@@ -453,6 +453,17 @@ async fn what_the_database_could_not_tell_costs_nothing() {
     }
 }
 
+/// Neither the database nor a hash worker has work with it.
+#[tokio::test]
+async fn what_is_limited_is_refused_before_anything_is_looked_at() {
+    let app = limited(&TestApp::on_servers_of_its_own().await).await;
+    app.register(EMAIL, PASSWORD).await.json(201);
+    assert_allows(3, WRONG, || login(&app, ELSEWHERE, EMAIL, "not the password")).await;
+    app.stop_postgres();
+    assert_limited(&guess(&app, ELSEWHERE, EMAIL).await, 20);
+    assert_limited(&log_in(&app, HOME).await, 20);
+}
+
 /// The client's address is what trusted proxies say, and what limits and sessions know.
 #[tokio::test]
 async fn behind_a_trusted_proxy_each_client_has_its_own_limits() {
