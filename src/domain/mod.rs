@@ -8,6 +8,7 @@ pub mod password;
 pub mod place;
 pub mod random;
 pub mod rate_limit;
+pub mod revocation;
 pub mod session;
 pub mod session_origin;
 pub mod signing_key;

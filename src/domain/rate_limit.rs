@@ -333,7 +333,7 @@ mod tests {
         }
     }
 
-    /// Whatever the pattern, a window of one period and its end never admit more than twice the burst.
+    /// Asking at every millisecond gets no more than the rate says.
     #[test]
     fn thirds_of_a_millisecond_do_not_add_up() {
         let rate = rate(7, 1);

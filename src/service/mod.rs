@@ -8,6 +8,7 @@ pub mod key_ring;
 pub mod limits;
 pub mod password_reset;
 pub mod password_workers;
+pub mod revocations;
 pub mod sessions;
 
 use std::sync::Arc;
@@ -189,6 +190,8 @@ pub struct Services {
     pub access_tokens: access_tokens::AccessTokens,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
+    /// How often what may be tried.
+    pub limits: limits::Limits,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
     /// The signing keys.
@@ -227,8 +230,9 @@ impl Services {
                 sessions.clone(),
                 workers.clone(),
                 cut_off.clone(),
-                limits,
+                limits.clone(),
             ),
+            limits,
             administration: administration::Administration::new(
                 context.clone(),
                 workers,

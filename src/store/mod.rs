@@ -13,6 +13,7 @@
 //! that, never with a store's own clock.
 
 pub mod embedded;
+pub mod feed;
 pub mod rate_limits;
 pub mod redis;
 pub mod sql;

@@ -1,9 +1,13 @@
 //! How often what may be tried, from where and for whom.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hallpass::domain::email::Email;
 use hallpass::domain::rate_limit::{ActionLimits, LimitRules, Rate};
+use hallpass::service::AuthError;
+use hallpass::service::limits::Visitor;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -455,13 +459,18 @@ async fn what_the_database_could_not_tell_costs_nothing() {
 
 /// Neither the database nor a hash worker has work with it.
 #[tokio::test]
-async fn what_is_limited_is_refused_before_anything_is_looked_at() {
-    let app = limited(&TestApp::on_servers_of_its_own().await).await;
-    app.register(EMAIL, PASSWORD).await.json(201);
+async fn what_is_limited_is_not_begun() {
+    let app = limited(&TestApp::spawn().await).await;
     assert_allows(3, WRONG, || login(&app, ELSEWHERE, EMAIL, "not the password")).await;
-    app.stop_postgres();
-    assert_limited(&guess(&app, ELSEWHERE, EMAIL).await, 20);
-    assert_limited(&log_in(&app, HOME).await, 20);
+    let (visitor, email) = (Visitor::new(HOME.parse().ok()), Email::parse(EMAIL).expect("an address"));
+    let begun = AtomicBool::new(false);
+    let check = async {
+        begun.store(true, Ordering::Relaxed);
+        Ok(())
+    };
+    let outcome = app.services().limits.password_attempt(&visitor, &email, check).await;
+    assert!(matches!(outcome, Err(AuthError::RateLimited { .. })), "{outcome:?}");
+    assert!(!begun.load(Ordering::Relaxed));
 }
 
 /// The client's address is what trusted proxies say, and what limits and sessions know.

@@ -4,6 +4,7 @@
 mod support;
 
 mod embedded;
+mod feed;
 mod rate_limits;
 mod redis;
 mod repository;

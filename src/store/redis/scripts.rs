@@ -31,6 +31,7 @@ scripts! {
     RESTORE_RESET_TOKEN = "restore_reset_token.lua";
     TAKE_FROM_BUCKET = "take_from_bucket.lua";
     REMEMBER_PLACE = "remember_place.lua";
+    ANNOUNCE = "announce.lua";
 }
 
 #[cfg(test)]
