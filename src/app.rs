@@ -9,6 +9,7 @@ use base64::Engine;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 
+use crate::api::client_address::TrustedProxies;
 use crate::api::compat::CompatApi;
 use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
@@ -29,7 +30,7 @@ use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use crate::store::unreachable::UnreachableTokenStore;
-use crate::store::{Repository, TokenStore};
+use crate::store::{RateLimitStore, Repository, TokenStore};
 use crate::{api, server};
 
 /// The file of the embedded token store, in the data folder.
@@ -159,12 +160,14 @@ pub struct TokenStores {
     pub token_store: Arc<dyn TokenStore>,
     /// What tells of revocations.
     pub revocation_feed: Arc<dyn RevocationFeed>,
+    /// What counts attempts.
+    pub rate_limits: Arc<dyn RateLimitStore>,
 }
 
 impl TokenStores {
-    fn of<S: TokenStore + RevocationFeed>(store: S) -> Self {
+    fn of<S: TokenStore + RevocationFeed + RateLimitStore>(store: S) -> Self {
         let store = Arc::new(store);
-        Self { token_store: store.clone(), revocation_feed: store }
+        Self { token_store: store.clone(), revocation_feed: store.clone(), rate_limits: store }
     }
 }
 
@@ -202,7 +205,7 @@ pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>
     }
 }
 
-/// Opens the token store that the settings name. A Redis that does not answer yet is no mistake:
+/// Opens the token store that the settings name, and with it what counts attempts. A Redis that does not answer yet is no mistake:
 /// what needs it answers 503 until it comes.
 ///
 /// # Errors
@@ -274,6 +277,7 @@ pub async fn services(
             ResetDelivery::Log => service::password_reset::ResetDelivery::Log,
             ResetDelivery::Off | ResetDelivery::Smtp => service::password_reset::ResetDelivery::Off,
         },
+        limits: settings.rate_limits,
     };
     let context = Context {
         clock: world.clock,
@@ -282,6 +286,7 @@ pub async fn services(
         clients: stores.database.clients,
         token_store: stores.tokens.token_store,
         revocation_feed: stores.tokens.revocation_feed,
+        rate_limits: stores.tokens.rate_limits,
         secrets,
         rules,
     };
@@ -322,7 +327,9 @@ pub async fn build(
             config::CompatApi::AccessTokens => CompatApi::AccessTokens,
         })
         .collect();
-    let endpoint = api::build(services.clone(), random, settings.issuer(bound).is_https(), &compat)?;
+    let proxies = TrustedProxies::new(&settings.trusted_proxies);
+    let is_https = settings.issuer(bound).is_https();
+    let endpoint = api::build(services.clone(), random, is_https, proxies, &compat)?;
     Ok((services, endpoint))
 }
 

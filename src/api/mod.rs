@@ -6,6 +6,7 @@
 pub mod administration;
 mod allow;
 pub mod auth;
+pub mod client_address;
 pub mod compat;
 pub mod docs_page;
 pub mod document;
@@ -17,6 +18,7 @@ pub mod json;
 mod json_fields;
 pub mod oauth;
 pub mod origin;
+mod rate_limit_headers;
 pub mod refusal;
 pub mod revocations;
 mod root;
@@ -27,6 +29,7 @@ pub mod well_known;
 
 use std::sync::Arc;
 
+use client_address::TrustedProxies;
 use compat::CompatApi;
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
@@ -115,7 +118,7 @@ pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
-/// are told to stay with it.
+/// are told to stay with it; `proxies` are believed about where requests come from.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -123,6 +126,7 @@ pub fn build(
     services: Services,
     random: Arc<dyn Random>,
     https: bool,
+    proxies: TrustedProxies,
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
     let keys = well_known::PublishedKeys::new(&services.key_ring)?;
@@ -161,5 +165,5 @@ pub fn build(
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);
-    Ok(root::wrap(routes.data(services).data(keys), random, https, allowed, shape_of))
+    Ok(root::wrap(routes.data(services).data(keys), random, https, proxies, allowed, shape_of))
 }

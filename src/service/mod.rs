@@ -6,6 +6,7 @@ pub mod administration;
 pub mod clients;
 pub mod cut_off;
 pub mod key_ring;
+pub mod limits;
 pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;
@@ -21,10 +22,11 @@ use crate::crypto::secret::DerivedKeys;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
+use crate::domain::rate_limit::LimitRules;
 use crate::domain::session::SessionLifetimes;
 use crate::store::clients::ClientRegistry;
 use crate::store::feed::RevocationFeed;
-use crate::store::{Repository, StoreError, TokenStore};
+use crate::store::{RateLimitStore, Repository, StoreError, TokenStore};
 
 /// What every operation needs from outside.
 pub struct Context {
@@ -40,6 +42,8 @@ pub struct Context {
     pub clients: Arc<dyn ClientRegistry>,
     /// What tells of revocations.
     pub revocation_feed: Arc<dyn RevocationFeed>,
+    /// What counts attempts.
+    pub rate_limits: Arc<dyn RateLimitStore>,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
     /// The rules.
@@ -63,6 +67,8 @@ pub struct Rules {
     pub reset_ttl: Duration,
     /// How a reset token reaches its owner.
     pub reset_delivery: password_reset::ResetDelivery,
+    /// How often what may be tried.
+    pub limits: LimitRules,
 }
 
 /// One field of a request that cannot be taken, and why. Never quotes the value.
@@ -164,6 +170,12 @@ pub enum AuthError {
     /// There is no such thing, or the caller may not know of it.
     #[error("not found")]
     NotFound,
+    /// Tried too often, from this address or for this account.
+    #[error("too many attempts")]
+    RateLimited {
+        /// How long until the next attempt is taken.
+        retry_after: Duration,
+    },
     /// All password workers are busy and their queue is full.
     #[error("too many password checks at once")]
     Overloaded,
@@ -207,6 +219,8 @@ pub struct Services {
     pub revocations: revocations::Revocations,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
+    /// How often what may be tried.
+    pub limits: limits::Limits,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
     /// The signing keys.
@@ -225,24 +239,41 @@ impl Services {
         let key_ring = Arc::new(key_ring);
         let cut_off = cut_off::CutOff::new(context.clone());
         let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
-        let sessions =
-            sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), cut_off.clone());
+        let limits = limits::Limits::new(context.clone());
+        let sessions = sessions::Sessions::new(
+            context.clone(),
+            access_tokens.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
         let revocations = revocations::Revocations::new(
             context.revocation_feed.clone(),
             context.clock.clone(),
             &*context.random,
             context.rules.lifetimes.revocation(),
         );
-        let clients = clients::Clients::new(context.clone(), access_tokens.clone(), revocations.clone());
-        let password_resets =
-            password_reset::PasswordResets::new(context.clone(), workers.clone(), cut_off.clone());
+        let clients = clients::Clients::new(
+            context.clone(),
+            access_tokens.clone(),
+            revocations.clone(),
+            limits.clone(),
+        );
+        let password_resets = password_reset::PasswordResets::new(
+            context.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
         Self {
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
                 workers.clone(),
                 cut_off.clone(),
+                limits.clone(),
             ),
+            limits,
             administration: administration::Administration::new(
                 context.clone(),
                 workers,

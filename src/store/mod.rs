@@ -3,6 +3,7 @@
 //! - [`Repository`] keeps what must last (SQL): accounts and signing keys.
 //! - [`TokenStore`] keeps what is short-lived and read on every request (Redis, or the embedded
 //!   store): sessions, the denylist, reset tokens.
+//! - [`RateLimitStore`] counts attempts, in the same place as the token store.
 //!
 //! A method is one *atomic operation* of the domain, never a get followed by a set. Verbs: `find_*`
 //! may be absent, `list_*` pages, `insert_*` adds, `take_*` reads and deletes once, `revoke_*` is
@@ -14,6 +15,7 @@
 pub mod clients;
 pub mod embedded;
 pub mod feed;
+pub mod rate_limits;
 pub mod redis;
 pub mod sql;
 pub mod unreachable;
@@ -22,6 +24,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use rate_limits::{RateLimitStore, Take};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
