@@ -158,7 +158,7 @@ pub enum AuthError {
     Signing(#[from] SigningKeyError),
     /// A worker of ours ended without an answer.
     #[error("a background task failed")]
-    Worker(#[source] tokio::task::JoinError),
+    Worker(#[source] password_workers::WorkerLost),
 }
 
 /// The result of an operation.
