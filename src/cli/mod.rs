@@ -1,7 +1,7 @@
 //! The command line: one file per command.
 //!
 //! Exit codes: 0 when all went well, 1 when the command failed, 2 when it was called wrongly or the
-//! settings are wrong.
+//! settings are wrong, 3 when an import refused some of its lines and took all others.
 
 pub mod config;
 pub mod dev;
@@ -9,6 +9,7 @@ pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
 pub mod serve;
+pub mod users;
 
 use std::error::Error;
 use std::future::Future;
@@ -22,6 +23,9 @@ use crate::telemetry;
 
 /// The command was called wrongly, or the settings are wrong; clap's code as well.
 const USAGE: u8 = 2;
+
+/// An import refused some of its lines and took all others.
+const SOME_REFUSED: u8 = 3;
 
 /// What a command ends with when it fails.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -48,6 +52,8 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     /// Ask the running service whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Look after accounts
+    Users(users::UsersArgs),
 }
 
 /// Flags that settings may come from. They win over the environment and the settings file.
@@ -91,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Config(args) => config::run(args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Users(args) => users::run(args),
     };
     outcome.unwrap_or_else(|failure| report(failure.as_ref()))
 }

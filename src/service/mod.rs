@@ -8,6 +8,7 @@ pub mod key_ring;
 pub mod password_reset;
 pub mod password_workers;
 pub mod sessions;
+pub mod user_import;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,4 +14,5 @@ mod replicas;
 mod restart;
 mod serve;
 mod stopping;
+mod users_import;
 mod wire;

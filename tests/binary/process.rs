@@ -57,12 +57,14 @@ impl Program {
     /// # Panics
     /// When it does not.
     pub async fn run(mut self) -> Outcome {
-        let mut child = Guarded::spawn(&mut self.command);
-        let stdout = collect(child.process.stdout.take().expect("piped"));
-        let stderr = collect(child.process.stderr.take().expect("piped"));
-        let status = child.wait().await;
-        let text = |reader: std::thread::JoinHandle<String>| reader.join().expect("the output");
-        Outcome { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+        Running::spawn(&mut self.command).outcome().await
+    }
+
+    /// Starts a command that reads from its standard input, which is the second answer.
+    pub fn run_fed(mut self) -> (Running, ChildStdin) {
+        let mut running = Running::spawn(self.command.stdin(Stdio::piped()));
+        let input = running.child.process.stdin.take().expect("piped");
+        (running, input)
     }
 
     /// Starts a service and waits until it listens.
@@ -89,6 +91,37 @@ impl Program {
             Ok(address) => Service { child, address, log, stdout: Some(stdout) },
             Err(_) => panic!("hallpass does not listen:\n{}", log.text()),
         }
+    }
+}
+
+/// A command that is at work; dropping it kills it.
+pub struct Running {
+    child: Guarded,
+    stdout: std::thread::JoinHandle<String>,
+    stderr: std::thread::JoinHandle<String>,
+}
+
+impl Running {
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = Guarded::spawn(command);
+        let stdout = collect(child.process.stdout.take().expect("piped"));
+        let stderr = collect(child.process.stderr.take().expect("piped"));
+        Self { child, stdout, stderr }
+    }
+
+    /// Interrupts it, as Ctrl-C does (SIGINT).
+    pub fn interrupt(&self) {
+        self.child.signal("-INT");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn outcome(mut self) -> Outcome {
+        let status = self.child.wait().await;
+        let text = |reader: std::thread::JoinHandle<String>| reader.join().expect("the output");
+        Outcome { code: status.code(), stdout: text(self.stdout), stderr: text(self.stderr) }
     }
 }
 

@@ -19,9 +19,16 @@ pub(in super::super) struct Argon2Hash {
     params: Params,
     salt: Vec<u8>,
     output: Vec<u8>,
+    /// Whether it is written as a PHC string, which is how hallpass writes its own.
+    is_phc: bool,
 }
 
 impl Argon2Hash {
+    /// Reads what follows Django's `argon2$`.
+    pub(super) fn parse_django(text: &str, bounds: &Bounds) -> Result<Self, HashProblem> {
+        Self::parse(text, bounds).map(|hash| Self { is_phc: false, ..hash })
+    }
+
     /// Reads what follows the first dollar of the PHC string.
     pub(super) fn parse(text: &str, bounds: &Bounds) -> Result<Self, HashProblem> {
         let mut parts = text.split('$').peekable();
@@ -60,7 +67,7 @@ impl Argon2Hash {
         };
         let params = Params::new(memory_kib, passes, lanes, Some(output.len()))
             .map_err(|_| HashProblem::BadCost(kind))?;
-        Ok(Self { algorithm, version, params, salt, output })
+        Ok(Self { algorithm, version, params, salt, output, is_phc: true })
     }
 
     pub(super) fn kind(&self) -> HashKind {
@@ -71,9 +78,11 @@ impl Argon2Hash {
         self.params.m_cost()
     }
 
-    /// Whether it is an argon2id of the present version that cost at least as much.
+    /// Whether it is an argon2id of the present version that cost at least as much, written as
+    /// hallpass writes it.
     pub(in super::super) fn is_at_least(&self, wanted: &Params) -> bool {
-        matches!((self.algorithm, self.version), (Algorithm::Argon2id, Version::V0x13))
+        self.is_phc
+            && matches!((self.algorithm, self.version), (Algorithm::Argon2id, Version::V0x13))
             && self.params.m_cost() >= wanted.m_cost()
             && self.params.t_cost() >= wanted.t_cost()
             && self.params.p_cost() >= wanted.p_cost()

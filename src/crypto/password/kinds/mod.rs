@@ -128,7 +128,7 @@ impl ParsedHash {
         // Django: its own name of the algorithm, a dollar, and mostly the hash as others write it.
         if let Some((algorithm, rest)) = text.split_once('$').filter(|(name, _)| !name.is_empty()) {
             return match algorithm {
-                "argon2" => Argon2Hash::parse(rest, bounds).map(Self::Argon2),
+                "argon2" => Argon2Hash::parse_django(rest, bounds).map(Self::Argon2),
                 "bcrypt" => BcryptHash::parse(rest).map(Self::Bcrypt),
                 "bcrypt_sha256" => BcryptHash::parse_django_sha256(rest).map(Self::Bcrypt),
                 "pbkdf2_sha256" => Pbkdf2Hash::parse_django(rest).map(Self::Pbkdf2),

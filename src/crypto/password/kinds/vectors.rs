@@ -219,3 +219,14 @@ fn what_is_no_hash_is_refused_without_quoting_it() {
         assert_eq!(parse(&text).err(), Some(problem), "{text}");
     }
 }
+
+#[test]
+fn no_kind_but_a_dear_argon2id_in_our_own_form_is_up_to_date() {
+    let cheap = ::argon2::Params::new(8, 1, 1, None).expect("argon2 takes it");
+    for (maker, kind, hash) in HASHES {
+        let ours = *kind == HashKind::Argon2id && hash.starts_with('$');
+        let parsed = parse(hash).unwrap_or_else(|problem| panic!("{hash}: {problem}"));
+        let up_to_date = matches!(parsed, ParsedHash::Argon2(used) if used.is_at_least(&cheap));
+        assert_eq!(up_to_date, ours, "{maker}: {hash}");
+    }
+}
