@@ -14,6 +14,7 @@
 pub mod embedded;
 pub mod redis;
 pub mod sql;
+pub mod unreachable;
 
 use std::error::Error;
 use std::time::Duration;

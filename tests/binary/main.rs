@@ -4,9 +4,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod administration;
 mod client;
 mod commands;
 mod dev;
+mod flood;
 mod malformed;
 mod process;
 mod redis_away;

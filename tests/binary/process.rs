@@ -1,7 +1,7 @@
 //! The program as a process that ends with its test.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -65,6 +65,14 @@ impl Program {
         let mut running = Running::spawn(self.command.stdin(Stdio::piped()));
         let input = running.child.process.stdin.take().expect("piped");
         (running, input)
+    }
+
+    /// With a text on its standard input, and then the end of it.
+    pub fn input(mut self, text: &str) -> Self {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(text.as_bytes()).expect("room for a line");
+        self.command.stdin(reader);
+        self
     }
 
     /// Starts a service and waits until it listens.
@@ -173,6 +181,18 @@ impl Service {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What Linux says of its memory under this name (`man 5 proc`: `VmHWM`, `VmRSS`), MiB.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    pub fn memory_mib(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.process.id());
+        let status = std::fs::read_to_string(path).expect("a process on Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
+        let kib: u64 = line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number");
+        kib / 1024
     }
 
     /// What it wrote to standard error.

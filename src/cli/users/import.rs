@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::app::{self, World};
+use crate::cli::operator::OutputArgs;
 use crate::cli::{Failure, SOME_REFUSED, SettingsArgs};
 use crate::config::{Profile, Purpose};
 use crate::server;
@@ -32,7 +33,7 @@ const REPORTED_PROBLEMS: usize = 1000;
 
 /// What to import, and how.
 #[derive(Args)]
-pub struct ImportArgs {
+pub(super) struct ImportArgs {
     /// The file, or - for standard input: one JSON object a line with email and password_hash, and
     /// where there are any first_name, last_name, role, email_verified, disabled and created_at
     #[arg(value_name = "FILE")]
@@ -43,11 +44,6 @@ pub struct ImportArgs {
     /// Let lines make administrators
     #[arg(long)]
     allow_admins: bool,
-    /// Print the report as JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    settings: SettingsArgs,
 }
 
 /// Why an import ended early. What it had committed by then stays.
@@ -63,8 +59,9 @@ enum ImportError {
 
 /// Runs the command: exit code 0 when every line has its account now, 3 when some were refused, 1
 /// when it ended early.
-pub(in crate::cli) fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
-    let settings = args.settings.load(Profile::Serve, Purpose::Inspect)?.settings;
+pub(super) fn run(args: ImportArgs, settings: SettingsArgs, output: OutputArgs) -> Result<ExitCode, Failure> {
+    let mut settings = settings.load(Profile::Serve, Purpose::Inspect)?.settings;
+    settings.log.level = "warn".to_owned();
     telemetry::init(&settings.log)?;
     let unreadable = |error| ImportError::Read(args.file.clone(), error);
     let (bar, input) = open(&args.file).map_err(unreadable)?;
@@ -84,7 +81,7 @@ pub(in crate::cli) fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
             Ok(()) => Ok(()),
         };
         run.bar.finish_and_clear();
-        let report = run.report(options.dry_run, outcome.is_ok(), args.json);
+        let report = run.report(options.dry_run, outcome.is_ok(), output.json);
         io::stdout().write_all(report.as_bytes())?;
         outcome?;
         Ok(if run.import.report().refused > 0 { ExitCode::from(SOME_REFUSED) } else { ExitCode::SUCCESS })
