@@ -60,6 +60,7 @@ async fn a_full_queue_refuses_at_once_and_a_finished_job_frees_its_place() {
 async fn as_many_jobs_run_at_once_as_there_are_workers() {
     let pool = workers(3, 1);
     let running = [Running::start(&pool).await, Running::start(&pool).await, Running::start(&pool).await];
+    assert_eq!(pool.workers.available_permits(), 0, "each job holds a worker");
     let mut fourth = Box::pin(pool.run(|_| ()));
     assert!((&mut fourth).now_or_never().is_none(), "it waits");
     assert!(matches!(pool.run(|_| ()).await, Err(AuthError::Overloaded)));
@@ -67,6 +68,7 @@ async fn as_many_jobs_run_at_once_as_there_are_workers() {
         job.finish().await;
     }
     fourth.await.expect("its turn");
+    assert_eq!(pool.workers.available_permits(), 3);
 }
 
 #[tokio::test]
