@@ -7,6 +7,7 @@ pub mod cut_off;
 pub mod key_ring;
 pub mod password_reset;
 pub mod password_workers;
+pub mod revocations;
 pub mod sessions;
 pub mod user_import;
 

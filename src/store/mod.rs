@@ -12,6 +12,7 @@
 //! that, never with a store's own clock.
 
 pub mod embedded;
+pub mod feed;
 pub mod redis;
 pub mod sql;
 pub mod unreachable;
