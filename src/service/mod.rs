@@ -12,6 +12,7 @@ pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
 pub mod sessions;
+pub mod user_import;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -194,7 +195,7 @@ pub enum AuthError {
     Signing(#[from] SigningKeyError),
     /// A worker of ours ended without an answer.
     #[error("a background task failed")]
-    Worker(#[source] tokio::task::JoinError),
+    Worker(#[source] password_workers::WorkerLost),
 }
 
 /// The result of an operation.

@@ -33,7 +33,7 @@ use crate::domain::password::PasswordHash;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::signing_key::StoredSigningKey;
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
-use crate::domain::user::{AccountChange, NewUser, ProfileChange, SecurityVersion, User};
+use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 
 /// The store could not answer. Never a verdict about a token or a password.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +119,13 @@ impl From<&User> for CutOffOrder {
 pub trait Repository: Send + Sync + 'static {
     /// Adds an account. The unique constraint on the address decides, not a look before.
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome>;
+
+    /// Adds the accounts whose address nobody has, in one transaction, and answers how many these
+    /// are. The others are left as they stand, so that the same call can be made again.
+    async fn insert_users(&self, users: &[ImportedUser]) -> StoreResult<u64>;
+
+    /// How many of these addresses have an account; one that is named twice counts once.
+    async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64>;
 
     /// The account of that id.
     async fn find_user(&self, id: UserId) -> StoreResult<Option<User>>;

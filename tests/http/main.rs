@@ -10,6 +10,7 @@ mod auth_me;
 mod boundaries;
 mod compat;
 mod cut_off;
+mod legacy_hashes;
 mod login;
 mod logout;
 mod oauth;
