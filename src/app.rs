@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 pub use mail::MailError;
 
+use crate::api::client_address::TrustedProxies;
 use crate::api::compat::CompatApi;
 use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
@@ -36,7 +37,7 @@ use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use crate::store::unreachable::UnreachableTokenStore;
-use crate::store::{Repository, TokenStore};
+use crate::store::{RateLimitStore, Repository, TokenStore};
 use crate::{api, server};
 
 /// The file of the embedded token store, in the data folder.
@@ -169,12 +170,14 @@ pub struct TokenStores {
     pub token_store: Arc<dyn TokenStore>,
     /// What tells of revocations.
     pub revocation_feed: Arc<dyn RevocationFeed>,
+    /// What counts attempts.
+    pub rate_limits: Arc<dyn RateLimitStore>,
 }
 
 impl TokenStores {
-    fn of<S: TokenStore + RevocationFeed>(store: S) -> Self {
+    fn of<S: TokenStore + RevocationFeed + RateLimitStore>(store: S) -> Self {
         let store = Arc::new(store);
-        Self { token_store: store.clone(), revocation_feed: store }
+        Self { token_store: store.clone(), revocation_feed: store.clone(), rate_limits: store }
     }
 }
 
@@ -214,7 +217,7 @@ pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>
     }
 }
 
-/// Opens the token store that the settings name. A Redis that does not answer yet is no mistake:
+/// Opens the token store that the settings name, and with it what counts attempts. A Redis that does not answer yet is no mistake:
 /// what needs it answers 503 until it comes.
 ///
 /// # Errors
@@ -290,6 +293,7 @@ pub async fn services(
         verify_email: settings.registration.verify_email,
         conceal_existing: settings.registration.conceal_existing,
         verification_ttl: settings.verification.ttl,
+        limits: settings.rate_limits,
     };
     let context = Context {
         clock: world.clock,
@@ -298,6 +302,7 @@ pub async fn services(
         clients: stores.database.clients,
         token_store: stores.tokens.token_store,
         revocation_feed: stores.tokens.revocation_feed,
+        rate_limits: stores.tokens.rate_limits,
         secrets,
         mailer: world.mailer,
         rules,
@@ -339,7 +344,9 @@ pub async fn build(
             config::CompatApi::AccessTokens => CompatApi::AccessTokens,
         })
         .collect();
-    let endpoint = api::build(services.clone(), random, settings.issuer(bound).is_https(), &compat)?;
+    let proxies = TrustedProxies::new(&settings.trusted_proxies);
+    let is_https = settings.issuer(bound).is_https();
+    let endpoint = api::build(services.clone(), random, is_https, proxies, &compat)?;
     Ok((services, endpoint))
 }
 

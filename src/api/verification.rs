@@ -8,8 +8,11 @@ use serde::Deserialize;
 use super::Tag;
 use super::error::ApiError;
 use super::json::{Json, StrictJson};
-use super::refusal::{Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAVAILABLE, examples, refusals};
+use super::refusal::{
+    Documented, INTERNAL, NOT_JSON, RATE_LIMITED, Refusal, TOO_LARGE, UNAVAILABLE, examples, refusals,
+};
 use crate::domain::tokens::VerificationToken;
+use crate::service::limits::Visitor;
 use crate::service::{AuthError, Services};
 
 /// Whose address is to be proven.
@@ -77,7 +80,7 @@ refusals! {
              (`invalid_request`).",
             || vec![ApiError::invalid_field("email", "is missing")],
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `verifyEmail`.
     VerificationErrors {
@@ -108,9 +111,10 @@ impl VerificationApi {
     async fn verify_email_request(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         body: StrictJson<EmailVerificationRequest>,
     ) -> Result<Json<EmailVerificationRequested>, Refusal<VerificationRequestErrors>> {
-        services.0.verifications.request(&body.0.email).await?;
+        services.0.verifications.request(&body.0.email, visitor.0).await?;
         Ok(Json(EmailVerificationRequested::example()))
     }
 

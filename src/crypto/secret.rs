@@ -22,6 +22,7 @@ pub struct DerivedKeys {
     pub(super) reset_token_mask: hmac::Key,
     pub(super) verification_token: hmac::Key,
     pub(super) verified_address: hmac::Key,
+    pub(super) rate_limit: hmac::Key,
     pub(super) key_encryption: Arc<aead::LessSafeKey>,
 }
 
@@ -42,6 +43,7 @@ impl DerivedKeys {
         let refresh_token = mac_key(&[b"refresh token mac v1"])?;
         let reset_token = mac_key(&[b"reset token mac v1"])?;
         let reset_token_mask = mac_key(&[b"reset token mask v1"])?;
+        let rate_limit = mac_key(&[b"rate limit mark v1"])?;
         let verification_token = mac_key(&[b"verification token mac v1"])?;
         let verified_address = mac_key(&[b"verified address mac v1"])?;
         let key_encryption =
@@ -53,6 +55,7 @@ impl DerivedKeys {
             reset_token_mask,
             verification_token,
             verified_address,
+            rate_limit,
             key_encryption,
         })
     }
@@ -66,6 +69,8 @@ impl fmt::Debug for DerivedKeys {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -78,16 +83,16 @@ mod tests {
     fn each_purpose_has_its_own_key() {
         let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
         let tag = |key| hmac::sign(key, b"message").as_ref().to_vec();
-        let tags: std::collections::BTreeSet<_> = [
+        let keys = [
             &keys.refresh_token,
             &keys.reset_token,
             &keys.reset_token_mask,
             &keys.verification_token,
             &keys.verified_address,
-        ]
-        .map(tag)
-        .into();
-        assert_eq!(tags.len(), 5);
+            &keys.rate_limit,
+        ];
+        let tags: BTreeSet<_> = keys.map(tag).into();
+        assert_eq!(tags.len(), keys.len());
     }
 
     /// Another derivation would log everybody out and lock the signing keys away. The expected
@@ -108,6 +113,7 @@ mod tests {
             (&keys.reset_token_mask, "reset token mask v1"),
             (&keys.verification_token, "verification token mac v1"),
             (&keys.verified_address, "verified address mac v1"),
+            (&keys.rate_limit, "rate limit mark v1"),
         ] {
             let tag = hmac::sign(key, b"message");
             assert_eq!(tag.as_ref(), mac(&expected(purpose), b"message"), "{purpose}");

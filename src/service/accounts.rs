@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::access_tokens::Caller;
 use super::cut_off::CutOff;
+use super::limits::{Limits, Visitor};
 use super::mail::{Mail, Notice};
 use super::password_workers::PasswordWorkers;
 use super::sessions::{Sessions, TokenPair};
@@ -14,6 +15,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::name::Name;
 use crate::domain::password::{NewPassword, Password, PasswordHash};
+use crate::domain::rate_limit::Action;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::user::{NewUser, ProfileChange, Role, User};
 use crate::store::InsertUserOutcome;
@@ -88,6 +90,7 @@ pub struct Accounts {
     workers: PasswordWorkers,
     cut_off: CutOff,
     verifications: Verifications,
+    limits: Limits,
 }
 
 impl Accounts {
@@ -97,8 +100,9 @@ impl Accounts {
         workers: PasswordWorkers,
         cut_off: CutOff,
         verifications: Verifications,
+        limits: Limits,
     ) -> Self {
-        Self { context, sessions, workers, cut_off, verifications }
+        Self { context, sessions, workers, cut_off, verifications, limits }
     }
 
     /// Makes an account. Its role is `member`, whoever asks. Where addresses must be proven, the link
@@ -109,54 +113,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AuthError::Invalid`] with every field that cannot be taken, [`AuthError::WeakPassword`],
-    /// [`AuthError::EmailTaken`].
-    pub async fn register(&self, registration: Registration) -> AuthResult<Registered> {
-        let user = self.prepare(registration).await?;
-        if !self.context.rules.conceal_existing {
-            return self.insert(&user).await?.map(Registered::Account).ok_or(AuthError::EmailTaken);
-        }
-        let (concealed, ()) =
-            tokio::join!(self.register_concealed(&user), tokio::time::sleep(CONCEALED_WORK));
-        concealed.map(|()| Registered::Concealed)
-    }
-
-    async fn register_concealed(&self, user: &NewUser) -> AuthResult<()> {
-        if self.insert(user).await?.is_none()
-            && let Some(owner) = self.context.repository.find_user_by_email(&user.email).await?
-        {
-            self.tell_owner(owner);
-        }
-        Ok(())
-    }
-
-    fn tell_owner(&self, owner: User) {
-        let valid_for = self.context.rules.verification_ttl;
-        self.context.post(Mail {
-            user: owner.id,
-            to: owner.email,
-            name: owner.first_name.filter(|_| owner.email_verified),
-            notice: Notice::AlreadyRegistered,
-            valid_for,
-            deadline: self.context.clock.now().after(valid_for),
-        });
-    }
-
-    /// Adds an account; `None` when the address is taken.
-    async fn insert(&self, user: &NewUser) -> AuthResult<Option<User>> {
-        match self.context.repository.insert_user(user).await? {
-            InsertUserOutcome::Inserted(user) => {
-                tracing::info!(user = %user.id, "registered");
-                if self.context.rules.verify_email {
-                    self.verifications.invite(&user);
-                }
-                Ok(Some(user))
-            }
-            InsertUserOutcome::EmailTaken => Ok(None),
-        }
-    }
-
-    /// Reads a registration and hashes its password.
-    async fn prepare(&self, registration: Registration) -> AuthResult<NewUser> {
+    /// [`AuthError::RateLimited`], [`AuthError::EmailTaken`].
+    pub async fn register(&self, registration: Registration, visitor: &Visitor) -> AuthResult<Registered> {
         let mut problems = Vec::new();
         let email = Email::parse(&registration.email).map_err(|error| (Field::Email, error.to_string()));
         let email = keep(email, &mut problems);
@@ -171,16 +129,65 @@ impl Accounts {
             .passwords
             .choose(registration.password, email.as_str())
             .map_err(|reason| AuthError::WeakPassword { field: Field::Password, reason })?;
-        let password = self.hash(password).await?;
-        Ok(NewUser {
-            email,
-            first_name: first_name.flatten(),
-            last_name: last_name.flatten(),
-            role: Role::Member,
-            password,
-            email_verified: false,
-            created_at: self.context.clock.now(),
-        })
+        let registering = async {
+            let user = NewUser {
+                email: email.clone(),
+                first_name: first_name.flatten(),
+                last_name: last_name.flatten(),
+                role: Role::Member,
+                password: self.hash(password).await?,
+                email_verified: false,
+                created_at: self.context.clock.now(),
+            };
+            if self.context.rules.conceal_existing {
+                self.add_concealed(&user, visitor).await
+            } else {
+                self.add(&user).await?.map(Registered::Account).ok_or(AuthError::EmailTaken)
+            }
+        };
+        self.limits.attempt(Action::Register, visitor, &email, registering).await
+    }
+
+    /// Adds an account; `None` when the address is taken.
+    async fn add(&self, user: &NewUser) -> AuthResult<Option<User>> {
+        match self.context.repository.insert_user(user).await? {
+            InsertUserOutcome::Inserted(user) => {
+                tracing::info!(user = %user.id, "registered");
+                if self.context.rules.verify_email {
+                    self.verifications.invite(&user);
+                }
+                Ok(Some(user))
+            }
+            InsertUserOutcome::EmailTaken => Ok(None),
+        }
+    }
+
+    /// Adds an account, or writes to the owner of the one that has the address. Neither the answer,
+    /// nor its time, nor what is left of any limit tells which.
+    async fn add_concealed(&self, user: &NewUser, visitor: &Visitor) -> AuthResult<Registered> {
+        let work = async {
+            let may_write = self.verifications.may_be_asked(&user.email, visitor).await;
+            if self.add(user).await?.is_none()
+                && let Some(owner) = self.context.repository.find_user_by_email(&user.email).await?
+                && may_write
+            {
+                self.tell_owner(owner);
+            }
+            Ok(Registered::Concealed)
+        };
+        tokio::join!(work, tokio::time::sleep(CONCEALED_WORK)).0
+    }
+
+    fn tell_owner(&self, owner: User) {
+        let valid_for = self.context.rules.verification_ttl;
+        self.context.post(Mail {
+            user: owner.id,
+            to: owner.email,
+            name: owner.first_name.filter(|_| owner.email_verified),
+            notice: Notice::AlreadyRegistered,
+            valid_for,
+            deadline: self.context.clock.now().after(valid_for),
+        });
     }
 
     /// Makes an account and opens its first session; a password that was just chosen needs no
@@ -193,11 +200,12 @@ impl Accounts {
     pub async fn sign_up(
         &self,
         registration: Registration,
+        visitor: &Visitor,
         origin: SessionOrigin,
     ) -> AuthResult<(User, TokenPair)> {
         // An account whose owner got no answer would be in the way of their next try.
         self.context.token_store.ping().await?;
-        match self.register(registration).await? {
+        match self.register(registration, visitor).await? {
             Registered::Account(user) if !self.context.rules.verify_email => {
                 let pair = self.sessions.open(&user, origin).await?;
                 Ok((user, pair))
@@ -302,12 +310,14 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`] when the current password is wrong or was changed
-    /// meanwhile, [`AuthError::WeakPassword`] for the new one.
+    /// meanwhile, [`AuthError::RateLimited`] when it was wrong too often, here or at logins,
+    /// [`AuthError::WeakPassword`] for the new one.
     pub async fn change_password(
         &self,
         caller: &Caller,
         current: &str,
         new: &str,
+        visitor: &Visitor,
         origin: SessionOrigin,
     ) -> AuthResult<(User, TokenPair)> {
         let current = Password::parse(current).map_err(|_| AuthError::InvalidCredentials)?;
@@ -318,7 +328,9 @@ impl Accounts {
             .passwords
             .choose(new, user.email.as_str())
             .map_err(|reason| AuthError::WeakPassword { field: Field::NewPassword, reason })?;
-        let user = self.sessions.verify_password(Some(user), current).await?;
+        let email = user.email.clone();
+        let check = self.sessions.verify_password(Some(user), current);
+        let user = self.limits.password_attempt(visitor, &email, check).await?;
         let hash = self.hash(new).await?;
         let user = self
             .context

@@ -6,10 +6,12 @@ use hallpass_verify::{AccessClaims, Rejection};
 
 use super::access_tokens::AccessTokens;
 use super::administration::Administrator;
+use super::limits::{Limits, Visitor};
 use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::client_secret;
 use crate::domain::client::{Client, ClientId, NewClient, Scopes};
+use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{AccessToken, ClientSecret};
 
 /// By what a client says it is known.
@@ -38,11 +40,17 @@ pub struct Clients {
     context: Arc<Context>,
     access_tokens: AccessTokens,
     revocations: Revocations,
+    limits: Limits,
 }
 
 impl Clients {
-    pub(super) fn new(context: Arc<Context>, access_tokens: AccessTokens, revocations: Revocations) -> Self {
-        Self { context, access_tokens, revocations }
+    pub(super) fn new(
+        context: Arc<Context>,
+        access_tokens: AccessTokens,
+        revocations: Revocations,
+        limits: Limits,
+    ) -> Self {
+        Self { context, access_tokens, revocations, limits }
     }
 
     /// Makes a client; answers its first secret, which is kept nowhere.
@@ -132,8 +140,18 @@ impl Clients {
     /// Knows a client by its secret.
     ///
     /// # Errors
-    /// [`AuthError::InvalidClient`] for an unknown client and for a wrong secret.
-    pub async fn authenticate(&self, credentials: &ClientCredentials) -> AuthResult<Client> {
+    /// [`AuthError::InvalidClient`] for an unknown client and for a wrong secret;
+    /// [`AuthError::RateLimited`] after too many of them.
+    pub async fn authenticate(
+        &self,
+        credentials: &ClientCredentials,
+        visitor: &Visitor,
+    ) -> AuthResult<Client> {
+        let is_wrong = |error: &AuthError| matches!(error, AuthError::InvalidClient);
+        self.limits.failing_attempt(Action::Introspect, visitor, is_wrong, self.prove(credentials)).await
+    }
+
+    async fn prove(&self, credentials: &ClientCredentials) -> AuthResult<Client> {
         let id = credentials.id.parse::<ClientId>().map_err(|_| AuthError::InvalidClient)?;
         let client = self.context.clients.find_client(&id).await?;
         let kept = client.as_ref().map_or(&[][..], |client| &client.secrets);

@@ -6,12 +6,14 @@ pub mod administration;
 pub mod clients;
 pub mod cut_off;
 pub mod key_ring;
+pub mod limits;
 pub mod mail;
 pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
 pub mod sessions;
+pub mod user_import;
 pub mod verification;
 
 use std::sync::Arc;
@@ -23,10 +25,11 @@ use crate::crypto::secret::DerivedKeys;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
+use crate::domain::rate_limit::LimitRules;
 use crate::domain::session::SessionLifetimes;
 use crate::store::clients::ClientRegistry;
 use crate::store::feed::RevocationFeed;
-use crate::store::{Repository, StoreError, TokenStore};
+use crate::store::{RateLimitStore, Repository, StoreError, TokenStore};
 
 /// What every operation needs from outside.
 pub struct Context {
@@ -42,6 +45,8 @@ pub struct Context {
     pub clients: Arc<dyn ClientRegistry>,
     /// What tells of revocations.
     pub revocation_feed: Arc<dyn RevocationFeed>,
+    /// What counts attempts.
+    pub rate_limits: Arc<dyn RateLimitStore>,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
     /// Carries mails, if there is a way to send any.
@@ -82,6 +87,8 @@ pub struct Rules {
     pub conceal_existing: bool,
     /// How long a verification token proves its address.
     pub verification_ttl: Duration,
+    /// How often what may be tried.
+    pub limits: LimitRules,
 }
 
 /// One field of a request that cannot be taken, and why. Never quotes the value.
@@ -189,6 +196,12 @@ pub enum AuthError {
     /// There is no such thing, or the caller may not know of it.
     #[error("not found")]
     NotFound,
+    /// Tried too often, from this address or for this account.
+    #[error("too many attempts")]
+    RateLimited {
+        /// How long until the next attempt is taken.
+        retry_after: Duration,
+    },
     /// All password workers are busy and their queue is full.
     #[error("too many password checks at once")]
     Overloaded,
@@ -207,7 +220,7 @@ pub enum AuthError {
     Signing(#[from] SigningKeyError),
     /// A worker of ours ended without an answer.
     #[error("a background task failed")]
-    Worker(#[source] tokio::task::JoinError),
+    Worker(#[source] password_workers::WorkerLost),
 }
 
 /// The result of an operation.
@@ -234,6 +247,8 @@ pub struct Services {
     pub password_resets: password_reset::PasswordResets,
     /// Proving addresses.
     pub verifications: verification::Verifications,
+    /// How often what may be tried.
+    pub limits: limits::Limits,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
     /// The signing keys.
@@ -252,18 +267,33 @@ impl Services {
         let key_ring = Arc::new(key_ring);
         let cut_off = cut_off::CutOff::new(context.clone());
         let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
-        let sessions =
-            sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), cut_off.clone());
+        let limits = limits::Limits::new(context.clone());
+        let sessions = sessions::Sessions::new(
+            context.clone(),
+            access_tokens.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
         let revocations = revocations::Revocations::new(
             context.revocation_feed.clone(),
             context.clock.clone(),
             &*context.random,
             context.rules.lifetimes.revocation(),
         );
-        let clients = clients::Clients::new(context.clone(), access_tokens.clone(), revocations.clone());
-        let password_resets =
-            password_reset::PasswordResets::new(context.clone(), workers.clone(), cut_off.clone());
-        let verifications = verification::Verifications::new(context.clone());
+        let clients = clients::Clients::new(
+            context.clone(),
+            access_tokens.clone(),
+            revocations.clone(),
+            limits.clone(),
+        );
+        let password_resets = password_reset::PasswordResets::new(
+            context.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
+        let verifications = verification::Verifications::new(context.clone(), limits.clone());
         Self {
             accounts: accounts::Accounts::new(
                 context.clone(),
@@ -271,7 +301,9 @@ impl Services {
                 workers.clone(),
                 cut_off.clone(),
                 verifications.clone(),
+                limits.clone(),
             ),
+            limits,
             administration: administration::Administration::new(
                 context.clone(),
                 workers,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cut_off::CutOff;
+use super::limits::{Limits, Visitor};
 use super::mail::{Mail, Notice};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
@@ -10,6 +11,7 @@ use crate::crypto::reset_token;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
+use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{ResetClaims, ResetToken};
 use crate::domain::user::{SecurityVersion, User};
 use crate::store::ResetGrant;
@@ -33,11 +35,17 @@ pub struct PasswordResets {
     context: Arc<Context>,
     workers: PasswordWorkers,
     cut_off: CutOff,
+    limits: Limits,
 }
 
 impl PasswordResets {
-    pub(super) fn new(context: Arc<Context>, workers: PasswordWorkers, cut_off: CutOff) -> Self {
-        Self { context, workers, cut_off }
+    pub(super) fn new(
+        context: Arc<Context>,
+        workers: PasswordWorkers,
+        cut_off: CutOff,
+        limits: Limits,
+    ) -> Self {
+        Self { context, workers, cut_off, limits }
     }
 
     /// Issues a reset token for the account of an address and voids all earlier ones. Answers the
@@ -48,19 +56,23 @@ impl PasswordResets {
     /// costs the same. Neither the answer, nor its time, nor an outage tells the two apart.
     ///
     /// # Errors
-    /// [`AuthError::Invalid`] when the text is no address.
-    pub async fn request(&self, email: &str) -> AuthResult<Option<ResetToken>> {
+    /// [`AuthError::Invalid`] when the text is no address, [`AuthError::RateLimited`].
+    pub async fn request(&self, email: &str, visitor: &Visitor) -> AuthResult<Option<ResetToken>> {
         let email = Email::parse(email).map_err(|error| {
             AuthError::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
         })?;
+        self.limits.attempt(Action::ResetRequest, visitor, &email, self.issue_for_address(&email)).await
+    }
+
+    async fn issue_for_address(&self, email: &Email) -> AuthResult<Option<ResetToken>> {
         if self.context.rules.reset_delivery == ResetDelivery::Off {
             return Ok(None);
         }
-        let user = self.context.repository.find_user_by_email(&email).await?;
+        let user = self.context.repository.find_user_by_email(email).await?;
         match user.filter(|user| !user.disabled) {
             Some(user) => self.issue(&user).await,
             None => {
-                let nobody = reset_token::nobody(&self.context.secrets, &email);
+                let nobody = reset_token::nobody(&self.context.secrets, email);
                 let (decoy, _) = self.keep_token_of(nobody, SecurityVersion::FIRST).await?;
                 tracing::info!("password reset requested for an address without an account");
                 Ok(self.answer(decoy))
@@ -123,8 +135,18 @@ impl PasswordResets {
     ///
     /// # Errors
     /// [`AuthError::InvalidResetToken`] for an unknown, used, superseded or expired token,
+    /// in its place [`AuthError::RateLimited`] after too many of these;
     /// [`AuthError::WeakPassword`] for the new password.
-    pub async fn redeem(&self, token: &ResetToken, new_password: &str) -> AuthResult<()> {
+    pub async fn redeem(&self, token: &ResetToken, new_password: &str, visitor: &Visitor) -> AuthResult<()> {
+        let is_dead_token = |error: &AuthError| matches!(error, AuthError::InvalidResetToken);
+        let change = self.change_password(token, new_password);
+        let user = self.limits.failing_attempt(Action::Reset, visitor, is_dead_token, change).await?;
+        // Who has just proven to be the owner can log in from here, whatever others have tried.
+        self.limits.remember(visitor, &user.email).await;
+        Ok(())
+    }
+
+    async fn change_password(&self, token: &ResetToken, new_password: &str) -> AuthResult<User> {
         let claims =
             reset_token::verify(&self.context.secrets, token).map_err(|_| AuthError::InvalidResetToken)?;
         let store = &self.context.token_store;
@@ -154,7 +176,7 @@ impl PasswordResets {
         self.note_proven_address(&user).await;
         self.cut_off.end_sessions(&user).await?;
         tracing::info!(user = %user.id, "password reset");
-        Ok(())
+        Ok(user)
     }
 
     /// Whoever redeemed a token that was mailed reads the mails to that address: a change of address

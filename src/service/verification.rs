@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::limits::{Limits, Visitor};
 use super::mail::{Mail, Notice};
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
 use crate::crypto::verification_token;
 use crate::domain::email::Email;
+use crate::domain::rate_limit::Action;
 use crate::domain::tokens::VerificationToken;
 use crate::domain::user::User;
 
@@ -13,28 +15,42 @@ use crate::domain::user::User;
 #[derive(Clone)]
 pub struct Verifications {
     context: Arc<Context>,
+    limits: Limits,
 }
 
 impl Verifications {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context }
+    pub(super) fn new(context: Arc<Context>, limits: Limits) -> Self {
+        Self { context, limits }
     }
 
     /// Mails the link that proves an address to the account of that address. Nothing is said of
     /// whether there is one, and nothing is mailed where it is proven already.
     ///
     /// # Errors
-    /// [`AuthError::Invalid`] when the text is no address.
-    pub async fn request(&self, email: &str) -> AuthResult<()> {
+    /// [`AuthError::Invalid`] when the text is no address, [`AuthError::RateLimited`].
+    pub async fn request(&self, email: &str, visitor: &Visitor) -> AuthResult<()> {
         let email = Email::parse(email).map_err(|error| {
             AuthError::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
         })?;
-        let user = self.context.repository.find_user_by_email(&email).await?;
+        // Under the limits of reset requests: both ask for a mail.
+        self.limits.attempt(Action::ResetRequest, visitor, &email, self.invite_owner(&email)).await
+    }
+
+    async fn invite_owner(&self, email: &Email) -> AuthResult<()> {
+        let user = self.context.repository.find_user_by_email(email).await?;
         match user.filter(|user| !user.disabled && !user.email_verified) {
             Some(user) => self.invite(&user),
             None => tracing::debug!("verification asked for where there is nothing to verify"),
         }
         Ok(())
+    }
+
+    /// Whether one more mail may go to an address because a visitor wants that: counted as if they
+    /// had requested it, and without a word of it in their answer.
+    pub(super) async fn may_be_asked(&self, email: &Email, visitor: &Visitor) -> bool {
+        let unseen = Visitor::new(visitor.address());
+        let counted = self.limits.attempt(Action::ResetRequest, &unseen, email, async { Ok(()) }).await;
+        counted.is_ok()
     }
 
     /// Mails the link that proves the account's address.

@@ -15,7 +15,7 @@ use crate::service::AuthError;
 #[oai(rename = "OAuthError", example)]
 pub struct OAuthError {
     /// What happened, for programs: `invalid_request`, `invalid_client`, `invalid_grant`,
-    /// `invalid_scope`, `unsupported_grant_type`, `temporarily_unavailable`, `server_error`.
+    /// `invalid_scope`, `unsupported_grant_type`, `rate_limited`, `temporarily_unavailable`, `server_error`.
     error: String,
     /// What happened, for people.
     error_description: String,
@@ -59,6 +59,7 @@ fn name(code: ErrorCode) -> &'static str {
         ErrorCode::DependencyUnavailable | ErrorCode::Overloaded | ErrorCode::RevocationPending => {
             "temporarily_unavailable"
         }
+        ErrorCode::RateLimited => "rate_limited",
         ErrorCode::InternalError => "server_error",
         _ => "invalid_request",
     }

@@ -19,6 +19,7 @@ use super::json::Json;
 use crate::domain::client::Client;
 use crate::domain::tokens::RefreshToken;
 use crate::service::clients::ClientCredentials;
+use crate::service::limits::Visitor;
 use crate::service::oauth::Introspection;
 use crate::service::{AuthError, Services};
 
@@ -217,6 +218,7 @@ const BAD_BODY: &str =
 const BAD_CLIENT: &str = "The client's id or its secret is wrong, or none came (`invalid_client`).";
 const TOO_LARGE: &str = "The body is longer than 64 KiB (`invalid_request`).";
 const WRONG_TYPE: &str = "The body is neither a form nor JSON (`invalid_request`).";
+const TOO_MANY: &str = "Too many wrong secrets or dead tokens came from this address (`rate_limited`): try again after `Retry-After` seconds.";
 const INTERNAL: &str =
     "A defect of the service (`server_error`). The log has the cause under the answer's `X-Request-Id`.";
 const UNAVAILABLE: &str = "The service cannot tell right now (`temporarily_unavailable`): nothing is said about the token. Send the same request again after `Retry-After` seconds.";
@@ -237,18 +239,18 @@ oauth_refusals! {
     /// Of `createToken`.
     TokenErrors {
         400 => "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`). Or the grant type is none of the two (`unsupported_grant_type`), the refresh token is good for nothing (`invalid_grant`), or the client may not have the scope (`invalid_scope`).",
-        401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL, 503 => UNAVAILABLE,
+        401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `introspectToken`.
     IntrospectErrors {
-        400 => BAD_BODY, 401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL,
+        400 => BAD_BODY, 401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL,
         503 => UNAVAILABLE,
     }
     /// Of `revokeToken`.
     RevokeErrors {
         400 => BAD_BODY,
         401 => "The client's id or its secret is wrong (`invalid_client`). None need come.",
-        413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL,
+        413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL,
         503 => "The token store does not answer (`temporarily_unavailable`): the token may still stand. Send the same request again after `Retry-After` seconds.",
     }
 }
@@ -267,6 +269,7 @@ impl OAuthApi {
     async fn token(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         credentials: BasicCredentials,
         body: FormOrJson<TokenRequest>,
     ) -> Result<Json<TokenResponse>, OAuthRefusal<TokenErrors>> {
@@ -274,7 +277,7 @@ impl OAuthApi {
         let credentials = credentials.or(client_id, client_secret)?;
         match grant_type.as_str() {
             "client_credentials" => {
-                let client = required(services.0, credentials).await?;
+                let client = required(services.0, visitor.0, credentials).await?;
                 let token = services.0.clients.mint(&client, scope.as_deref())?;
                 Ok(Json(TokenResponse {
                     access_token: token.access.expose().to_owned(),
@@ -285,10 +288,10 @@ impl OAuthApi {
                 }))
             }
             "refresh_token" => {
-                optional(services.0, credentials).await?;
+                optional(services.0, visitor.0, credentials).await?;
                 let token =
                     refresh_token.ok_or_else(|| ApiError::invalid_field("refresh_token", "is missing"))?;
-                let pair = services.0.sessions.refresh(&RefreshToken::new(token), None).await?;
+                let pair = services.0.sessions.refresh(&RefreshToken::new(token), None, visitor.0).await?;
                 Ok(Json(TokenResponse {
                     access_token: pair.access.expose().to_owned(),
                     token_type: "Bearer".to_owned(),
@@ -310,11 +313,12 @@ impl OAuthApi {
     async fn introspect(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         credentials: BasicCredentials,
         body: FormOrJson<TokenInQuestion>,
     ) -> Result<Json<IntrospectionDto>, OAuthRefusal<IntrospectErrors>> {
         let credentials = credentials.or(body.0.client_id, body.0.client_secret)?;
-        let client = required(services.0, credentials).await?;
+        let client = required(services.0, visitor.0, credentials).await?;
         Ok(Json(services.0.oauth.introspect(&client, &body.0.token).await?.into()))
     }
 
@@ -326,26 +330,32 @@ impl OAuthApi {
     async fn revoke(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         credentials: BasicCredentials,
         body: FormOrJson<TokenInQuestion>,
     ) -> Result<Json<TokenRevoked>, OAuthRefusal<RevokeErrors>> {
         let credentials = credentials.or(body.0.client_id, body.0.client_secret)?;
-        let client = optional(services.0, credentials).await?;
+        let client = optional(services.0, visitor.0, credentials).await?;
         services.0.oauth.revoke(client.as_ref(), &body.0.token).await?;
         Ok(Json(TokenRevoked::example()))
     }
 }
 
-async fn required(services: &Services, credentials: Option<ClientCredentials>) -> Result<Client, AuthError> {
-    optional(services, credentials).await?.ok_or(AuthError::InvalidClient)
+async fn required(
+    services: &Services,
+    visitor: &Visitor,
+    credentials: Option<ClientCredentials>,
+) -> Result<Client, AuthError> {
+    optional(services, visitor, credentials).await?.ok_or(AuthError::InvalidClient)
 }
 
 async fn optional(
     services: &Services,
+    visitor: &Visitor,
     credentials: Option<ClientCredentials>,
 ) -> Result<Option<Client>, AuthError> {
     match credentials {
-        Some(credentials) => Ok(Some(services.clients.authenticate(&credentials).await?)),
+        Some(credentials) => Ok(Some(services.clients.authenticate(&credentials, visitor).await?)),
         None => Ok(None),
     }
 }

@@ -18,8 +18,9 @@ use hallpass::config::{self, FlagValue, Profile, Purpose, ResetDelivery, Secret,
 use hallpass::crypto::password::Argon2Cost;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::email::Email;
+use hallpass::domain::password::PasswordHash;
 use hallpass::domain::session::SessionLifetimes;
-use hallpass::domain::user::User;
+use hallpass::domain::user::{ImportedUser, NewUser, Role, User};
 use hallpass::service::Services;
 use hallpass::store::{Repository, TokenStore};
 use poem::endpoint::BoxEndpoint;
@@ -304,6 +305,21 @@ impl TestApp {
     pub async fn stored_user(&self, email: &str) -> Option<User> {
         let email = Email::parse(email).expect("an address");
         self.0.stores.database.repository.find_user_by_email(&email).await.expect("a database that answers")
+    }
+
+    /// An account that was brought along with this hash.
+    pub async fn import(&self, email: &str, hash: &str) {
+        let account = NewUser {
+            email: Email::parse(email).expect("an address"),
+            first_name: None,
+            last_name: None,
+            role: Role::Member,
+            password: PasswordHash::from_phc(hash),
+            email_verified: true,
+            created_at: START,
+        };
+        let users = [ImportedUser { account, disabled: false }];
+        assert_eq!(self.0.stores.repository.insert_users(&users).await.expect("a database"), 1);
     }
 
     /// Asks until the service is ready again; its stores space the attempts themselves.
