@@ -25,6 +25,8 @@ mod denylist;
 mod jws;
 mod keys;
 mod permission;
+#[cfg(test)]
+mod vectors;
 mod verifier;
 
 pub use check::{AccessTokenCheck, CheckError, RevocationSource, RevocationStatus};
