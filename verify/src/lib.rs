@@ -21,7 +21,11 @@
 
 mod check;
 mod claims;
+#[cfg(feature = "client")]
+pub mod client;
 mod denylist;
+#[cfg(feature = "client")]
+pub mod guard;
 mod jws;
 mod keys;
 mod permission;
