@@ -138,8 +138,13 @@ impl Issuer {
     }
 
     pub fn revoke(&self, entry: Value) {
-        self.state().entries.push(entry);
+        self.revoke_quietly(entry);
         self.world.changed.send_replace(());
+    }
+
+    /// The same, and the streams may notice by themselves.
+    pub fn revoke_quietly(&self, entry: Value) {
+        self.state().entries.push(entry);
     }
 
     /// Loses everything that was revoked, as a store does that restarts empty.
