@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 
@@ -23,6 +24,7 @@ use crate::store::redis::{EvictionPolicy, RedisOptions, RedisTokenStore, RedisUr
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+use crate::store::unreachable::UnreachableTokenStore;
 use crate::store::{Repository, TokenStore};
 use crate::{api, server};
 
@@ -109,6 +111,13 @@ impl Random for SystemRandom {
             std::process::abort();
         }
     }
+}
+
+/// A password that nobody will guess: 24 characters, 144 bits.
+pub fn random_password() -> String {
+    let mut bytes = [0; 18];
+    SystemRandom.fill(&mut bytes);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// What keeps things, behind the traits.
@@ -202,17 +211,17 @@ async fn inspect_redis(store: &RedisTokenStore, allow_eviction: bool) -> Result<
     Ok(())
 }
 
-/// Builds the service over its stores: the operations, and the HTTP surface over them.
+/// Wires the operations over their stores.
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn build(
+pub async fn services(
     settings: &Settings,
     secret: &Secret,
     bound: SocketAddr,
     stores: Stores,
     world: World,
-) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
+) -> Result<Services, StartError> {
     let issuer = settings.issuer(bound);
     let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
     let key_ring = open_key_ring(settings, &secrets, &*stores.repository, &world).await?;
@@ -234,13 +243,28 @@ pub async fn build(
     };
     let context = Context {
         clock: world.clock,
-        random: world.random.clone(),
+        random: world.random,
         repository: stores.repository,
         token_store: stores.token_store,
         secrets,
         rules,
     };
-    let services = Services::new(context, key_ring, workers);
+    Ok(Services::new(context, key_ring, workers))
+}
+
+/// Builds the service over its stores: the operations, and the HTTP surface over them.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn build(
+    settings: &Settings,
+    secret: &Secret,
+    bound: SocketAddr,
+    stores: Stores,
+    world: World,
+) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
+    let random = world.random.clone();
+    let services = services(settings, secret, bound, stores, world).await?;
     if let Some(admin) = &settings.admin {
         let created = services
             .accounts
@@ -259,8 +283,27 @@ pub async fn build(
             config::CompatApi::AccessTokens => CompatApi::AccessTokens,
         })
         .collect();
-    let endpoint = api::build(services.clone(), world.random, issuer.is_https(), &compat)?;
+    let endpoint = api::build(services.clone(), random, settings.issuer(bound).is_https(), &compat)?;
     Ok((services, endpoint))
+}
+
+/// Opens what a command needs that an operator runs beside the service: the operations over the same
+/// stores. The embedded token store belongs to the service while that runs; what a command changes
+/// then is carried out by the service.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartError> {
+    let world = World::real();
+    let secret = config::existing_secret(settings, &*world.random)?;
+    let (repository, _) = open_repository(settings).await?;
+    let token_store = match open_token_store(settings, world.clock.clone()).await {
+        Err(StartError::Embedded(error @ embedded::OpenError::InUse { .. })) => {
+            Arc::new(UnreachableTokenStore::new(error))
+        }
+        opened => opened?,
+    };
+    services(settings, &secret, settings.listen, Stores { repository, token_store }, world).await
 }
 
 async fn open_key_ring(

@@ -152,6 +152,9 @@ impl Example for PasswordResetRequest {
     }
 }
 
+/// The same for every address.
+const RESET_REQUESTED: &str = "if the address has an account, a reset token was issued";
+
 /// The request was taken. The same for every address, whether it has an account or not.
 #[derive(Object)]
 #[oai(rename = "PasswordResetRequested", rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -163,10 +166,19 @@ pub struct PasswordResetRequested {
     password_reset_token: Option<String>,
 }
 
+impl PasswordResetRequested {
+    pub(super) fn new(message: &str, token: Option<ResetToken>) -> Self {
+        Self {
+            message: message.to_owned(),
+            password_reset_token: token.map(|token| token.expose().to_owned()),
+        }
+    }
+}
+
 impl Example for PasswordResetRequested {
     fn example() -> Self {
         Self {
-            message: "if the address has an account, a reset token was issued".to_owned(),
+            message: RESET_REQUESTED.to_owned(),
             password_reset_token: Some("hp_pr_AQAAAAAAAAABexampleexampleexampleexampleexample".to_owned()),
         }
     }
@@ -386,10 +398,7 @@ impl AuthApi {
         body: StrictJson<PasswordResetRequest>,
     ) -> Result<Json<PasswordResetRequested>, Refusal<ResetRequestErrors>> {
         let token = services.0.password_resets.request(&body.0.email).await?;
-        Ok(Json(PasswordResetRequested {
-            password_reset_token: token.map(|token| token.expose().to_owned()),
-            ..PasswordResetRequested::example()
-        }))
+        Ok(Json(PasswordResetRequested::new(RESET_REQUESTED, token)))
     }
 
     /// Reset a password

@@ -62,6 +62,62 @@ impl Example for UserDto {
     }
 }
 
+/// An account with what administrators decide about it.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename = "Account", example)]
+pub struct AccountDto {
+    /// The account's id, never given twice.
+    pub id: i64,
+    /// First name, `null` if none was given.
+    #[oai(nullable)]
+    pub first_name: Option<String>,
+    /// Last name, `null` if none was given.
+    #[oai(nullable)]
+    pub last_name: Option<String>,
+    /// E-mail address, in lower case.
+    pub email: String,
+    /// Whether the owner has proven that the address is theirs.
+    pub email_verified: bool,
+    /// `admin` or `member`.
+    pub role: String,
+    /// Whether the account is shut: nobody can log in to it.
+    pub disabled: bool,
+    /// When the account was made, seconds since the Unix epoch.
+    pub created_at: i64,
+}
+
+impl From<&User> for AccountDto {
+    fn from(user: &User) -> Self {
+        let UserDto { id, first_name, last_name, email } = user.into();
+        Self {
+            id,
+            first_name,
+            last_name,
+            email,
+            email_verified: user.email_verified,
+            role: user.role.to_string(),
+            disabled: user.disabled,
+            created_at: user.created_at.as_secs(),
+        }
+    }
+}
+
+impl Example for AccountDto {
+    fn example() -> Self {
+        let UserDto { id, first_name, last_name, email } = UserDto::example();
+        Self {
+            id,
+            first_name,
+            last_name,
+            email,
+            email_verified: true,
+            role: "member".to_owned(),
+            disabled: false,
+            created_at: 1_796_169_600,
+        }
+    }
+}
+
 /// The next pair of tokens of the session.
 #[derive(Clone, PartialEq, Eq, Object)]
 #[oai(rename = "TokenPair", rename_all = "camelCase", example)]

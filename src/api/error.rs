@@ -29,6 +29,8 @@ pub enum ErrorCode {
     WeakPassword,
     /// Wrong e-mail address or password.
     InvalidCredentials,
+    /// The password was right, and the account is disabled: an administrator can enable it.
+    AccountDisabled,
     /// The operation needs a token and none came.
     AuthenticationRequired,
     /// The access token is none of ours, or was altered.
@@ -55,6 +57,10 @@ pub enum ErrorCode {
     RequestTimeout,
     /// Another account has the e-mail address.
     EmailTaken,
+    /// It would leave nobody who can log in as an administrator.
+    LastAdmin,
+    /// This service makes no reset tokens.
+    ResetUnavailable,
     /// The body is over 64 KiB.
     PayloadTooLarge,
     /// The body is not `application/json`.
@@ -63,8 +69,8 @@ pub enum ErrorCode {
     Overloaded,
     /// A database or token store cannot answer right now: try again after `Retry-After`.
     DependencyUnavailable,
-    /// The password has been changed, and the end of the earlier sessions is not confirmed yet: do
-    /// not send the request again, log in with the new password.
+    /// The change is made and stands, and the end of the earlier sessions is not confirmed yet: do
+    /// not send the request again.
     RevocationPending,
     /// A defect of the service; the log has the cause under the request id.
     InternalError,
@@ -198,13 +204,13 @@ impl ApiError {
         )
     }
 
-    /// A password was changed, and the end of the earlier sessions is not confirmed yet.
+    /// A change was made that ends sessions, and their end is not confirmed yet.
     pub fn cut_off_owed() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::RevocationPending,
-            "The password has been changed. The end of all earlier sessions is not confirmed yet and goes on by \
-             itself. Log in with the new password.",
+            "The change is made and stands. The end of the earlier sessions is not confirmed yet and goes on by \
+             itself. Do not send the request again.",
         )
     }
 
@@ -327,6 +333,21 @@ impl From<AuthError> for ApiError {
                 unauthorized(ErrorCode::InvalidCredentials, "The e-mail address or the password is wrong.")
                     .challenge(Challenge::Plain)
             }
+            AuthError::AccountDisabled => Self::new(
+                StatusCode::FORBIDDEN,
+                ErrorCode::AccountDisabled,
+                "The account is disabled. An administrator can enable it.",
+            ),
+            AuthError::LastAdmin => Self::new(
+                StatusCode::CONFLICT,
+                ErrorCode::LastAdmin,
+                "This is the last administrator who can log in. Make another one first.",
+            ),
+            AuthError::ResetOff => Self::new(
+                StatusCode::CONFLICT,
+                ErrorCode::ResetUnavailable,
+                "This service makes no password-reset tokens (reset.delivery is off).",
+            ),
             AuthError::EmailTaken => Self::new(
                 StatusCode::CONFLICT,
                 ErrorCode::EmailTaken,

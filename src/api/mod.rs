@@ -3,6 +3,7 @@
 //! A method parses, calls one function of the service and maps the answer. `error` holds the map
 //! from what the service says to what a client reads, `root` what every request passes.
 
+pub mod administration;
 mod allow;
 pub mod auth;
 pub mod compat;
@@ -41,6 +42,8 @@ pub enum Tag {
     Sessions,
     /// One's own account, and for administrators everybody's.
     Users,
+    /// Other people's accounts and sessions, for administrators.
+    Administration,
     /// The public keys with which any other service can check access tokens on its own.
     Discovery,
     /// For what starts, restarts and balances the service.
@@ -51,6 +54,7 @@ type MainApi = (
     auth::AuthApi,
     sessions::SessionsApi,
     users::UsersApi,
+    administration::AdministrationApi,
     well_known::WellKnownApi,
     health::HealthApi,
     docs_page::FrontDoor,
@@ -61,6 +65,7 @@ fn main_apis() -> MainApi {
         auth::AuthApi,
         sessions::SessionsApi,
         users::UsersApi,
+        administration::AdministrationApi,
         well_known::WellKnownApi,
         health::HealthApi,
         docs_page::FrontDoor,

@@ -154,6 +154,11 @@ pub(super) const INTERNAL: Documented = Documented::new(
     "A defect of the service. The log has the cause under the answer's `X-Request-Id`.",
     || vec![ApiError::internal("an example")],
 );
+/// When a login answers 403.
+pub(super) const DISABLED: Documented = Documented::new(
+    "The password is right, and the account is disabled (`account_disabled`): an administrator can enable it.",
+    || examples([AuthError::AccountDisabled]),
+);
 pub(super) const UNAVAILABLE: Documented = Documented::new(
     "A store does not answer (`dependency_unavailable`). Nothing was decided: send the same request again \
      after `Retry-After` seconds.",
@@ -175,9 +180,18 @@ pub(super) const UNAVAILABLE_OR_CHANGED: Documented = Documented::new(
     || vec![ApiError::dependency_unavailable(), ApiError::cut_off_owed(), AuthError::Overloaded.into()],
 );
 
+/// Of operations that end all sessions of an account.
+pub(super) const UNAVAILABLE_OR_ENDING: Documented = Documented::new(
+    "A store does not answer (`dependency_unavailable`): send the same request again after `Retry-After` seconds. Or \
+     the change is made, and the end of the sessions is not confirmed yet (`revocation_pending`): it goes on by \
+     itself, do not send the request again.",
+    || vec![ApiError::dependency_unavailable(), ApiError::cut_off_owed()],
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::administration::*;
     use crate::api::auth::*;
     use crate::api::health::ReadyErrors;
     use crate::api::sessions::RevokeSessionErrors;
@@ -215,6 +229,12 @@ mod tests {
         check::<ResetErrors>();
         check::<ChangePasswordErrors>();
         check::<RevokeSessionErrors>();
+        check::<UpdateUserErrors>();
+        check::<DeleteUserErrors>();
+        check::<RequestResetErrors>();
+        check::<ListUserSessionsErrors>();
+        check::<RevokeUserSessionsErrors>();
+        check::<RevokeUserSessionErrors>();
         check::<GetUserErrors>();
         check::<ListUsersErrors>();
         check::<UpdateMeErrors>();

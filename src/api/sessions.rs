@@ -15,7 +15,7 @@ use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
 use crate::service::{AuthError, Services};
 
-/// One of the caller's sessions: a login on some device. Times are seconds since the Unix epoch.
+/// A live session: a login on some device. Times are seconds since the Unix epoch.
 #[derive(Object)]
 #[oai(rename = "Session", rename_all = "camelCase", example)]
 pub struct SessionDto {
@@ -45,7 +45,7 @@ pub struct SessionDto {
 }
 
 impl SessionDto {
-    fn new(session: &Session, current: SessionId) -> Self {
+    pub(super) fn new(session: &Session, current: SessionId) -> Self {
         Self {
             id: *session.id.as_uuid(),
             current: session.id == current,
@@ -92,15 +92,21 @@ impl Example for SessionRevoked {
     }
 }
 
-/// The other sessions have ended and their tokens are refused from now on.
+/// The sessions have ended and their tokens are refused from now on.
 #[derive(Object)]
-#[oai(rename = "OtherSessionsRevoked", example)]
-pub struct OtherSessionsRevoked {
+#[oai(rename = "SessionsRevoked", example)]
+pub struct SessionsRevoked {
     /// How many there were.
     ended: u64,
 }
 
-impl Example for OtherSessionsRevoked {
+impl SessionsRevoked {
+    pub(super) fn new(ended: usize) -> Self {
+        Self { ended: u64::try_from(ended).unwrap_or(u64::MAX) }
+    }
+}
+
+impl Example for SessionsRevoked {
     fn example() -> Self {
         Self { ended: 2 }
     }
@@ -167,8 +173,8 @@ impl SessionsApi {
         &self,
         services: Data<&Services>,
         caller: Authenticated,
-    ) -> Result<Json<OtherSessionsRevoked>, Refusal<CallerErrors>> {
+    ) -> Result<Json<SessionsRevoked>, Refusal<CallerErrors>> {
         let ended = services.0.sessions.revoke_others(&caller.0).await?;
-        Ok(Json(OtherSessionsRevoked { ended }))
+        Ok(Json(SessionsRevoked::new(ended)))
     }
 }

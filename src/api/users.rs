@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Tag;
 use super::auth::CallerErrors;
-use super::dto::{UserDto, UserIdParam};
+use super::dto::{AccountDto, UserDto, UserIdParam};
 use super::error::ApiError;
 use super::json::{Json, StrictJson};
 use super::refusal::{
@@ -81,6 +81,8 @@ pub struct UserListItem {
     last_name: Option<String>,
     /// `admin` or `member`.
     role: String,
+    /// Whether the account is shut: nobody can log in to it.
+    disabled: bool,
     /// When the account's newest live access token was issued, seconds since the Unix epoch;
     /// `null` where there is none.
     #[oai(nullable)]
@@ -96,14 +98,16 @@ impl From<&ListedUser> for UserListItem {
         let role = listed.user.role.to_string();
         let (iat, exp) =
             (listed.newest_token.map(|t| t.issued_at), listed.newest_token.map(|t| t.expires_at));
-        Self { id, sub: id, email, first_name, last_name, role, iat, exp }
+        let disabled = listed.user.disabled;
+        Self { id, sub: id, email, first_name, last_name, role, disabled, iat, exp }
     }
 }
 
 impl Example for UserListItem {
     fn example() -> Self {
         let Me { id, sub, email, first_name, last_name, role, iat, exp } = Me::example();
-        Self { id, sub, email, first_name, last_name, role, iat: Some(iat), exp: Some(exp) }
+        let disabled = false;
+        Self { id, sub, email, first_name, last_name, role, disabled, iat: Some(iat), exp: Some(exp) }
     }
 }
 
@@ -248,7 +252,7 @@ impl UsersApi {
         caller: Authenticated,
         /// The account's id.
         id: Path<UserIdParam>,
-    ) -> Result<Json<UserDto>, Refusal<GetUserErrors>> {
+    ) -> Result<Json<AccountDto>, Refusal<GetUserErrors>> {
         let user = services.0.accounts.get(&caller.0, id.0.0).await?;
         Ok(Json((&user).into()))
     }

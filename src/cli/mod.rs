@@ -3,12 +3,16 @@
 //! Exit codes: 0 when all went well, 1 when the command failed, 2 when it was called wrongly or the
 //! settings are wrong.
 
+mod completions;
 pub mod config;
 pub mod dev;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
+mod operator;
 pub mod serve;
+mod sessions;
+mod users;
 
 use std::error::Error;
 use std::future::Future;
@@ -17,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::StartError;
 use crate::config::{ConfigErrors, FlagValue, Loaded, Profile, Purpose, ServerSecretError, Sources};
 use crate::telemetry;
 
@@ -42,28 +47,36 @@ enum Command {
     Serve(SettingsArgs),
     /// Bring the database to the schema of this version
     Migrate(SettingsArgs),
+    /// Accounts: make, show, list, change, shut, delete
+    Users(users::UsersArgs),
+    /// Sessions: list and end them
+    Sessions(sessions::SessionsArgs),
     /// Look at the settings
     Config(config::ConfigArgs),
     /// Write the OpenAPI documents
     Openapi(openapi::OpenapiArgs),
     /// Ask the running service whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Print the completions of a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page
+    Man,
 }
 
 /// Flags that settings may come from. They win over the environment and the settings file.
 #[derive(Args, Clone, Debug)]
 pub struct SettingsArgs {
     /// The settings file, in TOML
-    #[arg(long, value_name = "FILE")]
+    #[arg(global = true, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The address and port to listen on
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(global = true, long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// The folder for everything kept in files
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(global = true, long, value_name = "FOLDER")]
     data_dir: Option<String>,
     /// Any setting but a secret, like tokens.access_ttl=5m; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(global = true, long = "set", value_name = "KEY=VALUE")]
     assignments: Vec<String>,
 }
 
@@ -91,6 +104,10 @@ pub fn run() -> ExitCode {
         Command::Config(args) => config::run(args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Users(args) => users::run(args),
+        Command::Sessions(args) => sessions::run(args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man => completions::man(),
     };
     outcome.unwrap_or_else(|failure| report(failure.as_ref()))
 }
@@ -109,7 +126,11 @@ fn report(failure: &(dyn Error + Send + Sync + 'static)) -> ExitCode {
 }
 
 fn is_config_error(failure: &(dyn Error + Send + Sync + 'static)) -> bool {
-    failure.is::<ConfigErrors>() || matches!(failure.downcast_ref(), Some(ServerSecretError::Settings(_)))
+    let secret = match failure.downcast_ref() {
+        Some(StartError::ServerSecret(error)) => Some(error),
+        _ => failure.downcast_ref(),
+    };
+    failure.is::<ConfigErrors>() || matches!(secret, Some(ServerSecretError::Settings(_)))
 }
 
 /// Reads the settings to start a service with, sets up the log, and says there what deserves a

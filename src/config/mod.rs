@@ -29,7 +29,9 @@ use url::{Host, Url};
 
 pub use dump::dump;
 pub use error::{ConfigError, ConfigErrors, Origin, Warning};
-pub use secret::{SECRET_MIN_BYTES, Secret, SecretFileError, ServerSecretError, server_secret};
+pub use secret::{
+    SECRET_MIN_BYTES, Secret, SecretFileError, ServerSecretError, existing_secret, server_secret,
+};
 pub use source::{FlagValue, Sources, Values};
 
 use crate::crypto::password::Argon2Cost;

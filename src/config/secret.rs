@@ -77,6 +77,18 @@ pub fn server_secret(settings: &Settings, random: &dyn Random) -> Result<Secret,
     }
 }
 
+/// The server secret for a command that an operator runs beside the service: the configured one, or
+/// the one that `dev` keeps in the data folder. None is made.
+///
+/// # Errors
+/// [`ServerSecretError`]: there is none.
+pub fn existing_secret(settings: &Settings, random: &dyn Random) -> Result<Secret, ServerSecretError> {
+    if settings.secret.is_none() && settings.data_dir.join(SECRET_FILE).exists() {
+        return kept_secret(&settings.data_dir, random);
+    }
+    server_secret(settings, random)
+}
+
 fn kept_secret(data_dir: &Path, random: &dyn Random) -> Result<Secret, ServerSecretError> {
     let path = data_dir.join(SECRET_FILE);
     let text =

@@ -96,10 +96,21 @@ pub struct User {
     pub role: Role,
     /// What we keep of the password.
     pub password: PasswordHash,
+    /// Whether the account is shut: nobody can log in to it, and it has no live session.
+    pub disabled: bool,
+    /// Whether the owner has proven that the address is theirs.
+    pub email_verified: bool,
     /// How many security events the account has seen.
     pub security_version: SecurityVersion,
     /// When the account was made.
     pub created_at: Timestamp,
+}
+
+impl User {
+    /// Whether this is an administrator who can log in.
+    pub fn is_enabled_admin(&self) -> bool {
+        self.role == Role::Admin && !self.disabled
+    }
 }
 
 /// An account to be made.
@@ -115,6 +126,8 @@ pub struct NewUser {
     pub role: Role,
     /// What we keep of the password.
     pub password: PasswordHash,
+    /// Whether the owner has proven that the address is theirs.
+    pub email_verified: bool,
     /// When the account is made.
     pub created_at: Timestamp,
 }
@@ -126,4 +139,76 @@ pub struct ProfileChange {
     pub first_name: Option<Option<Name>>,
     /// The last name.
     pub last_name: Option<Option<Name>>,
+}
+
+/// What an administrator changes about an account: `None` leaves a field.
+///
+/// Each of these ends every session that the account has: its access tokens name the address and
+/// the role, and a shut account has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountChange {
+    /// What the user may do.
+    pub role: Option<Role>,
+    /// Whether the account is shut.
+    pub disabled: Option<bool>,
+    /// The address. A new one is not verified.
+    pub email: Option<Email>,
+}
+
+impl AccountChange {
+    /// Whether the account is already as the change wants it.
+    pub fn is_done(&self, user: &User) -> bool {
+        self.role.is_none_or(|role| role == user.role)
+            && self.disabled.is_none_or(|disabled| disabled == user.disabled)
+            && self.email.as_ref().is_none_or(|email| *email == user.email)
+    }
+
+    /// Whether an enabled administrator is none any more after it.
+    pub fn takes_admin_away(&self, user: &User) -> bool {
+        let stays = self.role.unwrap_or(user.role) == Role::Admin && !self.disabled.unwrap_or(user.disabled);
+        user.is_enabled_admin() && !stays
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(role: Role, disabled: bool) -> User {
+        User {
+            id: UserId::try_from(1).expect("an id"),
+            email: Email::parse("ada@example.com").expect("an address"),
+            first_name: None,
+            last_name: None,
+            role,
+            password: PasswordHash::from_phc("$"),
+            disabled,
+            email_verified: true,
+            security_version: SecurityVersion::FIRST,
+            created_at: Timestamp::from_millis(0),
+        }
+    }
+
+    #[test]
+    fn only_what_ends_an_enabled_administrator_takes_one_away() {
+        let demotion = AccountChange { role: Some(Role::Member), ..AccountChange::default() };
+        let shutting = AccountChange { disabled: Some(true), ..AccountChange::default() };
+        let opening = AccountChange { disabled: Some(false), role: Some(Role::Admin), email: None };
+        for change in [&demotion, &shutting] {
+            assert!(change.takes_admin_away(&user(Role::Admin, false)), "{change:?}");
+            assert!(!change.takes_admin_away(&user(Role::Admin, true)), "{change:?}");
+            assert!(!change.takes_admin_away(&user(Role::Member, false)), "{change:?}");
+        }
+        assert!(!opening.takes_admin_away(&user(Role::Admin, false)));
+    }
+
+    #[test]
+    fn a_change_to_what_is_there_already_is_done() {
+        let ada = user(Role::Member, false);
+        assert!(AccountChange::default().is_done(&ada));
+        let same =
+            AccountChange { role: Some(Role::Member), disabled: Some(false), email: Some(ada.email.clone()) };
+        assert!(same.is_done(&ada));
+        assert!(!AccountChange { disabled: Some(true), ..same }.is_done(&ada));
+    }
 }

@@ -110,6 +110,7 @@ impl Accounts {
             last_name: last_name.flatten(),
             role: Role::Member,
             password,
+            email_verified: false,
             created_at: self.context.clock.now(),
         };
         match self.context.repository.insert_user(&user).await? {
@@ -153,6 +154,7 @@ impl Accounts {
             last_name: None,
             role: Role::Admin,
             password: self.hash(NewPassword::exempt(password)).await?,
+            email_verified: true,
             created_at: self.context.clock.now(),
         };
         let outcome = self.context.repository.insert_user(&user).await?;

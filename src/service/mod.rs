@@ -2,10 +2,12 @@
 
 pub mod access_tokens;
 pub mod accounts;
+pub mod administration;
 pub mod cut_off;
 pub mod key_ring;
 pub mod password_reset;
 pub mod password_workers;
+pub mod revocations;
 pub mod sessions;
 
 use std::sync::Arc;
@@ -97,9 +99,18 @@ pub enum AuthError {
     /// Wrong address or password; which of the two is not said.
     #[error("the e-mail address or the password is wrong")]
     InvalidCredentials,
+    /// The password was right, and the account is shut.
+    #[error("the account is disabled")]
+    AccountDisabled,
     /// Another account has the address.
     #[error("the e-mail address is taken")]
     EmailTaken,
+    /// Nobody would be left who can log in as an administrator.
+    #[error("the account is the last administrator's")]
+    LastAdmin,
+    /// No reset tokens are made here.
+    #[error("password reset is off")]
+    ResetOff,
     /// No token came.
     #[error("no token was presented")]
     Unauthenticated,
@@ -159,6 +170,8 @@ pub type AuthResult<T> = Result<T, AuthError>;
 pub struct Services {
     /// Registration, profiles, password change.
     pub accounts: accounts::Accounts,
+    /// Other people's accounts, for administrators.
+    pub administration: administration::Administration,
     /// Login, refresh, logout.
     pub sessions: sessions::Sessions,
     /// Minting and checking access tokens.
@@ -183,7 +196,10 @@ impl Services {
         let key_ring = Arc::new(key_ring);
         let cut_off = cut_off::CutOff::new(context.clone());
         let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
-        let sessions = sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone());
+        let sessions =
+            sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), cut_off.clone());
+        let password_resets =
+            password_reset::PasswordResets::new(context.clone(), workers.clone(), cut_off.clone());
         Self {
             accounts: accounts::Accounts::new(
                 context.clone(),
@@ -191,7 +207,13 @@ impl Services {
                 workers.clone(),
                 cut_off.clone(),
             ),
-            password_resets: password_reset::PasswordResets::new(context.clone(), workers, cut_off.clone()),
+            administration: administration::Administration::new(
+                context.clone(),
+                workers,
+                cut_off.clone(),
+                password_resets.clone(),
+            ),
+            password_resets,
             cut_off,
             access_tokens,
             sessions,

@@ -49,19 +49,25 @@ impl PasswordResets {
         if self.context.rules.reset_delivery == ResetDelivery::Off {
             return Ok(None);
         }
-        let Some(user) = self.context.repository.find_user_by_email(&email).await? else {
+        let user = self.context.repository.find_user_by_email(&email).await?;
+        let Some(user) = user.filter(|user| !user.disabled) else {
             // As a known address does: an outage would tell the two apart.
             self.context.token_store.ping().await?;
             let decoy = reset_token::mint_decoy(&self.context.secrets, &*self.context.random);
             return Ok(self.answer(decoy));
         };
+        self.issue(&user).await
+    }
+
+    /// Issues a reset token for an account and delivers it.
+    pub(super) async fn issue(&self, user: &User) -> AuthResult<Option<ResetToken>> {
         let (token, claims) = reset_token::mint(&self.context.secrets, user.id, &*self.context.random);
         let now = self.context.clock.now();
         let deadline = now.after(self.context.rules.reset_ttl);
         let grant = ResetGrant { version: user.security_version, deadline };
         self.context.token_store.insert_reset_token(&claims, grant, now).await?;
         tracing::info!(user = %user.id, "password reset requested");
-        self.deliver_to_log(&user, &token);
+        self.deliver_to_log(user, &token);
         Ok(self.answer(token))
     }
 

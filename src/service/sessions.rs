@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::access_tokens::{AccessTokens, Caller, refresh_verdict, session_of};
+use super::cut_off::CutOff;
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
@@ -46,18 +47,25 @@ pub struct Sessions {
     context: Arc<Context>,
     access_tokens: AccessTokens,
     workers: PasswordWorkers,
+    cut_off: CutOff,
 }
 
 impl Sessions {
-    pub(super) fn new(context: Arc<Context>, access_tokens: AccessTokens, workers: PasswordWorkers) -> Self {
-        Self { context, access_tokens, workers }
+    pub(super) fn new(
+        context: Arc<Context>,
+        access_tokens: AccessTokens,
+        workers: PasswordWorkers,
+        cut_off: CutOff,
+    ) -> Self {
+        Self { context, access_tokens, workers, cut_off }
     }
 
     /// Checks an address and a password and opens a new session.
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`] for an unknown address, a wrong password, and for text
-    /// that is no address or no password at all.
+    /// that is no address or no password at all; [`AuthError::AccountDisabled`] only for whoever
+    /// knows the password.
     pub async fn log_in(
         &self,
         email: &str,
@@ -68,6 +76,9 @@ impl Sessions {
         let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
         let user = self.context.repository.find_user_by_email(&email).await?;
         let user = self.verify_password(user, password.clone()).await?;
+        if user.disabled {
+            return Err(AuthError::AccountDisabled);
+        }
         let pair = self.open(&user, origin).await?;
         self.rehash_if_outdated(&user, password).await;
         Ok((user, pair))
@@ -128,12 +139,14 @@ impl Sessions {
     /// Ends the session that the tokens belong to, or others of its account, at once and for all
     /// their tokens. The access token decides when one came, expired or not; else the refresh token.
     ///
-    /// Each session ends in an operation of its own, that of the tokens last: until all is done,
-    /// the same call can be made again. A session that is opened meanwhile may live on.
+    /// [`LogoutScope::Global`] is a security event: a session that is just being opened ends with the
+    /// others. With [`LogoutScope::Others`] each session ends in an operation of its own: until all is
+    /// done, the same call can be made again, and a session that is opened meanwhile may live on.
     ///
     /// # Errors
     /// [`AuthError::TokenRevoked`] or [`AuthError::InvalidRefreshToken`] when the session is gone
-    /// already; [`AuthError::Unauthenticated`] when nothing came.
+    /// already; [`AuthError::Unauthenticated`] when nothing came; [`AuthError::CutOffOwed`] when the
+    /// end of all sessions is decided and not confirmed yet.
     pub async fn log_out(
         &self,
         access: Option<&AccessToken>,
@@ -161,11 +174,15 @@ impl Sessions {
             }
             (None, None) => return Err(AuthError::Unauthenticated),
         };
-        if scope != LogoutScope::Local {
-            self.end_others(user, session, now).await?;
-        }
-        if scope != LogoutScope::Others {
-            self.revoke(user, session, now).await?.then_some(()).ok_or(gone)?;
+        match scope {
+            LogoutScope::Local => self.revoke(user, session, now).await?.then_some(()).ok_or(gone)?,
+            LogoutScope::Others => {
+                self.end_others(user, session, now).await?;
+            }
+            LogoutScope::Global => {
+                let user = self.context.repository.advance_security_version(user).await?.ok_or(gone)?;
+                self.cut_off.end_sessions(&user).await?;
+            }
         }
         Ok(())
     }
@@ -192,12 +209,12 @@ impl Sessions {
     ///
     /// # Errors
     /// [`AuthError::Store`]: some may have ended, and the same call ends the rest.
-    pub async fn revoke_others(&self, caller: &Caller) -> AuthResult<u64> {
+    pub async fn revoke_others(&self, caller: &Caller) -> AuthResult<usize> {
         self.end_others(caller.user, caller.session, self.context.clock.now()).await
     }
 
     /// Ends the user's sessions but `kept`; answers how many.
-    async fn end_others(&self, user: UserId, kept: SessionId, now: Timestamp) -> AuthResult<u64> {
+    async fn end_others(&self, user: UserId, kept: SessionId, now: Timestamp) -> AuthResult<usize> {
         let mut ended = 0;
         for session in self.context.token_store.list_sessions(user, now).await? {
             if session.id != kept && self.revoke(user, session.id, now).await? {

@@ -12,8 +12,10 @@
 //! that, never with a store's own clock.
 
 pub mod embedded;
+pub mod feed;
 pub mod redis;
 pub mod sql;
+pub mod unreachable;
 
 use std::error::Error;
 use std::time::Duration;
@@ -27,7 +29,7 @@ use crate::domain::password::PasswordHash;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::signing_key::StoredSigningKey;
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
-use crate::domain::user::{NewUser, ProfileChange, SecurityVersion, User};
+use crate::domain::user::{AccountChange, NewUser, ProfileChange, SecurityVersion, User};
 
 /// The store could not answer. Never a verdict about a token or a password.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,49 @@ pub enum InsertUserOutcome {
     EmailTaken,
 }
 
+/// What became of a change of an account.
+#[derive(Clone, Debug)]
+pub enum ChangeOutcome {
+    /// The account as it is now, at a new security version: a cut-off is owed.
+    Changed(User),
+    /// The account was like that already; nothing was written.
+    Unchanged(User),
+    /// There is no such account.
+    NotFound,
+    /// It would leave nobody who can log in as an administrator; nothing was written. Of several
+    /// concurrent changes that would together, one is refused.
+    LastAdmin,
+    /// Another account has the address; nothing was written.
+    EmailTaken,
+}
+
+/// What became of deleting an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// The account is gone: a cut-off is owed.
+    Deleted(CutOffOrder),
+    /// There is no such account.
+    NotFound,
+    /// It would leave nobody who can log in as an administrator; nothing was written.
+    LastAdmin,
+}
+
+/// A cut-off to be carried out: everything of the user from before `version` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutOffOrder {
+    /// Whose.
+    pub user: UserId,
+    /// The first version that still counts. For an account that was deleted that is one which it
+    /// never had.
+    pub version: SecurityVersion,
+}
+
+impl From<&User> for CutOffOrder {
+    fn from(user: &User) -> Self {
+        Self { user: user.id, version: user.security_version }
+    }
+}
+
 /// Accounts and signing keys, in SQL.
 #[async_trait]
 pub trait Repository: Send + Sync + 'static {
@@ -93,12 +138,29 @@ pub trait Repository: Send + Sync + 'static {
         password: &PasswordHash,
     ) -> StoreResult<Option<User>>;
 
-    /// At most `limit` accounts whose last security event the token store has not confirmed: their
-    /// cut-off is owed.
-    async fn list_owed_cut_offs(&self, limit: u32) -> StoreResult<Vec<User>>;
+    /// Sets a new password whatever the version, moves it on, and answers the account as it is
+    /// then; `None` when there is none.
+    async fn set_password(&self, id: UserId, password: &PasswordHash) -> StoreResult<Option<User>>;
 
-    /// Notes that the token store has confirmed the cut-off of `version`.
-    async fn settle_cut_off(&self, id: UserId, version: SecurityVersion) -> StoreResult<()>;
+    /// Changes role, state or address, and moves the security version on.
+    async fn change_account(&self, id: UserId, change: &AccountChange) -> StoreResult<ChangeOutcome>;
+
+    /// Moves the security version on and changes nothing else: a kick, or a log-out everywhere.
+    /// Answers the account as it is then; `None` when there is none.
+    async fn advance_security_version(&self, id: UserId) -> StoreResult<Option<User>>;
+
+    /// Deletes an account. Its id is never given again.
+    async fn delete_user(&self, id: UserId) -> StoreResult<DeleteOutcome>;
+
+    /// Notes that the owner has proven the address theirs; answers whether the account still has it.
+    async fn verify_email(&self, id: UserId, email: &Email) -> StoreResult<bool>;
+
+    /// At most `limit` cut-offs that are owed: the token store has not confirmed them. Those of
+    /// deleted accounts are among them.
+    async fn list_owed_cut_offs(&self, limit: u32) -> StoreResult<Vec<CutOffOrder>>;
+
+    /// Notes that the token store has confirmed a cut-off.
+    async fn settle_cut_off(&self, order: CutOffOrder) -> StoreResult<()>;
 
     /// Replaces the hash of an unchanged password (higher cost parameters), if it still is `from`.
     /// The security version stays. Answers whether the hash was replaced.

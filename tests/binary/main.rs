@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod administration;
 mod client;
 mod commands;
 mod dev;

@@ -1,7 +1,7 @@
 //! The program as a process that ends with its test.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -63,6 +63,14 @@ impl Program {
         let status = child.wait().await;
         let text = |reader: std::thread::JoinHandle<String>| reader.join().expect("the output");
         Outcome { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    }
+
+    /// With a text on its standard input, and then the end of it.
+    pub fn input(mut self, text: &str) -> Self {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(text.as_bytes()).expect("room for a line");
+        self.command.stdin(reader);
+        self
     }
 
     /// Starts a service and waits until it listens.

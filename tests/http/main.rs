@@ -5,9 +5,11 @@ mod servers;
 mod support;
 
 mod access_tokens;
+mod administration;
 mod auth_me;
 mod boundaries;
 mod compat;
+mod cut_off;
 mod login;
 mod logout;
 mod outages;

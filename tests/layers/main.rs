@@ -81,8 +81,9 @@ const ROOMS: &[Room] = &[
         ],
         crates: &["hallpass_verify", "poem", "tokio"],
     },
-    // Commands: settings in, the wired service or a document out. hyper is the client of `healthcheck`.
-    Room { name: "cli", rooms: &["api", "app", "config", "telemetry"], crates: &["clap", "hyper", "hyper_util", "tokio"] },
+    // Commands: settings in, the wired service, its operations or a document out. hyper is the client of
+    // `healthcheck`.
+    Room { name: "cli", rooms: &["api", "app", "config", "domain", "service", "telemetry"], crates: &["clap", "hyper", "hyper_util", "tokio"] },
     Room { name: "", rooms: &["cli"], crates: &[] },
 ];
 

@@ -1,5 +1,6 @@
 //! What every [`Repository`] does, races included. Each case gets an empty, migrated database.
 
+mod accounts;
 mod faults;
 mod fixtures;
 mod migrations;
@@ -12,8 +13,9 @@ use hallpass::domain::ids::UserId;
 use hallpass::domain::password::PasswordHash;
 use hallpass::domain::signing_key::SigningAlgorithm;
 use hallpass::domain::user::{NewUser, ProfileChange, Role, SecurityVersion, User};
-use hallpass::store::{InsertUserOutcome, Repository};
+use hallpass::store::{CutOffOrder, InsertUserOutcome, Repository};
 
+use accounts::*;
 use fixtures::{email, insert, name, new_user, signing_key, user_id};
 
 /// Runs every case on every engine.
@@ -55,6 +57,18 @@ contract! {
     of_fifty_concurrent_password_changes_one_wins,
     a_password_change_owes_a_cut_off_until_it_is_settled,
     settling_an_earlier_cut_off_leaves_the_later_one_owed,
+    a_change_of_an_account_is_kept_and_owes_a_cut_off,
+    a_change_to_what_is_so_already_writes_nothing,
+    a_change_of_role_keeps_a_proven_address_proven,
+    a_taken_address_is_refused,
+    nobody_is_changed_or_deleted_or_kicked,
+    the_last_enabled_administrator_stays,
+    of_many_administrators_who_are_demoted_at_once_one_stays,
+    a_deleted_account_is_gone_and_its_cut_off_stays_owed,
+    the_address_of_a_deleted_account_is_free_and_its_id_is_not,
+    a_kick_moves_the_version_on_and_changes_nothing_else,
+    a_password_that_is_set_replaces_any_version,
+    an_address_is_proven_only_while_it_is_the_accounts,
     a_rehash_keeps_the_version,
     a_rehash_of_a_changed_password_changes_nothing,
     text_is_never_sql,
@@ -89,6 +103,7 @@ async fn an_inserted_account_is_found_as_it_was_given(repository: &dyn Repositor
         last_name: name("O'Brien \"x\" 🦀"),
         role: Role::Admin,
         password: PasswordHash::from_phc("$argon2id$v=19$ada"),
+        email_verified: true,
         created_at: Timestamp::from_millis(1_700_000_000_123),
     };
     let inserted = insert(repository, &given).await;
@@ -102,6 +117,7 @@ async fn an_inserted_account_is_found_as_it_was_given(repository: &dyn Repositor
         assert_eq!(user.last_name, given.last_name);
         assert_eq!(user.role, Role::Admin);
         assert_eq!(user.password, given.password);
+        assert!(user.email_verified && !user.disabled);
         assert_eq!(user.security_version, SecurityVersion::FIRST);
         assert_eq!(user.created_at, given.created_at);
     }
@@ -280,8 +296,8 @@ async fn a_password_change_owes_a_cut_off_until_it_is_settled(repository: &dyn R
         .await
         .expect("change_password")
         .expect("the version is right");
-    assert_eq!(owed(repository).await, [(user.id, changed.security_version)]);
-    repository.settle_cut_off(user.id, changed.security_version).await.expect("settle_cut_off");
+    assert_eq!(owed(repository).await, [CutOffOrder::from(&changed)]);
+    settle(repository, user.id, changed.security_version).await;
     assert!(owed(repository).await.is_empty());
 }
 
@@ -292,16 +308,11 @@ async fn settling_an_earlier_cut_off_leaves_the_later_one_owed(repository: &dyn 
         let changed = repository.change_password(user.id, version, &PasswordHash::from_phc(password)).await;
         version = changed.expect("change_password").expect("the version is right").security_version;
     }
-    repository.settle_cut_off(user.id, user.security_version.next()).await.expect("settle_cut_off");
-    assert_eq!(owed(repository).await, [(user.id, version)]);
-    repository.settle_cut_off(user.id, version).await.expect("settle_cut_off");
-    repository.settle_cut_off(user.id, user.security_version).await.expect("settle_cut_off");
+    settle(repository, user.id, user.security_version.next()).await;
+    assert_eq!(owed(repository).await, [CutOffOrder { user: user.id, version }]);
+    settle(repository, user.id, version).await;
+    settle(repository, user.id, user.security_version).await;
     assert!(owed(repository).await.is_empty(), "a late confirmation takes nothing back");
-}
-
-async fn owed(repository: &dyn Repository) -> Vec<(UserId, SecurityVersion)> {
-    let owed = repository.list_owed_cut_offs(10).await.expect("list_owed_cut_offs");
-    owed.iter().map(|user| (user.id, user.security_version)).collect()
 }
 
 async fn a_rehash_keeps_the_version(repository: &dyn Repository) {

@@ -2,8 +2,8 @@
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::refusal::{
-    Documented, INTERNAL, NOT_JSON, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY,
-    UNAVAILABLE_OR_CHANGED, examples, refusals, unauthorized,
+    DISABLED, Documented, INTERNAL, NOT_JSON, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY,
+    UNAVAILABLE_OR_CHANGED, UNAVAILABLE_OR_ENDING, examples, refusals, unauthorized,
 };
 use crate::domain::password::PasswordError;
 use crate::service::{AuthError, Field};
@@ -30,6 +30,7 @@ refusals! {
              them is not said.",
             || examples([AuthError::InvalidCredentials]),
         ),
+        403 => DISABLED,
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of operations behind a token that take no body.
@@ -63,7 +64,7 @@ refusals! {
              `session_expired`). But for the first two, the caller is logged out: forget the tokens.",
             unauthorized_though_expiry_is_fine,
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
     }
     /// Of `requestPasswordReset`.
     ResetRequestErrors {

@@ -223,6 +223,7 @@ boom_refusals! {
     LoginErrors {
         400 => BAD_BODY,
         401 => "Wrong e-mail address or password; which of them is not said.",
+        403 => "The password is right, and the account is disabled.",
         413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of operations on a session.

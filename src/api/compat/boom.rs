@@ -74,6 +74,9 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::RefreshTokenReused
         | ErrorCode::SessionExpired
         | ErrorCode::InvalidResetToken
+        | ErrorCode::AccountDisabled
+        | ErrorCode::LastAdmin
+        | ErrorCode::ResetUnavailable
         | ErrorCode::Forbidden
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed

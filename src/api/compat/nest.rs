@@ -16,7 +16,8 @@ use crate::api::error::ApiError;
 use crate::api::json::{Json, StrictJson};
 use crate::api::origin::Origin;
 use crate::api::refusal::{
-    Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples, refusals,
+    DISABLED, Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples,
+    refusals,
 };
 use crate::api::security::{self, ACCESS_SCHEME};
 use crate::api::users::UsersApi;
@@ -182,6 +183,7 @@ refusals! {
             "Wrong e-mail address or password (`invalid_credentials`). Which of them is not said.",
             || examples([AuthError::InvalidCredentials]),
         ),
+        403 => DISABLED,
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of `signOut`.

@@ -72,10 +72,35 @@ fn unavailable(error: &(impl Error + ?Sized)) -> StoreError {
     StoreError::Unavailable { store: "database", source: text_of(error) }
 }
 
+/// Why a call failed: the driver, or what it found.
+enum Failure {
+    Driver(sqlx::Error),
+    Store(StoreError),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 /// Waits for a call, but not for ever.
-async fn within<T>(limit: Duration, call: impl Future<Output = sqlx::Result<T>>) -> StoreResult<T> {
+async fn within<T, E: Into<Failure>>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, E>>,
+) -> StoreResult<T> {
     match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|error| unavailable(&error)),
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(failure)) => Err(match failure.into() {
+            Failure::Driver(error) => unavailable(&error),
+            Failure::Store(error) => error,
+        }),
         Err(elapsed) => Err(unavailable(&elapsed)),
     }
 }

@@ -11,13 +11,13 @@ use crate::domain::name::{Name, NameError};
 use crate::domain::password::PasswordHash;
 use crate::domain::signing_key::{SealedKey, StoredSigningKey};
 use crate::domain::user::{SecurityVersion, User};
-use crate::store::{StoreError, StoreResult};
+use crate::store::{CutOffOrder, StoreError, StoreResult};
 
 /// The columns that [`user`] reads. Never `*`: a replica that still runs while a later one adds a
 /// column would find its prepared statements refused.
 macro_rules! user_columns {
     () => {
-        "id, email, first_name, last_name, role, password_hash, security_version, created_at"
+        "id, email, first_name, last_name, role, password_hash, disabled, email_verified, security_version, created_at"
     };
 }
 pub(super) use user_columns;
@@ -35,6 +35,7 @@ pub(super) fn user<'r, R>(row: &'r R) -> StoreResult<User>
 where
     R: Row,
     &'static str: ColumnIndex<R>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
     String: Decode<'r, R::Database> + Type<R::Database>,
 {
@@ -47,9 +48,24 @@ where
         last_name: entry.parse("users.last_name", optional_name)?,
         role: entry.parse("users.role", |text: String| text.parse())?,
         password: PasswordHash::from_phc(entry.get::<String>("users.password_hash")?),
+        disabled: entry.get("users.disabled")?,
+        email_verified: entry.get("users.email_verified")?,
         security_version: SecurityVersion::new(entry.get("users.security_version")?),
         created_at: Timestamp::from_millis(entry.get("users.created_at")?),
     })
+}
+
+/// A cut-off out of a row that has an `id` and a `security_version`.
+pub(super) fn cut_off_order<'r, R>(row: &'r R) -> StoreResult<CutOffOrder>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let entry = Entry { row, key: "an unreadable id".to_owned() };
+    let user = UserId::try_from(entry.get::<i64>("users.id")?)
+        .map_err(|problem| entry.corrupt("users.id", problem))?;
+    Ok(CutOffOrder { user, version: SecurityVersion::new(entry.get("users.security_version")?) })
 }
 
 /// A key out of a row of `signing_keys`.

@@ -147,6 +147,8 @@ impl Answer {
                 let says = challenge.is_some_and(|text| text.starts_with("Bearer error=\"invalid_token\""));
                 assert!(says, "{self:?}");
             }
+            // The password was right: no token would change anything.
+            (403, "account_disabled") => assert_eq!(challenge, None, "{self:?}"),
             (403, _) => assert_eq!(challenge, Some("Bearer error=\"insufficient_scope\""), "{self:?}"),
             _ => assert_eq!(challenge, None, "{self:?}"),
         }

@@ -16,8 +16,10 @@ use hallpass::config::{self, FlagValue, Profile, Purpose, Secret, Settings, Sour
 use hallpass::crypto::password::Argon2Cost;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::email::Email;
+use hallpass::domain::session::SessionLifetimes;
 use hallpass::domain::user::User;
 use hallpass::service::Services;
+use hallpass::store::TokenStore;
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Response};
 use serde_json::json;
@@ -225,6 +227,21 @@ impl TestApp {
     /// The present second, as tokens have it.
     pub fn now(&self) -> i64 {
         self.0.surroundings.clock.now().as_secs()
+    }
+
+    /// The present moment.
+    pub fn timestamp(&self) -> Timestamp {
+        self.0.surroundings.clock.now()
+    }
+
+    /// How long sessions and tokens live.
+    pub fn lifetimes(&self) -> SessionLifetimes {
+        self.0.settings.tokens.lifetimes
+    }
+
+    /// What keeps the sessions.
+    pub fn token_store(&self) -> &dyn TokenStore {
+        &*self.0.stores.token_store
     }
 
     /// An account as it is stored.

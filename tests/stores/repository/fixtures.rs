@@ -94,6 +94,7 @@ pub fn new_user(address: &str) -> NewUser {
         last_name: name("Lovelace"),
         role: Role::Member,
         password: PasswordHash::from_phc("$argon2id$the-secret-hash"),
+        email_verified: false,
         created_at: Timestamp::from_millis(1_000),
     }
 }

@@ -318,7 +318,7 @@ impl World {
         }
         json_answer(&body)
             .with_header(header::ETAG, &etag)
-            .with_header(header::CACHE_CONTROL, &format!("public, max-age={}", state.max_age))
+            .with_header(header::CACHE_CONTROL, format!("public, max-age={}", state.max_age))
             .into_response()
     }
 

@@ -1,22 +1,19 @@
 //! The repository on Postgres: for several replicas, or a database that is there already.
 
+mod repository;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 
-use super::rows::{self, signing_key_columns, user_columns};
-use super::{CALL_MARGIN, DatabaseError, MIGRATION_TIMEOUT, STATEMENT_TIMEOUT, migrations, text_of, within};
-use crate::domain::email::Email;
-use crate::domain::ids::UserId;
-use crate::domain::password::PasswordHash;
-use crate::domain::signing_key::StoredSigningKey;
-use crate::domain::user::{NewUser, ProfileChange, SecurityVersion, User};
-use crate::store::{InsertUserOutcome, Repository, StoreResult};
+use super::{
+    CALL_MARGIN, DatabaseError, Failure, MIGRATION_TIMEOUT, STATEMENT_TIMEOUT, migrations, text_of, within,
+};
+use crate::store::StoreResult;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -132,154 +129,8 @@ impl PostgresRepository {
         Ok(connection)
     }
 
-    async fn within<T>(&self, call: impl Future<Output = sqlx::Result<T>>) -> StoreResult<T> {
+    async fn within<T, E: Into<Failure>>(&self, call: impl Future<Output = Result<T, E>>) -> StoreResult<T> {
         within(self.call_timeout, call).await
-    }
-}
-
-#[async_trait]
-impl Repository for PostgresRepository {
-    async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome> {
-        let insert = sqlx::query(concat!(
-            "INSERT INTO users (email, first_name, last_name, role, password_hash, security_version, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT (email) DO NOTHING
-             RETURNING ",
-            user_columns!()
-        ))
-        .bind(user.email.as_str())
-        .bind(user.first_name.as_ref().map(|name| name.as_str()))
-        .bind(user.last_name.as_ref().map(|name| name.as_str()))
-        .bind(user.role.as_str())
-        .bind(user.password.expose())
-        .bind(SecurityVersion::FIRST.get())
-        .bind(user.created_at.as_millis());
-        let inserted = self.within(insert.fetch_all(&self.pool)).await?;
-        match inserted.first() {
-            Some(row) => Ok(InsertUserOutcome::Inserted(rows::user(row)?)),
-            None => Ok(InsertUserOutcome::EmailTaken),
-        }
-    }
-
-    async fn find_user(&self, id: UserId) -> StoreResult<Option<User>> {
-        let select =
-            sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1")).bind(id.get());
-        let found = self.within(select.fetch_optional(&self.pool)).await?;
-        found.as_ref().map(rows::user).transpose()
-    }
-
-    async fn find_user_by_email(&self, email: &Email) -> StoreResult<Option<User>> {
-        let select = sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE email = $1"))
-            .bind(email.as_str());
-        let found = self.within(select.fetch_optional(&self.pool)).await?;
-        found.as_ref().map(rows::user).transpose()
-    }
-
-    async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>> {
-        let select = sqlx::query(concat!(
-            "SELECT ",
-            user_columns!(),
-            " FROM users WHERE id > $1 ORDER BY id LIMIT $2"
-        ))
-        .bind(after.map_or(0, UserId::get))
-        .bind(i64::from(limit));
-        let page = self.within(select.fetch_all(&self.pool)).await?;
-        page.iter().map(rows::user).collect()
-    }
-
-    async fn update_profile(&self, id: UserId, change: &ProfileChange) -> StoreResult<Option<User>> {
-        let update = sqlx::query(concat!(
-            "UPDATE users
-             SET first_name = CASE WHEN $2 THEN $3 ELSE first_name END,
-                 last_name = CASE WHEN $4 THEN $5 ELSE last_name END
-             WHERE id = $1
-             RETURNING ",
-            user_columns!()
-        ))
-        .bind(id.get())
-        .bind(change.first_name.is_some())
-        .bind(change.first_name.as_ref().and_then(Option::as_ref).map(|name| name.as_str()))
-        .bind(change.last_name.is_some())
-        .bind(change.last_name.as_ref().and_then(Option::as_ref).map(|name| name.as_str()));
-        let updated = self.within(update.fetch_all(&self.pool)).await?;
-        updated.first().map(rows::user).transpose()
-    }
-
-    async fn change_password(
-        &self,
-        id: UserId,
-        expected: SecurityVersion,
-        password: &PasswordHash,
-    ) -> StoreResult<Option<User>> {
-        let update = sqlx::query(concat!(
-            "UPDATE users
-             SET password_hash = $3, security_version = $4
-             WHERE id = $1 AND security_version = $2
-             RETURNING ",
-            user_columns!()
-        ))
-        .bind(id.get())
-        .bind(expected.get())
-        .bind(password.expose())
-        .bind(expected.next().get());
-        let updated = self.within(update.fetch_all(&self.pool)).await?;
-        updated.first().map(rows::user).transpose()
-    }
-
-    async fn list_owed_cut_offs(&self, limit: u32) -> StoreResult<Vec<User>> {
-        let select = sqlx::query(concat!(
-            "SELECT ",
-            user_columns!(),
-            " FROM users WHERE cut_off_version < security_version ORDER BY id LIMIT $1"
-        ))
-        .bind(i64::from(limit));
-        let owed = self.within(select.fetch_all(&self.pool)).await?;
-        owed.iter().map(rows::user).collect()
-    }
-
-    async fn settle_cut_off(&self, id: UserId, version: SecurityVersion) -> StoreResult<()> {
-        let update =
-            sqlx::query("UPDATE users SET cut_off_version = $2 WHERE id = $1 AND cut_off_version < $2")
-                .bind(id.get())
-                .bind(version.get());
-        self.within(update.execute(&self.pool)).await.map(drop)
-    }
-
-    async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool> {
-        let update = sqlx::query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
-            .bind(id.get())
-            .bind(from.expose())
-            .bind(to.expose());
-        let updated = self.within(update.execute(&self.pool)).await?;
-        Ok(updated.rows_affected() == 1)
-    }
-
-    async fn insert_signing_key_if_none(&self, key: &StoredSigningKey) -> StoreResult<Vec<StoredSigningKey>> {
-        let insert = sqlx::query(
-            "INSERT INTO signing_keys (kid, algorithm, sealed, created_at)
-             VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(key.id.as_str())
-        .bind(key.algorithm.as_str())
-        .bind(key.sealed.as_bytes())
-        .bind(key.created_at.as_millis());
-        self.within(insert.execute(&self.pool)).await?;
-        self.list_signing_keys().await
-    }
-
-    async fn list_signing_keys(&self) -> StoreResult<Vec<StoredSigningKey>> {
-        let select = sqlx::query(concat!(
-            "SELECT ",
-            signing_key_columns!(),
-            " FROM signing_keys WHERE state <> 'revoked' ORDER BY created_at, kid"
-        ));
-        let keys = self.within(select.fetch_all(&self.pool)).await?;
-        keys.iter().map(rows::signing_key).collect()
-    }
-
-    async fn ping(&self) -> StoreResult<()> {
-        self.within(sqlx::query("SELECT 1").execute(&self.pool)).await.map(drop)
     }
 }
 

@@ -1,0 +1,274 @@
+//! `/users/{id}` for administrators: changing and deleting accounts, and ending their sessions.
+
+use poem::web::Data;
+use poem_openapi::param::Path;
+use poem_openapi::types::Example;
+use poem_openapi::{Enum, Object, OpenApi};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::Tag;
+use super::auth::PasswordResetRequested;
+use super::dto::{AccountDto, UserIdParam};
+use super::error::ApiError;
+use super::json::{Json, StrictJson};
+use super::refusal::{
+    Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_ENDING,
+    examples, refusals,
+};
+use super::security::{Authenticated, RenewedToken};
+use super::sessions::{SessionDto, SessionRevoked, SessionsRevoked};
+use crate::domain::email::Email;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::user::{AccountChange, Role};
+use crate::service::access_tokens::Caller;
+use crate::service::administration::Administrator;
+use crate::service::{AuthError, Services};
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename = "Role", rename_all = "lowercase")]
+pub enum RoleDto {
+    /// Everything, other people's accounts included.
+    Admin,
+    /// The own account.
+    Member,
+}
+
+impl From<RoleDto> for Role {
+    fn from(role: RoleDto) -> Self {
+        match role {
+            RoleDto::Admin => Self::Admin,
+            RoleDto::Member => Self::Member,
+        }
+    }
+}
+
+/// What to change about an account. A field that is left out stays as it is.
+#[derive(Deserialize, Object)]
+#[oai(rename = "AccountUpdate", example)]
+pub struct AccountUpdate {
+    /// What the account may do.
+    role: Option<RoleDto>,
+    /// Whether the account is shut: nobody can log in to it.
+    disabled: Option<bool>,
+    /// The e-mail address; a new one is not verified.
+    email: Option<String>,
+}
+
+impl Example for AccountUpdate {
+    fn example() -> Self {
+        Self { role: None, disabled: Some(true), email: None }
+    }
+}
+
+/// The account is gone.
+#[derive(Object)]
+#[oai(rename = "AccountDeleted", example)]
+pub struct AccountDeleted {
+    /// What was done.
+    message: String,
+}
+
+impl Example for AccountDeleted {
+    fn example() -> Self {
+        Self { message: "account deleted".to_owned() }
+    }
+}
+
+const FORBIDDEN: Documented =
+    Documented::new("The caller is no administrator (`forbidden`).", || examples([AuthError::Forbidden]));
+const NO_ACCOUNT: Documented =
+    Documented::new("There is no such account (`not_found`).", || examples([AuthError::NotFound]));
+
+refusals! {
+    /// Of `updateUser`.
+    UpdateUserErrors {
+        400 => Documented::new(
+            "The body is not valid JSON or has a key twice, or a field cannot be taken (`invalid_request`; `errors` \
+             names the fields).",
+            || vec![ApiError::invalid_field("role", "is not valid")],
+        ),
+        401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_ACCOUNT,
+        409 => Documented::new(
+            "This is the last administrator who can log in (`last_admin`): make another one first. Or another \
+             account has the e-mail address (`email_taken`).",
+            || examples([AuthError::LastAdmin, AuthError::EmailTaken]),
+        ),
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
+    }
+    /// Of `deleteUser`.
+    DeleteUserErrors {
+        401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_ACCOUNT,
+        409 => Documented::new(
+            "This is the last administrator who can log in (`last_admin`): make another one first.",
+            || examples([AuthError::LastAdmin]),
+        ),
+        500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
+    }
+    /// Of `requestUserPasswordReset`.
+    RequestResetErrors {
+        401 => UNAUTHORIZED, 403 => FORBIDDEN,
+        404 => Documented::new(
+            "There is no such account, or it is disabled (`not_found`).",
+            || examples([AuthError::NotFound]),
+        ),
+        409 => Documented::new(
+            "This service makes no reset tokens (`reset_unavailable`).",
+            || examples([AuthError::ResetOff]),
+        ),
+        500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `listUserSessions`.
+    ListUserSessionsErrors {
+        401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_ACCOUNT, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `revokeUserSessions`.
+    RevokeUserSessionsErrors {
+        401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_ACCOUNT, 500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
+    }
+    /// Of `revokeUserSession`.
+    RevokeUserSessionErrors {
+        401 => UNAUTHORIZED, 403 => FORBIDDEN,
+        404 => Documented::new(
+            "The account has no such session: it has ended, or it is another account's (`not_found`).",
+            || examples([AuthError::NotFound]),
+        ),
+        500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+}
+
+/// What administrators do under `/users/{id}`.
+pub struct AdministrationApi;
+
+#[OpenApi(prefix_path = "/users", tag = "Tag::Administration")]
+impl AdministrationApi {
+    /// Change an account
+    ///
+    /// Changes the account's role, its e-mail address, or whether it is disabled, and ends all its
+    /// sessions at once. What is so already changes nothing and ends nothing. The last administrator who
+    /// can log in can neither be demoted nor disabled.
+    #[oai(path = "/:id", method = "patch", operation_id = "updateUser")]
+    async fn update_user(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        renewed: Data<&RenewedToken>,
+        /// The account's id.
+        id: Path<UserIdParam>,
+        body: StrictJson<AccountUpdate>,
+    ) -> Result<Json<AccountDto>, Refusal<UpdateUserErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let AccountUpdate { role, disabled, email } = body.0;
+        let email = email
+            .map(|text| Email::parse(&text))
+            .transpose()
+            .map_err(|error| ApiError::invalid_field("email", &error.to_string()))?;
+        let change = AccountChange { role: role.map(Role::from), disabled, email };
+        let account = services.0.administration.change(by, id.0.0, &change).await?;
+        withdraw_own(&renewed, &caller.0, id.0.0);
+        Ok(Json((&account).into()))
+    }
+
+    /// Delete an account
+    ///
+    /// Deletes the account and ends all its sessions at once. Its id is never given again, its e-mail
+    /// address is free. The last administrator who can log in cannot be deleted.
+    #[oai(path = "/:id", method = "delete", operation_id = "deleteUser")]
+    async fn delete_user(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        renewed: Data<&RenewedToken>,
+        /// The account's id.
+        id: Path<UserIdParam>,
+    ) -> Result<Json<AccountDeleted>, Refusal<DeleteUserErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        services.0.administration.delete(by, id.0.0).await?;
+        withdraw_own(&renewed, &caller.0, id.0.0);
+        Ok(Json(AccountDeleted::example()))
+    }
+
+    /// Request a password reset for an account
+    ///
+    /// Issues a reset token for the account's owner, delivered as if they had asked for it themselves.
+    /// Earlier tokens are void from then on; the account's sessions live on.
+    #[oai(path = "/:id/password-reset", method = "post", operation_id = "requestUserPasswordReset")]
+    async fn request_password_reset(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        /// The account's id.
+        id: Path<UserIdParam>,
+    ) -> Result<Json<PasswordResetRequested>, Refusal<RequestResetErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let token = services.0.administration.request_password_reset(by, id.0.0).await?;
+        Ok(Json(PasswordResetRequested::new("a reset token was issued", token)))
+    }
+
+    /// List an account's sessions
+    ///
+    /// Answers the account's live sessions, newest first.
+    #[oai(path = "/:id/sessions", method = "get", operation_id = "listUserSessions")]
+    async fn list_user_sessions(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        /// The account's id.
+        id: Path<UserIdParam>,
+    ) -> Result<Json<Vec<SessionDto>>, Refusal<ListUserSessionsErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let sessions = services.0.administration.sessions(by, id.0.0).await?;
+        Ok(Json(sessions.iter().map(|session| SessionDto::new(session, caller.0.session)).collect()))
+    }
+
+    /// End all sessions of an account
+    ///
+    /// Ends every session of the account at once and for all their tokens, one that is being opened at
+    /// the same moment included, and answers how many there were.
+    #[oai(path = "/:id/sessions", method = "delete", operation_id = "revokeUserSessions")]
+    async fn revoke_user_sessions(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        renewed: Data<&RenewedToken>,
+        /// The account's id.
+        id: Path<UserIdParam>,
+    ) -> Result<Json<SessionsRevoked>, Refusal<RevokeUserSessionsErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let ended = services.0.administration.end_sessions(by, id.0.0).await?;
+        withdraw_own(&renewed, &caller.0, id.0.0);
+        Ok(Json(SessionsRevoked::new(ended)))
+    }
+
+    /// End a session of an account
+    ///
+    /// Ends one session of the account, at once and for all its tokens.
+    #[oai(path = "/:id/sessions/:sid", method = "delete", operation_id = "revokeUserSession")]
+    async fn revoke_user_session(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        renewed: Data<&RenewedToken>,
+        /// The account's id.
+        id: Path<UserIdParam>,
+        /// The session's id, out of the list.
+        sid: Path<Uuid>,
+    ) -> Result<Json<SessionRevoked>, Refusal<RevokeUserSessionErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let session = SessionId::from(sid.0);
+        services.0.administration.end_session(by, id.0.0, session).await?;
+        if session == caller.0.session {
+            renewed.withdraw();
+        }
+        Ok(Json(SessionRevoked::example()))
+    }
+}
+
+/// An administrator who has ended their own sessions gets no new access token of one.
+fn withdraw_own(renewed: &RenewedToken, caller: &Caller, id: UserId) {
+    if caller.user == id {
+        renewed.withdraw();
+    }
+}

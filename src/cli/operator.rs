@@ -1,0 +1,195 @@
+//! What commands share that an operator runs beside the service.
+
+use std::future::Future;
+use std::io::{IsTerminal, Read};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::{Failure, SettingsArgs};
+use crate::app;
+use crate::config::{Profile, Purpose};
+use crate::domain::email::Email;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session::Session;
+use crate::domain::user::User;
+use crate::service::administration::{Administration, Administrator};
+use crate::service::{AuthError, Services};
+use crate::telemetry;
+
+/// Accounts that are read at a time.
+const PAGE: u32 = 500;
+
+/// A bar that moves at every account of a few would only flicker.
+const WORTH_A_BAR: usize = 20;
+
+/// Who runs commands.
+pub(super) const OPERATOR: Administrator = Administrator::Operator;
+
+/// How a command is to answer.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct OutputArgs {
+    /// Answer in JSON, for programs
+    #[arg(global = true, long)]
+    pub(super) json: bool,
+}
+
+/// Runs `work` over the stores that the settings name. Only warnings are logged, to standard error.
+pub(super) fn run<F>(args: SettingsArgs, work: impl FnOnce(Services) -> F) -> Result<ExitCode, Failure>
+where
+    F: Future<Output = Result<ExitCode, Failure>>,
+{
+    let mut settings = args.load(Profile::Serve, Purpose::Inspect)?.settings;
+    settings.log.level = "warn".to_owned();
+    telemetry::init(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async { work(app::open_for_operator(&settings).await?).await })
+}
+
+/// An account by its id or its e-mail address.
+pub(super) async fn find(administration: &Administration, account: &str) -> Result<User, Failure> {
+    let found = match account.parse::<UserId>() {
+        Ok(id) => administration.get(OPERATOR, id).await,
+        Err(_) => administration.find(OPERATOR, &Email::parse(account)?).await,
+    };
+    found.map_err(|error| match error {
+        AuthError::NotFound => format!("there is no account {account}").into(),
+        error => error.into(),
+    })
+}
+
+/// All of them, or none: a misspelt one is found before anything is done to the others.
+pub(super) async fn find_all(
+    administration: &Administration,
+    accounts: &[String],
+) -> Result<Vec<User>, Failure> {
+    let mut users = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        users.push(find(administration, account).await?);
+    }
+    Ok(users)
+}
+
+/// Every account there is, page by page.
+pub(super) async fn everybody(administration: &Administration) -> Result<Vec<User>, Failure> {
+    let (mut users, mut after) = (Vec::new(), None);
+    loop {
+        let page = administration.list(OPERATOR, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(users) };
+        after = Some(last.id);
+        users.extend(page);
+    }
+}
+
+/// How a change that ends sessions turned out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// All has ended.
+    Done,
+    /// The change stands; the running service ends the sessions within seconds.
+    LeftToService,
+}
+
+impl Ending {
+    /// What to say behind the message of the command.
+    pub(super) fn remark(self) -> &'static str {
+        match self {
+            Self::Done => "",
+            Self::LeftToService => {
+                " (the token store is out of reach from here: the running service ends the sessions within seconds)"
+            }
+        }
+    }
+}
+
+/// Takes apart whether the change was made and whether its sessions have ended already.
+pub(super) fn ending<T>(outcome: Result<T, AuthError>) -> Result<Ending, Failure> {
+    match outcome {
+        Ok(_) => Ok(Ending::Done),
+        Err(AuthError::CutOffOwed(_)) => Ok(Ending::LeftToService),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The first line of standard input.
+pub(super) fn line_of_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin().take(64 * 1024).read_to_string(&mut text)?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// A bar on standard error for work on many things; none where nobody sees it.
+pub(super) fn progress(steps: usize) -> ProgressBar {
+    if steps < WORTH_A_BAR || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(
+        Some(u64::try_from(steps).unwrap_or(u64::MAX)),
+        ProgressDrawTarget::stderr_with_hz(5),
+    );
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
+/// An account for programs.
+pub(super) fn account_json(user: &User) -> Value {
+    json!({
+        "id": user.id.get(),
+        "email": user.email.as_str(),
+        "first_name": user.first_name.as_ref().map(|name| name.as_str()),
+        "last_name": user.last_name.as_ref().map(|name| name.as_str()),
+        "role": user.role.as_str(),
+        "disabled": user.disabled,
+        "email_verified": user.email_verified,
+        "created_at": user.created_at.as_secs(),
+    })
+}
+
+/// An account for people, on one line.
+pub(super) fn account_line(user: &User) -> String {
+    let state = if user.disabled { "disabled" } else { "enabled" };
+    format!("{:>8}  {:<6}  {state:<8}  {}", user.id, user.role, user.email)
+}
+
+/// A session for programs.
+pub(super) fn session_json(session: &Session) -> Value {
+    json!({
+        "id": session.id.to_string(),
+        "user": session.subject.user.get(),
+        "createdAt": session.created_at.as_secs(),
+        "lastUsedAt": session.issued_at.as_secs(),
+        "idleExpiresAt": session.idle_deadline.as_secs(),
+        "absoluteExpiresAt": session.absolute_deadline.as_secs(),
+        "address": session.origin.address.map(|address| address.to_string()),
+        "userAgent": session.origin.user_agent,
+        "client": session.origin.client,
+    })
+}
+
+/// A session for people, on one line.
+pub(super) fn session_line(session: &Session) -> String {
+    let address = session.origin.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+    let time = |seconds: i64| {
+        let seconds = u64::try_from(seconds).unwrap_or_default();
+        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+    };
+    format!(
+        "{}  {:>8}  {}  {address:<15}  {}",
+        session.id,
+        session.subject.user,
+        time(session.issued_at.as_secs()),
+        session.origin.user_agent.as_deref().unwrap_or("-"),
+    )
+}
+
+/// The session id in an argument.
+pub(super) fn session_id(text: &str) -> Result<SessionId, Failure> {
+    let id = text.parse::<uuid::Uuid>().map_err(|_| format!("{text:?} is no session id"))?;
+    Ok(SessionId::from(id))
+}

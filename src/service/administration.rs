@@ -1,0 +1,237 @@
+//! What administrators do to other people's accounts.
+
+use std::sync::Arc;
+
+use super::access_tokens::Caller;
+use super::cut_off::CutOff;
+use super::password_reset::{PasswordResets, ResetDelivery};
+use super::password_workers::PasswordWorkers;
+use super::{AuthError, AuthResult, Context, Field};
+use crate::domain::email::Email;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::name::Name;
+use crate::domain::password::{NewPassword, PasswordHash};
+use crate::domain::session::Session;
+use crate::domain::tokens::ResetToken;
+use crate::domain::user::{AccountChange, NewUser, Role, User};
+use crate::store::{ChangeOutcome, DeleteOutcome, InsertUserOutcome};
+
+/// Somebody who may change other people's accounts. Every operation here asks for one, so that none
+/// is reached without the question who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Administrator {
+    /// Logged in with the role `admin`.
+    User(UserId),
+    /// Whoever may run commands with the server's settings.
+    Operator,
+}
+
+impl Administrator {
+    /// The caller, if they are one.
+    ///
+    /// # Errors
+    /// [`AuthError::Forbidden`].
+    pub fn from_caller(caller: &Caller) -> AuthResult<Self> {
+        caller.require_admin()?;
+        Ok(Self::User(caller.user))
+    }
+}
+
+/// An account as an administrator makes it.
+#[derive(Clone)]
+pub struct NewAccount {
+    /// The address; it counts as verified.
+    pub email: Email,
+    /// The first password, which must satisfy the policy.
+    pub password: String,
+    /// The first name, if given.
+    pub first_name: Option<Name>,
+    /// The last name, if given.
+    pub last_name: Option<Name>,
+    /// What the account may do.
+    pub role: Role,
+}
+
+/// Administration of accounts and their sessions. Cheap to clone.
+#[derive(Clone)]
+pub struct Administration {
+    context: Arc<Context>,
+    workers: PasswordWorkers,
+    cut_off: CutOff,
+    password_resets: PasswordResets,
+}
+
+impl Administration {
+    pub(super) fn new(
+        context: Arc<Context>,
+        workers: PasswordWorkers,
+        cut_off: CutOff,
+        password_resets: PasswordResets,
+    ) -> Self {
+        Self { context, workers, cut_off, password_resets }
+    }
+
+    /// Makes an account of any role.
+    ///
+    /// # Errors
+    /// [`AuthError::WeakPassword`], [`AuthError::EmailTaken`].
+    pub async fn create(&self, by: Administrator, account: NewAccount) -> AuthResult<User> {
+        let password = self.hash(account.password, &account.email, Field::Password).await?;
+        let user = NewUser {
+            email: account.email,
+            first_name: account.first_name,
+            last_name: account.last_name,
+            role: account.role,
+            password,
+            email_verified: true,
+            created_at: self.context.clock.now(),
+        };
+        match self.context.repository.insert_user(&user).await? {
+            InsertUserOutcome::Inserted(user) => {
+                tracing::info!(user = %user.id, role = %user.role, ?by, "account created");
+                Ok(user)
+            }
+            InsertUserOutcome::EmailTaken => Err(AuthError::EmailTaken),
+        }
+    }
+
+    /// An account.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`].
+    pub async fn get(&self, _by: Administrator, id: UserId) -> AuthResult<User> {
+        self.context.repository.find_user(id).await?.ok_or(AuthError::NotFound)
+    }
+
+    /// The account of an address.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`].
+    pub async fn find(&self, _by: Administrator, email: &Email) -> AuthResult<User> {
+        self.context.repository.find_user_by_email(email).await?.ok_or(AuthError::NotFound)
+    }
+
+    /// At most `limit` accounts in the order of their ids, from the one after `after` on.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub async fn list(&self, _by: Administrator, after: Option<UserId>, limit: u32) -> AuthResult<Vec<User>> {
+        Ok(self.context.repository.list_users(after, limit).await?)
+    }
+
+    /// Changes role, state or address. Whatever changes ends all sessions of the account; what is
+    /// so already ends none.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`], [`AuthError::LastAdmin`], [`AuthError::EmailTaken`], and
+    /// [`AuthError::CutOffOwed`]: the change stands, the end of the sessions is not confirmed yet.
+    pub async fn change(&self, by: Administrator, id: UserId, change: &AccountChange) -> AuthResult<User> {
+        match self.context.repository.change_account(id, change).await? {
+            ChangeOutcome::Changed(user) => {
+                tracing::info!(user = %id, role = %user.role, disabled = user.disabled, ?by, "account changed");
+                self.cut_off.end_sessions(&user).await?;
+                Ok(user)
+            }
+            ChangeOutcome::Unchanged(user) => Ok(user),
+            ChangeOutcome::NotFound => Err(AuthError::NotFound),
+            ChangeOutcome::LastAdmin => Err(AuthError::LastAdmin),
+            ChangeOutcome::EmailTaken => Err(AuthError::EmailTaken),
+        }
+    }
+
+    /// Deletes an account and ends all its sessions. Its id is never given again.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`], [`AuthError::LastAdmin`], and [`AuthError::CutOffOwed`]: the account
+    /// is gone, the end of the sessions is not confirmed yet.
+    pub async fn delete(&self, by: Administrator, id: UserId) -> AuthResult<()> {
+        match self.context.repository.delete_user(id).await? {
+            DeleteOutcome::Deleted(order) => {
+                tracing::info!(user = %id, ?by, "account deleted");
+                self.cut_off.end_sessions(order).await?;
+                Ok(())
+            }
+            DeleteOutcome::NotFound => Err(AuthError::NotFound),
+            DeleteOutcome::LastAdmin => Err(AuthError::LastAdmin),
+        }
+    }
+
+    /// Sets a password and ends all sessions of the account.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`], [`AuthError::WeakPassword`], [`AuthError::CutOffOwed`].
+    pub async fn set_password(&self, by: Administrator, id: UserId, password: String) -> AuthResult<User> {
+        let user = self.get(by, id).await?;
+        let hash = self.hash(password, &user.email, Field::NewPassword).await?;
+        let user = self.context.repository.set_password(id, &hash).await?.ok_or(AuthError::NotFound)?;
+        tracing::info!(user = %id, ?by, "password set");
+        self.cut_off.end_sessions(&user).await?;
+        Ok(user)
+    }
+
+    /// Sends the account's owner a reset token, as if they had asked for one. Their sessions live on.
+    /// Answers the token where the delivery is [`ResetDelivery::Response`].
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`], also for an account that is disabled; [`AuthError::ResetOff`] when no
+    /// reset tokens are made.
+    pub async fn request_password_reset(
+        &self,
+        by: Administrator,
+        id: UserId,
+    ) -> AuthResult<Option<ResetToken>> {
+        if self.context.rules.reset_delivery == ResetDelivery::Off {
+            return Err(AuthError::ResetOff);
+        }
+        let user = self.get(by, id).await?;
+        if user.disabled {
+            return Err(AuthError::NotFound);
+        }
+        self.password_resets.issue(&user).await
+    }
+
+    /// The account's live sessions, newest first.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`].
+    pub async fn sessions(&self, by: Administrator, id: UserId) -> AuthResult<Vec<Session>> {
+        self.get(by, id).await?;
+        Ok(self.context.token_store.list_sessions(id, self.context.clock.now()).await?)
+    }
+
+    /// Ends all sessions of the account, those that are just being opened included; answers how many.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`], [`AuthError::CutOffOwed`].
+    pub async fn end_sessions(&self, by: Administrator, id: UserId) -> AuthResult<usize> {
+        let user = self.context.repository.advance_security_version(id).await?.ok_or(AuthError::NotFound)?;
+        tracing::info!(user = %id, ?by, "sessions ended by an administrator");
+        self.cut_off.end_sessions(&user).await
+    }
+
+    /// Ends one session of the account.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`] when it has ended already, or is not the account's.
+    pub async fn end_session(&self, by: Administrator, id: UserId, session: SessionId) -> AuthResult<()> {
+        let denial = self.context.rules.lifetimes.revocation();
+        let now = self.context.clock.now();
+        let was_live = self.context.token_store.revoke_session(id, session, now, denial).await?;
+        if !was_live {
+            return Err(AuthError::NotFound);
+        }
+        tracing::info!(user = %id, %session, ?by, "session ended by an administrator");
+        Ok(())
+    }
+
+    async fn hash(&self, password: String, email: &Email, field: Field) -> AuthResult<PasswordHash> {
+        let password: NewPassword = self
+            .context
+            .rules
+            .passwords
+            .choose(password, email.as_str())
+            .map_err(|reason| AuthError::WeakPassword { field, reason })?;
+        let random = self.context.random.clone();
+        Ok(self.workers.run(move |hasher| hasher.hash(&password, &*random)).await??)
+    }
+}
