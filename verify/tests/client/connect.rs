@@ -255,7 +255,7 @@ async fn an_issuer_that_is_silent_keeps_nobody_waiting_for_ever() {
     let _clock = StoppedClock::new();
     let issuer = Issuer::start(&[es256()]);
     issuer.set_hanging(true);
-    let connecting = tokio::spawn(builder(&issuer).connect());
+    let connecting = tokio::spawn(builder(&issuer).request_timeout(REQUEST_TIMEOUT).connect());
     eventually("it is asked", || issuer.requests(METADATA) == 1).await;
     tokio::time::advance(Duration::from_millis(1_990)).await;
     assert!(!connecting.is_finished());

@@ -56,6 +56,22 @@ async fn nothing_is_lost_while_the_stream_is_cut_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_stream_goes_on_behind_the_last_entry_that_arrived() {
+    let issuer = Issuer::start(&[es256()]);
+    issuer.revoke(session(0));
+    let validator = patient(&issuer).await;
+    for number in 1..4 {
+        eventually("the stream is open", || issuer.open_streams() == 1).await;
+        assert_eq!(issuer.resumed_from(), Some(number));
+        issuer.revoke(session(number.try_into().expect("a small number")));
+        eventually("the entry arrives", || validator.status().revocations == number + 1).await;
+        let streams = issuer.requests(STREAM);
+        issuer.drop_streams();
+        eventually("another stream is asked for", || issuer.requests(STREAM) > streams).await;
+    }
+}
+
+#[tokio::test]
 async fn what_was_revoked_while_the_issuer_was_gone_is_known_when_it_is_back() {
     let mut issuer = Issuer::start(&[es256()]);
     let validator = patient(&issuer).await;

@@ -67,6 +67,8 @@ struct State {
     active: bool,
     requests: HashMap<String, usize>,
     not_modified: usize,
+    /// The cursor that the last stream began with.
+    resumed_from: String,
     server_time: i64,
 }
 
@@ -90,6 +92,7 @@ impl Issuer {
             active: true,
             requests: HashMap::new(),
             not_modified: 0,
+            resumed_from: String::new(),
             server_time: NOW,
         };
         let world = Arc::new(World { state: Mutex::new(state), changed: watch::Sender::new(()) });
@@ -212,6 +215,12 @@ impl Issuer {
     /// How often a path was asked for.
     pub fn requests(&self, path: &str) -> usize {
         self.state().requests.get(path).copied().unwrap_or_default()
+    }
+
+    /// Behind how many entries the last stream began.
+    pub fn resumed_from(&self) -> Option<usize> {
+        let state = self.state();
+        state.position(&state.resumed_from)
     }
 
     /// How often the answer was 304.
@@ -369,7 +378,9 @@ impl World {
         if !state.is_authorized(request) {
             return empty(StatusCode::UNAUTHORIZED);
         }
-        let from = request.header("last-event-id").and_then(|cursor| state.position(cursor));
+        let cursor = request.header("last-event-id").unwrap_or_default();
+        let from = state.position(cursor);
+        cursor.clone_into(&mut state.resumed_from);
         let (out, body) = tokio::io::duplex(1024 * 1024);
         let name = state.streams;
         let beats = state.beats;

@@ -10,6 +10,7 @@ mod keys;
 mod poem_guard;
 mod stale;
 mod support;
+mod tls;
 #[path = "../tokens/support.rs"]
 #[expect(dead_code, reason = "the tests of tokens need more of it")]
 mod tokens;

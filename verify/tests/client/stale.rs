@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use hallpass_verify::client::{CannotTell, StalePolicy, ValidationError, Validator};
+use hallpass_verify::client::{CannotTell, StalePolicy, ValidationError, Validator, ValidatorBuilder};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::issuer::*;
 use crate::support::*;
@@ -15,10 +16,14 @@ fn is_stale(verdict: &Result<impl Sized, ValidationError>) -> bool {
 
 /// An issuer whose heartbeat must be given by hand, and a validator that has just heard one.
 async fn pair(policy: StalePolicy) -> (Issuer, Validator) {
+    pair_with(|builder| builder.stale_policy(policy)).await
+}
+
+async fn pair_with(set: impl FnOnce(ValidatorBuilder) -> ValidatorBuilder) -> (Issuer, Validator) {
     let issuer = Issuer::start(&[es256()]);
     issuer.set_beating(false);
     issuer.revoke(session(1));
-    let validator = builder(&issuer).stale_policy(policy).silence_timeout(Duration::from_secs(3_600));
+    let validator = set(builder(&issuer)).silence_timeout(Duration::from_secs(3_600));
     let validator = validator.connect().await.expect("connected");
     eventually("the stream is open", || issuer.open_streams() == 1).await;
     (issuer, validator)
@@ -111,7 +116,9 @@ async fn introspection_that_fails_is_no_verdict() {
 #[tokio::test]
 async fn an_issuer_that_hangs_does_not_hold_up_those_who_ask_it() {
     let _clock = StoppedClock::new();
-    let (issuer, validator) = pair(StalePolicy::Introspect).await;
+    let (issuer, validator) =
+        pair_with(|builder| builder.stale_policy(StalePolicy::Introspect).request_timeout(REQUEST_TIMEOUT))
+            .await;
     grow_stale(&validator).await;
     issuer.set_hanging(true);
     // More than are asked about at once: those in the queue wait no longer than the others.
@@ -123,6 +130,7 @@ async fn an_issuer_that_hangs_does_not_hold_up_those_who_ask_it() {
         .collect();
     eventually("the issuer is asked", || issuer.requests(INTROSPECT) > 0).await;
     tokio::time::advance(Duration::from_millis(2_100)).await;
+    in_time("all are answered", || waiting.iter().all(JoinHandle::is_finished)).await;
     for answer in waiting {
         assert_eq!(answer.await.expect("no panic").map(|claims| claims.sub), Err(503));
     }
@@ -147,7 +155,8 @@ async fn an_issuer_that_falls_silent_is_noticed_with_every_policy_and_found_agai
     for policy in [StalePolicy::Reject, StalePolicy::Introspect, StalePolicy::Allow] {
         let issuer = Issuer::start(&[es256()]);
         issuer.set_beating(false);
-        let validator = builder(&issuer).stale_policy(policy).connect().await.expect("connected");
+        let validator = builder(&issuer).stale_policy(policy).request_timeout(REQUEST_TIMEOUT);
+        let validator = validator.connect().await.expect("connected");
         eventually("the stream is open", || issuer.open_streams() == 1).await;
         issuer.set_hanging(true);
         let right = token(&issuer, es256());

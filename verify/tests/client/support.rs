@@ -12,10 +12,17 @@ use crate::tokens::{AUDIENCE, LIFETIME, NOW, TestKey, at, claims, with};
 /// Far more than anything here takes, even on a busy machine.
 const PATIENCE: u32 = 20_000;
 
-/// Settings for the issuer; the time of day stands still at [`NOW`].
+/// Settings for the issuer; the time of day stands still at [`NOW`]. Requests have so much time that
+/// a busy machine alone makes none fail, not even while a test moves a stopped clock on.
 pub fn builder(issuer: &Issuer) -> ValidatorBuilder {
-    Validator::builder(issuer.url(), AUDIENCE).credentials(CLIENT, SECRET).clock(|| at(NOW))
+    Validator::builder(issuer.url(), AUDIENCE)
+        .credentials(CLIENT, SECRET)
+        .clock(|| at(NOW))
+        .request_timeout(Duration::from_secs(600))
 }
+
+/// The time that requests have unless set otherwise.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A validator whose knowledge does not grow old while a test looks at something else.
 pub async fn patient(issuer: &Issuer) -> Validator {
