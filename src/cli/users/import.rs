@@ -69,9 +69,9 @@ pub(super) fn run(args: ImportArgs, settings: SettingsArgs, output: OutputArgs) 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let stop = server::stop_signal()?;
-        let (repository, _) = app::open_repository(&settings).await?;
+        let (database, _) = app::open_database(&settings).await?;
         let mut run = Run {
-            import: UserImport::new(repository, World::real().clock, options),
+            import: UserImport::new(database.repository, World::real().clock, options),
             problems: Vec::new(),
             bar,
         };

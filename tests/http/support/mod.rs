@@ -319,7 +319,7 @@ impl TestApp {
             created_at: START,
         };
         let users = [ImportedUser { account, disabled: false }];
-        assert_eq!(self.0.stores.repository.insert_users(&users).await.expect("a database"), 1);
+        assert_eq!(self.0.stores.database.repository.insert_users(&users).await.expect("a database"), 1);
     }
 
     /// Asks until the service is ready again; its stores space the attempts themselves.
