@@ -16,6 +16,7 @@ use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
+use crate::service::audit::Audit;
 use crate::service::key_ring::{KeyRing, KeyRingError};
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
@@ -244,6 +245,7 @@ pub async fn services(
     let context = Context {
         clock: world.clock,
         random: world.random,
+        audit: Audit::start(stores.repository.clone()),
         repository: stores.repository,
         token_store: stores.token_store,
         secrets,

@@ -1,5 +1,6 @@
 //! Words and rules. Nothing here knows HTTP, SQL, Redis or a clock of its own.
 
+pub mod audit;
 pub mod clock;
 pub mod email;
 pub mod ids;

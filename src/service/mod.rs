@@ -3,6 +3,7 @@
 pub mod access_tokens;
 pub mod accounts;
 pub mod administration;
+pub mod audit;
 pub mod cut_off;
 pub mod key_ring;
 pub mod password_reset;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
 use crate::crypto::secret::DerivedKeys;
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
 use crate::domain::clock::Clock;
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
@@ -31,10 +33,19 @@ pub struct Context {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// What happened, for later.
+    pub audit: audit::Audit,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
     /// The rules.
     pub rules: Rules,
+}
+
+impl Context {
+    /// An entry for the audit log about what happens now.
+    fn event(&self, action: AuditAction, actor: AuditActor) -> AuditEntry {
+        AuditEntry::new(action, actor, self.clock.now(), &*self.random)
+    }
 }
 
 /// The settings that operations decide by.
@@ -179,6 +190,8 @@ pub struct Services {
     pub password_resets: password_reset::PasswordResets,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
+    /// The audit log.
+    pub audit: audit::Audit,
     /// The signing keys.
     pub key_ring: Arc<key_ring::KeyRing>,
     context: Arc<Context>,
@@ -216,6 +229,7 @@ impl Services {
             cut_off,
             access_tokens,
             sessions,
+            audit: context.audit.clone(),
             key_ring,
             context,
         }

@@ -1,6 +1,7 @@
 //! What must be kept, as traits: the service layer knows these and no driver.
 //!
-//! - [`Repository`] keeps what must last (SQL): accounts and signing keys.
+//! - [`Repository`] keeps what must last (SQL): accounts and signing keys, and with them the
+//!   [`AuditLog`].
 //! - [`TokenStore`] keeps what is short-lived and read on every request (Redis, or the embedded
 //!   store): sessions, the denylist, reset tokens.
 //!
@@ -11,6 +12,7 @@
 //! Every method takes the caller's `now`: a deadline is stored with its entry and compared with
 //! that, never with a store's own clock.
 
+mod audit;
 pub mod embedded;
 pub mod redis;
 pub mod sql;
@@ -20,6 +22,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+pub use audit::AuditLog;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
@@ -111,7 +115,7 @@ impl From<&User> for CutOffOrder {
 
 /// Accounts and signing keys, in SQL.
 #[async_trait]
-pub trait Repository: Send + Sync + 'static {
+pub trait Repository: AuditLog {
     /// Adds an account. The unique constraint on the address decides, not a look before.
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome>;
 

@@ -1,5 +1,6 @@
 //! The repository on SQLite: one file, no server.
 
+mod audit;
 mod repository;
 
 use std::fmt;
