@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use poem::{Endpoint, Response};
@@ -308,6 +309,14 @@ pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartErr
     services(settings, &secret, settings.listen, Stores { repository, token_store }, world).await
 }
 
+/// Writes what the audit log still waits for, within `grace`.
+pub async fn close_audit(audit: &Audit, grace: Duration) {
+    let left = audit.close(grace).await;
+    if left > 0 {
+        tracing::warn!(left, "stopped with audit entries that are in this log alone");
+    }
+}
+
 async fn open_key_ring(
     settings: &Settings,
     secrets: &DerivedKeys,
@@ -344,15 +353,24 @@ pub async fn run(
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
     let stores = Stores { repository, token_store };
+    let clock = world.clock.clone();
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
     let settling = tokio::spawn(services.cut_off.keep_settling());
+    let pruning = settings
+        .audit
+        .retention
+        .map(|retention| tokio::spawn(services.audit.clone().keep_pruning(clock, retention)));
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
     if !server::serve(listener, endpoint, stop, settings.shutdown_grace).await {
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
     settling.abort();
+    if let Some(pruning) = pruning {
+        pruning.abort();
+    }
+    close_audit(&services.audit, settings.shutdown_grace).await;
     tracing::info!("stopped");
     Ok(())
 }

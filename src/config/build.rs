@@ -11,7 +11,7 @@ use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
 use super::table::{Kind, Setting};
 use super::{
-    AdminSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings, ResetDelivery,
+    AdminSettings, AuditSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings, ResetDelivery,
     ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
 };
 use crate::crypto::password::Argon2Cost;
@@ -50,6 +50,10 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         },
         passwords: passwords(&mut read),
         admin: admin(&mut read),
+        audit: AuditSettings {
+            retention: Some(read.get("audit.retention", parse::duration, Duration::ZERO))
+                .filter(|retention| !retention.is_zero()),
+        },
         compat: read.get("compat", parse::compat, Vec::new()),
         log: LogSettings {
             level: read.get("log.level", parse::log_level, String::new()),
