@@ -7,6 +7,7 @@ pub mod ids;
 pub mod name;
 pub mod password;
 pub mod random;
+pub mod revocation;
 pub mod session;
 pub mod session_origin;
 pub mod signing_key;

@@ -8,6 +8,7 @@ pub mod cut_off;
 pub mod key_ring;
 pub mod password_reset;
 pub mod password_workers;
+pub mod revocations;
 pub mod sessions;
 
 use std::sync::Arc;

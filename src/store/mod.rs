@@ -14,6 +14,7 @@
 
 mod audit;
 pub mod embedded;
+pub mod feed;
 pub mod redis;
 pub mod sql;
 pub mod unreachable;

@@ -4,6 +4,7 @@
 mod support;
 
 mod embedded;
+mod feed;
 mod redis;
 mod repository;
 mod token_store;

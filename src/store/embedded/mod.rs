@@ -8,10 +8,11 @@
 //!   disk, and sees everything that was acknowledged before.
 //! - Every deadline is stored and compared with the caller's `now`; the purge task only saves room.
 //! - A session's row is what its access tokens live by: no row, no access. Ending a session thus
-//!   needs no entry in a denylist, and the `denial` of the trait only bounds single tokens.
+//!   needs no entry in a denylist; the `denial` of the trait bounds single tokens and the feed.
 //! - The file belongs to one process, which holds a lock beside it.
 
 mod cut_off_row;
+mod feed;
 mod file;
 mod purge;
 mod refresh;
@@ -24,16 +25,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
+use self::feed::Bell;
 use self::file::DataFile;
 pub use self::file::OpenError;
 use self::purge::PurgeTask;
-use self::refresh::Change;
+use self::refresh::{Change, Decision};
+use super::feed::{RevocationFeed, RevocationReader};
 use super::{
     AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreError, StoreResult,
     TokenStore,
 };
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
@@ -52,6 +56,7 @@ const CUT_OFF_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct EmbeddedTokenStore {
     purge: PurgeTask,
     file: DataFile,
+    feed_bell: Bell,
 }
 
 impl EmbeddedTokenStore {
@@ -64,7 +69,7 @@ impl EmbeddedTokenStore {
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let file = DataFile::open(path).await?;
         let purge = PurgeTask::spawn(file.writer.clone(), clock);
-        Ok(Self { purge, file })
+        Ok(Self { purge, file, feed_bell: Bell::new() })
     }
 
     /// Waits for what is under way, tidies the file up and closes it. Every call after that is
@@ -119,9 +124,7 @@ impl TokenStore for EmbeddedTokenStore {
             let mut tx = self.begin().await?;
             let row = session_row::find(&mut *tx, token.session, token.user).await?;
             let decision = refresh::rotate(row, token, now, lifetimes)?;
-            session_row::apply(&mut tx, token.session, decision.change).await?;
-            tx.commit().await?;
-            Ok(decision.outcome)
+            self.settle(tx, token, decision, now.after(lifetimes.revocation())).await
         })
         .await
     }
@@ -143,9 +146,7 @@ impl TokenStore for EmbeddedTokenStore {
             let mut tx = self.begin().await?;
             let row = session_row::find(&mut *tx, token.session, token.user).await?;
             let decision = refresh::check(row, token, now, lifetimes, on_reuse)?;
-            session_row::apply(&mut tx, token.session, decision.change).await?;
-            tx.commit().await?;
-            Ok(decision.outcome)
+            self.settle(tx, token, decision, now.after(lifetimes.revocation())).await
         })
         .await
     }
@@ -155,9 +156,10 @@ impl TokenStore for EmbeddedTokenStore {
         user: UserId,
         session: SessionId,
         now: Timestamp,
-        _denial: Duration,
+        denial: Duration,
     ) -> StoreResult<bool> {
-        bounded(async {
+        let expires_at = now.after(denial);
+        let was_live = bounded(async {
             let mut tx = self.begin().await?;
             // One that has ended by itself stays, for its client to be told so.
             let ended = sqlx::query(
@@ -169,10 +171,17 @@ impl TokenStore for EmbeddedTokenStore {
             .bind(now.as_millis())
             .execute(&mut *tx)
             .await?;
+            let was_live = ended.rows_affected() > 0;
+            if was_live {
+                let revoked = Revoked::Session(session);
+                feed::insert(&mut tx, &Revocation { revoked, until: expires_at }).await?;
+            }
             tx.commit().await?;
-            Ok(ended.rows_affected() > 0)
+            Ok(was_live)
         })
-        .await
+        .await?;
+        self.announced(expires_at);
+        Ok(was_live)
     }
 
     async fn revoke_access_token(
@@ -194,11 +203,12 @@ impl TokenStore for EmbeddedTokenStore {
             .bind(expires_at.as_millis())
             .execute(&mut *tx)
             .await?;
+            feed::insert(&mut tx, &Revocation { revoked: Revoked::Token(token), until: expires_at }).await?;
             tx.commit().await?;
             Ok(())
         })
         .await?;
-        self.purge.expect(expires_at);
+        self.announced(expires_at);
         Ok(())
     }
 
@@ -219,11 +229,16 @@ impl TokenStore for EmbeddedTokenStore {
                 .bind(version.get())
                 .execute(&mut *tx)
                 .await?;
+            let until = now.after(denial);
+            let event = Revoked::User { user, not_before: now };
+            for revoked in ended.iter().map(|sid| Revoked::Session(*sid)).chain([event]) {
+                feed::insert(&mut tx, &Revocation { revoked, until }).await?;
+            }
             tx.commit().await?;
             Ok(ended)
         })
         .await?;
-        self.purge.expect(expires_at);
+        self.announced(now.after(denial));
         Ok(ended)
     }
 
@@ -341,7 +356,53 @@ impl TokenStore for EmbeddedTokenStore {
     }
 }
 
+#[async_trait]
+impl RevocationFeed for EmbeddedTokenStore {
+    fn reader(&self) -> Box<dyn RevocationReader> {
+        Box::new(feed::Reader::new(self.reader().clone(), self.feed_bell.listen()))
+    }
+
+    async fn announce(&self, revocation: &Revocation, _now: Timestamp) -> StoreResult<()> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            feed::insert(&mut tx, revocation).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await?;
+        self.announced(revocation.until);
+        Ok(())
+    }
+}
+
 impl EmbeddedTokenStore {
+    /// Does to a session what a refresh token brought about.
+    async fn settle(
+        &self,
+        mut tx: Transaction<'static, Sqlite>,
+        token: &RefreshClaims,
+        decision: Decision,
+        denied_until: Timestamp,
+    ) -> Result<RefreshOutcome, Fault> {
+        let ends = matches!(decision.change, Change::End);
+        session_row::apply(&mut tx, token.session, decision.change).await?;
+        if ends {
+            let revoked = Revoked::Session(token.session);
+            feed::insert(&mut tx, &Revocation { revoked, until: denied_until }).await?;
+        }
+        tx.commit().await?;
+        if ends {
+            self.announced(denied_until);
+        }
+        Ok(decision.outcome)
+    }
+
+    /// Something was added to the feed that may go at `until`.
+    fn announced(&self, until: Timestamp) {
+        self.feed_bell.ring();
+        self.purge.expect(until);
+    }
+
     /// Keeps a reset token, in the place of one that has ended by `overwrite_until`.
     async fn keep_reset_token(
         &self,

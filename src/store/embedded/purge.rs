@@ -127,12 +127,20 @@ async fn purge(pool: &SqlitePool, now: Timestamp) -> Result<Option<Timestamp>, s
         now,
     )
     .await?;
+    delete_until(
+        pool,
+        "DELETE FROM revocations WHERE id IN (SELECT id FROM revocations
+           WHERE expires_at <= ?1 LIMIT ?2)",
+        now,
+    )
+    .await?;
     let (session, other): (Option<i64>, Option<i64>) = sqlx::query_as(
         "SELECT
            (SELECT min(min(idle_deadline, absolute_deadline)) FROM sessions),
            (SELECT min(ends_at) FROM (
               SELECT min(expires_at) AS ends_at FROM denials
               UNION ALL SELECT min(expires_at) FROM cutoffs
+              UNION ALL SELECT min(expires_at) FROM revocations
               UNION ALL SELECT min(expires_at) FROM reset_tokens))",
     )
     .fetch_one(pool)

@@ -90,6 +90,18 @@ pub(super) enum CallError {
     WrongType,
 }
 
+impl CallError {
+    /// What the driver's error is to the caller.
+    pub(super) fn of(error: RedisError) -> Self {
+        if is_wrong_type(&error) { Self::WrongType } else { unavailable(error) }
+    }
+
+    /// No answer came in time.
+    pub(super) fn too_slow(limit: Duration) -> Self {
+        unavailable(TooSlow(limit))
+    }
+}
+
 /// Redis did not answer in time.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
@@ -161,9 +173,22 @@ impl Connection {
                 } else {
                     permit.failed();
                 }
-                Err(if is_wrong_type(&error) { CallError::WrongType } else { unavailable(error) })
+                Err(CallError::of(error))
             }
         }
+    }
+
+    /// Opens a connection beside the shared one, for calls that wait. Whoever has it bounds its calls.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub(super) async fn open_another(&self) -> RedisResult<MultiplexedConnection> {
+        self.client.get_multiplexed_async_connection_with_config(&self.config).await
+    }
+
+    /// The longest that one operation takes.
+    pub(super) fn operation_timeout(&self) -> Duration {
+        self.operation_timeout
     }
 
     /// The open connection; the first who finds none opens one, the others wait for that.

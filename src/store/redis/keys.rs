@@ -13,10 +13,14 @@
 //! | `revocations` | stream | every revocation of the partition | one denial after the last one |
 //! | `incarnation` | string | since when the partition has kept its data | the data is lost |
 //!
+//! Under the hash tag `{all}` stand a `revocations` of keys and of everything, and an `incarnation`
+//! that readers of the feed go by.
+//!
 //! The entries of `revocations` have one of three shapes: `sub`, `sid`, `until` (a session); `sub`,
 //! `jti`, `until` (an access token); `sub`, `nbf`, `sids`, `until` (a security event; `sids` joined
-//! by commas). A token is meant when its `sub` fits as well: whoever ends a session names its user,
-//! and nobody ends another's by naming its id. Entry ids start with our `now`.
+//! by commas). In the stream of everybody they are `kid`, `until` (a signing key) or `all`, `nbf`,
+//! `until`. Only a session that is known to be the user's is announced: nobody ends another's by
+//! naming its id. Entry ids start with our `now`.
 
 use std::fmt;
 
@@ -57,6 +61,22 @@ impl Partition {
     /// The stream of the partition's revocations.
     pub fn revocations(self) -> String {
         format!("{self}:revocations")
+    }
+}
+
+/// The keys that are about no single user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Everybody;
+
+impl Everybody {
+    /// Since when Redis has kept its data, for whoever reads the revocation feed.
+    pub fn incarnation(self) -> String {
+        "hallpass:{all}:incarnation".to_owned()
+    }
+
+    /// The stream of revocations that concern everybody.
+    pub fn revocations(self) -> String {
+        "hallpass:{all}:revocations".to_owned()
     }
 }
 

@@ -9,11 +9,13 @@ mod access;
 mod breaker;
 mod codec;
 mod connection;
+mod feed;
 mod inspection;
 pub mod keys;
 mod listing;
 mod scripts;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,7 +40,7 @@ use crate::store::{
 /// A [`TokenStore`] in one Redis, over one multiplexed connection.
 #[derive(Debug)]
 pub struct RedisTokenStore {
-    connection: Connection,
+    connection: Arc<Connection>,
 }
 
 /// Why a store could not be set up.
@@ -60,7 +62,7 @@ impl RedisTokenStore {
     /// [`RedisUrlError`] when `url` is not the address of one Redis
     /// (`redis[s]://[[user]:password@]host[:port][/database]`, or `unix://` and a path).
     pub fn connect_lazy(url: &str, options: RedisOptions) -> Result<Self, RedisUrlError> {
-        Ok(Self { connection: Connection::lazy(url, options)? })
+        Ok(Self { connection: Arc::new(Connection::lazy(url, options)?) })
     }
 
     /// The same, and sees that Redis answers, within [`RedisOptions::operation_timeout`].

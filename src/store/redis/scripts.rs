@@ -29,6 +29,7 @@ scripts! {
     INSERT_RESET_TOKEN = "insert_reset_token.lua";
     TAKE_RESET_TOKEN = "take_reset_token.lua";
     RESTORE_RESET_TOKEN = "restore_reset_token.lua";
+    ANNOUNCE = "announce.lua";
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
--- Ends a session and denies its access tokens, whether or not it is known (RFC 7009 2.1).
+-- Ends a session and denies its access tokens (RFC 7009 2.1).
 -- KEYS[1] session hash           KEYS[2] the user's session set
 -- KEYS[3] the user's denylist    KEYS[4] the user's cut-off
 -- KEYS[5] revocation feed                                         (same slot)
@@ -18,7 +18,9 @@ else
   -- Also when its entry means nothing: what cannot be read must not live on.
   redis.call('DEL', KEYS[1])
 end
--- An unknown session is denied as well: readers of the feed know nothing of what Redis lost.
-deny_session(KEYS[3], KEYS[5], ARGV[3], ARGV[2], now, tonumber(ARGV[4]))
+-- An unknown session is announced to nobody: it may be another user's.
+if session or dead[1] ~= 'unknown' then
+  deny_session(KEYS[3], KEYS[5], ARGV[3], ARGV[2], now, tonumber(ARGV[4]))
+end
 if session then return {'live'} end
 return {'gone'}

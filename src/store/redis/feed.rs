@@ -1,0 +1,236 @@
+//! The revocation feed of Redis: a stream for each partition, one for everybody, read together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::aio::MultiplexedConnection;
+use redis::{RedisResult, Value};
+use tokio::time::timeout;
+
+use super::codec::Entry;
+use super::connection::{CallError, Connection};
+use super::keys::{Everybody, Partition};
+use super::{RedisTokenStore, scripts, span, store_error, time};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
+use crate::domain::revocation::{Revocation, Revoked};
+use crate::store::StoreResult;
+use crate::store::feed::{Announced, FeedBatch, RevocationFeed, RevocationReader};
+
+/// How many entries of each stream are read at a time.
+const PAGE: usize = 1_000;
+
+/// Before the first entry of a stream.
+const BEGINNING: &str = "0";
+
+const FEED: &str = "revocation feed";
+
+#[async_trait]
+impl RevocationFeed for RedisTokenStore {
+    fn reader(&self) -> Box<dyn RevocationReader> {
+        Box::new(Reader::new(self.connection.clone()))
+    }
+
+    async fn announce(&self, revocation: &Revocation, now: Timestamp) -> StoreResult<()> {
+        let (kind, subject, not_before) = match &revocation.revoked {
+            Revoked::Key(kid) => ("kid", kid.as_str(), None),
+            Revoked::Everything { not_before } => ("all", "1", Some(*not_before)),
+            // Those are announced with what they end.
+            Revoked::Token(_) | Revoked::Session(_) | Revoked::User { .. } => return Ok(()),
+        };
+        let key = Everybody.revocations();
+        let entry = Entry { place: FEED, key: &key };
+        let mut script = scripts::ANNOUNCE.prepare_invoke();
+        script
+            .key(&key)
+            .arg(time(now))
+            .arg(span(revocation.until.since(now)))
+            .arg(kind)
+            .arg(subject)
+            .arg(not_before.map(|moment| time(moment).to_string()).unwrap_or_default())
+            .arg(time(revocation.until));
+        self.call(entry, script).await.map(drop)
+    }
+}
+
+/// An entry of a stream: its id, its fields.
+type Row = (String, HashMap<String, String>);
+
+/// Reads all streams at once, on a connection of its own: a read that waits would hold up others.
+struct Reader {
+    connection: Arc<Connection>,
+    own: Option<MultiplexedConnection>,
+    /// Each stream and the last entry of it that was read.
+    positions: Vec<(String, String)>,
+    remembers_since: Option<Timestamp>,
+}
+
+impl Reader {
+    fn new(connection: Arc<Connection>) -> Self {
+        let streams = Partition::all().map(Partition::revocations).chain([Everybody.revocations()]);
+        let positions = streams.map(|stream| (stream, BEGINNING.to_owned())).collect();
+        Self { connection, own: None, positions, remembers_since: None }
+    }
+
+    /// Runs one command on the own connection, which is opened if need be and given up when it fails.
+    async fn run(&mut self, command: &redis::Cmd, wait: Duration) -> StoreResult<Value> {
+        let limit = self.connection.operation_timeout() + wait;
+        let connection = &self.connection;
+        let own = &mut self.own;
+        let attempt = timeout(limit, async {
+            let mut redis = match own.take() {
+                Some(open) => open,
+                None => connection.open_another().await?,
+            };
+            let answer: RedisResult<Value> = command.query_async(&mut redis).await;
+            if answer.is_ok() {
+                *own = Some(redis);
+            }
+            answer
+        });
+        let entry = Entry { place: FEED, key: "" };
+        match attempt.await {
+            Ok(answer) => answer.map_err(|error| store_error(entry, CallError::of(error))),
+            Err(_) => Err(store_error(entry, CallError::too_slow(limit))),
+        }
+    }
+
+    /// Since when Redis remembers. Where it has forgotten that, it has forgotten everything, and
+    /// begins to remember now.
+    async fn incarnation(&mut self, now: Timestamp) -> StoreResult<Timestamp> {
+        let key = Everybody.incarnation();
+        let get = redis::cmd("GET").arg(&key).to_owned();
+        let mut stored = self.run(&get, Duration::ZERO).await?;
+        if stored == Value::Nil {
+            let set = redis::cmd("SET").arg(&key).arg(time(now)).arg("NX").to_owned();
+            self.run(&set, Duration::ZERO).await?;
+            stored = self.run(&get, Duration::ZERO).await?;
+        }
+        let entry = Entry { place: "incarnation", key: &key };
+        let text: Option<String> = entry.convert(stored)?;
+        Ok(Timestamp::from_millis(entry.read("value", text.as_deref())?))
+    }
+
+    async fn rows(&mut self, wait: Duration) -> StoreResult<Vec<(String, Vec<Row>)>> {
+        let mut read = redis::cmd("XREAD");
+        read.arg("COUNT").arg(PAGE);
+        let millis = wait.as_millis();
+        if millis > 0 {
+            read.arg("BLOCK").arg(u64::try_from(millis).unwrap_or(u64::MAX));
+        }
+        read.arg("STREAMS");
+        for (stream, _) in &self.positions {
+            read.arg(stream);
+        }
+        for (_, position) in &self.positions {
+            read.arg(position);
+        }
+        let answer = self.run(&read, wait).await?;
+        let streams: Option<Vec<(String, Vec<Row>)>> = Entry { place: FEED, key: "" }.convert(answer)?;
+        Ok(streams.unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl RevocationReader for Reader {
+    async fn read(&mut self, now: Timestamp, wait: Duration) -> StoreResult<FeedBatch> {
+        let remembers_since = self.incarnation(now).await?;
+        let is_new = self.remembers_since.replace(remembers_since) != Some(remembers_since);
+        if is_new {
+            // Other streams, or none at all: entries of theirs may have any ids.
+            self.positions.iter_mut().for_each(|(_, position)| BEGINNING.clone_into(position));
+        }
+        let streams = self.rows(if is_new { Duration::ZERO } else { wait }).await?;
+        let (mut announced, mut is_complete) = (Vec::new(), true);
+        for (stream, rows) in &streams {
+            is_complete &= rows.len() < PAGE;
+            for (id, fields) in rows {
+                let key = format!("{stream} {id}");
+                announced.extend(revocations(Entry { place: FEED, key: &key }, fields)?);
+            }
+        }
+        // Only now: had one of them been unreadable, they would be read again.
+        for (stream, rows) in streams {
+            let position = self.positions.iter_mut().find(|(name, _)| *name == stream);
+            if let (Some((_, position)), Some((id, _))) = (position, rows.into_iter().next_back()) {
+                *position = id;
+            }
+        }
+        let announced = announced
+            .into_iter()
+            .filter(|revocation| now < revocation.until)
+            .map(Announced::Revocation)
+            .collect();
+        Ok(FeedBatch { announced, remembers_since, is_complete })
+    }
+}
+
+/// What an entry of a stream says; [`super::keys`] has the shapes.
+fn revocations(entry: Entry<'_>, fields: &HashMap<String, String>) -> StoreResult<Vec<Revocation>> {
+    let text = |name: &str| fields.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    let until = Timestamp::from_millis(entry.read("until", text("until"))?);
+    let not_before =
+        || -> StoreResult<Timestamp> { entry.read("nbf", text("nbf")).map(Timestamp::from_millis) };
+    let session = |text: &str| -> StoreResult<Revoked> {
+        let id = uuid::Uuid::parse_str(text).map_err(|_| entry.corrupt("`sids` is malformed"))?;
+        Ok(Revoked::Session(SessionId::from(id)))
+    };
+    let mut revoked = Vec::new();
+    if let Some(jti) = text("jti") {
+        revoked.push(Revoked::Token(Jti::from(entry.read::<uuid::Uuid>("jti", Some(jti))?)));
+    } else if let Some(sid) = text("sid") {
+        revoked.push(session(sid)?);
+    } else if let Some(kid) = text("kid") {
+        revoked.push(Revoked::Key(KeyId::new(kid)));
+    } else if text("all").is_some() {
+        revoked.push(Revoked::Everything { not_before: not_before()? });
+    } else {
+        let user = entry.read::<UserId>("sub", text("sub"))?;
+        for sid in text("sids").unwrap_or_default().split(',').filter(|sid| !sid.is_empty()) {
+            revoked.push(session(sid)?);
+        }
+        revoked.push(Revoked::User { user, not_before: not_before()? });
+    }
+    Ok(revoked.into_iter().map(|revoked| Revocation { revoked, until }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    fn read(fields: &[(&str, &str)]) -> Result<Vec<Revocation>, StoreError> {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        revocations(Entry { place: FEED, key: "stream 1-1" }, &fields)
+    }
+
+    #[test]
+    fn a_security_event_names_its_user_and_each_session() {
+        let (a, b) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+        let sids = format!("{a},{b}");
+        let revoked = read(&[("sub", "7"), ("nbf", "5000"), ("sids", &sids), ("until", "9000")]).unwrap();
+        let user = UserId::try_from(7).unwrap();
+        let not_before = Timestamp::from_millis(5_000);
+        let expected =
+            [Revoked::Session(a.into()), Revoked::Session(b.into()), Revoked::User { user, not_before }];
+        assert_eq!(revoked.iter().map(|r| r.revoked.clone()).collect::<Vec<_>>(), expected);
+        assert!(revoked.iter().all(|r| r.until == Timestamp::from_millis(9_000)));
+    }
+
+    #[test]
+    fn what_means_nothing_is_an_error_that_names_the_entry() {
+        for fields in [
+            &[][..],
+            &[("until", "9000")],
+            &[("sub", "7"), ("until", "9000")],
+            &[("sub", "7"), ("sid", "x"), ("until", "9000")],
+            &[("sub", "7"), ("jti", "x"), ("until", "9000")],
+            &[("all", "1"), ("nbf", ""), ("until", "9000")],
+        ] {
+            let error = read(fields).unwrap_err().to_string();
+            assert!(error.contains("stream 1-1"), "{fields:?}: {error}");
+        }
+    }
+}

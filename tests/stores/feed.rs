@@ -1,0 +1,238 @@
+//! The contract of [`RevocationFeed`], on both stores.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
+use hallpass::domain::ids::KeyId;
+use hallpass::domain::revocation::{Revocation, Revoked};
+use hallpass::store::embedded::EmbeddedTokenStore;
+use hallpass::store::feed::{Announced, FeedBatch, RevocationFeed, RevocationReader};
+use hallpass::store::redis::{RedisOptions, RedisTokenStore};
+use hallpass::store::{OnReuse, RefreshOutcome, TokenStore};
+
+use crate::support::redis::RedisServer;
+use crate::token_store::support::*;
+
+/// A store that is both.
+trait Store: TokenStore + RevocationFeed {}
+impl<T: TokenStore + RevocationFeed> Store for T {}
+
+/// Runs every case against both stores.
+macro_rules! on_both_stores {
+    ($($case:ident),* $(,)?) => {
+        mod embedded {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let folder = tempfile::tempdir().expect("a folder");
+                let clock = std::sync::Arc::new(super::ManualClock::at(super::START));
+                let path = folder.path().join("tokens.db");
+                let store = super::EmbeddedTokenStore::open(&path, clock.clone()).await.expect("a store");
+                super::$case(std::sync::Arc::new(store), clock).await;
+            }
+        )*}
+
+        mod redis {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let server = super::RedisServer::start();
+                let clock = std::sync::Arc::new(super::ManualClock::at(super::START));
+                let url = server.url();
+                let store = super::RedisTokenStore::connect(&url, super::RedisOptions::default()).await;
+                super::$case(std::sync::Arc::new(store.expect("Redis")), clock).await;
+            }
+        )*}
+    };
+}
+
+on_both_stores! {
+    every_revocation_is_told_with_what_it_names,
+    a_reader_that_comes_later_is_told_the_same,
+    a_reader_is_told_each_thing_once,
+    a_waiting_reader_hears_at_once,
+    what_no_longer_matters_is_not_told,
+    a_session_that_is_not_the_users_is_told_to_nobody,
+    nothing_is_missed_while_thousands_are_revoked,
+}
+
+const NOW_OR_NEVER: Duration = Duration::ZERO;
+
+fn revocations(batch: &FeedBatch) -> Vec<Revocation> {
+    batch.announced.iter().map(|Announced::Revocation(revocation)| revocation.clone()).collect()
+}
+
+/// Everything that there is to read just now.
+async fn read_all(reader: &mut dyn RevocationReader, clock: &ManualClock) -> Vec<Revocation> {
+    let mut all = Vec::new();
+    loop {
+        let batch = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed");
+        all.extend(revocations(&batch));
+        if batch.is_complete {
+            return all;
+        }
+    }
+}
+
+fn revoked(read: &[Revocation]) -> Vec<Revoked> {
+    read.iter().map(|revocation| revocation.revoked.clone()).collect()
+}
+
+/// Revokes in every way there is; answers what is to be told of it. The order is that within one
+/// user, since each user's revocations have an order of their own.
+async fn revoke_in_every_way<S: Store>(store: &Arc<S>, clock: &ManualClock) -> Vec<Revoked> {
+    let shared: SharedStore = store.clone();
+    let ada = Person::new();
+    let (first, second, third) = (
+        ada.log_in(&shared, clock).await,
+        ada.log_in(&shared, clock).await,
+        ada.log_in(&shared, clock).await,
+    );
+    store.revoke_session(ada.user, first.id, clock.now(), denial()).await.expect("revoke_session");
+    let token = second.access_token(clock).token;
+    store.revoke_access_token(ada.user, token, clock.now(), denial()).await.expect("revoke_access_token");
+    rotate(&shared, clock, third.token(0)).await;
+    rotate(&shared, clock, third.token(1)).await;
+    assert_eq!(rotate(&shared, clock, third.token(0)).await, RefreshOutcome::Reused);
+    let fourth = ada.log_in(&shared, clock).await;
+    rotate(&shared, clock, fourth.token(0)).await;
+    rotate(&shared, clock, fourth.token(1)).await;
+    let checked = store.check_refresh(&fourth.token(0), clock.now(), &LIFETIMES, OnReuse::Revoke).await;
+    assert_eq!(checked.expect("check_refresh"), RefreshOutcome::Reused);
+    ada.after_a_security_event().cut_off(&shared, clock).await;
+    vec![
+        Revoked::Session(first.id),
+        Revoked::Token(token),
+        Revoked::Session(third.id),
+        Revoked::Session(fourth.id),
+        Revoked::Session(second.id),
+        Revoked::User { user: ada.user, not_before: clock.now() },
+    ]
+}
+
+async fn every_revocation_is_told_with_what_it_names<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+    let mut reader = store.reader();
+    assert!(read_all(&mut *reader, &clock).await.is_empty());
+    let expected = revoke_in_every_way(&store, &clock).await;
+
+    let told = read_all(&mut *reader, &clock).await;
+    assert_eq!(revoked(&told), expected);
+    assert!(told.iter().all(|revocation| revocation.until == clock.now().after(denial())), "{told:?}");
+
+    let until = clock.now().after(denial());
+    for revoked in
+        [Revoked::Key(KeyId::new("a-kid_1")), Revoked::Everything { not_before: Timestamp::from_millis(7) }]
+    {
+        let announced = Revocation { revoked, until };
+        store.announce(&announced, clock.now()).await.expect("announce");
+        assert_eq!(read_all(&mut *reader, &clock).await, [announced]);
+    }
+}
+
+async fn a_reader_that_comes_later_is_told_the_same<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+    let expected = revoke_in_every_way(&store, &clock).await;
+    clock.advance(SECOND);
+    for _ in 0..2 {
+        assert_eq!(revoked(&read_all(&mut *store.reader(), &clock).await), expected);
+    }
+}
+
+async fn a_reader_is_told_each_thing_once<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+    let mut reader = store.reader();
+    for _ in 0..3 {
+        let expected = revoke_in_every_way(&store, &clock).await;
+        assert_eq!(revoked(&read_all(&mut *reader, &clock).await), expected);
+        assert!(read_all(&mut *reader, &clock).await.is_empty());
+    }
+}
+
+async fn a_waiting_reader_hears_at_once<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+    let mut reader = store.reader();
+    read_all(&mut *reader, &clock).await;
+    let now = clock.now();
+    // Far longer than any test waits: it is the revocation that ends the wait.
+    let waiting = tokio::spawn(async move { reader.read(now, Duration::from_secs(600)).await });
+    let shared: SharedStore = store.clone();
+    let session = Person::new().log_in(&shared, &clock).await;
+    store.revoke_session(session.subject.user, session.id, now, denial()).await.expect("revoke_session");
+    let batch = waiting.await.expect("no panic").expect("the feed");
+    assert_eq!(revoked(&revocations(&batch)), [Revoked::Session(session.id)]);
+}
+
+async fn what_no_longer_matters_is_not_told<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+    revoke_in_every_way(&store, &clock).await;
+    clock.advance(denial());
+    assert!(read_all(&mut *store.reader(), &clock).await.is_empty());
+}
+
+async fn a_session_that_is_not_the_users_is_told_to_nobody<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+    let shared: SharedStore = store.clone();
+    let ada = Person::new().log_in(&shared, &clock).await;
+    // Of the same partition as Ada, of another, and a session that never was.
+    for (stranger, session) in
+        [(fresh_user(), ada.id), (fresh_user(), ada.id), (ada.subject.user, fresh_session_id())]
+    {
+        let was_live = store.revoke_session(stranger, session, clock.now(), denial()).await;
+        assert!(!was_live.expect("revoke_session"));
+    }
+    assert!(read_all(&mut *store.reader(), &clock).await.is_empty());
+    assert_live(&shared, &clock, &ada, 0).await;
+}
+
+async fn nothing_is_missed_while_thousands_are_revoked<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+    const COUNT: usize = 2_500;
+    let mut reader = store.reader();
+    read_all(&mut *reader, &clock).await;
+    let user = fresh_user();
+    let revoking = tokio::spawn({
+        let (store, now) = (store.clone(), clock.now());
+        async move {
+            let mut tokens = BTreeSet::new();
+            for _ in 0..COUNT {
+                let token = hallpass::domain::ids::Jti::from(*fresh_session_id().as_uuid());
+                store.revoke_access_token(user, token, now, denial()).await.expect("revoke_access_token");
+                tokens.insert(token);
+            }
+            tokens
+        }
+    });
+    let mut told = Vec::new();
+    while told.len() < COUNT {
+        let batch = reader.read(clock.now(), Duration::from_secs(60)).await.expect("the feed");
+        assert!(!batch.announced.is_empty(), "only {} came", told.len());
+        told.extend(revocations(&batch));
+    }
+    let revoked = revoking.await.expect("no panic");
+    let tokens: Vec<_> = told
+        .iter()
+        .map(|revocation| match revocation.revoked {
+            Revoked::Token(token) => token,
+            ref other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(tokens.len(), COUNT, "each once");
+    assert_eq!(tokens.into_iter().collect::<BTreeSet<_>>(), revoked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_lost_its_data_remembers_since_then() {
+    let server = RedisServer::start();
+    let clock = ManualClock::at(START);
+    let store = RedisTokenStore::connect(&server.url(), RedisOptions::default()).await.expect("Redis");
+    let mut reader = store.reader();
+    let began = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed").remembers_since;
+    assert_eq!(began, START);
+    clock.advance(SECOND);
+    assert_eq!(reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed").remembers_since, START);
+
+    let client = ::redis::Client::open(server.url()).expect("the address");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("Redis");
+    ::redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.expect("FLUSHALL");
+
+    let batch = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed");
+    assert_eq!(batch.remembers_since, clock.now());
+    // Ids in the new streams may lie before those that were read: they are read all the same.
+    let late = Revocation { revoked: Revoked::Key(KeyId::new("k")), until: clock.now().after(denial()) };
+    store.announce(&late, START).await.expect("announce");
+    assert_eq!(read_all(&mut *reader, &clock).await, [late]);
+}
