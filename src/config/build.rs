@@ -11,8 +11,8 @@ use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
 use super::table::{Kind, Setting};
 use super::{
-    AdminSettings, AuditSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings, ResetDelivery,
-    ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
+    AdminSettings, AuditSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
+    ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
 };
 use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;

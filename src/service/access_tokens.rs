@@ -176,7 +176,7 @@ pub(super) fn refresh_verdict(claims: &RefreshClaims, outcome: RefreshOutcome) -
             tracing::warn!(%user, %session, reason = "reuse_detected", "refresh token reused; session revoked");
             Err(AuthError::RefreshTokenReused)
         }
-        RefreshOutcome::Expired => Err(AuthError::SessionExpired),
+        RefreshOutcome::Expired(_) => Err(AuthError::SessionExpired),
         RefreshOutcome::Unknown => Err(AuthError::InvalidRefreshToken),
     }
 }

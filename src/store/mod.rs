@@ -30,7 +30,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::password::PasswordHash;
-use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::session::{Session, SessionLifetimes, Timeout};
 use crate::domain::signing_key::StoredSigningKey;
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::{AccountChange, NewUser, ProfileChange, SecurityVersion, User};
@@ -205,8 +205,8 @@ pub enum RefreshOutcome {
     /// It was superseded. The session is revoked and denied, unless the caller asked to only
     /// refuse.
     Reused,
-    /// The session has ended by itself.
-    Expired,
+    /// The session has ended by itself, and by which of its deadlines.
+    Expired(Timeout),
     /// There is no such session: revoked, or gone long ago.
     Unknown,
 }

@@ -29,7 +29,7 @@ pub use self::inspection::{EvictionPolicy, RedisInspection};
 use self::keys::UserKeys;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::ids::{Jti, SessionId, UserId};
-use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::session::{Session, SessionLifetimes, Timeout};
 use crate::domain::tokens::{RefreshClaims, ResetClaims, ResetTokenHash};
 use crate::domain::user::SecurityVersion;
 use crate::store::{
@@ -369,7 +369,11 @@ impl RedisTokenStore {
             "previous" => session().map(RefreshOutcome::Previous),
             "recovered" => session().map(RefreshOutcome::Recovered),
             "reused" => Ok(RefreshOutcome::Reused),
-            "expired" => Ok(RefreshOutcome::Expired),
+            "expired" => match answer.fields.first().and_then(Option::as_deref) {
+                Some("idle") => Ok(RefreshOutcome::Expired(Timeout::Idle)),
+                Some("absolute") => Ok(RefreshOutcome::Expired(Timeout::Absolute)),
+                _ => Err(unreadable(entry, &keys, &answer)),
+            },
             "unknown" | "foreign" => Ok(RefreshOutcome::Unknown),
             _ => Err(unreadable(entry, &keys, &answer)),
         }
