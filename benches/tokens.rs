@@ -39,10 +39,11 @@ fn claims() -> AccessClaims {
         iat: NOW.as_secs(),
         nbf: NOW.as_secs(),
         jti: Uuid::from_u128(1),
-        sid: Uuid::from_u128(2),
+        sid: Some(Uuid::from_u128(2)),
         client_id: "hallpass".to_owned(),
-        email: "ada@example.com".to_owned(),
+        email: Some("ada@example.com".to_owned()),
         roles: vec!["member".to_owned()],
+        scope: None,
     }
 }
 

@@ -86,10 +86,11 @@ impl AccessTokens {
             iat: now.as_secs(),
             nbf: now.as_secs(),
             jti: *Jti::generate(&*self.context.random).as_uuid(),
-            sid: *session.id.as_uuid(),
+            sid: Some(*session.id.as_uuid()),
             client_id: session.origin.client.clone(),
-            email: session.subject.email.as_str().to_owned(),
+            email: Some(session.subject.email.as_str().to_owned()),
             roles: vec![session.subject.role.as_str().to_owned()],
+            scope: None,
         };
         let token = jwt::mint(self.key_ring.signing_key(), rules.token_type, &claims)?;
         Ok((token, claims))
@@ -114,15 +115,29 @@ impl AccessTokens {
             let refresh = refresh.ok_or(AuthError::Unauthenticated)?;
             return self.renew(refresh, None, now).await;
         };
-        match self.check.check(access.expose(), now.to_system_time()).await {
-            Ok(claims) => known_caller(access.clone(), &claims),
-            Err(CheckError::Rejected(Rejection::Expired(claims))) => {
+        match self.verify(access, now) {
+            Ok(claims) => {
+                self.check_revocation(&claims, now).await?;
+                known_caller(access.clone(), &claims)
+            }
+            Err(Rejection::Expired(claims)) => {
                 let refresh = refresh.ok_or(AuthError::TokenExpired)?;
                 self.check_revocation(&claims, now).await?;
                 self.renew(refresh, Some(&claims), now).await
             }
-            Err(error) => Err(error.into()),
+            Err(rejection) => Err(AuthError::InvalidToken(rejection)),
         }
+    }
+
+    /// Signature and claims. A token without a session is a machine's: nobody is logged in by it.
+    fn verify(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims, Rejection> {
+        let verdict = self.check.verifier().verify(access.expose(), now.to_system_time());
+        match &verdict {
+            Ok(claims) => session_of(claims)?,
+            Err(Rejection::Expired(claims)) => session_of(claims)?,
+            Err(_) => return verdict,
+        };
+        verdict
     }
 
     /// The claims of an access token that is authentic and not revoked, in time or not.
@@ -130,7 +145,7 @@ impl AccessTokens {
     /// # Errors
     /// What is wrong with the token.
     pub async fn authentic_claims(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
-        let claims = match self.check.verifier().verify(access.expose(), now.to_system_time()) {
+        let claims = match self.verify(access, now) {
             Ok(claims) => claims,
             Err(Rejection::Expired(claims)) => *claims,
             Err(rejection) => return Err(AuthError::InvalidToken(rejection)),
@@ -181,6 +196,11 @@ pub(super) fn refresh_verdict(claims: &RefreshClaims, outcome: RefreshOutcome) -
     }
 }
 
+/// The session that a user's token belongs to.
+pub(super) fn session_of(claims: &AccessClaims) -> Result<SessionId, Rejection> {
+    claims.sid.map(SessionId::from).ok_or(Rejection::Malformed)
+}
+
 /// Reads the caller out of claims that we signed ourselves.
 fn known_caller(access: AccessToken, claims: &AccessClaims) -> AuthResult<Caller> {
     let malformed = || AuthError::InvalidToken(Rejection::Malformed);
@@ -190,7 +210,7 @@ fn known_caller(access: AccessToken, claims: &AccessClaims) -> AuthResult<Caller
     Ok(Caller {
         user,
         role,
-        session: SessionId::from(claims.sid),
+        session: session_of(claims).map_err(AuthError::InvalidToken)?,
         access,
         issued_at: claims.iat,
         expires_at: claims.exp,
@@ -218,12 +238,12 @@ impl RevocationSource for StoreRevocations {
     type Error = StoreError;
 
     async fn status(&self, claims: &AccessClaims, now: SystemTime) -> Result<RevocationStatus, StoreError> {
-        let Ok(user) = claims.sub.parse() else {
+        let (Ok(user), Ok(session)) = (claims.sub.parse(), session_of(claims)) else {
             return Ok(RevocationStatus::Revoked);
         };
         let subject = AccessSubject {
             user,
-            session: SessionId::from(claims.sid),
+            session,
             token: Jti::from(claims.jti),
             issued_at: Timestamp::from_millis(claims.iat.saturating_mul(1000)),
         };

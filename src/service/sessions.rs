@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::access_tokens::{AccessTokens, Caller, refresh_verdict};
+use super::access_tokens::{AccessTokens, Caller, refresh_verdict, session_of};
 use super::cut_off::CutOff;
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context};
@@ -161,7 +161,8 @@ impl Sessions {
                     .sub
                     .parse()
                     .map_err(|_| AuthError::InvalidToken(hallpass_verify::Rejection::Malformed))?;
-                (user, SessionId::from(claims.sid), AuthError::TokenRevoked)
+                let session = session_of(&claims).map_err(AuthError::InvalidToken)?;
+                (user, session, AuthError::TokenRevoked)
             }
             (None, Some(refresh)) => {
                 let claims = self.read(refresh)?;
@@ -263,7 +264,7 @@ impl Sessions {
     ) -> AuthResult<Session> {
         let presented = self.access_tokens.authentic_claims(access, now).await?;
         let claims = self.read(refresh)?;
-        if presented.sub != claims.user.to_string() || SessionId::from(presented.sid) != claims.session {
+        if presented.sub != claims.user.to_string() || session_of(&presented) != Ok(claims.session) {
             return Err(AuthError::InvalidRefreshToken);
         }
         let lifetimes = &self.context.rules.lifetimes;

@@ -84,8 +84,8 @@ impl KeySet {
         self.keys.is_empty()
     }
 
-    pub(crate) fn find(&self, kid: &str) -> Option<&VerificationKey> {
-        self.keys.get(kid)
+    pub(crate) fn find(&self, kid: &str) -> Option<(&str, &VerificationKey)> {
+        self.keys.get_key_value(kid).map(|(kid, key)| (kid.as_str(), key))
     }
 }
 
@@ -187,7 +187,7 @@ mod tests {
 
     fn verifies(jwk: Value, algorithm: Algorithm, message: &str, signature: &str) -> bool {
         let set = read(&[jwk]).expect("a key set");
-        let key = set.find("a").expect("the key");
+        let (_, key) = set.find("a").expect("the key");
         assert_eq!(key.algorithm, algorithm);
         jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, algorithm).expect("a verdict")
     }

@@ -21,11 +21,15 @@
 
 mod check;
 mod claims;
+mod denylist;
 mod jws;
 mod keys;
+mod permission;
 mod verifier;
 
 pub use check::{AccessTokenCheck, CheckError, RevocationSource, RevocationStatus};
 pub use claims::AccessClaims;
+pub use denylist::{Denylist, Revocation, RevocationTarget};
 pub use keys::{KeySet, KeySetError};
-pub use verifier::{Rejection, TokenType, Verifier};
+pub use permission::Forbidden;
+pub use verifier::{Rejection, TokenType, Verified, Verifier};
