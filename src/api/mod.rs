@@ -5,6 +5,7 @@
 
 pub mod administration;
 mod allow;
+pub mod audit;
 pub mod auth;
 pub mod compat;
 pub mod docs_page;
@@ -55,6 +56,7 @@ type MainApi = (
     sessions::SessionsApi,
     users::UsersApi,
     administration::AdministrationApi,
+    audit::AuditApi,
     well_known::WellKnownApi,
     health::HealthApi,
     docs_page::FrontDoor,
@@ -66,6 +68,7 @@ fn main_apis() -> MainApi {
         sessions::SessionsApi,
         users::UsersApi,
         administration::AdministrationApi,
+        audit::AuditApi,
         well_known::WellKnownApi,
         health::HealthApi,
         docs_page::FrontDoor,

@@ -180,6 +180,10 @@ named! {
     Malformed = "malformed",
     /// The token's signature or its authentication code is not ours.
     NotOurs = "not_ours",
+    /// The token names a key that there is not, or not any more.
+    UnknownKey = "unknown_key",
+    /// The token is rightly signed and of another kind.
+    WrongType = "wrong_type",
     /// The token is from another issuer.
     WrongIssuer = "wrong_issuer",
     /// The token is for another audience.

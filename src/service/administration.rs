@@ -1,5 +1,6 @@
 //! What administrators do to other people's accounts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::access_tokens::Caller;
@@ -7,6 +8,7 @@ use super::cut_off::CutOff;
 use super::password_reset::{PasswordResets, ResetDelivery};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field};
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::name::Name;
@@ -21,7 +23,14 @@ use crate::store::{ChangeOutcome, DeleteOutcome, InsertUserOutcome};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Administrator {
     /// Logged in with the role `admin`.
-    User(UserId),
+    User {
+        /// Who.
+        id: UserId,
+        /// The session they work from.
+        session: SessionId,
+        /// Where they work from, if the connection tells.
+        address: Option<IpAddr>,
+    },
     /// Whoever may run commands with the server's settings.
     Operator,
 }
@@ -33,7 +42,23 @@ impl Administrator {
     /// [`AuthError::Forbidden`].
     pub fn from_caller(caller: &Caller) -> AuthResult<Self> {
         caller.require_admin()?;
-        Ok(Self::User(caller.user))
+        Ok(Self::User { id: caller.user, session: caller.session, address: caller.address })
+    }
+
+    /// As the audit log names them.
+    pub fn actor(self) -> AuditActor {
+        match self {
+            Self::User { id, .. } => AuditActor::User(id),
+            Self::Operator => AuditActor::Operator,
+        }
+    }
+
+    /// Why a session or a token has ended that they have ended.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::User { .. } => Reason::RevokedByAdmin,
+            Self::Operator => Reason::RevokedByOperator,
+        }
     }
 }
 
