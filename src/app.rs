@@ -1,5 +1,7 @@
 //! The one place that names concrete stores and wires everything.
 
+pub mod checkup;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;

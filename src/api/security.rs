@@ -176,9 +176,10 @@ impl<'a> ApiExtractor<'a> for Authenticated {
         let services = request
             .data::<Services>()
             .ok_or_else(|| ApiError::internal("the API was built without its services"))?;
+        let address = request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical());
         let caller = services
             .access_tokens
-            .authenticate(presented.access.as_ref(), presented.refresh.as_ref())
+            .authenticate(presented.access.as_ref(), presented.refresh.as_ref(), address)
             .await
             .map_err(ApiError::from)?;
         if caller.renewed

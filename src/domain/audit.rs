@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::clock::Timestamp;
 use super::ids::{Jti, SessionId, UserId};
 use super::random::{self, Random};
+use super::session::Timeout;
 
 /// Defines an enum whose variants have one stable name each, for the database and for answers.
 macro_rules! named {
@@ -192,6 +193,15 @@ named! {
     NotYetValid = "not_yet_valid",
     /// Nothing is known of it.
     Unknown = "unknown",
+}
+
+impl From<Timeout> for Reason {
+    fn from(timeout: Timeout) -> Self {
+        match timeout {
+            Timeout::Idle => Self::IdleTimeout,
+            Timeout::Absolute => Self::AbsoluteTimeout,
+        }
+    }
 }
 
 /// Who did something.

@@ -10,6 +10,7 @@ pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
 pub mod sessions;
+pub mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,6 +194,8 @@ pub struct Services {
     pub cut_off: cut_off::CutOff,
     /// The audit log.
     pub audit: audit::Audit,
+    /// Tokens in an operator's hand.
+    pub tokens: tokens::Tokens,
     /// The signing keys.
     pub key_ring: Arc<key_ring::KeyRing>,
     context: Arc<Context>,
@@ -213,19 +216,21 @@ impl Services {
             sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), cut_off.clone());
         let password_resets =
             password_reset::PasswordResets::new(context.clone(), workers.clone(), cut_off.clone());
+        let administration = administration::Administration::new(
+            context.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            password_resets.clone(),
+        );
         Self {
+            tokens: tokens::Tokens::new(context.clone(), access_tokens.clone(), administration.clone()),
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
-                workers.clone(),
-                cut_off.clone(),
-            ),
-            administration: administration::Administration::new(
-                context.clone(),
                 workers,
                 cut_off.clone(),
-                password_resets.clone(),
             ),
+            administration,
             password_resets,
             cut_off,
             access_tokens,

@@ -341,8 +341,7 @@ impl Tokens {
         }
         let timeout = self.timeout_of(known, now).await?;
         Ok(Death::of(match timeout {
-            Some(Timeout::Idle) => Reason::IdleTimeout,
-            Some(Timeout::Absolute) => Reason::AbsoluteTimeout,
+            Some(timeout) => timeout.into(),
             None => self.inferred(known, now).await?,
         }))
     }

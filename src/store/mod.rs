@@ -74,8 +74,13 @@ pub enum InsertUserOutcome {
 /// What became of a change of an account.
 #[derive(Clone, Debug)]
 pub enum ChangeOutcome {
-    /// The account as it is now, at a new security version: a cut-off is owed.
-    Changed(User),
+    /// The account as it was and as it is now, at a new security version: a cut-off is owed.
+    Changed {
+        /// Before the change.
+        before: User,
+        /// After it.
+        after: User,
+    },
     /// The account was like that already; nothing was written.
     Unchanged(User),
     /// There is no such account.

@@ -94,6 +94,20 @@ impl RedisTokenStore {
         Ok(info.map_or(RedisInspection::UNKNOWN, |info| RedisInspection::parse(&info)))
     }
 
+    /// What time it is by the clock of Redis. Nothing is decided by that; it is for telling how far
+    /// the clocks are apart.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn time(&self) -> StoreResult<Timestamp> {
+        let (seconds, micros): (i64, i64) = self
+            .connection
+            .run(|mut redis| async move { redis::cmd("TIME").query_async(&mut redis).await })
+            .await
+            .map_err(|error| store_error(Entry { place: "server", key: "TIME" }, error))?;
+        Ok(Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)))
+    }
+
     /// Runs a script that is about `entry`.
     async fn call(&self, entry: Entry<'_>, script: ScriptInvocation<'static>) -> StoreResult<Answer> {
         let value = self
