@@ -214,7 +214,8 @@ async fn check_token_store(settings: &Settings, clock: &dyn Clock) -> Vec<Findin
                     Finding::new(SUBJECT, Condition::Good, format!("embedded, in {}", file.display()))
                 }
                 Ok(false) => {
-                    let text = format!("embedded; {} is not there yet: the first start makes it", file.display());
+                    let text =
+                        format!("embedded; {} is not there yet: the first start makes it", file.display());
                     Finding::new(SUBJECT, Condition::Warning, text)
                 }
                 Err(error) => Finding::bad(SUBJECT, &error),
@@ -248,7 +249,9 @@ fn judge_redis(inspection: &RedisInspection, allow_eviction: bool) -> Vec<Findin
         None => (Unknown, "Redis answers and does not say which version it is".to_owned()),
     };
     let eviction = match &inspection.eviction {
-        EvictionPolicy::NoEviction => (Good, "noeviction: nothing is forgotten when memory is full".to_owned()),
+        EvictionPolicy::NoEviction => {
+            (Good, "noeviction: nothing is forgotten when memory is full".to_owned())
+        }
         EvictionPolicy::Evicts(policy) => {
             let condition = if allow_eviction { Warning } else { Bad };
             let text = format!("{policy}: sessions and revocations are forgotten when memory is full");

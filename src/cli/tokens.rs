@@ -130,7 +130,8 @@ fn inspection_lines(explanation: &Explanation) -> Vec<String> {
     if let Some(says) = inspection_json(explanation)["says"].as_object() {
         lines.extend(says.iter().map(|(name, value)| format!("  {name}: {value}")));
     }
-    lines.extend(explanation.session.as_ref().map(|session| format!("  {}", operator::session_line(session))));
+    lines
+        .extend(explanation.session.as_ref().map(|session| format!("  {}", operator::session_line(session))));
     lines
 }
 

@@ -229,11 +229,7 @@ pub(super) fn session_of(claims: &AccessClaims) -> Result<SessionId, Rejection> 
 }
 
 /// Reads the caller out of claims that we signed ourselves.
-fn known_caller(
-    access: AccessToken,
-    claims: &AccessClaims,
-    address: Option<IpAddr>,
-) -> AuthResult<Caller> {
+fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAddr>) -> AuthResult<Caller> {
     let malformed = || AuthError::InvalidToken(Rejection::Malformed);
     let user = claims.sub.parse().map_err(|_| malformed())?;
     let role =

@@ -178,7 +178,9 @@ impl Administration {
             DeleteOutcome::Deleted(order) => {
                 tracing::info!(user = %id, by = %by.actor(), "account deleted");
                 let ended = self.cut_off.end_sessions(order).await;
-                self.record(self.event(by, AuditAction::AccountDeleted, id).ending(ended.as_ref().ok().copied()));
+                self.record(
+                    self.event(by, AuditAction::AccountDeleted, id).ending(ended.as_ref().ok().copied()),
+                );
                 ended?;
                 Ok(())
             }

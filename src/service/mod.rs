@@ -224,12 +224,7 @@ impl Services {
         );
         Self {
             tokens: tokens::Tokens::new(context.clone(), access_tokens.clone(), administration.clone()),
-            accounts: accounts::Accounts::new(
-                context.clone(),
-                sessions.clone(),
-                workers,
-                cut_off.clone(),
-            ),
+            accounts: accounts::Accounts::new(context.clone(), sessions.clone(), workers, cut_off.clone()),
             administration,
             password_resets,
             cut_off,

@@ -133,7 +133,7 @@ impl Sessions {
         }
         let lifetimes = &self.context.rules.lifetimes;
         let outcome = self.context.token_store.rotate(&claims, now, lifetimes).await?;
-        self.pair(refresh_verdict(&claims, outcome)?, now)
+        self.pair(refresh_verdict(&self.context, &claims, outcome, None)?, now)
     }
 
     /// Ends the session that the tokens belong to, or others of its account, at once and for all
@@ -169,7 +169,7 @@ impl Sessions {
                 let lifetimes = &self.context.rules.lifetimes;
                 let outcome =
                     self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Revoke).await?;
-                refresh_verdict(&claims, outcome)?;
+                refresh_verdict(&self.context, &claims, outcome, None)?;
                 (claims.user, claims.session, AuthError::InvalidRefreshToken)
             }
             (None, None) => return Err(AuthError::Unauthenticated),
@@ -272,7 +272,7 @@ impl Sessions {
             self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Refuse).await?;
         match outcome {
             RefreshOutcome::Reused => Err(AuthError::InvalidRefreshToken),
-            outcome => refresh_verdict(&claims, outcome),
+            outcome => refresh_verdict(&self.context, &claims, outcome, None),
         }
     }
 

@@ -142,7 +142,8 @@ impl Verifier {
             return Err(Rejection::TooLong);
         }
         let token = UnverifiedToken::parse(token)?;
-        let (kid, key) = token.header.kid().and_then(|kid| self.keys.find(kid)).ok_or(Rejection::UnknownKey)?;
+        let (kid, key) =
+            token.header.kid().and_then(|kid| self.keys.find(kid)).ok_or(Rejection::UnknownKey)?;
         let claims: AccessClaims = token.verify(key)?;
         if !self.token_type.accepts(token.header.typ()) {
             return Err(Rejection::WrongType);

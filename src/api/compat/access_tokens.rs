@@ -327,7 +327,7 @@ impl AccessTokensApi {
         services: Data<&Services>,
         token: HeaderToken<XAccessToken>,
     ) -> Result<Json<Profile>, BoomRefusal<ProfileErrors>> {
-        let caller = services.0.access_tokens.authenticate(Some(&token.access()), None).await?;
+        let caller = services.0.access_tokens.authenticate(Some(&token.access()), None, None).await?;
         let user = services.0.accounts.me(&caller).await?;
         Ok(Json(Profile::from(&user)))
     }

@@ -191,7 +191,10 @@ mod tests {
     }
 
     fn list(entries: &[Value]) -> Denylist {
-        entries.iter().map(|entry| serde_json::from_value::<Revocation>(entry.clone()).expect("an entry")).collect()
+        entries
+            .iter()
+            .map(|entry| serde_json::from_value::<Revocation>(entry.clone()).expect("an entry"))
+            .collect()
     }
 
     fn revoked(entry: Value) -> bool {
@@ -217,7 +220,8 @@ mod tests {
 
     #[test]
     fn a_cut_off_concerns_what_was_issued_before_its_second_and_not_in_it() {
-        for (not_before, expected) in [(1_999_999_999, false), (2_000_000_000, false), (2_000_000_001, true)] {
+        for (not_before, expected) in [(1_999_999_999, false), (2_000_000_000, false), (2_000_000_001, true)]
+        {
             assert_eq!(revoked(json!({"sub": "42", "not_before": not_before, "exp": END})), expected);
             assert_eq!(revoked(json!({"all": true, "not_before": not_before, "exp": END})), expected);
         }
@@ -245,9 +249,8 @@ mod tests {
 
     #[test]
     fn the_longer_of_two_ends_holds() {
-        let entries = |exp: i64| {
-            [json!({"jti": Uuid::from_u128(1), "exp": exp}), json!({"kid": "k", "exp": exp})]
-        };
+        let entries =
+            |exp: i64| [json!({"jti": Uuid::from_u128(1), "exp": exp}), json!({"kid": "k", "exp": exp})];
         for entry in 0..2 {
             for order in [[END, 5], [5, END]] {
                 let list = list(&order.map(|exp| entries(exp)[entry].clone()));

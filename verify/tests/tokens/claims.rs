@@ -22,7 +22,8 @@ fn a_token_without_one_of_its_claims_is_malformed() {
 /// A token of `client_credentials` has no user and no session (RFC 9068 2.2), and says so by silence.
 #[test]
 fn a_machines_token_has_neither_session_nor_email_address() {
-    let machine = OPTIONAL.iter().fold(with(claims(), "sub", "orders"), |claims, claim| without(claims, claim));
+    let machine =
+        OPTIONAL.iter().fold(with(claims(), "sub", "orders"), |claims, claim| without(claims, claim));
     let read = verdict_on_claims(&machine).expect("accepted");
     assert_eq!((read.sid, read.email, read.scope), (None, None, None));
     assert_eq!(read.sub, "orders");
