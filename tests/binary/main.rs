@@ -5,6 +5,7 @@
 mod support;
 
 mod administration;
+mod audit;
 mod client;
 mod commands;
 mod dev;
@@ -15,4 +16,5 @@ mod replicas;
 mod restart;
 mod serve;
 mod stopping;
+mod tokens;
 mod wire;

@@ -6,10 +6,12 @@ mod support;
 
 mod access_tokens;
 mod administration;
+mod audit;
 mod auth_me;
 mod boundaries;
 mod compat;
 mod cut_off;
+mod explanations;
 mod login;
 mod logout;
 mod outages;
