@@ -68,8 +68,8 @@ impl Audit {
 
     /// Notes what happened. Never waits.
     pub fn record(&self, entry: AuditEntry) {
-        if let Err(entry) = self.writer.queue.push(entry) {
-            log_instead(&entry);
+        if let Some(refused) = self.writer.queue.push(entry) {
+            log_instead(&refused);
         }
     }
 
@@ -215,16 +215,16 @@ impl Queue {
     }
 
     /// Takes an entry in, or hands it back when there is no room or the end has come.
-    fn push(&self, entry: AuditEntry) -> Result<(), AuditEntry> {
+    fn push(&self, entry: AuditEntry) -> Option<AuditEntry> {
         let mut state = self.lock();
         if state.ending.is_some() || state.waiting.len() >= self.max {
-            return Err(entry);
+            return Some(entry);
         }
         state.waiting.push_back(entry);
         state.accepted += 1;
         drop(state);
         self.wake.notify_one();
-        Ok(())
+        None
     }
 
     /// The oldest that wait; they go on waiting.

@@ -122,9 +122,8 @@ impl Tokens {
         let (mut oldest, mut before) = (None, None);
         for _ in 0..PAGES_MAX {
             let page = self.context.audit.list(by, &filter, before, PAGE).await?;
-            let newer =
-                page.entries.into_iter().filter(|entry| after.is_none_or(|after| entry.id > after.id));
-            oldest = newer.last().or(oldest);
+            let mut entries = page.entries.into_iter();
+            oldest = entries.rfind(|entry| after.is_none_or(|after| entry.id > after.id)).or(oldest);
             before = page.next;
             if before.is_none() {
                 break;
