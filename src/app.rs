@@ -12,6 +12,7 @@ use base64::Engine;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 
+use crate::api::client_address::TrustedProxies;
 use crate::api::compat::CompatApi;
 use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
@@ -29,7 +30,7 @@ use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use crate::store::unreachable::UnreachableTokenStore;
-use crate::store::{Repository, TokenStore};
+use crate::store::{RateLimitStore, Repository, TokenStore};
 use crate::{api, server};
 
 /// The file of the embedded token store, in the data folder.
@@ -131,6 +132,8 @@ pub struct Stores {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// What counts attempts: in the same place as the sessions.
+    pub rate_limits: Arc<dyn RateLimitStore>,
 }
 
 /// What comes from outside.
@@ -169,7 +172,7 @@ pub async fn open_repository(
     }
 }
 
-/// Opens the token store that the settings name. A Redis that does not answer yet is no mistake:
+/// Opens the token store that the settings name, and with it what counts attempts. A Redis that does not answer yet is no mistake:
 /// what needs it answers 503 until it comes.
 ///
 /// # Errors
@@ -177,16 +180,18 @@ pub async fn open_repository(
 pub async fn open_token_store(
     settings: &Settings,
     clock: Arc<dyn Clock>,
-) -> Result<Arc<dyn TokenStore>, StartError> {
+) -> Result<(Arc<dyn TokenStore>, Arc<dyn RateLimitStore>), StartError> {
     match &settings.token_store {
         TokenStoreSettings::Embedded => {
             let path = settings.data_dir.join(TOKENS_FILE);
-            Ok(Arc::new(EmbeddedTokenStore::open(&path, clock).await?))
+            let store = Arc::new(EmbeddedTokenStore::open(&path, clock).await?);
+            Ok((store.clone(), store))
         }
         TokenStoreSettings::Redis { url, danger_allow_eviction } => {
             let store = RedisTokenStore::connect_lazy(url.expose(), RedisOptions::default())?;
             inspect_redis(&store, *danger_allow_eviction).await?;
-            Ok(Arc::new(store))
+            let store = Arc::new(store);
+            Ok((store.clone(), store))
         }
     }
 }
@@ -244,6 +249,7 @@ pub async fn services(
             ResetDelivery::Log => service::password_reset::ResetDelivery::Log,
             ResetDelivery::Off | ResetDelivery::Smtp => service::password_reset::ResetDelivery::Off,
         },
+        limits: settings.rate_limits,
     };
     let context = Context {
         clock: world.clock,
@@ -251,6 +257,7 @@ pub async fn services(
         audit: Audit::start(stores.repository.clone()),
         repository: stores.repository,
         token_store: stores.token_store,
+        rate_limits: stores.rate_limits,
         secrets,
         rules,
     };
@@ -288,7 +295,9 @@ pub async fn build(
             config::CompatApi::AccessTokens => CompatApi::AccessTokens,
         })
         .collect();
-    let endpoint = api::build(services.clone(), random, settings.issuer(bound).is_https(), &compat)?;
+    let proxies = TrustedProxies::new(&settings.trusted_proxies);
+    let is_https = settings.issuer(bound).is_https();
+    let endpoint = api::build(services.clone(), random, is_https, proxies, &compat)?;
     Ok((services, endpoint))
 }
 
@@ -302,13 +311,15 @@ pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartErr
     let world = World::real();
     let secret = config::existing_secret(settings, &*world.random)?;
     let (repository, _) = open_repository(settings).await?;
-    let token_store = match open_token_store(settings, world.clock.clone()).await {
+    let (token_store, rate_limits) = match open_token_store(settings, world.clock.clone()).await {
         Err(StartError::Embedded(error @ embedded::OpenError::InUse { .. })) => {
-            Arc::new(UnreachableTokenStore::new(error))
+            let unreachable = Arc::new(UnreachableTokenStore::new(error));
+            (unreachable.clone() as Arc<dyn TokenStore>, unreachable as Arc<dyn RateLimitStore>)
         }
         opened => opened?,
     };
-    services(settings, &secret, settings.listen, Stores { repository, token_store }, world).await
+    let stores = Stores { repository, token_store, rate_limits };
+    services(settings, &secret, settings.listen, stores, world).await
 }
 
 /// Writes what the audit log still waits for, within `grace`.
@@ -350,11 +361,11 @@ pub async fn run(
     for step in steps {
         tracing::info!(step, "database migrated");
     }
-    let token_store = open_token_store(&settings, world.clock.clone()).await?;
+    let (token_store, rate_limits) = open_token_store(&settings, world.clock.clone()).await?;
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
-    let stores = Stores { repository, token_store };
+    let stores = Stores { repository, token_store, rate_limits };
     let clock = world.clock.clone();
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;

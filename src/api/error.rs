@@ -14,10 +14,11 @@ use poem_openapi::types::{Example, ToJSON};
 use poem_openapi::{Enum, Object};
 
 use super::json::BodyError;
+use super::rate_limit_headers::seconds;
 use crate::service::{AuthError, Field, FieldProblem};
 
-/// How long a client is asked to wait before it tries again, seconds.
-const RETRY_AFTER_SECONDS: u32 = 1;
+/// How long a client is asked to wait for a store, or for a worker, before it tries again, seconds.
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// A stable name for what went wrong: program against this, not against the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -65,6 +66,8 @@ pub enum ErrorCode {
     PayloadTooLarge,
     /// The body is not `application/json`.
     UnsupportedMediaType,
+    /// Tried too often, from this address or for this account: try again after `Retry-After`.
+    RateLimited,
     /// Too many passwords are being checked right now: try again after `Retry-After`.
     Overloaded,
     /// A database or token store cannot answer right now: try again after `Retry-After`.
@@ -137,13 +140,24 @@ pub struct ApiError {
     detail: String,
     errors: Vec<InvalidField>,
     challenge: Option<Challenge>,
+    /// Seconds until the same request may be sent again.
+    retry_after: Option<u64>,
     /// For the log; never for the client.
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), challenge: None, cause: None }
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS);
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            challenge: None,
+            retry_after,
+            cause: None,
+        }
     }
 
     fn challenge(mut self, challenge: Challenge) -> Self {
@@ -287,8 +301,8 @@ impl ApiError {
             }
             None => {}
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            set(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string());
+        if let Some(seconds) = self.retry_after {
+            set(header::RETRY_AFTER, &seconds.to_string());
         }
         response
     }
@@ -388,6 +402,15 @@ impl From<AuthError> for ApiError {
                     .challenge(Challenge::InsufficientScope)
             }
             AuthError::NotFound => not_found(),
+            // At once is never right, or the answer would have been another one.
+            AuthError::RateLimited { retry_after } => Self {
+                retry_after: Some(seconds(retry_after).max(1)),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    ErrorCode::RateLimited,
+                    "Too many attempts. Try again later.",
+                )
+            },
             AuthError::Overloaded => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 ErrorCode::Overloaded,

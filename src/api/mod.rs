@@ -7,6 +7,7 @@ pub mod administration;
 mod allow;
 pub mod audit;
 pub mod auth;
+pub mod client_address;
 pub mod compat;
 pub mod docs_page;
 pub mod document;
@@ -16,15 +17,18 @@ pub mod health;
 pub mod json;
 mod json_fields;
 pub mod origin;
+mod rate_limit_headers;
 pub mod refusal;
 mod root;
 pub mod security;
 pub mod sessions;
+mod to_the_end;
 pub mod users;
 pub mod well_known;
 
 use std::sync::Arc;
 
+use client_address::TrustedProxies;
 use compat::CompatApi;
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
@@ -107,7 +111,7 @@ pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
-/// are told to stay with it.
+/// are told to stay with it; `proxies` are believed about where requests come from.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -115,6 +119,7 @@ pub fn build(
     services: Services,
     random: Arc<dyn Random>,
     https: bool,
+    proxies: TrustedProxies,
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
     let keys = well_known::PublishedKeys::new(&services.key_ring)?;
@@ -150,5 +155,5 @@ pub fn build(
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);
-    Ok(root::wrap(routes.data(services).data(keys), random, https, allowed, shape_of))
+    Ok(root::wrap(routes.data(services).data(keys), random, https, proxies, allowed, shape_of))
 }

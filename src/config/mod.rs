@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hallpass_verify::TokenType;
+use ipnet::IpNet;
 use url::{Host, Url};
 
 pub use dump::dump;
@@ -37,6 +38,7 @@ pub use source::{FlagValue, Sources, Values};
 use crate::crypto::password::Argon2Cost;
 use crate::domain::email::Email;
 use crate::domain::password::{Password, PasswordPolicy};
+use crate::domain::rate_limit::LimitRules;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::signing_key::SigningAlgorithm;
 
@@ -96,6 +98,10 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// `compat`: each once, in the order of [`CompatApi::ALL`].
     pub compat: Vec<CompatApi>,
+    /// `trusted_proxies`: believed about where requests come from.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `rate_limits.*`; all off unless `rate_limits.enabled`.
+    pub rate_limits: LimitRules,
     /// `log.*`
     pub log: LogSettings,
     /// How long requests may take to finish once the service was told to stop.

@@ -269,7 +269,7 @@ impl FromStr for AuditActor {
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuditEntry {
     /// Tells the entry from every other: written twice, it is kept once.
     pub event: Uuid,

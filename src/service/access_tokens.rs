@@ -199,10 +199,10 @@ pub(super) fn refresh_verdict(
     address: Option<IpAddr>,
 ) -> AuthResult<Session> {
     let (user, session) = (claims.user, claims.session);
-    let record = |action, reason| {
-        // Whoever presents a dead token has not proven who they are.
+    // Whoever presents a dead token has not proven who they are.
+    let event = |action, reason| {
         let entry = context.event(action, AuditActor::Anonymous).on(user).session(session);
-        context.audit.record(entry.from(address).because(reason));
+        entry.from(address).because(reason)
     };
     match outcome {
         RefreshOutcome::Current(live) | RefreshOutcome::Previous(live) => Ok(live),
@@ -212,11 +212,11 @@ pub(super) fn refresh_verdict(
         }
         RefreshOutcome::Reused => {
             tracing::warn!(%user, %session, reason = "reuse_detected", "refresh token reused; session revoked");
-            record(AuditAction::RefreshTokenReused, Reason::ReuseDetected);
+            context.audit.record(event(AuditAction::RefreshTokenReused, Reason::ReuseDetected));
             Err(AuthError::RefreshTokenReused)
         }
         RefreshOutcome::Expired(timeout) => {
-            record(AuditAction::SessionExpired, Reason::from(timeout));
+            context.audit.record_seldom(event(AuditAction::SessionExpired, timeout.into()));
             Err(AuthError::SessionExpired)
         }
         RefreshOutcome::Unknown => Err(AuthError::InvalidRefreshToken),

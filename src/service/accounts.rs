@@ -1,16 +1,20 @@
 //! Registration, profiles, password change.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::access_tokens::Caller;
 use super::cut_off::CutOff;
+use super::limits::{Limits, Visitor};
 use super::password_workers::PasswordWorkers;
 use super::sessions::{Sessions, TokenPair};
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::name::Name;
 use crate::domain::password::{NewPassword, Password, PasswordHash};
+use crate::domain::rate_limit::Action;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::user::{NewUser, ProfileChange, Role, User};
 use crate::store::InsertUserOutcome;
@@ -71,6 +75,7 @@ pub struct Accounts {
     sessions: Sessions,
     workers: PasswordWorkers,
     cut_off: CutOff,
+    limits: Limits,
 }
 
 impl Accounts {
@@ -79,16 +84,17 @@ impl Accounts {
         sessions: Sessions,
         workers: PasswordWorkers,
         cut_off: CutOff,
+        limits: Limits,
     ) -> Self {
-        Self { context, sessions, workers, cut_off }
+        Self { context, sessions, workers, cut_off, limits }
     }
 
     /// Makes an account. Its role is `member`, whoever asks.
     ///
     /// # Errors
     /// [`AuthError::Invalid`] with every field that cannot be taken, [`AuthError::WeakPassword`],
-    /// [`AuthError::EmailTaken`].
-    pub async fn register(&self, registration: Registration) -> AuthResult<User> {
+    /// [`AuthError::RateLimited`], [`AuthError::EmailTaken`].
+    pub async fn register(&self, registration: Registration, visitor: &Visitor) -> AuthResult<User> {
         let mut problems = Vec::new();
         let email = Email::parse(&registration.email).map_err(|error| (Field::Email, error.to_string()));
         let email = keep(email, &mut problems);
@@ -103,16 +109,24 @@ impl Accounts {
             .passwords
             .choose(registration.password, email.as_str())
             .map_err(|reason| AuthError::WeakPassword { field: Field::Password, reason })?;
-        let password = self.hash(password).await?;
-        let user = NewUser {
-            email,
-            first_name: first_name.flatten(),
-            last_name: last_name.flatten(),
-            role: Role::Member,
-            password,
-            email_verified: false,
-            created_at: self.context.clock.now(),
+        let insertion = async {
+            let password = self.hash(password).await?;
+            self.insert(NewUser {
+                email: email.clone(),
+                first_name: first_name.flatten(),
+                last_name: last_name.flatten(),
+                role: Role::Member,
+                password,
+                email_verified: false,
+                created_at: self.context.clock.now(),
+            })
+            .await
+            .inspect(|user| self.record_creation(user, AuditActor::Anonymous, visitor.address()))
         };
+        self.limits.attempt(Action::Register, visitor, &email, insertion).await
+    }
+
+    async fn insert(&self, user: NewUser) -> AuthResult<User> {
         match self.context.repository.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
                 tracing::info!(user = %user.id, "registered");
@@ -120,6 +134,11 @@ impl Accounts {
             }
             InsertUserOutcome::EmailTaken => Err(AuthError::EmailTaken),
         }
+    }
+
+    fn record_creation(&self, user: &User, by: AuditActor, address: Option<IpAddr>) {
+        let entry = self.context.event(AuditAction::AccountCreated, by);
+        self.context.audit.record(entry.on(user.id).from(address));
     }
 
     /// Makes an account and opens its first session; a password that was just chosen needs no
@@ -130,12 +149,13 @@ impl Accounts {
     pub async fn sign_up(
         &self,
         registration: Registration,
+        visitor: &Visitor,
         origin: SessionOrigin,
     ) -> AuthResult<(User, TokenPair)> {
         // An account whose owner got no answer would be in the way of their next try.
         self.context.token_store.ping().await?;
-        let user = self.register(registration).await?;
-        let pair = self.sessions.open(&user, origin).await?;
+        let user = self.register(registration, visitor).await?;
+        let pair = self.sessions.open(&user, origin, None).await?;
         Ok((user, pair))
     }
 
@@ -157,8 +177,13 @@ impl Accounts {
             email_verified: true,
             created_at: self.context.clock.now(),
         };
-        let outcome = self.context.repository.insert_user(&user).await?;
-        Ok(matches!(outcome, InsertUserOutcome::Inserted(_)))
+        Ok(match self.context.repository.insert_user(&user).await? {
+            InsertUserOutcome::Inserted(user) => {
+                self.record_creation(&user, AuditActor::Service, None);
+                true
+            }
+            InsertUserOutcome::EmailTaken => false,
+        })
     }
 
     /// The caller's own account.
@@ -231,12 +256,14 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`] when the current password is wrong or was changed
-    /// meanwhile, [`AuthError::WeakPassword`] for the new one.
+    /// meanwhile, [`AuthError::RateLimited`] when it was wrong too often, here or at logins,
+    /// [`AuthError::WeakPassword`] for the new one.
     pub async fn change_password(
         &self,
         caller: &Caller,
         current: &str,
         new: &str,
+        visitor: &Visitor,
         origin: SessionOrigin,
     ) -> AuthResult<(User, TokenPair)> {
         let current = Password::parse(current).map_err(|_| AuthError::InvalidCredentials)?;
@@ -247,7 +274,10 @@ impl Accounts {
             .passwords
             .choose(new, user.email.as_str())
             .map_err(|reason| AuthError::WeakPassword { field: Field::NewPassword, reason })?;
-        let user = self.sessions.verify_password(Some(user), current).await?;
+        let email = user.email.clone();
+        let check = self.sessions.verify_password(Some(user), current);
+        let attempt = self.limits.password_attempt(visitor, &email, check).await;
+        let user = attempt.inspect_err(|error| self.record_refused_change(caller, error))?;
         let hash = self.hash(new).await?;
         let user = self
             .context
@@ -255,10 +285,30 @@ impl Accounts {
             .change_password(user.id, user.security_version, &hash)
             .await?
             .ok_or(AuthError::InvalidCredentials)?;
-        self.cut_off.end_sessions(&user).await?;
+        let ended = self.cut_off.end_sessions(&user).await;
+        let entry = self.event_of(caller, AuditAction::PasswordChanged);
+        self.context.audit.record(entry.ending(ended.as_ref().ok().copied()));
+        ended?;
         tracing::info!(user = %user.id, "password changed");
-        let pair = self.sessions.open(&user, origin).await?;
+        let pair = self.sessions.open(&user, origin, Some(Reason::PasswordChanged)).await?;
         Ok((user, pair))
+    }
+
+    /// An entry for the audit log about what somebody does to their own account.
+    fn event_of(&self, caller: &Caller, action: AuditAction) -> AuditEntry {
+        let entry = self.context.event(action, AuditActor::User(caller.user));
+        entry.on(caller.user).session(caller.session).from(caller.address)
+    }
+
+    fn record_refused_change(&self, caller: &Caller, error: &AuthError) {
+        let entry = self.event_of(caller, AuditAction::PasswordChangeFailed);
+        match error {
+            AuthError::InvalidCredentials => self.context.audit.record(entry.because(Reason::WrongPassword)),
+            AuthError::RateLimited { .. } => {
+                self.context.audit.record_seldom(entry.because(Reason::RateLimited));
+            }
+            _ => {}
+        }
     }
 
     async fn hash(&self, password: NewPassword) -> AuthResult<PasswordHash> {

@@ -5,13 +5,14 @@
 //! or the process has to go, becomes a warning in the process's own log with everything that the entry
 //! says: nothing is lost without a word. Only a process that is killed takes its queue with it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::AuthResult;
 use super::administration::Administrator;
@@ -28,6 +29,11 @@ const BATCH_MAX: usize = 500;
 /// How long to wait after a failed write, at first and at most.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LAST: Duration = Duration::from_secs(1);
+
+/// How long the same is not noted again that anybody can bring about, and how many such things are
+/// remembered.
+const SELDOM: Duration = Duration::from_secs(60);
+const RECENT_MAX: usize = 4_096;
 
 /// How long somebody who reads the log waits for what was noted before to be in it.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
@@ -63,13 +69,22 @@ impl Audit {
     fn with_room_for(queue_max: usize, log: Arc<dyn AuditLog>) -> Self {
         let queue = Arc::new(Queue::new(queue_max));
         let task = tokio::spawn(write(queue.clone(), log.clone()));
-        Self { log, writer: Arc::new(Writer { queue, task: Mutex::new(Some(task)) }) }
+        let writer = Writer { queue, task: Mutex::new(Some(task)), recent: Mutex::default() };
+        Self { log, writer: Arc::new(writer) }
     }
 
     /// Notes what happened. Never waits.
     pub fn record(&self, entry: AuditEntry) {
         if let Some(refused) = self.writer.queue.push(entry) {
             log_instead(&refused);
+        }
+    }
+
+    /// Notes what happened, unless the same was noted within the last minute: what anybody can bring about
+    /// as often as they like must not fill the log.
+    pub fn record_seldom(&self, entry: AuditEntry) {
+        if self.writer.recent.lock().unwrap_or_else(PoisonError::into_inner).is_new(&entry) {
+            self.record(entry);
         }
     }
 
@@ -166,6 +181,7 @@ impl Audit {
 struct Writer {
     queue: Arc<Queue>,
     task: Mutex<Option<JoinHandle<()>>>,
+    recent: Mutex<Recent>,
 }
 
 impl Writer {
@@ -177,6 +193,29 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.close(Ending::Brief);
+    }
+}
+
+/// When things were noted that are noted seldom. What is the same but for its time is the same thing.
+#[derive(Default)]
+struct Recent(HashMap<AuditEntry, Timestamp>);
+
+impl Recent {
+    /// Whether the same was not noted within [`SELDOM`]; notes that it is now.
+    fn is_new(&mut self, entry: &AuditEntry) -> bool {
+        let now = entry.at;
+        let same = AuditEntry { event: Uuid::nil(), at: Timestamp::from_millis(0), ..entry.clone() };
+        if self.0.get(&same).is_some_and(|noted| now.since(*noted) < SELDOM) {
+            return false;
+        }
+        if self.0.len() >= RECENT_MAX {
+            self.0.retain(|_, noted| now.since(*noted) < SELDOM);
+        }
+        // Too many kinds at once: they are noted as often as they come.
+        if self.0.len() < RECENT_MAX {
+            self.0.insert(same, now);
+        }
+        true
     }
 }
 

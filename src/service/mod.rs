@@ -6,6 +6,7 @@ pub mod administration;
 pub mod audit;
 pub mod cut_off;
 pub mod key_ring;
+pub mod limits;
 pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
@@ -22,8 +23,9 @@ use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
 use crate::domain::clock::Clock;
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
+use crate::domain::rate_limit::LimitRules;
 use crate::domain::session::SessionLifetimes;
-use crate::store::{Repository, StoreError, TokenStore};
+use crate::store::{RateLimitStore, Repository, StoreError, TokenStore};
 
 /// What every operation needs from outside.
 pub struct Context {
@@ -35,6 +37,8 @@ pub struct Context {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// What counts attempts.
+    pub rate_limits: Arc<dyn RateLimitStore>,
     /// What happened, for later.
     pub audit: audit::Audit,
     /// The keys that come of the server's secret.
@@ -67,6 +71,8 @@ pub struct Rules {
     pub reset_ttl: Duration,
     /// How a reset token reaches its owner.
     pub reset_delivery: password_reset::ResetDelivery,
+    /// How often what may be tried.
+    pub limits: LimitRules,
 }
 
 /// One field of a request that cannot be taken, and why. Never quotes the value.
@@ -153,6 +159,12 @@ pub enum AuthError {
     /// There is no such thing, or the caller may not know of it.
     #[error("not found")]
     NotFound,
+    /// Tried too often, from this address or for this account.
+    #[error("too many attempts")]
+    RateLimited {
+        /// How long until the next attempt is taken.
+        retry_after: Duration,
+    },
     /// All password workers are busy and their queue is full.
     #[error("too many password checks at once")]
     Overloaded,
@@ -190,6 +202,8 @@ pub struct Services {
     pub access_tokens: access_tokens::AccessTokens,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
+    /// How often what may be tried.
+    pub limits: limits::Limits,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
     /// The audit log.
@@ -212,10 +226,20 @@ impl Services {
         let key_ring = Arc::new(key_ring);
         let cut_off = cut_off::CutOff::new(context.clone());
         let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
-        let sessions =
-            sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), cut_off.clone());
-        let password_resets =
-            password_reset::PasswordResets::new(context.clone(), workers.clone(), cut_off.clone());
+        let limits = limits::Limits::new(context.clone());
+        let sessions = sessions::Sessions::new(
+            context.clone(),
+            access_tokens.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
+        let password_resets = password_reset::PasswordResets::new(
+            context.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
         let administration = administration::Administration::new(
             context.clone(),
             workers.clone(),
@@ -224,7 +248,14 @@ impl Services {
         );
         Self {
             tokens: tokens::Tokens::new(context.clone(), access_tokens.clone(), administration.clone()),
-            accounts: accounts::Accounts::new(context.clone(), sessions.clone(), workers, cut_off.clone()),
+            accounts: accounts::Accounts::new(
+                context.clone(),
+                sessions.clone(),
+                workers,
+                cut_off.clone(),
+                limits.clone(),
+            ),
+            limits,
             administration,
             password_resets,
             cut_off,

@@ -1,13 +1,17 @@
 //! Forgotten passwords.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::cut_off::CutOff;
+use super::limits::{Limits, Visitor};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
 use crate::crypto::reset_token;
+use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
+use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{ResetClaims, ResetToken};
 use crate::domain::user::User;
 use crate::store::ResetGrant;
@@ -29,11 +33,17 @@ pub struct PasswordResets {
     context: Arc<Context>,
     workers: PasswordWorkers,
     cut_off: CutOff,
+    limits: Limits,
 }
 
 impl PasswordResets {
-    pub(super) fn new(context: Arc<Context>, workers: PasswordWorkers, cut_off: CutOff) -> Self {
-        Self { context, workers, cut_off }
+    pub(super) fn new(
+        context: Arc<Context>,
+        workers: PasswordWorkers,
+        cut_off: CutOff,
+        limits: Limits,
+    ) -> Self {
+        Self { context, workers, cut_off, limits }
     }
 
     /// Issues a reset token for the account of an address and voids all earlier ones. Answers the
@@ -41,15 +51,21 @@ impl PasswordResets {
     /// that is a decoy, which looks the same and opens nothing.
     ///
     /// # Errors
-    /// [`AuthError::Invalid`] when the text is no address.
-    pub async fn request(&self, email: &str) -> AuthResult<Option<ResetToken>> {
+    /// [`AuthError::Invalid`] when the text is no address, [`AuthError::RateLimited`].
+    pub async fn request(&self, email: &str, visitor: &Visitor) -> AuthResult<Option<ResetToken>> {
         let email = Email::parse(email).map_err(|error| {
             AuthError::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
         })?;
+        let issue = self.issue_for_address(&email, visitor);
+        self.limits.attempt(Action::ResetRequest, visitor, &email, issue).await
+    }
+
+    async fn issue_for_address(&self, email: &Email, visitor: &Visitor) -> AuthResult<Option<ResetToken>> {
         if self.context.rules.reset_delivery == ResetDelivery::Off {
             return Ok(None);
         }
-        let user = self.context.repository.find_user_by_email(&email).await?;
+        let user = self.context.repository.find_user_by_email(email).await?;
+        self.record_request(user.as_ref(), visitor.address());
         let Some(user) = user.filter(|user| !user.disabled) else {
             // As a known address does: an outage would tell the two apart.
             self.context.token_store.ping().await?;
@@ -57,6 +73,16 @@ impl PasswordResets {
             return Ok(self.answer(decoy));
         };
         self.issue(&user).await
+    }
+
+    fn record_request(&self, user: Option<&User>, address: Option<IpAddr>) {
+        let entry = self.context.event(AuditAction::PasswordResetRequested, AuditActor::Anonymous);
+        let entry = entry.from(address);
+        self.context.audit.record(match user {
+            None => entry.because(Reason::UnknownAccount),
+            Some(user) if user.disabled => entry.on(user.id).because(Reason::AccountDisabled),
+            Some(user) => entry.on(user.id),
+        });
     }
 
     /// Issues a reset token for an account and delivers it.
@@ -91,13 +117,35 @@ impl PasswordResets {
     ///
     /// # Errors
     /// [`AuthError::InvalidResetToken`] for an unknown, used, superseded or expired token,
+    /// in its place [`AuthError::RateLimited`] after too many of these;
     /// [`AuthError::WeakPassword`] for the new password.
-    pub async fn redeem(&self, token: &ResetToken, new_password: &str) -> AuthResult<()> {
+    pub async fn redeem(&self, token: &ResetToken, new_password: &str, visitor: &Visitor) -> AuthResult<()> {
+        let is_dead_token = |error: &AuthError| matches!(error, AuthError::InvalidResetToken);
+        let change = self.change_password(token, new_password, visitor);
+        let user = self.limits.failing_attempt(Action::Reset, visitor, is_dead_token, change).await?;
+        // Who has just proven to be the owner can log in from here, whatever others have tried.
+        self.limits.remember(visitor, &user.email).await;
+        Ok(())
+    }
+
+    async fn change_password(
+        &self,
+        token: &ResetToken,
+        new_password: &str,
+        visitor: &Visitor,
+    ) -> AuthResult<User> {
         let claims =
             reset_token::verify(&self.context.secrets, token).map_err(|_| AuthError::InvalidResetToken)?;
+        // A token that is authentic was somebody's once: whose, is worth knowing.
+        let dead = || {
+            let entry = self.context.event(AuditAction::PasswordResetFailed, AuditActor::Anonymous);
+            let entry = entry.on(claims.user).from(visitor.address()).because(Reason::InvalidResetToken);
+            self.context.audit.record_seldom(entry);
+            AuthError::InvalidResetToken
+        };
         let store = &self.context.token_store;
         let now = self.context.clock.now();
-        store.find_reset_token(&claims, now).await?.ok_or(AuthError::InvalidResetToken)?;
+        store.find_reset_token(&claims, now).await?.ok_or_else(dead)?;
         let user =
             self.context.repository.find_user(claims.user).await?.ok_or(AuthError::InvalidResetToken)?;
         let new = self
@@ -110,18 +158,21 @@ impl PasswordResets {
         let hash = self.workers.run(move |hasher| hasher.hash(&new, &*random)).await??;
 
         let now = self.context.clock.now();
-        let grant = store.take_reset_token(&claims, now).await?.ok_or(AuthError::InvalidResetToken)?;
+        let grant = store.take_reset_token(&claims, now).await?.ok_or_else(dead)?;
         let changed = self.context.repository.change_password(user.id, grant.version, &hash).await;
         let user = match changed {
-            Ok(changed) => changed.ok_or(AuthError::InvalidResetToken)?,
+            Ok(changed) => changed.ok_or_else(dead)?,
             Err(error) => {
                 self.put_back(&claims, grant, now).await;
                 return Err(error.into());
             }
         };
-        self.cut_off.end_sessions(&user).await?;
+        let ended = self.cut_off.end_sessions(&user).await;
+        let entry = self.context.event(AuditAction::PasswordReset, AuditActor::User(user.id)).on(user.id);
+        self.context.audit.record(entry.from(visitor.address()).ending(ended.as_ref().ok().copied()));
+        ended?;
         tracing::info!(user = %user.id, "password reset");
-        Ok(())
+        Ok(user)
     }
 
     /// The change could not be made: the token is good for another try.

@@ -4,6 +4,7 @@
 //!   [`AuditLog`].
 //! - [`TokenStore`] keeps what is short-lived and read on every request (Redis, or the embedded
 //!   store): sessions, the denylist, reset tokens.
+//! - [`RateLimitStore`] counts attempts, in the same place as the token store.
 //!
 //! A method is one *atomic operation* of the domain, never a get followed by a set. Verbs: `find_*`
 //! may be absent, `list_*` pages, `insert_*` adds, `take_*` reads and deletes once, `revoke_*` is
@@ -15,6 +16,7 @@
 mod audit;
 pub mod embedded;
 pub mod feed;
+pub mod rate_limits;
 pub mod redis;
 pub mod sql;
 pub mod unreachable;
@@ -23,6 +25,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use rate_limits::{RateLimitStore, Take};
 
 pub use audit::AuditLog;
 

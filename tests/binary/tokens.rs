@@ -156,7 +156,10 @@ async fn the_doctor_tells_what_is_wrong_with_the_servers() {
     let url = redis.url();
     redis.kill();
     let without_redis = doctor(&database, &url).await;
-    assert_eq!((without_redis.code, condition_of(&without_redis, "token store")), (Some(1), "bad".to_owned()));
+    assert_eq!(
+        (without_redis.code, condition_of(&without_redis, "token store")),
+        (Some(1), "bad".to_owned())
+    );
     assert_eq!(condition_of(&without_redis, "database"), "good");
     let nowhere = "postgres://hallpass:hunter2@127.0.0.1:1/hallpass";
     let without_both = doctor(nowhere, &url).await;

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use sqlx::{Connection, Executor, SqliteConnection};
 
 use crate::secrets_in_logs::live;
-use crate::support::{Actor, Admin, Answer, DAY, LoggedIn, MINUTE, PASSWORD, SECOND, TestApp, on_both_flavours};
+use crate::support::{
+    Actor, Admin, Answer, DAY, LoggedIn, MINUTE, PASSWORD, SECOND, TestApp, on_both_flavours,
+};
 
 const HOME: &str = "192.0.2.7";
 
@@ -195,7 +197,9 @@ async fn passwords_are_written_down_by_what_happens_to_them(app: TestApp) {
     app.request_reset("nobody@example.com").await.json(200);
     let superseded = app.reset_token("ada@example.com").await;
     let token = app.reset_token("ada@example.com").await;
-    app.reset_password("hp_pr_forged", "another good password").await.assert_refused(400, "invalid_reset_token");
+    app.reset_password("hp_pr_forged", "another good password")
+        .await
+        .assert_refused(400, "invalid_reset_token");
     for _ in 0..2 {
         let refused = app.reset_password(&superseded, "another good password").await;
         refused.assert_refused(400, "invalid_reset_token");
@@ -260,7 +264,10 @@ async fn what_administrators_do_is_written_down(app: TestApp) {
     );
     let disabling = page(&admin, "action=account_disabled").await.remove(0);
     assert_eq!((text(&disabling, "session"), text(&disabling, "address")), (&*session_of(&admin.0), HOME));
-    assert_eq!(story(&admin, bob.id.get()).await, ["account_created operator", "password_changed operator (0)"]);
+    assert_eq!(
+        story(&admin, bob.id.get()).await,
+        ["account_created operator", "password_changed operator (0)"]
+    );
 }
 
 async fn the_log_is_filtered_by_each_side_of_an_entry(app: TestApp) {

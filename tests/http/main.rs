@@ -19,6 +19,7 @@ mod password_change;
 mod password_reset;
 mod passwords;
 mod races;
+mod rate_limits;
 mod refresh;
 mod registration;
 mod renewal;

@@ -83,6 +83,7 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::RequestTimeout
         | ErrorCode::EmailTaken
         | ErrorCode::PayloadTooLarge
+        | ErrorCode::RateLimited
         | ErrorCode::Overloaded
         | ErrorCode::DependencyUnavailable
         | ErrorCode::RevocationPending

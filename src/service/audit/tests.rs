@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::*;
-use crate::domain::audit::{AuditAction, AuditActor};
+use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::clock::ManualClock;
 use crate::domain::random::Random;
 use crate::store::StoreError;
@@ -205,6 +205,29 @@ async fn entries_go_when_their_time_is_over_and_not_before() {
     tokio::time::sleep(PRUNE_EVERY).await;
     assert_eq!(numbers(&database), all[all.len() - 1..], "more than one batch");
     pruning.abort();
+}
+
+#[tokio::test]
+async fn what_comes_again_and_again_is_noted_once_a_minute() {
+    let database = Arc::new(Database::default());
+    let audit = Audit::start(database.clone());
+    for at in [0, 1, 59_999, 60_000, 119_999] {
+        audit.record_seldom(entry(at));
+        audit.record_seldom(AuditEntry { reason: Some(Reason::RateLimited), ..entry(at + 1_000_000) });
+    }
+    assert!(audit.flush(PATIENCE).await);
+    assert_eq!(numbers(&database), [0, 1_000_000, 60_000, 1_060_000]);
+}
+
+#[test]
+fn of_too_many_kinds_at_once_none_is_left_out() {
+    let mut recent = Recent::default();
+    let kind = |n: u64, at: u64| AuditEntry { sessions: Some(n), ..entry(at) };
+    assert!((0..RECENT_MAX as u64 + 10).all(|n| recent.is_new(&kind(n, 0))));
+    assert!(!recent.is_new(&kind(0, 1)) && recent.is_new(&kind(RECENT_MAX as u64, 1)));
+    assert_eq!(recent.0.len(), RECENT_MAX);
+    assert!(recent.is_new(&kind(RECENT_MAX as u64, 60_000)), "a minute later there is room again");
+    assert_eq!(recent.0.len(), 1);
 }
 
 #[test]

@@ -150,7 +150,8 @@ impl TestApp {
 
         let clock = Arc::new(ManualClock::at(START));
         let (repository, _) = app::open_repository(&settings).await.expect("a database");
-        let token_store = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
+        let (token_store, rate_limits) =
+            app::open_token_store(&settings, clock.clone()).await.expect("a token store");
         let surroundings = Surroundings {
             clock,
             chance: Arc::default(),
@@ -158,7 +159,8 @@ impl TestApp {
             redis: redis.map(Mutex::new),
             postgres: Mutex::new(postgres),
         };
-        Self::build(settings, Stores { repository, token_store }, Arc::new(surroundings)).await
+        let stores = Stores { repository, token_store, rate_limits };
+        Self::build(settings, stores, Arc::new(surroundings)).await
     }
 
     async fn build(settings: Settings, stores: Stores, surroundings: Arc<Surroundings>) -> Self {
