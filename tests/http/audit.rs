@@ -89,7 +89,7 @@ async fn accounts_and_logins_are_written_down(app: TestApp) {
         ]
     );
     let all = page(&admin, "").await;
-    assert_eq!(all.len(), before + 6, "what is no address at all is nobody's login: {all:?}");
+    assert_eq!(all.len(), before + 5, "what is no address at all is nobody's login: {all:?}");
     let login = page(&admin, &format!("user={}&action=login_succeeded", ada.id)).await.remove(0);
     assert_eq!(text(&login, "session"), session_of(&ada));
     assert_eq!(login["at"], app.now());
@@ -168,12 +168,11 @@ async fn a_stolen_refresh_token_is_written_down(app: TestApp) {
 }
 
 async fn sessions_that_end_by_themselves_are_written_down_when_somebody_comes_for_them(app: TestApp) {
-    let (ada, mut eve) = (app.member("ada").await, app.member("eve").await);
+    let mut eve = app.member("eve").await;
     for _ in 0..4 {
         app.advance(DAY * 6);
         eve.refresh().await;
     }
-    app.refresh(&ada.tokens.refresh).await.status.to_string();
     app.advance(DAY * 6);
     app.refresh(&eve.tokens.refresh).await.assert_refused(401, "session_expired");
     let admin = app.admin().await;
@@ -216,7 +215,6 @@ async fn passwords_are_written_down_by_what_happens_to_them(app: TestApp) {
             format!("login_succeeded {by_ada} password_changed"),
             "password_reset_requested anonymous".to_owned(),
             "password_reset_requested anonymous".to_owned(),
-            "password_reset_failed anonymous invalid_reset_token".to_owned(),
             "password_reset_failed anonymous invalid_reset_token".to_owned(),
             format!("password_reset {by_ada} (1)"),
         ]
@@ -418,7 +416,7 @@ async fn entries_go_after_the_retention() {
 #[tokio::test]
 async fn a_login_through_another_dialect_is_written_down_as_well() {
     let app = TestApp::spawn().await;
-    let body = json!({"email": "ada@example.com", "name": "Ada", "password": "Password1"});
+    let body = json!({"email": "ada@example.com", "name": "Ada", "password": "Engines weave 1843 patterns"});
     let created = app.anonymous().request(Method::POST, "/users").json(&body).send().await;
     assert_eq!(created.status, 201, "{created:?}");
     let admin = app.admin().await;

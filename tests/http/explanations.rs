@@ -173,12 +173,6 @@ async fn sessions_that_ended_by_themselves(app: TestApp) {
     // Somebody comes with it: the log knows then.
     app.refresh(&eve.tokens.refresh).await.assert_refused(401, "session_expired");
     assert!(death(&app, &eve.tokens.refresh).await.entry.is_some());
-    // Long after, when no store remembers.
-    app.advance(DAY * 100);
-    for person in [&ada, &eve] {
-        let reason = death(&app, &person.tokens.refresh).await.reason;
-        assert_eq!(reason, Reason::AbsoluteTimeout);
-    }
 
     let bob = app.member("bob").await;
     app.advance(MINUTE * 20);
@@ -277,6 +271,26 @@ async fn what_redis_forgot_is_lost_and_not_logged_out() {
     }
     for text in [&ada.tokens.access, &ada.tokens.refresh, &sid(&ada)] {
         assert_eq!(death(&app, text).await.reason, Reason::StoreLost);
+    }
+}
+
+/// The store forgets a session some time after its end; then the clock is asked.
+#[tokio::test]
+async fn of_a_session_that_no_store_remembers_the_clock_tells() {
+    let app = TestApp::on_redis_and_postgres().await;
+    let ada = app.member("ada").await;
+    let forget = "for _, key in ipairs(redis.call('KEYS', '*:session:*')) do redis.call('DEL', key) end";
+    app.command_redis(&["EVAL", forget, "0"]).await;
+    for (pause, reason) in [
+        (DAY * 7 - SECOND, Reason::Unknown),
+        (SECOND, Reason::IdleTimeout),
+        (DAY * 23 - SECOND, Reason::IdleTimeout),
+        (SECOND, Reason::AbsoluteTimeout),
+    ] {
+        app.advance(pause);
+        for text in [&ada.tokens.refresh, &sid(&ada)] {
+            assert_eq!(death(&app, text).await.reason, reason);
+        }
     }
 }
 
