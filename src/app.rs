@@ -14,23 +14,27 @@ use tokio::net::TcpListener;
 
 use crate::api::client_address::TrustedProxies;
 use crate::api::compat::CompatApi;
-use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
+use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
+use crate::domain::client::REVOCATIONS_READ;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
+use crate::domain::tokens::ClientSecret;
 use crate::service::audit::Audit;
 use crate::service::key_ring::{KeyRing, KeyRingError};
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
+use crate::store::clients::ClientRegistry;
 use crate::store::embedded::{self, EmbeddedTokenStore};
+use crate::store::feed::RevocationFeed;
 use crate::store::redis::{EvictionPolicy, RedisOptions, RedisTokenStore, RedisUrlError};
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use crate::store::unreachable::UnreachableTokenStore;
-use crate::store::{RateLimitStore, Repository, TokenStore};
+use crate::store::{AuditLog, RateLimitStore, Repository, TokenStore};
 use crate::{api, server};
 
 /// The file of the embedded token store, in the data folder.
@@ -95,6 +99,9 @@ pub enum StartError {
     /// The administrator cannot be created.
     #[error("the administrator cannot be created")]
     Admin(#[source] AuthError),
+    /// The sample client of `hallpass dev` cannot be created.
+    #[error("the sample client cannot be created")]
+    SampleClient(#[source] AuthError),
     /// The OpenAPI document cannot be built.
     #[error("the OpenAPI document cannot be built")]
     Document(#[from] serde_json::Error),
@@ -128,12 +135,46 @@ pub fn random_password() -> String {
 /// What keeps things, behind the traits.
 #[derive(Clone)]
 pub struct Stores {
+    /// What lasts.
+    pub database: Database,
+    /// What is short-lived.
+    pub tokens: TokenStores,
+}
+
+/// What is kept in SQL, by the part of the service that asks for it.
+#[derive(Clone)]
+pub struct Database {
     /// Accounts and signing keys.
     pub repository: Arc<dyn Repository>,
+    /// OAuth clients.
+    pub clients: Arc<dyn ClientRegistry>,
+    /// What happened.
+    pub audit_log: Arc<dyn AuditLog>,
+}
+
+impl Database {
+    fn of<R: Repository + ClientRegistry + AuditLog>(repository: R) -> Self {
+        let repository = Arc::new(repository);
+        Self { repository: repository.clone(), clients: repository.clone(), audit_log: repository }
+    }
+}
+
+/// What is kept in the token store, by the part of the service that asks for it.
+#[derive(Clone)]
+pub struct TokenStores {
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
-    /// What counts attempts: in the same place as the sessions.
+    /// What tells of revocations.
+    pub revocation_feed: Arc<dyn RevocationFeed>,
+    /// What counts attempts.
     pub rate_limits: Arc<dyn RateLimitStore>,
+}
+
+impl TokenStores {
+    fn of<S: TokenStore + RevocationFeed + RateLimitStore>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { token_store: store.clone(), revocation_feed: store.clone(), rate_limits: store }
+    }
 }
 
 /// What comes from outside.
@@ -157,18 +198,16 @@ impl World {
 ///
 /// # Errors
 /// [`DatabaseError`].
-pub async fn open_repository(
-    settings: &Settings,
-) -> Result<(Arc<dyn Repository>, Vec<String>), DatabaseError> {
+pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>), DatabaseError> {
     let url = settings.database.url.expose();
     if url.starts_with("postgres") {
         let repository = PostgresRepository::connect(url, PostgresOptions::default()).await?;
         let steps = repository.migrate().await?;
-        Ok((Arc::new(repository), steps))
+        Ok((Database::of(repository), steps))
     } else {
         let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
         let steps = repository.migrate().await?;
-        Ok((Arc::new(repository), steps))
+        Ok((Database::of(repository), steps))
     }
 }
 
@@ -177,21 +216,16 @@ pub async fn open_repository(
 ///
 /// # Errors
 /// [`StartError`] when the store cannot be opened, or when Redis is set to forget keys.
-pub async fn open_token_store(
-    settings: &Settings,
-    clock: Arc<dyn Clock>,
-) -> Result<(Arc<dyn TokenStore>, Arc<dyn RateLimitStore>), StartError> {
+pub async fn open_token_store(settings: &Settings, clock: Arc<dyn Clock>) -> Result<TokenStores, StartError> {
     match &settings.token_store {
         TokenStoreSettings::Embedded => {
             let path = settings.data_dir.join(TOKENS_FILE);
-            let store = Arc::new(EmbeddedTokenStore::open(&path, clock).await?);
-            Ok((store.clone(), store))
+            Ok(TokenStores::of(EmbeddedTokenStore::open(&path, clock).await?))
         }
         TokenStoreSettings::Redis { url, danger_allow_eviction } => {
             let store = RedisTokenStore::connect_lazy(url.expose(), RedisOptions::default())?;
             inspect_redis(&store, *danger_allow_eviction).await?;
-            let store = Arc::new(store);
-            Ok((store.clone(), store))
+            Ok(TokenStores::of(store))
         }
     }
 }
@@ -233,7 +267,7 @@ pub async fn services(
 ) -> Result<Services, StartError> {
     let issuer = settings.issuer(bound);
     let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
-    let key_ring = open_key_ring(settings, &secrets, &*stores.repository, &world).await?;
+    let key_ring = open_key_ring(settings, &secrets, &*stores.database.repository, &world).await?;
     let hasher = PasswordHasher::new(settings.passwords.argon2, &*world.random)?;
     let workers =
         PasswordWorkers::new(hasher, settings.passwords.hash_workers, settings.passwords.hash_queue);
@@ -254,10 +288,12 @@ pub async fn services(
     let context = Context {
         clock: world.clock,
         random: world.random,
-        audit: Audit::start(stores.repository.clone()),
-        repository: stores.repository,
-        token_store: stores.token_store,
-        rate_limits: stores.rate_limits,
+        audit: Audit::start(stores.database.audit_log),
+        repository: stores.database.repository,
+        clients: stores.database.clients,
+        token_store: stores.tokens.token_store,
+        revocation_feed: stores.tokens.revocation_feed,
+        rate_limits: stores.tokens.rate_limits,
         secrets,
         rules,
     };
@@ -287,6 +323,9 @@ pub async fn build(
             tracing::info!("administrator created");
         }
     }
+    if settings.profile == Profile::Dev {
+        ensure_sample_client(&services).await.map_err(StartError::SampleClient)?;
+    }
     let compat: Vec<CompatApi> = settings
         .compat
         .iter()
@@ -301,6 +340,14 @@ pub async fn build(
     Ok((services, endpoint))
 }
 
+/// The client that the example microservice is, so that it runs against `hallpass dev` as it is.
+async fn ensure_sample_client(services: &Services) -> Result<(), AuthError> {
+    let (Ok(id), Ok(scopes)) = (config::SAMPLE_CLIENT_ID.parse(), REVOCATIONS_READ.parse()) else {
+        return Ok(());
+    };
+    services.clients.ensure(id, scopes, &ClientSecret::new(config::SAMPLE_CLIENT_SECRET)).await
+}
+
 /// Opens what a command needs that an operator runs beside the service: the operations over the same
 /// stores. The embedded token store belongs to the service while that runs; what a command changes
 /// then is carried out by the service.
@@ -310,16 +357,14 @@ pub async fn build(
 pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartError> {
     let world = World::real();
     let secret = config::existing_secret(settings, &*world.random)?;
-    let (repository, _) = open_repository(settings).await?;
-    let (token_store, rate_limits) = match open_token_store(settings, world.clock.clone()).await {
+    let (database, _) = open_database(settings).await?;
+    let tokens = match open_token_store(settings, world.clock.clone()).await {
         Err(StartError::Embedded(error @ embedded::OpenError::InUse { .. })) => {
-            let unreachable = Arc::new(UnreachableTokenStore::new(error));
-            (unreachable.clone() as Arc<dyn TokenStore>, unreachable as Arc<dyn RateLimitStore>)
+            TokenStores::of(UnreachableTokenStore::new(error))
         }
         opened => opened?,
     };
-    let stores = Stores { repository, token_store, rate_limits };
-    services(settings, &secret, settings.listen, stores, world).await
+    services(settings, &secret, settings.listen, Stores { database, tokens }, world).await
 }
 
 /// Writes what the audit log still waits for, within `grace`.
@@ -357,29 +402,37 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let world = World::real();
     let secret = config::server_secret(&settings, &*world.random)?;
-    let (repository, steps) = open_repository(&settings).await?;
+    let (database, steps) = open_database(&settings).await?;
     for step in steps {
         tracing::info!(step, "database migrated");
     }
-    let (token_store, rate_limits) = open_token_store(&settings, world.clock.clone()).await?;
+    let tokens = open_token_store(&settings, world.clock.clone()).await?;
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
-    let stores = Stores { repository, token_store, rate_limits };
+    let stores = Stores { database, tokens };
     let clock = world.clock.clone();
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
-    let settling = tokio::spawn(services.cut_off.keep_settling());
+    let settling = tokio::spawn(services.cut_off.clone().keep_settling());
+    let following = tokio::spawn(services.revocations.clone().keep_following());
     let pruning = settings
         .audit
         .retention
         .map(|retention| tokio::spawn(services.audit.clone().keep_pruning(clock, retention)));
+    let revocations = services.revocations;
+    let stop = async move {
+        stop.await;
+        // Streams of it would last as long as the grace.
+        revocations.close();
+    };
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
     if !server::serve(listener, endpoint, stop, settings.shutdown_grace).await {
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
     settling.abort();
+    following.abort();
     if let Some(pruning) = pruning {
         pruning.abort();
     }

@@ -19,8 +19,10 @@ CREATE TABLE audit_log (
     token_id   TEXT   COLLATE "C",
     address    TEXT,
     reason     TEXT   COLLATE "C",
-    -- How many sessions it ended.
-    sessions   BIGINT
+    -- The client or the signing key that it is about, by its id.
+    object     TEXT   COLLATE "C",
+    -- How many sessions it ended, or accounts it brought.
+    count      BIGINT
 );
 
 -- What is searched by, each newest first.

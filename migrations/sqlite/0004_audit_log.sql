@@ -18,8 +18,10 @@ CREATE TABLE audit_log (
     token_id   TEXT,
     address    TEXT,
     reason     TEXT,
-    -- How many sessions it ended.
-    sessions   INTEGER
+    -- The client or the signing key that it is about, by its id.
+    object     TEXT,
+    -- How many sessions it ended, or accounts it brought.
+    count      INTEGER
 ) STRICT;
 
 -- What is searched by, each newest first.

@@ -31,11 +31,12 @@ pub struct AuditEntryDto {
     id: i64,
     /// When it happened, seconds since the Unix epoch.
     at: i64,
-    /// What happened: `account_created`, `account_disabled`, `account_enabled`, `account_deleted`,
-    /// `role_changed`, `email_changed`, `email_verified`, `login_succeeded`, `login_failed`,
-    /// `session_ended`, `sessions_ended`, `session_expired`, `refresh_token_reused`, `token_revoked`,
-    /// `password_changed`, `password_change_failed`, `password_reset_requested`, `password_reset` or
-    /// `password_reset_failed`. Later versions may add to these.
+    /// What happened: `account_created`, `accounts_imported`, `account_disabled`, `account_enabled`,
+    /// `account_deleted`, `role_changed`, `email_changed`, `email_verified`, `login_succeeded`,
+    /// `login_failed`, `session_ended`, `sessions_ended`, `session_expired`, `refresh_token_reused`,
+    /// `token_revoked`, `password_changed`, `password_change_failed`, `password_reset_requested`,
+    /// `password_reset`, `password_reset_failed`, `client_created`, `client_secret_rotated`,
+    /// `client_deleted` or `client_refused`. Later versions may add to these.
     action: String,
     /// Who did it: `user:` and an account's id, `client:` and a client's id, `operator` (the command line),
     /// `service` (hallpass itself), or `anonymous`.
@@ -56,9 +57,13 @@ pub struct AuditEntryDto {
     /// where the action says it all. Later versions may add to these.
     #[oai(nullable)]
     reason: Option<String>,
-    /// How many sessions it ended, `null` where it is not about that or where the end was not confirmed yet.
+    /// The client or the signing key that it is about, by its id, `null` where there is none.
     #[oai(nullable)]
-    sessions: Option<u64>,
+    object: Option<String>,
+    /// How many sessions it ended, or accounts it brought; `null` where it is not about that, or where the end of
+    /// the sessions was not confirmed yet.
+    #[oai(nullable)]
+    count: Option<u64>,
 }
 
 impl From<&RecordedEntry> for AuditEntryDto {
@@ -74,7 +79,8 @@ impl From<&RecordedEntry> for AuditEntryDto {
             token: entry.token.map(|token| *token.as_uuid()),
             address: entry.address.map(|address| address.to_string()),
             reason: entry.reason.map(|reason| reason.to_string()),
-            sessions: entry.sessions,
+            object: entry.object.clone(),
+            count: entry.count,
         }
     }
 }
@@ -91,7 +97,8 @@ impl Example for AuditEntryDto {
             token: None,
             address: Some("192.0.2.7".to_owned()),
             reason: Some(Reason::RevokedByAdmin.to_string()),
-            sessions: None,
+            object: None,
+            count: None,
         }
     }
 }
@@ -225,13 +232,13 @@ mod tests {
     #[test]
     fn the_next_page_is_asked_for_in_the_same_way() {
         let filter = AuditFilter {
-            actor: Some(AuditActor::Client("a b&c".to_owned())),
+            actor: Some(AuditActor::Client("reports".parse().expect("an id"))),
             reason: Some(Reason::IdleTimeout),
             since: Some(Timestamp::from_millis(5_000)),
             ..AuditFilter::default()
         };
         let page = target(10, AuditId::new(7), &filter);
-        assert_eq!(page, "/audit?limit=10&before=7&actor=client%3Aa+b%26c&reason=idle_timeout&since=5");
+        assert_eq!(page, "/audit?limit=10&before=7&actor=client%3Areports&reason=idle_timeout&since=5");
     }
 
     #[test]

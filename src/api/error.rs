@@ -48,6 +48,16 @@ pub enum ErrorCode {
     SessionExpired,
     /// The reset token is unknown, used, superseded or expired: request a new one.
     InvalidResetToken,
+    /// Wrong client id or client secret.
+    InvalidClient,
+    /// The grant type is none that this service has.
+    UnsupportedGrantType,
+    /// The client may not have the scope that it asks for.
+    InvalidScope,
+    /// The access token lacks the scope that this needs.
+    InsufficientScope,
+    /// Another client has the id.
+    ClientTaken,
     /// The caller's role does not allow this.
     Forbidden,
     /// There is no such thing, or the caller may not know of it.
@@ -128,8 +138,10 @@ enum Challenge {
     Plain,
     /// A token came and was refused.
     InvalidToken,
-    /// The token was right, the role was not.
+    /// The token was right, the role or the scope was not.
     InsufficientScope,
+    /// A client did not prove who it is (RFC 6749 5.2).
+    Client,
 }
 
 /// An error on its way to the client.
@@ -188,6 +200,15 @@ impl ApiError {
             format!("The request cannot be taken: {field} {problem}."),
         )
         .field(field, problem)
+    }
+
+    /// A grant type that this service does not have.
+    pub fn unsupported_grant_type() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::UnsupportedGrantType,
+            "The grant type is neither client_credentials nor refresh_token.",
+        )
     }
 
     /// The request did not arrive in time.
@@ -270,6 +291,12 @@ impl ApiError {
         self
     }
 
+    /// The same error as one of the request, with nothing to prove: 400 without a challenge.
+    pub(super) fn as_bad_request(mut self) -> Self {
+        self.challenge = None;
+        self.with_status(StatusCode::BAD_REQUEST)
+    }
+
     /// What happened, for programs.
     pub(super) fn code(&self) -> ErrorCode {
         self.code
@@ -296,6 +323,7 @@ impl ApiError {
                     &format!("Bearer error=\"invalid_token\", error_description=\"{}\"", self.detail),
                 );
             }
+            Some(Challenge::Client) => set(header::WWW_AUTHENTICATE, "Basic realm=\"hallpass\""),
             Some(Challenge::InsufficientScope) => {
                 set(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"");
             }
@@ -347,6 +375,25 @@ impl From<AuthError> for ApiError {
                 unauthorized(ErrorCode::InvalidCredentials, "The e-mail address or the password is wrong.")
                     .challenge(Challenge::Plain)
             }
+            AuthError::InvalidClient => {
+                unauthorized(ErrorCode::InvalidClient, "The client's id or its secret is wrong.")
+                    .challenge(Challenge::Client)
+            }
+            AuthError::InvalidScope => Self::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::InvalidScope,
+                "The client may not have the scope that it asks for.",
+            ),
+            AuthError::InsufficientScope => Self::new(
+                StatusCode::FORBIDDEN,
+                ErrorCode::InsufficientScope,
+                "The access token lacks the scope that this needs.",
+            )
+            .challenge(Challenge::InsufficientScope),
+            AuthError::ClientTaken => {
+                Self::new(StatusCode::CONFLICT, ErrorCode::ClientTaken, "Another client has this id.")
+            }
+            AuthError::FeedStale(error) => Self::dependency_unavailable().caused_by(error),
             AuthError::AccountDisabled => Self::new(
                 StatusCode::FORBIDDEN,
                 ErrorCode::AccountDisabled,

@@ -13,12 +13,15 @@ pub mod docs_page;
 pub mod document;
 pub mod dto;
 pub mod error;
+pub mod form;
 pub mod health;
 pub mod json;
 mod json_fields;
+pub mod oauth;
 pub mod origin;
 mod rate_limit_headers;
 pub mod refusal;
+pub mod revocations;
 mod root;
 pub mod security;
 pub mod sessions;
@@ -49,6 +52,10 @@ pub enum Tag {
     Users,
     /// Other people's accounts and sessions, for administrators.
     Administration,
+    /// Tokens for programs, by the RFCs' names: get one, ask about one, take one back.
+    OAuth,
+    /// What was taken back, for services that check tokens on their own.
+    Revocations,
     /// The public keys with which any other service can check access tokens on its own.
     Discovery,
     /// For what starts, restarts and balances the service.
@@ -61,6 +68,8 @@ type MainApi = (
     users::UsersApi,
     administration::AdministrationApi,
     audit::AuditApi,
+    oauth::OAuthApi,
+    revocations::RevocationsApi,
     well_known::WellKnownApi,
     health::HealthApi,
     docs_page::FrontDoor,
@@ -73,6 +82,8 @@ fn main_apis() -> MainApi {
         users::UsersApi,
         administration::AdministrationApi,
         audit::AuditApi,
+        oauth::OAuthApi,
+        revocations::RevocationsApi,
         well_known::WellKnownApi,
         health::HealthApi,
         docs_page::FrontDoor,
@@ -149,9 +160,12 @@ pub fn build(
         false => routes.boxed(),
     };
     let shape_of = move |method: &Method, path: &str| -> root::ErrorShape {
-        match access_tokens && compat::access_tokens::serves(method, path) {
-            true => compat::boom::respond,
-            false => IntoResponse::into_response,
+        if path.starts_with(oauth::PREFIX) {
+            oauth::respond
+        } else if access_tokens && compat::access_tokens::serves(method, path) {
+            compat::boom::respond
+        } else {
+            IntoResponse::into_response
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);

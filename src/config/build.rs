@@ -163,6 +163,7 @@ fn rate_limits(read: &mut Reader<'_>) -> LimitRules {
             per_account: limit("rate_limits.reset_request.per_account"),
         },
         reset: ActionLimits { per_ip: limit("rate_limits.reset.per_ip"), per_account: None },
+        introspect: ActionLimits { per_ip: limit("rate_limits.introspect.per_ip"), per_account: None },
     };
     match read.get("rate_limits.enabled", parse::boolean, true) {
         true => rules,

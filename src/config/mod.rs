@@ -47,6 +47,10 @@ pub const SAMPLE_ADMIN_EMAIL: &str = "johndoe@example.com";
 
 /// Its password: known to everyone, so `serve` refuses it.
 pub const SAMPLE_ADMIN_PASSWORD: &str = "password";
+/// The client that `hallpass dev` makes: that of the example microservice.
+pub const SAMPLE_CLIENT_ID: &str = "books";
+/// Its secret.
+pub const SAMPLE_CLIENT_SECRET: &str = "books-dev-secret";
 
 /// Which defaults hold, and what is safe enough to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

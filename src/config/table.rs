@@ -165,6 +165,8 @@ pub const SETTINGS: &[Setting] = &[
         "Reset tokens from one address that are no good."),
     aliased("RUST_LOG", setting("log.level", Kind::Text, Always("info"), "hallpass=debug,info",
         "What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives per target.")),
+    setting("rate_limits.introspect.per_ip", Kind::Text, Always("300/1m"), "60/1m",
+        "How many wrong client secrets may come from one address, at introspection and the other OAuth operations."),
     setting("log.format", Kind::Text, PerProfile { dev: Some("pretty"), serve: Some("json") }, "json",
         "How log lines look: `pretty` or `json`."),
     setting("shutdown_grace", Kind::Text, Always("10s"), "30s",

@@ -1,5 +1,6 @@
 //! Bytes in, verdict out: nothing here waits, stores or answers a request.
 
+pub mod client_secret;
 pub mod jwt;
 pub mod keys;
 pub mod opaque;

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use super::client::ClientId;
 use super::clock::Timestamp;
 use super::ids::{Jti, SessionId, UserId};
 use super::random::{self, Random};
@@ -64,6 +65,8 @@ named! {
     AuditAction, AuditActionError: "there is no such audit action";
     /// An account was made.
     AccountCreated = "account_created",
+    /// Accounts were brought along from another system.
+    AccountsImported = "accounts_imported",
     /// An account was shut.
     AccountDisabled = "account_disabled",
     /// A shut account was opened again.
@@ -100,6 +103,14 @@ named! {
     PasswordReset = "password_reset",
     /// A reset token of ours was refused.
     PasswordResetFailed = "password_reset_failed",
+    /// A client was made.
+    ClientCreated = "client_created",
+    /// A client got another secret.
+    ClientSecretRotated = "client_secret_rotated",
+    /// A client was deleted.
+    ClientDeleted = "client_deleted",
+    /// Somebody who says to be a client could not prove it.
+    ClientRefused = "client_refused",
 }
 
 impl AuditAction {
@@ -137,6 +148,8 @@ named! {
     AccountEnabled = "account_enabled",
     /// The account is, or was, deleted.
     AccountDeleted = "account_deleted",
+    /// No client has the id, or its secret is another.
+    InvalidClient = "invalid_client",
     /// The address is not proven to be the owner's.
     EmailNotVerified = "email_not_verified",
     /// There were too many attempts.
@@ -214,7 +227,7 @@ pub enum AuditActor {
     /// Whoever may run commands with the server's settings.
     Operator,
     /// A client application, by its id.
-    Client(String),
+    Client(ClientId),
     /// hallpass itself.
     Service,
 }
@@ -260,9 +273,7 @@ impl FromStr for AuditActor {
                 _ => Err(AuditActorError),
             },
             Some(("user", id)) => id.parse().map(Self::User).map_err(|_| AuditActorError),
-            Some(("client", id)) if !id.is_empty() && !id.chars().any(char::is_control) => {
-                Ok(Self::Client(id.to_owned()))
-            }
+            Some(("client", id)) => id.parse().map(Self::Client).map_err(|_| AuditActorError),
             Some(_) => Err(AuditActorError),
         }
     }
@@ -289,8 +300,11 @@ pub struct AuditEntry {
     pub address: Option<IpAddr>,
     /// Why.
     pub reason: Option<Reason>,
-    /// How many sessions it ended, where that is known: `None` while their end is still owed.
-    pub sessions: Option<u64>,
+    /// The client, or the signing key, that it is about, by its id.
+    pub object: Option<String>,
+    /// How many sessions it ended, or accounts it brought, where that is known: `None` while the end of
+    /// sessions is still owed.
+    pub count: Option<u64>,
 }
 
 impl AuditEntry {
@@ -306,7 +320,8 @@ impl AuditEntry {
             token: None,
             address: None,
             reason: None,
-            sessions: None,
+            object: None,
+            count: None,
         }
     }
 
@@ -340,11 +355,17 @@ impl AuditEntry {
         Self { reason: Some(reason), ..self }
     }
 
+    /// It is about this client.
+    #[must_use]
+    pub fn client(self, client: &ClientId) -> Self {
+        Self { object: Some(client.to_string()), ..self }
+    }
+
     /// It ended so many sessions; `None` when that is not known yet.
     #[must_use]
     pub fn ending(self, sessions: Option<usize>) -> Self {
-        let sessions = sessions.map(|count| u64::try_from(count).unwrap_or(u64::MAX));
-        Self { sessions, ..self }
+        let count = sessions.map(|count| u64::try_from(count).unwrap_or(u64::MAX));
+        Self { count, ..self }
     }
 }
 
@@ -428,7 +449,7 @@ mod tests {
             (AuditActor::Anonymous, "anonymous"),
             (AuditActor::User(user), "user:7"),
             (AuditActor::Operator, "operator"),
-            (AuditActor::Client("reports:nightly".to_owned()), "client:reports:nightly"),
+            (AuditActor::Client("reports.nightly".parse().expect("an id")), "client:reports.nightly"),
             (AuditActor::Service, "service"),
         ] {
             assert_eq!(actor.to_string(), text);

@@ -208,6 +208,8 @@ pub enum Action {
     ResetRequest,
     /// Redeeming a reset token.
     Reset,
+    /// Proving who a client is, at introspection and the other OAuth operations.
+    Introspect,
 }
 
 impl Action {
@@ -219,6 +221,7 @@ impl Action {
             Self::Refresh => "refresh.per_ip",
             Self::ResetRequest => "reset_request.per_ip",
             Self::Reset => "reset.per_ip",
+            Self::Introspect => "introspect.per_ip",
         }
     }
 
@@ -230,6 +233,7 @@ impl Action {
             Self::Refresh => "refresh.per_account",
             Self::ResetRequest => "reset_request.per_account",
             Self::Reset => "reset.per_account",
+            Self::Introspect => "introspect.per_account",
         }
     }
 }
@@ -257,6 +261,8 @@ pub struct LimitRules {
     pub reset_request: ActionLimits,
     /// Of [`Action::Reset`].
     pub reset: ActionLimits,
+    /// Of [`Action::Introspect`].
+    pub introspect: ActionLimits,
 }
 
 impl LimitRules {
@@ -268,6 +274,7 @@ impl LimitRules {
             Action::Refresh => self.refresh,
             Action::ResetRequest => self.reset_request,
             Action::Reset => self.reset,
+            Action::Introspect => self.introspect,
         }
     }
 }

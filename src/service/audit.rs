@@ -337,7 +337,7 @@ fn pause_after(failures: u32) -> Duration {
 
 /// An entry that the database does not get.
 fn log_instead(entry: &AuditEntry) {
-    let AuditEntry { event, at, action, actor, user, session, token, address, reason, sessions } = entry;
+    let AuditEntry { event, at, action, actor, user, session, token, address, reason, object, count } = entry;
     tracing::warn!(
         %event,
         at = at.as_millis(),
@@ -348,7 +348,8 @@ fn log_instead(entry: &AuditEntry) {
         token = token.map(tracing::field::display),
         address = address.map(tracing::field::display),
         reason = reason.map(tracing::field::display),
-        sessions,
+        object,
+        count,
         "audit entry that is not in the database"
     );
 }

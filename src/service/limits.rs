@@ -289,6 +289,7 @@ pub(super) fn is_verdict(error: &AuthError) -> bool {
         | AuthError::PasswordHash(_)
         | AuthError::Signing(_)
         | AuthError::Worker(_)
+        | AuthError::FeedStale(_)
         | AuthError::RateLimited { .. } => false,
         AuthError::Invalid(_)
         | AuthError::WeakPassword { .. }
@@ -296,6 +297,10 @@ pub(super) fn is_verdict(error: &AuthError) -> bool {
         | AuthError::AccountDisabled
         | AuthError::EmailTaken
         | AuthError::LastAdmin
+        | AuthError::InvalidClient
+        | AuthError::InvalidScope
+        | AuthError::InsufficientScope
+        | AuthError::ClientTaken
         | AuthError::ResetOff
         | AuthError::Unauthenticated
         | AuthError::InvalidToken(_)

@@ -4,14 +4,17 @@ pub mod access_tokens;
 pub mod accounts;
 pub mod administration;
 pub mod audit;
+pub mod clients;
 pub mod cut_off;
 pub mod key_ring;
 pub mod limits;
+pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
 pub mod sessions;
 pub mod tokens;
+pub mod user_import;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +23,13 @@ use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
 use crate::domain::rate_limit::LimitRules;
 use crate::domain::session::SessionLifetimes;
+use crate::store::clients::ClientRegistry;
+use crate::store::feed::RevocationFeed;
 use crate::store::{RateLimitStore, Repository, StoreError, TokenStore};
 
 /// What every operation needs from outside.
@@ -37,6 +42,10 @@ pub struct Context {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// OAuth clients.
+    pub clients: Arc<dyn ClientRegistry>,
+    /// What tells of revocations.
+    pub revocation_feed: Arc<dyn RevocationFeed>,
     /// What counts attempts.
     pub rate_limits: Arc<dyn RateLimitStore>,
     /// What happened, for later.
@@ -126,6 +135,21 @@ pub enum AuthError {
     /// Nobody would be left who can log in as an administrator.
     #[error("the account is the last administrator's")]
     LastAdmin,
+    /// The client is unknown or its secret is wrong; which of the two is not said.
+    #[error("the client's credentials are wrong")]
+    InvalidClient,
+    /// Another client has the id.
+    #[error("the client id is taken")]
+    ClientTaken,
+    /// The client may not have the scope.
+    #[error("the client may not have this scope")]
+    InvalidScope,
+    /// The token lacks the scope that this needs.
+    #[error("the access token lacks the scope that this needs")]
+    InsufficientScope,
+    /// This process's copy of the revocation feed is not up to date, so nothing is known.
+    #[error("the revocation feed is not up to date")]
+    FeedStale(#[from] revocations::Stale),
     /// No reset tokens are made here.
     #[error("password reset is off")]
     ResetOff,
@@ -183,7 +207,7 @@ pub enum AuthError {
     Signing(#[from] SigningKeyError),
     /// A worker of ours ended without an answer.
     #[error("a background task failed")]
-    Worker(#[source] tokio::task::JoinError),
+    Worker(#[source] password_workers::WorkerLost),
 }
 
 /// The result of an operation.
@@ -200,6 +224,12 @@ pub struct Services {
     pub sessions: sessions::Sessions,
     /// Minting and checking access tokens.
     pub access_tokens: access_tokens::AccessTokens,
+    /// OAuth clients.
+    pub clients: clients::Clients,
+    /// Introspection and revocation of tokens.
+    pub oauth: oauth::OAuth,
+    /// This process's copy of the revocation feed.
+    pub revocations: revocations::Revocations,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
     /// How often what may be tried.
@@ -234,6 +264,18 @@ impl Services {
             cut_off.clone(),
             limits.clone(),
         );
+        let revocations = revocations::Revocations::new(
+            context.revocation_feed.clone(),
+            context.clock.clone(),
+            &*context.random,
+            context.rules.lifetimes.revocation(),
+        );
+        let clients = clients::Clients::new(
+            context.clone(),
+            access_tokens.clone(),
+            revocations.clone(),
+            limits.clone(),
+        );
         let password_resets = password_reset::PasswordResets::new(
             context.clone(),
             workers.clone(),
@@ -257,6 +299,14 @@ impl Services {
             ),
             limits,
             administration,
+            oauth: oauth::OAuth::new(
+                context.clone(),
+                access_tokens.clone(),
+                clients.clone(),
+                revocations.clone(),
+            ),
+            clients,
+            revocations,
             password_resets,
             cut_off,
             access_tokens,
@@ -265,6 +315,11 @@ impl Services {
             key_ring,
             context,
         }
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.context.clock.now()
     }
 
     /// Whether both stores answer: what readiness means.

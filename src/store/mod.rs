@@ -1,7 +1,7 @@
 //! What must be kept, as traits: the service layer knows these and no driver.
 //!
-//! - [`Repository`] keeps what must last (SQL): accounts and signing keys, and with them the
-//!   [`AuditLog`].
+//! - [`Repository`] keeps what must last (SQL): accounts and signing keys.
+//! - [`AuditLog`] keeps what happened, beside them.
 //! - [`TokenStore`] keeps what is short-lived and read on every request (Redis, or the embedded
 //!   store): sessions, the denylist, reset tokens.
 //! - [`RateLimitStore`] counts attempts, in the same place as the token store.
@@ -14,6 +14,7 @@
 //! that, never with a store's own clock.
 
 mod audit;
+pub mod clients;
 pub mod embedded;
 pub mod feed;
 pub mod rate_limits;
@@ -36,7 +37,7 @@ use crate::domain::password::PasswordHash;
 use crate::domain::session::{Session, SessionLifetimes, Timeout};
 use crate::domain::signing_key::StoredSigningKey;
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
-use crate::domain::user::{AccountChange, NewUser, ProfileChange, SecurityVersion, User};
+use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 
 /// The store could not answer. Never a verdict about a token or a password.
 #[derive(Debug, thiserror::Error)]
@@ -124,9 +125,16 @@ impl From<&User> for CutOffOrder {
 
 /// Accounts and signing keys, in SQL.
 #[async_trait]
-pub trait Repository: AuditLog {
+pub trait Repository: Send + Sync + 'static {
     /// Adds an account. The unique constraint on the address decides, not a look before.
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome>;
+
+    /// Adds the accounts whose address nobody has, in one transaction, and answers how many these
+    /// are. The others are left as they stand, so that the same call can be made again.
+    async fn insert_users(&self, users: &[ImportedUser]) -> StoreResult<u64>;
+
+    /// How many of these addresses have an account; one that is named twice counts once.
+    async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64>;
 
     /// The account of that id.
     async fn find_user(&self, id: UserId) -> StoreResult<Option<User>>;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::feed::{FeedBatch, RevocationFeed, RevocationReader};
 use super::{
     AccessStatus, AccessSubject, OnReuse, OpenOutcome, RateLimitStore, RefreshOutcome, ResetGrant,
     StoreError, StoreResult, Take, TokenStore,
@@ -13,6 +14,7 @@ use super::{
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
+use crate::domain::revocation::Revocation;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
@@ -32,6 +34,24 @@ impl UnreachableTokenStore {
 
     fn unavailable<T>(&self) -> StoreResult<T> {
         Err(StoreError::Unavailable { store: "token store", source: self.reason.clone().into() })
+    }
+}
+
+#[async_trait]
+impl RevocationFeed for UnreachableTokenStore {
+    fn reader(&self) -> Box<dyn RevocationReader> {
+        Box::new(Self { reason: self.reason.clone() })
+    }
+
+    async fn announce(&self, _: &Revocation, _: Timestamp) -> StoreResult<()> {
+        self.unavailable()
+    }
+}
+
+#[async_trait]
+impl RevocationReader for UnreachableTokenStore {
+    async fn read(&mut self, _: Timestamp, _: Duration) -> StoreResult<FeedBatch> {
+        self.unavailable()
     }
 }
 

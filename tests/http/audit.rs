@@ -46,7 +46,7 @@ fn line(entry: &Value) -> String {
     if let Some(reason) = entry["reason"].as_str() {
         line.push_str(&format!(" {reason}"));
     }
-    if let Some(sessions) = entry["sessions"].as_i64() {
+    if let Some(sessions) = entry["count"].as_i64() {
         line.push_str(&format!(" ({sessions})"));
     }
     line

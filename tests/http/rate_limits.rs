@@ -50,6 +50,7 @@ async fn limited(app: &TestApp) -> TestApp {
     let per_ip = ActionLimits { per_account: None, ..limits };
     app.another_instance(|settings| {
         settings.rate_limits = LimitRules {
+            introspect: ActionLimits::default(),
             login: limits,
             register: per_ip,
             refresh: per_ip,

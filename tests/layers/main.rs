@@ -78,7 +78,7 @@ const ROOMS: &[Room] = &[
     },
     // Commands: settings in, the wired service, its operations or a document out. hyper is the client of
     // `healthcheck`.
-    Room { name: "cli", rooms: &["api", "app", "config", "domain", "service", "telemetry"], crates: &["clap", "hyper", "hyper_util", "tokio"] },
+    Room { name: "cli", rooms: &["api", "app", "config", "domain", "server", "service", "telemetry"], crates: &["clap", "hyper", "hyper_util", "tokio"] },
     Room { name: "", rooms: &["cli"], crates: &[] },
 ];
 

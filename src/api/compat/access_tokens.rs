@@ -16,10 +16,10 @@ use poem_openapi::{ApiResponse, Object, OpenApi, OpenApiService};
 use serde::Deserialize;
 
 use super::boom::{BoomRefusal, BoomRefusals};
-use super::form::FormOrJson;
 use super::header_token::{HeaderToken, TokenPlace};
 use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE, UserDto};
 use crate::api::error::ApiError;
+use crate::api::form::FormOrJson;
 use crate::api::json::Json;
 use crate::api::origin::Origin;
 use crate::api::security::{self, X_ACCESS_TOKEN};

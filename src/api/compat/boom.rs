@@ -75,6 +75,11 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::SessionExpired
         | ErrorCode::InvalidResetToken
         | ErrorCode::AccountDisabled
+        | ErrorCode::InvalidClient
+        | ErrorCode::InvalidScope
+        | ErrorCode::UnsupportedGrantType
+        | ErrorCode::InsufficientScope
+        | ErrorCode::ClientTaken
         | ErrorCode::LastAdmin
         | ErrorCode::ResetUnavailable
         | ErrorCode::Forbidden

@@ -222,7 +222,7 @@ async fn what_comes_again_and_again_is_noted_once_a_minute() {
 #[test]
 fn of_too_many_kinds_at_once_none_is_left_out() {
     let mut recent = Recent::default();
-    let kind = |n: u64, at: u64| AuditEntry { sessions: Some(n), ..entry(at) };
+    let kind = |n: u64, at: u64| AuditEntry { count: Some(n), ..entry(at) };
     assert!((0..RECENT_MAX as u64 + 10).all(|n| recent.is_new(&kind(n, 0))));
     assert!(!recent.is_new(&kind(0, 1)) && recent.is_new(&kind(RECENT_MAX as u64, 1)));
     assert_eq!(recent.0.len(), RECENT_MAX);

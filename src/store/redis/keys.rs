@@ -18,13 +18,13 @@
 //! The last two belong to no user but to keyed hashes ([`BucketId`], [`AccountMark`]), of which
 //! nobody can tell whose they are. Their hash tags are `{rNN}`, one of as many, by the hash.
 //!
-//! Under the hash tag `{all}` stand a `revocations` of keys and of everything, and an `incarnation`
+//! Under the hash tag `{all}` stand a `revocations` of what is no user's, and an `incarnation`
 //! that readers of the feed go by.
 //!
 //! The entries of `revocations` have one of three shapes: `sub`, `sid`, `until` (a session); `sub`,
 //! `jti`, `until` (an access token); `sub`, `nbf`, `sids`, `until` (a security event; `sids` joined
-//! by commas). In the stream of everybody they are `kid`, `until` (a signing key) or `all`, `nbf`,
-//! `until`. Only a session that is known to be the user's is announced: nobody ends another's by
+//! by commas). In the stream of everybody they are `jti`, `until` (a client's own token), `kid`, `until` (a
+//! signing key) or `all`, `nbf`, `until`. Only a session that is known to be the user's is announced: nobody ends another's by
 //! naming its id. Entry ids start with our `now`.
 
 use std::fmt;

@@ -14,7 +14,7 @@ use crate::store::StoreResult;
 /// The columns that [`recorded`] reads.
 macro_rules! audit_columns {
     () => {
-        "id, event, at, action, actor, user_id, session_id, token_id, address, reason, sessions"
+        "id, event, at, action, actor, user_id, session_id, token_id, address, reason, object, count"
     };
 }
 pub(super) use audit_columns;
@@ -41,8 +41,9 @@ where
             token: entry.parse("audit_log.token_id", optional_uuid)?.map(Into::into),
             address: entry.parse("audit_log.address", optional_address)?,
             reason: entry.parse("audit_log.reason", optional_reason)?,
-            sessions: entry
-                .parse("audit_log.sessions", |count: Option<i64>| count.map(u64::try_from).transpose())?,
+            object: entry.get("audit_log.object")?,
+            count: entry
+                .parse("audit_log.count", |count: Option<i64>| count.map(u64::try_from).transpose())?,
         },
     })
 }

@@ -1,6 +1,7 @@
 //! The repository on Postgres: for several replicas, or a database that is there already.
 
 mod audit;
+mod clients;
 mod repository;
 
 use std::fmt;

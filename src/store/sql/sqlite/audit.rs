@@ -21,7 +21,7 @@ impl AuditLog for SqliteRepository {
             for chunk in entries.chunks(CHUNK) {
                 let mut insert = QueryBuilder::<Sqlite>::new(
                     "INSERT INTO audit_log
-                     (event, at, action, actor, user_id, session_id, token_id, address, reason, sessions) ",
+                     (event, at, action, actor, user_id, session_id, token_id, address, reason, object, count) ",
                 );
                 insert.push_values(chunk, |mut row, entry| {
                     row.push_bind(entry.event.to_string())
@@ -33,7 +33,8 @@ impl AuditLog for SqliteRepository {
                         .push_bind(entry.token.map(|token| token.to_string()))
                         .push_bind(entry.address.map(|address| address.to_string()))
                         .push_bind(entry.reason.map(|reason| reason.as_str()))
-                        .push_bind(entry.sessions.map(|count| i64::try_from(count).unwrap_or(i64::MAX)));
+                        .push_bind(entry.object.as_deref())
+                        .push_bind(entry.count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)));
                 });
                 insert.push(" ON CONFLICT (event) DO NOTHING");
                 insert.build().execute(&mut *transaction).await?;

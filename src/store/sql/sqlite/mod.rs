@@ -1,6 +1,7 @@
 //! The repository on SQLite: one file, no server.
 
 mod audit;
+mod clients;
 mod repository;
 
 use std::fmt;
