@@ -1,16 +1,20 @@
 //! The one place that names concrete stores and wires everything.
 
 pub mod checkup;
+mod mail;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+pub use mail::MailError;
 
 use crate::api::client_address::TrustedProxies;
 use crate::api::compat::CompatApi;
@@ -24,6 +28,7 @@ use crate::domain::random::Random;
 use crate::domain::tokens::ClientSecret;
 use crate::service::audit::Audit;
 use crate::service::key_ring::{KeyRing, KeyRingError};
+use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
 use crate::store::clients::ClientRegistry;
@@ -96,6 +101,9 @@ pub enum StartError {
     /// The cost of password hashes cannot be used.
     #[error(transparent)]
     PasswordHash(#[from] PasswordHashError),
+    /// The mail server cannot be talked to as the settings say.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// The administrator cannot be created.
     #[error("the administrator cannot be created")]
     Admin(#[source] AuthError),
@@ -184,12 +192,14 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Arc<dyn Random>,
+    /// Where mails go, if anywhere.
+    pub mailer: Option<Arc<dyn Mailer>>,
 }
 
 impl World {
-    /// The machine's clock and the operating system's chance.
+    /// The machine's clock and the operating system's chance; no mails.
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), mailer: None }
     }
 }
 
@@ -281,8 +291,12 @@ pub async fn services(
         reset_delivery: match settings.reset.delivery {
             ResetDelivery::Response => service::password_reset::ResetDelivery::Response,
             ResetDelivery::Log => service::password_reset::ResetDelivery::Log,
-            ResetDelivery::Off | ResetDelivery::Smtp => service::password_reset::ResetDelivery::Off,
+            ResetDelivery::Smtp => service::password_reset::ResetDelivery::Mail,
+            ResetDelivery::Off => service::password_reset::ResetDelivery::Off,
         },
+        verify_email: settings.registration.verify_email,
+        conceal_existing: settings.registration.conceal_existing,
+        verification_ttl: settings.verification.ttl,
         limits: settings.rate_limits,
     };
     let context = Context {
@@ -295,6 +309,7 @@ pub async fn services(
         revocation_feed: stores.tokens.revocation_feed,
         rate_limits: stores.tokens.rate_limits,
         secrets,
+        mailer: world.mailer,
         rules,
     };
     Ok(Services::new(context, key_ring, workers))
@@ -412,6 +427,8 @@ pub async fn run(
     let bound = listener.local_addr().map_err(at_listen)?;
     let stores = Stores { database, tokens };
     let clock = world.clock.clone();
+    let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &world).await?.unzip();
+    let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
     let settling = tokio::spawn(services.cut_off.clone().keep_settling());
@@ -421,8 +438,10 @@ pub async fn run(
         .retention
         .map(|retention| tokio::spawn(services.audit.clone().keep_pruning(clock, retention)));
     let revocations = services.revocations;
-    let stop = async move {
+    let told = OnceLock::new();
+    let stop = async {
         stop.await;
+        told.get_or_init(Instant::now);
         // Streams of it would last as long as the grace.
         revocations.close();
     };
@@ -436,7 +455,16 @@ pub async fn run(
     if let Some(pruning) = pruning {
         pruning.abort();
     }
-    close_audit(&services.audit, settings.shutdown_grace).await;
+    let used = told.get().map_or(Duration::ZERO, Instant::elapsed);
+    let left = settings.shutdown_grace.saturating_sub(used);
+    tokio::join!(close_audit(&services.audit, left), async {
+        if let Some(queue) = mail_queue {
+            let lost = queue.finish(left).await;
+            if lost > 0 {
+                tracing::warn!(lost, "stopped with mails that were not sent");
+            }
+        }
+    });
     tracing::info!("stopped");
     Ok(())
 }

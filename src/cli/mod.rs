@@ -11,6 +11,7 @@ pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
 mod operator;
+mod selftest;
 pub mod serve;
 mod sessions;
 mod tokens;
@@ -66,6 +67,8 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     /// Ask the running service whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Measure from outside what a running service promises
+    Selftest(selftest::SelftestArgs),
     /// Print the completions of a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Sessions(args) => sessions::run(args),
         Command::Tokens(args) => tokens::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Selftest(args) => selftest::run(args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),
     };

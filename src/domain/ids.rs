@@ -20,9 +20,23 @@ pub struct UserIdError;
 impl UserId {
     const MAX: i64 = (1 << 53) - 1;
 
+    /// How many ids at the end of the range are nobody's.
+    pub const NOBODIES: u16 = 4096;
+
     /// The id as a number.
     pub const fn get(self) -> i64 {
         self.0
+    }
+
+    /// An id that no account gets, for work that must look like work on an account. There are
+    /// [`Self::NOBODIES`] of them; databases give ids from 1 on and never come so far.
+    pub const fn nobody(number: u16) -> Self {
+        Self(Self::MAX - (number % Self::NOBODIES) as i64)
+    }
+
+    /// Whether this is one of [`Self::nobody`]'s.
+    pub const fn is_nobody(self) -> bool {
+        self.0 > Self::MAX - Self::NOBODIES as i64
     }
 }
 
@@ -119,6 +133,15 @@ impl fmt::Display for KeyId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobodies_are_told_from_users() {
+        for number in [0, 1, UserId::NOBODIES - 1, UserId::NOBODIES, u16::MAX] {
+            assert!(UserId::nobody(number).is_nobody(), "{number}");
+        }
+        let last = UserId::MAX - i64::from(UserId::NOBODIES);
+        assert!([1, 2, last].into_iter().all(|id| UserId::try_from(id).is_ok_and(|id| !id.is_nobody())));
+    }
 
     #[test]
     fn a_user_id_is_digits_only() {

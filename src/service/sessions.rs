@@ -80,7 +80,8 @@ impl Sessions {
     /// # Errors
     /// [`AuthError::InvalidCredentials`] for an unknown address, a wrong password, and for text
     /// that is no address or no password at all; [`AuthError::RateLimited`];
-    /// [`AuthError::AccountDisabled`] only for whoever knows the password.
+    /// [`AuthError::AccountDisabled`] and [`AuthError::EmailNotVerified`] only for whoever knows the
+    /// password.
     pub async fn log_in(
         &self,
         email: &str,
@@ -108,6 +109,10 @@ impl Sessions {
         if user.disabled {
             failed(Some(user.id), Reason::AccountDisabled);
             return Err(AuthError::AccountDisabled);
+        }
+        if self.context.rules.verify_email && !user.email_verified {
+            failed(Some(user.id), Reason::EmailNotVerified);
+            return Err(AuthError::EmailNotVerified);
         }
         let pair = self.open(&user, origin, None).await?;
         self.rehash_if_outdated(&user, password).await;

@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod dev;
 mod flood;
+mod mail;
 mod malformed;
 mod process;
 mod redis_away;

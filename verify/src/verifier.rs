@@ -5,10 +5,10 @@ use crate::jws::UnverifiedToken;
 use crate::keys::KeySet;
 
 /// The longest token that is looked at, in bytes.
-const TOKEN_MAX_BYTES: usize = 8 * 1024;
+pub(crate) const TOKEN_MAX_BYTES: usize = 8 * 1024;
 
 /// Five seconds: what two machines with a time service differ by, at worst.
-const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
+pub(crate) const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
 
 /// What an access token's header must name as `typ`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,6 +118,12 @@ impl Verifier {
         self
     }
 
+    /// How many keys there are.
+    #[cfg(feature = "client")]
+    pub(crate) fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// How far the issuer's clock and this machine's may differ; five seconds unless set.
     #[must_use]
     pub fn with_leeway(mut self, leeway: Duration) -> Self {
@@ -161,22 +167,26 @@ impl Verifier {
         if !claims.aud.contains(&self.audience) {
             return Err(Rejection::WrongAudience);
         }
-        let claims = self.in_time(claims, now)?;
+        self.check_times(&claims, now)?;
         Ok(Verified { claims, kid })
     }
 
     /// The one place that compares a token's times (RFC 7519 4.1.4 to 4.1.6).
-    pub(crate) fn in_time(&self, claims: AccessClaims, now: SystemTime) -> Result<AccessClaims, Rejection> {
+    pub(crate) fn check_times(&self, claims: &AccessClaims, now: SystemTime) -> Result<(), Rejection> {
         let now = unix_seconds(now);
-        let leeway = i64::try_from(self.leeway.as_secs()).unwrap_or(i64::MAX);
+        let leeway = self.leeway_seconds();
         let latest_start = now.saturating_add(leeway);
         if claims.nbf > latest_start || claims.iat > latest_start {
             return Err(Rejection::NotYetValid);
         }
         if now >= claims.exp.saturating_add(leeway) {
-            return Err(Rejection::Expired(Box::new(claims)));
+            return Err(Rejection::Expired(Box::new(claims.clone())));
         }
-        Ok(claims)
+        Ok(())
+    }
+
+    fn leeway_seconds(&self) -> i64 {
+        i64::try_from(self.leeway.as_secs()).unwrap_or(i64::MAX)
     }
 }
 
