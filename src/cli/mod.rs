@@ -6,6 +6,7 @@
 mod completions;
 pub mod config;
 pub mod dev;
+mod doctor;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
@@ -13,6 +14,7 @@ mod operator;
 mod selftest;
 pub mod serve;
 mod sessions;
+mod tokens;
 mod users;
 
 use std::error::Error;
@@ -55,6 +57,10 @@ enum Command {
     Users(users::UsersArgs),
     /// Sessions: list and end them
     Sessions(sessions::SessionsArgs),
+    /// Tokens: what one says, whether it is good and why not, and taking it back
+    Tokens(tokens::TokensArgs),
+    /// Look whether everything that the service stands on is fit for it
+    Doctor(doctor::DoctorArgs),
     /// Look at the settings
     Config(config::ConfigArgs),
     /// Write the OpenAPI documents
@@ -112,6 +118,8 @@ pub fn run() -> ExitCode {
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Users(args) => users::run(args),
         Command::Sessions(args) => sessions::run(args),
+        Command::Tokens(args) => tokens::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),

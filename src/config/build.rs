@@ -12,8 +12,8 @@ use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
 use super::table::{Kind, Setting};
 use super::{
-    AdminSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings, ResetDelivery,
-    ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
+    AdminSettings, AuditSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
+    ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
 };
 use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;
@@ -56,6 +56,10 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         },
         passwords: passwords(&mut read),
         admin: admin(&mut read),
+        audit: AuditSettings {
+            retention: Some(read.get("audit.retention", parse::duration, Duration::ZERO))
+                .filter(|retention| !retention.is_zero()),
+        },
         compat: read.get("compat", parse::compat, Vec::new()),
         trusted_proxies: read.get("trusted_proxies", parse::networks, Vec::new()),
         rate_limits: rate_limits(&mut read),

@@ -169,6 +169,8 @@ pub const SETTINGS: &[Setting] = &[
         "The address of an administrator that is created at start if absent."),
     setting("admin.password", Kind::Secret, PerProfile { dev: Some(super::SAMPLE_ADMIN_PASSWORD), serve: None }, "(a password)",
         "That administrator's first password."),
+    setting("audit.retention", Kind::Text, Always("90d"), "365d",
+        "How long the audit log keeps an entry; `0s` keeps them for ever."),
     setting("compat", Kind::List, Always("nest,access-tokens"), "nest",
         "The compat APIs beside the main one, `nest` and `access-tokens`, with a comma between (a list in the file); empty for none."),
     setting("trusted_proxies", Kind::List, Nothing, "10.0.0.0/8",

@@ -3,6 +3,7 @@
 pub mod access_tokens;
 pub mod accounts;
 pub mod administration;
+pub mod audit;
 pub mod clients;
 pub mod cut_off;
 pub mod key_ring;
@@ -13,6 +14,7 @@ pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
 pub mod sessions;
+pub mod tokens;
 pub mod user_import;
 pub mod verification;
 
@@ -22,6 +24,7 @@ use std::time::Duration;
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
 use crate::crypto::secret::DerivedKeys;
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
@@ -47,6 +50,8 @@ pub struct Context {
     pub revocation_feed: Arc<dyn RevocationFeed>,
     /// What counts attempts.
     pub rate_limits: Arc<dyn RateLimitStore>,
+    /// What happened, for later.
+    pub audit: audit::Audit,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
     /// Carries mails, if there is a way to send any.
@@ -56,6 +61,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// An entry for the audit log about what happens now.
+    fn event(&self, action: AuditAction, actor: AuditActor) -> AuditEntry {
+        AuditEntry::new(action, actor, self.clock.now(), &*self.random)
+    }
+
     /// Hands a mail over for delivery, where there is a way to send any.
     fn post(&self, mail: mail::Mail) {
         if let Some(mailer) = &self.mailer {
@@ -251,6 +261,10 @@ pub struct Services {
     pub limits: limits::Limits,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
+    /// The audit log.
+    pub audit: audit::Audit,
+    /// Tokens in an operator's hand.
+    pub tokens: tokens::Tokens,
     /// The signing keys.
     pub key_ring: Arc<key_ring::KeyRing>,
     context: Arc<Context>,
@@ -294,22 +308,24 @@ impl Services {
             limits.clone(),
         );
         let verifications = verification::Verifications::new(context.clone(), limits.clone());
+        let administration = administration::Administration::new(
+            context.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            password_resets.clone(),
+        );
         Self {
+            tokens: tokens::Tokens::new(context.clone(), access_tokens.clone(), administration.clone()),
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
-                workers.clone(),
+                workers,
                 cut_off.clone(),
                 verifications.clone(),
                 limits.clone(),
             ),
             limits,
-            administration: administration::Administration::new(
-                context.clone(),
-                workers,
-                cut_off.clone(),
-                password_resets.clone(),
-            ),
+            administration,
             oauth: oauth::OAuth::new(
                 context.clone(),
                 access_tokens.clone(),
@@ -323,6 +339,7 @@ impl Services {
             cut_off,
             access_tokens,
             sessions,
+            audit: context.audit.clone(),
             key_ring,
             context,
         }

@@ -5,6 +5,7 @@
 mod support;
 
 mod administration;
+mod audit;
 mod client;
 mod commands;
 mod dev;
@@ -17,5 +18,6 @@ mod replicas;
 mod restart;
 mod serve;
 mod stopping;
+mod tokens;
 mod users_import;
 mod wire;
