@@ -24,6 +24,9 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// Headers that differ from answer to answer in any case.
 const PASSING_HEADERS: [&str; 2] = ["date", "x-request-id"];
 
+/// What an answer carries that comes under a limit, long before that is reached.
+const LIMITS_HEADER: &str = "ratelimit-policy";
+
 /// The field of a reset token, where the service answers one: always another.
 const TOKEN_FIELD: &str = "passwordResetToken";
 
@@ -39,7 +42,7 @@ pub(super) enum ClientError {
     #[error("the service did not answer within {secs} s", secs = TIMEOUT.as_secs())]
     Silent,
     #[error(
-        "the service limits the rate of requests (429), so there is nothing to measure: run this against a service \
+        "the service limits the rate of requests, which is all that would be measured: run this against a service \
          that was started with HALLPASS_RATE_LIMITS__ENABLED=false"
     )]
     RateLimited,
@@ -82,6 +85,9 @@ impl Client {
                 Ok(answer) => answer?,
                 Err(_) => return Err(ClientError::Silent),
             };
+            if shown.headers.contains_key(LIMITS_HEADER) {
+                return Err(ClientError::RateLimited);
+            }
             match shown.status {
                 status if status == expected => return Ok((shown, took)),
                 StatusCode::TOO_MANY_REQUESTS => return Err(ClientError::RateLimited),

@@ -1,5 +1,6 @@
 //! Whether a service tells by its answers, or by their times, which addresses have an account.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -160,13 +161,9 @@ async fn measure(
 /// What two answers differ in, if anything.
 fn difference(one: &Shown, other: &Shown) -> Option<String> {
     if one.headers != other.headers {
-        let names: Vec<&str> = one
-            .headers
-            .keys()
-            .chain(other.headers.keys())
-            .filter(|name| one.headers.get(*name) != other.headers.get(*name))
-            .map(String::as_str)
-            .collect();
+        let all: BTreeSet<&String> = one.headers.keys().chain(other.headers.keys()).collect();
+        let differ = all.into_iter().filter(|name| one.headers.get(*name) != other.headers.get(*name));
+        let names: Vec<&str> = differ.map(String::as_str).collect();
         return Some(format!("the answers differ in the headers {}", names.join(", ")));
     }
     (one.body != other.body).then(|| format!("the answers differ: {} and {}", one.body, other.body))
