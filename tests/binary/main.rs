@@ -8,6 +8,7 @@ mod administration;
 mod client;
 mod commands;
 mod dev;
+#[cfg(target_os = "linux")]
 mod flood;
 mod malformed;
 mod process;
