@@ -99,10 +99,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         )
         .stale_policy(StalePolicy::Introspect)
         .connect_lazy()?;
-    let app = Route::new()
-        .at("/", get(list).post(upload))
-        .with(Guard::new(validator))
-        .data(Shelf::with_samples());
+    let app =
+        Route::new().at("/", get(list).post(upload)).with(Guard::new(validator)).data(Shelf::with_samples());
     let listen = setting("BOOKS_LISTEN", "127.0.0.1:8090");
     println!("books listens on {listen}");
     Server::new(TcpListener::bind(listen)).run(app).await?;
