@@ -1,31 +1,43 @@
 //! The one place that names concrete stores and wires everything.
 
+mod mail;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use base64::Engine;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
+pub use mail::MailError;
+
+use crate::api::client_address::TrustedProxies;
 use crate::api::compat::CompatApi;
-use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
+use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
+use crate::domain::client::REVOCATIONS_READ;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
+use crate::domain::tokens::ClientSecret;
 use crate::service::key_ring::{KeyRing, KeyRingError};
+use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
+use crate::store::clients::ClientRegistry;
 use crate::store::embedded::{self, EmbeddedTokenStore};
+use crate::store::feed::RevocationFeed;
 use crate::store::redis::{EvictionPolicy, RedisOptions, RedisTokenStore, RedisUrlError};
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use crate::store::unreachable::UnreachableTokenStore;
-use crate::store::{Repository, TokenStore};
+use crate::store::{RateLimitStore, Repository, TokenStore};
 use crate::{api, server};
 
 /// The file of the embedded token store, in the data folder.
@@ -87,9 +99,15 @@ pub enum StartError {
     /// The cost of password hashes cannot be used.
     #[error(transparent)]
     PasswordHash(#[from] PasswordHashError),
+    /// The mail server cannot be talked to as the settings say.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// The administrator cannot be created.
     #[error("the administrator cannot be created")]
     Admin(#[source] AuthError),
+    /// The sample client of `hallpass dev` cannot be created.
+    #[error("the sample client cannot be created")]
+    SampleClient(#[source] AuthError),
     /// The OpenAPI document cannot be built.
     #[error("the OpenAPI document cannot be built")]
     Document(#[from] serde_json::Error),
@@ -123,10 +141,44 @@ pub fn random_password() -> String {
 /// What keeps things, behind the traits.
 #[derive(Clone)]
 pub struct Stores {
+    /// What lasts.
+    pub database: Database,
+    /// What is short-lived.
+    pub tokens: TokenStores,
+}
+
+/// What is kept in SQL, by the part of the service that asks for it.
+#[derive(Clone)]
+pub struct Database {
     /// Accounts and signing keys.
     pub repository: Arc<dyn Repository>,
+    /// OAuth clients.
+    pub clients: Arc<dyn ClientRegistry>,
+}
+
+impl Database {
+    fn of<R: Repository + ClientRegistry>(repository: R) -> Self {
+        let repository = Arc::new(repository);
+        Self { repository: repository.clone(), clients: repository }
+    }
+}
+
+/// What is kept in the token store, by the part of the service that asks for it.
+#[derive(Clone)]
+pub struct TokenStores {
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// What tells of revocations.
+    pub revocation_feed: Arc<dyn RevocationFeed>,
+    /// What counts attempts.
+    pub rate_limits: Arc<dyn RateLimitStore>,
+}
+
+impl TokenStores {
+    fn of<S: TokenStore + RevocationFeed + RateLimitStore>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { token_store: store.clone(), revocation_feed: store.clone(), rate_limits: store }
+    }
 }
 
 /// What comes from outside.
@@ -136,12 +188,14 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Arc<dyn Random>,
+    /// Where mails go, if anywhere.
+    pub mailer: Option<Arc<dyn Mailer>>,
 }
 
 impl World {
-    /// The machine's clock and the operating system's chance.
+    /// The machine's clock and the operating system's chance; no mails.
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), mailer: None }
     }
 }
 
@@ -150,39 +204,34 @@ impl World {
 ///
 /// # Errors
 /// [`DatabaseError`].
-pub async fn open_repository(
-    settings: &Settings,
-) -> Result<(Arc<dyn Repository>, Vec<String>), DatabaseError> {
+pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>), DatabaseError> {
     let url = settings.database.url.expose();
     if url.starts_with("postgres") {
         let repository = PostgresRepository::connect(url, PostgresOptions::default()).await?;
         let steps = repository.migrate().await?;
-        Ok((Arc::new(repository), steps))
+        Ok((Database::of(repository), steps))
     } else {
         let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
         let steps = repository.migrate().await?;
-        Ok((Arc::new(repository), steps))
+        Ok((Database::of(repository), steps))
     }
 }
 
-/// Opens the token store that the settings name. A Redis that does not answer yet is no mistake:
+/// Opens the token store that the settings name, and with it what counts attempts. A Redis that does not answer yet is no mistake:
 /// what needs it answers 503 until it comes.
 ///
 /// # Errors
 /// [`StartError`] when the store cannot be opened, or when Redis is set to forget keys.
-pub async fn open_token_store(
-    settings: &Settings,
-    clock: Arc<dyn Clock>,
-) -> Result<Arc<dyn TokenStore>, StartError> {
+pub async fn open_token_store(settings: &Settings, clock: Arc<dyn Clock>) -> Result<TokenStores, StartError> {
     match &settings.token_store {
         TokenStoreSettings::Embedded => {
             let path = settings.data_dir.join(TOKENS_FILE);
-            Ok(Arc::new(EmbeddedTokenStore::open(&path, clock).await?))
+            Ok(TokenStores::of(EmbeddedTokenStore::open(&path, clock).await?))
         }
         TokenStoreSettings::Redis { url, danger_allow_eviction } => {
             let store = RedisTokenStore::connect_lazy(url.expose(), RedisOptions::default())?;
             inspect_redis(&store, *danger_allow_eviction).await?;
-            Ok(Arc::new(store))
+            Ok(TokenStores::of(store))
         }
     }
 }
@@ -224,7 +273,7 @@ pub async fn services(
 ) -> Result<Services, StartError> {
     let issuer = settings.issuer(bound);
     let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
-    let key_ring = open_key_ring(settings, &secrets, &*stores.repository, &world).await?;
+    let key_ring = open_key_ring(settings, &secrets, &*stores.database.repository, &world).await?;
     let hasher = PasswordHasher::new(settings.passwords.argon2, &*world.random)?;
     let workers =
         PasswordWorkers::new(hasher, settings.passwords.hash_workers, settings.passwords.hash_queue);
@@ -238,15 +287,24 @@ pub async fn services(
         reset_delivery: match settings.reset.delivery {
             ResetDelivery::Response => service::password_reset::ResetDelivery::Response,
             ResetDelivery::Log => service::password_reset::ResetDelivery::Log,
-            ResetDelivery::Off | ResetDelivery::Smtp => service::password_reset::ResetDelivery::Off,
+            ResetDelivery::Smtp => service::password_reset::ResetDelivery::Mail,
+            ResetDelivery::Off => service::password_reset::ResetDelivery::Off,
         },
+        verify_email: settings.registration.verify_email,
+        conceal_existing: settings.registration.conceal_existing,
+        verification_ttl: settings.verification.ttl,
+        limits: settings.rate_limits,
     };
     let context = Context {
         clock: world.clock,
         random: world.random,
-        repository: stores.repository,
-        token_store: stores.token_store,
+        repository: stores.database.repository,
+        clients: stores.database.clients,
+        token_store: stores.tokens.token_store,
+        revocation_feed: stores.tokens.revocation_feed,
+        rate_limits: stores.tokens.rate_limits,
         secrets,
+        mailer: world.mailer,
         rules,
     };
     Ok(Services::new(context, key_ring, workers))
@@ -275,6 +333,9 @@ pub async fn build(
             tracing::info!("administrator created");
         }
     }
+    if settings.profile == Profile::Dev {
+        ensure_sample_client(&services).await.map_err(StartError::SampleClient)?;
+    }
     let compat: Vec<CompatApi> = settings
         .compat
         .iter()
@@ -283,8 +344,18 @@ pub async fn build(
             config::CompatApi::AccessTokens => CompatApi::AccessTokens,
         })
         .collect();
-    let endpoint = api::build(services.clone(), random, settings.issuer(bound).is_https(), &compat)?;
+    let proxies = TrustedProxies::new(&settings.trusted_proxies);
+    let is_https = settings.issuer(bound).is_https();
+    let endpoint = api::build(services.clone(), random, is_https, proxies, &compat)?;
     Ok((services, endpoint))
+}
+
+/// The client that the example microservice is, so that it runs against `hallpass dev` as it is.
+async fn ensure_sample_client(services: &Services) -> Result<(), AuthError> {
+    let (Ok(id), Ok(scopes)) = (config::SAMPLE_CLIENT_ID.parse(), REVOCATIONS_READ.parse()) else {
+        return Ok(());
+    };
+    services.clients.ensure(id, scopes, &ClientSecret::new(config::SAMPLE_CLIENT_SECRET)).await
 }
 
 /// Opens what a command needs that an operator runs beside the service: the operations over the same
@@ -296,14 +367,14 @@ pub async fn build(
 pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartError> {
     let world = World::real();
     let secret = config::existing_secret(settings, &*world.random)?;
-    let (repository, _) = open_repository(settings).await?;
-    let token_store = match open_token_store(settings, world.clock.clone()).await {
+    let (database, _) = open_database(settings).await?;
+    let tokens = match open_token_store(settings, world.clock.clone()).await {
         Err(StartError::Embedded(error @ embedded::OpenError::InUse { .. })) => {
-            Arc::new(UnreachableTokenStore::new(error))
+            TokenStores::of(UnreachableTokenStore::new(error))
         }
         opened => opened?,
     };
-    services(settings, &secret, settings.listen, Stores { repository, token_store }, world).await
+    services(settings, &secret, settings.listen, Stores { database, tokens }, world).await
 }
 
 async fn open_key_ring(
@@ -333,24 +404,43 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let world = World::real();
     let secret = config::server_secret(&settings, &*world.random)?;
-    let (repository, steps) = open_repository(&settings).await?;
+    let (database, steps) = open_database(&settings).await?;
     for step in steps {
         tracing::info!(step, "database migrated");
     }
-    let token_store = open_token_store(&settings, world.clock.clone()).await?;
+    let tokens = open_token_store(&settings, world.clock.clone()).await?;
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
-    let stores = Stores { repository, token_store };
+    let stores = Stores { database, tokens };
+    let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &world).await?.unzip();
+    let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
-    let settling = tokio::spawn(services.cut_off.keep_settling());
+    let settling = tokio::spawn(services.cut_off.clone().keep_settling());
+    let following = tokio::spawn(services.revocations.clone().keep_following());
+    let revocations = services.revocations;
+    let told = OnceLock::new();
+    let stop = async {
+        stop.await;
+        told.get_or_init(Instant::now);
+        // Streams of it would last as long as the grace.
+        revocations.close();
+    };
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
     if !server::serve(listener, endpoint, stop, settings.shutdown_grace).await {
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
     settling.abort();
+    following.abort();
+    if let Some(queue) = mail_queue {
+        let used = told.get().map_or(Duration::ZERO, Instant::elapsed);
+        let lost = queue.finish(settings.shutdown_grace.saturating_sub(used)).await;
+        if lost > 0 {
+            tracing::warn!(lost, "stopped with mails that were not sent");
+        }
+    }
     tracing::info!("stopped");
     Ok(())
 }

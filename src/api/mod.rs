@@ -6,24 +6,32 @@
 pub mod administration;
 mod allow;
 pub mod auth;
+pub mod client_address;
 pub mod compat;
 pub mod docs_page;
 pub mod document;
 pub mod dto;
 pub mod error;
+pub mod form;
 pub mod health;
 pub mod json;
 mod json_fields;
+pub mod oauth;
 pub mod origin;
+pub mod pages;
+mod rate_limit_headers;
 pub mod refusal;
+pub mod revocations;
 mod root;
 pub mod security;
 pub mod sessions;
 pub mod users;
+pub mod verification;
 pub mod well_known;
 
 use std::sync::Arc;
 
+use client_address::TrustedProxies;
 use compat::CompatApi;
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
@@ -44,6 +52,10 @@ pub enum Tag {
     Users,
     /// Other people's accounts and sessions, for administrators.
     Administration,
+    /// Tokens for programs, by the RFCs' names: get one, ask about one, take one back.
+    OAuth,
+    /// What was taken back, for services that check tokens on their own.
+    Revocations,
     /// The public keys with which any other service can check access tokens on its own.
     Discovery,
     /// For what starts, restarts and balances the service.
@@ -52,9 +64,12 @@ pub enum Tag {
 
 type MainApi = (
     auth::AuthApi,
+    verification::VerificationApi,
     sessions::SessionsApi,
     users::UsersApi,
     administration::AdministrationApi,
+    oauth::OAuthApi,
+    revocations::RevocationsApi,
     well_known::WellKnownApi,
     health::HealthApi,
     docs_page::FrontDoor,
@@ -63,9 +78,12 @@ type MainApi = (
 fn main_apis() -> MainApi {
     (
         auth::AuthApi,
+        verification::VerificationApi,
         sessions::SessionsApi,
         users::UsersApi,
         administration::AdministrationApi,
+        oauth::OAuthApi,
+        revocations::RevocationsApi,
         well_known::WellKnownApi,
         health::HealthApi,
         docs_page::FrontDoor,
@@ -104,7 +122,7 @@ pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
-/// are told to stay with it.
+/// are told to stay with it; `proxies` are believed about where requests come from.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -112,13 +130,14 @@ pub fn build(
     services: Services,
     random: Arc<dyn Random>,
     https: bool,
+    proxies: TrustedProxies,
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
     let keys = well_known::PublishedKeys::new(&services.key_ring)?;
     let nest = compat.contains(&CompatApi::Nest);
     let access_tokens = compat.contains(&CompatApi::AccessTokens);
     let mut documents = vec![main_document()?];
-    let mut routes = docs_page::mount(Route::new(), compat)
+    let mut routes = docs_page::mount(pages::mount(Route::new()), compat)
         .at("/openapi.json", docs_page::document_endpoint(document::to_pretty_json(&documents[0])));
     for api in compat {
         let path = format!("/openapi/{}", api.document_name());
@@ -141,11 +160,14 @@ pub fn build(
         false => routes.boxed(),
     };
     let shape_of = move |method: &Method, path: &str| -> root::ErrorShape {
-        match access_tokens && compat::access_tokens::serves(method, path) {
-            true => compat::boom::respond,
-            false => IntoResponse::into_response,
+        if path.starts_with(oauth::PREFIX) {
+            oauth::respond
+        } else if access_tokens && compat::access_tokens::serves(method, path) {
+            compat::boom::respond
+        } else {
+            IntoResponse::into_response
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);
-    Ok(root::wrap(routes.data(services).data(keys), random, https, allowed, shape_of))
+    Ok(root::wrap(routes.data(services).data(keys), random, https, proxies, allowed, shape_of))
 }

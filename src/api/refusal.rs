@@ -4,6 +4,7 @@
 //! set says what the document lists for that operation, no more and no less.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{
@@ -149,15 +150,30 @@ pub(super) fn unauthorized() -> Vec<ApiError> {
     all
 }
 
+/// When a limited operation answers 429.
+pub(super) const RATE_LIMITED: Documented = Documented::new(
+    "Tried too often, from this address or for this account (`rate_limited`), whether there is such an \
+     account or not. Nothing was done: try again after `Retry-After` seconds.",
+    || examples([AuthError::RateLimited { retry_after: Duration::from_secs(15) }]),
+);
+/// When an operation whose failures are limited answers 429.
+pub(super) const FAILED_TOO_OFTEN: Documented = Documented::new(
+    "The request failed, as others from this address did too often (`rate_limited`). What would succeed \
+     still does; for anything else wait `Retry-After` seconds.",
+    || examples([AuthError::RateLimited { retry_after: Duration::from_secs(15) }]),
+);
+
 /// When anything answers 500 and 503.
 pub(super) const INTERNAL: Documented = Documented::new(
     "A defect of the service. The log has the cause under the answer's `X-Request-Id`.",
     || vec![ApiError::internal("an example")],
 );
 /// When a login answers 403.
-pub(super) const DISABLED: Documented = Documented::new(
-    "The password is right, and the account is disabled (`account_disabled`): an administrator can enable it.",
-    || examples([AuthError::AccountDisabled]),
+pub(super) const NOT_ADMITTED: Documented = Documented::new(
+    "The password is right, and the account is disabled (`account_disabled`): an administrator can enable it. Or \
+     this service wants e-mail addresses verified, and this one is not (`email_not_verified`): follow the link in \
+     the mail, or ask for another one at `/auth/verify-email-request`.",
+    || examples([AuthError::AccountDisabled, AuthError::EmailNotVerified]),
 );
 pub(super) const UNAVAILABLE: Documented = Documented::new(
     "A store does not answer (`dependency_unavailable`). Nothing was decided: send the same request again \
@@ -193,9 +209,11 @@ mod tests {
     use super::*;
     use crate::api::administration::*;
     use crate::api::auth::*;
+    use crate::api::compat::nest::SignUpErrors;
     use crate::api::health::ReadyErrors;
     use crate::api::sessions::RevokeSessionErrors;
     use crate::api::users::{GetUserErrors, ListUsersErrors, UpdateMeErrors};
+    use crate::api::verification::{VerificationErrors, VerificationRequestErrors};
     use crate::api::well_known::DocumentErrors;
 
     /// Every documented answer has the status of its examples and names their codes.
@@ -240,5 +258,8 @@ mod tests {
         check::<UpdateMeErrors>();
         check::<DocumentErrors>();
         check::<ReadyErrors>();
+        check::<VerificationRequestErrors>();
+        check::<VerificationErrors>();
+        check::<SignUpErrors>();
     }
 }

@@ -1,7 +1,7 @@
 //! The command line: one file per command.
 //!
 //! Exit codes: 0 when all went well, 1 when the command failed, 2 when it was called wrongly or the
-//! settings are wrong.
+//! settings are wrong, 3 when an import refused some of its lines and took all others.
 
 mod completions;
 pub mod config;
@@ -10,6 +10,7 @@ pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
 mod operator;
+mod selftest;
 pub mod serve;
 mod sessions;
 mod users;
@@ -27,6 +28,9 @@ use crate::telemetry;
 
 /// The command was called wrongly, or the settings are wrong; clap's code as well.
 const USAGE: u8 = 2;
+
+/// An import refused some of its lines and took all others.
+const SOME_REFUSED: u8 = 3;
 
 /// What a command ends with when it fails.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -47,7 +51,7 @@ enum Command {
     Serve(SettingsArgs),
     /// Bring the database to the schema of this version
     Migrate(SettingsArgs),
-    /// Accounts: make, show, list, change, shut, delete
+    /// Accounts: make, import, show, list, change, shut, delete
     Users(users::UsersArgs),
     /// Sessions: list and end them
     Sessions(sessions::SessionsArgs),
@@ -57,6 +61,8 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     /// Ask the running service whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Measure from outside what a running service promises
+    Selftest(selftest::SelftestArgs),
     /// Print the completions of a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page
@@ -106,6 +112,7 @@ pub fn run() -> ExitCode {
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Users(args) => users::run(args),
         Command::Sessions(args) => sessions::run(args),
+        Command::Selftest(args) => selftest::run(args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),
     };

@@ -37,6 +37,8 @@ const RESET_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3600);
 /// Beyond this a stolen refresh token has time to be used beside the real one.
 const ROTATION_GRACE_WISE: Duration = Duration::from_secs(120);
+/// The most wrong passwords in a row (NIST SP 800-63B-4 3.2.2).
+const FAILURES_WISE: u32 = 100;
 /// ASVS 5.0 6.2.1. Whoever goes below it wants words like `secret` taken as well: nearly all that is
 /// so short is common.
 pub(super) const MIN_LENGTH_WISE: usize = 8;
@@ -53,16 +55,16 @@ pub(super) struct Review<'a> {
 }
 
 impl Review<'_> {
-    fn refuse(&mut self, key: &str, problem: impl Into<String>, mend: impl Into<String>) {
+    pub(super) fn refuse(&mut self, key: &str, problem: impl Into<String>, mend: impl Into<String>) {
         self.mistakes.push(ConfigError::new(key, self.values.origin(key), problem, mend));
     }
 
-    fn warn(&mut self, key: &'static str, text: impl Into<String>) {
+    pub(super) fn warn(&mut self, key: &'static str, text: impl Into<String>) {
         self.warnings.push(Warning { key, text: text.into() });
     }
 
     /// Whether none of these has been refused already: a stand-in proves nothing.
-    fn sound(&self, keys: &[&str]) -> bool {
+    pub(super) fn sound(&self, keys: &[&str]) -> bool {
         !self.mistakes.iter().any(|mistake| keys.contains(&mistake.key.as_str()))
     }
 
@@ -73,6 +75,8 @@ impl Review<'_> {
         self.password_hashing();
         self.signing_key_file();
         self.weak_secret();
+        self.mail_contradictions();
+        self.proxies_that_are_anybody();
     }
 
     fn weak_secret(&mut self) {
@@ -93,10 +97,15 @@ impl Review<'_> {
             ("shutdown_grace", self.settings.shutdown_grace, Duration::ZERO, SHUTDOWN_GRACE_MAX),
         ];
         for (key, span, min, max) in bounds {
-            if self.sound(&[key]) && !(min..=max).contains(&span) {
-                let [span, min, max] = [span, min, max].map(humantime::format_duration);
-                self.refuse(key, format!("= {span} is out of bounds"), format!("write {min} to {max}"));
-            }
+            self.within(key, span, min, max);
+        }
+    }
+
+    /// Refuses a span that is too short or too long.
+    pub(super) fn within(&mut self, key: &str, span: Duration, min: Duration, max: Duration) {
+        if self.sound(&[key]) && !(min..=max).contains(&span) {
+            let [span, min, max] = [span, min, max].map(humantime::format_duration);
+            self.refuse(key, format!("= {span} is out of bounds"), format!("write {min} to {max}"));
         }
     }
 
@@ -155,13 +164,15 @@ impl Review<'_> {
         }
     }
 
+    fn proxies_that_are_anybody(&mut self) {
+        if self.settings.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+            self.warn("trusted_proxies", "holds every address: anybody can claim to come from anywhere");
+        }
+    }
+
     /// What keeps a service from starting.
     pub fn unsafe_start(&mut self) {
-        let delivery = self.settings.reset.delivery;
-        if delivery == ResetDelivery::Smtp {
-            let mend = "write off until it is, or log together with `reset.danger_log_tokens`";
-            self.refuse("reset.delivery", "= \"smtp\" is not available in this version", mend);
-        }
+        self.unsendable_mail();
         match self.settings.profile {
             Profile::Dev => self.unsafe_dev(),
             Profile::Serve => self.unsafe_serve(),
@@ -195,8 +206,29 @@ impl Review<'_> {
         self.unsafe_public_url();
         self.unsafe_admin();
         self.unsafe_delivery();
+        self.unsafe_mail();
+        self.unlimited_guessing();
         if let TokenStoreSettings::Redis { danger_allow_eviction: true, .. } = self.settings.token_store {
             self.warn("redis.danger_allow_eviction", "is on: a full Redis may forget revocations");
+        }
+    }
+
+    fn unlimited_guessing(&mut self) {
+        const PER_ACCOUNT: &str = "rate_limits.login.per_account";
+        if !self.sound(&["rate_limits.enabled", PER_ACCOUNT]) {
+            return;
+        }
+        let is_on = self.values.get("rate_limits.enabled").is_none_or(|found| found.text.expose() == "true");
+        match self.settings.rate_limits.login.per_account {
+            Some(rate) if rate.burst() > FAILURES_WISE => {
+                self.warn(
+                    PER_ACCOUNT,
+                    "allows more than 100 wrong passwords in a row (NIST SP 800-63B-4 3.2.2)",
+                );
+            }
+            None if is_on => self.warn(PER_ACCOUNT, "is off: passwords can be guessed without end"),
+            None => self.warn("rate_limits.enabled", "is off: passwords can be guessed without end"),
+            Some(_) => {}
         }
     }
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 
 use super::*;
+use crate::domain::rate_limit::Rate;
 
 const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -182,6 +183,40 @@ fn the_compat_apis_are_named_one_by_one() {
 }
 
 #[test]
+fn limits_are_set_one_by_one_or_switched_off_together() {
+    let limits = |given: Given| given.settings().rate_limits;
+    let text = |rate: Option<Rate>| rate.map(|rate| (rate.burst(), rate.period().as_secs()));
+    let defaults = limits(given());
+    assert_eq!(
+        (text(defaults.login.per_ip), text(defaults.login.per_account)),
+        (Some((300, 60)), Some((60, 900)))
+    );
+    assert_eq!((text(defaults.register.per_ip), defaults.register.per_account), (Some((600, 600)), None));
+    assert_eq!((text(defaults.refresh.per_ip), defaults.refresh.per_account), (Some((300, 60)), None));
+    let reset_request = defaults.reset_request;
+    assert_eq!(
+        (text(reset_request.per_ip), text(reset_request.per_account)),
+        (Some((300, 600)), Some((20, 900)))
+    );
+    assert_eq!((text(defaults.reset.per_ip), defaults.reset.per_account), (Some((300, 600)), None));
+
+    let changed = limits(given().file("[rate_limits.login]\nper_ip = '5/1s'\nper_account = 'off'"));
+    assert_eq!((text(changed.login.per_ip), changed.login.per_account), (Some((5, 1)), None));
+    assert_eq!(changed.reset, defaults.reset);
+    assert_eq!(limits(given().set("rate_limits.enabled=false")), LimitRules::default());
+}
+
+#[test]
+fn trusted_proxies_are_a_list() {
+    let networks =
+        |given: Given| given.settings().trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(networks(given()).is_empty());
+    let expected = ["10.0.0.0/8", "127.0.0.1/32"];
+    assert_eq!(networks(given().variable("HALLPASS_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1")), expected);
+    assert_eq!(networks(given().file("trusted_proxies = ['10.0.0.0/8', '127.0.0.1']")), expected);
+}
+
+#[test]
 fn a_compat_api_that_is_none_is_refused() {
     for text in ["rest", "nest,", "nest;access-tokens", "Nest"] {
         let mistakes = given().variable("HALLPASS_COMPAT", text).mistakes_in_dev();
@@ -291,7 +326,18 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_TOKENS__LEEWAY", "61s", &["out of bounds"]),
         ("HALLPASS_RESET__TTL", "0s", &["1s to 1day"]),
         ("HALLPASS_RESET__DELIVERY", "pigeon", &["write off, response, log or smtp"]),
-        ("HALLPASS_RESET__DELIVERY", "smtp", &["is not available in this version"]),
+        ("HALLPASS_RESET__DELIVERY", "smtp", &["but `smtp.host` is not set", "`smtp.from`"]),
+        ("HALLPASS_RESET__URL", "https://app.example.com/reset", &["exactly once", "{token}"]),
+        ("HALLPASS_VERIFICATION__URL", "/confirm#{token}", &["no absolute"]),
+        ("HALLPASS_VERIFICATION__TTL", "31d", &["1m to 30days"]),
+        ("HALLPASS_REGISTRATION__VERIFY_EMAIL", "true", &["could ever log in", "set `smtp.host`"]),
+        ("HALLPASS_REGISTRATION__CONCEAL_EXISTING", "true", &["`registration.verify_email` is not"]),
+        ("HALLPASS_SMTP__HOST", "smtp.example.com", &["smtp.from (default) is not set"]),
+        ("HALLPASS_SMTP__TLS", "ssl", &["write starttls, implicit or none"]),
+        ("HALLPASS_SMTP__PORT", "65536", &["from 1 to 65535"]),
+        ("HALLPASS_SMTP__FROM", "Ada", &["is no sender"]),
+        ("HALLPASS_SMTP__USERNAME", "ada", &["is set without `smtp.password`"]),
+        ("HALLPASS_SMTP__PASSWORD", "hunter2", &["is set without `smtp.username`"]),
         ("HALLPASS_KEYS__ALGORITHM", "HS256", &["write ES256, RS256 or EdDSA"]),
         ("HALLPASS_KEYS__SIGNING_KEY_FILE", "/nowhere/key.pem", &["\"/nowhere/key.pem\" cannot be read"]),
         ("HALLPASS_PASSWORDS__MIN_LENGTH", "65", &["from 1 to 64"]),
@@ -300,6 +346,20 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_PASSWORDS__HASH_WORKERS", "0", &["from 1 to 1024"]),
         ("HALLPASS_ADMIN__EMAIL", "ada@example.com", &["is set without `admin.password`"]),
         ("HALLPASS_ADMIN__PASSWORD", "tqjzkvwm", &["is set without `admin.email`"]),
+        ("HALLPASS_TRUSTED_PROXIES", "proxy.internal", &["trusted_proxies", "like 10.0.0.1, 10.0.0.0/8"]),
+        ("HALLPASS_TRUSTED_PROXIES", "10.1.0.0/8", &["not its first", "write 10.0.0.0/8 if you mean all"]),
+        (
+            "HALLPASS_RATE_LIMITS__LOGIN__PER_IP",
+            "60",
+            &["\"60\" is no limit", "write it like 60/15m", "or off"],
+        ),
+        ("HALLPASS_RATE_LIMITS__LOGIN__PER_IP", "0/1m", &["not within 1 and 1000000"]),
+        ("HALLPASS_RATE_LIMITS__LOGIN__PER_IP", "1/2d", &["from 1s to 24h"]),
+        (
+            "HALLPASS_RATE_LIMITS__LOGN__PER_IP",
+            "1/1m",
+            &["did you mean HALLPASS_RATE_LIMITS__LOGIN__PER_IP?"],
+        ),
         ("HALLPASS_LOG__LEVEL", "a=b=c", &["is no log level"]),
         ("HALLPASS_LOG__FORMAT", "xml", &["write pretty or json"]),
         ("HALLPASS_SHUTDOWN_GRACE", "2h", &["out of bounds"]),
@@ -446,7 +506,18 @@ fn a_dump_says_where_each_value_came_from_and_is_a_settings_file() {
     );
     let (entries, mistakes) = file::entries(std::path::Path::new("dump"), &dump);
     assert!(mistakes.is_empty(), "{mistakes:?}");
-    assert_eq!(entries.len(), table::SETTINGS.len() - 2, "all but redis.url and keys.signing_key_file");
+    let unset = [
+        "redis.url",
+        "keys.signing_key_file",
+        "trusted_proxies",
+        "smtp.host",
+        "smtp.port",
+        "smtp.ca_file",
+        "smtp.username",
+        "smtp.password",
+        "smtp.from",
+    ];
+    assert_eq!(entries.len(), table::SETTINGS.len() - unset.len(), "all but {unset:?}");
 }
 
 #[test]
@@ -498,7 +569,11 @@ fn serve_refuses_what_is_unsafe() {
             &["reset any password"],
         ),
         (&[("HALLPASS_RESET__DELIVERY", "log")], &["reads the log", "`reset.danger_log_tokens`"]),
-        (&[("HALLPASS_RESET__DELIVERY", "smtp")], &["is not available in this version"]),
+        (&[("HALLPASS_RESET__DELIVERY", "smtp")], &["but `smtp.host` is not set"]),
+        (
+            &[("HALLPASS_SMTP__HOST", "smtp.example.com"), ("HALLPASS_SMTP__TLS", "none")],
+            &["2 mistakes", "smtp.from", "in the clear", "`smtp.danger_plaintext`"],
+        ),
     ] {
         let given = variables.iter().fold(production(), |given, (name, value)| given.variable(name, value));
         assert_says(&given.mistakes_in_serve(), parts);
@@ -576,6 +651,10 @@ fn the_unwise_is_warned_about() {
         ("HALLPASS_TOKENS__REFRESH__ROTATION_GRACE_PERIOD", "1h", "tokens.refresh.rotation_grace_period"),
         ("HALLPASS_REDIS__DANGER_ALLOW_EVICTION", "true", "redis.danger_allow_eviction"),
         ("HALLPASS_PUBLIC_URL", "http://auth.example.com", "public_url"),
+        ("HALLPASS_TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0", "trusted_proxies"),
+        ("HALLPASS_RATE_LIMITS__ENABLED", "false", "rate_limits.enabled"),
+        ("HALLPASS_RATE_LIMITS__LOGIN__PER_ACCOUNT", "off", "rate_limits.login.per_account"),
+        ("HALLPASS_RATE_LIMITS__LOGIN__PER_ACCOUNT", "101/15m", "rate_limits.login.per_account"),
     ] {
         assert_eq!(production().variable(name, value).warned(Profile::Serve), [key], "{name}={value}");
     }
@@ -617,11 +696,77 @@ fn the_issuer_is_the_public_url_or_the_bound_address() {
 fn every_default_and_every_example_is_a_value() {
     for setting in table::SETTINGS.iter().filter(|setting| !setting.example.starts_with('(')) {
         // Files that this machine need not have, and values that hold together with others only.
-        if matches!(setting.key, "keys.signing_key_file" | "admin.email") {
+        if matches!(
+            setting.key,
+            "keys.signing_key_file" | "admin.email" | "smtp.host" | "smtp.username" | "smtp.ca_file"
+        ) {
             continue;
         }
         let result =
             given().variable(&setting.variable(), setting.example).load(Profile::Serve, Purpose::Inspect);
         assert!(result.is_ok(), "{}: {}", setting.key, result.unwrap_err());
     }
+}
+
+/// A mail server that production may use.
+fn with_smtp() -> Given {
+    production()
+        .variable("HALLPASS_SMTP__HOST", "smtp.example.com")
+        .variable("HALLPASS_SMTP__FROM", "Example <no-reply@example.com>")
+}
+
+#[test]
+fn serve_mails_reset_tokens_once_it_knows_a_mail_server() {
+    let settings = with_smtp().load(Profile::Serve, Purpose::Start).unwrap().settings;
+    assert_eq!(settings.reset.delivery, ResetDelivery::Smtp);
+    let smtp = settings.smtp.unwrap();
+    assert_eq!((smtp.port, smtp.tls), (587, SmtpTls::StartTls));
+    let off = with_smtp().variable("HALLPASS_RESET__DELIVERY", "off").load(Profile::Serve, Purpose::Start);
+    assert_eq!(off.unwrap().settings.reset.delivery, ResetDelivery::Off);
+    let in_dev = given()
+        .variable("HALLPASS_SMTP__HOST", "localhost")
+        .variable("HALLPASS_SMTP__FROM", "a@b.example")
+        .variable("HALLPASS_SMTP__TLS", "none")
+        .settings();
+    assert_eq!(in_dev.reset.delivery, ResetDelivery::Response);
+    assert_eq!(in_dev.smtp.unwrap().port, 25);
+}
+
+#[test]
+fn mails_go_in_the_clear_to_this_machine_or_where_somebody_means_it() {
+    let plain = || with_smtp().variable("HALLPASS_SMTP__TLS", "none");
+    assert_says(&plain().mistakes_in_serve(), &["1 mistake", "smtp.tls", "in the clear"]);
+    for host in ["localhost", "127.0.0.1", "::1"] {
+        assert!(plain().variable("HALLPASS_SMTP__HOST", host).warned(Profile::Serve).is_empty(), "{host}");
+    }
+    let meant = plain().variable("HALLPASS_SMTP__DANGER_PLAINTEXT", "true");
+    assert_eq!(meant.warned(Profile::Serve), ["smtp.danger_plaintext"]);
+}
+
+#[test]
+fn links_lead_below_the_public_url_unless_somebody_says_otherwise() {
+    let settings = with_smtp().load(Profile::Serve, Purpose::Start).unwrap().settings;
+    let issuer = settings.issuer("127.0.0.1:80".parse().unwrap());
+    let links =
+        [settings.reset_link(&issuer), settings.verification_link(&issuer)].map(|link| link.with("T"));
+    let page = |name| format!("https://auth.example.com/{name}#token=T");
+    assert_eq!(links, [page("reset-password"), page("verify-email")]);
+    for (key, url, warned) in [
+        ("HALLPASS_RESET__URL", "https://app.example.com/#/reset/{token}", &[][..]),
+        ("HALLPASS_RESET__URL", "https://app.example.com/reset?token={token}", &["reset.url"]),
+        ("HALLPASS_VERIFICATION__URL", "http://app.example.com/#{token}", &["verification.url"]),
+    ] {
+        assert_eq!(with_smtp().variable(key, url).warned(Profile::Serve), warned, "{url}");
+    }
+}
+
+#[test]
+fn concealment_stands_on_verification_and_that_on_mails() {
+    let both = |given: Given| {
+        given
+            .variable("HALLPASS_REGISTRATION__VERIFY_EMAIL", "true")
+            .variable("HALLPASS_REGISTRATION__CONCEAL_EXISTING", "true")
+    };
+    both(with_smtp()).load(Profile::Serve, Purpose::Start).unwrap();
+    assert_says(&both(production()).mistakes_in_serve(), &["1 mistake", "registration.verify_email"]);
 }

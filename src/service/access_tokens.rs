@@ -10,6 +10,7 @@ use hallpass_verify::{
 use super::key_ring::KeyRing;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::{jwt, refresh_token};
+use crate::domain::client::{Client, REVOCATIONS_READ, Scopes};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::session::Session;
@@ -96,6 +97,69 @@ impl AccessTokens {
         Ok((token, claims))
     }
 
+    /// Mints an access token that a client gets for itself (RFC 6749 4.4, RFC 9068 2.2): nobody is
+    /// logged in by it. One that may read the revocation feed is for this service as well.
+    ///
+    /// # Errors
+    /// [`AuthError::Signing`].
+    pub(super) fn mint_for_client(
+        &self,
+        client: &Client,
+        scopes: &Scopes,
+        now: Timestamp,
+    ) -> AuthResult<(AccessToken, AccessClaims)> {
+        let rules = &self.context.rules;
+        let own = &rules.audience;
+        let mut aud: Vec<String> =
+            client.audience.iter().filter(|audience| *audience != own).cloned().collect();
+        if aud.is_empty() || scopes.contains(REVOCATIONS_READ) {
+            aud.push(own.clone());
+        }
+        let claims = AccessClaims {
+            iss: rules.issuer.clone(),
+            aud,
+            sub: client.id.to_string(),
+            exp: now.after(rules.lifetimes.access_token).as_secs(),
+            iat: now.as_secs(),
+            nbf: now.as_secs(),
+            jti: *Jti::generate(&*self.context.random).as_uuid(),
+            sid: None,
+            client_id: client.id.to_string(),
+            email: None,
+            roles: Vec::new(),
+            scope: Some(scopes.to_string()),
+        };
+        let token = jwt::mint(self.key_ring.signing_key(), rules.token_type, &claims)?;
+        Ok((token, claims))
+    }
+
+    /// The claims of a client's own access token. Whether it was taken back is not looked at.
+    ///
+    /// # Errors
+    /// What is wrong with the token; a user's is none of this kind.
+    pub(super) fn check_client(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
+        match self.check.verifier().verify(access.expose(), now.to_system_time()) {
+            Ok(claims) if claims.is_machine() => Ok(claims),
+            Ok(_) => Err(AuthError::InsufficientScope),
+            Err(Rejection::Expired(_)) => Err(AuthError::TokenExpired),
+            Err(rejection) => Err(AuthError::InvalidToken(rejection)),
+        }
+    }
+
+    /// The claims of a token that stands for `audience`, but for whether it was taken back.
+    ///
+    /// # Errors
+    /// What is wrong with the token.
+    pub(super) fn verify_for(
+        &self,
+        audience: &str,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> Result<AccessClaims, Rejection> {
+        let verifier = self.check.verifier().clone().with_audience(audience);
+        verifier.verify(access.expose(), now.to_system_time())
+    }
+
     /// Knows the caller by what was presented.
     ///
     /// - A live access token is enough, and nothing else is looked at.
@@ -154,7 +218,11 @@ impl AccessTokens {
         Ok(claims)
     }
 
-    async fn check_revocation(&self, claims: &AccessClaims, now: Timestamp) -> AuthResult<()> {
+    /// Whether a user's token was taken back.
+    ///
+    /// # Errors
+    /// [`AuthError::TokenRevoked`], [`AuthError::Store`].
+    pub(super) async fn check_revocation(&self, claims: &AccessClaims, now: Timestamp) -> AuthResult<()> {
         Ok(self.check.check_revocation(claims, now.to_system_time()).await?)
     }
 

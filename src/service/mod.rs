@@ -3,12 +3,18 @@
 pub mod access_tokens;
 pub mod accounts;
 pub mod administration;
+pub mod clients;
 pub mod cut_off;
 pub mod key_ring;
+pub mod limits;
+pub mod mail;
+pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
 pub mod sessions;
+pub mod user_import;
+pub mod verification;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +22,14 @@ use std::time::Duration;
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
 use crate::crypto::secret::DerivedKeys;
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
+use crate::domain::rate_limit::LimitRules;
 use crate::domain::session::SessionLifetimes;
-use crate::store::{Repository, StoreError, TokenStore};
+use crate::store::clients::ClientRegistry;
+use crate::store::feed::RevocationFeed;
+use crate::store::{RateLimitStore, Repository, StoreError, TokenStore};
 
 /// What every operation needs from outside.
 pub struct Context {
@@ -32,10 +41,27 @@ pub struct Context {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// OAuth clients.
+    pub clients: Arc<dyn ClientRegistry>,
+    /// What tells of revocations.
+    pub revocation_feed: Arc<dyn RevocationFeed>,
+    /// What counts attempts.
+    pub rate_limits: Arc<dyn RateLimitStore>,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
+    /// Carries mails, if there is a way to send any.
+    pub mailer: Option<Arc<dyn mail::Mailer>>,
     /// The rules.
     pub rules: Rules,
+}
+
+impl Context {
+    /// Hands a mail over for delivery, where there is a way to send any.
+    fn post(&self, mail: mail::Mail) {
+        if let Some(mailer) = &self.mailer {
+            mailer.post(mail);
+        }
+    }
 }
 
 /// The settings that operations decide by.
@@ -55,6 +81,14 @@ pub struct Rules {
     pub reset_ttl: Duration,
     /// How a reset token reaches its owner.
     pub reset_delivery: password_reset::ResetDelivery,
+    /// Whether an account can be logged in to only once its address is proven.
+    pub verify_email: bool,
+    /// Whether a registration is answered alike for addresses that have an account.
+    pub conceal_existing: bool,
+    /// How long a verification token proves its address.
+    pub verification_ttl: Duration,
+    /// How often what may be tried.
+    pub limits: LimitRules,
 }
 
 /// One field of a request that cannot be taken, and why. Never quotes the value.
@@ -102,12 +136,30 @@ pub enum AuthError {
     /// The password was right, and the account is shut.
     #[error("the account is disabled")]
     AccountDisabled,
+    /// The password was right, and the address is not proven.
+    #[error("the e-mail address is not verified")]
+    EmailNotVerified,
     /// Another account has the address.
     #[error("the e-mail address is taken")]
     EmailTaken,
     /// Nobody would be left who can log in as an administrator.
     #[error("the account is the last administrator's")]
     LastAdmin,
+    /// The client is unknown or its secret is wrong; which of the two is not said.
+    #[error("the client's credentials are wrong")]
+    InvalidClient,
+    /// Another client has the id.
+    #[error("the client id is taken")]
+    ClientTaken,
+    /// The client may not have the scope.
+    #[error("the client may not have this scope")]
+    InvalidScope,
+    /// The token lacks the scope that this needs.
+    #[error("the access token lacks the scope that this needs")]
+    InsufficientScope,
+    /// This process's copy of the revocation feed is not up to date, so nothing is known.
+    #[error("the revocation feed is not up to date")]
+    FeedStale(#[from] revocations::Stale),
     /// No reset tokens are made here.
     #[error("password reset is off")]
     ResetOff,
@@ -135,12 +187,21 @@ pub enum AuthError {
     /// The reset token is unknown, used, superseded or expired.
     #[error("the reset token is not valid")]
     InvalidResetToken,
+    /// The verification token is none of ours, expired, or of an address that the account has no more.
+    #[error("the verification token is not valid")]
+    InvalidVerificationToken,
     /// The caller may not do that.
     #[error("the caller's role does not allow this")]
     Forbidden,
     /// There is no such thing, or the caller may not know of it.
     #[error("not found")]
     NotFound,
+    /// Tried too often, from this address or for this account.
+    #[error("too many attempts")]
+    RateLimited {
+        /// How long until the next attempt is taken.
+        retry_after: Duration,
+    },
     /// All password workers are busy and their queue is full.
     #[error("too many password checks at once")]
     Overloaded,
@@ -159,7 +220,7 @@ pub enum AuthError {
     Signing(#[from] SigningKeyError),
     /// A worker of ours ended without an answer.
     #[error("a background task failed")]
-    Worker(#[source] tokio::task::JoinError),
+    Worker(#[source] password_workers::WorkerLost),
 }
 
 /// The result of an operation.
@@ -176,8 +237,18 @@ pub struct Services {
     pub sessions: sessions::Sessions,
     /// Minting and checking access tokens.
     pub access_tokens: access_tokens::AccessTokens,
+    /// OAuth clients.
+    pub clients: clients::Clients,
+    /// Introspection and revocation of tokens.
+    pub oauth: oauth::OAuth,
+    /// This process's copy of the revocation feed.
+    pub revocations: revocations::Revocations,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
+    /// Proving addresses.
+    pub verifications: verification::Verifications,
+    /// How often what may be tried.
+    pub limits: limits::Limits,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
     /// The signing keys.
@@ -196,30 +267,70 @@ impl Services {
         let key_ring = Arc::new(key_ring);
         let cut_off = cut_off::CutOff::new(context.clone());
         let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
-        let sessions =
-            sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), cut_off.clone());
-        let password_resets =
-            password_reset::PasswordResets::new(context.clone(), workers.clone(), cut_off.clone());
+        let limits = limits::Limits::new(context.clone());
+        let sessions = sessions::Sessions::new(
+            context.clone(),
+            access_tokens.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
+        let revocations = revocations::Revocations::new(
+            context.revocation_feed.clone(),
+            context.clock.clone(),
+            &*context.random,
+            context.rules.lifetimes.revocation(),
+        );
+        let clients = clients::Clients::new(
+            context.clone(),
+            access_tokens.clone(),
+            revocations.clone(),
+            limits.clone(),
+        );
+        let password_resets = password_reset::PasswordResets::new(
+            context.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
+        let verifications = verification::Verifications::new(context.clone(), limits.clone());
         Self {
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
                 workers.clone(),
                 cut_off.clone(),
+                verifications.clone(),
+                limits.clone(),
             ),
+            limits,
             administration: administration::Administration::new(
                 context.clone(),
                 workers,
                 cut_off.clone(),
                 password_resets.clone(),
             ),
+            oauth: oauth::OAuth::new(
+                context.clone(),
+                access_tokens.clone(),
+                clients.clone(),
+                revocations.clone(),
+            ),
+            clients,
+            revocations,
             password_resets,
+            verifications,
             cut_off,
             access_tokens,
             sessions,
             key_ring,
             context,
         }
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.context.clock.now()
     }
 
     /// Whether both stores answer: what readiness means.

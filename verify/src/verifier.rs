@@ -131,6 +131,13 @@ impl Verifier {
         self
     }
 
+    /// The same rules for another audience.
+    #[must_use]
+    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = audience.into();
+        self
+    }
+
     /// Checks a token at `now`.
     ///
     /// # Errors

@@ -74,7 +74,14 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::RefreshTokenReused
         | ErrorCode::SessionExpired
         | ErrorCode::InvalidResetToken
+        | ErrorCode::EmailNotVerified
+        | ErrorCode::InvalidVerificationToken
         | ErrorCode::AccountDisabled
+        | ErrorCode::InvalidClient
+        | ErrorCode::InvalidScope
+        | ErrorCode::UnsupportedGrantType
+        | ErrorCode::InsufficientScope
+        | ErrorCode::ClientTaken
         | ErrorCode::LastAdmin
         | ErrorCode::ResetUnavailable
         | ErrorCode::Forbidden
@@ -83,6 +90,7 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::RequestTimeout
         | ErrorCode::EmailTaken
         | ErrorCode::PayloadTooLarge
+        | ErrorCode::RateLimited
         | ErrorCode::Overloaded
         | ErrorCode::DependencyUnavailable
         | ErrorCode::RevocationPending

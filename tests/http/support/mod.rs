@@ -6,20 +6,23 @@ mod chance;
 mod exchange;
 pub mod jwt;
 pub mod log;
+mod outbox;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hallpass::app::{self, Stores, World};
-use hallpass::config::{self, FlagValue, Profile, Purpose, Secret, Settings, Sources};
+use hallpass::config::{self, FlagValue, Profile, Purpose, ResetDelivery, Secret, Settings, Sources};
 use hallpass::crypto::password::Argon2Cost;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::email::Email;
+use hallpass::domain::password::PasswordHash;
 use hallpass::domain::session::SessionLifetimes;
-use hallpass::domain::user::User;
+use hallpass::domain::user::{ImportedUser, NewUser, Role, User};
 use hallpass::service::Services;
-use hallpass::store::TokenStore;
+use hallpass::store::{Repository, TokenStore};
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Response};
 use serde_json::json;
@@ -28,6 +31,7 @@ use tempfile::TempDir;
 pub use actors::{ADMIN_EMAIL, ADMIN_PASSWORD, Actor, Admin, Anonymous, LoggedIn, Tokens};
 pub use chance::SeededRandom;
 pub use exchange::{Answer, Request};
+pub use outbox::Outbox;
 
 use crate::servers::postgres::PostgresServer;
 use crate::servers::redis::RedisServer;
@@ -91,6 +95,7 @@ struct Running {
 struct Surroundings {
     clock: Arc<ManualClock>,
     chance: Arc<SeededRandom>,
+    outbox: Arc<Outbox>,
     folder: TempDir,
     redis: Option<Mutex<RedisServer>>,
     postgres: Mutex<Option<PostgresServer>>,
@@ -149,24 +154,30 @@ impl TestApp {
         change(&mut settings);
 
         let clock = Arc::new(ManualClock::at(START));
-        let (repository, _) = app::open_repository(&settings).await.expect("a database");
-        let token_store = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
+        let (database, _) = app::open_database(&settings).await.expect("a database");
+        let tokens = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
         let surroundings = Surroundings {
             clock,
             chance: Arc::default(),
+            outbox: Arc::default(),
             folder,
             redis: redis.map(Mutex::new),
             postgres: Mutex::new(postgres),
         };
-        Self::build(settings, Stores { repository, token_store }, Arc::new(surroundings)).await
+        Self::build(settings, Stores { database, tokens }, Arc::new(surroundings)).await
     }
 
     async fn build(settings: Settings, stores: Stores, surroundings: Arc<Surroundings>) -> Self {
         let bound = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
         let secret = Secret::new(SERVER_SECRET);
-        let world = World { clock: surroundings.clock.clone(), random: surroundings.chance.clone() };
+        let world = World {
+            clock: surroundings.clock.clone(),
+            random: surroundings.chance.clone(),
+            mailer: Some(surroundings.outbox.clone()),
+        };
         let (services, endpoint) =
             app::build(&settings, &secret, bound, stores.clone(), world).await.expect("a service");
+        tokio::spawn(services.revocations.clone().keep_following());
         let endpoint = endpoint.boxed();
         Self(Arc::new(Running { endpoint, services, settings, stores, surroundings }))
     }
@@ -182,6 +193,11 @@ impl TestApp {
         self.0.endpoint.get_response(request).await
     }
 
+    /// The HTTP surface itself, for answers that do not end.
+    pub fn endpoint(&self) -> &BoxEndpoint<'static, Response> {
+        &self.0.endpoint
+    }
+
     /// The operations behind the HTTP surface.
     pub fn services(&self) -> &Services {
         &self.0.services
@@ -190,6 +206,28 @@ impl TestApp {
     /// The source of chance.
     pub fn chance(&self) -> &SeededRandom {
         &self.0.surroundings.chance
+    }
+
+    /// The mails that were posted.
+    pub fn outbox(&self) -> &Outbox {
+        &self.0.surroundings.outbox
+    }
+
+    /// The same service where addresses must be proven, and reset tokens are mailed.
+    pub async fn verifying(&self) -> Self {
+        self.another_instance(|settings| {
+            settings.registration.verify_email = true;
+            settings.reset.delivery = ResetDelivery::Smtp;
+        })
+        .await
+    }
+
+    /// The same where registration conceals which addresses have an account, as well.
+    pub async fn concealing(&self) -> Self {
+        self.verifying()
+            .await
+            .another_instance(|settings| settings.registration.conceal_existing = true)
+            .await
     }
 
     /// The URL of the SQLite file.
@@ -211,6 +249,25 @@ impl TestApp {
         let mut sent = ::redis::cmd(command[0]);
         sent.arg(&command[1..]);
         sent.query_async::<()>(&mut connection).await.expect("Redis takes the command");
+    }
+
+    /// How often each command of Redis was called so far, those of scripts included.
+    pub async fn redis_commands(&self) -> BTreeMap<String, u64> {
+        let url = self.redis().url();
+        let client = ::redis::Client::open(url).expect("the address");
+        let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
+        let text: String =
+            ::redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.expect("figures");
+        let called = |line: &str| {
+            let (name, figures) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            Some((name.to_owned(), figures.split(',').next()?.parse().ok()?))
+        };
+        text.lines().filter_map(called).collect()
+    }
+
+    /// What keeps accounts, for changes that no request makes.
+    pub fn repository(&self) -> &dyn Repository {
+        &*self.0.stores.database.repository
     }
 
     /// Takes the service's own Postgres down.
@@ -241,13 +298,28 @@ impl TestApp {
 
     /// What keeps the sessions.
     pub fn token_store(&self) -> &dyn TokenStore {
-        &*self.0.stores.token_store
+        &*self.0.stores.tokens.token_store
     }
 
     /// An account as it is stored.
     pub async fn stored_user(&self, email: &str) -> Option<User> {
         let email = Email::parse(email).expect("an address");
-        self.0.stores.repository.find_user_by_email(&email).await.expect("a database that answers")
+        self.0.stores.database.repository.find_user_by_email(&email).await.expect("a database that answers")
+    }
+
+    /// An account that was brought along with this hash.
+    pub async fn import(&self, email: &str, hash: &str) {
+        let account = NewUser {
+            email: Email::parse(email).expect("an address"),
+            first_name: None,
+            last_name: None,
+            role: Role::Member,
+            password: PasswordHash::from_phc(hash),
+            email_verified: true,
+            created_at: START,
+        };
+        let users = [ImportedUser { account, disabled: false }];
+        assert_eq!(self.0.stores.database.repository.insert_users(&users).await.expect("a database"), 1);
     }
 
     /// Asks until the service is ready again; its stores space the attempts themselves.
@@ -319,6 +391,14 @@ impl TestApp {
     pub async fn reset_token(&self, email: &str) -> String {
         let answer = self.request_reset(email).await.tokens(200);
         answer["passwordResetToken"].as_str().expect("a reset token").to_owned()
+    }
+
+    pub async fn request_verification(&self, email: &str) -> Answer {
+        self.post("/auth/verify-email-request", &json!({"email": email})).await
+    }
+
+    pub async fn verify_email(&self, token: &str) -> Answer {
+        self.post("/auth/verify-email", &json!({"verificationToken": token})).await
     }
 
     pub async fn reset_password(&self, token: &str, new: &str) -> Answer {
