@@ -28,7 +28,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// does in the background has begun.
 pub async fn patient(issuer: &Issuer) -> Validator {
     let streams = issuer.requests(STREAM);
-    let validator = builder(issuer).max_staleness(Duration::from_secs(600)).connect().await;
+    let validator = builder(issuer).max_staleness(Duration::from_secs(86_400)).connect().await;
     let validator = validator.expect("the issuer is there");
     eventually("the stream is asked for", || issuer.requests(STREAM) > streams).await;
     validator
