@@ -3,6 +3,7 @@
 //! Exit codes: 0 when all went well, 1 when the command failed, 2 when it was called wrongly or the
 //! settings are wrong, 3 when an import refused some of its lines and took all others.
 
+mod clients;
 mod completions;
 pub mod config;
 pub mod dev;
@@ -55,6 +56,8 @@ enum Command {
     Migrate(SettingsArgs),
     /// Accounts: make, import, show, list, change, shut, delete
     Users(users::UsersArgs),
+    /// OAuth clients: make, list, delete them, rotate their secrets
+    Clients(clients::ClientsArgs),
     /// Sessions: list and end them
     Sessions(sessions::SessionsArgs),
     /// Tokens: what one says, whether it is good and why not, and taking it back
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Openapi(args) => openapi::run(&args),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Users(args) => users::run(args),
+        Command::Clients(args) => clients::run(args),
         Command::Sessions(args) => sessions::run(args),
         Command::Tokens(args) => tokens::run(args),
         Command::Doctor(args) => doctor::run(args),

@@ -81,7 +81,9 @@ fn compute_defaults(values: &mut Values, listen: SocketAddr, data_dir: &str) {
     values.computed("database.url", format!("sqlite://{folder}/hallpass.db"));
     values.computed("token_store", if values.get("redis.url").is_some() { "redis" } else { "embedded" });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    values.computed("passwords.hash_workers", cores.to_string());
+    // One core is left to everybody who does not log in.
+    let hash_workers = cores.saturating_sub(1).max(1);
+    values.computed("passwords.hash_workers", hash_workers.to_string());
     let lowered = values
         .get("passwords.min_length")
         .and_then(|found| found.text.expose().parse::<usize>().ok())

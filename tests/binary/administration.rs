@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::client::{Client, PASSWORD, Tokens, login};
+use crate::client::{Client, PASSWORD, Tokens, login, post};
 use crate::process::{Outcome, Program, dev, eventually};
 
 async fn run(folder: &Path, arguments: &[&str]) -> Outcome {
@@ -83,6 +83,40 @@ async fn sessions_are_listed_and_ended_while_the_service_rests() {
 
     let service = dev(folder.path()).start();
     service.client().refresh(&tokens.refresh).await.assert_problem(401, "invalid_refresh_token");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clients_secret_is_rotated_while_both_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = dev(folder.path()).start();
+    let (client, place) = (service.client(), folder.path());
+    let secret_of = async |arguments: &[&str]| -> String {
+        let answer: Value = serde_json::from_str(&done(place, arguments).await).expect("JSON");
+        answer["secret"].as_str().expect("a secret").to_owned()
+    };
+    let accepted = async |secret: &str| {
+        let form =
+            json!({"grant_type": "client_credentials", "client_id": "orders", "client_secret": secret});
+        client.send(post("/oauth2/token").json(&form)).await.status == 200
+    };
+    let first = secret_of(&["clients", "create", "orders", "--scopes", "revocations:read", "--json"]).await;
+    assert!(accepted(&first).await && !accepted("wrong").await);
+    let taken = run(place, &["clients", "create", "orders"]).await;
+    assert_eq!(taken.code, Some(1), "{taken:?}");
+
+    let second = secret_of(&["clients", "rotate-secret", "orders", "--json"]).await;
+    assert!(accepted(&first).await && accepted(&second).await, "while it is rolled out");
+    let third = secret_of(&["clients", "rotate-secret", "orders", "--json"]).await;
+    assert!(!accepted(&first).await && accepted(&second).await && accepted(&third).await);
+    let fourth = secret_of(&["clients", "rotate-secret", "orders", "--drop-others", "--json"]).await;
+    assert!(accepted(&fourth).await && !accepted(&second).await && !accepted(&third).await);
+
+    let listed: Value =
+        serde_json::from_str(&done(place, &["clients", "list", "--json"]).await).expect("JSON");
+    assert_eq!((&listed[0]["id"], &listed[1]["id"]), (&json!("books"), &json!("orders")));
+    done(place, &["clients", "delete", "orders"]).await;
+    assert!(!accepted(&fourth).await);
+    assert_eq!(run(place, &["clients", "delete", "orders"]).await.code, Some(1));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod audit;
 mod client;
 mod commands;
 mod dev;
+#[cfg(target_os = "linux")]
 mod flood;
 mod mail;
 mod malformed;

@@ -1,0 +1,133 @@
+//! `hallpass clients`: OAuth clients, the services that call hallpass in their own name.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::operator::{self, OPERATOR, OutputArgs};
+use super::{Failure, SettingsArgs, print_line};
+use crate::domain::client::{Client, ClientId, Scopes};
+use crate::domain::tokens::ClientSecret;
+use crate::service::AuthError;
+use crate::service::clients::Clients;
+
+/// The arguments of the command.
+#[derive(Args)]
+pub(super) struct ClientsArgs {
+    #[command(subcommand)]
+    command: ClientsCommand,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Subcommand)]
+enum ClientsCommand {
+    /// Make a client; prints its secret, which is kept nowhere
+    Create {
+        /// Its id: a-z, 0-9, -, _ and ., beginning with a letter
+        id: ClientId,
+        /// What it may do, words with spaces between, like revocations:read
+        #[arg(long, default_value = "")]
+        scopes: Scopes,
+        /// Whom its access tokens are for (claim aud); this service unless given
+        #[arg(long)]
+        audience: Option<String>,
+    },
+    /// List all clients
+    List,
+    /// Give a client another secret; the newest of those before goes on working beside it
+    RotateSecret {
+        /// Its id
+        id: ClientId,
+        /// Let none of those before go on working
+        #[arg(long)]
+        drop_others: bool,
+    },
+    /// Delete a client: its secrets and its tokens are refused from now on
+    Delete {
+        /// Its id
+        id: ClientId,
+    },
+}
+
+/// Runs the command.
+pub(super) fn run(args: ClientsArgs) -> Result<ExitCode, Failure> {
+    let ClientsArgs { command, settings, output } = args;
+    operator::run(settings, |services| async move {
+        run_command(&services.clients, command, output).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn run_command(clients: &Clients, command: ClientsCommand, output: OutputArgs) -> Result<(), Failure> {
+    match command {
+        ClientsCommand::Create { id, scopes, audience } => {
+            let (client, secret) = clients.create(OPERATOR, id, scopes, audience).await?;
+            answer("created", &client.id, Some(&secret), output);
+        }
+        ClientsCommand::List => list(&clients.list(OPERATOR).await?, output),
+        ClientsCommand::RotateSecret { id, drop_others } => {
+            let secret = clients.rotate_secret(OPERATOR, &id, drop_others).await;
+            answer("secret rotated", &id, Some(&secret.map_err(|error| missing(&id, error))?), output);
+        }
+        ClientsCommand::Delete { id } => {
+            clients.delete(OPERATOR, &id).await.map_err(|error| missing(&id, error))?;
+            answer("deleted", &id, None, output);
+        }
+    }
+    Ok(())
+}
+
+fn missing(id: &ClientId, error: AuthError) -> Failure {
+    match error {
+        AuthError::NotFound => format!("there is no client {id}").into(),
+        error => error.into(),
+    }
+}
+
+fn list(clients: &[Client], output: OutputArgs) {
+    if output.json {
+        let clients: Vec<Value> = clients
+            .iter()
+            .map(|client| {
+                json!({
+                    "id": client.id.as_str(),
+                    "scopes": client.scopes.to_string(),
+                    "audience": client.audience,
+                    "secrets": client.secrets.len(),
+                    "createdAt": client.created_at.as_secs(),
+                })
+            })
+            .collect();
+        print_line(&Value::Array(clients).to_string());
+        return;
+    }
+    for client in clients {
+        let audience = client.audience.as_deref().unwrap_or("-");
+        print_line(&format!(
+            "{:<24}  {:<10}  {audience}  {}",
+            client.id,
+            client.secrets.len(),
+            client.scopes
+        ));
+    }
+}
+
+/// One line for what was done; the only place that prints a secret, which was just made.
+fn answer(done: &str, id: &ClientId, secret: Option<&ClientSecret>, output: OutputArgs) {
+    if output.json {
+        let mut answer = json!({"done": done, "id": id.as_str()});
+        if let Some(secret) = secret {
+            answer["secret"] = secret.expose().into();
+        }
+        print_line(&answer.to_string());
+        return;
+    }
+    print_line(&format!("{done}: {id}"));
+    if let Some(secret) = secret {
+        print_line(&format!("secret: {}", secret.expose()));
+    }
+}
