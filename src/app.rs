@@ -16,10 +16,12 @@ use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
-use crate::service::key_ring::{KeyRing, KeyRingError};
+use crate::domain::signing_key::KeyLife;
+use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
 use crate::store::embedded::{self, EmbeddedTokenStore};
+use crate::store::feed::RevocationFeed;
 use crate::store::redis::{EvictionPolicy, RedisOptions, RedisTokenStore, RedisUrlError};
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
@@ -127,6 +129,30 @@ pub struct Stores {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// What the token store tells of revocations.
+    pub revocation_feed: Arc<dyn RevocationFeed>,
+}
+
+/// What one token store does, behind its traits.
+#[derive(Clone)]
+pub struct TokenStores {
+    /// Sessions, the denylist and reset tokens.
+    pub token_store: Arc<dyn TokenStore>,
+    /// What the token store tells of revocations.
+    pub revocation_feed: Arc<dyn RevocationFeed>,
+}
+
+impl TokenStores {
+    fn of(store: impl TokenStore + RevocationFeed) -> Self {
+        let store = Arc::new(store);
+        Self { token_store: store.clone(), revocation_feed: store }
+    }
+
+    /// Together with the database.
+    pub fn with(self, repository: Arc<dyn Repository>) -> Stores {
+        let Self { token_store, revocation_feed } = self;
+        Stores { repository, token_store, revocation_feed }
+    }
 }
 
 /// What comes from outside.
@@ -170,19 +196,16 @@ pub async fn open_repository(
 ///
 /// # Errors
 /// [`StartError`] when the store cannot be opened, or when Redis is set to forget keys.
-pub async fn open_token_store(
-    settings: &Settings,
-    clock: Arc<dyn Clock>,
-) -> Result<Arc<dyn TokenStore>, StartError> {
+pub async fn open_token_store(settings: &Settings, clock: Arc<dyn Clock>) -> Result<TokenStores, StartError> {
     match &settings.token_store {
         TokenStoreSettings::Embedded => {
             let path = settings.data_dir.join(TOKENS_FILE);
-            Ok(Arc::new(EmbeddedTokenStore::open(&path, clock).await?))
+            Ok(TokenStores::of(EmbeddedTokenStore::open(&path, clock).await?))
         }
         TokenStoreSettings::Redis { url, danger_allow_eviction } => {
             let store = RedisTokenStore::connect_lazy(url.expose(), RedisOptions::default())?;
             inspect_redis(&store, *danger_allow_eviction).await?;
-            Ok(Arc::new(store))
+            Ok(TokenStores::of(store))
         }
     }
 }
@@ -224,7 +247,7 @@ pub async fn services(
 ) -> Result<Services, StartError> {
     let issuer = settings.issuer(bound);
     let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
-    let key_ring = open_key_ring(settings, &secrets, &*stores.repository, &world).await?;
+    let key_ring = open_key_ring(settings, &secrets, &stores, &world).await?;
     let hasher = PasswordHasher::new(settings.passwords.argon2, &*world.random)?;
     let workers =
         PasswordWorkers::new(hasher, settings.passwords.hash_workers, settings.passwords.hash_queue);
@@ -246,6 +269,7 @@ pub async fn services(
         random: world.random,
         repository: stores.repository,
         token_store: stores.token_store,
+        revocation_feed: stores.revocation_feed,
         secrets,
         rules,
     };
@@ -265,6 +289,8 @@ pub async fn build(
 ) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
     let random = world.random.clone();
     let services = services(settings, secret, bound, stores, world).await?;
+    // Two keys are published from the first day on.
+    services.key_ring.catch_up().await?;
     if let Some(admin) = &settings.admin {
         let created = services
             .accounts
@@ -297,29 +323,43 @@ pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartErr
     let world = World::real();
     let secret = config::existing_secret(settings, &*world.random)?;
     let (repository, _) = open_repository(settings).await?;
-    let token_store = match open_token_store(settings, world.clock.clone()).await {
+    let token_stores = match open_token_store(settings, world.clock.clone()).await {
         Err(StartError::Embedded(error @ embedded::OpenError::InUse { .. })) => {
-            Arc::new(UnreachableTokenStore::new(error))
+            TokenStores::of(UnreachableTokenStore::new(error))
         }
         opened => opened?,
     };
-    services(settings, &secret, settings.listen, Stores { repository, token_store }, world).await
+    services(settings, &secret, settings.listen, token_stores.with(repository), world).await
 }
 
 async fn open_key_ring(
     settings: &Settings,
     secrets: &DerivedKeys,
-    repository: &dyn Repository,
+    stores: &Stores,
     world: &World,
 ) -> Result<KeyRing, StartError> {
-    let algorithm = settings.keys.algorithm;
     let Some(path) = &settings.keys.signing_key_file else {
-        return Ok(KeyRing::open(algorithm, repository, secrets, &*world.clock, &*world.random).await?);
+        let lifetimes = &settings.tokens.lifetimes;
+        let foundation = Foundation {
+            store: stores.repository.clone(),
+            feed: stores.revocation_feed.clone(),
+            clock: world.clock.clone(),
+            random: world.random.clone(),
+            secrets: secrets.clone(),
+            life: KeyLife {
+                algorithm: settings.keys.algorithm,
+                publish_ahead: settings.keys.publish_ahead,
+                rotate_every: settings.keys.rotate_every,
+                access_token: lifetimes.revocation(),
+                session: lifetimes.absolute,
+            },
+        };
+        return Ok(KeyRing::open(foundation).await?);
     };
     let pem = tokio::fs::read_to_string(path)
         .await
         .map_err(|source| StartError::SigningKeyFile { path: path.clone(), source })?;
-    Ok(KeyRing::new(SigningKey::from_pem(algorithm, pem)?, &[])?)
+    Ok(KeyRing::fixed(SigningKey::from_pem(settings.keys.algorithm, pem)?)?)
 }
 
 /// Runs the service by its settings until the process is told to stop. `listening` is told the
@@ -337,13 +377,14 @@ pub async fn run(
     for step in steps {
         tracing::info!(step, "database migrated");
     }
-    let token_store = open_token_store(&settings, world.clock.clone()).await?;
+    let token_stores = open_token_store(&settings, world.clock.clone()).await?;
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
-    let stores = Stores { repository, token_store };
+    let stores = token_stores.with(repository);
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
+    let keeping_up = tokio::spawn(services.key_ring.keep_up());
     let settling = tokio::spawn(services.cut_off.keep_settling());
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
@@ -351,6 +392,7 @@ pub async fn run(
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
     settling.abort();
+    keeping_up.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -15,6 +15,7 @@ pub mod health;
 pub mod json;
 mod json_fields;
 pub mod origin;
+mod prepared;
 pub mod refusal;
 mod root;
 pub mod security;
@@ -44,7 +45,8 @@ pub enum Tag {
     Users,
     /// Other people's accounts and sessions, for administrators.
     Administration,
-    /// The public keys with which any other service can check access tokens on its own.
+    /// What any other service needs to check access tokens on its own: where things are, and the
+    /// public keys.
     Discovery,
     /// For what starts, restarts and balances the service.
     Health,
@@ -114,7 +116,7 @@ pub fn build(
     https: bool,
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
-    let keys = well_known::PublishedKeys::new(&services.key_ring)?;
+    let published = well_known::Published::new(&services);
     let nest = compat.contains(&CompatApi::Nest);
     let access_tokens = compat.contains(&CompatApi::AccessTokens);
     let mut documents = vec![main_document()?];
@@ -130,7 +132,7 @@ pub fn build(
         true => OpenApiService::new((main_apis(), compat::nest::NestApi), "", "").into_endpoint(),
         false => main_api().into_endpoint(),
     };
-    let routes = routes
+    let routes = well_known::mount(routes, services.issuer())
         .at("/livez", get(health::livez))
         .at("/readyz", get(health::readyz))
         .at("/healthz", get(health::readyz))
@@ -147,5 +149,5 @@ pub fn build(
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);
-    Ok(root::wrap(routes.data(services).data(keys), random, https, allowed, shape_of))
+    Ok(root::wrap(routes.data(services).data(published), random, https, allowed, shape_of))
 }

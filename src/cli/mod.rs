@@ -7,6 +7,7 @@ mod completions;
 pub mod config;
 pub mod dev;
 pub mod healthcheck;
+mod keys;
 pub mod migrate;
 pub mod openapi;
 mod operator;
@@ -51,6 +52,8 @@ enum Command {
     Users(users::UsersArgs),
     /// Sessions: list and end them
     Sessions(sessions::SessionsArgs),
+    /// Signing keys: list, make, move on, revoke
+    Keys(keys::KeysArgs),
     /// Look at the settings
     Config(config::ConfigArgs),
     /// Write the OpenAPI documents
@@ -106,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Users(args) => users::run(args),
         Command::Sessions(args) => sessions::run(args),
+        Command::Keys(args) => keys::run(args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),
     };

@@ -7,7 +7,7 @@ use hallpass_verify::{
     AccessClaims, AccessTokenCheck, CheckError, Rejection, RevocationSource, RevocationStatus, Verifier,
 };
 
-use super::key_ring::KeyRing;
+use super::key_ring::{KeyRing, PerGeneration};
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::{jwt, refresh_token};
 use crate::domain::clock::Timestamp;
@@ -58,17 +58,22 @@ impl Caller {
 pub struct AccessTokens {
     context: Arc<Context>,
     key_ring: Arc<KeyRing>,
-    check: Arc<AccessTokenCheck<StoreRevocations>>,
+    /// One for each generation of the ring, with its keys.
+    checks: Arc<PerGeneration<AccessTokenCheck<StoreRevocations>>>,
 }
 
 impl AccessTokens {
     pub(super) fn new(context: Arc<Context>, key_ring: Arc<KeyRing>) -> Self {
-        let rules = &context.rules;
-        let verifier = Verifier::new(key_ring.key_set().clone(), &rules.issuer, &rules.audience)
-            .with_token_type(rules.token_type)
-            .with_leeway(rules.lifetimes.leeway);
-        let source = StoreRevocations { token_store: context.token_store.clone() };
-        Self { check: Arc::new(AccessTokenCheck::new(verifier, source)), context, key_ring }
+        let of_context = context.clone();
+        let checks = PerGeneration::new(key_ring.clone(), move |generation| {
+            let rules = &of_context.rules;
+            let verifier = Verifier::new(generation.key_set().clone(), &rules.issuer, &rules.audience)
+                .with_token_type(rules.token_type)
+                .with_leeway(rules.lifetimes.leeway);
+            let source = StoreRevocations { token_store: of_context.token_store.clone() };
+            AccessTokenCheck::new(verifier, source)
+        });
+        Self { checks: Arc::new(checks), context, key_ring }
     }
 
     /// Mints an access token of a live session at `now`. It never outlives the session.
@@ -91,7 +96,7 @@ impl AccessTokens {
             email: session.subject.email.as_str().to_owned(),
             roles: vec![session.subject.role.as_str().to_owned()],
         };
-        let token = jwt::mint(self.key_ring.signing_key(), rules.token_type, &claims)?;
+        let token = jwt::mint(self.key_ring.current().signing_key(), rules.token_type, &claims)?;
         Ok((token, claims))
     }
 
@@ -114,7 +119,7 @@ impl AccessTokens {
             let refresh = refresh.ok_or(AuthError::Unauthenticated)?;
             return self.renew(refresh, None, now).await;
         };
-        match self.check.check(access.expose(), now.to_system_time()).await {
+        match self.checks.get().check(access.expose(), now.to_system_time()).await {
             Ok(claims) => known_caller(access.clone(), &claims),
             Err(CheckError::Rejected(Rejection::Expired(claims))) => {
                 let refresh = refresh.ok_or(AuthError::TokenExpired)?;
@@ -130,7 +135,7 @@ impl AccessTokens {
     /// # Errors
     /// What is wrong with the token.
     pub async fn authentic_claims(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
-        let claims = match self.check.verifier().verify(access.expose(), now.to_system_time()) {
+        let claims = match self.checks.get().verifier().verify(access.expose(), now.to_system_time()) {
             Ok(claims) => claims,
             Err(Rejection::Expired(claims)) => *claims,
             Err(rejection) => return Err(AuthError::InvalidToken(rejection)),
@@ -140,7 +145,7 @@ impl AccessTokens {
     }
 
     async fn check_revocation(&self, claims: &AccessClaims, now: Timestamp) -> AuthResult<()> {
-        Ok(self.check.check_revocation(claims, now.to_system_time()).await?)
+        Ok(self.checks.get().check_revocation(claims, now.to_system_time()).await?)
     }
 
     async fn renew(

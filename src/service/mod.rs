@@ -9,6 +9,7 @@ pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
 pub mod sessions;
+pub mod signing_keys;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::domain::clock::Clock;
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
 use crate::domain::session::SessionLifetimes;
+use crate::store::feed::RevocationFeed;
 use crate::store::{Repository, StoreError, TokenStore};
 
 /// What every operation needs from outside.
@@ -32,6 +34,8 @@ pub struct Context {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
+    /// Every revocation, as the token store tells them.
+    pub revocation_feed: Arc<dyn RevocationFeed>,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
     /// The rules.
@@ -182,6 +186,8 @@ pub struct Services {
     pub cut_off: cut_off::CutOff,
     /// The signing keys.
     pub key_ring: Arc<key_ring::KeyRing>,
+    /// What an operator does to them.
+    pub signing_keys: signing_keys::SigningKeys,
     context: Arc<Context>,
 }
 
@@ -217,9 +223,15 @@ impl Services {
             cut_off,
             access_tokens,
             sessions,
+            signing_keys: signing_keys::SigningKeys::new(key_ring.clone()),
             key_ring,
             context,
         }
+    }
+
+    /// The issuer (`iss`) of all tokens: the service's public URL, exactly.
+    pub fn issuer(&self) -> &str {
+        &self.context.rules.issuer
     }
 
     /// Whether both stores answer: what readiness means.

@@ -14,6 +14,7 @@
 pub mod embedded;
 pub mod feed;
 pub mod redis;
+pub mod signing_keys;
 pub mod sql;
 pub mod unreachable;
 
@@ -22,12 +23,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::signing_keys::SigningKeyStore;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::session::{Session, SessionLifetimes};
-use crate::domain::signing_key::StoredSigningKey;
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::{AccountChange, NewUser, ProfileChange, SecurityVersion, User};
 
@@ -110,9 +111,9 @@ impl From<&User> for CutOffOrder {
     }
 }
 
-/// Accounts and signing keys, in SQL.
+/// Accounts, in SQL. Signing keys are in the same place.
 #[async_trait]
-pub trait Repository: Send + Sync + 'static {
+pub trait Repository: SigningKeyStore {
     /// Adds an account. The unique constraint on the address decides, not a look before.
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome>;
 
@@ -165,13 +166,6 @@ pub trait Repository: Send + Sync + 'static {
     /// Replaces the hash of an unchanged password (higher cost parameters), if it still is `from`.
     /// The security version stays. Answers whether the hash was replaced.
     async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool>;
-
-    /// Adds a signing key unless there already is one for its algorithm, and answers all keys,
-    /// oldest first. Replicas that start at once end up with the same single key.
-    async fn insert_signing_key_if_none(&self, key: &StoredSigningKey) -> StoreResult<Vec<StoredSigningKey>>;
-
-    /// All signing keys, oldest first.
-    async fn list_signing_keys(&self) -> StoreResult<Vec<StoredSigningKey>>;
 
     /// Whether the database answers.
     async fn ping(&self) -> StoreResult<()>;

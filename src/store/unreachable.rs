@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::feed::{FeedBatch, RevocationFeed, RevocationReader};
 use super::{
     AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreError, StoreResult,
     TokenStore,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::revocation::Revocation;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 
 /// Stands in for a token store that another process has: every call says so. What it should have
 /// ended is owed then, and the process that has the store settles it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UnreachableTokenStore {
     reason: Arc<dyn Error + Send + Sync>,
 }
@@ -106,6 +108,24 @@ impl TokenStore for UnreachableTokenStore {
     }
 
     async fn ping(&self) -> StoreResult<()> {
+        self.unavailable()
+    }
+}
+
+#[async_trait]
+impl RevocationFeed for UnreachableTokenStore {
+    fn reader(&self) -> Box<dyn RevocationReader> {
+        Box::new(self.clone())
+    }
+
+    async fn announce(&self, _: &Revocation, _: Timestamp) -> StoreResult<()> {
+        self.unavailable()
+    }
+}
+
+#[async_trait]
+impl RevocationReader for UnreachableTokenStore {
+    async fn read(&mut self, _: Timestamp, _: Duration) -> StoreResult<FeedBatch> {
         self.unavailable()
     }
 }

@@ -8,6 +8,7 @@ mod administration;
 mod client;
 mod commands;
 mod dev;
+mod keys;
 mod malformed;
 mod process;
 mod redis_away;

@@ -19,7 +19,8 @@ use hallpass::domain::email::Email;
 use hallpass::domain::session::SessionLifetimes;
 use hallpass::domain::user::User;
 use hallpass::service::Services;
-use hallpass::store::TokenStore;
+use hallpass::store::feed::RevocationFeed;
+use hallpass::store::{Repository, TokenStore};
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Response};
 use serde_json::json;
@@ -150,7 +151,7 @@ impl TestApp {
 
         let clock = Arc::new(ManualClock::at(START));
         let (repository, _) = app::open_repository(&settings).await.expect("a database");
-        let token_store = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
+        let token_stores = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
         let surroundings = Surroundings {
             clock,
             chance: Arc::default(),
@@ -158,7 +159,7 @@ impl TestApp {
             redis: redis.map(Mutex::new),
             postgres: Mutex::new(postgres),
         };
-        Self::build(settings, Stores { repository, token_store }, Arc::new(surroundings)).await
+        Self::build(settings, token_stores.with(repository), Arc::new(surroundings)).await
     }
 
     async fn build(settings: Settings, stores: Stores, surroundings: Arc<Surroundings>) -> Self {
@@ -232,6 +233,23 @@ impl TestApp {
     /// The present moment.
     pub fn timestamp(&self) -> Timestamp {
         self.0.surroundings.clock.now()
+    }
+
+    /// Follows the key ring, as the service does every two seconds.
+    pub async fn catch_up(&self) {
+        let key_ring = &self.0.services.key_ring;
+        key_ring.catch_up().await.expect("the ring");
+        key_ring.announce_owed().await.expect("the feed");
+    }
+
+    /// What keeps the accounts and the keys.
+    pub fn repository(&self) -> &dyn Repository {
+        &*self.0.stores.repository
+    }
+
+    /// What the token store tells of revocations.
+    pub fn revocation_feed(&self) -> &dyn RevocationFeed {
+        &*self.0.stores.revocation_feed
     }
 
     /// How long sessions and tokens live.

@@ -1,6 +1,7 @@
 //! The repository on Postgres: for several replicas, or a database that is there already.
 
 mod repository;
+mod signing_keys;
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,6 +1,7 @@
 //! The repository on SQLite: one file, no server.
 
 mod repository;
+mod signing_keys;
 
 use std::fmt;
 use std::io;
