@@ -9,25 +9,30 @@ use base64::Engine;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
 
+use crate::api::client_address::TrustedProxies;
 use crate::api::compat::CompatApi;
-use crate::config::{self, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
+use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Settings, TokenStoreSettings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
+use crate::domain::client::REVOCATIONS_READ;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
 use crate::domain::signing_key::KeyLife;
+use crate::domain::tokens::ClientSecret;
 use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
+use crate::store::clients::ClientRegistry;
 use crate::store::embedded::{self, EmbeddedTokenStore};
 use crate::store::feed::RevocationFeed;
 use crate::store::redis::{EvictionPolicy, RedisOptions, RedisTokenStore, RedisUrlError};
+use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use crate::store::unreachable::UnreachableTokenStore;
-use crate::store::{Repository, TokenStore};
+use crate::store::{RateLimitStore, Repository, TokenStore};
 use crate::{api, server};
 
 /// The file of the embedded token store, in the data folder.
@@ -92,6 +97,9 @@ pub enum StartError {
     /// The administrator cannot be created.
     #[error("the administrator cannot be created")]
     Admin(#[source] AuthError),
+    /// The sample client of `hallpass dev` cannot be created.
+    #[error("the sample client cannot be created")]
+    SampleClient(#[source] AuthError),
     /// The OpenAPI document cannot be built.
     #[error("the OpenAPI document cannot be built")]
     Document(#[from] serde_json::Error),
@@ -125,33 +133,45 @@ pub fn random_password() -> String {
 /// What keeps things, behind the traits.
 #[derive(Clone)]
 pub struct Stores {
-    /// Accounts and signing keys.
-    pub repository: Arc<dyn Repository>,
-    /// Sessions, the denylist and reset tokens.
-    pub token_store: Arc<dyn TokenStore>,
-    /// What the token store tells of revocations.
-    pub revocation_feed: Arc<dyn RevocationFeed>,
+    /// What lasts.
+    pub database: Database,
+    /// What is short-lived.
+    pub tokens: TokenStores,
 }
 
-/// What one token store does, behind its traits.
+/// What is kept in SQL, by the part of the service that asks for it.
+#[derive(Clone)]
+pub struct Database {
+    /// Accounts.
+    pub repository: Arc<dyn Repository>,
+    /// Signing keys.
+    pub signing_keys: Arc<dyn SigningKeyStore>,
+    /// OAuth clients.
+    pub clients: Arc<dyn ClientRegistry>,
+}
+
+impl Database {
+    fn of<R: Repository + SigningKeyStore + ClientRegistry>(repository: R) -> Self {
+        let repository = Arc::new(repository);
+        Self { repository: repository.clone(), signing_keys: repository.clone(), clients: repository }
+    }
+}
+
+/// What is kept in the token store, by the part of the service that asks for it.
 #[derive(Clone)]
 pub struct TokenStores {
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
-    /// What the token store tells of revocations.
+    /// What tells of revocations.
     pub revocation_feed: Arc<dyn RevocationFeed>,
+    /// What counts attempts.
+    pub rate_limits: Arc<dyn RateLimitStore>,
 }
 
 impl TokenStores {
-    fn of(store: impl TokenStore + RevocationFeed) -> Self {
+    fn of<S: TokenStore + RevocationFeed + RateLimitStore>(store: S) -> Self {
         let store = Arc::new(store);
-        Self { token_store: store.clone(), revocation_feed: store }
-    }
-
-    /// Together with the database.
-    pub fn with(self, repository: Arc<dyn Repository>) -> Stores {
-        let Self { token_store, revocation_feed } = self;
-        Stores { repository, token_store, revocation_feed }
+        Self { token_store: store.clone(), revocation_feed: store.clone(), rate_limits: store }
     }
 }
 
@@ -176,22 +196,20 @@ impl World {
 ///
 /// # Errors
 /// [`DatabaseError`].
-pub async fn open_repository(
-    settings: &Settings,
-) -> Result<(Arc<dyn Repository>, Vec<String>), DatabaseError> {
+pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>), DatabaseError> {
     let url = settings.database.url.expose();
     if url.starts_with("postgres") {
         let repository = PostgresRepository::connect(url, PostgresOptions::default()).await?;
         let steps = repository.migrate().await?;
-        Ok((Arc::new(repository), steps))
+        Ok((Database::of(repository), steps))
     } else {
         let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
         let steps = repository.migrate().await?;
-        Ok((Arc::new(repository), steps))
+        Ok((Database::of(repository), steps))
     }
 }
 
-/// Opens the token store that the settings name. A Redis that does not answer yet is no mistake:
+/// Opens the token store that the settings name, and with it what counts attempts. A Redis that does not answer yet is no mistake:
 /// what needs it answers 503 until it comes.
 ///
 /// # Errors
@@ -263,13 +281,16 @@ pub async fn services(
             ResetDelivery::Log => service::password_reset::ResetDelivery::Log,
             ResetDelivery::Off | ResetDelivery::Smtp => service::password_reset::ResetDelivery::Off,
         },
+        limits: settings.rate_limits,
     };
     let context = Context {
         clock: world.clock,
         random: world.random,
-        repository: stores.repository,
-        token_store: stores.token_store,
-        revocation_feed: stores.revocation_feed,
+        repository: stores.database.repository,
+        clients: stores.database.clients,
+        token_store: stores.tokens.token_store,
+        revocation_feed: stores.tokens.revocation_feed,
+        rate_limits: stores.tokens.rate_limits,
         secrets,
         rules,
     };
@@ -301,6 +322,9 @@ pub async fn build(
             tracing::info!("administrator created");
         }
     }
+    if settings.profile == Profile::Dev {
+        ensure_sample_client(&services).await.map_err(StartError::SampleClient)?;
+    }
     let compat: Vec<CompatApi> = settings
         .compat
         .iter()
@@ -309,8 +333,18 @@ pub async fn build(
             config::CompatApi::AccessTokens => CompatApi::AccessTokens,
         })
         .collect();
-    let endpoint = api::build(services.clone(), random, settings.issuer(bound).is_https(), &compat)?;
+    let proxies = TrustedProxies::new(&settings.trusted_proxies);
+    let is_https = settings.issuer(bound).is_https();
+    let endpoint = api::build(services.clone(), random, is_https, proxies, &compat)?;
     Ok((services, endpoint))
+}
+
+/// The client that the example microservice is, so that it runs against `hallpass dev` as it is.
+async fn ensure_sample_client(services: &Services) -> Result<(), AuthError> {
+    let (Ok(id), Ok(scopes)) = (config::SAMPLE_CLIENT_ID.parse(), REVOCATIONS_READ.parse()) else {
+        return Ok(());
+    };
+    services.clients.ensure(id, scopes, &ClientSecret::new(config::SAMPLE_CLIENT_SECRET)).await
 }
 
 /// Opens what a command needs that an operator runs beside the service: the operations over the same
@@ -322,14 +356,14 @@ pub async fn build(
 pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartError> {
     let world = World::real();
     let secret = config::existing_secret(settings, &*world.random)?;
-    let (repository, _) = open_repository(settings).await?;
-    let token_stores = match open_token_store(settings, world.clock.clone()).await {
+    let (database, _) = open_database(settings).await?;
+    let tokens = match open_token_store(settings, world.clock.clone()).await {
         Err(StartError::Embedded(error @ embedded::OpenError::InUse { .. })) => {
             TokenStores::of(UnreachableTokenStore::new(error))
         }
         opened => opened?,
     };
-    services(settings, &secret, settings.listen, token_stores.with(repository), world).await
+    services(settings, &secret, settings.listen, Stores { database, tokens }, world).await
 }
 
 async fn open_key_ring(
@@ -341,8 +375,8 @@ async fn open_key_ring(
     let Some(path) = &settings.keys.signing_key_file else {
         let lifetimes = &settings.tokens.lifetimes;
         let foundation = Foundation {
-            store: stores.repository.clone(),
-            feed: stores.revocation_feed.clone(),
+            store: stores.database.signing_keys.clone(),
+            feed: stores.tokens.revocation_feed.clone(),
             clock: world.clock.clone(),
             random: world.random.clone(),
             secrets: secrets.clone(),
@@ -373,19 +407,26 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let world = World::real();
     let secret = config::server_secret(&settings, &*world.random)?;
-    let (repository, steps) = open_repository(&settings).await?;
+    let (database, steps) = open_database(&settings).await?;
     for step in steps {
         tracing::info!(step, "database migrated");
     }
-    let token_stores = open_token_store(&settings, world.clock.clone()).await?;
+    let tokens = open_token_store(&settings, world.clock.clone()).await?;
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
-    let stores = token_stores.with(repository);
+    let stores = Stores { database, tokens };
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
-    let keeping_up = tokio::spawn(services.key_ring.keep_up());
-    let settling = tokio::spawn(services.cut_off.keep_settling());
+    let keeping_up = tokio::spawn(services.key_ring.clone().keep_up());
+    let settling = tokio::spawn(services.cut_off.clone().keep_settling());
+    let following = tokio::spawn(services.revocations.clone().keep_following());
+    let revocations = services.revocations;
+    let stop = async move {
+        stop.await;
+        // Streams of it would last as long as the grace.
+        revocations.close();
+    };
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
     if !server::serve(listener, endpoint, stop, settings.shutdown_grace).await {
@@ -393,6 +434,7 @@ pub async fn run(
     }
     settling.abort();
     keeping_up.abort();
+    following.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -343,13 +343,46 @@ fn headers_that_clients_act_on_are_documented() {
         for (status, answer) in operation.responses() {
             let header = match status.as_str() {
                 "401" => "WWW-Authenticate",
-                "503" => "Retry-After",
+                "429" | "503" => "Retry-After",
                 "200" if operation.demands_tokens() => "X-Access-Token",
                 _ => continue,
             };
             assert!(answer["headers"].get(header).is_some(), "{}: {status} has no {header}", operation.place);
         }
     });
+}
+
+#[test]
+fn limited_operations_document_it_with_what_is_left_and_no_others_do() {
+    let mut limited = BTreeSet::new();
+    for_each_operation(|operation| {
+        let is_limited = operation.documents_status("429");
+        if is_limited {
+            limited.insert(format!("{} {}", operation.document, operation.text("operationId")));
+        }
+        for (status, answer) in operation.responses() {
+            let told = is_limited && !matches!(status.as_str(), "413" | "415") && !status.starts_with('5');
+            for header in ["RateLimit-Policy", "RateLimit"] {
+                let documented = answer["headers"].get(header).is_some();
+                assert_eq!(documented, told, "{}: {header} with {status}", operation.place);
+            }
+        }
+    });
+    let expected = [
+        "access-tokens.json createAccessToken",
+        "access-tokens.json createUser",
+        "access-tokens.json refreshAccessToken",
+        "hallpass.json changePassword",
+        "hallpass.json login",
+        "hallpass.json refreshToken",
+        "hallpass.json register",
+        "hallpass.json requestPasswordReset",
+        "hallpass.json resetPassword",
+        "nest.json refresh",
+        "nest.json signIn",
+        "nest.json signUp",
+    ];
+    assert_eq!(limited, expected.map(str::to_owned).into());
 }
 
 #[test]

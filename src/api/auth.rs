@@ -23,6 +23,7 @@ use super::refusal::Refusal;
 use super::security::{Authenticated, Presented, RenewedToken};
 use crate::domain::tokens::{RefreshToken, ResetToken};
 use crate::service::accounts::Registration;
+use crate::service::limits::Visitor;
 use crate::service::sessions::LogoutScope;
 use crate::service::{AuthError, Services};
 
@@ -287,11 +288,12 @@ impl AuthApi {
     async fn register(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         body: StrictJson<RegisterRequest>,
     ) -> Result<RegisterResponse, Refusal<RegisterErrors>> {
         let RegisterRequest { email, password, first_name, last_name } = body.0;
         let registration = Registration { email, password, first_name, last_name };
-        let user = services.0.accounts.register(registration).await?;
+        let user = services.0.accounts.register(registration, visitor.0).await?;
         Ok(RegisterResponse::Created(Json(UserDto::from(&user).into())))
     }
 
@@ -304,11 +306,12 @@ impl AuthApi {
     async fn login(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         origin: Origin,
         body: StrictJson<LoginRequest>,
     ) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
         let LoginRequest { email, password } = body.0;
-        let (user, pair) = services.0.sessions.log_in(&email, &password, origin.0).await?;
+        let (user, pair) = services.0.sessions.log_in(&email, &password, visitor.0, origin.0).await?;
         Ok(Json(LoginDto::new(&user, &pair)))
     }
 
@@ -354,11 +357,12 @@ impl AuthApi {
     async fn refresh_token(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         presented: Presented,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<TokenPairDto>, Refusal<RefreshErrors>> {
         let refresh = refresh_token_of(presented.refresh, body.0)?.ok_or(AuthError::Unauthenticated)?;
-        let pair = services.0.sessions.refresh(&refresh, presented.access.as_ref()).await?;
+        let pair = services.0.sessions.refresh(&refresh, presented.access.as_ref(), visitor.0).await?;
         Ok(Json(TokenPairDto::new(&pair)))
     }
 
@@ -395,9 +399,10 @@ impl AuthApi {
     async fn reset_password_request(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         body: StrictJson<PasswordResetRequest>,
     ) -> Result<Json<PasswordResetRequested>, Refusal<ResetRequestErrors>> {
-        let token = services.0.password_resets.request(&body.0.email).await?;
+        let token = services.0.password_resets.request(&body.0.email, visitor.0).await?;
         Ok(Json(PasswordResetRequested::new(RESET_REQUESTED, token)))
     }
 
@@ -409,10 +414,11 @@ impl AuthApi {
     async fn reset_password(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         body: StrictJson<PasswordReset>,
     ) -> Result<Json<PasswordChanged>, Refusal<ResetErrors>> {
         let token = ResetToken::new(body.0.reset_token);
-        services.0.password_resets.redeem(&token, &body.0.new_password).await?;
+        services.0.password_resets.redeem(&token, &body.0.new_password, visitor.0).await?;
         Ok(Json(PasswordChanged::example()))
     }
 
@@ -427,12 +433,14 @@ impl AuthApi {
         services: Data<&Services>,
         caller: Authenticated,
         renewed: Data<&RenewedToken>,
+        visitor: Data<&Visitor>,
         origin: Origin,
         body: StrictJson<PasswordChange>,
     ) -> Result<Json<LoginDto>, Refusal<ChangePasswordErrors>> {
         let PasswordChange { current_password, new_password } = body.0;
         let accounts = &services.0.accounts;
-        let changed = accounts.change_password(&caller.0, &current_password, &new_password, origin.0);
+        let changed =
+            accounts.change_password(&caller.0, &current_password, &new_password, visitor.0, origin.0);
         let (user, pair) = changed.await?;
         renewed.supersede(&pair.access);
         Ok(Json(LoginDto::new(&user, &pair)))

@@ -302,22 +302,33 @@ fn announce_headers(spec: &mut Value) {
         // Where tokens may be left out they are not checked by the extractor that renews them.
         let refreshes = requirements(operation).any(|scheme| refreshing.contains(scheme))
             && !may_come_without_tokens(operation);
+        let is_limited = object_in(operation, "responses").is_some_and(|all| all.contains_key("429"));
         each_response(operation, &mut |status, response| {
-            let name = match status {
-                "401" | "403" => "WWW-Authenticate",
-                "429" | "503" => "Retry-After",
-                _ if refreshes && is_success(status) => "X-Access-Token",
-                _ => return,
+            let own = match status {
+                "401" | "403" => Some("WWW-Authenticate"),
+                "429" | "503" => Some("Retry-After"),
+                _ if refreshes && is_success(status) => Some("X-Access-Token"),
+                _ => None,
             };
-            let headers = response.entry("headers").or_insert_with(|| json!({}));
-            if let Some(headers) = headers.as_object_mut().filter(|headers| !headers.contains_key(name)) {
-                headers.insert(name.into(), json!({ "$ref": format!("#/components/headers/{name}") }));
-                used.insert(name);
+            let counted = is_limited && may_have_been_counted(status);
+            let limits = ["RateLimit-Policy", "RateLimit"].into_iter().filter(|_| counted);
+            for name in own.into_iter().chain(limits) {
+                let headers = response.entry("headers").or_insert_with(|| json!({}));
+                if let Some(headers) = headers.as_object_mut().filter(|headers| !headers.contains_key(name)) {
+                    headers.insert(name.into(), json!({ "$ref": format!("#/components/headers/{name}") }));
+                    used.insert(name);
+                }
             }
         });
     });
     let headers = used.into_iter().map(|name| (name.to_owned(), header(name)));
     add_components(spec, "headers", headers.collect());
+}
+
+/// Whether an answer of a limited operation can say what is left: not one to a body that was not read,
+/// nor one of a service that cannot tell.
+fn may_have_been_counted(status: &str) -> bool {
+    !matches!(status, "413" | "415") && !status.starts_with('5')
 }
 
 /// Adds `members` to the components of a kind.
@@ -337,6 +348,18 @@ fn header(name: &str) -> Value {
         "Retry-After" => json!({
             "description": "Seconds to wait before the next try (RFC 9110 10.2.3).",
             "schema": { "type": "integer", "minimum": 0, "example": 1 }
+        }),
+        "RateLimit-Policy" => json!({
+            "description": "The limits that the request came under, if any, each by the name of its setting: so many \
+                            at once (`q`), refilled evenly over so many seconds (`w`) \
+                            (draft-ietf-httpapi-ratelimit-headers-10).",
+            "schema": { "type": "string", "example": "\"login.per_ip\";q=300;w=60, \"login.per_account\";q=60;w=900" }
+        }),
+        "RateLimit" => json!({
+            "description": "Of the limits that the request was counted for, the one of which the least is left: how \
+                            many more (`r`), and in how many seconds there is one more (`t`). It is the same \
+                            for every account, whether there is one or not.",
+            "schema": { "type": "string", "example": "\"login.per_account\";r=12;t=15" }
         }),
         "WWW-Authenticate" => json!({
             "description": "How to authenticate. Says `error=\"invalid_token\"` only when a token was \

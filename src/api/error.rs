@@ -14,10 +14,11 @@ use poem_openapi::types::{Example, ToJSON};
 use poem_openapi::{Enum, Object};
 
 use super::json::BodyError;
+use super::rate_limit_headers::seconds;
 use crate::service::{AuthError, Field, FieldProblem};
 
-/// How long a client is asked to wait before it tries again, seconds.
-const RETRY_AFTER_SECONDS: u32 = 1;
+/// How long a client is asked to wait for a store, or for a worker, before it tries again, seconds.
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// A stable name for what went wrong: program against this, not against the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -47,6 +48,16 @@ pub enum ErrorCode {
     SessionExpired,
     /// The reset token is unknown, used, superseded or expired: request a new one.
     InvalidResetToken,
+    /// Wrong client id or client secret.
+    InvalidClient,
+    /// The grant type is none that this service has.
+    UnsupportedGrantType,
+    /// The client may not have the scope that it asks for.
+    InvalidScope,
+    /// The access token lacks the scope that this needs.
+    InsufficientScope,
+    /// Another client has the id.
+    ClientTaken,
     /// The caller's role does not allow this.
     Forbidden,
     /// There is no such thing, or the caller may not know of it.
@@ -65,6 +76,8 @@ pub enum ErrorCode {
     PayloadTooLarge,
     /// The body is not `application/json`.
     UnsupportedMediaType,
+    /// Tried too often, from this address or for this account: try again after `Retry-After`.
+    RateLimited,
     /// Too many passwords are being checked right now: try again after `Retry-After`.
     Overloaded,
     /// A database or token store cannot answer right now: try again after `Retry-After`.
@@ -125,8 +138,10 @@ enum Challenge {
     Plain,
     /// A token came and was refused.
     InvalidToken,
-    /// The token was right, the role was not.
+    /// The token was right, the role or the scope was not.
     InsufficientScope,
+    /// A client did not prove who it is (RFC 6749 5.2).
+    Client,
 }
 
 /// An error on its way to the client.
@@ -137,13 +152,24 @@ pub struct ApiError {
     detail: String,
     errors: Vec<InvalidField>,
     challenge: Option<Challenge>,
+    /// Seconds until the same request may be sent again.
+    retry_after: Option<u64>,
     /// For the log; never for the client.
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), challenge: None, cause: None }
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS);
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            challenge: None,
+            retry_after,
+            cause: None,
+        }
     }
 
     fn challenge(mut self, challenge: Challenge) -> Self {
@@ -174,6 +200,15 @@ impl ApiError {
             format!("The request cannot be taken: {field} {problem}."),
         )
         .field(field, problem)
+    }
+
+    /// A grant type that this service does not have.
+    pub fn unsupported_grant_type() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::UnsupportedGrantType,
+            "The grant type is neither client_credentials nor refresh_token.",
+        )
     }
 
     /// The request did not arrive in time.
@@ -256,6 +291,12 @@ impl ApiError {
         self
     }
 
+    /// The same error as one of the request, with nothing to prove: 400 without a challenge.
+    pub(super) fn as_bad_request(mut self) -> Self {
+        self.challenge = None;
+        self.with_status(StatusCode::BAD_REQUEST)
+    }
+
     /// What happened, for programs.
     pub(super) fn code(&self) -> ErrorCode {
         self.code
@@ -282,13 +323,14 @@ impl ApiError {
                     &format!("Bearer error=\"invalid_token\", error_description=\"{}\"", self.detail),
                 );
             }
+            Some(Challenge::Client) => set(header::WWW_AUTHENTICATE, "Basic realm=\"hallpass\""),
             Some(Challenge::InsufficientScope) => {
                 set(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"");
             }
             None => {}
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            set(header::RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string());
+        if let Some(seconds) = self.retry_after {
+            set(header::RETRY_AFTER, &seconds.to_string());
         }
         response
     }
@@ -333,6 +375,25 @@ impl From<AuthError> for ApiError {
                 unauthorized(ErrorCode::InvalidCredentials, "The e-mail address or the password is wrong.")
                     .challenge(Challenge::Plain)
             }
+            AuthError::InvalidClient => {
+                unauthorized(ErrorCode::InvalidClient, "The client's id or its secret is wrong.")
+                    .challenge(Challenge::Client)
+            }
+            AuthError::InvalidScope => Self::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::InvalidScope,
+                "The client may not have the scope that it asks for.",
+            ),
+            AuthError::InsufficientScope => Self::new(
+                StatusCode::FORBIDDEN,
+                ErrorCode::InsufficientScope,
+                "The access token lacks the scope that this needs.",
+            )
+            .challenge(Challenge::InsufficientScope),
+            AuthError::ClientTaken => {
+                Self::new(StatusCode::CONFLICT, ErrorCode::ClientTaken, "Another client has this id.")
+            }
+            AuthError::FeedStale(error) => Self::dependency_unavailable().caused_by(error),
             AuthError::AccountDisabled => Self::new(
                 StatusCode::FORBIDDEN,
                 ErrorCode::AccountDisabled,
@@ -388,6 +449,15 @@ impl From<AuthError> for ApiError {
                     .challenge(Challenge::InsufficientScope)
             }
             AuthError::NotFound => not_found(),
+            // At once is never right, or the answer would have been another one.
+            AuthError::RateLimited { retry_after } => Self {
+                retry_after: Some(seconds(retry_after).max(1)),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    ErrorCode::RateLimited,
+                    "Too many attempts. Try again later.",
+                )
+            },
             AuthError::Overloaded => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 ErrorCode::Overloaded,

@@ -6,17 +6,22 @@
 pub mod administration;
 mod allow;
 pub mod auth;
+pub mod client_address;
 pub mod compat;
 pub mod docs_page;
 pub mod document;
 pub mod dto;
 pub mod error;
+pub mod form;
 pub mod health;
 pub mod json;
 mod json_fields;
+pub mod oauth;
 pub mod origin;
 mod prepared;
+mod rate_limit_headers;
 pub mod refusal;
+pub mod revocations;
 mod root;
 pub mod security;
 pub mod sessions;
@@ -25,6 +30,7 @@ pub mod well_known;
 
 use std::sync::Arc;
 
+use client_address::TrustedProxies;
 use compat::CompatApi;
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
@@ -45,6 +51,10 @@ pub enum Tag {
     Users,
     /// Other people's accounts and sessions, for administrators.
     Administration,
+    /// Tokens for programs, by the RFCs' names: get one, ask about one, take one back.
+    OAuth,
+    /// What was taken back, for services that check tokens on their own.
+    Revocations,
     /// What any other service needs to check access tokens on its own: where things are, and the
     /// public keys.
     Discovery,
@@ -57,6 +67,8 @@ type MainApi = (
     sessions::SessionsApi,
     users::UsersApi,
     administration::AdministrationApi,
+    oauth::OAuthApi,
+    revocations::RevocationsApi,
     well_known::WellKnownApi,
     health::HealthApi,
     docs_page::FrontDoor,
@@ -68,6 +80,8 @@ fn main_apis() -> MainApi {
         sessions::SessionsApi,
         users::UsersApi,
         administration::AdministrationApi,
+        oauth::OAuthApi,
+        revocations::RevocationsApi,
         well_known::WellKnownApi,
         health::HealthApi,
         docs_page::FrontDoor,
@@ -106,7 +120,7 @@ pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
-/// are told to stay with it.
+/// are told to stay with it; `proxies` are believed about where requests come from.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -114,6 +128,7 @@ pub fn build(
     services: Services,
     random: Arc<dyn Random>,
     https: bool,
+    proxies: TrustedProxies,
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
     let published = well_known::Published::new(&services);
@@ -143,11 +158,14 @@ pub fn build(
         false => routes.boxed(),
     };
     let shape_of = move |method: &Method, path: &str| -> root::ErrorShape {
-        match access_tokens && compat::access_tokens::serves(method, path) {
-            true => compat::boom::respond,
-            false => IntoResponse::into_response,
+        if path.starts_with(oauth::PREFIX) {
+            oauth::respond
+        } else if access_tokens && compat::access_tokens::serves(method, path) {
+            compat::boom::respond
+        } else {
+            IntoResponse::into_response
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);
-    Ok(root::wrap(routes.data(services).data(published), random, https, allowed, shape_of))
+    Ok(root::wrap(routes.data(services).data(published), random, https, proxies, allowed, shape_of))
 }

@@ -4,6 +4,7 @@
 //! set says what the document lists for that operation, no more and no less.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{
@@ -148,6 +149,19 @@ pub(super) fn unauthorized() -> Vec<ApiError> {
     ]));
     all
 }
+
+/// When a limited operation answers 429.
+pub(super) const RATE_LIMITED: Documented = Documented::new(
+    "Tried too often, from this address or for this account (`rate_limited`), whether there is such an \
+     account or not. Nothing was done: try again after `Retry-After` seconds.",
+    || examples([AuthError::RateLimited { retry_after: Duration::from_secs(15) }]),
+);
+/// When an operation whose failures are limited answers 429.
+pub(super) const FAILED_TOO_OFTEN: Documented = Documented::new(
+    "The request failed, as others from this address did too often (`rate_limited`). What would succeed \
+     still does; for anything else wait `Retry-After` seconds.",
+    || examples([AuthError::RateLimited { retry_after: Duration::from_secs(15) }]),
+);
 
 /// When anything answers 500 and 503.
 pub(super) const INTERNAL: Documented = Documented::new(

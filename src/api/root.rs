@@ -11,9 +11,12 @@ use poem::{Endpoint, EndpointExt, Request, Response};
 use tracing::Instrument;
 
 use super::allow::AllowedMethods;
+use super::client_address::TrustedProxies;
 use super::error::{ApiError, problem_of};
+use super::rate_limit_headers;
 use super::security::{RenewedToken, X_ACCESS_TOKEN};
 use crate::domain::random::{self, Random};
+use crate::service::limits::Visitor;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -42,21 +45,25 @@ const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 /// How a dialect writes an error.
 pub(super) type ErrorShape = fn(ApiError) -> Response;
 
-/// Wraps the routes of the service. `shape_of` says how errors look where a request goes.
+/// Wraps the routes of the service. `proxies` are believed about who a request comes from, and
+/// `shape_of` says how errors look where it goes.
 pub(super) fn wrap(
     routes: impl Endpoint + 'static,
     random: Arc<dyn Random>,
     https: bool,
+    proxies: TrustedProxies,
     allowed: AllowedMethods,
     shape_of: impl Fn(&Method, &str) -> ErrorShape + Send + Sync + 'static,
 ) -> impl Endpoint<Output = Response> + 'static {
     let (allowed, shape_of) = (Arc::new(allowed), Arc::new(shape_of));
     routes.map_to_response().around(move |routes, request| {
         let (random, allowed) = (random.clone(), allowed.clone());
+        let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
+        let visitor = Visitor::new(proxies.client_address(peer, request.headers()));
         let shape = shape_of(request.method(), request.uri().path());
         async move {
             let uri = request.uri().clone();
-            let mut response = answer(&*routes, request, &*random, https, shape).await;
+            let mut response = answer(&*routes, request, &*random, &visitor, https, shape).await;
             describe_place(&mut response, uri.path(), &allowed);
             Ok(response)
         }
@@ -67,6 +74,7 @@ async fn answer(
     routes: &impl Endpoint<Output = Response>,
     mut request: Request,
     random: &dyn Random,
+    visitor: &Visitor,
     https: bool,
     shape: ErrorShape,
 ) -> Response {
@@ -79,6 +87,7 @@ async fn answer(
     );
     let renewed = RenewedToken::default();
     request.set_data(renewed.clone());
+    request.set_data(visitor.clone());
     let mut response = async {
         let began = tokio::time::Instant::now();
         let answering = AssertUnwindSafe(routes.call(request)).catch_unwind();
@@ -96,6 +105,9 @@ async fn answer(
     .instrument(span)
     .await;
     finish(response.headers_mut(), &id, &renewed, https);
+    if !response.status().is_server_error() {
+        rate_limit_headers::announce(response.headers_mut(), visitor);
+    }
     response
 }
 
@@ -155,9 +167,9 @@ mod tests {
         }
         let routes = Route::new().at("/users/:id", get(here)).at("/.well-known/keys", get(here));
         let document = json!({ "paths": { "/users/{id}": { "get": {} } } });
-        let endpoint = wrap(routes, Arc::new(Zeros), false, AllowedMethods::of(&[document]), |_, _| {
-            IntoResponse::into_response
-        });
+        let (proxies, allowed) = (TrustedProxies::default(), AllowedMethods::of(&[document]));
+        let endpoint =
+            wrap(routes, Arc::new(Zeros), false, proxies, allowed, |_, _| IntoResponse::into_response);
         let method = method.parse().expect("a method");
         let request = Request::builder().method(method).uri(path.parse().expect("a path"));
         endpoint.get_response(request.body(Body::empty())).await

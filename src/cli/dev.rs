@@ -6,7 +6,10 @@ use std::process::ExitCode;
 
 use super::{Failure, SettingsArgs};
 use crate::app;
-use crate::config::{Profile, ResetDelivery, SAMPLE_ADMIN_PASSWORD, Settings, TokenStoreSettings};
+use crate::config::{
+    Profile, ResetDelivery, SAMPLE_ADMIN_PASSWORD, SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, Settings,
+    TokenStoreSettings,
+};
 
 /// Runs the command.
 pub(super) fn run(args: SettingsArgs) -> Result<ExitCode, Failure> {
@@ -36,6 +39,7 @@ pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
         let password = if sample { SAMPLE_ADMIN_PASSWORD } else { "(as set)" };
         rows.push(("Admin", format!("{} / {password}", admin.email)));
     }
+    rows.push(("Client", format!("{SAMPLE_CLIENT_ID} / {SAMPLE_CLIENT_SECRET}")));
     rows.push(("Data", settings.data_dir.display().to_string()));
     rows.push(("Stores", format!("accounts: {database}, sessions: {token_store}")));
     let resets = match settings.reset.delivery {
@@ -80,6 +84,7 @@ mod tests {
             "http://127.0.0.1:40001/docs",
             "http://127.0.0.1:40001/openapi.json",
             "johndoe@example.com / password",
+            "books / books-dev-secret",
             "hallpass-data",
             "accounts: SQLite, sessions: embedded",
             "tokens come in the answer",

@@ -12,7 +12,7 @@ pub(super) fn run(args: SettingsArgs) -> Result<ExitCode, Failure> {
     let settings = args.load(Profile::Serve, Purpose::Inspect)?.settings;
     telemetry::init(&settings.log)?;
     super::block_on(async {
-        let (_, steps) = app::open_repository(&settings).await?;
+        let (_, steps) = app::open_database(&settings).await?;
         for step in &steps {
             println!("{step}");
         }

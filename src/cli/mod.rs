@@ -1,7 +1,7 @@
 //! The command line: one file per command.
 //!
 //! Exit codes: 0 when all went well, 1 when the command failed, 2 when it was called wrongly or the
-//! settings are wrong.
+//! settings are wrong, 3 when an import refused some of its lines and took all others.
 
 mod completions;
 pub mod config;
@@ -29,6 +29,9 @@ use crate::telemetry;
 /// The command was called wrongly, or the settings are wrong; clap's code as well.
 const USAGE: u8 = 2;
 
+/// An import refused some of its lines and took all others.
+const SOME_REFUSED: u8 = 3;
+
 /// What a command ends with when it fails.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
@@ -48,7 +51,7 @@ enum Command {
     Serve(SettingsArgs),
     /// Bring the database to the schema of this version
     Migrate(SettingsArgs),
-    /// Accounts: make, show, list, change, shut, delete
+    /// Accounts: make, import, show, list, change, shut, delete
     Users(users::UsersArgs),
     /// Sessions: list and end them
     Sessions(sessions::SessionsArgs),

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;
+use crate::domain::rate_limit::{ActionLimits, LimitRules};
 use crate::domain::session::SessionLifetimes;
 use crate::domain::signing_key::SigningAlgorithm;
 
@@ -54,6 +55,8 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         passwords: passwords(&mut read),
         admin: admin(&mut read),
         compat: read.get("compat", parse::compat, Vec::new()),
+        trusted_proxies: read.get("trusted_proxies", parse::networks, Vec::new()),
+        rate_limits: rate_limits(&mut read),
         log: LogSettings {
             level: read.get("log.level", parse::log_level, String::new()),
             format: read.get("log.format", parse::log_format, LogFormat::Json),
@@ -142,6 +145,28 @@ fn passwords(read: &mut Reader<'_>) -> PasswordSettings {
         },
         hash_workers: read.get("passwords.hash_workers", parse::number(1..=1024), 1),
         hash_queue: read.get("passwords.hash_queue", parse::number(0..=65_536), 0),
+    }
+}
+
+fn rate_limits(read: &mut Reader<'_>) -> LimitRules {
+    let mut limit = |key| read.get(key, parse::limit, None);
+    let rules = LimitRules {
+        login: ActionLimits {
+            per_ip: limit("rate_limits.login.per_ip"),
+            per_account: limit("rate_limits.login.per_account"),
+        },
+        register: ActionLimits { per_ip: limit("rate_limits.register.per_ip"), per_account: None },
+        refresh: ActionLimits { per_ip: limit("rate_limits.refresh.per_ip"), per_account: None },
+        reset_request: ActionLimits {
+            per_ip: limit("rate_limits.reset_request.per_ip"),
+            per_account: limit("rate_limits.reset_request.per_account"),
+        },
+        reset: ActionLimits { per_ip: limit("rate_limits.reset.per_ip"), per_account: None },
+        introspect: ActionLimits { per_ip: limit("rate_limits.introspect.per_ip"), per_account: None },
+    };
+    match read.get("rate_limits.enabled", parse::boolean, true) {
+        true => rules,
+        false => LimitRules::default(),
     }
 }
 

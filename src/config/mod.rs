@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hallpass_verify::TokenType;
+use ipnet::IpNet;
 use url::{Host, Url};
 
 pub use dump::dump;
@@ -37,6 +38,7 @@ pub use source::{FlagValue, Sources, Values};
 use crate::crypto::password::Argon2Cost;
 use crate::domain::email::Email;
 use crate::domain::password::{Password, PasswordPolicy};
+use crate::domain::rate_limit::LimitRules;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::signing_key::SigningAlgorithm;
 
@@ -45,6 +47,10 @@ pub const SAMPLE_ADMIN_EMAIL: &str = "johndoe@example.com";
 
 /// Its password: known to everyone, so `serve` refuses it.
 pub const SAMPLE_ADMIN_PASSWORD: &str = "password";
+/// The client that `hallpass dev` makes: that of the example microservice.
+pub const SAMPLE_CLIENT_ID: &str = "books";
+/// Its secret.
+pub const SAMPLE_CLIENT_SECRET: &str = "books-dev-secret";
 
 /// Which defaults hold, and what is safe enough to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +100,10 @@ pub struct Settings {
     pub admin: Option<AdminSettings>,
     /// `compat`: each once, in the order of [`CompatApi::ALL`].
     pub compat: Vec<CompatApi>,
+    /// `trusted_proxies`: believed about where requests come from.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `rate_limits.*`; all off unless `rate_limits.enabled`.
+    pub rate_limits: LimitRules,
     /// `log.*`
     pub log: LogSettings,
     /// How long requests may take to finish once the service was told to stop.

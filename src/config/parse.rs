@@ -2,13 +2,14 @@
 //! shown is for the caller to know.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use hallpass_verify::TokenType;
+use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -16,6 +17,7 @@ use super::secret::{SECRET_MIN_BYTES, Secret};
 use super::{CompatApi, LogFormat, PublicUrl, ResetDelivery};
 use crate::domain::email::Email;
 use crate::domain::password::Password;
+use crate::domain::rate_limit::Rate;
 use crate::domain::signing_key::SigningAlgorithm;
 
 /// Why a text is no value: a phrase that follows the text, and what to write instead.
@@ -193,6 +195,50 @@ pub(super) fn compat(text: &str) -> Parsed<Vec<CompatApi>> {
     Ok(CompatApi::ALL.into_iter().filter(|api| names.contains(&api.as_str())).collect())
 }
 
+/// `COUNT/DURATION`, or `off` for no limit.
+pub(super) fn limit(text: &str) -> Parsed<Option<Rate>> {
+    const MEND: &str = "write it like 60/15m (60 at once, refilled over 15 minutes), or off";
+    if text == "off" {
+        return Ok(None);
+    }
+    let parts = text.split_once('/').and_then(|(count, span)| {
+        // The standard library's parser would take a sign.
+        let count = count.parse().ok().filter(|_| count.bytes().all(|byte| byte.is_ascii_digit()))?;
+        Some((count, humantime::parse_duration(span).ok()?))
+    });
+    let Some((count, span)) = parts else { return problem("is no limit", MEND) };
+    Rate::new(count, span).map(Some).or_else(|error| problem(error.to_string(), MEND))
+}
+
+/// Addresses and networks with commas between; none where nothing stands. An IPv4 network in IPv6
+/// clothes is IPv4, as the addresses are that it is compared with.
+pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    text.split(',').map(|network| self::network(network.trim())).collect()
+}
+
+fn network(text: &str) -> Parsed<IpNet> {
+    const MEND: &str = "write addresses and networks like 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32";
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse().or_else(|_| problem("names something else than networks", MEND))?,
+    };
+    if network.trunc() != network {
+        return problem(
+            "names a network by an address that is not its first",
+            format!("write {} if you mean all of it", network.trunc()),
+        );
+    }
+    let mapped = match network.addr() {
+        IpAddr::V6(address) if network.prefix_len() >= 96 => address.to_ipv4_mapped(),
+        _ => None,
+    };
+    let unwrapped = mapped.and_then(|address| IpNet::new(address.into(), network.prefix_len() - 96).ok());
+    Ok(unwrapped.unwrap_or(network))
+}
+
 pub(super) fn log_level(text: &str) -> Parsed<String> {
     match EnvFilter::builder().parse(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -270,6 +316,59 @@ mod tests {
         }
         for bad in ["localhost:6379", "redis+sentinel://h/m", "redis+cluster://h", "redis://", "http://h"] {
             assert!(redis_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_a_count_and_a_duration_or_off() {
+        let rate = |text| limit(text).map(|rate| rate.map(|rate| (rate.burst(), rate.period().as_secs())));
+        assert_eq!(rate("60/15m"), Ok(Some((60, 900))));
+        assert_eq!(rate("1/1s"), Ok(Some((1, 1))));
+        assert_eq!(rate("1000000/24h"), Ok(Some((1_000_000, 86_400))));
+        assert_eq!(rate("off"), Ok(None));
+        for bad in [
+            "",
+            "60",
+            "60/",
+            "/1m",
+            "60/15",
+            "0/1m",
+            "-1/1m",
+            "+1/1m",
+            "1000001/1m",
+            "60/0s",
+            "60/1500ms",
+            "60/25h",
+            "60/1m/1m",
+            "60 per 1m",
+            "Off",
+            "none",
+        ] {
+            assert!(limit(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn networks_are_addresses_or_prefixes() {
+        let texts = |text| {
+            networks(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        for (text, found) in [
+            ("", ""),
+            (" ", ""),
+            ("127.0.0.1", "127.0.0.1/32"),
+            ("::1", "::1/128"),
+            ("10.0.0.0/8, 2001:db8::/32", "10.0.0.0/8 2001:db8::/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:10.0.0.1", "10.0.0.1/32"),
+            ("::/0,0.0.0.0/0", "::/0 0.0.0.0/0"),
+        ] {
+            assert_eq!(texts(text).as_deref(), Ok(found), "{text:?}");
+        }
+        for bad in
+            ["10.0.0.1/8", "10.0.0.0/33", "10.0.0", "proxy.internal", "10.0.0.0/8,", "10.0.0.0/8 ::1", "*"]
+        {
+            assert!(networks(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -42,6 +42,8 @@ const ROTATE_EVERY_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3600);
 /// Beyond this a stolen refresh token has time to be used beside the real one.
 const ROTATION_GRACE_WISE: Duration = Duration::from_secs(120);
+/// The most wrong passwords in a row (NIST SP 800-63B-4 3.2.2).
+const FAILURES_WISE: u32 = 100;
 /// ASVS 5.0 6.2.1. Whoever goes below it wants words like `secret` taken as well: nearly all that is
 /// so short is common.
 pub(super) const MIN_LENGTH_WISE: usize = 8;
@@ -79,6 +81,7 @@ impl Review<'_> {
         self.rotation();
         self.signing_key_file();
         self.weak_secret();
+        self.proxies_that_are_anybody();
     }
 
     fn weak_secret(&mut self) {
@@ -180,6 +183,12 @@ impl Review<'_> {
         }
     }
 
+    fn proxies_that_are_anybody(&mut self) {
+        if self.settings.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+            self.warn("trusted_proxies", "holds every address: anybody can claim to come from anywhere");
+        }
+    }
+
     /// What keeps a service from starting.
     pub fn unsafe_start(&mut self) {
         let delivery = self.settings.reset.delivery;
@@ -220,8 +229,28 @@ impl Review<'_> {
         self.unsafe_public_url();
         self.unsafe_admin();
         self.unsafe_delivery();
+        self.unlimited_guessing();
         if let TokenStoreSettings::Redis { danger_allow_eviction: true, .. } = self.settings.token_store {
             self.warn("redis.danger_allow_eviction", "is on: a full Redis may forget revocations");
+        }
+    }
+
+    fn unlimited_guessing(&mut self) {
+        const PER_ACCOUNT: &str = "rate_limits.login.per_account";
+        if !self.sound(&["rate_limits.enabled", PER_ACCOUNT]) {
+            return;
+        }
+        let is_on = self.values.get("rate_limits.enabled").is_none_or(|found| found.text.expose() == "true");
+        match self.settings.rate_limits.login.per_account {
+            Some(rate) if rate.burst() > FAILURES_WISE => {
+                self.warn(
+                    PER_ACCOUNT,
+                    "allows more than 100 wrong passwords in a row (NIST SP 800-63B-4 3.2.2)",
+                );
+            }
+            None if is_on => self.warn(PER_ACCOUNT, "is off: passwords can be guessed without end"),
+            None => self.warn("rate_limits.enabled", "is off: passwords can be guessed without end"),
+            Some(_) => {}
         }
     }
 

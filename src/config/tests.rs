@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 
 use super::*;
+use crate::domain::rate_limit::Rate;
 
 const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -182,6 +183,40 @@ fn the_compat_apis_are_named_one_by_one() {
 }
 
 #[test]
+fn limits_are_set_one_by_one_or_switched_off_together() {
+    let limits = |given: Given| given.settings().rate_limits;
+    let text = |rate: Option<Rate>| rate.map(|rate| (rate.burst(), rate.period().as_secs()));
+    let defaults = limits(given());
+    assert_eq!(
+        (text(defaults.login.per_ip), text(defaults.login.per_account)),
+        (Some((300, 60)), Some((60, 900)))
+    );
+    assert_eq!((text(defaults.register.per_ip), defaults.register.per_account), (Some((600, 600)), None));
+    assert_eq!((text(defaults.refresh.per_ip), defaults.refresh.per_account), (Some((300, 60)), None));
+    let reset_request = defaults.reset_request;
+    assert_eq!(
+        (text(reset_request.per_ip), text(reset_request.per_account)),
+        (Some((300, 600)), Some((20, 900)))
+    );
+    assert_eq!((text(defaults.reset.per_ip), defaults.reset.per_account), (Some((300, 600)), None));
+
+    let changed = limits(given().file("[rate_limits.login]\nper_ip = '5/1s'\nper_account = 'off'"));
+    assert_eq!((text(changed.login.per_ip), changed.login.per_account), (Some((5, 1)), None));
+    assert_eq!(changed.reset, defaults.reset);
+    assert_eq!(limits(given().set("rate_limits.enabled=false")), LimitRules::default());
+}
+
+#[test]
+fn trusted_proxies_are_a_list() {
+    let networks =
+        |given: Given| given.settings().trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(networks(given()).is_empty());
+    let expected = ["10.0.0.0/8", "127.0.0.1/32"];
+    assert_eq!(networks(given().variable("HALLPASS_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1")), expected);
+    assert_eq!(networks(given().file("trusted_proxies = ['10.0.0.0/8', '127.0.0.1']")), expected);
+}
+
+#[test]
 fn a_compat_api_that_is_none_is_refused() {
     for text in ["rest", "nest,", "nest;access-tokens", "Nest"] {
         let mistakes = given().variable("HALLPASS_COMPAT", text).mistakes_in_dev();
@@ -300,6 +335,20 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_PASSWORDS__HASH_WORKERS", "0", &["from 1 to 1024"]),
         ("HALLPASS_ADMIN__EMAIL", "ada@example.com", &["is set without `admin.password`"]),
         ("HALLPASS_ADMIN__PASSWORD", "tqjzkvwm", &["is set without `admin.email`"]),
+        ("HALLPASS_TRUSTED_PROXIES", "proxy.internal", &["trusted_proxies", "like 10.0.0.1, 10.0.0.0/8"]),
+        ("HALLPASS_TRUSTED_PROXIES", "10.1.0.0/8", &["not its first", "write 10.0.0.0/8 if you mean all"]),
+        (
+            "HALLPASS_RATE_LIMITS__LOGIN__PER_IP",
+            "60",
+            &["\"60\" is no limit", "write it like 60/15m", "or off"],
+        ),
+        ("HALLPASS_RATE_LIMITS__LOGIN__PER_IP", "0/1m", &["not within 1 and 1000000"]),
+        ("HALLPASS_RATE_LIMITS__LOGIN__PER_IP", "1/2d", &["from 1s to 24h"]),
+        (
+            "HALLPASS_RATE_LIMITS__LOGN__PER_IP",
+            "1/1m",
+            &["did you mean HALLPASS_RATE_LIMITS__LOGIN__PER_IP?"],
+        ),
         ("HALLPASS_LOG__LEVEL", "a=b=c", &["is no log level"]),
         ("HALLPASS_LOG__FORMAT", "xml", &["write pretty or json"]),
         ("HALLPASS_SHUTDOWN_GRACE", "2h", &["out of bounds"]),
@@ -450,7 +499,8 @@ fn a_dump_says_where_each_value_came_from_and_is_a_settings_file() {
     );
     let (entries, mistakes) = file::entries(std::path::Path::new("dump"), &dump);
     assert!(mistakes.is_empty(), "{mistakes:?}");
-    assert_eq!(entries.len(), table::SETTINGS.len() - 2, "all but redis.url and keys.signing_key_file");
+    let unset = ["redis.url", "keys.signing_key_file", "trusted_proxies"];
+    assert_eq!(entries.len(), table::SETTINGS.len() - unset.len(), "all but {unset:?}");
 }
 
 #[test]
@@ -580,6 +630,10 @@ fn the_unwise_is_warned_about() {
         ("HALLPASS_TOKENS__REFRESH__ROTATION_GRACE_PERIOD", "1h", "tokens.refresh.rotation_grace_period"),
         ("HALLPASS_REDIS__DANGER_ALLOW_EVICTION", "true", "redis.danger_allow_eviction"),
         ("HALLPASS_PUBLIC_URL", "http://auth.example.com", "public_url"),
+        ("HALLPASS_TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0", "trusted_proxies"),
+        ("HALLPASS_RATE_LIMITS__ENABLED", "false", "rate_limits.enabled"),
+        ("HALLPASS_RATE_LIMITS__LOGIN__PER_ACCOUNT", "off", "rate_limits.login.per_account"),
+        ("HALLPASS_RATE_LIMITS__LOGIN__PER_ACCOUNT", "101/15m", "rate_limits.login.per_account"),
     ] {
         assert_eq!(production().variable(name, value).warned(Profile::Serve), [key], "{name}={value}");
     }

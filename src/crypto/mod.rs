@@ -1,9 +1,11 @@
 //! Bytes in, verdict out: nothing here waits, stores or answers a request.
 
+pub mod client_secret;
 pub mod jwt;
 pub mod keys;
 pub mod opaque;
 pub mod password;
+pub mod rate_limit;
 pub mod refresh_token;
 pub mod reset_token;
 pub mod secret;

@@ -8,7 +8,8 @@ use super::secret::DerivedKeys;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::tokens::{Generation, RefreshClaims, RefreshToken};
 
-const PREFIX: &str = "hp_rt_";
+/// What every refresh token begins with.
+pub const PREFIX: &str = "hp_rt_";
 const FORMAT: u8 = 1;
 /// Format 1, user 8, session 16, generation 4.
 const PAYLOAD_BYTES: usize = 29;

@@ -20,6 +20,7 @@ pub struct DerivedKeys {
     pub(super) refresh_token: hmac::Key,
     pub(super) reset_token: hmac::Key,
     pub(super) reset_token_mask: hmac::Key,
+    pub(super) rate_limit: hmac::Key,
     pub(super) key_encryption: Arc<aead::LessSafeKey>,
 }
 
@@ -40,10 +41,11 @@ impl DerivedKeys {
         let refresh_token = mac_key(&[b"refresh token mac v1"])?;
         let reset_token = mac_key(&[b"reset token mac v1"])?;
         let reset_token_mask = mac_key(&[b"reset token mask v1"])?;
+        let rate_limit = mac_key(&[b"rate limit mark v1"])?;
         let key_encryption =
             root.expand(&[b"signing key encryption v1"], &aead::AES_256_GCM).map_err(|_| SecretError)?;
         let key_encryption = Arc::new(aead::LessSafeKey::new(key_encryption.into()));
-        Ok(Self { refresh_token, reset_token, reset_token_mask, key_encryption })
+        Ok(Self { refresh_token, reset_token, reset_token_mask, rate_limit, key_encryption })
     }
 }
 
@@ -55,6 +57,8 @@ impl fmt::Debug for DerivedKeys {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -67,10 +71,9 @@ mod tests {
     fn each_purpose_has_its_own_key() {
         let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
         let tag = |key| hmac::sign(key, b"message").as_ref().to_vec();
-        let tags = [&keys.refresh_token, &keys.reset_token, &keys.reset_token_mask].map(tag);
-        assert_ne!(tags[0], tags[1]);
-        assert_ne!(tags[0], tags[2]);
-        assert_ne!(tags[1], tags[2]);
+        let keys = [&keys.refresh_token, &keys.reset_token, &keys.reset_token_mask, &keys.rate_limit];
+        let tags: BTreeSet<_> = keys.map(tag).into();
+        assert_eq!(tags.len(), keys.len());
     }
 
     /// Another derivation would log everybody out and lock the signing keys away. The expected
@@ -89,6 +92,7 @@ mod tests {
             (&keys.refresh_token, "refresh token mac v1"),
             (&keys.reset_token, "reset token mac v1"),
             (&keys.reset_token_mask, "reset token mask v1"),
+            (&keys.rate_limit, "rate limit mark v1"),
         ] {
             let tag = hmac::sign(key, b"message");
             assert_eq!(tag.as_ref(), mac(&expected(purpose), b"message"), "{purpose}");

@@ -1,11 +1,14 @@
 //! Words and rules. Nothing here knows HTTP, SQL, Redis or a clock of its own.
 
+pub mod client;
 pub mod clock;
 pub mod email;
 pub mod ids;
 pub mod name;
 pub mod password;
+pub mod place;
 pub mod random;
+pub mod rate_limit;
 pub mod revocation;
 pub mod session;
 pub mod session_origin;

@@ -9,7 +9,8 @@ const USER_AGENT_MAX: usize = 256;
 /// change under way, and anybody can write any `User-Agent`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionOrigin {
-    /// The peer address of the connection; `None` where that has none.
+    /// The client's address: that of the connection, or what trusted proxies say it is; `None` where
+    /// the connection has none.
     pub address: Option<IpAddr>,
     /// The `User-Agent` that came, without control characters and cut to 256 characters; `None`
     /// where nothing is left of it.

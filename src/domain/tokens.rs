@@ -46,6 +46,11 @@ secret_text! {
     ResetToken
 }
 
+secret_text! {
+    /// `hp_cs_…`: by what an OAuth client is known.
+    ClientSecret
+}
+
 /// How often a session's refresh token has been rotated; the first token is generation 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(u32);

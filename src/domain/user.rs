@@ -132,6 +132,15 @@ pub struct NewUser {
     pub created_at: Timestamp,
 }
 
+/// An account that is brought along from another system.
+#[derive(Clone, Debug)]
+pub struct ImportedUser {
+    /// The account.
+    pub account: NewUser,
+    /// Whether it is shut, as it was there.
+    pub disabled: bool,
+}
+
 /// What a user changes about themselves: `None` leaves a field, `Some(None)` clears it.
 #[derive(Clone, Debug, Default)]
 pub struct ProfileChange {

@@ -10,6 +10,7 @@ use hallpass_verify::{
 use super::key_ring::{KeyRing, PerGeneration};
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::{jwt, refresh_token};
+use crate::domain::client::{Client, REVOCATIONS_READ, Scopes};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::session::Session;
@@ -91,13 +92,77 @@ impl AccessTokens {
             iat: now.as_secs(),
             nbf: now.as_secs(),
             jti: *Jti::generate(&*self.context.random).as_uuid(),
-            sid: *session.id.as_uuid(),
+            sid: Some(*session.id.as_uuid()),
             client_id: session.origin.client.clone(),
-            email: session.subject.email.as_str().to_owned(),
+            email: Some(session.subject.email.as_str().to_owned()),
             roles: vec![session.subject.role.as_str().to_owned()],
+            scope: None,
         };
         let token = jwt::mint(self.key_ring.current().signing_key(), rules.token_type, &claims)?;
         Ok((token, claims))
+    }
+
+    /// Mints an access token that a client gets for itself (RFC 6749 4.4, RFC 9068 2.2): nobody is
+    /// logged in by it. One that may read the revocation feed is for this service as well.
+    ///
+    /// # Errors
+    /// [`AuthError::Signing`].
+    pub(super) fn mint_for_client(
+        &self,
+        client: &Client,
+        scopes: &Scopes,
+        now: Timestamp,
+    ) -> AuthResult<(AccessToken, AccessClaims)> {
+        let rules = &self.context.rules;
+        let own = &rules.audience;
+        let mut aud: Vec<String> =
+            client.audience.iter().filter(|audience| *audience != own).cloned().collect();
+        if aud.is_empty() || scopes.contains(REVOCATIONS_READ) {
+            aud.push(own.clone());
+        }
+        let claims = AccessClaims {
+            iss: rules.issuer.clone(),
+            aud,
+            sub: client.id.to_string(),
+            exp: now.after(rules.lifetimes.access_token).as_secs(),
+            iat: now.as_secs(),
+            nbf: now.as_secs(),
+            jti: *Jti::generate(&*self.context.random).as_uuid(),
+            sid: None,
+            client_id: client.id.to_string(),
+            email: None,
+            roles: Vec::new(),
+            scope: Some(scopes.to_string()),
+        };
+        let token = jwt::mint(self.key_ring.current().signing_key(), rules.token_type, &claims)?;
+        Ok((token, claims))
+    }
+
+    /// The claims of a client's own access token. Whether it was taken back is not looked at.
+    ///
+    /// # Errors
+    /// What is wrong with the token; a user's is none of this kind.
+    pub(super) fn check_client(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
+        match self.checks.get().verifier().verify(access.expose(), now.to_system_time()) {
+            Ok(claims) if claims.is_machine() => Ok(claims),
+            Ok(_) => Err(AuthError::InsufficientScope),
+            Err(Rejection::Expired(_)) => Err(AuthError::TokenExpired),
+            Err(rejection) => Err(AuthError::InvalidToken(rejection)),
+        }
+    }
+
+    /// The claims of a token that stands for `audience`, but for whether it was taken back.
+    ///
+    /// # Errors
+    /// What is wrong with the token.
+    pub(super) fn verify_for(
+        &self,
+        audience: &str,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> Result<AccessClaims, Rejection> {
+        let verifier = self.checks.get().verifier().clone().with_audience(audience);
+        verifier.verify(access.expose(), now.to_system_time())
     }
 
     /// Knows the caller by what was presented.
@@ -119,15 +184,29 @@ impl AccessTokens {
             let refresh = refresh.ok_or(AuthError::Unauthenticated)?;
             return self.renew(refresh, None, now).await;
         };
-        match self.checks.get().check(access.expose(), now.to_system_time()).await {
-            Ok(claims) => known_caller(access.clone(), &claims),
-            Err(CheckError::Rejected(Rejection::Expired(claims))) => {
+        match self.verify(access, now) {
+            Ok(claims) => {
+                self.check_revocation(&claims, now).await?;
+                known_caller(access.clone(), &claims)
+            }
+            Err(Rejection::Expired(claims)) => {
                 let refresh = refresh.ok_or(AuthError::TokenExpired)?;
                 self.check_revocation(&claims, now).await?;
                 self.renew(refresh, Some(&claims), now).await
             }
-            Err(error) => Err(error.into()),
+            Err(rejection) => Err(AuthError::InvalidToken(rejection)),
         }
+    }
+
+    /// Signature and claims. A token without a session is a machine's: nobody is logged in by it.
+    fn verify(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims, Rejection> {
+        let verdict = self.checks.get().verifier().verify(access.expose(), now.to_system_time());
+        match &verdict {
+            Ok(claims) => session_of(claims)?,
+            Err(Rejection::Expired(claims)) => session_of(claims)?,
+            Err(_) => return verdict,
+        };
+        verdict
     }
 
     /// The claims of an access token that is authentic and not revoked, in time or not.
@@ -135,7 +214,7 @@ impl AccessTokens {
     /// # Errors
     /// What is wrong with the token.
     pub async fn authentic_claims(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
-        let claims = match self.checks.get().verifier().verify(access.expose(), now.to_system_time()) {
+        let claims = match self.verify(access, now) {
             Ok(claims) => claims,
             Err(Rejection::Expired(claims)) => *claims,
             Err(rejection) => return Err(AuthError::InvalidToken(rejection)),
@@ -144,7 +223,11 @@ impl AccessTokens {
         Ok(claims)
     }
 
-    async fn check_revocation(&self, claims: &AccessClaims, now: Timestamp) -> AuthResult<()> {
+    /// Whether a user's token was taken back.
+    ///
+    /// # Errors
+    /// [`AuthError::TokenRevoked`], [`AuthError::Store`].
+    pub(super) async fn check_revocation(&self, claims: &AccessClaims, now: Timestamp) -> AuthResult<()> {
         Ok(self.checks.get().check_revocation(claims, now.to_system_time()).await?)
     }
 
@@ -186,6 +269,11 @@ pub(super) fn refresh_verdict(claims: &RefreshClaims, outcome: RefreshOutcome) -
     }
 }
 
+/// The session that a user's token belongs to.
+pub(super) fn session_of(claims: &AccessClaims) -> Result<SessionId, Rejection> {
+    claims.sid.map(SessionId::from).ok_or(Rejection::Malformed)
+}
+
 /// Reads the caller out of claims that we signed ourselves.
 fn known_caller(access: AccessToken, claims: &AccessClaims) -> AuthResult<Caller> {
     let malformed = || AuthError::InvalidToken(Rejection::Malformed);
@@ -195,7 +283,7 @@ fn known_caller(access: AccessToken, claims: &AccessClaims) -> AuthResult<Caller
     Ok(Caller {
         user,
         role,
-        session: SessionId::from(claims.sid),
+        session: session_of(claims).map_err(AuthError::InvalidToken)?,
         access,
         issued_at: claims.iat,
         expires_at: claims.exp,
@@ -223,12 +311,12 @@ impl RevocationSource for StoreRevocations {
     type Error = StoreError;
 
     async fn status(&self, claims: &AccessClaims, now: SystemTime) -> Result<RevocationStatus, StoreError> {
-        let Ok(user) = claims.sub.parse() else {
+        let (Ok(user), Ok(session)) = (claims.sub.parse(), session_of(claims)) else {
             return Ok(RevocationStatus::Revoked);
         };
         let subject = AccessSubject {
             user,
-            session: SessionId::from(claims.sid),
+            session,
             token: Jti::from(claims.jti),
             issued_at: Timestamp::from_millis(claims.iat.saturating_mul(1000)),
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::access_tokens::Caller;
 use super::cut_off::CutOff;
+use super::limits::{Limits, Visitor};
 use super::password_workers::PasswordWorkers;
 use super::sessions::{Sessions, TokenPair};
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
@@ -11,6 +12,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::name::Name;
 use crate::domain::password::{NewPassword, Password, PasswordHash};
+use crate::domain::rate_limit::Action;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::user::{NewUser, ProfileChange, Role, User};
 use crate::store::InsertUserOutcome;
@@ -71,6 +73,7 @@ pub struct Accounts {
     sessions: Sessions,
     workers: PasswordWorkers,
     cut_off: CutOff,
+    limits: Limits,
 }
 
 impl Accounts {
@@ -79,16 +82,17 @@ impl Accounts {
         sessions: Sessions,
         workers: PasswordWorkers,
         cut_off: CutOff,
+        limits: Limits,
     ) -> Self {
-        Self { context, sessions, workers, cut_off }
+        Self { context, sessions, workers, cut_off, limits }
     }
 
     /// Makes an account. Its role is `member`, whoever asks.
     ///
     /// # Errors
     /// [`AuthError::Invalid`] with every field that cannot be taken, [`AuthError::WeakPassword`],
-    /// [`AuthError::EmailTaken`].
-    pub async fn register(&self, registration: Registration) -> AuthResult<User> {
+    /// [`AuthError::RateLimited`], [`AuthError::EmailTaken`].
+    pub async fn register(&self, registration: Registration, visitor: &Visitor) -> AuthResult<User> {
         let mut problems = Vec::new();
         let email = Email::parse(&registration.email).map_err(|error| (Field::Email, error.to_string()));
         let email = keep(email, &mut problems);
@@ -103,16 +107,23 @@ impl Accounts {
             .passwords
             .choose(registration.password, email.as_str())
             .map_err(|reason| AuthError::WeakPassword { field: Field::Password, reason })?;
-        let password = self.hash(password).await?;
-        let user = NewUser {
-            email,
-            first_name: first_name.flatten(),
-            last_name: last_name.flatten(),
-            role: Role::Member,
-            password,
-            email_verified: false,
-            created_at: self.context.clock.now(),
+        let insertion = async {
+            let password = self.hash(password).await?;
+            self.insert(NewUser {
+                email: email.clone(),
+                first_name: first_name.flatten(),
+                last_name: last_name.flatten(),
+                role: Role::Member,
+                password,
+                email_verified: false,
+                created_at: self.context.clock.now(),
+            })
+            .await
         };
+        self.limits.attempt(Action::Register, visitor, &email, insertion).await
+    }
+
+    async fn insert(&self, user: NewUser) -> AuthResult<User> {
         match self.context.repository.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
                 tracing::info!(user = %user.id, "registered");
@@ -130,11 +141,12 @@ impl Accounts {
     pub async fn sign_up(
         &self,
         registration: Registration,
+        visitor: &Visitor,
         origin: SessionOrigin,
     ) -> AuthResult<(User, TokenPair)> {
         // An account whose owner got no answer would be in the way of their next try.
         self.context.token_store.ping().await?;
-        let user = self.register(registration).await?;
+        let user = self.register(registration, visitor).await?;
         let pair = self.sessions.open(&user, origin).await?;
         Ok((user, pair))
     }
@@ -231,12 +243,14 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`] when the current password is wrong or was changed
-    /// meanwhile, [`AuthError::WeakPassword`] for the new one.
+    /// meanwhile, [`AuthError::RateLimited`] when it was wrong too often, here or at logins,
+    /// [`AuthError::WeakPassword`] for the new one.
     pub async fn change_password(
         &self,
         caller: &Caller,
         current: &str,
         new: &str,
+        visitor: &Visitor,
         origin: SessionOrigin,
     ) -> AuthResult<(User, TokenPair)> {
         let current = Password::parse(current).map_err(|_| AuthError::InvalidCredentials)?;
@@ -247,7 +261,9 @@ impl Accounts {
             .passwords
             .choose(new, user.email.as_str())
             .map_err(|reason| AuthError::WeakPassword { field: Field::NewPassword, reason })?;
-        let user = self.sessions.verify_password(Some(user), current).await?;
+        let email = user.email.clone();
+        let check = self.sessions.verify_password(Some(user), current);
+        let user = self.limits.password_attempt(visitor, &email, check).await?;
         let hash = self.hash(new).await?;
         let user = self
             .context

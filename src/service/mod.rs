@@ -3,13 +3,17 @@
 pub mod access_tokens;
 pub mod accounts;
 pub mod administration;
+pub mod clients;
 pub mod cut_off;
 pub mod key_ring;
+pub mod limits;
+pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
+pub mod user_import;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +21,14 @@ use std::time::Duration;
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
 use crate::crypto::secret::DerivedKeys;
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
+use crate::domain::rate_limit::LimitRules;
 use crate::domain::session::SessionLifetimes;
+use crate::store::clients::ClientRegistry;
 use crate::store::feed::RevocationFeed;
-use crate::store::{Repository, StoreError, TokenStore};
+use crate::store::{RateLimitStore, Repository, StoreError, TokenStore};
 
 /// What every operation needs from outside.
 pub struct Context {
@@ -34,8 +40,12 @@ pub struct Context {
     pub repository: Arc<dyn Repository>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
-    /// Every revocation, as the token store tells them.
+    /// OAuth clients.
+    pub clients: Arc<dyn ClientRegistry>,
+    /// What tells of revocations.
     pub revocation_feed: Arc<dyn RevocationFeed>,
+    /// What counts attempts.
+    pub rate_limits: Arc<dyn RateLimitStore>,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
     /// The rules.
@@ -59,6 +69,8 @@ pub struct Rules {
     pub reset_ttl: Duration,
     /// How a reset token reaches its owner.
     pub reset_delivery: password_reset::ResetDelivery,
+    /// How often what may be tried.
+    pub limits: LimitRules,
 }
 
 /// One field of a request that cannot be taken, and why. Never quotes the value.
@@ -112,6 +124,21 @@ pub enum AuthError {
     /// Nobody would be left who can log in as an administrator.
     #[error("the account is the last administrator's")]
     LastAdmin,
+    /// The client is unknown or its secret is wrong; which of the two is not said.
+    #[error("the client's credentials are wrong")]
+    InvalidClient,
+    /// Another client has the id.
+    #[error("the client id is taken")]
+    ClientTaken,
+    /// The client may not have the scope.
+    #[error("the client may not have this scope")]
+    InvalidScope,
+    /// The token lacks the scope that this needs.
+    #[error("the access token lacks the scope that this needs")]
+    InsufficientScope,
+    /// This process's copy of the revocation feed is not up to date, so nothing is known.
+    #[error("the revocation feed is not up to date")]
+    FeedStale(#[from] revocations::Stale),
     /// No reset tokens are made here.
     #[error("password reset is off")]
     ResetOff,
@@ -145,6 +172,12 @@ pub enum AuthError {
     /// There is no such thing, or the caller may not know of it.
     #[error("not found")]
     NotFound,
+    /// Tried too often, from this address or for this account.
+    #[error("too many attempts")]
+    RateLimited {
+        /// How long until the next attempt is taken.
+        retry_after: Duration,
+    },
     /// All password workers are busy and their queue is full.
     #[error("too many password checks at once")]
     Overloaded,
@@ -163,7 +196,7 @@ pub enum AuthError {
     Signing(#[from] SigningKeyError),
     /// A worker of ours ended without an answer.
     #[error("a background task failed")]
-    Worker(#[source] tokio::task::JoinError),
+    Worker(#[source] password_workers::WorkerLost),
 }
 
 /// The result of an operation.
@@ -180,8 +213,16 @@ pub struct Services {
     pub sessions: sessions::Sessions,
     /// Minting and checking access tokens.
     pub access_tokens: access_tokens::AccessTokens,
+    /// OAuth clients.
+    pub clients: clients::Clients,
+    /// Introspection and revocation of tokens.
+    pub oauth: oauth::OAuth,
+    /// This process's copy of the revocation feed.
+    pub revocations: revocations::Revocations,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
+    /// How often what may be tried.
+    pub limits: limits::Limits,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
     /// The signing keys.
@@ -202,23 +243,55 @@ impl Services {
         let key_ring = Arc::new(key_ring);
         let cut_off = cut_off::CutOff::new(context.clone());
         let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
-        let sessions =
-            sessions::Sessions::new(context.clone(), access_tokens.clone(), workers.clone(), cut_off.clone());
-        let password_resets =
-            password_reset::PasswordResets::new(context.clone(), workers.clone(), cut_off.clone());
+        let limits = limits::Limits::new(context.clone());
+        let sessions = sessions::Sessions::new(
+            context.clone(),
+            access_tokens.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
+        let revocations = revocations::Revocations::new(
+            context.revocation_feed.clone(),
+            context.clock.clone(),
+            &*context.random,
+            context.rules.lifetimes.revocation(),
+        );
+        let clients = clients::Clients::new(
+            context.clone(),
+            access_tokens.clone(),
+            revocations.clone(),
+            limits.clone(),
+        );
+        let password_resets = password_reset::PasswordResets::new(
+            context.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            limits.clone(),
+        );
         Self {
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
                 workers.clone(),
                 cut_off.clone(),
+                limits.clone(),
             ),
+            limits,
             administration: administration::Administration::new(
                 context.clone(),
                 workers,
                 cut_off.clone(),
                 password_resets.clone(),
             ),
+            oauth: oauth::OAuth::new(
+                context.clone(),
+                access_tokens.clone(),
+                clients.clone(),
+                revocations.clone(),
+            ),
+            clients,
+            revocations,
             password_resets,
             cut_off,
             access_tokens,
@@ -232,6 +305,11 @@ impl Services {
     /// The issuer (`iss`) of all tokens: the service's public URL, exactly.
     pub fn issuer(&self) -> &str {
         &self.context.rules.issuer
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.context.clock.now()
     }
 
     /// Whether both stores answer: what readiness means.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::cut_off::CutOff;
+use super::limits::{Limits, Visitor};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
 use crate::crypto::reset_token;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
+use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{ResetClaims, ResetToken};
 use crate::domain::user::User;
 use crate::store::ResetGrant;
@@ -29,11 +31,17 @@ pub struct PasswordResets {
     context: Arc<Context>,
     workers: PasswordWorkers,
     cut_off: CutOff,
+    limits: Limits,
 }
 
 impl PasswordResets {
-    pub(super) fn new(context: Arc<Context>, workers: PasswordWorkers, cut_off: CutOff) -> Self {
-        Self { context, workers, cut_off }
+    pub(super) fn new(
+        context: Arc<Context>,
+        workers: PasswordWorkers,
+        cut_off: CutOff,
+        limits: Limits,
+    ) -> Self {
+        Self { context, workers, cut_off, limits }
     }
 
     /// Issues a reset token for the account of an address and voids all earlier ones. Answers the
@@ -41,15 +49,19 @@ impl PasswordResets {
     /// that is a decoy, which looks the same and opens nothing.
     ///
     /// # Errors
-    /// [`AuthError::Invalid`] when the text is no address.
-    pub async fn request(&self, email: &str) -> AuthResult<Option<ResetToken>> {
+    /// [`AuthError::Invalid`] when the text is no address, [`AuthError::RateLimited`].
+    pub async fn request(&self, email: &str, visitor: &Visitor) -> AuthResult<Option<ResetToken>> {
         let email = Email::parse(email).map_err(|error| {
             AuthError::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
         })?;
+        self.limits.attempt(Action::ResetRequest, visitor, &email, self.issue_for_address(&email)).await
+    }
+
+    async fn issue_for_address(&self, email: &Email) -> AuthResult<Option<ResetToken>> {
         if self.context.rules.reset_delivery == ResetDelivery::Off {
             return Ok(None);
         }
-        let user = self.context.repository.find_user_by_email(&email).await?;
+        let user = self.context.repository.find_user_by_email(email).await?;
         let Some(user) = user.filter(|user| !user.disabled) else {
             // As a known address does: an outage would tell the two apart.
             self.context.token_store.ping().await?;
@@ -91,8 +103,18 @@ impl PasswordResets {
     ///
     /// # Errors
     /// [`AuthError::InvalidResetToken`] for an unknown, used, superseded or expired token,
+    /// in its place [`AuthError::RateLimited`] after too many of these;
     /// [`AuthError::WeakPassword`] for the new password.
-    pub async fn redeem(&self, token: &ResetToken, new_password: &str) -> AuthResult<()> {
+    pub async fn redeem(&self, token: &ResetToken, new_password: &str, visitor: &Visitor) -> AuthResult<()> {
+        let is_dead_token = |error: &AuthError| matches!(error, AuthError::InvalidResetToken);
+        let change = self.change_password(token, new_password);
+        let user = self.limits.failing_attempt(Action::Reset, visitor, is_dead_token, change).await?;
+        // Who has just proven to be the owner can log in from here, whatever others have tried.
+        self.limits.remember(visitor, &user.email).await;
+        Ok(())
+    }
+
+    async fn change_password(&self, token: &ResetToken, new_password: &str) -> AuthResult<User> {
         let claims =
             reset_token::verify(&self.context.secrets, token).map_err(|_| AuthError::InvalidResetToken)?;
         let store = &self.context.token_store;
@@ -121,7 +143,7 @@ impl PasswordResets {
         };
         self.cut_off.end_sessions(&user).await?;
         tracing::info!(user = %user.id, "password reset");
-        Ok(())
+        Ok(user)
     }
 
     /// The change could not be made: the token is good for another try.

@@ -1,18 +1,20 @@
 //! This process's copy of the revocation feed: what it tells validators elsewhere, and how sure it
 //! is of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use hallpass_verify::{AccessClaims, Denylist, RevocationTarget};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
+use crate::domain::ids::{Jti, KeyId};
 use crate::domain::random::{self, Random};
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::store::StoreResult;
@@ -69,7 +71,7 @@ pub struct Stale;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entries {
     /// What is revoked, oldest first.
-    pub revocations: Vec<Revocation>,
+    pub revocations: Vec<hallpass_verify::Revocation>,
     /// Where to go on.
     pub cursor: Cursor,
 }
@@ -87,95 +89,53 @@ struct Shared {
     state: RwLock<State>,
     /// Rings when something was added or confirmed.
     bell: watch::Sender<()>,
+    is_closed: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    log: VecDeque<Revocation>,
+    log: VecDeque<hallpass_verify::Revocation>,
     /// The position of the first entry of the log.
     first: u64,
-    index: Index,
+    denylist: Denylist,
     remembers_since: Option<Timestamp>,
     /// When the copy was last known to hold everything.
     confirmed: Option<Instant>,
     added_since_pruned: usize,
 }
 
-/// What is revoked, for looking up.
-#[derive(Default)]
-struct Index {
-    tokens: HashMap<Jti, Timestamp>,
-    sessions: HashMap<SessionId, Timestamp>,
-    users: HashMap<UserId, (Timestamp, Timestamp)>,
-    keys: HashMap<KeyId, Timestamp>,
-    everything: Option<Timestamp>,
-}
-
-/// What of a token a revocation could concern.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// Claim `jti`.
-    pub token: Jti,
-    /// Claim `sid`.
-    pub session: SessionId,
-    /// Claim `sub`.
-    pub user: UserId,
-    /// Claim `iat`: whole seconds.
-    pub issued_at: Timestamp,
-    /// The header's `kid`, if at hand.
-    pub key: Option<&'a KeyId>,
-}
-
-impl Index {
-    fn add(&mut self, Revocation { revoked, until }: &Revocation) {
-        let later = |end: &mut Timestamp| *end = (*end).max(*until);
-        match revoked {
-            Revoked::Token(jti) => later(self.tokens.entry(*jti).or_insert(*until)),
-            Revoked::Session(sid) => later(self.sessions.entry(*sid).or_insert(*until)),
-            Revoked::Key(kid) => later(self.keys.entry(kid.clone()).or_insert(*until)),
-            Revoked::User { user, not_before } => {
-                let (moment, end) = self.users.entry(*user).or_insert((*not_before, *until));
-                *moment = (*moment).max(*not_before);
-                later(end);
-            }
-            Revoked::Everything { not_before } => {
-                self.everything = self.everything.max(Some(*not_before));
-            }
+/// A revocation as validators read it. Moments are whole seconds there: a not-before time is rounded
+/// down and an end up, so that neither ever says too much.
+fn told(Revocation { revoked, until }: &Revocation) -> hallpass_verify::Revocation {
+    let target = match revoked {
+        Revoked::Token(jti) => RevocationTarget::Token(*jti.as_uuid()),
+        Revoked::Session(sid) => RevocationTarget::Session(*sid.as_uuid()),
+        Revoked::User { user, not_before } => {
+            RevocationTarget::User { sub: user.to_string(), not_before: not_before.as_secs() }
         }
-    }
-
-    fn prune(&mut self, now: Timestamp) {
-        self.tokens.retain(|_, until| now < *until);
-        self.sessions.retain(|_, until| now < *until);
-        self.keys.retain(|_, until| now < *until);
-        self.users.retain(|_, (_, until)| now < *until);
-    }
-
-    fn forbids(&self, question: &Question<'_>) -> bool {
-        // `iat` has whole seconds: a token of the very second is not from before the moment.
-        let from_before = |moment: Timestamp| question.issued_at.as_secs() < moment.as_secs();
-        self.tokens.contains_key(&question.token)
-            || self.sessions.contains_key(&question.session)
-            || self.users.get(&question.user).is_some_and(|(moment, _)| from_before(*moment))
-            || self.everything.is_some_and(from_before)
-            || question.key.is_some_and(|kid| self.keys.contains_key(kid))
-    }
+        Revoked::Key(kid) => RevocationTarget::Key(kid.as_str().to_owned()),
+        Revoked::Everything { not_before } => RevocationTarget::All { not_before: not_before.as_secs() },
+    };
+    hallpass_verify::Revocation { target, exp: until.after(ALMOST_A_SECOND).as_secs() }
 }
+
+const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
 
 impl State {
-    fn add(&mut self, revocation: Revocation) {
-        self.index.add(&revocation);
+    fn add(&mut self, revocation: &Revocation) {
+        let revocation = told(revocation);
+        self.denylist.insert(&revocation);
         self.log.push_back(revocation);
         self.added_since_pruned += 1;
     }
 
     fn prune(&mut self, now: Timestamp) {
         self.added_since_pruned = 0;
-        while self.log.front().is_some_and(|revocation| revocation.until <= now) {
+        while self.log.front().is_some_and(|revocation| revocation.exp <= now.as_secs()) {
             self.log.pop_front();
             self.first += 1;
         }
-        self.index.prune(now);
+        self.denylist.prune(now.as_secs());
     }
 
     fn end(&self) -> u64 {
@@ -183,7 +143,7 @@ impl State {
     }
 
     /// The entries from a position on; all of them where it is none of this log.
-    fn from(&self, position: Option<u64>) -> impl Iterator<Item = &Revocation> {
+    fn from(&self, position: Option<u64>) -> impl Iterator<Item = &hallpass_verify::Revocation> {
         let known = position.filter(|position| (self.first..=self.end()).contains(position));
         let skip = known.map_or(0, |position| position - self.first);
         self.log.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX))
@@ -204,7 +164,8 @@ impl Revocations {
     ) -> Self {
         let copy = random::uuid(random);
         let (state, bell) = (RwLock::default(), watch::Sender::new(()));
-        Self(Arc::new(Shared { feed, clock, memory, copy, state, bell }))
+        let is_closed = AtomicBool::new(false);
+        Self(Arc::new(Shared { feed, clock, memory, copy, state, bell, is_closed }))
     }
 
     /// Everything that still matters.
@@ -229,7 +190,7 @@ impl Revocations {
         if !state.is_fresh() {
             return Err(Stale);
         }
-        let revocations = state.from(from).filter(|revocation| now < revocation.until).cloned().collect();
+        let revocations = state.from(from).filter(|entry| now.as_secs() < entry.exp).cloned().collect();
         Ok(Entries { revocations, cursor: Cursor { copy: self.0.copy, position: state.end() } })
     }
 
@@ -238,16 +199,16 @@ impl Revocations {
         self.0.state.read().unwrap_or_else(PoisonError::into_inner).is_fresh()
     }
 
-    /// Whether a token is revoked.
+    /// Whether the copy speaks against a token with these claims that the key `kid` signed.
     ///
     /// # Errors
     /// [`Stale`].
-    pub fn forbid(&self, question: &Question<'_>) -> Result<bool, Stale> {
+    pub fn is_revoked(&self, claims: &AccessClaims, kid: &str) -> Result<bool, Stale> {
         let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
         if !state.is_fresh() {
             return Err(Stale);
         }
-        Ok(state.index.forbids(question))
+        Ok(state.denylist.is_revoked(claims, kid))
     }
 
     /// Rings whenever the copy has grown or was confirmed.
@@ -255,14 +216,36 @@ impl Revocations {
         self.0.bell.subscribe()
     }
 
+    /// The service stops: whoever listens is to go.
+    pub fn close(&self) {
+        self.0.is_closed.store(true, Ordering::Release);
+        self.0.bell.send_replace(());
+    }
+
+    /// Whether the service stops.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Takes back a token that belongs to no user.
+    ///
+    /// # Errors
+    /// The token store does not answer.
+    pub async fn announce_token(&self, token: Jti) -> StoreResult<()> {
+        self.announce(Revoked::Token(token)).await
+    }
+
     /// Announces that a key is revoked: nothing that it has signed counts any more.
     ///
     /// # Errors
     /// The token store does not answer.
     pub async fn announce_key(&self, key: KeyId) -> StoreResult<()> {
+        self.announce(Revoked::Key(key)).await
+    }
+
+    async fn announce(&self, revoked: Revoked) -> StoreResult<()> {
         let now = self.0.clock.now();
-        let revocation = Revocation { revoked: Revoked::Key(key), until: now.after(self.0.memory) };
-        self.0.feed.announce(&revocation, now).await
+        self.0.feed.announce(&Revocation { revoked, until: now.after(self.0.memory) }, now).await
     }
 
     /// Keeps the copy up to date for as long as it is polled.
@@ -291,11 +274,11 @@ impl Revocations {
             let until = batch.remembers_since.after(self.0.memory);
             if now < until {
                 let not_before = batch.remembers_since;
-                state.add(Revocation { revoked: Revoked::Everything { not_before }, until });
+                state.add(&Revocation { revoked: Revoked::Everything { not_before }, until });
             }
         }
         for Announced::Revocation(revocation) in batch.announced {
-            state.add(revocation);
+            state.add(&revocation);
         }
         if batch.is_complete {
             state.confirmed = Some(asked);
@@ -311,6 +294,7 @@ impl Revocations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::UserId;
 
     const NOW: Timestamp = Timestamp::from_millis(1_796_169_600_500);
 
@@ -318,80 +302,31 @@ mod tests {
         Revocation { revoked, until: NOW.after(Duration::from_secs(seconds)) }
     }
 
-    fn session(number: u128) -> SessionId {
-        SessionId::from(Uuid::from_u128(number))
-    }
-
-    fn user(id: i64) -> UserId {
-        UserId::try_from(id).unwrap()
-    }
-
-    fn question(issued_at: Timestamp) -> Question<'static> {
-        Question {
-            token: Jti::from(Uuid::from_u128(1)),
-            session: session(2),
-            user: user(3),
-            issued_at,
-            key: None,
-        }
+    fn session(number: u128) -> Revoked {
+        Revoked::Session(Uuid::from_u128(number).into())
     }
 
     #[test]
-    fn each_kind_of_revocation_forbids_what_it_names_and_nothing_else() {
-        let key = KeyId::new("k");
-        let asked = Question { key: Some(&key), ..question(NOW) };
-        let later = NOW.after(Duration::from_secs(1));
-        for (revoked, other) in [
-            (Revoked::Token(asked.token), Revoked::Token(Jti::from(Uuid::from_u128(9)))),
-            (Revoked::Session(asked.session), Revoked::Session(session(9))),
-            (
-                Revoked::User { user: user(3), not_before: later },
-                Revoked::User { user: user(9), not_before: later },
-            ),
-            (Revoked::Key(KeyId::new("k")), Revoked::Key(KeyId::new("x"))),
-            (Revoked::Everything { not_before: later }, Revoked::Everything { not_before: NOW }),
-        ] {
-            let forbids = |revoked: &Revoked| {
-                let mut index = Index::default();
-                index.add(&revocation(revoked.clone(), 900));
-                index.forbids(&asked)
-            };
-            assert!(forbids(&revoked), "{revoked:?}");
-            assert!(!forbids(&other), "{other:?}");
-        }
-    }
-
-    #[test]
-    fn a_moment_never_decides_within_its_second() {
-        let mut index = Index::default();
-        index.add(&revocation(Revoked::User { user: user(3), not_before: NOW }, 900));
-        let second = Timestamp::from_millis(NOW.as_secs() * 1000);
-        assert!(!index.forbids(&question(second)));
-        assert!(index.forbids(&question(Timestamp::from_millis(second.as_millis() - 1000))));
-    }
-
-    #[test]
-    fn an_earlier_end_or_moment_takes_nothing_back() {
-        let mut index = Index::default();
-        let moment = NOW.after(Duration::from_secs(10));
-        index.add(&revocation(Revoked::User { user: user(3), not_before: moment }, 900));
-        index.add(&revocation(Revoked::User { user: user(3), not_before: NOW }, 100));
-        index.prune(NOW.after(Duration::from_secs(500)));
-        assert!(index.forbids(&question(NOW.after(Duration::from_secs(5)))));
+    fn moments_are_rounded_so_that_no_rightful_token_is_refused_and_no_denial_ends_early() {
+        let user = UserId::try_from(3).unwrap();
+        let told = told(&revocation(Revoked::User { user, not_before: NOW }, 900));
+        assert_eq!(told.exp, NOW.as_secs() + 901);
+        let expected = RevocationTarget::User { sub: "3".to_owned(), not_before: NOW.as_secs() };
+        assert_eq!(told.target, expected);
     }
 
     #[test]
     fn what_has_ended_is_dropped_and_positions_stay() {
         let mut state = State::default();
         for (number, seconds) in [(1, 10), (2, 20), (3, 900)] {
-            state.add(revocation(Revoked::Session(session(number)), seconds));
+            state.add(&revocation(session(number), seconds));
         }
         let place = 2;
         state.prune(NOW.after(Duration::from_secs(30)));
         assert_eq!((state.first, state.end()), (2, 3));
-        assert_eq!(state.index.sessions.len(), 1);
-        let behind: Vec<_> = state.from(Some(place)).map(|r| r.revoked.clone()).collect();
-        assert_eq!(behind, [Revoked::Session(session(3))]);
+        assert_eq!(state.denylist.len(), 1);
+        let behind: Vec<_> = state.from(Some(place)).cloned().collect();
+        assert_eq!(behind, [told(&revocation(session(3), 900))]);
         assert_eq!(state.from(Some(state.end())).count(), 0);
         // From before the log, or from its future: all there is.
         assert_eq!(state.from(Some(0)).count(), 1);

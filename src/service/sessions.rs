@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::access_tokens::{AccessTokens, Caller, refresh_verdict};
+use super::access_tokens::{AccessTokens, Caller, refresh_verdict, session_of};
 use super::cut_off::CutOff;
+use super::limits::{Limits, Visitor, is_verdict};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
@@ -11,6 +12,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};
+use crate::domain::rate_limit::Action;
 use crate::domain::session::{Session, Subject};
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
@@ -48,6 +50,7 @@ pub struct Sessions {
     access_tokens: AccessTokens,
     workers: PasswordWorkers,
     cut_off: CutOff,
+    limits: Limits,
 }
 
 impl Sessions {
@@ -56,26 +59,31 @@ impl Sessions {
         access_tokens: AccessTokens,
         workers: PasswordWorkers,
         cut_off: CutOff,
+        limits: Limits,
     ) -> Self {
-        Self { context, access_tokens, workers, cut_off }
+        Self { context, access_tokens, workers, cut_off, limits }
     }
 
     /// Checks an address and a password and opens a new session.
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`] for an unknown address, a wrong password, and for text
-    /// that is no address or no password at all; [`AuthError::AccountDisabled`] only for whoever
-    /// knows the password.
+    /// that is no address or no password at all; [`AuthError::RateLimited`];
+    /// [`AuthError::AccountDisabled`] only for whoever knows the password.
     pub async fn log_in(
         &self,
         email: &str,
         password: &str,
+        visitor: &Visitor,
         origin: SessionOrigin,
     ) -> AuthResult<(User, TokenPair)> {
         let email = Email::parse(email).map_err(|_| AuthError::InvalidCredentials)?;
         let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
-        let user = self.context.repository.find_user_by_email(&email).await?;
-        let user = self.verify_password(user, password.clone()).await?;
+        let check = async {
+            let user = self.context.repository.find_user_by_email(&email).await?;
+            self.verify_password(user, password.clone()).await
+        };
+        let user = self.limits.password_attempt(visitor, &email, check).await?;
         if user.disabled {
             return Err(AuthError::AccountDisabled);
         }
@@ -85,6 +93,7 @@ impl Sessions {
     }
 
     /// Lets the account pass if the password is its own. An unknown account costs the same work.
+    /// To be asked through [`Limits::password_attempt`] alone.
     pub(super) async fn verify_password(&self, user: Option<User>, password: Password) -> AuthResult<User> {
         let hash = user.as_ref().map(|user| user.password.clone());
         let right = self.workers.run(move |hasher| hasher.verify(&password, hash.as_ref())).await??;
@@ -117,12 +126,19 @@ impl Sessions {
     ///
     /// # Errors
     /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`],
-    /// [`AuthError::SessionExpired`], or what is wrong with the access token.
+    /// [`AuthError::SessionExpired`], or what is wrong with the access token; in their place
+    /// [`AuthError::RateLimited`] after too many of them.
     pub async fn refresh(
         &self,
         refresh: &RefreshToken,
         access: Option<&AccessToken>,
+        visitor: &Visitor,
     ) -> AuthResult<TokenPair> {
+        let rotation = self.rotate(refresh, access);
+        self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, rotation).await
+    }
+
+    async fn rotate(&self, refresh: &RefreshToken, access: Option<&AccessToken>) -> AuthResult<TokenPair> {
         let now = self.context.clock.now();
         let claims = self.read(refresh)?;
         if let Some(access) = access {
@@ -161,7 +177,8 @@ impl Sessions {
                     .sub
                     .parse()
                     .map_err(|_| AuthError::InvalidToken(hallpass_verify::Rejection::Malformed))?;
-                (user, SessionId::from(claims.sid), AuthError::TokenRevoked)
+                let session = session_of(&claims).map_err(AuthError::InvalidToken)?;
+                (user, session, AuthError::TokenRevoked)
             }
             (None, Some(refresh)) => {
                 let claims = self.read(refresh)?;
@@ -232,22 +249,27 @@ impl Sessions {
     ///
     /// # Errors
     /// [`AuthError::InvalidRefreshToken`], also when the tokens are of two sessions,
-    /// [`AuthError::SessionExpired`], or what is wrong with the access token.
+    /// [`AuthError::SessionExpired`], or what is wrong with the access token; in their place
+    /// [`AuthError::RateLimited`] after too many of them.
     pub async fn renew_access(
         &self,
         access: &AccessToken,
         refresh: &RefreshToken,
+        visitor: &Visitor,
     ) -> AuthResult<AccessToken> {
-        let now = self.context.clock.now();
-        let session = self.session_of_both(access, refresh, now).await?;
-        let (access, _) = self.access_tokens.mint(&session, now)?;
-        Ok(access)
+        let renewal = async {
+            let now = self.context.clock.now();
+            let session = self.session_of_both(access, refresh, now).await?;
+            let (access, _) = self.access_tokens.mint(&session, now)?;
+            Ok(access)
+        };
+        self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, renewal).await
     }
 
     /// Ends the session that both tokens belong to, at once and for all its tokens.
     ///
     /// # Errors
-    /// Those of [`Self::renew_access`].
+    /// Those of [`Self::renew_access`], but for the last.
     pub async fn end(&self, access: &AccessToken, refresh: &RefreshToken) -> AuthResult<()> {
         let now = self.context.clock.now();
         let session = self.session_of_both(access, refresh, now).await?;
@@ -263,7 +285,7 @@ impl Sessions {
     ) -> AuthResult<Session> {
         let presented = self.access_tokens.authentic_claims(access, now).await?;
         let claims = self.read(refresh)?;
-        if presented.sub != claims.user.to_string() || SessionId::from(presented.sid) != claims.session {
+        if presented.sub != claims.user.to_string() || session_of(&presented) != Ok(claims.session) {
             return Err(AuthError::InvalidRefreshToken);
         }
         let lifetimes = &self.context.rules.lifetimes;

@@ -15,8 +15,8 @@ pub trait RevocationFeed: Send + Sync + 'static {
     /// A reader that begins with all that still matters.
     fn reader(&self) -> Box<dyn RevocationReader>;
 
-    /// Announces a revocation that concerns no user's session or token: of a key, or of everything.
-    /// Those of users are announced by the operation that makes them.
+    /// Announces a revocation that concerns no user: of a client's own token, of a key, or of
+    /// everything. Those of users are announced by the operations that make them.
     async fn announce(&self, revocation: &Revocation, now: Timestamp) -> StoreResult<()>;
 }
 

@@ -3,6 +3,7 @@
 //! - [`Repository`] keeps what must last (SQL): accounts and signing keys.
 //! - [`TokenStore`] keeps what is short-lived and read on every request (Redis, or the embedded
 //!   store): sessions, the denylist, reset tokens.
+//! - [`RateLimitStore`] counts attempts, in the same place as the token store.
 //!
 //! A method is one *atomic operation* of the domain, never a get followed by a set. Verbs: `find_*`
 //! may be absent, `list_*` pages, `insert_*` adds, `take_*` reads and deletes once, `revoke_*` is
@@ -11,8 +12,10 @@
 //! Every method takes the caller's `now`: a deadline is stored with its entry and compared with
 //! that, never with a store's own clock.
 
+pub mod clients;
 pub mod embedded;
 pub mod feed;
+pub mod rate_limits;
 pub mod redis;
 pub mod signing_keys;
 pub mod sql;
@@ -22,15 +25,15 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub use rate_limits::{RateLimitStore, Take};
 
-use self::signing_keys::SigningKeyStore;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
-use crate::domain::user::{AccountChange, NewUser, ProfileChange, SecurityVersion, User};
+use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 
 /// The store could not answer. Never a verdict about a token or a password.
 #[derive(Debug, thiserror::Error)]
@@ -111,11 +114,18 @@ impl From<&User> for CutOffOrder {
     }
 }
 
-/// Accounts, in SQL. Signing keys are in the same place.
+/// Accounts, in SQL.
 #[async_trait]
-pub trait Repository: SigningKeyStore {
+pub trait Repository: Send + Sync + 'static {
     /// Adds an account. The unique constraint on the address decides, not a look before.
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome>;
+
+    /// Adds the accounts whose address nobody has, in one transaction, and answers how many these
+    /// are. The others are left as they stand, so that the same call can be made again.
+    async fn insert_users(&self, users: &[ImportedUser]) -> StoreResult<u64>;
+
+    /// How many of these addresses have an account; one that is named twice counts once.
+    async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64>;
 
     /// The account of that id.
     async fn find_user(&self, id: UserId) -> StoreResult<Option<User>>;

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 
 use super::feed::{FeedBatch, RevocationFeed, RevocationReader};
 use super::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreError, StoreResult,
-    TokenStore,
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RateLimitStore, RefreshOutcome, ResetGrant,
+    StoreError, StoreResult, Take, TokenStore,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
@@ -20,7 +21,7 @@ use crate::domain::user::SecurityVersion;
 
 /// Stands in for a token store that another process has: every call says so. What it should have
 /// ended is owed then, and the process that has the store settles it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct UnreachableTokenStore {
     reason: Arc<dyn Error + Send + Sync>,
 }
@@ -33,6 +34,24 @@ impl UnreachableTokenStore {
 
     fn unavailable<T>(&self) -> StoreResult<T> {
         Err(StoreError::Unavailable { store: "token store", source: self.reason.clone().into() })
+    }
+}
+
+#[async_trait]
+impl RevocationFeed for UnreachableTokenStore {
+    fn reader(&self) -> Box<dyn RevocationReader> {
+        Box::new(Self { reason: self.reason.clone() })
+    }
+
+    async fn announce(&self, _: &Revocation, _: Timestamp) -> StoreResult<()> {
+        self.unavailable()
+    }
+}
+
+#[async_trait]
+impl RevocationReader for UnreachableTokenStore {
+    async fn read(&mut self, _: Timestamp, _: Duration) -> StoreResult<FeedBatch> {
+        self.unavailable()
     }
 }
 
@@ -113,19 +132,20 @@ impl TokenStore for UnreachableTokenStore {
 }
 
 #[async_trait]
-impl RevocationFeed for UnreachableTokenStore {
-    fn reader(&self) -> Box<dyn RevocationReader> {
-        Box::new(self.clone())
-    }
-
-    async fn announce(&self, _: &Revocation, _: Timestamp) -> StoreResult<()> {
+impl RateLimitStore for UnreachableTokenStore {
+    async fn take(&self, _: &Bucket, _: Timestamp) -> StoreResult<Take> {
         self.unavailable()
     }
-}
 
-#[async_trait]
-impl RevocationReader for UnreachableTokenStore {
-    async fn read(&mut self, _: Timestamp, _: Duration) -> StoreResult<FeedBatch> {
+    async fn give_back(&self, _: &Bucket, _: Timestamp) -> StoreResult<Level> {
+        self.unavailable()
+    }
+
+    async fn is_known_place(&self, _: AccountMark, _: PlaceMark, _: Timestamp) -> StoreResult<bool> {
+        self.unavailable()
+    }
+
+    async fn remember_place(&self, _: AccountMark, _: PlaceMark, _: Timestamp) -> StoreResult<()> {
         self.unavailable()
     }
 }

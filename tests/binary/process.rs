@@ -57,12 +57,14 @@ impl Program {
     /// # Panics
     /// When it does not.
     pub async fn run(mut self) -> Outcome {
-        let mut child = Guarded::spawn(&mut self.command);
-        let stdout = collect(child.process.stdout.take().expect("piped"));
-        let stderr = collect(child.process.stderr.take().expect("piped"));
-        let status = child.wait().await;
-        let text = |reader: std::thread::JoinHandle<String>| reader.join().expect("the output");
-        Outcome { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+        Running::spawn(&mut self.command).outcome().await
+    }
+
+    /// Starts a command that reads from its standard input, which is the second answer.
+    pub fn run_fed(mut self) -> (Running, ChildStdin) {
+        let mut running = Running::spawn(self.command.stdin(Stdio::piped()));
+        let input = running.child.process.stdin.take().expect("piped");
+        (running, input)
     }
 
     /// With a text on its standard input, and then the end of it.
@@ -97,6 +99,37 @@ impl Program {
             Ok(address) => Service { child, address, log, stdout: Some(stdout) },
             Err(_) => panic!("hallpass does not listen:\n{}", log.text()),
         }
+    }
+}
+
+/// A command that is at work; dropping it kills it.
+pub struct Running {
+    child: Guarded,
+    stdout: std::thread::JoinHandle<String>,
+    stderr: std::thread::JoinHandle<String>,
+}
+
+impl Running {
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = Guarded::spawn(command);
+        let stdout = collect(child.process.stdout.take().expect("piped"));
+        let stderr = collect(child.process.stderr.take().expect("piped"));
+        Self { child, stdout, stderr }
+    }
+
+    /// Interrupts it, as Ctrl-C does (SIGINT).
+    pub fn interrupt(&self) {
+        self.child.signal("-INT");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn outcome(mut self) -> Outcome {
+        let status = self.child.wait().await;
+        let text = |reader: std::thread::JoinHandle<String>| reader.join().expect("the output");
+        Outcome { code: status.code(), stdout: text(self.stdout), stderr: text(self.stderr) }
     }
 }
 
@@ -148,6 +181,18 @@ impl Service {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What Linux says of its memory under this name (`man 5 proc`: `VmHWM`, `VmRSS`), MiB.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    pub fn memory_mib(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.process.id());
+        let status = std::fs::read_to_string(path).expect("a process on Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
+        let kib: u64 = line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number");
+        kib / 1024
     }
 
     /// What it wrote to standard error.

@@ -125,6 +125,8 @@ async fn a_rightly_signed_token_of_another_kind_is_refused() {
         (TokenType::AtJwt, AccessClaims { aud: Vec::new(), ..right.clone() }),
         (TokenType::AtJwt, AccessClaims { iat: ahead, ..right.clone() }),
         (TokenType::AtJwt, AccessClaims { nbf: ahead, ..right.clone() }),
+        // A machine's token: no user logged in for it, whatever its subject is called.
+        (TokenType::AtJwt, AccessClaims { sid: None, ..right.clone() }),
     ] {
         let answer = app.auth_me(&sign(typ, &claims), &ada.tokens.refresh).await;
         answer.assert_refused(401, "invalid_token");
@@ -132,7 +134,7 @@ async fn a_rightly_signed_token_of_another_kind_is_refused() {
     // The user of another session, or nobody's session: no such session stands.
     for claims in [
         AccessClaims { sub: "1".to_owned(), ..right.clone() },
-        AccessClaims { sid: Uuid::from_bytes([7; 16]), ..right.clone() },
+        AccessClaims { sid: Some(Uuid::from_bytes([7; 16])), ..right.clone() },
     ] {
         app.me(&sign(TokenType::AtJwt, &claims)).await.assert_refused(401, "token_revoked");
     }

@@ -162,7 +162,7 @@ async fn an_expired_token_of_a_retired_key_still_comes_along(app: TestApp) {
 async fn a_revocation_that_nobody_announced_is_announced_by_any_instance(app: TestApp) {
     let leaked = KeyId::new(signing_kid(&app).await);
     // As a process leaves it that ends in between.
-    app.repository().revoke_signing_key(&leaked, app.timestamp()).await.expect("an answer");
+    app.signing_key_store().revoke_signing_key(&leaked, app.timestamp()).await.expect("an answer");
     let other = app.another_instance(|_| ()).await;
     other.catch_up().await;
     other.catch_up().await;

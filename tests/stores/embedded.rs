@@ -7,19 +7,29 @@ use std::time::Duration;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::session::Session;
 use hallpass::store::embedded::{EmbeddedTokenStore, OpenError};
-use hallpass::store::{AccessStatus, OpenOutcome, RefreshOutcome, StoreError, TokenStore};
+use hallpass::store::{AccessStatus, OpenOutcome, RateLimitStore, RefreshOutcome, StoreError, TokenStore};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
+use crate::rate_limits::{SharedLimits, fresh_account, fresh_place};
 use crate::token_store::SharedStore;
 use crate::token_store::support::*;
 
 crate::token_store::contract!(in_a_fresh_folder);
 
+mod limits {
+    crate::rate_limits::contract!(super::limits_in_a_fresh_folder);
+}
+
 async fn in_a_fresh_folder(clock: Arc<ManualClock>) -> (SharedStore, TempDir) {
     let data = Data::new(clock);
     (data.shared().await, data.folder)
+}
+
+async fn limits_in_a_fresh_folder(clock: Arc<ManualClock>) -> (SharedLimits, TempDir) {
+    let data = Data::new(clock);
+    (Arc::new(data.open().await.expect("a store")), data.folder)
 }
 
 /// A folder for a store, and the time there.
@@ -90,6 +100,22 @@ async fn everything_survives_reopening() {
     assert_eq!(late, OpenOutcome::Superseded);
     let taken = store.take_reset_token(&reset, clock.now()).await.expect("take_reset_token");
     assert_eq!(taken, Some(grant));
+}
+
+#[tokio::test]
+async fn known_places_survive_reopening_and_go_when_their_time_is_over() {
+    let data = Data::at_start();
+    let (ada, home) = (fresh_account(), fresh_place());
+    let store = data.open().await.expect("a store");
+    store.remember_place(ada, home, data.clock.now()).await.expect("remember_place");
+    drop(store);
+
+    let store = data.open().await.expect("a store");
+    assert!(store.is_known_place(ada, home, data.clock.now()).await.expect("is_known_place"));
+    drop(store);
+    data.clock.advance(DAY * 30);
+    let _store = data.open().await.expect("a store");
+    eventually(&data, "SELECT NOT EXISTS (SELECT 1 FROM places)").await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod failure;
 mod layout;
+mod rate_limits;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};

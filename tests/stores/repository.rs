@@ -3,6 +3,7 @@
 mod accounts;
 mod faults;
 mod fixtures;
+mod imports;
 mod migrations;
 mod signing_keys;
 
@@ -17,6 +18,7 @@ use hallpass::store::{CutOffOrder, InsertUserOutcome, Repository};
 
 use accounts::*;
 use fixtures::{email, insert, name, new_user, user_id};
+use imports::*;
 use signing_keys::*;
 
 /// Runs every case on every engine.
@@ -70,6 +72,11 @@ contract! {
     a_kick_moves_the_version_on_and_changes_nothing_else,
     a_password_that_is_set_replaces_any_version,
     an_address_is_proven_only_while_it_is_the_accounts,
+    imported_accounts_are_found_as_they_were_given,
+    an_import_leaves_accounts_that_are_there_as_they_stand,
+    an_import_of_nobody_is_none,
+    of_concurrent_imports_of_the_same_accounts_each_counts_its_own,
+    addresses_that_have_an_account_are_counted,
     a_rehash_keeps_the_version,
     a_rehash_of_a_changed_password_changes_nothing,
     text_is_never_sql,

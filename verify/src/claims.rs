@@ -6,7 +6,11 @@ use uuid::Uuid;
 /// The claims of an access token (RFC 9068 2.2).
 ///
 /// Each has exactly the JSON type that hallpass writes; a token whose claims have another type is
-/// refused instead of being read as if the claim were absent (CVE-2026-25537).
+/// refused instead of being read as if the claim were absent (CVE-2026-25537). What only some
+/// tokens have may be left out, but not be `null`.
+///
+/// A token that a client got for itself (`client_credentials`, RFC 6749 4.4) has no user behind it:
+/// no [`sid`](Self::sid), no [`email`](Self::email), and the client's id as [`sub`](Self::sub).
 ///
 /// `Debug` leaves the e-mail address out: it is personal data, and claims end up in logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +21,7 @@ pub struct AccessClaims {
     /// takes; either form is read.
     #[serde(serialize_with = "one_as_string", deserialize_with = "one_or_many")]
     pub aud: Vec<String>,
-    /// The user's id, in digits.
+    /// The user's id in digits; of a machine's token, the client's id (RFC 9068 2.2).
     pub sub: String,
     /// When the token ends, seconds since the Unix epoch.
     pub exp: i64,
@@ -27,20 +31,26 @@ pub struct AccessClaims {
     pub nbf: i64,
     /// The token's own id.
     pub jti: Uuid,
-    /// The session that the token belongs to.
-    pub sid: Uuid,
+    /// The session that the token belongs to; a machine's token belongs to none.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub sid: Option<Uuid>,
     /// The client that the token was issued to.
     pub client_id: String,
-    /// The user's e-mail address when the session was opened.
-    pub email: String,
+    /// The user's e-mail address when the session was opened; a machine has none.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// The user's roles when the session was opened.
     pub roles: Vec<String>,
+    /// What the token may be used for, words between single spaces (RFC 9068 2.2.3).
+    /// [`has_scope`](Self::has_scope) takes it apart.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
 }
 
 impl fmt::Debug for AccessClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Every field by name: a new claim must decide whether it may be seen.
-        let Self { iss, aud, sub, exp, iat, nbf, jti, sid, client_id, email: _, roles } = self;
+        let Self { iss, aud, sub, exp, iat, nbf, jti, sid, client_id, email: _, roles, scope } = self;
         f.debug_struct("AccessClaims")
             .field("iss", iss)
             .field("aud", aud)
@@ -52,6 +62,7 @@ impl fmt::Debug for AccessClaims {
             .field("sid", sid)
             .field("client_id", client_id)
             .field("roles", roles)
+            .field("scope", scope)
             .finish_non_exhaustive()
     }
 }
@@ -78,6 +89,11 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     })
 }
 
+/// A claim that may be absent: `null` is not absence.
+fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -93,10 +109,11 @@ mod tests {
             iat: 2_000_000_000,
             nbf: 2_000_000_000,
             jti: Uuid::from_u128(1),
-            sid: Uuid::from_u128(2),
+            sid: Some(Uuid::from_u128(2)),
             client_id: "hallpass".to_owned(),
-            email: "ada@example.com".to_owned(),
+            email: Some("ada@example.com".to_owned()),
             roles: vec!["member".to_owned()],
+            scope: Some("orders:read orders:write".to_owned()),
         }
     }
 
@@ -121,6 +138,17 @@ mod tests {
         single_in_an_array["aud"] = json!(["a"]);
         let read: AccessClaims = serde_json::from_value(single_in_an_array).expect("claims");
         assert_eq!(read, claims(&["a"]));
+    }
+
+    #[test]
+    fn what_a_machine_does_not_have_is_not_written_and_reads_back_as_absent() {
+        let machine = AccessClaims { sid: None, email: None, scope: None, ..claims(&["a"]) };
+        let written = serde_json::to_value(&machine).expect("JSON");
+        for claim in ["sid", "email", "scope"] {
+            assert_eq!(written.get(claim), None, "{claim}");
+        }
+        let read: AccessClaims = serde_json::from_value(written).expect("claims");
+        assert_eq!(read, machine);
     }
 
     #[test]

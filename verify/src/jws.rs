@@ -87,10 +87,10 @@ impl<'a> UnverifiedToken<'a> {
         if self.header.alg.parse().ok() != Some(key.algorithm) {
             return Err(Rejection::WrongAlgorithm);
         }
-        match jsonwebtoken::crypto::verify(self.signature, self.message.as_bytes(), &key.key, key.algorithm) {
-            Ok(true) => object(self.payload),
-            Ok(false) => Err(Rejection::BadSignature),
-            Err(_) => Err(Rejection::Malformed),
+        if key.signed(self.message.as_bytes(), self.signature)? {
+            object(self.payload)
+        } else {
+            Err(Rejection::BadSignature)
         }
     }
 }

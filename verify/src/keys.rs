@@ -8,10 +8,39 @@ use jsonwebtoken::jwk::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 
+use crate::verifier::Rejection;
+
 /// An uncompressed point on P-256: a tag and two coordinates (SEC 1 2.3.3).
 const P256_POINT_BYTES: usize = 1 + 32 + 32;
 /// A public key of Ed25519 (RFC 8032 5.1.5).
 const ED25519_KEY_BYTES: usize = 32;
+/// The points of Ed25519 whose order divides eight, by their y-coordinate without the sign of x
+/// (Cremers and Jackson, "Prime, Order Please!", 2019, table 2), least byte first. Under such a key
+/// one signature fits many messages or all.
+const ED25519_SMALL_ORDER: [[u8; ED25519_KEY_BYTES]; 7] = {
+    const fn ends(first: u8, middle: u8, last: u8) -> [u8; ED25519_KEY_BYTES] {
+        let mut bytes = [middle; ED25519_KEY_BYTES];
+        bytes[0] = first;
+        bytes[ED25519_KEY_BYTES - 1] = last;
+        bytes
+    }
+    [
+        ends(0, 0, 0),
+        ends(1, 0, 0),
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+            0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+            0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+        // The prime of the field less one, itself (another zero) and plus one (another one).
+        ends(0xec, 0xff, 0x7f),
+        ends(0xed, 0xff, 0x7f),
+        ends(0xee, 0xff, 0x7f),
+    ]
+};
 /// An RSA modulus: from 2048 bits (RFC 7518 3.3) to the 8192 that the library verifies with.
 const RSA_MODULUS_BYTES: RangeInclusive<usize> = 256..=1024;
 
@@ -23,10 +52,22 @@ pub struct KeySet {
     keys: HashMap<String, VerificationKey>,
 }
 
+/// A public key and the one algorithm that it is for.
 #[derive(Clone)]
 pub(crate) struct VerificationKey {
     pub(crate) algorithm: Algorithm,
-    pub(crate) key: DecodingKey,
+    key: DecodingKey,
+}
+
+impl VerificationKey {
+    /// Whether the key made this signature, in base64url, of these bytes.
+    ///
+    /// # Errors
+    /// [`Rejection::Malformed`] when the signature is not base64url.
+    pub(crate) fn signed(&self, message: &[u8], signature: &str) -> Result<bool, Rejection> {
+        jsonwebtoken::crypto::verify(signature, message, &self.key, self.algorithm)
+            .map_err(|_| Rejection::Malformed)
+    }
 }
 
 /// A JWKS that cannot be used.
@@ -84,8 +125,8 @@ impl KeySet {
         self.keys.is_empty()
     }
 
-    pub(crate) fn find(&self, kid: &str) -> Option<&VerificationKey> {
-        self.keys.get(kid)
+    pub(crate) fn find(&self, kid: &str) -> Option<(&str, &VerificationKey)> {
+        self.keys.get_key_value(kid).map(|(kid, key)| (kid.as_str(), key))
     }
 }
 
@@ -124,14 +165,34 @@ fn checks_signatures(jwk: &Jwk) -> bool {
 fn well_formed(key: DecodingKey, algorithm: Algorithm) -> Result<DecodingKey, Error> {
     let right = match (key.kind(), algorithm) {
         (DecodingKeyKind::SecretOrDer(point), Algorithm::ES256) => point.len() == P256_POINT_BYTES,
-        (DecodingKeyKind::SecretOrDer(key), Algorithm::EdDSA) => key.len() == ED25519_KEY_BYTES,
+        (DecodingKeyKind::SecretOrDer(key), Algorithm::EdDSA) => {
+            key.as_slice().try_into().is_ok_and(|point| !has_small_order(point))
+        }
         (DecodingKeyKind::RsaModulusExponent { n, e }, Algorithm::RS256) => {
-            let modulus = n.iter().skip_while(|byte| **byte == 0).count();
-            RSA_MODULUS_BYTES.contains(&modulus) && !e.is_empty()
+            // Some write numbers with a zero in front, against RFC 7518 2; the library knows no such key.
+            let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
+            if RSA_MODULUS_BYTES.contains(&n.len()) && is_rsa_exponent(e) {
+                return Ok(DecodingKey::from_rsa_raw_components(n, e));
+            }
+            false
         }
         _ => false,
     };
     if right { Ok(key) } else { Err(ErrorKind::InvalidKeyFormat.into()) }
+}
+
+fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    &number[number.iter().take_while(|byte| **byte == 0).count()..]
+}
+
+fn has_small_order(mut point: [u8; ED25519_KEY_BYTES]) -> bool {
+    point[ED25519_KEY_BYTES - 1] &= 0x7f;
+    ED25519_SMALL_ORDER.contains(&point)
+}
+
+/// An odd number above one (RFC 8017 3.1): under the exponent one, every message signs itself.
+fn is_rsa_exponent(e: &[u8]) -> bool {
+    e != [1] && e.last().is_some_and(|last| last % 2 == 1)
 }
 
 impl fmt::Debug for KeySet {
@@ -183,33 +244,6 @@ mod tests {
 
     fn read(keys: &[Value]) -> Result<KeySet, KeySetError> {
         KeySet::from_jwks(&json!({ "keys": keys }).to_string())
-    }
-
-    fn verifies(jwk: Value, algorithm: Algorithm, message: &str, signature: &str) -> bool {
-        let set = read(&[jwk]).expect("a key set");
-        let key = set.find("a").expect("the key");
-        assert_eq!(key.algorithm, algorithm);
-        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, algorithm).expect("a verdict")
-    }
-
-    #[test]
-    fn the_es256_example_of_rfc_7515_verifies() {
-        let message = "eyJhbGciOiJFUzI1NiJ9.\
-                       eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
-                       cGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
-        let signature = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSA\
-                         pmWQxfKTUJqPP3-Kg6NU1Q";
-        assert!(verifies(es256(), Algorithm::ES256, message, signature));
-        assert!(!verifies(es256(), Algorithm::ES256, &message.replace('Q', "R"), signature));
-    }
-
-    #[test]
-    fn the_eddsa_example_of_rfc_8037_verifies() {
-        let message = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
-        let signature = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5B\
-                         hVsPt9g7sVvpAr_MuM0KAg";
-        assert!(verifies(eddsa(), Algorithm::EdDSA, message, signature));
-        assert!(!verifies(eddsa(), Algorithm::EdDSA, &message.replace('R', "S"), signature));
     }
 
     #[test]
@@ -275,10 +309,31 @@ mod tests {
             rs256(1025),
             with(rs256(256), "n", json!(format!("AAAA{}", "____".repeat(84)))),
             with(rs256(256), "e", json!("")),
+            with(rs256(256), "e", json!("AA")),
+            with(rs256(256), "e", json!("AQ")),
+            with(rs256(256), "e", json!("AAE")),
+            with(rs256(256), "e", json!("Ag")),
+            with(rs256(256), "e", json!("AQAA")),
         ];
         for jwk in broken {
             let result = read(std::slice::from_ref(&jwk));
             assert!(matches!(&result, Err(KeySetError::BrokenKey { kid, .. }) if kid == "a"), "{jwk}");
+        }
+    }
+
+    /// Whoever has such a key signs for everybody: the point of order one makes `R = 1, S = 0` a
+    /// signature of all messages.
+    #[test]
+    fn a_key_of_small_order_is_an_error() {
+        use base64::Engine;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        for point in ED25519_SMALL_ORDER {
+            for sign in [0, 0x80] {
+                let mut signed = point;
+                signed[ED25519_KEY_BYTES - 1] |= sign;
+                let result = read(&[with(eddsa(), "x", URL_SAFE_NO_PAD.encode(signed).into())]);
+                assert!(matches!(result, Err(KeySetError::BrokenKey { .. })), "{signed:?}");
+            }
         }
     }
 

@@ -5,10 +5,10 @@ use crate::jws::UnverifiedToken;
 use crate::keys::KeySet;
 
 /// The longest token that is looked at, in bytes.
-const TOKEN_MAX_BYTES: usize = 8 * 1024;
+pub(crate) const TOKEN_MAX_BYTES: usize = 8 * 1024;
 
 /// Five seconds: what two machines with a time service differ by, at worst.
-const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
+pub(crate) const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
 
 /// What an access token's header must name as `typ`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +73,15 @@ pub enum Rejection {
     Expired(Box<AccessClaims>),
 }
 
+/// A token whose signature and claims are right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified<'a> {
+    /// What it claims.
+    pub claims: AccessClaims,
+    /// The id of the key that signed it: a key can be taken back as well.
+    pub kid: &'a str,
+}
+
 /// Checks signature and claims of access tokens.
 #[derive(Clone, Debug)]
 pub struct Verifier {
@@ -102,10 +111,30 @@ impl Verifier {
         self
     }
 
+    /// The same rules with other keys.
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeySet) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// How many keys there are.
+    #[cfg(feature = "client")]
+    pub(crate) fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// How far the issuer's clock and this machine's may differ; five seconds unless set.
     #[must_use]
     pub fn with_leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
+        self
+    }
+
+    /// The same rules for another audience.
+    #[must_use]
+    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = audience.into();
         self
     }
 
@@ -114,11 +143,20 @@ impl Verifier {
     /// # Errors
     /// A [`Rejection`]; its text may be shown to the client, it quotes nothing of the token.
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<AccessClaims, Rejection> {
+        self.verify_keyed(token, now).map(|verified| verified.claims)
+    }
+
+    /// The same, and says which key signed the token, for [`Denylist::is_revoked`](crate::Denylist::is_revoked).
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_keyed(&self, token: &str, now: SystemTime) -> Result<Verified<'_>, Rejection> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(Rejection::TooLong);
         }
         let token = UnverifiedToken::parse(token)?;
-        let key = token.header.kid().and_then(|kid| self.keys.find(kid)).ok_or(Rejection::UnknownKey)?;
+        let (kid, key) =
+            token.header.kid().and_then(|kid| self.keys.find(kid)).ok_or(Rejection::UnknownKey)?;
         let claims: AccessClaims = token.verify(key)?;
         if !self.token_type.accepts(token.header.typ()) {
             return Err(Rejection::WrongType);
@@ -129,24 +167,30 @@ impl Verifier {
         if !claims.aud.contains(&self.audience) {
             return Err(Rejection::WrongAudience);
         }
-        self.in_time(claims, unix_seconds(now))
+        self.check_times(&claims, now)?;
+        Ok(Verified { claims, kid })
     }
 
     /// The one place that compares a token's times (RFC 7519 4.1.4 to 4.1.6).
-    fn in_time(&self, claims: AccessClaims, now: i64) -> Result<AccessClaims, Rejection> {
-        let leeway = i64::try_from(self.leeway.as_secs()).unwrap_or(i64::MAX);
+    pub(crate) fn check_times(&self, claims: &AccessClaims, now: SystemTime) -> Result<(), Rejection> {
+        let now = unix_seconds(now);
+        let leeway = self.leeway_seconds();
         let latest_start = now.saturating_add(leeway);
         if claims.nbf > latest_start || claims.iat > latest_start {
             return Err(Rejection::NotYetValid);
         }
         if now >= claims.exp.saturating_add(leeway) {
-            return Err(Rejection::Expired(Box::new(claims)));
+            return Err(Rejection::Expired(Box::new(claims.clone())));
         }
-        Ok(claims)
+        Ok(())
+    }
+
+    fn leeway_seconds(&self) -> i64 {
+        i64::try_from(self.leeway.as_secs()).unwrap_or(i64::MAX)
     }
 }
 
 /// Whole seconds, rounded down; a clock before 1970 accepts nothing.
-fn unix_seconds(now: SystemTime) -> i64 {
+pub(crate) fn unix_seconds(now: SystemTime) -> i64 {
     now.duration_since(UNIX_EPOCH).ok().and_then(|age| i64::try_from(age.as_secs()).ok()).unwrap_or(i64::MIN)
 }

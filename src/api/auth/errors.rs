@@ -2,8 +2,9 @@
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::refusal::{
-    DISABLED, Documented, INTERNAL, NOT_JSON, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY,
-    UNAVAILABLE_OR_CHANGED, UNAVAILABLE_OR_ENDING, examples, refusals, unauthorized,
+    DISABLED, Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_JSON, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED,
+    UNAVAILABLE, UNAVAILABLE_OR_BUSY, UNAVAILABLE_OR_CHANGED, UNAVAILABLE_OR_ENDING, examples, refusals,
+    unauthorized,
 };
 use crate::domain::password::PasswordError;
 use crate::service::{AuthError, Field};
@@ -21,7 +22,7 @@ refusals! {
             "Another account has the e-mail address (`email_taken`): log in, or reset its password.",
             || examples([AuthError::EmailTaken]),
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of `login`.
     LoginErrors {
@@ -31,7 +32,7 @@ refusals! {
             || examples([AuthError::InvalidCredentials]),
         ),
         403 => DISABLED,
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of operations behind a token that take no body.
     CallerErrors { 401 => UNAUTHORIZED, 500 => INTERNAL, 503 => UNAVAILABLE }
@@ -49,7 +50,7 @@ refusals! {
              altered (`invalid_token`) or revoked (`token_revoked`). In all cases: log in again.",
             unauthorized_though_expiry_is_fine,
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => FAILED_TOO_OFTEN, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `logout`.
     LogoutErrors {
@@ -73,7 +74,7 @@ refusals! {
              (`invalid_request`).",
             || vec![ApiError::invalid_field("email", "is missing")],
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `resetPassword`.
     ResetErrors {
@@ -88,7 +89,7 @@ refusals! {
                 all
             },
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => FAILED_TOO_OFTEN, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
     }
     /// Of `changePassword`.
     ChangePasswordErrors {
@@ -110,7 +111,7 @@ refusals! {
                 all
             },
         ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
     }
 }
 

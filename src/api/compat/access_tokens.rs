@@ -16,10 +16,10 @@ use poem_openapi::{ApiResponse, Object, OpenApi, OpenApiService};
 use serde::Deserialize;
 
 use super::boom::{BoomRefusal, BoomRefusals};
-use super::form::FormOrJson;
 use super::header_token::{HeaderToken, TokenPlace};
 use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE, UserDto};
 use crate::api::error::ApiError;
+use crate::api::form::FormOrJson;
 use crate::api::json::Json;
 use crate::api::origin::Origin;
 use crate::api::security::{self, X_ACCESS_TOKEN};
@@ -28,6 +28,7 @@ use crate::domain::tokens::RefreshToken;
 use crate::domain::user::User;
 use crate::service::Services;
 use crate::service::accounts::Registration;
+use crate::service::limits::Visitor;
 use crate::service::sessions::TokenPair;
 
 /// The fewest characters of a new password on this API, whatever the policy says.
@@ -197,6 +198,9 @@ const BAD_BODY: &str = "A field is missing or cannot be taken, comes twice, or t
 const BAD_TOKENS: &str = "The access token is missing, altered or revoked, or the refresh token is not one of its session or no longer the current one. Nothing has changed.";
 const TOO_LARGE: &str = "The body is longer than 64 KiB.";
 const WRONG_TYPE: &str = "The body is neither a form nor JSON.";
+const RATE_LIMITED: &str =
+    "Tried too often, from this address or for this account. Try again after `Retry-After` seconds.";
+const FAILED_TOO_OFTEN: &str = "The request failed, as others from this address did too often. What would succeed still does; for anything else wait `Retry-After` seconds.";
 const INTERNAL: &str = "A defect of the service. The log has the cause under the answer's `X-Request-Id`.";
 const UNAVAILABLE: &str =
     "The service cannot tell right now. Send the same request again after `Retry-After` seconds.";
@@ -217,16 +221,21 @@ boom_refusals! {
     /// Of `createUser`.
     CreateUserErrors {
         400 => "A field is missing or cannot be taken, comes twice, or the body cannot be read; or another account has the e-mail address.",
-        413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL, 503 => UNAVAILABLE,
+        413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `createAccessToken`.
     LoginErrors {
         400 => BAD_BODY,
         401 => "Wrong e-mail address or password; which of them is not said.",
         403 => "The password is right, and the account is disabled.",
-        413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL, 503 => UNAVAILABLE,
+        413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
-    /// Of operations on a session.
+    /// Of `refreshAccessToken`.
+    RefreshErrors {
+        400 => BAD_BODY, 401 => BAD_TOKENS, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => FAILED_TOO_OFTEN,
+        500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `deleteAccessToken`.
     SessionErrors {
         400 => BAD_BODY, 401 => BAD_TOKENS, 413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL,
         503 => UNAVAILABLE,
@@ -250,10 +259,12 @@ impl AccessTokensApi {
     async fn create_user(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         origin: Origin,
         body: FormOrJson<NewUser>,
     ) -> Result<CreateUserResponse, BoomRefusal<CreateUserErrors>> {
-        let (_, pair) = services.0.accounts.sign_up(body.0.registration()?, origin.0).await?;
+        let registration = body.0.registration()?;
+        let (_, pair) = services.0.accounts.sign_up(registration, visitor.0, origin.0).await?;
         Ok(CreateUserResponse::Created(Json(Tokens::new(&pair))))
     }
 
@@ -269,10 +280,12 @@ impl AccessTokensApi {
     async fn create(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         origin: Origin,
         body: FormOrJson<Login>,
     ) -> Result<Json<Tokens>, BoomRefusal<LoginErrors>> {
-        let (_, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password, origin.0).await?;
+        let Login { email, password } = body.0;
+        let (_, pair) = services.0.sessions.log_in(&email, &password, visitor.0, origin.0).await?;
         Ok(Json(Tokens::new(&pair)))
     }
 
@@ -290,11 +303,12 @@ impl AccessTokensApi {
     async fn refresh(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         token: HeaderToken<XAccessToken>,
         body: FormOrJson<SessionToken>,
-    ) -> Result<Json<NewAccessToken>, BoomRefusal<SessionErrors>> {
+    ) -> Result<Json<NewAccessToken>, BoomRefusal<RefreshErrors>> {
         let refresh = RefreshToken::new(body.0.refresh_token);
-        let access = services.0.sessions.renew_access(&token.access(), &refresh).await?;
+        let access = services.0.sessions.renew_access(&token.access(), &refresh, visitor.0).await?;
         Ok(Json(NewAccessToken { jwt: access.expose().to_owned() }))
     }
 

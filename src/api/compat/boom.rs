@@ -75,6 +75,11 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::SessionExpired
         | ErrorCode::InvalidResetToken
         | ErrorCode::AccountDisabled
+        | ErrorCode::InvalidClient
+        | ErrorCode::InvalidScope
+        | ErrorCode::UnsupportedGrantType
+        | ErrorCode::InsufficientScope
+        | ErrorCode::ClientTaken
         | ErrorCode::LastAdmin
         | ErrorCode::ResetUnavailable
         | ErrorCode::Forbidden
@@ -83,6 +88,7 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::RequestTimeout
         | ErrorCode::EmailTaken
         | ErrorCode::PayloadTooLarge
+        | ErrorCode::RateLimited
         | ErrorCode::Overloaded
         | ErrorCode::DependencyUnavailable
         | ErrorCode::RevocationPending

@@ -7,7 +7,6 @@
 
 pub mod access_tokens;
 pub mod boom;
-pub mod form;
 pub mod header_token;
 pub mod nest;
 

@@ -16,14 +16,15 @@ use crate::api::error::ApiError;
 use crate::api::json::{Json, StrictJson};
 use crate::api::origin::Origin;
 use crate::api::refusal::{
-    DISABLED, Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples,
-    refusals,
+    DISABLED, Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_JSON, RATE_LIMITED, Refusal, TOO_LARGE,
+    UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples, refusals,
 };
 use crate::api::security::{self, ACCESS_SCHEME};
 use crate::api::users::UsersApi;
 use crate::api::{Tag, licence};
 use crate::domain::user::User;
 use crate::service::accounts::Registration;
+use crate::service::limits::Visitor;
 use crate::service::sessions::{LogoutScope, TokenPair};
 use crate::service::{AuthError, Services};
 
@@ -184,7 +185,7 @@ refusals! {
             || examples([AuthError::InvalidCredentials]),
         ),
         403 => DISABLED,
-        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of `signOut`.
     SignOutErrors {
@@ -212,7 +213,7 @@ refusals! {
                 AuthError::RefreshTokenReused,
             ]),
         ),
-        500 => INTERNAL, 503 => UNAVAILABLE,
+        429 => FAILED_TOO_OFTEN, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
 }
 
@@ -228,12 +229,13 @@ impl NestApi {
     async fn sign_up(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         origin: Origin,
         body: StrictJson<Credentials>,
     ) -> Result<SignUpResponse, Refusal<RegisterErrors>> {
         let Credentials { email, password } = body.0;
         let registration = Registration { email, password, first_name: None, last_name: None };
-        let (user, pair) = services.0.accounts.sign_up(registration, origin.0).await?;
+        let (user, pair) = services.0.accounts.sign_up(registration, visitor.0, origin.0).await?;
         Ok(SignUpResponse::Created(Json(SignedIn::new(&user, &pair))))
     }
 
@@ -244,10 +246,12 @@ impl NestApi {
     async fn sign_in(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         origin: Origin,
         body: StrictJson<Credentials>,
     ) -> Result<Json<SignedIn>, Refusal<SignInErrors>> {
-        let (user, pair) = services.0.sessions.log_in(&body.0.email, &body.0.password, origin.0).await?;
+        let Credentials { email, password } = body.0;
+        let (user, pair) = services.0.sessions.log_in(&email, &password, visitor.0, origin.0).await?;
         Ok(Json(SignedIn::new(&user, &pair)))
     }
 
@@ -272,9 +276,10 @@ impl NestApi {
     async fn refresh(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         token: HeaderToken<BearerRefresh>,
     ) -> Result<Json<Refreshed>, Refusal<RefreshErrors>> {
-        let pair = services.0.sessions.refresh(&token.refresh(), None).await?;
+        let pair = services.0.sessions.refresh(&token.refresh(), None, visitor.0).await?;
         Ok(Json(Refreshed::new(&pair)))
     }
 }

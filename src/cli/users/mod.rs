@@ -3,6 +3,8 @@
 //! A password never stands on the command line, which other processes can read: it comes by standard
 //! input, or one is made up and printed once.
 
+mod import;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -21,11 +23,19 @@ use crate::service::administration::{Administration, NewAccount};
 #[derive(Args)]
 pub(super) struct UsersArgs {
     #[command(subcommand)]
-    command: UsersCommand,
+    command: Command,
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring accounts along from another system, password hashes included
+    Import(import::ImportArgs),
+    #[command(flatten)]
+    Accounts(UsersCommand),
 }
 
 #[derive(Subcommand)]
@@ -123,6 +133,10 @@ impl From<RoleName> for Role {
 /// Runs the command.
 pub(super) fn run(args: UsersArgs) -> Result<ExitCode, Failure> {
     let UsersArgs { command, settings, output } = args;
+    let command = match command {
+        Command::Import(import) => return import::run(import, settings, output),
+        Command::Accounts(command) => command,
+    };
     operator::run(settings, |services| async move {
         let accounts = Accounts { administration: &services.administration, output };
         accounts.run(command).await

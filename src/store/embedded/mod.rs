@@ -10,11 +10,14 @@
 //! - A session's row is what its access tokens live by: no row, no access. Ending a session thus
 //!   needs no entry in a denylist; the `denial` of the trait bounds single tokens and the feed.
 //! - The file belongs to one process, which holds a lock beside it.
+//! - Buckets of rate limits are in memory: an attempt does not wait for the disk.
 
+mod buckets;
 mod cut_off_row;
 mod feed;
 mod file;
 mod purge;
+mod rate_limits;
 mod refresh;
 mod session_row;
 
@@ -25,6 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
+use self::buckets::Buckets;
 use self::feed::Bell;
 use self::file::DataFile;
 pub use self::file::OpenError;
@@ -55,6 +59,7 @@ const CUT_OFF_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct EmbeddedTokenStore {
     purge: PurgeTask,
+    buckets: Buckets,
     file: DataFile,
     feed_bell: Bell,
 }
@@ -69,7 +74,7 @@ impl EmbeddedTokenStore {
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let file = DataFile::open(path).await?;
         let purge = PurgeTask::spawn(file.writer.clone(), clock);
-        Ok(Self { purge, file, feed_bell: Bell::new() })
+        Ok(Self { purge, buckets: Buckets::new(), file, feed_bell: Bell::new() })
     }
 
     /// Waits for what is under way, tidies the file up and closes it. Every call after that is

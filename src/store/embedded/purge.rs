@@ -129,6 +129,13 @@ async fn purge(pool: &SqlitePool, now: Timestamp) -> Result<Option<Timestamp>, s
     .await?;
     delete_until(
         pool,
+        "DELETE FROM places WHERE (account, place) IN (SELECT account, place FROM places
+           WHERE expires_at <= ?1 LIMIT ?2)",
+        now,
+    )
+    .await?;
+    delete_until(
+        pool,
         "DELETE FROM revocations WHERE id IN (SELECT id FROM revocations
            WHERE expires_at <= ?1 LIMIT ?2)",
         now,
@@ -141,7 +148,8 @@ async fn purge(pool: &SqlitePool, now: Timestamp) -> Result<Option<Timestamp>, s
               SELECT min(expires_at) AS ends_at FROM denials
               UNION ALL SELECT min(expires_at) FROM cutoffs
               UNION ALL SELECT min(expires_at) FROM revocations
-              UNION ALL SELECT min(expires_at) FROM reset_tokens))",
+              UNION ALL SELECT min(expires_at) FROM reset_tokens
+              UNION ALL SELECT min(expires_at) FROM places))",
     )
     .fetch_one(pool)
     .await?;
@@ -183,6 +191,7 @@ mod tests {
             "INSERT INTO denials VALUES (?1, 'denial ' || ?1, ?2 + 0 * ?3)",
             "INSERT INTO cutoffs VALUES (?1, 1, ?2 + 0 * ?3)",
             "INSERT INTO reset_tokens VALUES (?1, x'00', 1, ?2 + 0 * ?3)",
+            "INSERT INTO places VALUES (CAST('place ' || ?1 AS BLOB), x'00', ?2 + 0 * ?3)",
         ] {
             let kept_for = millis_of(SESSION_KEPT_FOR);
             sqlx::query(statement)
@@ -200,6 +209,7 @@ mod tests {
             "SELECT id FROM sessions UNION SELECT jti FROM denials
              UNION SELECT 'cut-off ' || user_id FROM cutoffs
              UNION SELECT 'reset ' || user_id FROM reset_tokens
+             UNION SELECT CAST(account AS TEXT) FROM places
              UNION SELECT 'incarnation' FROM incarnation",
         )
         .fetch_all(pool)
@@ -219,7 +229,8 @@ mod tests {
         insert(pool, 4, 60_000).await;
         let next = purge(pool, NOW).await.expect("purge");
         let left = ["absolute 3", "absolute 4", "cut-off 3", "cut-off 4", "denial 3", "denial 4"];
-        let left = left.into_iter().chain(["idle 3", "idle 4", "incarnation", "reset 3", "reset 4"]);
+        let left = left.into_iter().chain(["idle 3", "idle 4", "incarnation"]);
+        let left = left.chain(["place 3", "place 4", "reset 3", "reset 4"]);
         assert_eq!(names(pool).await, left.map(str::to_owned).collect());
         assert_eq!(next, Some(NOW.after(Duration::from_millis(1))));
     }
@@ -265,6 +276,7 @@ mod tests {
             ("SELECT user_id, jti FROM denials WHERE expires_at <= 1 LIMIT 2", "denials_by_end"),
             ("SELECT user_id FROM cutoffs WHERE expires_at <= 1 LIMIT 2", "cutoffs_by_end"),
             ("SELECT user_id FROM reset_tokens WHERE expires_at <= 1 LIMIT 2", "reset_tokens_by_end"),
+            ("SELECT account, place FROM places WHERE expires_at <= 1 LIMIT 2", "places_by_end"),
         ] {
             let statement = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
             let plan: (i64, i64, i64, String) =

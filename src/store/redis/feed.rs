@@ -35,10 +35,11 @@ impl RevocationFeed for RedisTokenStore {
 
     async fn announce(&self, revocation: &Revocation, now: Timestamp) -> StoreResult<()> {
         let (kind, subject, not_before) = match &revocation.revoked {
-            Revoked::Key(kid) => ("kid", kid.as_str(), None),
-            Revoked::Everything { not_before } => ("all", "1", Some(*not_before)),
-            // Those are announced with what they end.
-            Revoked::Token(_) | Revoked::Session(_) | Revoked::User { .. } => return Ok(()),
+            Revoked::Token(jti) => ("jti", jti.to_string(), None),
+            Revoked::Key(kid) => ("kid", kid.as_str().to_owned(), None),
+            Revoked::Everything { not_before } => ("all", "1".to_owned(), Some(*not_before)),
+            // Those are announced by the operations that end them.
+            Revoked::Session(_) | Revoked::User { .. } => return Ok(()),
         };
         let key = Everybody.revocations();
         let entry = Entry { place: FEED, key: &key };

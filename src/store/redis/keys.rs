@@ -12,19 +12,25 @@
 //! | `reset:<uid>` | hash | `hash`, `version`, `deadline` of the newest reset token | its deadline |
 //! | `revocations` | stream | every revocation of the partition | one denial after the last one |
 //! | `incarnation` | string | since when the partition has kept its data | the data is lost |
+//! | `bucket:<mark>` | hash | `u` units in it as of `t`, see [`Fill`](crate::domain::rate_limit::Fill) | it is empty |
+//! | `places:<mark>` | sorted set | mark of a place → until when it is remembered | the last end |
 //!
-//! Under the hash tag `{all}` stand a `revocations` of keys and of everything, and an `incarnation`
+//! The last two belong to no user but to keyed hashes ([`BucketId`], [`AccountMark`]), of which
+//! nobody can tell whose they are. Their hash tags are `{rNN}`, one of as many, by the hash.
+//!
+//! Under the hash tag `{all}` stand a `revocations` of what is no user's, and an `incarnation`
 //! that readers of the feed go by.
 //!
 //! The entries of `revocations` have one of three shapes: `sub`, `sid`, `until` (a session); `sub`,
 //! `jti`, `until` (an access token); `sub`, `nbf`, `sids`, `until` (a security event; `sids` joined
-//! by commas). In the stream of everybody they are `kid`, `until` (a signing key) or `all`, `nbf`,
-//! `until`. Only a session that is known to be the user's is announced: nobody ends another's by
+//! by commas). In the stream of everybody they are `jti`, `until` (a client's own token), `kid`, `until` (a
+//! signing key) or `all`, `nbf`, `until`. Only a session that is known to be the user's is announced: nobody ends another's by
 //! naming its id. Entry ids start with our `now`.
 
 use std::fmt;
 
 use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::rate_limit::{AccountMark, BucketId};
 
 /// How many hash tags there are: enough to spread users over any cluster, few enough that one
 /// reader can follow the `revocations` of all of them.
@@ -32,9 +38,9 @@ pub const PARTITIONS: u8 = 64;
 
 /// The fields of a `session:<sid>` hash, short because there is one per login: user id, e-mail
 /// address, role, security version, generation, created at, rotated at (`t`), newest
-/// access token at (`n`), idle deadline, absolute deadline, then where it was opened: peer address
-/// (`p`) and user agent (`w`), empty where there is none, and client (`k`). The scripts know them by
-/// the same names.
+/// access token at (`n`), idle deadline, absolute deadline, then where it was opened: the client's
+/// network address (`p`) and user agent (`w`), empty where there is none, and client (`k`). The
+/// scripts know them by the same names.
 pub const SESSION_FIELDS: [&str; 13] = ["u", "e", "r", "v", "g", "c", "t", "n", "i", "a", "p", "w", "k"];
 
 /// The part of the key space that a user's keys share.
@@ -140,6 +146,21 @@ impl UserKeys {
     }
 }
 
+/// A bucket of a rate limit.
+pub fn bucket(id: BucketId) -> String {
+    format!("hallpass:{{r{:02}}}:bucket:{id}", spread(id.as_bytes()))
+}
+
+/// The places that an account is known to log in from.
+pub fn places(account: AccountMark) -> String {
+    format!("hallpass:{{r{:02}}}:places:{account}", spread(account.as_bytes()))
+}
+
+/// One of as many numbers as there are partitions, by a hash.
+fn spread(hash: &[u8; 16]) -> u8 {
+    hash[0] % PARTITIONS
+}
+
 /// How a session stands in `denied:<uid>`.
 pub fn denied_session(session: SessionId) -> String {
     format!("s:{session}")
@@ -182,6 +203,15 @@ mod tests {
                 "hallpass:{p07}:revocations",
             ]
         );
+    }
+
+    #[test]
+    fn keys_of_rate_limits_are_spread_by_their_hash() {
+        let hash = "ff000000000000000000000000000000";
+        let mut bytes = [0; 16];
+        bytes[0] = 0xff;
+        assert_eq!(bucket(BucketId::new(bytes)), format!("hallpass:{{r63}}:bucket:{hash}"));
+        assert_eq!(places(AccountMark::new(bytes)), format!("hallpass:{{r63}}:places:{hash}"));
     }
 
     #[test]

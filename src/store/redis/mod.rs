@@ -1,4 +1,4 @@
-//! Sessions, the denylist and reset tokens in Redis (6.2 or later).
+//! Sessions, the denylist, reset tokens and rate limits in Redis (6.2 or later).
 //!
 //! Each operation is one Lua script, and so atomic; [`keys`] says what is kept where. The rule for
 //! refresh tokens is [`Presented::judge`](crate::domain::session::Presented::judge), which the
@@ -13,6 +13,7 @@ mod feed;
 mod inspection;
 pub mod keys;
 mod listing;
+mod rate_limits;
 mod scripts;
 
 use std::sync::Arc;

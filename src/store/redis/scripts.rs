@@ -29,6 +29,8 @@ scripts! {
     INSERT_RESET_TOKEN = "insert_reset_token.lua";
     TAKE_RESET_TOKEN = "take_reset_token.lua";
     RESTORE_RESET_TOKEN = "restore_reset_token.lua";
+    TAKE_FROM_BUCKET = "take_from_bucket.lua";
+    REMEMBER_PLACE = "remember_place.lua";
     ANNOUNCE = "announce.lua";
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use sqlx::{ColumnIndex, Decode, Row, Type};
 
+use crate::domain::client::{Client, ClientSecretHash};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::{Email, EmailError};
 use crate::domain::ids::{KeyId, UserId};
@@ -103,6 +104,39 @@ where
         created_at: moment("signing_keys.created_at")?,
     };
     Ok(RingKey { key, state })
+}
+
+/// Clients out of rows of `clients`, one for each of their secrets; the rows of a client follow one
+/// another.
+pub(super) fn clients<'r, R>(rows: &'r [R]) -> StoreResult<Vec<Client>>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let mut clients: Vec<Client> = Vec::new();
+    for row in rows {
+        let id: String = Entry { row, key: "an unreadable id".to_owned() }.get("clients.id")?;
+        let entry = Entry { row, key: id };
+        let hash = entry.get::<Option<Vec<u8>>>("client_secrets.hash")?;
+        let hash = hash.map(<[u8; 32]>::try_from).transpose();
+        let hash = hash.map_err(|_| entry.corrupt("client_secrets.hash", "it has not 32 bytes"))?;
+        if clients.last().is_none_or(|client| client.id.as_str() != entry.key) {
+            clients.push(Client {
+                id: entry.parse("clients.id", |text: String| text.parse())?,
+                scopes: entry.parse("clients.scopes", |text: String| text.parse())?,
+                audience: entry.get("clients.audience")?,
+                secrets: Vec::new(),
+                created_at: Timestamp::from_millis(entry.get("clients.created_at")?),
+            });
+        }
+        if let (Some(client), Some(hash)) = (clients.last_mut(), hash) {
+            client.secrets.push(ClientSecretHash::new(hash));
+        }
+    }
+    Ok(clients)
 }
 
 /// A stored address is in its one spelling already; read in any other, it would be an account that

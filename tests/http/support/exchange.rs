@@ -1,6 +1,10 @@
 //! One request and its answer.
 
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use std::net::{IpAddr, SocketAddr};
+
+use poem::http::uri::Scheme;
+use poem::http::{self, HeaderMap, HeaderName, HeaderValue, Method, header};
+use poem::web::{LocalAddr, RemoteAddr};
 use serde_json::Value;
 
 use super::TestApp;
@@ -12,12 +16,20 @@ pub struct Request {
     method: Method,
     path: String,
     headers: HeaderMap,
+    peer: Option<IpAddr>,
     body: Vec<u8>,
 }
 
 impl Request {
     pub(super) fn new(app: TestApp, method: Method, path: impl Into<String>) -> Self {
-        Self { app, method, path: path.into(), headers: HeaderMap::new(), body: Vec::new() }
+        let headers = HeaderMap::new();
+        Self { app, method, path: path.into(), headers, peer: None, body: Vec::new() }
+    }
+
+    /// Comes over a connection from that address, instead of one that has none.
+    pub fn sent_from(mut self, peer: &str) -> Self {
+        self.peer = Some(peer.parse().expect("an address"));
+        self
     }
 
     /// Adds a header.
@@ -50,11 +62,12 @@ impl Request {
 
     /// Sends it. What every answer must have is checked here.
     pub async fn send(self) -> Answer {
-        let mut request = poem::Request::builder()
-            .method(self.method.clone())
-            .uri(self.path.parse().expect("a path"))
-            .body(self.body);
-        *request.headers_mut() = self.headers;
+        let request = http::Request::builder().method(self.method.clone()).uri(&self.path).body(());
+        let (mut parts, ()) = request.expect("a path").into_parts();
+        parts.headers = self.headers;
+        let peer = self.peer.map(|address| RemoteAddr(SocketAddr::from((address, 4711)).into()));
+        let parts = (parts, LocalAddr::default(), peer.unwrap_or_default(), Scheme::HTTP).into();
+        let request = poem::Request::from_parts(parts, self.body.into());
         let (parts, body) = self.app.call(request).await.into_parts();
         let answer = Answer {
             what: format!("{} {}", self.method, self.path),
@@ -131,7 +144,8 @@ impl Answer {
         assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{self:?}");
         self.assert_challenge(status, code);
         let retry_after = self.header("retry-after").map(str::parse::<u32>);
-        assert_eq!(retry_after.is_some_and(|seconds| seconds.is_ok()), status == 503, "{self:?}");
+        let waits = matches!(status, 429 | 503);
+        assert_eq!(retry_after.is_some_and(|seconds| seconds.is_ok()), waits, "{self:?}");
         problem
     }
 

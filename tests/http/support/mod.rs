@@ -16,11 +16,13 @@ use hallpass::config::{self, FlagValue, Profile, Purpose, Secret, Settings, Sour
 use hallpass::crypto::password::Argon2Cost;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::email::Email;
+use hallpass::domain::password::PasswordHash;
 use hallpass::domain::session::SessionLifetimes;
-use hallpass::domain::user::User;
+use hallpass::domain::user::{ImportedUser, NewUser, Role, User};
 use hallpass::service::Services;
 use hallpass::store::feed::RevocationFeed;
-use hallpass::store::{Repository, TokenStore};
+use hallpass::store::signing_keys::SigningKeyStore;
+use hallpass::store::TokenStore;
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Response};
 use serde_json::json;
@@ -150,8 +152,8 @@ impl TestApp {
         change(&mut settings);
 
         let clock = Arc::new(ManualClock::at(START));
-        let (repository, _) = app::open_repository(&settings).await.expect("a database");
-        let token_stores = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
+        let (database, _) = app::open_database(&settings).await.expect("a database");
+        let tokens = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
         let surroundings = Surroundings {
             clock,
             chance: Arc::default(),
@@ -159,7 +161,7 @@ impl TestApp {
             redis: redis.map(Mutex::new),
             postgres: Mutex::new(postgres),
         };
-        Self::build(settings, token_stores.with(repository), Arc::new(surroundings)).await
+        Self::build(settings, Stores { database, tokens }, Arc::new(surroundings)).await
     }
 
     async fn build(settings: Settings, stores: Stores, surroundings: Arc<Surroundings>) -> Self {
@@ -168,6 +170,7 @@ impl TestApp {
         let world = World { clock: surroundings.clock.clone(), random: surroundings.chance.clone() };
         let (services, endpoint) =
             app::build(&settings, &secret, bound, stores.clone(), world).await.expect("a service");
+        tokio::spawn(services.revocations.clone().keep_following());
         let endpoint = endpoint.boxed();
         Self(Arc::new(Running { endpoint, services, settings, stores, surroundings }))
     }
@@ -181,6 +184,11 @@ impl TestApp {
 
     pub(self) async fn call(&self, request: poem::Request) -> Response {
         self.0.endpoint.get_response(request).await
+    }
+
+    /// The HTTP surface itself, for answers that do not end.
+    pub fn endpoint(&self) -> &BoxEndpoint<'static, Response> {
+        &self.0.endpoint
     }
 
     /// The operations behind the HTTP surface.
@@ -242,14 +250,14 @@ impl TestApp {
         key_ring.announce_owed().await.expect("the feed");
     }
 
-    /// What keeps the accounts and the keys.
-    pub fn repository(&self) -> &dyn Repository {
-        &*self.0.stores.repository
+    /// What keeps the signing keys.
+    pub fn signing_key_store(&self) -> &dyn SigningKeyStore {
+        &*self.0.stores.database.signing_keys
     }
 
     /// What the token store tells of revocations.
     pub fn revocation_feed(&self) -> &dyn RevocationFeed {
-        &*self.0.stores.revocation_feed
+        &*self.0.stores.tokens.revocation_feed
     }
 
     /// How long sessions and tokens live.
@@ -259,13 +267,28 @@ impl TestApp {
 
     /// What keeps the sessions.
     pub fn token_store(&self) -> &dyn TokenStore {
-        &*self.0.stores.token_store
+        &*self.0.stores.tokens.token_store
     }
 
     /// An account as it is stored.
     pub async fn stored_user(&self, email: &str) -> Option<User> {
         let email = Email::parse(email).expect("an address");
-        self.0.stores.repository.find_user_by_email(&email).await.expect("a database that answers")
+        self.0.stores.database.repository.find_user_by_email(&email).await.expect("a database that answers")
+    }
+
+    /// An account that was brought along with this hash.
+    pub async fn import(&self, email: &str, hash: &str) {
+        let account = NewUser {
+            email: Email::parse(email).expect("an address"),
+            first_name: None,
+            last_name: None,
+            role: Role::Member,
+            password: PasswordHash::from_phc(hash),
+            email_verified: true,
+            created_at: START,
+        };
+        let users = [ImportedUser { account, disabled: false }];
+        assert_eq!(self.0.stores.database.repository.insert_users(&users).await.expect("a database"), 1);
     }
 
     /// Asks until the service is ready again; its stores space the attempts themselves.

@@ -3,8 +3,7 @@
 use hallpass::domain::clock::Timestamp;
 use hallpass::domain::ids::KeyId;
 use hallpass::domain::signing_key::{KeyState, RingKey, SigningAlgorithm, StoredSigningKey};
-use hallpass::store::Repository;
-use hallpass::store::signing_keys::AddNext;
+use hallpass::store::signing_keys::{AddNext, SigningKeyStore};
 
 use super::at_once;
 use super::fixtures::signing_key;
@@ -20,11 +19,11 @@ fn id(kid: &str) -> KeyId {
     KeyId::new(kid)
 }
 
-async fn ring(repository: &dyn Repository) -> Vec<RingKey> {
+async fn ring(repository: &dyn SigningKeyStore) -> Vec<RingKey> {
     repository.list_signing_keys().await.expect("an answer")
 }
 
-async fn states(repository: &dyn Repository) -> Vec<(String, KeyState)> {
+async fn states(repository: &dyn SigningKeyStore) -> Vec<(String, KeyState)> {
     let ring = ring(repository).await;
     ring.into_iter().map(|key| (key.key.id.as_str().to_owned(), key.state)).collect()
 }
@@ -37,16 +36,16 @@ fn state(kid: &str, state: KeyState) -> (String, KeyState) {
     (kid.to_owned(), state)
 }
 
-async fn begin(repository: &dyn Repository, kid: &str) {
+async fn begin(repository: &dyn SigningKeyStore, kid: &str) {
     assert!(repository.insert_first_signing_key(&es256(kid, 1_000)).await.expect("an answer"));
 }
 
-async fn add(repository: &dyn Repository, kid: &str, created_at: i64) -> bool {
+async fn add(repository: &dyn SigningKeyStore, kid: &str, created_at: i64) -> bool {
     let key = es256(kid, created_at);
     repository.insert_next_signing_key(&key, AddNext::Anyway).await.expect("an answer")
 }
 
-async fn promote(repository: &dyn Repository, next: &str, instead_of: Option<&str>) -> bool {
+async fn promote(repository: &dyn SigningKeyStore, next: &str, instead_of: Option<&str>) -> bool {
     let instead_of = instead_of.map(id);
     repository.promote_signing_key(&id(next), instead_of.as_ref(), NOW).await.expect("an answer")
 }
@@ -55,7 +54,7 @@ fn wins(answers: Vec<hallpass::store::StoreResult<bool>>) -> usize {
     answers.into_iter().filter(|answer| *answer.as_ref().expect("an answer")).count()
 }
 
-pub async fn an_empty_key_ring_takes_a_key_that_signs_and_no_second_one(repository: &dyn Repository) {
+pub async fn an_empty_key_ring_takes_a_key_that_signs_and_no_second_one(repository: &dyn SigningKeyStore) {
     assert_eq!(ring(repository).await, []);
     let key = es256("first", 1_000);
     begin(repository, "first").await;
@@ -73,13 +72,13 @@ pub async fn an_empty_key_ring_takes_a_key_that_signs_and_no_second_one(reposito
     }
 }
 
-pub async fn of_eight_concurrent_first_keys_one_is_kept(repository: &dyn Repository) {
+pub async fn of_eight_concurrent_first_keys_one_is_kept(repository: &dyn SigningKeyStore) {
     let keys: Vec<_> = (0..8).map(|n| es256(&format!("key-{n}"), 1_000 + n)).collect();
     assert_eq!(wins(at_once(8, |n| repository.insert_first_signing_key(&keys[n as usize])).await), 1);
     assert_eq!(ring(repository).await.len(), 1);
 }
 
-pub async fn of_eight_concurrent_next_keys_one_is_kept(repository: &dyn Repository) {
+pub async fn of_eight_concurrent_next_keys_one_is_kept(repository: &dyn SigningKeyStore) {
     begin(repository, "first").await;
     let keys: Vec<_> = (0..8).map(|n| es256(&format!("key-{n}"), 2_000 + n)).collect();
     let insert = |n: u32| repository.insert_next_signing_key(&keys[n as usize], AddNext::IfNone);
@@ -90,13 +89,13 @@ pub async fn of_eight_concurrent_next_keys_one_is_kept(repository: &dyn Reposito
     assert!(repository.insert_next_signing_key(&other, AddNext::IfNone).await.expect("an answer"));
 }
 
-pub async fn a_next_key_that_is_asked_for_stands_beside_another(repository: &dyn Repository) {
+pub async fn a_next_key_that_is_asked_for_stands_beside_another(repository: &dyn SigningKeyStore) {
     assert!(add(repository, "b", 2_000).await);
     assert!(add(repository, "a", 3_000).await);
     assert_eq!(states(repository).await, [state("b", KeyState::Next), state("a", KeyState::Next)]);
 }
 
-pub async fn a_key_that_is_there_is_not_added_again(repository: &dyn Repository) {
+pub async fn a_key_that_is_there_is_not_added_again(repository: &dyn SigningKeyStore) {
     begin(repository, "first").await;
     assert!(!add(repository, "first", 2_000).await);
     assert!(repository.revoke_signing_key(&id("first"), NOW).await.expect("an answer"));
@@ -104,7 +103,7 @@ pub async fn a_key_that_is_there_is_not_added_again(repository: &dyn Repository)
     assert!(!repository.insert_first_signing_key(&es256("first", 2_000)).await.expect("an answer"));
 }
 
-pub async fn a_promoted_key_signs_and_the_one_before_is_retiring(repository: &dyn Repository) {
+pub async fn a_promoted_key_signs_and_the_one_before_is_retiring(repository: &dyn SigningKeyStore) {
     begin(repository, "a").await;
     assert!(add(repository, "b", 2_000).await);
     assert!(promote(repository, "b", Some("a")).await);
@@ -112,7 +111,7 @@ pub async fn a_promoted_key_signs_and_the_one_before_is_retiring(repository: &dy
     assert_eq!(states(repository).await, expected);
 }
 
-pub async fn a_promotion_that_was_overtaken_changes_nothing(repository: &dyn Repository) {
+pub async fn a_promotion_that_was_overtaken_changes_nothing(repository: &dyn SigningKeyStore) {
     begin(repository, "a").await;
     assert!(add(repository, "b", 2_000).await);
     assert!(add(repository, "c", 3_000).await);
@@ -126,7 +125,7 @@ pub async fn a_promotion_that_was_overtaken_changes_nothing(repository: &dyn Rep
     }
 }
 
-pub async fn of_eight_replicas_that_promote_at_once_one_does(repository: &dyn Repository) {
+pub async fn of_eight_replicas_that_promote_at_once_one_does(repository: &dyn SigningKeyStore) {
     begin(repository, "a").await;
     assert!(add(repository, "b", 2_000).await);
     let (a, b) = (id("a"), id("b"));
@@ -135,7 +134,7 @@ pub async fn of_eight_replicas_that_promote_at_once_one_does(repository: &dyn Re
     assert_eq!(states(repository).await, expected);
 }
 
-pub async fn of_eight_replicas_that_promote_different_keys_one_does(repository: &dyn Repository) {
+pub async fn of_eight_replicas_that_promote_different_keys_one_does(repository: &dyn SigningKeyStore) {
     begin(repository, "a").await;
     for n in 0..8 {
         assert!(add(repository, &format!("next-{n}"), 2_000 + n).await);
@@ -151,7 +150,7 @@ pub async fn of_eight_replicas_that_promote_different_keys_one_does(repository: 
     assert_eq!((count("active", &states), count("retiring", &states), count("next", &states)), (1, 1, 7));
 }
 
-pub async fn a_next_key_signs_where_nothing_does(repository: &dyn Repository) {
+pub async fn a_next_key_signs_where_nothing_does(repository: &dyn SigningKeyStore) {
     begin(repository, "a").await;
     assert!(add(repository, "b", 2_000).await);
     assert!(add(repository, "c", 2_000).await);
@@ -161,7 +160,7 @@ pub async fn a_next_key_signs_where_nothing_does(repository: &dyn Repository) {
     assert_eq!(wins(at_once(8, promote).await), 1);
 }
 
-pub async fn a_key_is_retired_and_then_forgotten(repository: &dyn Repository) {
+pub async fn a_key_is_retired_and_then_forgotten(repository: &dyn SigningKeyStore) {
     begin(repository, "a").await;
     assert!(add(repository, "b", 2_000).await);
     assert!(promote(repository, "b", Some("a")).await);
@@ -176,7 +175,7 @@ pub async fn a_key_is_retired_and_then_forgotten(repository: &dyn Repository) {
     assert!(repository.retire_signing_key(&id("c"), LATER).await.expect("an answer"));
 }
 
-pub async fn a_key_that_signs_is_neither_retired_nor_forgotten(repository: &dyn Repository) {
+pub async fn a_key_that_signs_is_neither_retired_nor_forgotten(repository: &dyn SigningKeyStore) {
     begin(repository, "a").await;
     for key in [id("a"), id("x")] {
         assert!(!repository.retire_signing_key(&key, LATER).await.expect("an answer"));
@@ -185,7 +184,7 @@ pub async fn a_key_that_signs_is_neither_retired_nor_forgotten(repository: &dyn 
     assert_eq!(states(repository).await, [active("a", 1_000)]);
 }
 
-pub async fn a_key_is_revoked_from_any_state_and_for_good(repository: &dyn Repository) {
+pub async fn a_key_is_revoked_from_any_state_and_for_good(repository: &dyn SigningKeyStore) {
     begin(repository, "retired").await;
     for (kid, before) in [("retiring", "retired"), ("active", "retiring")] {
         assert!(add(repository, kid, 2_000).await);
@@ -207,7 +206,7 @@ pub async fn a_key_is_revoked_from_any_state_and_for_good(repository: &dyn Repos
     begin(repository, "fresh").await;
 }
 
-pub async fn the_announcement_of_a_revoked_key_is_noted(repository: &dyn Repository) {
+pub async fn the_announcement_of_a_revoked_key_is_noted(repository: &dyn SigningKeyStore) {
     begin(repository, "a").await;
     let a = id("a");
     // Of a key that is not revoked there is nothing to note.

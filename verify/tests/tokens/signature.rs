@@ -139,6 +139,24 @@ fn an_ed25519_signature_with_the_order_added_is_wrong() {
     assert_eq!(verdict(&signed_with(message, &signature)), Err(Rejection::BadSignature));
 }
 
+/// RFC 8032 5.1.7 with a point of small order as R: zero times anything is a signature only under a
+/// key of small order, which no key set holds.
+#[test]
+fn an_ed25519_signature_from_a_point_of_small_order_is_wrong() {
+    let token = ed_dsa().token();
+    let (message, signature) = split(&token);
+    let neutral = [&[1][..], &[0; 31]].concat();
+    let order_two = [&[0xec][..], &[0xff; 30], &[0x7f]].concat();
+    let order_four = vec![0; 32];
+    let neutral_again = [&[0xee][..], &[0xff; 30], &[0x7f]].concat();
+    for point in [neutral, order_two, order_four, neutral_again] {
+        for scalar in [&[0; 32][..], &signature[32..]] {
+            let forged = [&point[..], scalar].concat();
+            assert_eq!(verdict(&signed_with(message, &forged)), Err(Rejection::BadSignature), "{point:?}");
+        }
+    }
+}
+
 #[test]
 fn a_signature_of_one_token_does_not_fit_another() {
     for key in KEYS.iter() {

@@ -143,6 +143,7 @@ pub fn claims() -> Value {
         "client_id": "hallpass",
         "email": "ada@example.com",
         "roles": ["member"],
+        "scope": "orders:read",
     })
 }
 

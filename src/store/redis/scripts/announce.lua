@@ -1,8 +1,8 @@
--- Appends to the revocation feed what concerns no user alone: a key, or everything.
+-- Appends to the revocation feed what concerns no user: a client's token, a key, or everything.
 -- KEYS[1] revocation feed of everybody
 -- ARGV[1] now, ms since epoch, from our Clock
 -- ARGV[2] how long it is remembered, ms
--- ARGV[3] "kid" or "all"         ARGV[4] the key's id, or 1
+-- ARGV[3] "jti", "kid" or "all"  ARGV[4] the token's or the key's id, or 1
 -- ARGV[5] not before, ms, or empty
 -- ARGV[6] until, ms
 -- Returns {"announced"}

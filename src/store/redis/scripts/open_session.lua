@@ -7,7 +7,7 @@
 -- ARGV[6] security version       ARGV[7] generation
 -- ARGV[8] created at, ms         ARGV[9] rotated at, ms
 -- ARGV[10] access token at, ms   ARGV[11] idle deadline, ms
--- ARGV[12] absolute deadline, ms ARGV[13] peer address, or empty
+-- ARGV[12] absolute deadline, ms ARGV[13] client's address, or empty
 -- ARGV[14] user agent, or empty  ARGV[15] client
 -- Returns {"opened"} | {"superseded"} | {"corrupt", kind of key, field}
 -- Atomic: a cut-off that comes first refuses the session, one that comes later ends it.

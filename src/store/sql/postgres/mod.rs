@@ -1,5 +1,6 @@
 //! The repository on Postgres: for several replicas, or a database that is there already.
 
+mod clients;
 mod repository;
 mod signing_keys;
 

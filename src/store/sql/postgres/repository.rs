@@ -9,7 +9,7 @@ use super::PostgresRepository;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::password::PasswordHash;
-use crate::domain::user::{AccountChange, NewUser, ProfileChange, SecurityVersion, User};
+use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 use crate::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, InsertUserOutcome, Repository, StoreResult};
 
 #[async_trait]
@@ -35,6 +35,39 @@ impl Repository for PostgresRepository {
             Some(row) => Ok(InsertUserOutcome::Inserted(rows::user(row)?)),
             None => Ok(InsertUserOutcome::EmailTaken),
         }
+    }
+
+    async fn insert_users(&self, users: &[ImportedUser]) -> StoreResult<u64> {
+        /// One column of all accounts.
+        fn column<'a, T>(users: &'a [ImportedUser], of: impl Fn(&'a ImportedUser) -> T) -> Vec<T> {
+            users.iter().map(of).collect()
+        }
+        // One statement, so one transaction and one round trip, however many rows.
+        let insert = sqlx::query(
+            "INSERT INTO users
+                 (email, first_name, last_name, role, password_hash, email_verified, disabled, security_version, created_at)
+             SELECT email, first_name, last_name, role, password_hash, email_verified, disabled, $9, created_at
+             FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bigint[])
+                 AS given (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at)
+             ON CONFLICT (email) DO NOTHING",
+        )
+        .bind(column(users, |user| user.account.email.as_str()))
+        .bind(column(users, |user| user.account.first_name.as_ref().map(|name| name.as_str())))
+        .bind(column(users, |user| user.account.last_name.as_ref().map(|name| name.as_str())))
+        .bind(column(users, |user| user.account.role.as_str()))
+        .bind(column(users, |user| user.account.password.expose()))
+        .bind(column(users, |user| user.account.email_verified))
+        .bind(column(users, |user| user.disabled))
+        .bind(column(users, |user| user.account.created_at.as_millis()))
+        .bind(SecurityVersion::FIRST.get());
+        Ok(self.within(insert.execute(&self.pool)).await?.rows_affected())
+    }
+
+    async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64> {
+        let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
+        let count = sqlx::query_scalar("SELECT count(*) FROM users WHERE email = ANY($1)").bind(emails);
+        let count: i64 = self.within(count.fetch_one(&self.pool)).await?;
+        Ok(count.unsigned_abs())
     }
 
     async fn find_user(&self, id: UserId) -> StoreResult<Option<User>> {
@@ -237,7 +270,7 @@ const CHANGE_LOCK: i64 = 0x6870_7573_6572;
 impl PostgresRepository {
     /// Begins a change that is decided by what is there: changes of this kind come one after the
     /// other, or two administrators could demote each other at once.
-    async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Postgres>> {
+    pub(super) async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Postgres>> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(CHANGE_LOCK).execute(&mut *transaction).await?;
         Ok(transaction)

@@ -1,5 +1,6 @@
 //! The repository on SQLite: one file, no server.
 
+mod clients;
 mod repository;
 mod signing_keys;
 

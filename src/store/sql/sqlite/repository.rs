@@ -1,6 +1,7 @@
 //! Accounts on SQLite.
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 use sqlx::{Sqlite, Transaction};
 
 use super::super::Failure;
@@ -9,7 +10,7 @@ use super::SqliteRepository;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::password::PasswordHash;
-use crate::domain::user::{AccountChange, NewUser, ProfileChange, SecurityVersion, User};
+use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 use crate::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, InsertUserOutcome, Repository, StoreResult};
 
 #[async_trait]
@@ -35,6 +36,31 @@ impl Repository for SqliteRepository {
             Some(row) => Ok(InsertUserOutcome::Inserted(rows::user(row)?)),
             None => Ok(InsertUserOutcome::EmailTaken),
         }
+    }
+
+    async fn insert_users(&self, users: &[ImportedUser]) -> StoreResult<u64> {
+        // One statement, so one transaction and one turn of the writer, however many rows.
+        // `WHERE true`: without it SQLite takes ON CONFLICT for a join (lang_upsert, "parsing ambiguity").
+        let insert = sqlx::query(
+            "INSERT INTO users
+                 (email, first_name, last_name, role, password_hash, email_verified, disabled, security_version, created_at)
+             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, ?2, value->>7
+             FROM json_each(?1)
+             WHERE true
+             ON CONFLICT (email) DO NOTHING",
+        )
+        .bind(rows_as_json(users))
+        .bind(SecurityVersion::FIRST.get());
+        Ok(self.within(insert.execute(&self.writer)).await?.rows_affected())
+    }
+
+    async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64> {
+        let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
+        let count =
+            sqlx::query_scalar("SELECT count(*) FROM users WHERE email IN (SELECT value FROM json_each(?1))")
+                .bind(json!(emails).to_string());
+        let count: i64 = self.within(count.fetch_one(&self.readers)).await?;
+        Ok(count.unsigned_abs())
     }
 
     async fn find_user(&self, id: UserId) -> StoreResult<Option<User>> {
@@ -235,7 +261,7 @@ impl Repository for SqliteRepository {
 
 impl SqliteRepository {
     /// Begins a change that is decided by what is there: nobody else writes until it is over.
-    async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Sqlite>> {
+    pub(super) async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Sqlite>> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }
 }
@@ -255,4 +281,21 @@ async fn another_admin_than(transaction: &mut Transaction<'_, Sqlite>, id: UserI
 
 fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.is_unique_violation())
+}
+
+/// Accounts as the rows of a JSON array, which is how SQLite takes many values at once.
+fn rows_as_json(users: &[ImportedUser]) -> String {
+    let row = |ImportedUser { account, disabled }: &ImportedUser| {
+        json!([
+            account.email.as_str(),
+            account.first_name.as_ref().map(|name| name.as_str()),
+            account.last_name.as_ref().map(|name| name.as_str()),
+            account.role.as_str(),
+            account.password.expose(),
+            account.email_verified,
+            disabled,
+            account.created_at.as_millis(),
+        ])
+    };
+    users.iter().map(row).collect::<Value>().to_string()
 }

@@ -11,8 +11,8 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::api::json::{BodyError, StrictJson, parse_value, read_bytes};
-use crate::api::json_fields;
+use super::json::{BodyError, StrictJson, parse_value, read_bytes};
+use super::json_fields;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";

@@ -1,0 +1,199 @@
+//! Where a request comes from, behind proxies or not.
+//!
+//! The client's address is the peer's, unless the peer is a trusted proxy: then what that one says
+//! counts, and so on along the chain. `Forwarded` (RFC 7239) and `X-Forwarded-For` are read from
+//! the right, where the nearest proxy has written; the first address that is no trusted proxy's is
+//! the client's. What stands left of it is the client's own claim, and so is never looked at.
+//!
+//! - An entry that is malformed, `unknown` or obfuscated (RFC 7239 6.2, 6.3) ends the walk; the
+//!   last address before it counts.
+//! - When both headers come, they must lead to the same address; else the peer's counts. Which of
+//!   the two the proxy writes and which it passes on as the client sent it cannot be told, so that
+//!   a client could otherwise choose its address by sending the other one.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ipnet::IpNet;
+use poem::http::{HeaderMap, HeaderName, header};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Which peers are believed about where a request comes from. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies {
+    networks: Arc<[IpNet]>,
+    warned: Arc<AtomicBool>,
+}
+
+impl TrustedProxies {
+    /// Believes the peers in these networks.
+    pub fn new(networks: &[IpNet]) -> Self {
+        Self { networks: networks.into(), warned: Arc::default() }
+    }
+
+    /// The address of the client that a request comes from.
+    pub fn client_address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        let peer = peer?.to_canonical();
+        let (is_forwarded, is_x_forwarded) =
+            (headers.contains_key(header::FORWARDED), headers.contains_key(X_FORWARDED_FOR));
+        if !self.trust(peer) {
+            if is_forwarded || is_x_forwarded {
+                self.warn_of(peer);
+            }
+            return Some(peer);
+        }
+        let forwarded = || self.walk(peer, forwarded_entries(headers));
+        let x_forwarded = || self.walk(peer, x_forwarded_entries(headers));
+        Some(match (is_forwarded, is_x_forwarded) {
+            (false, false) => peer,
+            (true, false) => forwarded(),
+            (false, true) => x_forwarded(),
+            (true, true) => Some(forwarded()).filter(|address| *address == x_forwarded()).unwrap_or(peer),
+        })
+    }
+
+    fn trust(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// From the peer on, for as long as somebody trusted speaks of somebody else.
+    fn walk(&self, peer: IpAddr, entries: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
+        let mut address = peer;
+        for entry in entries {
+            let Some(before) = entry.filter(|_| self.trust(address)) else { break };
+            address = before;
+        }
+        address
+    }
+
+    /// A proxy that nobody has named makes all its clients share one address, and with it one rate
+    /// limit. Said once; an address of the internet is no proxy of ours but somebody who pretends.
+    fn warn_of(&self, peer: IpAddr) {
+        if is_internal(peer) && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %peer,
+                "a request says that it was forwarded, by a peer that is no trusted proxy: all clients behind it \
+                 count as one; name it in trusted_proxies"
+            );
+        }
+    }
+}
+
+/// Whether the address is of this machine or of a network of one's own.
+fn is_internal(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private() || address.is_loopback() || address.is_link_local(),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
+}
+
+/// The entries of all `X-Forwarded-For`, the last one first; `None` for one that is no address.
+fn x_forwarded_entries(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
+    let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
+    lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',').map(|entry| node(entry.trim_ascii())))
+}
+
+/// The `for` of all elements of all `Forwarded`, the last one first; `None` where it is no address.
+fn forwarded_entries(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
+    let lines = headers.get_all(header::FORWARDED).iter().rev();
+    lines.flat_map(|line| {
+        let elements = split(line.as_bytes(), b',');
+        elements.into_iter().rev().map(forwarded_for).collect::<Vec<_>>()
+    })
+}
+
+/// Splits at a delimiter outside of quoted strings (RFC 9110 5.6.4). A quotation that does not end
+/// goes on to the end of the text, which is then no element.
+fn split(text: &[u8], delimiter: u8) -> Vec<&[u8]> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            byte if *byte == delimiter && !is_quoted => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+/// The address in a `Forwarded` element (RFC 7239 4), if the element is well-formed and has one.
+fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
+    let mut found = None;
+    for pair in split(element, b';') {
+        let pair = pair.trim_ascii();
+        if pair.is_empty() {
+            continue;
+        }
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = (&pair[..equals], value(&pair[equals + 1..])?);
+        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+            return None;
+        }
+        if name.eq_ignore_ascii_case(b"for") && found.replace(value).is_some() {
+            return None;
+        }
+    }
+    node(&found?)
+}
+
+/// A token or a quoted string, without its quotation marks. Brackets and colons need these, but are
+/// common without.
+fn value(text: &[u8]) -> Option<Vec<u8>> {
+    let Some(quoted) = text.strip_prefix(b"\"") else {
+        let plain = text.iter().all(|byte| is_token(*byte) || matches!(byte, b':' | b'[' | b']'));
+        return (plain && !text.is_empty()).then(|| text.to_vec());
+    };
+    let (mut value, mut bytes) = (Vec::new(), quoted.iter());
+    loop {
+        match bytes.next()? {
+            b'"' => return bytes.as_slice().is_empty().then_some(value),
+            b'\\' => value.push(*bytes.next()?),
+            byte => value.push(*byte),
+        }
+    }
+}
+
+/// A character of a token (RFC 9110 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The address of a node (RFC 7239 6), as proxies write it in either header: with a port or without,
+/// IPv6 in brackets or bare.
+fn node(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let address = if let Some(bracketed) = text.strip_prefix('[') {
+        let (address, port) = bracketed.split_once(']')?;
+        let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+        IpAddr::V6(address.parse::<Ipv6Addr>().ok().filter(|_| is_port)?)
+    } else if let Some((address, port)) = text.split_once(':').filter(|(_, port)| !port.contains(':')) {
+        IpAddr::V4(address.parse().ok().filter(|_| is_port(port))?)
+    } else {
+        text.parse().ok()?
+    };
+    Some(address.to_canonical())
+}
+
+/// A port, or an obfuscated one (RFC 7239 6).
+fn is_port(text: &str) -> bool {
+    let is_obfuscated = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
+    let is_number = || text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();
+    text.strip_prefix('_').map_or_else(is_number, is_obfuscated)
+}
+
+#[cfg(test)]
+#[path = "client_address/tests.rs"]
+mod tests;

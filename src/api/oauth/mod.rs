@@ -1,0 +1,361 @@
+//! `/oauth2/…`: tokens for programs, by the RFCs' names.
+
+mod client_auth;
+mod error;
+
+use poem::web::Data;
+use poem_openapi::types::Example;
+use poem_openapi::{Object, OpenApi};
+use serde::Deserialize;
+
+use self::client_auth::BasicCredentials;
+pub use self::error::respond;
+use self::error::{OAuthRefusal, OAuthRefusals};
+use super::Tag;
+use super::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
+use super::error::ApiError;
+use super::form::FormOrJson;
+use super::json::Json;
+use crate::domain::client::Client;
+use crate::domain::tokens::RefreshToken;
+use crate::service::clients::ClientCredentials;
+use crate::service::limits::Visitor;
+use crate::service::oauth::Introspection;
+use crate::service::{AuthError, Services};
+
+/// Where errors have OAuth's shape.
+pub const PREFIX: &str = "/oauth2/";
+
+/// A request for a token.
+#[derive(Deserialize, Object)]
+#[oai(rename = "TokenRequest", example)]
+pub struct TokenRequest {
+    /// `client_credentials` or `refresh_token`.
+    grant_type: String,
+    /// With `refresh_token`: the token to redeem.
+    refresh_token: Option<String>,
+    /// With `client_credentials`: what the token is to be good for, words with single spaces between;
+    /// all that the client may have unless given.
+    scope: Option<String>,
+    /// The client's id, unless it comes by HTTP Basic.
+    client_id: Option<String>,
+    /// The client's secret, unless it comes by HTTP Basic.
+    client_secret: Option<String>,
+}
+
+impl Example for TokenRequest {
+    fn example() -> Self {
+        Self {
+            grant_type: "client_credentials".to_owned(),
+            refresh_token: None,
+            scope: Some("revocations:read".to_owned()),
+            client_id: Some("books".to_owned()),
+            client_secret: Some("books-dev-secret".to_owned()),
+        }
+    }
+}
+
+/// An access token (RFC 6749 5.1).
+#[derive(Object)]
+#[oai(rename = "TokenResponse", skip_serializing_if_is_none, example)]
+pub struct TokenResponse {
+    /// A signed JWT for `Authorization: Bearer`.
+    access_token: String,
+    /// How to present the access token: always `Bearer`.
+    token_type: String,
+    /// Seconds until the access token ends.
+    expires_in: i64,
+    /// Buys the next pair, once; only for the grant `refresh_token`.
+    refresh_token: Option<String>,
+    /// What the token is good for; only for the grant `client_credentials`.
+    scope: Option<String>,
+}
+
+impl Example for TokenResponse {
+    fn example() -> Self {
+        Self {
+            access_token: ACCESS_TOKEN_EXAMPLE.to_owned(),
+            token_type: "Bearer".to_owned(),
+            expires_in: 900,
+            refresh_token: None,
+            scope: Some("revocations:read".to_owned()),
+        }
+    }
+}
+
+/// A token to be asked about or taken back.
+#[derive(Deserialize, Object)]
+#[oai(rename = "TokenInQuestion", example)]
+pub struct TokenInQuestion {
+    /// An access token or a refresh token.
+    token: String,
+    /// `access_token` or `refresh_token`: a hint that is not needed here.
+    token_type_hint: Option<String>,
+    /// The client's id, unless it comes by HTTP Basic.
+    client_id: Option<String>,
+    /// The client's secret, unless it comes by HTTP Basic.
+    client_secret: Option<String>,
+}
+
+impl Example for TokenInQuestion {
+    fn example() -> Self {
+        Self {
+            token: REFRESH_TOKEN_EXAMPLE.to_owned(),
+            token_type_hint: Some("refresh_token".to_owned()),
+            client_id: None,
+            client_secret: None,
+        }
+    }
+}
+
+/// What there is to say about a token (RFC 7662 2.2). For one that is not active, nothing but that.
+#[derive(Default, Object)]
+#[oai(rename = "Introspection", skip_serializing_if_is_none, example)]
+pub struct IntrospectionDto {
+    /// Whether the token stands: it is this service's, in time, not taken back, and for this client.
+    active: bool,
+    /// `access_token` or `refresh_token`.
+    token_type: Option<String>,
+    /// The account's id in digits; of a machine's token, the client's id.
+    sub: Option<String>,
+    /// The client that the token was issued to.
+    client_id: Option<String>,
+    /// The account's e-mail address at login.
+    username: Option<String>,
+    /// The account's roles at login.
+    roles: Option<Vec<String>>,
+    /// What a machine's token is good for.
+    scope: Option<String>,
+    /// Whom the token is for.
+    aud: Option<Vec<String>>,
+    /// The issuer.
+    iss: Option<String>,
+    /// When the token was issued, seconds since the Unix epoch.
+    iat: Option<i64>,
+    /// When the token begins, seconds since the Unix epoch.
+    nbf: Option<i64>,
+    /// When the token ends, seconds since the Unix epoch.
+    exp: Option<i64>,
+    /// The token's own id.
+    jti: Option<String>,
+    /// The session that the token belongs to.
+    sid: Option<String>,
+}
+
+impl From<Introspection> for IntrospectionDto {
+    fn from(introspection: Introspection) -> Self {
+        match introspection {
+            Introspection::Inactive => Self::default(),
+            Introspection::Access(claims) => Self {
+                active: true,
+                token_type: Some("access_token".to_owned()),
+                sub: Some(claims.sub),
+                client_id: Some(claims.client_id),
+                username: claims.email,
+                roles: (!claims.roles.is_empty()).then_some(claims.roles),
+                scope: claims.scope,
+                aud: Some(claims.aud),
+                iss: Some(claims.iss),
+                iat: Some(claims.iat),
+                nbf: Some(claims.nbf),
+                exp: Some(claims.exp),
+                jti: Some(claims.jti.to_string()),
+                sid: claims.sid.map(|sid| sid.to_string()),
+            },
+            Introspection::Refresh(session) => Self {
+                active: true,
+                token_type: Some("refresh_token".to_owned()),
+                sub: Some(session.subject.user.to_string()),
+                client_id: Some(session.origin.client),
+                username: Some(session.subject.email.as_str().to_owned()),
+                roles: Some(vec![session.subject.role.to_string()]),
+                iat: Some(session.rotated_at.as_secs()),
+                exp: Some(session.idle_deadline.min(session.absolute_deadline).as_secs()),
+                sid: Some(session.id.to_string()),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+impl Example for IntrospectionDto {
+    fn example() -> Self {
+        Self {
+            active: true,
+            token_type: Some("access_token".to_owned()),
+            sub: Some("2".to_owned()),
+            client_id: Some("hallpass".to_owned()),
+            username: Some("ada@example.com".to_owned()),
+            roles: Some(vec!["member".to_owned()]),
+            scope: None,
+            aud: Some(vec!["https://auth.example.com".to_owned()]),
+            iss: Some("https://auth.example.com".to_owned()),
+            iat: Some(1_796_169_600),
+            nbf: Some(1_796_169_600),
+            exp: Some(1_796_170_500),
+            jti: Some("6f6bfa34-7d27-4b2c-8a5e-0f1f4c1b2a3d".to_owned()),
+            sid: Some("0d9f1c3a-6a52-4b0e-9c7e-3f1d2b8a5e64".to_owned()),
+        }
+    }
+}
+
+/// The token is good for nothing any more, or never was.
+#[derive(Object)]
+#[oai(rename = "TokenRevoked", example)]
+pub struct TokenRevoked {
+    /// What was done.
+    message: String,
+}
+
+impl Example for TokenRevoked {
+    fn example() -> Self {
+        Self { message: "token revoked".to_owned() }
+    }
+}
+
+const BAD_BODY: &str =
+    "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`).";
+const BAD_CLIENT: &str = "The client's id or its secret is wrong, or none came (`invalid_client`).";
+const TOO_LARGE: &str = "The body is longer than 64 KiB (`invalid_request`).";
+const WRONG_TYPE: &str = "The body is neither a form nor JSON (`invalid_request`).";
+const TOO_MANY: &str = "Too many wrong secrets or dead tokens came from this address (`rate_limited`): try again after `Retry-After` seconds.";
+const INTERNAL: &str =
+    "A defect of the service (`server_error`). The log has the cause under the answer's `X-Request-Id`.";
+const UNAVAILABLE: &str = "The service cannot tell right now (`temporarily_unavailable`): nothing is said about the token. Send the same request again after `Retry-After` seconds.";
+
+/// Declares the errors of one operation.
+macro_rules! oauth_refusals {
+    ($($(#[$doc:meta])* $name:ident { $($status:literal => $when:expr),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl OAuthRefusals for $name {
+            const DOCUMENTED: &'static [(u16, &'static str)] = &[$(($status, $when)),+];
+        }
+    )+};
+}
+
+oauth_refusals! {
+    /// Of `createToken`.
+    TokenErrors {
+        400 => "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`). Or the grant type is none of the two (`unsupported_grant_type`), the refresh token is good for nothing (`invalid_grant`), or the client may not have the scope (`invalid_scope`).",
+        401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `introspectToken`.
+    IntrospectErrors {
+        400 => BAD_BODY, 401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL,
+        503 => UNAVAILABLE,
+    }
+    /// Of `revokeToken`.
+    RevokeErrors {
+        400 => BAD_BODY,
+        401 => "The client's id or its secret is wrong (`invalid_client`). None need come.",
+        413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL,
+        503 => "The token store does not answer (`temporarily_unavailable`): the token may still stand. Send the same request again after `Retry-After` seconds.",
+    }
+}
+
+/// The operations under `/oauth2`.
+pub struct OAuthApi;
+
+#[OpenApi(prefix_path = "/oauth2", tag = "Tag::OAuth")]
+impl OAuthApi {
+    /// Get a token
+    ///
+    /// The token endpoint of OAuth 2 (RFC 6749 3.2). With `grant_type=client_credentials` a client gets
+    /// an access token for itself: nobody is logged in by it. With `grant_type=refresh_token` a refresh
+    /// token of a login is redeemed for the next pair, as at `/auth/refresh-token`.
+    #[oai(path = "/token", method = "post", operation_id = "createToken")]
+    async fn token(
+        &self,
+        services: Data<&Services>,
+        visitor: Data<&Visitor>,
+        credentials: BasicCredentials,
+        body: FormOrJson<TokenRequest>,
+    ) -> Result<Json<TokenResponse>, OAuthRefusal<TokenErrors>> {
+        let TokenRequest { grant_type, refresh_token, scope, client_id, client_secret } = body.0;
+        let credentials = credentials.or(client_id, client_secret)?;
+        match grant_type.as_str() {
+            "client_credentials" => {
+                let client = required(services.0, visitor.0, credentials).await?;
+                let token = services.0.clients.mint(&client, scope.as_deref())?;
+                Ok(Json(TokenResponse {
+                    access_token: token.access.expose().to_owned(),
+                    token_type: "Bearer".to_owned(),
+                    expires_in: token.expires_in,
+                    refresh_token: None,
+                    scope: Some(token.scopes.to_string()),
+                }))
+            }
+            "refresh_token" => {
+                optional(services.0, visitor.0, credentials).await?;
+                let token =
+                    refresh_token.ok_or_else(|| ApiError::invalid_field("refresh_token", "is missing"))?;
+                let pair = services.0.sessions.refresh(&RefreshToken::new(token), None, visitor.0).await?;
+                Ok(Json(TokenResponse {
+                    access_token: pair.access.expose().to_owned(),
+                    token_type: "Bearer".to_owned(),
+                    expires_in: pair.access_expires_in,
+                    refresh_token: Some(pair.refresh.expose().to_owned()),
+                    scope: None,
+                }))
+            }
+            _ => Err(ApiError::unsupported_grant_type().into()),
+        }
+    }
+
+    /// Ask about a token
+    ///
+    /// Introspection (RFC 7662): whether an access or a refresh token stands this moment, revocations
+    /// included. One that does not is `{"active": false}` and nothing else, whatever is wrong with it.
+    /// Asking uses nothing up.
+    #[oai(path = "/introspect", method = "post", operation_id = "introspectToken")]
+    async fn introspect(
+        &self,
+        services: Data<&Services>,
+        visitor: Data<&Visitor>,
+        credentials: BasicCredentials,
+        body: FormOrJson<TokenInQuestion>,
+    ) -> Result<Json<IntrospectionDto>, OAuthRefusal<IntrospectErrors>> {
+        let credentials = credentials.or(body.0.client_id, body.0.client_secret)?;
+        let client = required(services.0, visitor.0, credentials).await?;
+        Ok(Json(services.0.oauth.introspect(&client, &body.0.token).await?.into()))
+    }
+
+    /// Take a token back
+    ///
+    /// Revocation (RFC 7009): an access token by itself; a refresh token with its session and all its
+    /// access tokens. A token that is unknown or good for nothing already is answered like any other.
+    #[oai(path = "/revoke", method = "post", operation_id = "revokeToken")]
+    async fn revoke(
+        &self,
+        services: Data<&Services>,
+        visitor: Data<&Visitor>,
+        credentials: BasicCredentials,
+        body: FormOrJson<TokenInQuestion>,
+    ) -> Result<Json<TokenRevoked>, OAuthRefusal<RevokeErrors>> {
+        let credentials = credentials.or(body.0.client_id, body.0.client_secret)?;
+        let client = optional(services.0, visitor.0, credentials).await?;
+        services.0.oauth.revoke(client.as_ref(), &body.0.token).await?;
+        Ok(Json(TokenRevoked::example()))
+    }
+}
+
+async fn required(
+    services: &Services,
+    visitor: &Visitor,
+    credentials: Option<ClientCredentials>,
+) -> Result<Client, AuthError> {
+    optional(services, visitor, credentials).await?.ok_or(AuthError::InvalidClient)
+}
+
+async fn optional(
+    services: &Services,
+    visitor: &Visitor,
+    credentials: Option<ClientCredentials>,
+) -> Result<Option<Client>, AuthError> {
+    match credentials {
+        Some(credentials) => Ok(Some(services.clients.authenticate(&credentials, visitor).await?)),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,180 @@
+//! OAuth clients: services that call hallpass in their own name (RFC 6749 2).
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use super::clock::Timestamp;
+
+/// The id of a client: 1 to 64 of `a` to `z`, digits, `-`, `_` and `.`, beginning with a letter, so
+/// that no client is taken for a user.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(String);
+
+/// The text is no client id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a client id is 1 to 64 of a-z, 0-9, -, _ and ., and begins with a letter")]
+pub struct ClientIdError;
+
+impl ClientId {
+    const MAX_CHARS: usize = 64;
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = ClientIdError;
+
+    fn from_str(text: &str) -> Result<Self, ClientIdError> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
+        let fits = text.len() <= Self::MAX_CHARS && text.bytes().all(plain);
+        let begins_well = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+        if fits && begins_well { Ok(Self(text.to_owned())) } else { Err(ClientIdError) }
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reading the revocation feed.
+pub const REVOCATIONS_READ: &str = "revocations:read";
+
+/// What a client may do: scope tokens in their order (RFC 6749 3.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(BTreeSet<String>);
+
+/// The text is no scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a scope is words of visible ASCII without \" and \\, with single spaces between")]
+pub struct ScopeError;
+
+impl Scopes {
+    const MAX_CHARS: usize = 1_000;
+
+    /// Whether all of `other` are among these.
+    pub fn include(&self, other: &Self) -> bool {
+        other.0.is_subset(&self.0)
+    }
+
+    /// Whether that word is among these.
+    pub fn contains(&self, word: &str) -> bool {
+        self.0.contains(word)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromStr for Scopes {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        let visible = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let fits = text.len() <= Self::MAX_CHARS
+            && text.split(' ').all(|word| !word.is_empty() && word.bytes().all(visible));
+        if fits { Ok(Self(text.split(' ').map(str::to_owned).collect())) } else { Err(ScopeError) }
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, word) in self.0.iter().enumerate() {
+            let space = if position > 0 { " " } else { "" };
+            write!(f, "{space}{word}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What we keep of a client's secret: its SHA-256. The secrets that hallpass makes have 256 random
+/// bits, which nobody guesses out of a hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ClientSecretHash([u8; 32]);
+
+impl ClientSecretHash {
+    /// From a computed or stored digest.
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest to store.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientSecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecretHash(…)")
+    }
+}
+
+/// How many secrets a client has at most: the one in use and the next, while it is rolled out.
+pub const CLIENT_SECRETS_MAX: usize = 2;
+
+/// A client as stored.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Which one.
+    pub id: ClientId,
+    /// What it may ask for.
+    pub scopes: Scopes,
+    /// Whom its access tokens are for (claim `aud`); the service's own audience where there is none.
+    pub audience: Option<String>,
+    /// The secrets that it may present, newest first.
+    pub secrets: Vec<ClientSecretHash>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A client to be made.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    /// Which one.
+    pub id: ClientId,
+    /// What it may ask for.
+    pub scopes: Scopes,
+    /// Whom its access tokens are for, if not the service's own audience.
+    pub audience: Option<String>,
+    /// Its first secret.
+    pub secret: ClientSecretHash,
+    /// When it is made.
+    pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_id_is_never_a_users() {
+        for good in ["books", "b", "svc-1.eu_west", &"a".repeat(64)] {
+            assert!(good.parse::<ClientId>().is_ok(), "{good}");
+        }
+        for bad in ["", "1", "42", "-a", "Books", "a b", "a\n", "ä", &"a".repeat(65)] {
+            assert!(bad.parse::<ClientId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_written_in_one_order_and_compared_as_sets() {
+        let scopes: Scopes = "write read".parse().unwrap();
+        assert_eq!(scopes.to_string(), "read write");
+        assert!(scopes.include(&"read".parse().unwrap()));
+        assert!(!scopes.include(&"read admin".parse().unwrap()));
+        for bad in [" read", "read  write", "re\"ad", "re\\ad", "lesen\u{fc}", "a\tb"] {
+            assert!(bad.parse::<Scopes>().is_err(), "{bad:?}");
+        }
+    }
+}

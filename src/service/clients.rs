@@ -1,0 +1,207 @@
+//! OAuth clients: making them, knowing them, and the tokens they get for themselves.
+
+use std::sync::Arc;
+
+use hallpass_verify::{AccessClaims, Rejection};
+
+use super::access_tokens::AccessTokens;
+use super::administration::Administrator;
+use super::limits::{Limits, Visitor};
+use super::revocations::Revocations;
+use super::{AuthError, AuthResult, Context};
+use crate::crypto::client_secret;
+use crate::domain::client::{Client, ClientId, NewClient, Scopes};
+use crate::domain::rate_limit::Action;
+use crate::domain::tokens::{AccessToken, ClientSecret};
+
+/// By what a client says it is known.
+#[derive(Clone, Debug)]
+pub struct ClientCredentials {
+    /// Who.
+    pub id: String,
+    /// The secret that proves it.
+    pub secret: ClientSecret,
+}
+
+/// What a client gets for itself.
+#[derive(Clone, Debug)]
+pub struct ClientToken {
+    /// The signed access token.
+    pub access: AccessToken,
+    /// How long it lives, seconds.
+    pub expires_in: i64,
+    /// What it may be used for.
+    pub scopes: Scopes,
+}
+
+/// Clients. Cheap to clone.
+#[derive(Clone)]
+pub struct Clients {
+    context: Arc<Context>,
+    access_tokens: AccessTokens,
+    revocations: Revocations,
+    limits: Limits,
+}
+
+impl Clients {
+    pub(super) fn new(
+        context: Arc<Context>,
+        access_tokens: AccessTokens,
+        revocations: Revocations,
+        limits: Limits,
+    ) -> Self {
+        Self { context, access_tokens, revocations, limits }
+    }
+
+    /// Makes a client; answers its first secret, which is kept nowhere.
+    ///
+    /// # Errors
+    /// [`AuthError::ClientTaken`].
+    pub async fn create(
+        &self,
+        by: Administrator,
+        id: ClientId,
+        scopes: Scopes,
+        audience: Option<String>,
+    ) -> AuthResult<(Client, ClientSecret)> {
+        let secret = client_secret::generate(&*self.context.random);
+        let client = self.insert(id, scopes, audience, &secret).await?.ok_or(AuthError::ClientTaken)?;
+        tracing::info!(client = %client.id, scopes = %client.scopes, ?by, "client created");
+        Ok((client, secret))
+    }
+
+    /// Makes a client with a secret that is known beforehand, unless one has its id: the sample
+    /// client of `hallpass dev`.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub async fn ensure(&self, id: ClientId, scopes: Scopes, secret: &ClientSecret) -> AuthResult<()> {
+        self.insert(id, scopes, None, secret).await.map(drop)
+    }
+
+    async fn insert(
+        &self,
+        id: ClientId,
+        scopes: Scopes,
+        audience: Option<String>,
+        secret: &ClientSecret,
+    ) -> AuthResult<Option<Client>> {
+        let created_at = self.context.clock.now();
+        let hash = client_secret::hash(secret);
+        let new = NewClient { id, scopes, audience, secret: hash, created_at };
+        if !self.context.clients.insert_client(&new).await? {
+            return Ok(None);
+        }
+        let NewClient { id, scopes, audience, .. } = new;
+        Ok(Some(Client { id, scopes, audience, secrets: vec![hash], created_at }))
+    }
+
+    /// All clients.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub async fn list(&self, _by: Administrator) -> AuthResult<Vec<Client>> {
+        Ok(self.context.clients.list_clients().await?)
+    }
+
+    /// Gives a client another secret. The newest of those before goes on working beside it, until
+    /// the next call; with `drop_others` none does.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`].
+    pub async fn rotate_secret(
+        &self,
+        by: Administrator,
+        id: &ClientId,
+        drop_others: bool,
+    ) -> AuthResult<ClientSecret> {
+        let secret = client_secret::generate(&*self.context.random);
+        let hash = client_secret::hash(&secret);
+        let now = self.context.clock.now();
+        if !self.context.clients.add_client_secret(id, &hash, now, drop_others).await? {
+            return Err(AuthError::NotFound);
+        }
+        tracing::info!(client = %id, drop_others, ?by, "client secret rotated");
+        Ok(secret)
+    }
+
+    /// Deletes a client: its credentials and its tokens are refused here from now on.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`].
+    pub async fn delete(&self, by: Administrator, id: &ClientId) -> AuthResult<()> {
+        if !self.context.clients.delete_client(id).await? {
+            return Err(AuthError::NotFound);
+        }
+        tracing::info!(client = %id, ?by, "client deleted");
+        Ok(())
+    }
+
+    /// Knows a client by its secret.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidClient`] for an unknown client and for a wrong secret;
+    /// [`AuthError::RateLimited`] after too many of them.
+    pub async fn authenticate(
+        &self,
+        credentials: &ClientCredentials,
+        visitor: &Visitor,
+    ) -> AuthResult<Client> {
+        let is_wrong = |error: &AuthError| matches!(error, AuthError::InvalidClient);
+        self.limits.failing_attempt(Action::Introspect, visitor, is_wrong, self.prove(credentials)).await
+    }
+
+    async fn prove(&self, credentials: &ClientCredentials) -> AuthResult<Client> {
+        let id = credentials.id.parse::<ClientId>().map_err(|_| AuthError::InvalidClient)?;
+        let client = self.context.clients.find_client(&id).await?;
+        let kept = client.as_ref().map_or(&[][..], |client| &client.secrets);
+        let right = client_secret::is_one_of(&credentials.secret, kept);
+        client.filter(|_| right).ok_or(AuthError::InvalidClient)
+    }
+
+    /// Mints an access token for a client itself (RFC 6749 4.4): for the scopes it asks for, or for
+    /// all that it may have.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidScope`] when it asks for more than it may have.
+    pub fn mint(&self, client: &Client, asked: Option<&str>) -> AuthResult<ClientToken> {
+        let scopes = match asked {
+            None | Some("") => client.scopes.clone(),
+            Some(text) => text.parse().map_err(|_| AuthError::InvalidScope)?,
+        };
+        if !client.scopes.include(&scopes) {
+            return Err(AuthError::InvalidScope);
+        }
+        let now = self.context.clock.now();
+        let (access, claims) = self.access_tokens.mint_for_client(client, &scopes, now)?;
+        Ok(ClientToken { access, expires_in: claims.exp - claims.iat, scopes })
+    }
+
+    /// Lets a client's access token pass that has a scope and was not taken back. Such a token is
+    /// for this service: its audience is that of the service.
+    ///
+    /// # Errors
+    /// What is wrong with the token; [`AuthError::InsufficientScope`] when it lacks the scope or is
+    /// a user's.
+    pub async fn authorize(&self, access: &AccessToken, scope: &str) -> AuthResult<ClientId> {
+        let now = self.context.clock.now();
+        let claims = self.access_tokens.check_client(access, now)?;
+        if self.revocations.is_revoked(&claims, "")? {
+            return Err(AuthError::TokenRevoked);
+        }
+        if claims.require_scope(scope).is_err() {
+            return Err(AuthError::InsufficientScope);
+        }
+        self.of_token(&claims).await?.ok_or(AuthError::TokenRevoked).map(|client| client.id)
+    }
+
+    /// The client that a machine's token belongs to, if it still exists and may still do what the
+    /// token says.
+    pub(super) async fn of_token(&self, claims: &AccessClaims) -> AuthResult<Option<Client>> {
+        let malformed = || AuthError::InvalidToken(Rejection::Malformed);
+        let id = claims.sub.parse::<ClientId>().map_err(|_| malformed())?;
+        let scopes: Scopes = claims.scope.as_deref().unwrap_or_default().parse().map_err(|_| malformed())?;
+        let client = self.context.clients.find_client(&id).await?;
+        Ok(client.filter(|client| client.scopes.include(&scopes)))
+    }
+}

@@ -1,0 +1,142 @@
+//! The OAuth operations that concern a token whoever presents it: introspection and revocation.
+
+use std::sync::Arc;
+
+use hallpass_verify::{AccessClaims, Rejection};
+
+use super::access_tokens::AccessTokens;
+use super::clients::Clients;
+use super::revocations::Revocations;
+use super::{AuthError, AuthResult, Context};
+use crate::crypto::refresh_token;
+use crate::domain::client::Client;
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::session::Session;
+use crate::domain::tokens::{AccessToken, RefreshToken};
+use crate::store::{OnReuse, RefreshOutcome};
+
+/// What there is to say about a token (RFC 7662 2.2).
+#[derive(Clone, Debug)]
+pub enum Introspection {
+    /// It is good for nothing here, and no more is said: unknown, altered, expired, taken back, or
+    /// for somebody else.
+    Inactive,
+    /// An access token that stands.
+    Access(Box<AccessClaims>),
+    /// A refresh token that could be redeemed, and its session.
+    Refresh(Box<Session>),
+}
+
+/// Introspection and revocation. Cheap to clone.
+#[derive(Clone)]
+pub struct OAuth {
+    context: Arc<Context>,
+    access_tokens: AccessTokens,
+    clients: Clients,
+    revocations: Revocations,
+}
+
+impl OAuth {
+    pub(super) fn new(
+        context: Arc<Context>,
+        access_tokens: AccessTokens,
+        clients: Clients,
+        revocations: Revocations,
+    ) -> Self {
+        Self { context, access_tokens, clients, revocations }
+    }
+
+    /// Says whether a token stands, to a client whose credentials were checked (RFC 7662). An access
+    /// token is active if it is for this service or for the client's own audience. Nothing is used
+    /// up or revoked by asking.
+    ///
+    /// # Errors
+    /// Only when it cannot be told: [`AuthError::Store`], [`AuthError::FeedStale`].
+    pub async fn introspect(&self, caller: &Client, token: &str) -> AuthResult<Introspection> {
+        let now = self.context.clock.now();
+        if token.starts_with(refresh_token::PREFIX) {
+            return self.introspect_refresh(&RefreshToken::new(token), now).await;
+        }
+        match self.claims(Some(caller), token, now) {
+            Some(claims) => self.introspect_access(claims, now).await,
+            None => Ok(Introspection::Inactive),
+        }
+    }
+
+    /// The claims of an access token that is right, but for whether it was taken back: for this
+    /// service or for the client's own audience.
+    fn claims(&self, caller: Option<&Client>, token: &str, now: Timestamp) -> Option<AccessClaims> {
+        let access = AccessToken::new(token);
+        let own = caller.and_then(|client| client.audience.as_deref());
+        for audience in [Some(self.context.rules.audience.as_str()), own].into_iter().flatten() {
+            match self.access_tokens.verify_for(audience, &access, now) {
+                Ok(claims) => return Some(claims),
+                Err(Rejection::WrongAudience) => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    async fn introspect_access(&self, claims: AccessClaims, now: Timestamp) -> AuthResult<Introspection> {
+        let stands = if claims.is_machine() {
+            !self.revocations.is_revoked(&claims, "")? && self.clients.of_token(&claims).await?.is_some()
+        } else {
+            match self.access_tokens.check_revocation(&claims, now).await {
+                Ok(()) => true,
+                Err(AuthError::TokenRevoked) => false,
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(if stands { Introspection::Access(Box::new(claims)) } else { Introspection::Inactive })
+    }
+
+    async fn introspect_refresh(&self, token: &RefreshToken, now: Timestamp) -> AuthResult<Introspection> {
+        let Ok(claims) = refresh_token::verify(&self.context.secrets, token) else {
+            return Ok(Introspection::Inactive);
+        };
+        let lifetimes = &self.context.rules.lifetimes;
+        let outcome =
+            self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Refuse).await?;
+        Ok(match outcome {
+            RefreshOutcome::Current(session)
+            | RefreshOutcome::Previous(session)
+            | RefreshOutcome::Recovered(session) => Introspection::Refresh(Box::new(session)),
+            RefreshOutcome::Reused | RefreshOutcome::Expired | RefreshOutcome::Unknown => {
+                Introspection::Inactive
+            }
+        })
+    }
+
+    /// Takes a token back (RFC 7009): an access token by itself, a refresh token with its session and
+    /// all its access tokens. To have the token is right enough. A token that is good for nothing
+    /// already is taken back as well as any.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`]: it may still stand.
+    pub async fn revoke(&self, caller: Option<&Client>, token: &str) -> AuthResult<()> {
+        let now = self.context.clock.now();
+        let denial = self.context.rules.lifetimes.revocation();
+        let store = &self.context.token_store;
+        if token.starts_with(refresh_token::PREFIX) {
+            let token = RefreshToken::new(token);
+            if let Ok(claims) = refresh_token::verify(&self.context.secrets, &token) {
+                store.revoke_session(claims.user, claims.session, now, denial).await?;
+                tracing::info!(user = %claims.user, session = %claims.session, "session ended by its refresh token");
+            }
+            return Ok(());
+        }
+        let Some(claims) = self.claims(caller, token, now) else {
+            return Ok(());
+        };
+        let jti = Jti::from(claims.jti);
+        if claims.is_machine() {
+            self.revocations.announce_token(jti).await?;
+        } else if let (Ok(user), Some(sid)) = (claims.sub.parse::<UserId>(), claims.sid) {
+            store.revoke_access_token(user, jti, now, denial).await?;
+            tracing::info!(%user, session = %SessionId::from(sid), "access token taken back");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! Threads that hash: few, of low priority, each with its memory.
+//!
+//! Not tokio's blocking threads: those have the priority of everything else, so on a machine whose
+//! cores all hash, a request that takes microseconds would wait for its turn of the scheduler behind
+//! hashes that take milliseconds.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use std::{io, thread};
+
+use crate::crypto::password::HashMemory;
+
+/// A thread that has had no work for so long gives its memory back.
+const KEEPS_MEMORY: Duration = Duration::from_secs(10);
+
+/// How much lower than the process' own the priority is (`man 7 sched`: "the nice value"). Ten steps
+/// are a tenth of the weight: hashing gets what the others leave, and a tenth of a core when they
+/// leave nothing.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// What a thread has to do, in its memory; it answers what to do once the thread is free again.
+pub(super) type Job = Box<dyn FnOnce(&mut HashMemory) -> Done + Send>;
+
+/// What makes a job's end known.
+pub(super) type Done = Box<dyn FnOnce() + Send>;
+
+/// A job, and the way to the thread itself, which it leaves for the next one.
+struct Task {
+    job: Job,
+    way_back: Sender<Task>,
+}
+
+/// The threads that have nothing to do, the one that came last on top: its memory is warm.
+type Idle = Mutex<Vec<Sender<Task>>>;
+
+/// The threads. They end when this is dropped, each after its work.
+#[derive(Default)]
+pub(super) struct Threads {
+    idle: Arc<Idle>,
+}
+
+impl Threads {
+    /// Gives a job to a thread that is free, or to a new one. So there never are more threads than
+    /// there were jobs at once; to bound these is the caller's part.
+    ///
+    /// # Errors
+    /// When the system has no thread for it; the job was not started.
+    pub(super) fn start(&self, job: Job) -> io::Result<()> {
+        let mut job = job;
+        // One that panicked has gone: then the next.
+        while let Some(way) = pop(&self.idle) {
+            match way.send(Task { job, way_back: way.clone() }) {
+                Ok(()) => return Ok(()),
+                Err(returned) => job = returned.0.job,
+            }
+        }
+        let (way, tasks) = mpsc::channel();
+        let idle = Arc::downgrade(&self.idle);
+        thread::Builder::new().name("hash-password".to_owned()).spawn(move || work(&tasks, &idle))?;
+        // The thread has just begun to wait for it.
+        let task = Task { job, way_back: way.clone() };
+        way.send(task).map_err(|_| io::Error::other("a thread ended before it began"))
+    }
+}
+
+fn lock(idle: &Idle) -> MutexGuard<'_, Vec<Sender<Task>>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Not in the head of a `while let`, which would hold the lock through its body.
+fn pop(idle: &Idle) -> Option<Sender<Task>> {
+    lock(idle).pop()
+}
+
+/// A thread's life.
+fn work(tasks: &Receiver<Task>, idle: &Weak<Idle>) {
+    lower_priority();
+    let mut memory = HashMemory::default();
+    while let Some(Task { job, way_back }) = next(tasks, &mut memory) {
+        let done = job(&mut memory);
+        // First free, then known to be: who learns of the end may start the next job at once.
+        match idle.upgrade() {
+            Some(idle) => lock(&idle).push(way_back),
+            None => drop(way_back),
+        }
+        done();
+    }
+}
+
+/// The next task; `None` once nobody can send one any more.
+fn next(tasks: &Receiver<Task>, memory: &mut HashMemory) -> Option<Task> {
+    match tasks.recv_timeout(KEEPS_MEMORY) {
+        Ok(task) => Some(task),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Err(RecvTimeoutError::Timeout) => {
+            memory.release();
+            tasks.recv().ok()
+        }
+    }
+}
+
+/// Lets everything else of the process go first. Linux has a nice value per thread; elsewhere it
+/// would be the whole process'.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::warn!(%error, "password hashing has the priority of everything else");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A job that tells which thread it ran on, and how nice that one is.
+    fn telling(answer: Sender<(thread::ThreadId, Option<i32>)>) -> Job {
+        Box::new(move |_| {
+            #[cfg(target_os = "linux")]
+            let niceness = rustix::process::getpriority_process(None).ok();
+            #[cfg(not(target_os = "linux"))]
+            let niceness = None;
+            Box::new(move || answer.send((thread::current().id(), niceness)).expect("somebody asks"))
+        })
+    }
+
+    #[test]
+    fn a_free_thread_is_used_again() {
+        let threads = Threads::default();
+        let (answer, answers) = mpsc::channel();
+        threads.start(telling(answer.clone())).expect("a thread");
+        let (first, _) = answers.recv().expect("an answer");
+        threads.start(telling(answer)).expect("a thread");
+        assert_eq!(answers.recv().expect("an answer").0, first);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn hashing_steps_back_behind_everything_else() {
+        let own = rustix::process::getpriority_process(None).expect("a nice value");
+        let (answer, answers) = mpsc::channel();
+        Threads::default().start(telling(answer)).expect("a thread");
+        let (_, niceness) = answers.recv().expect("an answer");
+        assert_eq!(niceness, Some((own + NICENESS).min(19)));
+        assert_eq!(rustix::process::getpriority_process(None), Ok(own));
+    }
+
+    #[test]
+    fn a_thread_that_panicked_is_replaced() {
+        let threads = Threads::default();
+        let (answer, answers) = mpsc::channel::<()>();
+        threads
+            .start(Box::new(move |_| {
+                let _dropped_on_the_way = answer;
+                panic!("as if a hash had");
+            }))
+            .expect("a thread");
+        assert!(answers.recv().is_err());
+        let (answer, answers) = mpsc::channel();
+        threads.start(telling(answer)).expect("another thread");
+        answers.recv().expect("an answer");
+    }
+
+    #[test]
+    fn threads_end_when_nobody_can_give_them_work() {
+        let threads = Threads::default();
+        let (held, dropped) = mpsc::channel::<()>();
+        let (way, tasks) = mpsc::channel();
+        let idle = Arc::downgrade(&threads.idle);
+        let thread = thread::spawn(move || {
+            let _held = held;
+            work(&tasks, &idle);
+        });
+        lock(&threads.idle).push(way);
+        drop(threads);
+        assert!(dropped.recv().is_err());
+        thread.join().expect("no panic");
+    }
+}

@@ -1,0 +1,146 @@
+//! Bringing accounts along from another system: one JSON object a line, in order, in batches.
+
+mod lines;
+mod record;
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use super::AuthResult;
+use crate::crypto::password::HashKind;
+use crate::domain::clock::Clock;
+use crate::domain::email::Email;
+use crate::domain::user::ImportedUser;
+use crate::store::Repository;
+
+pub use lines::{LINE_MAX_BYTES, Line, Lines};
+pub use record::LineProblem;
+
+/// How many accounts are written at once: enough that a commit to disk is a small part of the time,
+/// few enough that a login which has to write waits milliseconds for the lot.
+const BATCH: usize = 500;
+
+/// How to import.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ImportOptions {
+    /// Whether lines may name administrators.
+    pub allow_admins: bool,
+    /// Write nothing; find out what would be.
+    pub dry_run: bool,
+}
+
+/// What an import has come to. Whatever is counted as imported is committed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Accounts that were made (in a dry run: that would be).
+    pub imported: u64,
+    /// Lines whose address had an account, which stays as it is.
+    pub already_there: u64,
+    /// Lines that were refused.
+    pub refused: u64,
+    /// By what the passwords of the accounts in `imported` and `already_there` were hashed.
+    pub hashes: BTreeMap<HashKind, u64>,
+    /// The most memory that checking one of these hashes takes, KiB.
+    pub dearest_hash_kib: u32,
+}
+
+/// An import that goes on. Addresses that were seen are remembered by 8 bytes each; apart from that
+/// it holds one batch, however long the file is.
+///
+/// An address that has an account is left as it stands, so an import that was broken off is taken
+/// up by running it again.
+pub struct UserImport {
+    repository: Arc<dyn Repository>,
+    clock: Arc<dyn Clock>,
+    options: ImportOptions,
+    batch: Vec<record::Record>,
+    /// A keyed digest of each address: among ten million the chance that two are taken for one is
+    /// one in 300,000.
+    seen: HashSet<u64>,
+    digest: RandomState,
+    report: ImportReport,
+}
+
+impl UserImport {
+    /// An import into this repository.
+    pub fn new(repository: Arc<dyn Repository>, clock: Arc<dyn Clock>, options: ImportOptions) -> Self {
+        Self {
+            repository,
+            clock,
+            options,
+            batch: Vec::with_capacity(BATCH),
+            seen: HashSet::new(),
+            digest: RandomState::new(),
+            report: ImportReport::default(),
+        }
+    }
+
+    /// Takes one line; the inner error says why it was refused.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`](super::AuthError::Store): the batch that the line would have completed
+    /// is not written.
+    pub async fn take(&mut self, line: &Line) -> AuthResult<Result<(), LineProblem>> {
+        match self.read(line) {
+            Ok(record) => {
+                self.batch.push(record);
+                if self.batch.len() >= BATCH {
+                    self.flush().await?;
+                }
+                Ok(Ok(()))
+            }
+            Err(problem) => {
+                self.report.refused += 1;
+                Ok(Err(problem))
+            }
+        }
+    }
+
+    /// Writes what is left of the last batch.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`](super::AuthError::Store): it is not written.
+    pub async fn finish(&mut self) -> AuthResult<()> {
+        self.flush().await
+    }
+
+    /// What it has come to so far.
+    pub fn report(&self) -> &ImportReport {
+        &self.report
+    }
+
+    fn read(&mut self, line: &Line) -> Result<record::Record, LineProblem> {
+        let text = match line {
+            Line::Text(text) => text,
+            Line::TooLong => return Err(LineProblem::TooLong),
+        };
+        let record = record::parse(text, self.clock.now(), self.options.allow_admins)?;
+        if !self.seen.insert(self.digest.hash_one(record.user.account.email.as_str())) {
+            return Err(LineProblem::Duplicate);
+        }
+        Ok(record)
+    }
+
+    async fn flush(&mut self) -> AuthResult<()> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let total = self.batch.len() as u64;
+        let new = if self.options.dry_run {
+            let emails: Vec<Email> =
+                self.batch.iter().map(|record| record.user.account.email.clone()).collect();
+            total.saturating_sub(self.repository.count_emails(&emails).await?)
+        } else {
+            let users: Vec<ImportedUser> = self.batch.iter().map(|record| record.user.clone()).collect();
+            self.repository.insert_users(&users).await?
+        };
+        self.report.imported += new;
+        self.report.already_there += total.saturating_sub(new);
+        for record in self.batch.drain(..) {
+            *self.report.hashes.entry(record.hash_kind).or_default() += 1;
+            self.report.dearest_hash_kib = self.report.dearest_hash_kib.max(record.hash_kib);
+        }
+        Ok(())
+    }
+}

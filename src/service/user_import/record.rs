@@ -1,0 +1,353 @@
+//! One line of an import: a JSON object, read strictly. No text in here repeats what a line says.
+
+use std::fmt;
+use std::str::FromStr as _;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::LINE_MAX_BYTES;
+use crate::crypto::password::{ForeignHash, HashKind, HashProblem};
+use crate::domain::clock::Timestamp;
+use crate::domain::email::{Email, EmailError};
+use crate::domain::name::{Name, NameError};
+use crate::domain::user::{ImportedUser, NewUser, Role};
+
+/// How far the clock of the machine that wrote the file may be ahead, ms.
+const AHEAD_MAX_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
+/// A line that was read.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) user: ImportedUser,
+    pub(super) hash_kind: HashKind,
+    pub(super) hash_kib: u32,
+}
+
+/// Why a line was refused. Never quotes it: it is made of addresses and hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineProblem {
+    /// More than [`LINE_MAX_BYTES`].
+    #[error("is longer than {LINE_MAX_BYTES} bytes")]
+    TooLong,
+    /// Not UTF-8, not JSON, or JSON of another kind.
+    #[error("is not a JSON object")]
+    NotAnObject,
+    /// The object has a key that is none of ours.
+    #[error(
+        "has a field other than email, password_hash, first_name, last_name, role, email_verified, disabled and created_at"
+    )]
+    UnknownField,
+    /// The object has a key twice: which of them holds?
+    #[error("has {0} twice")]
+    Twice(&'static str),
+    /// A field that has to be there is not.
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// A field holds JSON of another kind.
+    #[error("{0} must be {1}")]
+    Kind(&'static str, &'static str),
+    /// The address is none.
+    #[error("email {0}")]
+    Email(EmailError),
+    /// The name cannot be taken.
+    #[error("{0} {1}")]
+    Name(&'static str, NameError),
+    /// The hash cannot be checked.
+    #[error("password_hash {0}")]
+    Hash(HashProblem),
+    /// The role is none.
+    #[error("role must be \"member\" or \"admin\"")]
+    Role,
+    /// The role is `admin`, and nobody said that this is meant.
+    #[error("role is \"admin\", which --allow-admins lets pass")]
+    Admin,
+    /// The moment is none.
+    #[error("created_at must be an RFC 3339 time, or seconds since 1970")]
+    CreatedAt,
+    /// The moment is to come.
+    #[error("created_at lies in the future")]
+    Future,
+    /// An earlier line has the address.
+    #[error("an earlier line has the same email")]
+    Duplicate,
+}
+
+/// Reads a line.
+pub(super) fn parse(line: &[u8], now: Timestamp, allow_admins: bool) -> Result<Record, LineProblem> {
+    let Fields(fields) = serde_json::from_slice(line).map_err(|_| LineProblem::NotAnObject)?;
+    let [email, password_hash, first_name, last_name, role, email_verified, disabled, created_at] =
+        by_name(fields)?;
+
+    let email = text("email", email)?.ok_or(LineProblem::Missing("email"))?;
+    let email = Email::parse(&email).map_err(LineProblem::Email)?;
+    let hash = text("password_hash", password_hash)?.ok_or(LineProblem::Missing("password_hash"))?;
+    let hash = ForeignHash::parse(&hash).map_err(LineProblem::Hash)?;
+    let role = match text("role", role)? {
+        Some(role) => Role::from_str(&role).map_err(|_| LineProblem::Role)?,
+        None => Role::Member,
+    };
+    if role == Role::Admin && !allow_admins {
+        return Err(LineProblem::Admin);
+    }
+    let account = NewUser {
+        email,
+        first_name: name("first_name", first_name)?,
+        last_name: name("last_name", last_name)?,
+        role,
+        password: hash.hash,
+        email_verified: flag("email_verified", email_verified)?,
+        created_at: created_at.map_or(Ok(now), |value| moment(&value, now))?,
+    };
+    let user = ImportedUser { account, disabled: flag("disabled", disabled)? };
+    Ok(Record { user, hash_kind: hash.kind, hash_kib: hash.memory_kib })
+}
+
+const NAMES: [&str; 8] =
+    ["email", "password_hash", "first_name", "last_name", "role", "email_verified", "disabled", "created_at"];
+
+/// The values in the order of [`NAMES`]. `null` is as good as nothing.
+fn by_name(fields: Vec<(String, Value)>) -> Result<[Option<Value>; 8], LineProblem> {
+    let mut values: [Option<Value>; 8] = Default::default();
+    for (key, value) in fields {
+        let (name, slot) =
+            NAMES.iter().zip(&mut values).find(|(name, _)| **name == key).ok_or(LineProblem::UnknownField)?;
+        if slot.replace(value).is_some() {
+            return Err(LineProblem::Twice(name));
+        }
+    }
+    Ok(values.map(|value| value.filter(|value| !value.is_null())))
+}
+
+fn text(name: &'static str, value: Option<Value>) -> Result<Option<String>, LineProblem> {
+    match value {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(LineProblem::Kind(name, "a string")),
+    }
+}
+
+fn name(field: &'static str, value: Option<Value>) -> Result<Option<Name>, LineProblem> {
+    let text = text(field, value)?;
+    text.map_or(Ok(None), |text| Name::parse(&text)).map_err(|error| LineProblem::Name(field, error))
+}
+
+fn flag(name: &'static str, value: Option<Value>) -> Result<bool, LineProblem> {
+    match value {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(flag),
+        Some(_) => Err(LineProblem::Kind(name, "true or false")),
+    }
+}
+
+/// A moment since 1970 that is not to come.
+fn moment(value: &Value, now: Timestamp) -> Result<Timestamp, LineProblem> {
+    let millis = match value {
+        Value::String(text) => millis_of_rfc3339(text),
+        Value::Number(number) => number.as_i64().and_then(|seconds| seconds.checked_mul(1000)),
+        _ => None,
+    };
+    let millis = millis.filter(|millis| *millis >= 0).ok_or(LineProblem::CreatedAt)?;
+    if millis > now.as_millis().saturating_add(AHEAD_MAX_MILLIS) {
+        return Err(LineProblem::Future);
+    }
+    Ok(Timestamp::from_millis(millis))
+}
+
+/// RFC 3339 5.6 with any offset from UTC.
+fn millis_of_rfc3339(text: &str) -> Option<i64> {
+    let (local, offset_minutes) = match text.strip_suffix('Z') {
+        Some(local) => (local, 0),
+        None => {
+            let (local, offset) = text.split_at_checked(text.len().checked_sub("+00:00".len())?)?;
+            (local, offset_minutes(offset)?)
+        }
+    };
+    let local = Timestamp::from(humantime::parse_rfc3339(&format!("{local}Z")).ok()?);
+    local.as_millis().checked_sub(offset_minutes * 60_000)
+}
+
+/// `+hh:mm` or `-hh:mm`.
+fn offset_minutes(offset: &str) -> Option<i64> {
+    let (sign, rest) = match offset.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let two_digits = |text: &str, max: i64| {
+        let plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<i64>().ok().filter(|number| plain && *number <= max)
+    };
+    Some(sign * (two_digits(hours, 23)? * 60 + two_digits(minutes, 59)?))
+}
+
+/// The members of a JSON object in their order, equal keys included, which a map would swallow.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const HASH: &str = "$2b$04$NQvTCX1v1gzwC3VafBya/OI6HTnbsnBuqTygSag9Ka3JN7DR4rakS";
+
+    fn read(line: impl AsRef<[u8]>) -> Result<Record, LineProblem> {
+        parse(line.as_ref(), NOW, false)
+    }
+
+    /// A line that would be taken, with one member more or another value.
+    fn with(name: &str, value: Value) -> String {
+        let mut line = json!({ "email": "ada@example.com", "password_hash": HASH });
+        line[name] = value;
+        line.to_string()
+    }
+
+    #[test]
+    fn an_address_and_a_hash_are_enough() {
+        let record = read(with("email", json!("Ada@Example.com"))).expect("a record");
+        let ImportedUser { account, disabled } = record.user;
+        assert_eq!(account.email.as_str(), "ada@example.com");
+        assert_eq!(account.password.expose(), HASH);
+        assert_eq!((account.first_name, account.last_name), (None, None));
+        assert_eq!((account.role, account.email_verified, disabled), (Role::Member, false, false));
+        assert_eq!(account.created_at, NOW);
+        assert_eq!((record.hash_kind, record.hash_kib), (HashKind::Bcrypt, 0));
+    }
+
+    #[test]
+    fn every_field_is_taken_as_it_is_given() {
+        let line = json!({
+            "created_at": "2020-02-29T12:00:00.5+02:00", "disabled": true, "email_verified": true,
+            "role": "admin", "last_name": "Lovelace", "first_name": "Ada",
+            "password_hash": HASH, "email": "ada@example.com",
+        });
+        let record = parse(line.to_string().as_bytes(), NOW, true).expect("a record");
+        let ImportedUser { account, disabled } = record.user;
+        assert_eq!(account.first_name.as_ref().map(Name::as_str), Some("Ada"));
+        assert_eq!(account.last_name.as_ref().map(Name::as_str), Some("Lovelace"));
+        assert_eq!((account.role, account.email_verified, disabled), (Role::Admin, true, true));
+        assert_eq!(account.created_at.as_millis(), 1_582_970_400_500);
+    }
+
+    #[test]
+    fn null_and_blank_names_are_as_good_as_nothing() {
+        for name in ["first_name", "last_name", "role", "email_verified", "disabled", "created_at"] {
+            assert!(read(with(name, Value::Null)).is_ok(), "{name}");
+        }
+        let blank = read(with("first_name", json!("  "))).expect("a record");
+        assert_eq!(blank.user.account.first_name, None);
+    }
+
+    #[test]
+    fn a_moment_is_a_time_with_an_offset_or_seconds() {
+        for (value, millis) in [
+            (json!(0), 0),
+            (json!(1_582_970_400), 1_582_970_400_000),
+            (json!("2020-02-29T10:00:00Z"), 1_582_970_400_000),
+            (json!("2020-02-29T10:00:00+00:00"), 1_582_970_400_000),
+            (json!("2020-02-29T04:30:00-05:30"), 1_582_970_400_000),
+            (json!("2020-02-29T10:00:00.123456Z"), 1_582_970_400_123),
+        ] {
+            let record = read(with("created_at", value.clone()))
+                .unwrap_or_else(|problem| panic!("{value}: {problem}"));
+            assert_eq!(record.user.account.created_at.as_millis(), millis, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_taken_is_refused_with_its_reason() {
+        use LineProblem::*;
+        for (name, value, problem) in [
+            ("email", Value::Null, Missing("email")),
+            ("email", json!(7), Kind("email", "a string")),
+            ("email", json!("ada"), Email(EmailError::Malformed)),
+            ("password_hash", Value::Null, Missing("password_hash")),
+            ("password_hash", json!(["x"]), Kind("password_hash", "a string")),
+            ("password_hash", json!("hunter2"), Hash(HashProblem::UnknownFormat)),
+            ("first_name", json!(1), Kind("first_name", "a string")),
+            ("last_name", json!("a\u{0}b"), Name("last_name", NameError::ControlCharacter)),
+            ("first_name", json!("x".repeat(101)), Name("first_name", NameError::TooLong)),
+            ("role", json!("Admin"), Role),
+            ("role", json!("owner"), Role),
+            ("role", json!("admin"), Admin),
+            ("role", json!(true), Kind("role", "a string")),
+            ("email_verified", json!(1), Kind("email_verified", "true or false")),
+            ("disabled", json!("true"), Kind("disabled", "true or false")),
+            ("created_at", json!("2020-02-29"), CreatedAt),
+            ("created_at", json!("2020-02-29T10:00:00"), CreatedAt),
+            ("created_at", json!("2021-02-29T10:00:00Z"), CreatedAt),
+            ("created_at", json!("2020-02-29T10:00:00+24:00"), CreatedAt),
+            ("created_at", json!("1969-12-31T23:59:59Z"), CreatedAt),
+            ("created_at", json!("\u{e9}\u{e9}\u{e9}"), CreatedAt),
+            ("created_at", json!(-1), CreatedAt),
+            ("created_at", json!(1.5), CreatedAt),
+            ("created_at", json!(u64::MAX), CreatedAt),
+            ("created_at", json!(i64::MAX), CreatedAt),
+            ("created_at", json!(NOW.as_millis()), Future),
+            ("created_at", json!("2999-01-01T00:00:00Z"), Future),
+            ("password", json!("hunter2"), UnknownField),
+            ("hunter2", Value::Null, UnknownField),
+        ] {
+            let line = with(name, value);
+            let refused = read(&line).err();
+            assert_eq!(refused, Some(problem), "{line}");
+            assert!(!problem.to_string().contains("hunter2"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_single_object_is_refused() {
+        let good = with("role", json!("member"));
+        for bad in [
+            "".to_owned(),
+            "x".to_owned(),
+            "[]".to_owned(),
+            "null".to_owned(),
+            format!("[{good}]"),
+            format!("{good},"),
+            format!("{good}{good}"),
+            good[..good.len() - 1].to_owned(),
+            format!("{{\"a\":{}1{}}}", "[".repeat(1000), "]".repeat(1000)),
+        ] {
+            assert_eq!(read(&bad).err(), Some(LineProblem::NotAnObject), "{bad}");
+        }
+        assert_eq!(read(b"{\"email\":\"\xff\"}").err(), Some(LineProblem::NotAnObject));
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused() {
+        let line =
+            format!(r#"{{"email":"ada@example.com","email":"eve@example.com","password_hash":"{HASH}"}}"#);
+        assert_eq!(read(line).err(), Some(LineProblem::Twice("email")));
+        let line =
+            format!(r#"{{"role":null,"email":"ada@example.com","role":"admin","password_hash":"{HASH}"}}"#);
+        assert_eq!(read(line).err(), Some(LineProblem::Twice("role")));
+    }
+}

@@ -1,0 +1,77 @@
+//! Buckets in memory, known places in the file.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{EmbeddedTokenStore, bounded};
+use crate::domain::clock::Timestamp;
+use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
+use crate::store::StoreResult;
+use crate::store::rate_limits::{PLACE_MEMORY_DAYS, PLACES_MAX, RateLimitStore, Take};
+
+#[async_trait]
+impl RateLimitStore for EmbeddedTokenStore {
+    async fn take(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Take> {
+        let (fill, admitted) = self.buckets.take(bucket, now);
+        Ok(Take { admitted, level: fill.level(bucket.rate) })
+    }
+
+    async fn give_back(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Level> {
+        Ok(self.buckets.give_back(bucket, now).level(bucket.rate))
+    }
+
+    async fn is_known_place(
+        &self,
+        account: AccountMark,
+        place: PlaceMark,
+        now: Timestamp,
+    ) -> StoreResult<bool> {
+        bounded(async {
+            let known = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM places WHERE account = ?1 AND place = ?2 AND expires_at > ?3)",
+            )
+            .bind(account.as_bytes().as_slice())
+            .bind(place.as_bytes().as_slice())
+            .bind(now.as_millis())
+            .fetch_one(self.reader())
+            .await?;
+            Ok(known)
+        })
+        .await
+    }
+
+    async fn remember_place(
+        &self,
+        account: AccountMark,
+        place: PlaceMark,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        let expires_at = now.after(Duration::from_secs(PLACE_MEMORY_DAYS * 24 * 60 * 60));
+        bounded(async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "INSERT INTO places (account, place, expires_at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)",
+            )
+            .bind(account.as_bytes().as_slice())
+            .bind(place.as_bytes().as_slice())
+            .bind(expires_at.as_millis())
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query(
+                "DELETE FROM places WHERE account = ?1 AND place NOT IN (
+                   SELECT place FROM places WHERE account = ?1 ORDER BY expires_at DESC, place DESC LIMIT ?2)",
+            )
+            .bind(account.as_bytes().as_slice())
+            .bind(PLACES_MAX)
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await?;
+        self.purge.expect(expires_at);
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! Buckets and known places in Redis.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::Value;
+
+use super::codec::{Answer, Entry};
+use super::{RedisTokenStore, keys, scripts, span, store_error, time};
+use crate::domain::clock::Timestamp;
+use crate::domain::rate_limit::{AccountMark, Bucket, Fill, Level, PlaceMark};
+use crate::store::rate_limits::{PLACE_MEMORY_DAYS, PLACES_MAX, RateLimitStore, Take};
+use crate::store::{StoreError, StoreResult};
+
+const BUCKET: &str = "bucket";
+const PLACES: &str = "places";
+
+#[async_trait]
+impl RateLimitStore for RedisTokenStore {
+    async fn take(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Take> {
+        let key = keys::bucket(bucket.id);
+        let entry = Entry { place: BUCKET, key: &key };
+        let answer = self.change_bucket(entry, bucket, now, "take").await?;
+        let level = level(entry, bucket, &answer, now)?;
+        match answer.verdict.as_str() {
+            "admitted" => Ok(Take { admitted: true, level }),
+            "refused" => Ok(Take { admitted: false, level }),
+            _ => Err(unreadable(entry, &answer)),
+        }
+    }
+
+    async fn give_back(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Level> {
+        let key = keys::bucket(bucket.id);
+        let entry = Entry { place: BUCKET, key: &key };
+        let answer = self.change_bucket(entry, bucket, now, "give_back").await?;
+        match answer.verdict.as_str() {
+            "given_back" => level(entry, bucket, &answer, now),
+            _ => Err(unreadable(entry, &answer)),
+        }
+    }
+
+    async fn is_known_place(
+        &self,
+        account: AccountMark,
+        place: PlaceMark,
+        now: Timestamp,
+    ) -> StoreResult<bool> {
+        let key = keys::places(account);
+        let entry = Entry { place: PLACES, key: &key };
+        let mut command = redis::cmd("ZSCORE");
+        command.arg(&key).arg(place.to_string());
+        let score: Value = self
+            .connection
+            .run(|mut redis| async move { command.query_async(&mut redis).await })
+            .await
+            .map_err(|error| store_error(entry, error))?;
+        let deadline: Option<f64> = entry.convert(score)?;
+        #[expect(clippy::cast_precision_loss, reason = "times are below 2^53, as scores are")]
+        Ok(deadline.is_some_and(|deadline| (time(now) as f64) < deadline))
+    }
+
+    async fn remember_place(
+        &self,
+        account: AccountMark,
+        place: PlaceMark,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        let key = keys::places(account);
+        let entry = Entry { place: PLACES, key: &key };
+        let mut script = scripts::REMEMBER_PLACE.prepare_invoke();
+        script
+            .key(&key)
+            .arg(time(now))
+            .arg(place.to_string())
+            .arg(span(Duration::from_secs(PLACE_MEMORY_DAYS * 24 * 60 * 60)))
+            .arg(PLACES_MAX);
+        let answer = self.call(entry, script).await?;
+        match answer.verdict.as_str() {
+            "remembered" => Ok(()),
+            _ => Err(unreadable(entry, &answer)),
+        }
+    }
+}
+
+impl RedisTokenStore {
+    async fn change_bucket(
+        &self,
+        entry: Entry<'_>,
+        bucket: &Bucket,
+        now: Timestamp,
+        what: &str,
+    ) -> StoreResult<Answer> {
+        let mut script = scripts::TAKE_FROM_BUCKET.prepare_invoke();
+        script
+            .key(entry.key)
+            .arg(time(now))
+            .arg(bucket.rate.burst())
+            .arg(span(bucket.rate.period()))
+            .arg(what);
+        let answer = self.call(entry, script).await?;
+        if answer.verdict == "corrupt" { Err(unreadable(entry, &answer)) } else { Ok(answer) }
+    }
+}
+
+/// What can be taken, by the units that the script answered.
+fn level(entry: Entry<'_>, bucket: &Bucket, answer: &Answer, now: Timestamp) -> StoreResult<Level> {
+    let units = answer.fields.first().and_then(|units| units.as_deref());
+    Ok(Fill { units: entry.read("units", units)?, at: now }.level(bucket.rate))
+}
+
+fn unreadable(entry: Entry<'_>, answer: &Answer) -> StoreError {
+    let field = answer.fields.get(1).and_then(|field| field.as_deref());
+    match answer.verdict.as_str() {
+        "corrupt" => entry.corrupt(format!("`{}` is missing or malformed", field.unwrap_or("a field"))),
+        verdict => entry.corrupt(format!("unexpected verdict `{verdict}`")),
+    }
+}

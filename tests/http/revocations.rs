@@ -1,0 +1,229 @@
+//! `/revocations`: the feed that other services follow.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use poem::Endpoint;
+use serde_json::{Value, json};
+
+use crate::support::{Actor, Answer, MINUTE, TestApp, on_both_flavours};
+
+/// Longer than anything here takes: a wait that ends by what is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+on_both_flavours! {
+    a_log_out_is_in_the_list_and_in_the_stream,
+    a_stream_goes_on_where_it_was_cut,
+    what_a_stranger_tells_is_told_from_the_beginning,
+}
+
+async fn client_token(app: &TestApp) -> String {
+    let body = json!({
+        "grant_type": "client_credentials", "client_id": "books", "client_secret": "books-dev-secret"
+    });
+    let answer = app.anonymous().post("/oauth2/token").json(&body).send().await.tokens(200);
+    answer["access_token"].as_str().expect("a token").to_owned()
+}
+
+/// Asks until this process's copy of the feed is up to date.
+async fn list(app: &TestApp, token: &str) -> Answer {
+    let asking = async {
+        loop {
+            let answer = app.anonymous().get("/revocations").access(token).send().await;
+            if answer.status != 503 {
+                return answer;
+            }
+            let _ = app.services().revocations.listen().changed().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("a copy that is up to date")
+}
+
+/// Asks until an entry is there.
+async fn listed(app: &TestApp, token: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let mut bell = app.services().revocations.listen();
+    let asking = async {
+        loop {
+            let all = list(app, token).await.json(200);
+            if let Some(entry) = all["entries"].as_array().expect("entries").iter().find(|e| wanted(e)) {
+                return entry.clone();
+            }
+            bell.changed().await.expect("a service that runs");
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("the entry")
+}
+
+/// An event of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Event {
+    name: String,
+    id: Option<String>,
+    data: Value,
+}
+
+/// A reader of the stream.
+struct Follower {
+    body: futures_util::stream::BoxStream<'static, Vec<u8>>,
+    text: String,
+}
+
+impl Follower {
+    async fn open(app: &TestApp, token: &str, last: Option<&str>) -> Self {
+        let mut request = poem::Request::builder()
+            .uri("/revocations/stream".parse().expect("a path"))
+            .header("authorization", format!("Bearer {token}"));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let response = app.endpoint().get_response(request.finish()).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.content_type(), Some("text/event-stream"));
+        let body = response.into_body().into_bytes_stream();
+        let body = body.map(|chunk| chunk.expect("a stream that goes on").to_vec()).boxed();
+        Self { body, text: String::new() }
+    }
+
+    async fn next(&mut self) -> Event {
+        let reading = async {
+            loop {
+                if let Some(end) = self.text.find("\n\n") {
+                    let event: String = self.text.drain(..end + 2).collect();
+                    return parse(&event);
+                }
+                let chunk = self.body.next().await.expect("a stream that goes on");
+                self.text.push_str(std::str::from_utf8(&chunk).expect("text"));
+            }
+        };
+        tokio::time::timeout(PATIENCE, reading).await.expect("an event")
+    }
+
+    async fn next_revocation(&mut self) -> Event {
+        loop {
+            let event = self.next().await;
+            if event.name == "revocation" {
+                return event;
+            }
+        }
+    }
+}
+
+fn parse(event: &str) -> Event {
+    let field = |name: &str| {
+        event.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::to_owned)
+    };
+    Event {
+        name: field("event").expect("a name"),
+        id: field("id"),
+        data: serde_json::from_str(&field("data").expect("data")).expect("JSON"),
+    }
+}
+
+async fn sid_of(actor: &impl Actor) -> String {
+    let sessions = actor.get("/auth/sessions").send().await.json(200);
+    sessions[0]["id"].as_str().expect("an id").to_owned()
+}
+
+async fn a_log_out_is_in_the_list_and_in_the_stream(app: TestApp) {
+    let token = client_token(&app).await;
+    list(&app, &token).await.json(200);
+    let mut follower = Follower::open(&app, &token, None).await;
+    let ada = app.member("ada").await;
+    let sid = sid_of(&ada).await;
+    app.log_out(&ada.tokens.access).await.json(200);
+
+    let expected = json!({"sid": sid, "exp": app.now() + 905});
+    assert_eq!(listed(&app, &token, |entry| entry["sid"] == sid.as_str()).await, expected);
+    loop {
+        let event = follower.next_revocation().await;
+        if event.data.get("sid").is_some() {
+            assert_eq!(event.data, expected);
+            break;
+        }
+    }
+    let first = list(&app, &token).await;
+    let etag = first.header("etag").expect("an ETag").to_owned();
+    let again = app.anonymous().get("/revocations").access(&token).header("if-none-match", &etag);
+    assert_eq!(again.send().await.status, 304);
+    assert_eq!(etag, format!("\"{}\"", first.json(200)["cursor"].as_str().expect("a cursor")));
+
+    // When every token of the session has expired, nobody needs to know any more.
+    app.advance(MINUTE * 16);
+    let token = client_token(&app).await;
+    let entries = list(&app, &token).await.json(200)["entries"].clone();
+    assert!(entries.as_array().is_some_and(|entries| entries.iter().all(|e| e["sid"] != sid.as_str())));
+}
+
+async fn a_stream_goes_on_where_it_was_cut(app: TestApp) {
+    let token = client_token(&app).await;
+    list(&app, &token).await.json(200);
+    let mut follower = Follower::open(&app, &token, None).await;
+    let ada = app.member("ada").await;
+    app.log_out(&ada.tokens.access).await.json(200);
+    let mut last = follower.next_revocation().await;
+    while last.data.get("sid").is_none() {
+        last = follower.next_revocation().await;
+    }
+    drop(follower);
+
+    let eve = app.member("eve").await;
+    let sid = sid_of(&eve).await;
+    app.log_out(&eve.tokens.access).await.json(200);
+    let mut follower = Follower::open(&app, &token, last.id.as_deref()).await;
+    assert_eq!(follower.next_revocation().await.data["sid"], sid.as_str());
+    loop {
+        let event = follower.next().await;
+        if event.name == "heartbeat" {
+            assert_eq!(event.data, json!({"server_time": app.now()}));
+            assert!(event.id.is_some());
+            break;
+        }
+    }
+}
+
+async fn what_a_stranger_tells_is_told_from_the_beginning(app: TestApp) {
+    let token = client_token(&app).await;
+    let ada = app.member("ada").await;
+    let sid = sid_of(&ada).await;
+    app.log_out(&ada.tokens.access).await.json(200);
+    listed(&app, &token, |entry| entry["sid"] == sid.as_str()).await;
+    // Of another replica, of a process that is gone, or nonsense.
+    for cursor in ["00000000000000000000000000000007.99", "nonsense"] {
+        let mut follower = Follower::open(&app, &token, Some(cursor)).await;
+        while follower.next_revocation().await.data["sid"] != sid.as_str() {}
+    }
+}
+
+#[tokio::test]
+async fn the_feed_is_for_clients_with_the_scope() {
+    let app = TestApp::spawn().await;
+    let ada = app.member("ada").await;
+    for path in ["/revocations", "/revocations/stream"] {
+        app.anonymous().get(path).send().await.assert_refused(401, "authentication_required");
+        ada.get(path).send().await.assert_refused(403, "insufficient_scope");
+        let forged = app.anonymous().get(path).access("a.b.c").send().await;
+        forged.assert_refused(401, "invalid_token");
+    }
+    let token = client_token(&app).await;
+    app.advance(MINUTE * 16);
+    let late = app.anonymous().get("/revocations").access(&token).send().await;
+    late.assert_refused(401, "token_expired");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_not_up_to_date_is_not_handed_out() {
+    let app = TestApp::on_redis_and_postgres().await;
+    let token = client_token(&app).await;
+    list(&app, &token).await.json(200);
+    app.redis().kill();
+    let asking = async {
+        while app.anonymous().get("/revocations").access(&token).send().await.status == 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("a copy that grows old");
+    for path in ["/revocations", "/revocations/stream"] {
+        let answer = app.anonymous().get(path).access(&token).send().await;
+        answer.assert_refused(503, "dependency_unavailable");
+    }
+}

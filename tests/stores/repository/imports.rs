@@ -1,0 +1,71 @@
+//! Accounts that come in many at once.
+
+use hallpass::domain::clock::Timestamp;
+use hallpass::domain::user::{ImportedUser, NewUser, Role, SecurityVersion};
+use hallpass::store::Repository;
+
+use super::at_once;
+use super::fixtures::{email, insert, name, new_user};
+
+fn imported(address: &str) -> ImportedUser {
+    ImportedUser { account: new_user(address), disabled: false }
+}
+
+async fn import(repository: &dyn Repository, users: &[ImportedUser]) -> u64 {
+    repository.insert_users(users).await.expect("an answer")
+}
+
+pub async fn imported_accounts_are_found_as_they_were_given(repository: &dyn Repository) {
+    let ada = ImportedUser {
+        account: NewUser {
+            first_name: name("Żółć"),
+            last_name: name("O'Brien \"x\" {}, \\ 🦀"),
+            role: Role::Admin,
+            email_verified: true,
+            created_at: Timestamp::from_millis(1_600_000_000_123),
+            ..new_user("ada@example.com")
+        },
+        disabled: true,
+    };
+    let eve = imported("eve@example.com");
+    assert_eq!(import(repository, &[ada.clone(), eve.clone()]).await, 2);
+    for ImportedUser { account, disabled } in [ada, eve] {
+        let user = repository.find_user_by_email(&account.email).await.expect("an answer").expect("there");
+        assert_eq!((&user.first_name, &user.last_name), (&account.first_name, &account.last_name));
+        assert_eq!((user.role, user.disabled), (account.role, disabled));
+        assert_eq!((&user.password, user.created_at), (&account.password, account.created_at));
+        assert_eq!(user.email_verified, account.email_verified);
+        assert_eq!(user.security_version, SecurityVersion::FIRST);
+    }
+    assert_eq!(repository.list_owed_cut_offs(10).await.expect("an answer"), [], "nothing is owed for them");
+}
+
+pub async fn an_import_leaves_accounts_that_are_there_as_they_stand(repository: &dyn Repository) {
+    let ada = insert(repository, &new_user("ada@example.com")).await;
+    let mut other = imported("ada@example.com");
+    (other.account.role, other.account.first_name, other.disabled) = (Role::Admin, name("Eve"), true);
+    let users = [imported("bob@example.com"), other, imported("bob@example.com")];
+    assert_eq!(import(repository, &users).await, 1);
+    assert_eq!(import(repository, &users).await, 0, "a second time changes nothing");
+    let now = repository.find_user(ada.id).await.expect("an answer").expect("there");
+    assert_eq!((now.role, now.first_name, now.disabled), (ada.role, ada.first_name, false));
+    assert_eq!(repository.list_users(None, 10).await.expect("an answer").len(), 2);
+}
+
+pub async fn an_import_of_nobody_is_none(repository: &dyn Repository) {
+    assert_eq!(import(repository, &[]).await, 0);
+    assert_eq!(repository.count_emails(&[]).await.expect("an answer"), 0);
+}
+
+pub async fn of_concurrent_imports_of_the_same_accounts_each_counts_its_own(repository: &dyn Repository) {
+    let users: Vec<ImportedUser> = (0..200).map(|n| imported(&format!("user{n}@example.com"))).collect();
+    let counts = at_once(4, |_| import(repository, &users)).await;
+    assert_eq!(counts.iter().sum::<u64>(), 200, "{counts:?}");
+    assert_eq!(repository.list_users(None, 1000).await.expect("an answer").len(), 200);
+}
+
+pub async fn addresses_that_have_an_account_are_counted(repository: &dyn Repository) {
+    import(repository, &[imported("ada@example.com"), imported("bob@example.com")]).await;
+    let asked = ["ada@example.com", "eve@example.com", "BOB@example.com", "ada@example.com"].map(email);
+    assert_eq!(repository.count_emails(&asked).await.expect("an answer"), 2);
+}

@@ -1,0 +1,79 @@
+//! What stands at a service's door: takes the token out of a request, checks it, and says what to
+//! answer if it will not do.
+
+mod bearer;
+mod refusal;
+
+#[cfg(feature = "poem")]
+mod poem;
+#[cfg(feature = "tower")]
+mod tower;
+
+pub use refusal::{Problem, Refusal};
+
+#[cfg(feature = "poem")]
+pub use self::poem::GuardedEndpoint;
+#[cfg(feature = "tower")]
+pub use self::tower::GuardedService;
+
+use crate::claims::AccessClaims;
+use crate::client::Validator;
+
+/// Lets requests with a right access token pass, and answers the others.
+///
+/// With the feature `tower` it is a layer (axum, tonic …), with `poem` a middleware; both put the
+/// [`AccessClaims`] into the request's extensions. With anything else, call [`admit`](Self::admit).
+///
+/// ```no_run
+/// # use hallpass_verify::{client::Validator, guard::Guard};
+/// # fn routes(validator: Validator) {
+/// let readers = Guard::new(validator.clone()).require_scope("orders:read");
+/// let admins = Guard::new(validator).require_role("admin");
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Guard {
+    validator: Validator,
+    roles: Vec<String>,
+    scopes: Vec<String>,
+}
+
+impl Guard {
+    /// Asks for a right token, and nothing else.
+    pub fn new(validator: Validator) -> Self {
+        Self { validator, roles: Vec::new(), scopes: Vec::new() }
+    }
+
+    /// Asks for a role as well; called again, for both.
+    pub fn require_role(mut self, role: impl Into<String>) -> Self {
+        self.roles.push(role.into());
+        self
+    }
+
+    /// Asks for a scope as well; called again, for both.
+    pub fn require_scope(mut self, scope: impl Into<String>) -> Self {
+        self.scopes.push(scope.into());
+        self
+    }
+
+    /// Checks a request by the values of all its `Authorization` headers.
+    ///
+    /// # Errors
+    /// What to answer instead: 401 when the token is missing or wrong, 403 when it is right and not
+    /// enough, 503 when that cannot be told.
+    pub async fn admit<'a, V: AsRef<[u8]> + ?Sized + 'a>(
+        &self,
+        authorization: impl IntoIterator<Item = &'a V>,
+    ) -> Result<AccessClaims, Refusal> {
+        let token = bearer::token(authorization)?;
+        let claims = self.validator.validate(token).await?;
+        for role in &self.roles {
+            claims.require_role(role)?;
+        }
+        for scope in &self.scopes {
+            claims.require_scope(scope)?;
+        }
+        Ok(claims)
+    }
+}

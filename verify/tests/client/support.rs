@@ -1,0 +1,110 @@
+//! What the tests of validators share.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use hallpass_verify::client::{Validator, ValidatorBuilder};
+use serde_json::Value;
+
+use crate::issuer::{CLIENT, Issuer, SECRET};
+use crate::tokens::{AUDIENCE, LIFETIME, NOW, TestKey, at, claims, with};
+
+/// Far more than anything here takes, even on a busy machine.
+const PATIENCE: u32 = 20_000;
+
+/// Settings for the issuer; the time of day stands still at [`NOW`]. Requests have so much time that
+/// a busy machine alone makes none fail, not even while a test moves a stopped clock on.
+pub fn builder(issuer: &Issuer) -> ValidatorBuilder {
+    Validator::builder(issuer.url(), AUDIENCE)
+        .credentials(CLIENT, SECRET)
+        .clock(|| at(NOW))
+        .request_timeout(Duration::from_secs(600))
+}
+
+/// The time that requests have unless set otherwise.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A validator whose knowledge does not grow old while a test looks at something else.
+pub async fn patient(issuer: &Issuer) -> Validator {
+    builder(issuer).max_staleness(Duration::from_secs(600)).connect().await.expect("the issuer is there")
+}
+
+/// A right token of the issuer.
+pub fn token(issuer: &Issuer, key: &TestKey) -> String {
+    token_with(issuer, key, "sub", "42")
+}
+
+/// One with another claim.
+pub fn token_with(issuer: &Issuer, key: &TestKey, claim: &str, value: impl Into<Value>) -> String {
+    key.token_of(&key.header(), &with(with(claims(), "iss", issuer.url()), claim, value))
+}
+
+/// A token of the session with that number.
+pub fn token_of_session(issuer: &Issuer, key: &TestKey, number: u128) -> String {
+    token_with(issuer, key, "sid", uuid(number))
+}
+
+pub fn uuid(number: u128) -> String {
+    uuid::Uuid::from_u128(number).to_string()
+}
+
+/// The entry that revokes the session with that number.
+pub fn session(number: u128) -> Value {
+    serde_json::json!({"sid": uuid(number), "exp": NOW + LIFETIME})
+}
+
+/// Waits for a condition, in real time; the validator's clock may stand still.
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..PATIENCE {
+        if condition() {
+            return;
+        }
+        pause().await;
+    }
+    panic!("it never came about: {what}");
+}
+
+/// Waits for a condition while the validator's stopped clock is moved on, ten milliseconds a look.
+pub async fn in_time(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..PATIENCE {
+        if condition() {
+            return;
+        }
+        tokio::time::advance(Duration::from_millis(10)).await;
+        pause().await;
+    }
+    panic!("it never came about: {what}");
+}
+
+/// Moves the validator's stopped clock on by that much, slowly enough for requests in between.
+pub async fn elapse(time: Duration) {
+    const STEP: Duration = Duration::from_millis(50);
+    for _ in 0..time.as_millis() / STEP.as_millis() {
+        tokio::time::advance(STEP).await;
+        for _ in 0..3 {
+            pause().await;
+        }
+    }
+}
+
+/// Lets others work for a millisecond of real time.
+async fn pause() {
+    tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await.expect("a thread");
+}
+
+/// Stops the validator's clock until it is dropped: it moves by `tokio::time::advance` alone.
+///
+/// A paused clock jumps ahead by itself when a runtime has nothing to do, which it has not while it
+/// waits for the issuer; a blocking task that never ends keeps it from that.
+pub struct StoppedClock {
+    _end: mpsc::Sender<()>,
+}
+
+impl StoppedClock {
+    pub fn new() -> Self {
+        tokio::time::pause();
+        let (end, on_end) = mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || on_end.recv().is_ok());
+        Self { _end: end }
+    }
+}
