@@ -5,6 +5,8 @@ RUN cargo build --release --locked --bin hallpass && mkdir /data
 
 FROM debian:bookworm-slim
 COPY --from=build /build/target/release/hallpass /usr/local/bin/hallpass
+# Whom to trust when a mail server shows its certificate.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE /usr/share/doc/hallpass/LICENSE
 # A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
 COPY --from=build --chown=65532:65532 /data /data

@@ -1,13 +1,19 @@
 //! The one place that names concrete stores and wires everything.
 
+mod mail;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use base64::Engine;
 use poem::{Endpoint, Response};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+pub use mail::MailError;
 
 use crate::api::client_address::TrustedProxies;
 use crate::api::compat::CompatApi;
@@ -21,6 +27,7 @@ use crate::domain::random::Random;
 use crate::domain::signing_key::KeyLife;
 use crate::domain::tokens::ClientSecret;
 use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
+use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
 use crate::store::clients::ClientRegistry;
@@ -94,6 +101,9 @@ pub enum StartError {
     /// The cost of password hashes cannot be used.
     #[error(transparent)]
     PasswordHash(#[from] PasswordHashError),
+    /// The mail server cannot be talked to as the settings say.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// The administrator cannot be created.
     #[error("the administrator cannot be created")]
     Admin(#[source] AuthError),
@@ -182,12 +192,14 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Arc<dyn Random>,
+    /// Where mails go, if anywhere.
+    pub mailer: Option<Arc<dyn Mailer>>,
 }
 
 impl World {
-    /// The machine's clock and the operating system's chance.
+    /// The machine's clock and the operating system's chance; no mails.
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), mailer: None }
     }
 }
 
@@ -279,8 +291,12 @@ pub async fn services(
         reset_delivery: match settings.reset.delivery {
             ResetDelivery::Response => service::password_reset::ResetDelivery::Response,
             ResetDelivery::Log => service::password_reset::ResetDelivery::Log,
-            ResetDelivery::Off | ResetDelivery::Smtp => service::password_reset::ResetDelivery::Off,
+            ResetDelivery::Smtp => service::password_reset::ResetDelivery::Mail,
+            ResetDelivery::Off => service::password_reset::ResetDelivery::Off,
         },
+        verify_email: settings.registration.verify_email,
+        conceal_existing: settings.registration.conceal_existing,
+        verification_ttl: settings.verification.ttl,
         limits: settings.rate_limits,
     };
     let context = Context {
@@ -292,6 +308,7 @@ pub async fn services(
         revocation_feed: stores.tokens.revocation_feed,
         rate_limits: stores.tokens.rate_limits,
         secrets,
+        mailer: world.mailer,
         rules,
     };
     Ok(Services::new(context, key_ring, workers))
@@ -416,14 +433,18 @@ pub async fn run(
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
     let stores = Stores { database, tokens };
+    let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &world).await?.unzip();
+    let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
     let keeping_up = tokio::spawn(services.key_ring.clone().keep_up());
     let settling = tokio::spawn(services.cut_off.clone().keep_settling());
     let following = tokio::spawn(services.revocations.clone().keep_following());
     let revocations = services.revocations;
-    let stop = async move {
+    let told = OnceLock::new();
+    let stop = async {
         stop.await;
+        told.get_or_init(Instant::now);
         // Streams of it would last as long as the grace.
         revocations.close();
     };
@@ -435,6 +456,13 @@ pub async fn run(
     settling.abort();
     keeping_up.abort();
     following.abort();
+    if let Some(queue) = mail_queue {
+        let used = told.get().map_or(Duration::ZERO, Instant::elapsed);
+        let lost = queue.finish(settings.shutdown_grace.saturating_sub(used)).await;
+        if lost > 0 {
+            tracing::warn!(lost, "stopped with mails that were not sent");
+        }
+    }
     tracing::info!("stopped");
     Ok(())
 }

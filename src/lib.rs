@@ -8,6 +8,7 @@
 //! - [`store`]: what must be kept, as two traits ([`store::Repository`], [`store::TokenStore`]) and
 //!   a folder per backend.
 //! - [`service`]: the operations. They decide, over the traits.
+//! - [`mail`]: what the service tells people by mail, in words and over SMTP.
 //! - [`api`]: HTTP: requests into the domain's words, answers out of them.
 //! - [`app`]: the one place that names concrete stores and wires everything; [`server`] is its
 //!   accept loop, [`config`] its settings, [`telemetry`] its log, [`cli`] its commands.
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod mail;
 pub mod server;
 pub mod service;
 pub mod store;

@@ -259,8 +259,10 @@ fn the_public_operations_are_these() {
         "login /auth/login",
         "ready /health/ready",
         "register /auth/register",
+        "requestEmailVerification /auth/verify-email-request",
         "requestPasswordReset /auth/reset-password-request",
         "resetPassword /auth/reset-password",
+        "verifyEmail /auth/verify-email",
     ];
     assert_eq!(public, expected.into_iter().map(str::to_owned).collect());
 }

@@ -9,6 +9,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde::Deserialize;
 
+pub(super) use errors::weak_password;
 pub use errors::{
     CallerErrors, ChangePasswordErrors, LoginErrors, LogoutErrors, RefreshErrors, RegisterErrors,
     ResetErrors, ResetRequestErrors,
@@ -22,7 +23,7 @@ use super::origin::Origin;
 use super::refusal::Refusal;
 use super::security::{Authenticated, Presented, RenewedToken};
 use crate::domain::tokens::{RefreshToken, ResetToken};
-use crate::service::accounts::Registration;
+use crate::service::accounts::{self, Registration};
 use crate::service::limits::Visitor;
 use crate::service::sessions::LogoutScope;
 use crate::service::{AuthError, Services};
@@ -89,6 +90,25 @@ pub enum RegisterResponse {
     /// The account exists now: log in with it.
     #[oai(status = 201)]
     Created(Json<Registered>),
+    /// Only where the service conceals which addresses have an account
+    /// (`registration.conceal_existing`): the registration was taken, and the owner of the address
+    /// gets a mail. The same for every address.
+    #[oai(status = 202)]
+    Accepted(Json<RegistrationTaken>),
+}
+
+/// The registration was taken; what became of it is in the mail.
+#[derive(Object)]
+#[oai(rename = "RegistrationTaken", example)]
+pub struct RegistrationTaken {
+    /// What was done.
+    message: String,
+}
+
+impl Example for RegistrationTaken {
+    fn example() -> Self {
+        Self { message: "a mail was sent to the address; follow it to log in".to_owned() }
+    }
 }
 
 /// Who wants to log in.
@@ -283,7 +303,8 @@ impl AuthApi {
     /// Register an account
     ///
     /// Makes an account with the role `member`; a role in the body is ignored. The answer carries
-    /// no tokens: log in with the same e-mail address and password.
+    /// no tokens: log in with the same e-mail address and password. Where the service wants addresses
+    /// verified (`registration.verify_email`), follow the link in the mail first.
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(
         &self,
@@ -293,8 +314,12 @@ impl AuthApi {
     ) -> Result<RegisterResponse, Refusal<RegisterErrors>> {
         let RegisterRequest { email, password, first_name, last_name } = body.0;
         let registration = Registration { email, password, first_name, last_name };
-        let user = services.0.accounts.register(registration, visitor.0).await?;
-        Ok(RegisterResponse::Created(Json(UserDto::from(&user).into())))
+        Ok(match services.0.accounts.register(registration, visitor.0).await? {
+            accounts::Registered::Account(user) => {
+                RegisterResponse::Created(Json(UserDto::from(&user).into()))
+            }
+            accounts::Registered::Concealed => RegisterResponse::Accepted(Json(RegistrationTaken::example())),
+        })
     }
 
     /// Log in

@@ -95,7 +95,7 @@ fn page(html: impl Into<Bytes>) -> RouteMethod {
 }
 
 /// An endpoint for a text of our own.
-fn own(content_type: &'static str, body: impl Into<Bytes>) -> RouteMethod {
+pub(super) fn own(content_type: &'static str, body: impl Into<Bytes>) -> RouteMethod {
     let served = Served::new(content_type, body);
     get(make_sync(move |request: Request| served.answer(request.headers())))
 }

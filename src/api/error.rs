@@ -32,6 +32,9 @@ pub enum ErrorCode {
     InvalidCredentials,
     /// The password was right, and the account is disabled: an administrator can enable it.
     AccountDisabled,
+    /// The password was right, and the e-mail address is not verified: follow the link in the mail, or
+    /// ask for another one.
+    EmailNotVerified,
     /// The operation needs a token and none came.
     AuthenticationRequired,
     /// The access token is none of ours, or was altered.
@@ -48,6 +51,9 @@ pub enum ErrorCode {
     SessionExpired,
     /// The reset token is unknown, used, superseded or expired: request a new one.
     InvalidResetToken,
+    /// The verification token is none of ours, expired, or of an address that the account has no more:
+    /// request a new one.
+    InvalidVerificationToken,
     /// Wrong client id or client secret.
     InvalidClient,
     /// The grant type is none that this service has.
@@ -399,6 +405,11 @@ impl From<AuthError> for ApiError {
                 ErrorCode::AccountDisabled,
                 "The account is disabled. An administrator can enable it.",
             ),
+            AuthError::EmailNotVerified => Self::new(
+                StatusCode::FORBIDDEN,
+                ErrorCode::EmailNotVerified,
+                "The e-mail address is not verified. Follow the link in the mail that was sent there, then log in.",
+            ),
             AuthError::LastAdmin => Self::new(
                 StatusCode::CONFLICT,
                 ErrorCode::LastAdmin,
@@ -443,6 +454,12 @@ impl From<AuthError> for ApiError {
                 StatusCode::BAD_REQUEST,
                 ErrorCode::InvalidResetToken,
                 "The reset token is unknown, used, superseded or expired. Request a new one.",
+            ),
+            AuthError::InvalidVerificationToken => Self::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::InvalidVerificationToken,
+                "The verification token is unknown or expired, or the account has another address by now. \
+                 Request a new one.",
             ),
             AuthError::Forbidden => {
                 Self::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, "This needs the role admin.")

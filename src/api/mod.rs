@@ -18,6 +18,7 @@ pub mod json;
 mod json_fields;
 pub mod oauth;
 pub mod origin;
+pub mod pages;
 mod prepared;
 mod rate_limit_headers;
 pub mod refusal;
@@ -26,6 +27,7 @@ mod root;
 pub mod security;
 pub mod sessions;
 pub mod users;
+pub mod verification;
 pub mod well_known;
 
 use std::sync::Arc;
@@ -64,6 +66,7 @@ pub enum Tag {
 
 type MainApi = (
     auth::AuthApi,
+    verification::VerificationApi,
     sessions::SessionsApi,
     users::UsersApi,
     administration::AdministrationApi,
@@ -77,6 +80,7 @@ type MainApi = (
 fn main_apis() -> MainApi {
     (
         auth::AuthApi,
+        verification::VerificationApi,
         sessions::SessionsApi,
         users::UsersApi,
         administration::AdministrationApi,
@@ -135,7 +139,7 @@ pub fn build(
     let nest = compat.contains(&CompatApi::Nest);
     let access_tokens = compat.contains(&CompatApi::AccessTokens);
     let mut documents = vec![main_document()?];
-    let mut routes = docs_page::mount(Route::new(), compat)
+    let mut routes = docs_page::mount(pages::mount(Route::new()), compat)
         .at("/openapi.json", docs_page::document_endpoint(document::to_pretty_json(&documents[0])));
     for api in compat {
         let path = format!("/openapi/{}", api.document_name());

@@ -169,9 +169,11 @@ pub(super) const INTERNAL: Documented = Documented::new(
     || vec![ApiError::internal("an example")],
 );
 /// When a login answers 403.
-pub(super) const DISABLED: Documented = Documented::new(
-    "The password is right, and the account is disabled (`account_disabled`): an administrator can enable it.",
-    || examples([AuthError::AccountDisabled]),
+pub(super) const NOT_ADMITTED: Documented = Documented::new(
+    "The password is right, and the account is disabled (`account_disabled`): an administrator can enable it. Or \
+     this service wants e-mail addresses verified, and this one is not (`email_not_verified`): follow the link in \
+     the mail, or ask for another one at `/auth/verify-email-request`.",
+    || examples([AuthError::AccountDisabled, AuthError::EmailNotVerified]),
 );
 pub(super) const UNAVAILABLE: Documented = Documented::new(
     "A store does not answer (`dependency_unavailable`). Nothing was decided: send the same request again \
@@ -207,9 +209,11 @@ mod tests {
     use super::*;
     use crate::api::administration::*;
     use crate::api::auth::*;
+    use crate::api::compat::nest::SignUpErrors;
     use crate::api::health::ReadyErrors;
     use crate::api::sessions::RevokeSessionErrors;
     use crate::api::users::{GetUserErrors, ListUsersErrors, UpdateMeErrors};
+    use crate::api::verification::{VerificationErrors, VerificationRequestErrors};
     use crate::api::well_known::DocumentErrors;
 
     /// Every documented answer has the status of its examples and names their codes.
@@ -254,5 +258,8 @@ mod tests {
         check::<UpdateMeErrors>();
         check::<DocumentErrors>();
         check::<ReadyErrors>();
+        check::<VerificationRequestErrors>();
+        check::<VerificationErrors>();
+        check::<SignUpErrors>();
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn run(args: HealthcheckArgs) -> Result<ExitCode, Failure> {
 
 /// Where the service was looked for, and why it is not ready.
 #[derive(Debug, thiserror::Error)]
-enum HealthcheckError {
+pub(super) enum HealthcheckError {
     #[error("the service at {0} did not answer within {secs} s", secs = TIMEOUT.as_secs())]
     Silent(String),
     #[error("the service at {0} cannot be reached")]
@@ -66,7 +66,7 @@ enum HealthcheckError {
 
 /// Host and port of a plain `http://` URL. This asks a service directly, where it listens without
 /// TLS.
-fn authority(url: &Url) -> Result<String, HealthcheckError> {
+pub(super) fn authority(url: &Url) -> Result<String, HealthcheckError> {
     match (url.scheme(), url.host_str(), url.port_or_known_default()) {
         ("http", Some(host), Some(port)) => Ok(format!("{host}:{port}")),
         _ => Err(HealthcheckError::Url),

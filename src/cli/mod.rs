@@ -11,6 +11,7 @@ mod keys;
 pub mod migrate;
 pub mod openapi;
 mod operator;
+mod selftest;
 pub mod serve;
 mod sessions;
 mod users;
@@ -63,6 +64,8 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     /// Ask the running service whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Measure from outside what a running service promises
+    Selftest(selftest::SelftestArgs),
     /// Print the completions of a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page
@@ -113,6 +116,7 @@ pub fn run() -> ExitCode {
         Command::Users(args) => users::run(args),
         Command::Sessions(args) => sessions::run(args),
         Command::Keys(args) => keys::run(args),
+        Command::Selftest(args) => selftest::run(args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),
     };

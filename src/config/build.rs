@@ -6,6 +6,7 @@ use std::time::Duration;
 use hallpass_verify::TokenType;
 
 use super::error::ConfigError;
+use super::mail;
 use super::parse::{self, Parsed, Problem, TokenStoreName};
 use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
@@ -44,7 +45,11 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
             ttl: read.get("reset.ttl", parse::seconds, Duration::ZERO),
             delivery: read.get("reset.delivery", parse::reset_delivery, ResetDelivery::Off),
             danger_log_tokens: read.get("reset.danger_log_tokens", parse::boolean, false),
+            url: read.find_set("reset.url", mail::link),
         },
+        smtp: mail::smtp(&mut read),
+        registration: mail::registration(&mut read),
+        verification: mail::verification(&mut read),
         keys: KeySettings {
             algorithm: read.get("keys.algorithm", parse::algorithm, SigningAlgorithm::Es256),
             publish_ahead: read.get("keys.publish_ahead", parse::duration, Duration::ZERO),
@@ -87,6 +92,7 @@ fn compute_defaults(values: &mut Values, listen: SocketAddr, data_dir: &str) {
     if let Some(url) = values.get("public_url").map(|found| found.text.expose().to_owned()) {
         values.computed("tokens.audience", url);
     }
+    mail::compute_defaults(values);
 }
 
 fn token_store(read: &mut Reader<'_>) -> TokenStoreSettings {
@@ -183,7 +189,7 @@ fn admin(read: &mut Reader<'_>) -> Option<AdminSettings> {
 }
 
 /// Reads values one by one and notes what is wrong with them.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     values: &'a Values,
     mistakes: &'a mut Vec<ConfigError>,
 }
@@ -193,8 +199,13 @@ impl<'a> Reader<'a> {
         Self { values, mistakes }
     }
 
-    fn refuse(&mut self, key: &str, problem: impl Into<String>, mend: impl Into<String>) {
+    pub(super) fn refuse(&mut self, key: &str, problem: impl Into<String>, mend: impl Into<String>) {
         self.mistakes.push(ConfigError::new(key, self.values.origin(key), problem, mend));
+    }
+
+    /// Whether somebody set it, as opposed to a default.
+    pub(super) fn is_set(&self, key: &str) -> bool {
+        self.values.is_set(key)
     }
 
     fn is_broken(&self, key: &str) -> bool {
@@ -202,16 +213,16 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a setting that has a default.
-    fn get<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>, stand_in: T) -> T {
+    pub(super) fn get<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>, stand_in: T) -> T {
         self.find(key, parse).unwrap_or(stand_in)
     }
 
     /// The value, if somebody set one: a computed default stays open.
-    fn find_set<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+    pub(super) fn find_set<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
         self.values.is_set(key).then(|| self.find(key, parse)).flatten()
     }
 
-    fn find<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
+    pub(super) fn find<T>(&mut self, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
         let text = self.values.get(key)?.text.expose();
         let setting = Setting::find(key);
         if text.is_empty() && setting.is_none_or(|setting| setting.kind != Kind::List) {

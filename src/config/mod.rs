@@ -4,6 +4,7 @@
 //! - `source` and `file`: which text each setting has (flags over environment over file over the
 //!   profile's defaults), and where it came from;
 //! - `parse` and `build`: from texts to [`Settings`];
+//! - `mail`: the settings of mails, from their texts to their rules;
 //! - `rules`: contradictions, and what is unsafe to start with;
 //! - `dump`: the settings in effect, secrets left out.
 
@@ -11,6 +12,7 @@ mod build;
 mod dump;
 mod error;
 mod file;
+mod mail;
 mod parse;
 mod rules;
 mod secret;
@@ -30,6 +32,10 @@ use url::{Host, Url};
 
 pub use dump::dump;
 pub use error::{ConfigError, ConfigErrors, Origin, Warning};
+pub use mail::{
+    RESET_PAGE, RegistrationSettings, SmtpFrom, SmtpSettings, SmtpTls, VERIFICATION_PAGE,
+    VerificationSettings,
+};
 pub use secret::{
     SECRET_MIN_BYTES, Secret, SecretFileError, ServerSecretError, existing_secret, server_secret,
 };
@@ -37,6 +43,7 @@ pub use source::{FlagValue, Sources, Values};
 
 use crate::crypto::password::Argon2Cost;
 use crate::domain::email::Email;
+use crate::domain::link::LinkTemplate;
 use crate::domain::password::{Password, PasswordPolicy};
 use crate::domain::rate_limit::LimitRules;
 use crate::domain::session::SessionLifetimes;
@@ -92,6 +99,12 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// `reset.*`
     pub reset: ResetSettings,
+    /// `smtp.*`, if `smtp.host` is set.
+    pub smtp: Option<SmtpSettings>,
+    /// `registration.*`
+    pub registration: RegistrationSettings,
+    /// `verification.*`
+    pub verification: VerificationSettings,
     /// `keys.*`
     pub keys: KeySettings,
     /// `passwords.*`
@@ -143,7 +156,7 @@ pub struct TokenSettings {
 }
 
 /// Password resets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResetSettings {
     /// How long a reset token lives.
     pub ttl: Duration,
@@ -151,6 +164,8 @@ pub struct ResetSettings {
     pub delivery: ResetDelivery,
     /// Whether [`ResetDelivery::Log`] is allowed in production.
     pub danger_log_tokens: bool,
+    /// The page that the link in a mail leads to, if set. See [`Settings::reset_link`].
+    pub url: Option<LinkTemplate>,
 }
 
 /// How a reset token reaches its user.
@@ -160,7 +175,7 @@ pub enum ResetDelivery {
     Response,
     /// In the log: dangerous, since whoever reads the log can take over any account.
     Log,
-    /// By mail: not available yet, so no service starts with it.
+    /// By mail, as a link.
     Smtp,
     /// Not at all: a request is answered as ever, and no token is made.
     Off,
@@ -263,6 +278,17 @@ impl PublicUrl {
     /// The URL exactly as written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Its host, without port and path: what people call the service.
+    pub fn host(&self) -> &str {
+        let behind_scheme = self.text.split_once("://").map_or(&*self.text, |(_, rest)| rest);
+        let authority = behind_scheme.split('/').next().unwrap_or(behind_scheme);
+        match authority.rsplit_once(':') {
+            // In [::1] the last colon is none in front of a port.
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => authority,
+        }
     }
 
     /// Whether it is `https://`.

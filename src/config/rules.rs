@@ -60,16 +60,16 @@ pub(super) struct Review<'a> {
 }
 
 impl Review<'_> {
-    fn refuse(&mut self, key: &str, problem: impl Into<String>, mend: impl Into<String>) {
+    pub(super) fn refuse(&mut self, key: &str, problem: impl Into<String>, mend: impl Into<String>) {
         self.mistakes.push(ConfigError::new(key, self.values.origin(key), problem, mend));
     }
 
-    fn warn(&mut self, key: &'static str, text: impl Into<String>) {
+    pub(super) fn warn(&mut self, key: &'static str, text: impl Into<String>) {
         self.warnings.push(Warning { key, text: text.into() });
     }
 
     /// Whether none of these has been refused already: a stand-in proves nothing.
-    fn sound(&self, keys: &[&str]) -> bool {
+    pub(super) fn sound(&self, keys: &[&str]) -> bool {
         !self.mistakes.iter().any(|mistake| keys.contains(&mistake.key.as_str()))
     }
 
@@ -81,6 +81,7 @@ impl Review<'_> {
         self.rotation();
         self.signing_key_file();
         self.weak_secret();
+        self.mail_contradictions();
         self.proxies_that_are_anybody();
     }
 
@@ -103,10 +104,15 @@ impl Review<'_> {
             ("shutdown_grace", self.settings.shutdown_grace, Duration::ZERO, SHUTDOWN_GRACE_MAX),
         ];
         for (key, span, min, max) in bounds {
-            if self.sound(&[key]) && !(min..=max).contains(&span) {
-                let [span, min, max] = [span, min, max].map(humantime::format_duration);
-                self.refuse(key, format!("= {span} is out of bounds"), format!("write {min} to {max}"));
-            }
+            self.within(key, span, min, max);
+        }
+    }
+
+    /// Refuses a span that is too short or too long.
+    pub(super) fn within(&mut self, key: &str, span: Duration, min: Duration, max: Duration) {
+        if self.sound(&[key]) && !(min..=max).contains(&span) {
+            let [span, min, max] = [span, min, max].map(humantime::format_duration);
+            self.refuse(key, format!("= {span} is out of bounds"), format!("write {min} to {max}"));
         }
     }
 
@@ -191,11 +197,7 @@ impl Review<'_> {
 
     /// What keeps a service from starting.
     pub fn unsafe_start(&mut self) {
-        let delivery = self.settings.reset.delivery;
-        if delivery == ResetDelivery::Smtp {
-            let mend = "write off until it is, or log together with `reset.danger_log_tokens`";
-            self.refuse("reset.delivery", "= \"smtp\" is not available in this version", mend);
-        }
+        self.unsendable_mail();
         match self.settings.profile {
             Profile::Dev => self.unsafe_dev(),
             Profile::Serve => self.unsafe_serve(),
@@ -229,6 +231,7 @@ impl Review<'_> {
         self.unsafe_public_url();
         self.unsafe_admin();
         self.unsafe_delivery();
+        self.unsafe_mail();
         self.unlimited_guessing();
         if let TokenStoreSettings::Redis { danger_allow_eviction: true, .. } = self.settings.token_store {
             self.warn("redis.danger_allow_eviction", "is on: a full Redis may forget revocations");

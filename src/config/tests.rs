@@ -326,7 +326,18 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_TOKENS__LEEWAY", "61s", &["out of bounds"]),
         ("HALLPASS_RESET__TTL", "0s", &["1s to 1day"]),
         ("HALLPASS_RESET__DELIVERY", "pigeon", &["write off, response, log or smtp"]),
-        ("HALLPASS_RESET__DELIVERY", "smtp", &["is not available in this version"]),
+        ("HALLPASS_RESET__DELIVERY", "smtp", &["but `smtp.host` is not set", "`smtp.from`"]),
+        ("HALLPASS_RESET__URL", "https://app.example.com/reset", &["exactly once", "{token}"]),
+        ("HALLPASS_VERIFICATION__URL", "/confirm#{token}", &["no absolute"]),
+        ("HALLPASS_VERIFICATION__TTL", "31d", &["1m to 30days"]),
+        ("HALLPASS_REGISTRATION__VERIFY_EMAIL", "true", &["could ever log in", "set `smtp.host`"]),
+        ("HALLPASS_REGISTRATION__CONCEAL_EXISTING", "true", &["`registration.verify_email` is not"]),
+        ("HALLPASS_SMTP__HOST", "smtp.example.com", &["smtp.from (default) is not set"]),
+        ("HALLPASS_SMTP__TLS", "ssl", &["write starttls, implicit or none"]),
+        ("HALLPASS_SMTP__PORT", "65536", &["from 1 to 65535"]),
+        ("HALLPASS_SMTP__FROM", "Ada", &["is no sender"]),
+        ("HALLPASS_SMTP__USERNAME", "ada", &["is set without `smtp.password`"]),
+        ("HALLPASS_SMTP__PASSWORD", "hunter2", &["is set without `smtp.username`"]),
         ("HALLPASS_KEYS__ALGORITHM", "HS256", &["write ES256, RS256 or EdDSA"]),
         ("HALLPASS_KEYS__SIGNING_KEY_FILE", "/nowhere/key.pem", &["\"/nowhere/key.pem\" cannot be read"]),
         ("HALLPASS_PASSWORDS__MIN_LENGTH", "65", &["from 1 to 64"]),
@@ -499,7 +510,17 @@ fn a_dump_says_where_each_value_came_from_and_is_a_settings_file() {
     );
     let (entries, mistakes) = file::entries(std::path::Path::new("dump"), &dump);
     assert!(mistakes.is_empty(), "{mistakes:?}");
-    let unset = ["redis.url", "keys.signing_key_file", "trusted_proxies"];
+    let unset = [
+        "redis.url",
+        "keys.signing_key_file",
+        "trusted_proxies",
+        "smtp.host",
+        "smtp.port",
+        "smtp.ca_file",
+        "smtp.username",
+        "smtp.password",
+        "smtp.from",
+    ];
     assert_eq!(entries.len(), table::SETTINGS.len() - unset.len(), "all but {unset:?}");
 }
 
@@ -552,7 +573,11 @@ fn serve_refuses_what_is_unsafe() {
             &["reset any password"],
         ),
         (&[("HALLPASS_RESET__DELIVERY", "log")], &["reads the log", "`reset.danger_log_tokens`"]),
-        (&[("HALLPASS_RESET__DELIVERY", "smtp")], &["is not available in this version"]),
+        (&[("HALLPASS_RESET__DELIVERY", "smtp")], &["but `smtp.host` is not set"]),
+        (
+            &[("HALLPASS_SMTP__HOST", "smtp.example.com"), ("HALLPASS_SMTP__TLS", "none")],
+            &["2 mistakes", "smtp.from", "in the clear", "`smtp.danger_plaintext`"],
+        ),
     ] {
         let given = variables.iter().fold(production(), |given, (name, value)| given.variable(name, value));
         assert_says(&given.mistakes_in_serve(), parts);
@@ -675,7 +700,10 @@ fn the_issuer_is_the_public_url_or_the_bound_address() {
 fn every_default_and_every_example_is_a_value() {
     for setting in table::SETTINGS.iter().filter(|setting| !setting.example.starts_with('(')) {
         // Files that this machine need not have, and values that hold together with others only.
-        if matches!(setting.key, "keys.signing_key_file" | "admin.email") {
+        if matches!(
+            setting.key,
+            "keys.signing_key_file" | "admin.email" | "smtp.host" | "smtp.username" | "smtp.ca_file"
+        ) {
             continue;
         }
         let result =
@@ -695,4 +723,67 @@ fn keys_rotate_unless_that_is_turned_off_and_never_faster_than_they_are_announce
         every("48h").variable("HALLPASS_KEYS__PUBLISH_AHEAD", "48h").settings().keys.publish_ahead.as_secs(),
         172_800
     );
+}
+
+/// A mail server that production may use.
+fn with_smtp() -> Given {
+    production()
+        .variable("HALLPASS_SMTP__HOST", "smtp.example.com")
+        .variable("HALLPASS_SMTP__FROM", "Example <no-reply@example.com>")
+}
+
+#[test]
+fn serve_mails_reset_tokens_once_it_knows_a_mail_server() {
+    let settings = with_smtp().load(Profile::Serve, Purpose::Start).unwrap().settings;
+    assert_eq!(settings.reset.delivery, ResetDelivery::Smtp);
+    let smtp = settings.smtp.unwrap();
+    assert_eq!((smtp.port, smtp.tls), (587, SmtpTls::StartTls));
+    let off = with_smtp().variable("HALLPASS_RESET__DELIVERY", "off").load(Profile::Serve, Purpose::Start);
+    assert_eq!(off.unwrap().settings.reset.delivery, ResetDelivery::Off);
+    let in_dev = given()
+        .variable("HALLPASS_SMTP__HOST", "localhost")
+        .variable("HALLPASS_SMTP__FROM", "a@b.example")
+        .variable("HALLPASS_SMTP__TLS", "none")
+        .settings();
+    assert_eq!(in_dev.reset.delivery, ResetDelivery::Response);
+    assert_eq!(in_dev.smtp.unwrap().port, 25);
+}
+
+#[test]
+fn mails_go_in_the_clear_to_this_machine_or_where_somebody_means_it() {
+    let plain = || with_smtp().variable("HALLPASS_SMTP__TLS", "none");
+    assert_says(&plain().mistakes_in_serve(), &["1 mistake", "smtp.tls", "in the clear"]);
+    for host in ["localhost", "127.0.0.1", "::1"] {
+        assert!(plain().variable("HALLPASS_SMTP__HOST", host).warned(Profile::Serve).is_empty(), "{host}");
+    }
+    let meant = plain().variable("HALLPASS_SMTP__DANGER_PLAINTEXT", "true");
+    assert_eq!(meant.warned(Profile::Serve), ["smtp.danger_plaintext"]);
+}
+
+#[test]
+fn links_lead_below_the_public_url_unless_somebody_says_otherwise() {
+    let settings = with_smtp().load(Profile::Serve, Purpose::Start).unwrap().settings;
+    let issuer = settings.issuer("127.0.0.1:80".parse().unwrap());
+    let links =
+        [settings.reset_link(&issuer), settings.verification_link(&issuer)].map(|link| link.with("T"));
+    let page = |name| format!("https://auth.example.com/{name}#token=T");
+    assert_eq!(links, [page("reset-password"), page("verify-email")]);
+    for (key, url, warned) in [
+        ("HALLPASS_RESET__URL", "https://app.example.com/#/reset/{token}", &[][..]),
+        ("HALLPASS_RESET__URL", "https://app.example.com/reset?token={token}", &["reset.url"]),
+        ("HALLPASS_VERIFICATION__URL", "http://app.example.com/#{token}", &["verification.url"]),
+    ] {
+        assert_eq!(with_smtp().variable(key, url).warned(Profile::Serve), warned, "{url}");
+    }
+}
+
+#[test]
+fn concealment_stands_on_verification_and_that_on_mails() {
+    let both = |given: Given| {
+        given
+            .variable("HALLPASS_REGISTRATION__VERIFY_EMAIL", "true")
+            .variable("HALLPASS_REGISTRATION__CONCEAL_EXISTING", "true")
+    };
+    both(with_smtp()).load(Profile::Serve, Purpose::Start).unwrap();
+    assert_says(&both(production()).mistakes_in_serve(), &["1 mistake", "registration.verify_email"]);
 }

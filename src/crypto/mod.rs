@@ -9,3 +9,4 @@ pub mod rate_limit;
 pub mod refresh_token;
 pub mod reset_token;
 pub mod secret;
+pub mod verification_token;

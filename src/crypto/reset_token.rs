@@ -1,12 +1,14 @@
 //! `hp_pr_…`: a reset token names its user and carries 256 bits of chance; the store keeps its
 //! SHA-256 only.
 //!
-//! The user is masked: whoever holds a token cannot read it, nor tell a decoy from a real one.
+//! The user is masked: whoever holds a token cannot read it, nor tell a decoy, which is nobody's,
+//! from a real one.
 
 use aws_lc_rs::{digest, hmac};
 
 use super::opaque::{self, NotAuthentic};
 use super::secret::DerivedKeys;
+use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::random::Random;
 use crate::domain::tokens::{ResetClaims, ResetToken, ResetTokenHash};
@@ -18,26 +20,30 @@ const PAYLOAD_BYTES: usize = 1 + USER_BYTES + CHANCE_BYTES;
 const USER_BYTES: usize = 8;
 const CHANCE_BYTES: usize = 32;
 
-/// What a decoy names: user ids are positive.
-const NOBODY: i64 = 0;
-
 /// Writes a new token for a user, and what to keep of it.
 pub fn mint(keys: &DerivedKeys, user: UserId, random: &dyn Random) -> (ResetToken, ResetClaims) {
-    let token = write(keys, user.get(), random);
+    let mut chance = [0; CHANCE_BYTES];
+    random.fill(&mut chance);
+    let mut payload = [FORMAT; PAYLOAD_BYTES];
+    payload[1..=USER_BYTES].copy_from_slice(&mask(keys, user.get().to_be_bytes(), &chance));
+    payload[1 + USER_BYTES..].copy_from_slice(&chance);
+    let token = ResetToken::new(opaque::seal(PREFIX, &keys.reset_token, &payload));
     let claims = ResetClaims { user, hash: hash(&token) };
     (token, claims)
 }
 
-/// A token that looks like any other and opens nothing: the answer for an address that has no
-/// account must not be told apart from the answer for one that has.
-pub fn mint_decoy(keys: &DerivedKeys, random: &dyn Random) -> ResetToken {
-    write(keys, NOBODY, random)
+/// Whom the token is for that an address without an account gets: nobody, always the same one for
+/// an address. What is kept of such tokens is bounded by the number of nobodies.
+pub fn nobody(keys: &DerivedKeys, email: &Email) -> UserId {
+    let tag = hmac::sign(&keys.reset_token_mask, email.as_str().as_bytes());
+    let number = tag.as_ref().first_chunk::<2>().map_or(0, |bytes| u16::from_be_bytes(*bytes));
+    UserId::nobody(number)
 }
 
 /// Reads what an authentic token names.
 ///
 /// # Errors
-/// [`NotAuthentic`] for anything that [`mint`] did not write under these keys, decoys included.
+/// [`NotAuthentic`] for anything that [`mint`] did not write under these keys.
 pub fn verify(keys: &DerivedKeys, token: &ResetToken) -> Result<ResetClaims, NotAuthentic> {
     let payload = opaque::open::<PAYLOAD_BYTES>(PREFIX, &keys.reset_token, token.expose())?;
     let mut rest = payload.as_slice();
@@ -50,15 +56,6 @@ pub fn verify(keys: &DerivedKeys, token: &ResetToken) -> Result<ResetClaims, Not
     let user = i64::from_be_bytes(mask(keys, masked, &chance));
     let user = UserId::try_from(user).map_err(|_| NotAuthentic)?;
     Ok(ResetClaims { user, hash: hash(token) })
-}
-
-fn write(keys: &DerivedKeys, user: i64, random: &dyn Random) -> ResetToken {
-    let mut chance = [0; CHANCE_BYTES];
-    random.fill(&mut chance);
-    let mut payload = [FORMAT; PAYLOAD_BYTES];
-    payload[1..=USER_BYTES].copy_from_slice(&mask(keys, user.to_be_bytes(), &chance));
-    payload[1 + USER_BYTES..].copy_from_slice(&chance);
-    ResetToken::new(opaque::seal(PREFIX, &keys.reset_token, &payload))
 }
 
 /// Hides the user, or shows it again: a pad out of this token's own chance, which never comes
@@ -102,16 +99,18 @@ mod tests {
     }
 
     #[test]
-    fn a_decoy_looks_the_same_and_opens_nothing() {
+    fn addresses_without_an_account_share_a_bounded_number_of_nobodies() {
         let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
-        let random = Counting(0.into());
-        let user = UserId::try_from(42).expect("positive");
-        let decoy = mint_decoy(&keys, &random);
-        assert_eq!(decoy.expose().len(), mint(&keys, user, &random).0.expose().len());
-        assert_eq!(verify(&keys, &decoy), Err(NotAuthentic));
+        let nobody = |number: u32| {
+            nobody(&keys, &Email::parse(&format!("eve{number}@example.com")).expect("an address"))
+        };
+        let all: std::collections::BTreeSet<UserId> = (0..20_000).map(nobody).collect();
+        assert_eq!(nobody(7), nobody(7));
+        assert!(all.len() > 3_900 && all.len() <= usize::from(UserId::NOBODIES), "{}", all.len());
+        assert!(all.iter().all(|user| user.get() > (1 << 53) - 1 - i64::from(UserId::NOBODIES)));
     }
 
-    /// Neither the user's number nor its emptiness may be seen: what follows the format is another
+    /// Neither the user's number nor that it is nobody may be seen: what follows the format is another
     /// pad in each token, with no byte that real tokens or decoys have in common.
     #[test]
     fn the_bytes_of_a_token_do_not_tell_whom_it_is_for() {
@@ -124,7 +123,7 @@ mod tests {
             payload[1..=USER_BYTES].to_vec()
         };
         let real: Vec<_> = (0..20).map(|_| masked(&mint(&keys, user, &random).0)).collect();
-        let decoys: Vec<_> = (0..20).map(|_| masked(&mint_decoy(&keys, &random))).collect();
+        let decoys: Vec<_> = (0..20).map(|_| masked(&mint(&keys, UserId::nobody(7), &random).0)).collect();
         for tokens in [real, decoys] {
             for at in 0..USER_BYTES {
                 assert!(tokens.iter().any(|token| token[at] != tokens[0][at]), "byte {at}");

@@ -20,6 +20,8 @@ pub struct DerivedKeys {
     pub(super) refresh_token: hmac::Key,
     pub(super) reset_token: hmac::Key,
     pub(super) reset_token_mask: hmac::Key,
+    pub(super) verification_token: hmac::Key,
+    pub(super) verified_address: hmac::Key,
     pub(super) rate_limit: hmac::Key,
     pub(super) key_encryption: Arc<aead::LessSafeKey>,
 }
@@ -42,10 +44,20 @@ impl DerivedKeys {
         let reset_token = mac_key(&[b"reset token mac v1"])?;
         let reset_token_mask = mac_key(&[b"reset token mask v1"])?;
         let rate_limit = mac_key(&[b"rate limit mark v1"])?;
+        let verification_token = mac_key(&[b"verification token mac v1"])?;
+        let verified_address = mac_key(&[b"verified address mac v1"])?;
         let key_encryption =
             root.expand(&[b"signing key encryption v1"], &aead::AES_256_GCM).map_err(|_| SecretError)?;
         let key_encryption = Arc::new(aead::LessSafeKey::new(key_encryption.into()));
-        Ok(Self { refresh_token, reset_token, reset_token_mask, rate_limit, key_encryption })
+        Ok(Self {
+            refresh_token,
+            reset_token,
+            reset_token_mask,
+            verification_token,
+            verified_address,
+            rate_limit,
+            key_encryption,
+        })
     }
 }
 
@@ -71,7 +83,14 @@ mod tests {
     fn each_purpose_has_its_own_key() {
         let keys = DerivedKeys::derive(&[1; 32]).expect("long enough");
         let tag = |key| hmac::sign(key, b"message").as_ref().to_vec();
-        let keys = [&keys.refresh_token, &keys.reset_token, &keys.reset_token_mask, &keys.rate_limit];
+        let keys = [
+            &keys.refresh_token,
+            &keys.reset_token,
+            &keys.reset_token_mask,
+            &keys.verification_token,
+            &keys.verified_address,
+            &keys.rate_limit,
+        ];
         let tags: BTreeSet<_> = keys.map(tag).into();
         assert_eq!(tags.len(), keys.len());
     }
@@ -92,6 +111,8 @@ mod tests {
             (&keys.refresh_token, "refresh token mac v1"),
             (&keys.reset_token, "reset token mac v1"),
             (&keys.reset_token_mask, "reset token mask v1"),
+            (&keys.verification_token, "verification token mac v1"),
+            (&keys.verified_address, "verified address mac v1"),
             (&keys.rate_limit, "rate limit mark v1"),
         ] {
             let tag = hmac::sign(key, b"message");

@@ -20,9 +20,18 @@ pub struct UserIdError;
 impl UserId {
     const MAX: i64 = (1 << 53) - 1;
 
+    /// How many ids at the end of the range are nobody's.
+    pub const NOBODIES: u16 = 4096;
+
     /// The id as a number.
     pub const fn get(self) -> i64 {
         self.0
+    }
+
+    /// An id that no account gets, for work that must look like work on an account. There are
+    /// [`Self::NOBODIES`] of them; databases give ids from 1 on and never come so far.
+    pub const fn nobody(number: u16) -> Self {
+        Self(Self::MAX - (number % Self::NOBODIES) as i64)
     }
 }
 

@@ -4,6 +4,7 @@ pub mod client;
 pub mod clock;
 pub mod email;
 pub mod ids;
+pub mod link;
 pub mod name;
 pub mod password;
 pub mod place;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::clock::Timestamp;
 use super::ids::{SessionId, UserId};
 
 /// The longest token that is looked at, in bytes.
@@ -44,6 +45,10 @@ secret_text! {
 secret_text! {
     /// `hp_pr_…`: buys one password change.
     ResetToken
+}
+secret_text! {
+    /// `hp_ev_…`: proves that whoever shows it reads the mails to an address.
+    VerificationToken
 }
 
 secret_text! {
@@ -93,6 +98,39 @@ pub struct ResetClaims {
     pub user: UserId,
     /// What the store keeps of it.
     pub hash: ResetTokenHash,
+}
+
+/// What an authentic verification token names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerificationClaims {
+    /// Whose address it proves.
+    pub user: UserId,
+    /// From when on it proves nothing any more.
+    pub deadline: Timestamp,
+    /// Which address it was sent to.
+    pub address: AddressDigest,
+}
+
+/// A keyed digest of an address: which one it is can be asked, not read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AddressDigest([u8; 32]);
+
+impl AddressDigest {
+    /// From a computed or transported digest.
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest to transport.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AddressDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AddressDigest(…)")
+    }
 }
 
 /// What we keep of a reset token: its SHA-256.

@@ -1,12 +1,15 @@
 //! Registration, profiles, password change.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::access_tokens::Caller;
 use super::cut_off::CutOff;
 use super::limits::{Limits, Visitor};
+use super::mail::{Mail, Notice};
 use super::password_workers::PasswordWorkers;
 use super::sessions::{Sessions, TokenPair};
+use super::verification::Verifications;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
@@ -29,6 +32,19 @@ pub struct Registration {
     /// The last name, if given.
     pub last_name: Option<String>,
 }
+
+/// What became of a registration.
+#[derive(Clone, Debug)]
+pub enum Registered {
+    /// The account exists now.
+    Account(User),
+    /// It exists, and whether it did before is not for whoever asked to know.
+    Concealed,
+}
+
+/// What a concealed registration waits for at least, once the password is hashed: many times what
+/// it takes to add an account, or to find that there is one and write to its owner.
+const CONCEALED_WORK: Duration = Duration::from_millis(50);
 
 /// New names, as they came: `None` leaves a field, empty text clears it.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +89,7 @@ pub struct Accounts {
     sessions: Sessions,
     workers: PasswordWorkers,
     cut_off: CutOff,
+    verifications: Verifications,
     limits: Limits,
 }
 
@@ -82,17 +99,22 @@ impl Accounts {
         sessions: Sessions,
         workers: PasswordWorkers,
         cut_off: CutOff,
+        verifications: Verifications,
         limits: Limits,
     ) -> Self {
-        Self { context, sessions, workers, cut_off, limits }
+        Self { context, sessions, workers, cut_off, verifications, limits }
     }
 
-    /// Makes an account. Its role is `member`, whoever asks.
+    /// Makes an account. Its role is `member`, whoever asks. Where addresses must be proven, the link
+    /// for that is mailed.
+    ///
+    /// Where existing accounts are concealed, nobody learns whether there was one: the same password
+    /// is hashed, the answer comes at the same time, and the owner of an existing account gets a mail.
     ///
     /// # Errors
     /// [`AuthError::Invalid`] with every field that cannot be taken, [`AuthError::WeakPassword`],
     /// [`AuthError::RateLimited`], [`AuthError::EmailTaken`].
-    pub async fn register(&self, registration: Registration, visitor: &Visitor) -> AuthResult<User> {
+    pub async fn register(&self, registration: Registration, visitor: &Visitor) -> AuthResult<Registered> {
         let mut problems = Vec::new();
         let email = Email::parse(&registration.email).map_err(|error| (Field::Email, error.to_string()));
         let email = keep(email, &mut problems);
@@ -107,37 +129,74 @@ impl Accounts {
             .passwords
             .choose(registration.password, email.as_str())
             .map_err(|reason| AuthError::WeakPassword { field: Field::Password, reason })?;
-        let insertion = async {
-            let password = self.hash(password).await?;
-            self.insert(NewUser {
+        let registering = async {
+            let user = NewUser {
                 email: email.clone(),
                 first_name: first_name.flatten(),
                 last_name: last_name.flatten(),
                 role: Role::Member,
-                password,
+                password: self.hash(password).await?,
                 email_verified: false,
                 created_at: self.context.clock.now(),
-            })
-            .await
+            };
+            if self.context.rules.conceal_existing {
+                self.add_concealed(&user, visitor).await
+            } else {
+                self.add(&user).await?.map(Registered::Account).ok_or(AuthError::EmailTaken)
+            }
         };
-        self.limits.attempt(Action::Register, visitor, &email, insertion).await
+        self.limits.attempt(Action::Register, visitor, &email, registering).await
     }
 
-    async fn insert(&self, user: NewUser) -> AuthResult<User> {
-        match self.context.repository.insert_user(&user).await? {
+    /// Adds an account; `None` when the address is taken.
+    async fn add(&self, user: &NewUser) -> AuthResult<Option<User>> {
+        match self.context.repository.insert_user(user).await? {
             InsertUserOutcome::Inserted(user) => {
                 tracing::info!(user = %user.id, "registered");
-                Ok(user)
+                if self.context.rules.verify_email {
+                    self.verifications.invite(&user);
+                }
+                Ok(Some(user))
             }
-            InsertUserOutcome::EmailTaken => Err(AuthError::EmailTaken),
+            InsertUserOutcome::EmailTaken => Ok(None),
         }
+    }
+
+    /// Adds an account, or writes to the owner of the one that has the address. Neither the answer,
+    /// nor its time, nor what is left of any limit tells which.
+    async fn add_concealed(&self, user: &NewUser, visitor: &Visitor) -> AuthResult<Registered> {
+        let work = async {
+            let may_write = self.verifications.may_be_asked(&user.email, visitor).await;
+            if self.add(user).await?.is_none()
+                && let Some(owner) = self.context.repository.find_user_by_email(&user.email).await?
+                && may_write
+            {
+                self.tell_owner(owner);
+            }
+            Ok(Registered::Concealed)
+        };
+        tokio::join!(work, tokio::time::sleep(CONCEALED_WORK)).0
+    }
+
+    fn tell_owner(&self, owner: User) {
+        let valid_for = self.context.rules.verification_ttl;
+        self.context.post(Mail {
+            user: owner.id,
+            to: owner.email,
+            name: owner.first_name.filter(|_| owner.email_verified),
+            notice: Notice::AlreadyRegistered,
+            valid_for,
+            deadline: self.context.clock.now().after(valid_for),
+        });
     }
 
     /// Makes an account and opens its first session; a password that was just chosen needs no
     /// check.
     ///
     /// # Errors
-    /// Those of [`Self::register`].
+    /// Those of [`Self::register`]; and [`AuthError::EmailNotVerified`] where addresses must be
+    /// proven: the account is made then, and its owner gets the mail for that. Where existing
+    /// accounts are concealed, that is the answer for them as well.
     pub async fn sign_up(
         &self,
         registration: Registration,
@@ -146,18 +205,26 @@ impl Accounts {
     ) -> AuthResult<(User, TokenPair)> {
         // An account whose owner got no answer would be in the way of their next try.
         self.context.token_store.ping().await?;
-        let user = self.register(registration, visitor).await?;
-        let pair = self.sessions.open(&user, origin).await?;
-        Ok((user, pair))
+        match self.register(registration, visitor).await? {
+            Registered::Account(user) if !self.context.rules.verify_email => {
+                let pair = self.sessions.open(&user, origin).await?;
+                Ok((user, pair))
+            }
+            Registered::Account(_) | Registered::Concealed => Err(AuthError::EmailNotVerified),
+        }
     }
 
     /// Makes an administrator, unless an account has the address; answers whether it was made. The
-    /// password is the operator's choice: no policy judges it.
+    /// password is the operator's choice: no policy judges it. So is the address, which needs no
+    /// other proof.
     ///
     /// # Errors
     /// [`AuthError::Store`].
     pub async fn ensure_admin(&self, email: Email, password: Password) -> AuthResult<bool> {
-        if self.context.repository.find_user_by_email(&email).await?.is_some() {
+        if let Some(user) = self.context.repository.find_user_by_email(&email).await? {
+            if user.role == Role::Admin && !user.email_verified {
+                self.context.repository.verify_email(user.id, &email).await?;
+            }
             return Ok(false);
         }
         let user = NewUser {

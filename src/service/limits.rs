@@ -296,6 +296,8 @@ pub(super) fn is_verdict(error: &AuthError) -> bool {
         | AuthError::InvalidCredentials
         | AuthError::AccountDisabled
         | AuthError::EmailTaken
+        | AuthError::EmailNotVerified
+        | AuthError::InvalidVerificationToken
         | AuthError::LastAdmin
         | AuthError::InvalidClient
         | AuthError::InvalidScope

@@ -7,6 +7,7 @@ pub mod clients;
 pub mod cut_off;
 pub mod key_ring;
 pub mod limits;
+pub mod mail;
 pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;
@@ -14,6 +15,7 @@ pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
 pub mod user_import;
+pub mod verification;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,8 +50,19 @@ pub struct Context {
     pub rate_limits: Arc<dyn RateLimitStore>,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
+    /// Carries mails, if there is a way to send any.
+    pub mailer: Option<Arc<dyn mail::Mailer>>,
     /// The rules.
     pub rules: Rules,
+}
+
+impl Context {
+    /// Hands a mail over for delivery, where there is a way to send any.
+    fn post(&self, mail: mail::Mail) {
+        if let Some(mailer) = &self.mailer {
+            mailer.post(mail);
+        }
+    }
 }
 
 /// The settings that operations decide by.
@@ -69,6 +82,12 @@ pub struct Rules {
     pub reset_ttl: Duration,
     /// How a reset token reaches its owner.
     pub reset_delivery: password_reset::ResetDelivery,
+    /// Whether an account can be logged in to only once its address is proven.
+    pub verify_email: bool,
+    /// Whether a registration is answered alike for addresses that have an account.
+    pub conceal_existing: bool,
+    /// How long a verification token proves its address.
+    pub verification_ttl: Duration,
     /// How often what may be tried.
     pub limits: LimitRules,
 }
@@ -118,6 +137,9 @@ pub enum AuthError {
     /// The password was right, and the account is shut.
     #[error("the account is disabled")]
     AccountDisabled,
+    /// The password was right, and the address is not proven.
+    #[error("the e-mail address is not verified")]
+    EmailNotVerified,
     /// Another account has the address.
     #[error("the e-mail address is taken")]
     EmailTaken,
@@ -166,6 +188,9 @@ pub enum AuthError {
     /// The reset token is unknown, used, superseded or expired.
     #[error("the reset token is not valid")]
     InvalidResetToken,
+    /// The verification token is none of ours, expired, or of an address that the account has no more.
+    #[error("the verification token is not valid")]
+    InvalidVerificationToken,
     /// The caller may not do that.
     #[error("the caller's role does not allow this")]
     Forbidden,
@@ -221,6 +246,8 @@ pub struct Services {
     pub revocations: revocations::Revocations,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
+    /// Proving addresses.
+    pub verifications: verification::Verifications,
     /// How often what may be tried.
     pub limits: limits::Limits,
     /// What security events bring about.
@@ -269,12 +296,14 @@ impl Services {
             cut_off.clone(),
             limits.clone(),
         );
+        let verifications = verification::Verifications::new(context.clone(), limits.clone());
         Self {
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
                 workers.clone(),
                 cut_off.clone(),
+                verifications.clone(),
                 limits.clone(),
             ),
             limits,
@@ -293,6 +322,7 @@ impl Services {
             clients,
             revocations,
             password_resets,
+            verifications,
             cut_off,
             access_tokens,
             sessions,

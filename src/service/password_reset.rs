@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use super::cut_off::CutOff;
 use super::limits::{Limits, Visitor};
+use super::mail::{Mail, Notice};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
 use crate::crypto::reset_token;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
+use crate::domain::ids::UserId;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{ResetClaims, ResetToken};
-use crate::domain::user::User;
+use crate::domain::user::{SecurityVersion, User};
 use crate::store::ResetGrant;
 
 /// How a reset token reaches its owner.
@@ -21,6 +23,8 @@ pub enum ResetDelivery {
     Response,
     /// As a line of the log: whoever reads the log can change passwords.
     Log,
+    /// As a link in a mail.
+    Mail,
     /// Not at all: no token is made, and the answer is the same as ever.
     Off,
 }
@@ -45,8 +49,11 @@ impl PasswordResets {
     }
 
     /// Issues a reset token for the account of an address and voids all earlier ones. Answers the
-    /// token when the delivery is [`ResetDelivery::Response`]; for an address without an account
-    /// that is a decoy, which looks the same and opens nothing.
+    /// token when the delivery is [`ResetDelivery::Response`].
+    ///
+    /// For an address without an account, or with one that is disabled, the same work is done for
+    /// nobody: a token that looks the same and opens nothing, and a write to the token store that
+    /// costs the same. Neither the answer, nor its time, nor an outage tells the two apart.
     ///
     /// # Errors
     /// [`AuthError::Invalid`] when the text is no address, [`AuthError::RateLimited`].
@@ -62,29 +69,54 @@ impl PasswordResets {
             return Ok(None);
         }
         let user = self.context.repository.find_user_by_email(email).await?;
-        let Some(user) = user.filter(|user| !user.disabled) else {
-            // As a known address does: an outage would tell the two apart.
-            self.context.token_store.ping().await?;
-            let decoy = reset_token::mint_decoy(&self.context.secrets, &*self.context.random);
-            return Ok(self.answer(decoy));
-        };
-        self.issue(&user).await
+        match user.filter(|user| !user.disabled) {
+            Some(user) => self.issue(&user).await,
+            None => {
+                let nobody = reset_token::nobody(&self.context.secrets, email);
+                let (decoy, _) = self.keep_token_of(nobody, SecurityVersion::FIRST).await?;
+                tracing::info!("password reset requested for an address without an account");
+                Ok(self.answer(decoy))
+            }
+        }
     }
 
     /// Issues a reset token for an account and delivers it.
     pub(super) async fn issue(&self, user: &User) -> AuthResult<Option<ResetToken>> {
-        let (token, claims) = reset_token::mint(&self.context.secrets, user.id, &*self.context.random);
-        let now = self.context.clock.now();
-        let deadline = now.after(self.context.rules.reset_ttl);
-        let grant = ResetGrant { version: user.security_version, deadline };
-        self.context.token_store.insert_reset_token(&claims, grant, now).await?;
+        let (token, deadline) = self.keep_token_of(user.id, user.security_version).await?;
         tracing::info!(user = %user.id, "password reset requested");
         self.deliver_to_log(user, &token);
+        self.deliver_by_mail(user, &token, deadline);
         Ok(self.answer(token))
+    }
+
+    /// Makes a token and keeps what it takes to know it again; answers when it ends as well.
+    async fn keep_token_of(
+        &self,
+        user: UserId,
+        version: SecurityVersion,
+    ) -> AuthResult<(ResetToken, Timestamp)> {
+        let (token, claims) = reset_token::mint(&self.context.secrets, user, &*self.context.random);
+        let now = self.context.clock.now();
+        let deadline = now.after(self.context.rules.reset_ttl);
+        self.context.token_store.insert_reset_token(&claims, ResetGrant { version, deadline }, now).await?;
+        Ok((token, deadline))
     }
 
     fn answer(&self, token: ResetToken) -> Option<ResetToken> {
         (self.context.rules.reset_delivery == ResetDelivery::Response).then_some(token)
+    }
+
+    fn deliver_by_mail(&self, user: &User, token: &ResetToken, deadline: Timestamp) {
+        if self.context.rules.reset_delivery == ResetDelivery::Mail {
+            self.context.post(Mail {
+                user: user.id,
+                to: user.email.clone(),
+                name: user.first_name.clone().filter(|_| user.email_verified),
+                notice: Notice::PasswordReset(token.clone()),
+                valid_for: self.context.rules.reset_ttl,
+                deadline,
+            });
+        }
     }
 
     /// The one place where a secret is logged: the operator chose it by name.
@@ -141,9 +173,22 @@ impl PasswordResets {
                 return Err(error.into());
             }
         };
+        self.note_proven_address(&user).await;
         self.cut_off.end_sessions(&user).await?;
         tracing::info!(user = %user.id, "password reset");
         Ok(user)
+    }
+
+    /// Whoever redeemed a token that was mailed reads the mails to that address: a change of address
+    /// would have voided the token. Should it not be noted, the owner can still prove it the usual way.
+    async fn note_proven_address(&self, user: &User) {
+        if self.context.rules.reset_delivery != ResetDelivery::Mail || user.email_verified {
+            return;
+        }
+        if let Err(error) = self.context.repository.verify_email(user.id, &user.email).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(user = %user.id, error, "a proven address could not be noted");
+        }
     }
 
     /// The change could not be made: the token is good for another try.

@@ -69,7 +69,8 @@ impl Sessions {
     /// # Errors
     /// [`AuthError::InvalidCredentials`] for an unknown address, a wrong password, and for text
     /// that is no address or no password at all; [`AuthError::RateLimited`];
-    /// [`AuthError::AccountDisabled`] only for whoever knows the password.
+    /// [`AuthError::AccountDisabled`] and [`AuthError::EmailNotVerified`] only for whoever knows the
+    /// password.
     pub async fn log_in(
         &self,
         email: &str,
@@ -86,6 +87,9 @@ impl Sessions {
         let user = self.limits.password_attempt(visitor, &email, check).await?;
         if user.disabled {
             return Err(AuthError::AccountDisabled);
+        }
+        if self.context.rules.verify_email && !user.email_verified {
+            return Err(AuthError::EmailNotVerified);
         }
         let pair = self.open(&user, origin).await?;
         self.rehash_if_outdated(&user, password).await;

@@ -10,6 +10,7 @@ mod commands;
 mod dev;
 mod flood;
 mod keys;
+mod mail;
 mod malformed;
 mod process;
 mod redis_away;

@@ -102,6 +102,12 @@ async fn live(app: &TestApp) -> Vec<String> {
     app.reset_password(&reset_token, THIRD_PASSWORD).await.json(200);
     let after = app.stored_user("ada@example.com").await.expect("an account").password;
 
+    app.request_verification("ada@example.com").await.json(200);
+    let verification_token = app.outbox().verification_token("ada@example.com");
+    app.verify_email(&verification_token[..40]).await.assert_refused(400, "invalid_verification_token");
+    app.verify_email(&verification_token).await.json(200);
+    secrets.push(verification_token);
+
     secrets.extend([superseded, reset_token, decoy]);
     secrets.extend([before, after].map(|hash| hash.expose().to_owned()));
     secrets
@@ -125,7 +131,7 @@ fn assert_kept_secret(log: &Log, secrets: &[String]) {
         }
     }
     // Of any test that ran meanwhile: what every hash, token and key begins with.
-    for beginning in ["$argon2", "hp_rt_A", "hp_pr_A", "eyJ0eXAi", "eyJhbGci", "PRIVATE KEY"] {
+    for beginning in ["$argon2", "hp_rt_A", "hp_pr_A", "hp_ev_A", "eyJ0eXAi", "eyJhbGci", "PRIVATE KEY"] {
         assert!(!text.contains(beginning), "{beginning:?} in {:?}", text.find(beginning).map(show));
     }
 }

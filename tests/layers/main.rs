@@ -37,6 +37,7 @@ const GUARDED_CRATES: &[&str] = &[
     "hyper_rustls",
     "hyper_util",
     "jsonwebtoken",
+    "lettre",
     "poem",
     "poem_openapi",
     "redis",
@@ -64,6 +65,8 @@ const ROOMS: &[Room] = &[
     Room { name: "store/embedded", rooms: &["domain", "store"], crates: &["sqlx", "tokio"] },
     // The operations, over the traits: any store will do, any dialect may ask.
     Room { name: "service", rooms: &["crypto", "domain", "store"], crates: &["hallpass_verify", "jsonwebtoken", "tokio"] },
+    // What the service wants said, said over SMTP: the other side of the trait that the service owns.
+    Room { name: "mail", rooms: &["domain", "service"], crates: &["lettre", "tokio"] },
     // HTTP. A rejection of the verifier is part of what the service says; the digests are ETags.
     Room { name: "api", rooms: &["domain", "service"], crates: &["aws_lc_rs", "hallpass_verify", "poem", "poem_openapi", "tokio"] },
     // Connections in, requests to whatever endpoint it is given.
@@ -76,7 +79,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "app",
         rooms: &[
-            "api", "config", "crypto", "domain", "server", "service",
+            "api", "config", "crypto", "domain", "mail", "server", "service",
             "store", "store/embedded", "store/redis", "store/sql",
         ],
         crates: &["hallpass_verify", "poem", "tokio"],

@@ -2,7 +2,7 @@
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::refusal::{
-    DISABLED, Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_JSON, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED,
+    Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_ADMITTED, NOT_JSON, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED,
     UNAVAILABLE, UNAVAILABLE_OR_BUSY, UNAVAILABLE_OR_CHANGED, UNAVAILABLE_OR_ENDING, examples, refusals,
     unauthorized,
 };
@@ -31,7 +31,7 @@ refusals! {
              them is not said.",
             || examples([AuthError::InvalidCredentials]),
         ),
-        403 => DISABLED,
+        403 => NOT_ADMITTED,
         413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of operations behind a token that take no body.
@@ -123,6 +123,6 @@ fn unauthorized_though_expiry_is_fine() -> Vec<ApiError> {
 }
 
 /// A password that the policy refuses.
-fn weak_password(field: Field) -> ApiError {
+pub(in crate::api) fn weak_password(field: Field) -> ApiError {
     AuthError::WeakPassword { field, reason: PasswordError::TooShort { min_length: 8 } }.into()
 }

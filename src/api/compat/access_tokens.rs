@@ -221,13 +221,14 @@ boom_refusals! {
     /// Of `createUser`.
     CreateUserErrors {
         400 => "A field is missing or cannot be taken, comes twice, or the body cannot be read; or another account has the e-mail address.",
+        403 => "Only where the service wants e-mail addresses verified: the account exists now, and its owner gets a mail. Follow its link, then log in. Where the service conceals which addresses have an account, this is the answer for those as well.",
         413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `createAccessToken`.
     LoginErrors {
         400 => BAD_BODY,
         401 => "Wrong e-mail address or password; which of them is not said.",
-        403 => "The password is right, and the account is disabled.",
+        403 => "The password is right, and the account is disabled, or its e-mail address is not verified and the service wants that.",
         413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `refreshAccessToken`.
@@ -254,7 +255,8 @@ pub struct AccessTokensApi;
 impl AccessTokensApi {
     /// Sign up
     ///
-    /// Makes an account with the role `member` and opens its first session.
+    /// Makes an account with the role `member` and opens its first session. Where the service wants
+    /// e-mail addresses verified, it opens none and answers 403.
     #[oai(path = "/users", method = "post", operation_id = "createUser", tag = "Tag::Users")]
     async fn create_user(
         &self,

@@ -74,6 +74,8 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::RefreshTokenReused
         | ErrorCode::SessionExpired
         | ErrorCode::InvalidResetToken
+        | ErrorCode::EmailNotVerified
+        | ErrorCode::InvalidVerificationToken
         | ErrorCode::AccountDisabled
         | ErrorCode::InvalidClient
         | ErrorCode::InvalidScope

@@ -10,13 +10,13 @@ use poem_openapi::{ApiResponse, Object, OpenApi, OpenApiService};
 use serde::Deserialize;
 
 use super::header_token::{HeaderToken, TokenPlace};
-use crate::api::auth::RegisterErrors;
+use crate::api::auth::weak_password;
 use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
 use crate::api::error::ApiError;
 use crate::api::json::{Json, StrictJson};
 use crate::api::origin::Origin;
 use crate::api::refusal::{
-    DISABLED, Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_JSON, RATE_LIMITED, Refusal, TOO_LARGE,
+    Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_ADMITTED, NOT_JSON, RATE_LIMITED, Refusal, TOO_LARGE,
     UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples, refusals,
 };
 use crate::api::security::{self, ACCESS_SCHEME};
@@ -26,7 +26,7 @@ use crate::domain::user::User;
 use crate::service::accounts::Registration;
 use crate::service::limits::Visitor;
 use crate::service::sessions::{LogoutScope, TokenPair};
-use crate::service::{AuthError, Services};
+use crate::service::{AuthError, Field, Services};
 
 /// An access token in `Authorization: Bearer`, under the main API's name.
 pub struct BearerAccess;
@@ -173,6 +173,26 @@ impl Example for SignedOut {
 }
 
 refusals! {
+    /// Of `signUp`.
+    SignUpErrors {
+        400 => Documented::new(
+            "The body is not valid JSON, has a key twice, or a field is missing, has the wrong type or cannot \
+             be taken (`invalid_request`; `errors` names the fields). Or the password breaks the policy \
+             (`weak_password`; `errors` says which rule).",
+            || vec![ApiError::invalid_field("email", "is missing"), weak_password(Field::Password)],
+        ),
+        403 => Documented::new(
+            "Only where the service wants e-mail addresses verified (`email_not_verified`): the account exists now, \
+             and its owner gets a mail. Follow its link, then sign in. Where the service conceals which addresses \
+             have an account, this is the answer for those as well.",
+            || examples([AuthError::EmailNotVerified]),
+        ),
+        409 => Documented::new(
+            "Another account has the e-mail address (`email_taken`): sign in, or reset its password.",
+            || examples([AuthError::EmailTaken]),
+        ),
+        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
+    }
     /// Of `signIn`.
     SignInErrors {
         400 => Documented::new(
@@ -184,7 +204,7 @@ refusals! {
             "Wrong e-mail address or password (`invalid_credentials`). Which of them is not said.",
             || examples([AuthError::InvalidCredentials]),
         ),
-        403 => DISABLED,
+        403 => NOT_ADMITTED,
         413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of `signOut`.
@@ -224,7 +244,8 @@ pub struct NestApi;
 impl NestApi {
     /// Sign up
     ///
-    /// Makes an account with the role `member` and opens its first session.
+    /// Makes an account with the role `member` and opens its first session. Where the service wants
+    /// e-mail addresses verified, it opens none and answers 403.
     #[oai(path = "/signup", method = "post", operation_id = "signUp")]
     async fn sign_up(
         &self,
@@ -232,7 +253,7 @@ impl NestApi {
         visitor: Data<&Visitor>,
         origin: Origin,
         body: StrictJson<Credentials>,
-    ) -> Result<SignUpResponse, Refusal<RegisterErrors>> {
+    ) -> Result<SignUpResponse, Refusal<SignUpErrors>> {
         let Credentials { email, password } = body.0;
         let registration = Registration { email, password, first_name: None, last_name: None };
         let (user, pair) = services.0.accounts.sign_up(registration, visitor.0, origin.0).await?;

@@ -162,7 +162,7 @@ impl Answer {
                 assert!(says, "{self:?}");
             }
             // The password was right: no token would change anything.
-            (403, "account_disabled") => assert_eq!(challenge, None, "{self:?}"),
+            (403, "account_disabled" | "email_not_verified") => assert_eq!(challenge, None, "{self:?}"),
             (403, _) => assert_eq!(challenge, Some("Bearer error=\"insufficient_scope\""), "{self:?}"),
             _ => assert_eq!(challenge, None, "{self:?}"),
         }

@@ -6,13 +6,15 @@ mod chance;
 mod exchange;
 pub mod jwt;
 pub mod log;
+mod outbox;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hallpass::app::{self, Stores, World};
-use hallpass::config::{self, FlagValue, Profile, Purpose, Secret, Settings, Sources};
+use hallpass::config::{self, FlagValue, Profile, Purpose, ResetDelivery, Secret, Settings, Sources};
 use hallpass::crypto::password::Argon2Cost;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::email::Email;
@@ -22,7 +24,7 @@ use hallpass::domain::user::{ImportedUser, NewUser, Role, User};
 use hallpass::service::Services;
 use hallpass::store::feed::RevocationFeed;
 use hallpass::store::signing_keys::SigningKeyStore;
-use hallpass::store::TokenStore;
+use hallpass::store::{Repository, TokenStore};
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Response};
 use serde_json::json;
@@ -31,6 +33,7 @@ use tempfile::TempDir;
 pub use actors::{ADMIN_EMAIL, ADMIN_PASSWORD, Actor, Admin, Anonymous, LoggedIn, Tokens};
 pub use chance::SeededRandom;
 pub use exchange::{Answer, Request};
+pub use outbox::Outbox;
 
 use crate::servers::postgres::PostgresServer;
 use crate::servers::redis::RedisServer;
@@ -94,6 +97,7 @@ struct Running {
 struct Surroundings {
     clock: Arc<ManualClock>,
     chance: Arc<SeededRandom>,
+    outbox: Arc<Outbox>,
     folder: TempDir,
     redis: Option<Mutex<RedisServer>>,
     postgres: Mutex<Option<PostgresServer>>,
@@ -157,6 +161,7 @@ impl TestApp {
         let surroundings = Surroundings {
             clock,
             chance: Arc::default(),
+            outbox: Arc::default(),
             folder,
             redis: redis.map(Mutex::new),
             postgres: Mutex::new(postgres),
@@ -167,7 +172,11 @@ impl TestApp {
     async fn build(settings: Settings, stores: Stores, surroundings: Arc<Surroundings>) -> Self {
         let bound = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
         let secret = Secret::new(SERVER_SECRET);
-        let world = World { clock: surroundings.clock.clone(), random: surroundings.chance.clone() };
+        let world = World {
+            clock: surroundings.clock.clone(),
+            random: surroundings.chance.clone(),
+            mailer: Some(surroundings.outbox.clone()),
+        };
         let (services, endpoint) =
             app::build(&settings, &secret, bound, stores.clone(), world).await.expect("a service");
         tokio::spawn(services.revocations.clone().keep_following());
@@ -201,6 +210,28 @@ impl TestApp {
         &self.0.surroundings.chance
     }
 
+    /// The mails that were posted.
+    pub fn outbox(&self) -> &Outbox {
+        &self.0.surroundings.outbox
+    }
+
+    /// The same service where addresses must be proven, and reset tokens are mailed.
+    pub async fn verifying(&self) -> Self {
+        self.another_instance(|settings| {
+            settings.registration.verify_email = true;
+            settings.reset.delivery = ResetDelivery::Smtp;
+        })
+        .await
+    }
+
+    /// The same where registration conceals which addresses have an account, as well.
+    pub async fn concealing(&self) -> Self {
+        self.verifying()
+            .await
+            .another_instance(|settings| settings.registration.conceal_existing = true)
+            .await
+    }
+
     /// The URL of the SQLite file.
     pub fn sqlite_url(&self) -> String {
         format!("sqlite://{}/hallpass.db", self.0.surroundings.folder.path().display())
@@ -220,6 +251,25 @@ impl TestApp {
         let mut sent = ::redis::cmd(command[0]);
         sent.arg(&command[1..]);
         sent.query_async::<()>(&mut connection).await.expect("Redis takes the command");
+    }
+
+    /// How often each command of Redis was called so far, those of scripts included.
+    pub async fn redis_commands(&self) -> BTreeMap<String, u64> {
+        let url = self.redis().url();
+        let client = ::redis::Client::open(url).expect("the address");
+        let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
+        let text: String =
+            ::redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.expect("figures");
+        let called = |line: &str| {
+            let (name, figures) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            Some((name.to_owned(), figures.split(',').next()?.parse().ok()?))
+        };
+        text.lines().filter_map(called).collect()
+    }
+
+    /// What keeps accounts, for changes that no request makes.
+    pub fn repository(&self) -> &dyn Repository {
+        &*self.0.stores.database.repository
     }
 
     /// Takes the service's own Postgres down.
@@ -360,6 +410,14 @@ impl TestApp {
     pub async fn reset_token(&self, email: &str) -> String {
         let answer = self.request_reset(email).await.tokens(200);
         answer["passwordResetToken"].as_str().expect("a reset token").to_owned()
+    }
+
+    pub async fn request_verification(&self, email: &str) -> Answer {
+        self.post("/auth/verify-email-request", &json!({"email": email})).await
+    }
+
+    pub async fn verify_email(&self, token: &str) -> Answer {
+        self.post("/auth/verify-email", &json!({"verificationToken": token})).await
     }
 
     pub async fn reset_password(&self, token: &str, new: &str) -> Answer {

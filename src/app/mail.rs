@@ -1,0 +1,70 @@
+//! From the settings to a running queue of mails.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::World;
+use crate::config::{PublicUrl, Settings, SmtpTls};
+use crate::mail::{
+    Links, MailQueue, QueueOptions, RunningQueue, Security, Sender, SmtpOptions, SmtpSetupError,
+    SmtpTransport,
+};
+
+/// Why no mail can be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// The authorities of the mail server cannot be read.
+    #[error("smtp.ca_file {} cannot be read", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The mail server cannot be talked to as the settings say.
+    #[error(transparent)]
+    Setup(#[from] SmtpSetupError),
+}
+
+/// Starts the queue of mails, if the settings name a server that takes any.
+///
+/// # Errors
+/// [`MailError`].
+pub(super) async fn start(
+    settings: &Settings,
+    issuer: &PublicUrl,
+    world: &World,
+) -> Result<Option<(MailQueue, RunningQueue)>, MailError> {
+    let Some(smtp) = &settings.smtp else { return Ok(None) };
+    let authorities = match &smtp.ca_file {
+        None => None,
+        Some(path) => {
+            let read = tokio::fs::read(path).await;
+            Some(read.map_err(|source| MailError::Authorities { path: path.clone(), source })?)
+        }
+    };
+    let transport = SmtpTransport::new(SmtpOptions {
+        host: smtp.host.clone(),
+        port: smtp.port,
+        security: match smtp.tls {
+            SmtpTls::StartTls => Security::StartTls,
+            SmtpTls::Implicit => Security::Implicit,
+            SmtpTls::None => Security::Plaintext,
+        },
+        authorities,
+        credentials: smtp
+            .credentials
+            .as_ref()
+            .map(|(username, password)| (username.clone(), password.expose().to_owned())),
+        timeout: smtp.timeout,
+        sender: Sender { name: smtp.from.name.clone(), address: smtp.from.address.clone() },
+    })?;
+    let links = Links {
+        service: issuer.host().to_owned(),
+        reset: settings.reset_link(issuer),
+        verification: settings.verification_link(issuer),
+    };
+    let options = QueueOptions::default();
+    Ok(Some(MailQueue::start(transport, links, options, world.clock.clone(), world.random.clone())))
+}

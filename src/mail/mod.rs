@@ -1,0 +1,18 @@
+//! Mail: from what the service wants to tell somebody to a message in the hands of an SMTP server.
+//!
+//! - `templates`: the words, as text and as HTML;
+//! - [`smtp`]: one message to one server, every step of it bounded in time;
+//! - [`queue`]: away from the request path: bounded, retried until a mail is of no use any more.
+//!
+//! The queue is in memory, on purpose. What it holds are tokens in the clear, which the stores never
+//! see: a queue that outlives the process would be the one place where reading a disk takes over
+//! accounts. A mail that is lost with its process costs its reader another click on "forgot
+//! password".
+
+pub mod queue;
+pub mod smtp;
+mod templates;
+
+pub use queue::{MailQueue, QueueOptions, RunningQueue, Transport};
+pub use smtp::{DeliveryError, Security, Sender, SmtpOptions, SmtpSetupError, SmtpTransport};
+pub use templates::{Letter, Links};

@@ -1,0 +1,415 @@
+//! The queue between the service and the server that takes mails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::smtp::DeliveryError;
+use super::templates::{self, Letter, Links};
+use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::email::Email;
+use crate::domain::random::{self, Random};
+use crate::service::mail::{Mail, Mailer};
+
+/// How the queue behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueOptions {
+    /// The most mails that are held, those that wait for another try among them.
+    pub capacity: usize,
+    /// How many are sent at the same time.
+    pub at_once: usize,
+    /// How long to wait before the second try; doubled from try to try.
+    pub first_pause: Duration,
+    /// The longest wait between two tries.
+    pub longest_pause: Duration,
+}
+
+impl Default for QueueOptions {
+    /// A thousand mails are about 10 MB; four connections are what providers grant anybody.
+    fn default() -> Self {
+        Self {
+            capacity: 1000,
+            at_once: 4,
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+/// What brings a message to its server.
+#[async_trait]
+pub trait Transport: Send + Sync + 'static {
+    /// A message as it is sent, the same at each try.
+    type Message: Send + Sync;
+
+    /// Puts a message together.
+    ///
+    /// # Errors
+    /// When it cannot be written at all; that is final.
+    fn write(
+        &self,
+        letter: Letter,
+        to: &Email,
+        id: &str,
+        date: Timestamp,
+    ) -> Result<Self::Message, DeliveryError>;
+
+    /// Tries once; bounded in time.
+    ///
+    /// # Errors
+    /// [`DeliveryError`], which says whether another try makes sense.
+    async fn deliver(&self, message: &Self::Message) -> Result<(), DeliveryError>;
+}
+
+/// The end of the queue where mails go in.
+pub struct MailQueue {
+    entrance: mpsc::UnboundedSender<Posted>,
+    places: Arc<Semaphore>,
+}
+
+/// A mail and its place in the queue, which it keeps until it is sent or given up.
+struct Posted {
+    mail: Mail,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Mailer for MailQueue {
+    fn post(&self, mail: Mail) {
+        let (user, notice) = (mail.user, mail.notice.kind());
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            tracing::warn!(%user, notice, "mail dropped: the queue is full");
+            return;
+        };
+        if self.entrance.send(Posted { mail, _place: place }).is_err() {
+            tracing::warn!(%user, notice, "mail dropped: the service is stopping");
+        }
+    }
+}
+
+/// The task that empties the queue.
+pub struct RunningQueue {
+    places: Arc<Semaphore>,
+    capacity: usize,
+    close: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl MailQueue {
+    /// Starts a queue in front of `transport`.
+    pub fn start<T: Transport>(
+        transport: T,
+        links: Links,
+        options: QueueOptions,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> (Self, RunningQueue) {
+        let capacity = options.capacity.clamp(1, Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(capacity));
+        let (entrance, exit) = mpsc::unbounded_channel();
+        let (close, closing) = oneshot::channel();
+        let courier = Courier {
+            transport,
+            links,
+            clock,
+            random,
+            turns: Semaphore::new(options.at_once.clamp(1, Semaphore::MAX_PERMITS)),
+            options,
+        };
+        let task = tokio::spawn(empty(exit, Arc::new(courier), closing));
+        (Self { entrance, places: places.clone() }, RunningQueue { places, capacity, close, task })
+    }
+}
+
+impl RunningQueue {
+    /// Takes nothing more and sends what is there, for `grace` at most. Answers how many mails are
+    /// lost.
+    pub async fn finish(mut self, grace: Duration) -> usize {
+        // Fails when the task has ended, which is as good.
+        let _ = self.close.send(());
+        if tokio::time::timeout(grace, &mut self.task).await.is_ok() {
+            return 0;
+        }
+        // Counted first: the mails that are dropped with the task give their places back.
+        let lost = self.capacity - self.places.available_permits();
+        self.task.abort();
+        lost
+    }
+}
+
+/// Takes mails until told to close, then sees those through that are there.
+async fn empty<T: Transport>(
+    mut exit: mpsc::UnboundedReceiver<Posted>,
+    courier: Arc<Courier<T>>,
+    mut closing: oneshot::Receiver<()>,
+) {
+    let mut underway = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(posted) = exit.recv() => {
+                underway.spawn(courier.clone().see_through(posted));
+            }
+            Some(_) = underway.join_next(), if !underway.is_empty() => {}
+            _ = &mut closing => break,
+        }
+    }
+    exit.close();
+    while let Some(posted) = exit.recv().await {
+        underway.spawn(courier.clone().see_through(posted));
+    }
+    while underway.join_next().await.is_some() {}
+}
+
+/// Sees mails through.
+struct Courier<T> {
+    transport: T,
+    links: Links,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    turns: Semaphore,
+    options: QueueOptions,
+}
+
+impl<T: Transport> Courier<T> {
+    /// Tries until a mail is sent, refused for good, or of no use any more. What is logged names the
+    /// account alone.
+    async fn see_through(self: Arc<Self>, posted: Posted) {
+        let mail = &posted.mail;
+        let (user, notice) = (mail.user, mail.notice.kind());
+        let letter = templates::write(mail, &self.links);
+        let id = random::uuid(&*self.random).to_string();
+        let message = match self.transport.write(letter, &mail.to, &id, self.clock.now()) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::warn!(%user, notice, error = as_dyn(&error), "mail given up");
+                return;
+            }
+        };
+        for tries in 0.. {
+            let outcome = {
+                let Ok(_turn) = self.turns.acquire().await else { return };
+                if self.clock.now() >= mail.deadline {
+                    tracing::warn!(%user, notice, tries, "mail given up: it is of no use any more");
+                    return;
+                }
+                self.transport.deliver(&message).await
+            };
+            match outcome {
+                Ok(()) => {
+                    tracing::info!(%user, notice, "mail sent");
+                    return;
+                }
+                Err(error) if error.is_final() => {
+                    tracing::warn!(%user, notice, error = as_dyn(&error), "mail refused");
+                    return;
+                }
+                Err(error) => {
+                    let pause = self.pause(tries).min(mail.deadline.since(self.clock.now()));
+                    tracing::warn!(%user, notice, ?pause, error = as_dyn(&error), "mail not sent yet");
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// How long to wait after so many tries and one more: doubled each time up to a bound, and
+    /// somewhere in the upper half of that, so that what failed together does not return together.
+    fn pause(&self, tries: u32) -> Duration {
+        let doubled = self.options.first_pause.saturating_mul(1_u32.checked_shl(tries).unwrap_or(u32::MAX));
+        let whole = doubled.min(self.options.longest_pause);
+        let mut byte = [0];
+        self.random.fill(&mut byte);
+        whole / 2 + (whole / 2).mul_f64(f64::from(byte[0]) / 255.0)
+    }
+}
+
+fn as_dyn(error: &DeliveryError) -> &(dyn std::error::Error + 'static) {
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::domain::ids::UserId;
+    use crate::domain::link::LinkTemplate;
+    use crate::domain::tokens::ResetToken;
+    use crate::service::mail::Notice;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A server that answers each try from a list of status codes, 250 when that is empty, and takes
+    /// as long as it is told.
+    struct Server {
+        answers: Mutex<VecDeque<u16>>,
+        takes: Duration,
+        began: Instant,
+        tries: mpsc::UnboundedSender<(String, Duration)>,
+    }
+
+    #[async_trait]
+    impl Transport for Server {
+        type Message = String;
+
+        fn write(&self, _: Letter, to: &Email, id: &str, _: Timestamp) -> Result<String, DeliveryError> {
+            Ok(format!("{id} {to}"))
+        }
+
+        async fn deliver(&self, message: &String) -> Result<(), DeliveryError> {
+            let at = self.began.elapsed();
+            self.tries.send((message.clone(), at)).unwrap();
+            tokio::time::sleep(self.takes).await;
+            match self.answers.lock().unwrap().pop_front() {
+                None | Some(250) => Ok(()),
+                Some(code) => Err(DeliveryError::status(code)),
+            }
+        }
+    }
+
+    /// The clock of tokio's paused timers.
+    struct Timers(Instant);
+
+    impl Clock for Timers {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(0).after(self.0.elapsed())
+        }
+    }
+
+    struct Highest;
+
+    impl Random for Highest {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(255);
+        }
+    }
+
+    type Tries = mpsc::UnboundedReceiver<(String, Duration)>;
+
+    fn queue(answers: &[u16], takes: Duration, options: QueueOptions) -> (MailQueue, RunningQueue, Tries) {
+        let (tell, tries) = mpsc::unbounded_channel();
+        let server = Server {
+            answers: Mutex::new(answers.iter().copied().collect()),
+            takes,
+            began: Instant::now(),
+            tries: tell,
+        };
+        let page = LinkTemplate::to_page("https://auth.example.com/page");
+        let links = Links { service: "auth.example.com".to_owned(), reset: page.clone(), verification: page };
+        let (queue, running) =
+            MailQueue::start(server, links, options, Arc::new(Timers(Instant::now())), Arc::new(Highest));
+        (queue, running, tries)
+    }
+
+    fn mail(number: u64) -> Mail {
+        Mail {
+            user: UserId::try_from(7).unwrap(),
+            to: Email::parse(&format!("ada{number}@example.com")).unwrap(),
+            name: None,
+            notice: Notice::PasswordReset(ResetToken::new("hp_pr_A")),
+            valid_for: 10 * MINUTE,
+            deadline: Timestamp::from_millis(600_000),
+        }
+    }
+
+    /// When tries were made, in seconds.
+    fn seconds(mut tries: Tries) -> Vec<u64> {
+        std::iter::from_fn(|| tries.try_recv().ok()).map(|(_, at)| at.as_secs()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_passing_refusal_is_tried_again_later_and_later_with_the_same_bytes() {
+        let (queue, running, mut tries) = queue(&[451, 421, 450], Duration::ZERO, QueueOptions::default());
+        queue.post(mail(1));
+        let mut sent = Vec::new();
+        for _ in 0..4 {
+            sent.push(tries.recv().await.unwrap());
+        }
+        assert_eq!(running.finish(MINUTE).await, 0);
+        assert!(sent.iter().all(|(message, _)| *message == sent[0].0));
+        let at: Vec<u64> = sent.iter().map(|(_, at)| at.as_secs()).collect();
+        assert_eq!(at, [0, 1, 3, 7]);
+        assert!(tries.try_recv().is_err(), "no try after the one that worked");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_for_good_is_not_tried_again() {
+        let (queue, running, tries) = queue(&[550, 250], Duration::ZERO, QueueOptions::default());
+        queue.post(mail(1));
+        assert_eq!(running.finish(60 * MINUTE).await, 0);
+        assert_eq!(seconds(tries), [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mail_is_given_up_when_what_it_carries_has_expired() {
+        let (queue, running, tries) = queue(&[451; 100], Duration::ZERO, QueueOptions::default());
+        queue.post(mail(1));
+        assert_eq!(running.finish(60 * MINUTE).await, 0);
+        assert_eq!(seconds(tries), [0, 1, 3, 7, 15, 31, 63, 127, 255, 511], "none at 600 s or later");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_mail_that_waits_holds_up_no_other() {
+        let options = QueueOptions { at_once: 1, ..QueueOptions::default() };
+        let (queue, running, mut tries) = queue(&[451, 250], Duration::ZERO, options);
+        queue.post(mail(1));
+        let first = tries.recv().await.unwrap();
+        queue.post(mail(2));
+        let second = tries.recv().await.unwrap();
+        assert!(first.0.ends_with("ada1@example.com") && second.0.ends_with("ada2@example.com"));
+        assert_eq!(second.1, Duration::ZERO);
+        assert_eq!(running.finish(MINUTE).await, 0);
+        assert_eq!(seconds(tries), [1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_are_sent_at_once_than_the_server_grants() {
+        let options = QueueOptions { at_once: 2, ..QueueOptions::default() };
+        let (queue, running, tries) = queue(&[], Duration::from_secs(5), options);
+        for number in 0..4 {
+            queue.post(mail(number));
+        }
+        assert_eq!(running.finish(MINUTE).await, 0);
+        assert_eq!(seconds(tries), [0, 0, 5, 5]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_drops_what_comes_and_a_finished_mail_frees_its_place() {
+        let options = QueueOptions { capacity: 2, ..QueueOptions::default() };
+        let (queue, running, mut tries) = queue(&[], Duration::from_secs(5), options);
+        for number in 0..4 {
+            queue.post(mail(number));
+        }
+        for _ in 0..2 {
+            tries.recv().await.unwrap();
+        }
+        tokio::time::timeout(4 * MINUTE, tries.recv()).await.expect_err("the others were dropped");
+        queue.post(mail(5));
+        let (message, _) = tries.recv().await.unwrap();
+        assert!(message.ends_with("ada5@example.com"));
+        assert_eq!(running.finish(MINUTE).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_waits_for_what_is_there_but_not_longer_than_it_may() {
+        let (queue, running, mut tries) = queue(&[], Duration::from_secs(20), QueueOptions::default());
+        for number in 0..5 {
+            queue.post(mail(number));
+        }
+        tries.recv().await.unwrap();
+        let began = Instant::now();
+        assert_eq!(
+            running.finish(Duration::from_secs(30)).await,
+            1,
+            "four at once, and no time for the fifth"
+        );
+        assert_eq!(began.elapsed(), Duration::from_secs(30));
+        queue.post(mail(6));
+        assert!(tries.recv().await.is_some_and(|(message, _)| !message.ends_with("ada6@example.com")));
+    }
+}

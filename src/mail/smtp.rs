@@ -1,0 +1,392 @@
+//! One message to one SMTP server (RFC 5321), over a connection of its own.
+//!
+//! lettre bounds the time of connecting only, so each step here has its own bound: a server that
+//! falls silent in the middle of a session costs one timeout and not the worker.
+//!
+//! What a server says is not repeated in errors, only its status code: it quotes the recipient, and
+//! some quote the message.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lettre::Address;
+use lettre::address::AddressError;
+use lettre::message::header::ContentType;
+use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
+use lettre::transport::smtp;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+
+use super::queue::Transport;
+use super::templates::Letter;
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+
+/// How long the server gets to hear goodbye: by then the mail is delivered.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How the connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// In the clear first, then STARTTLS (RFC 3207), without which nothing is sent.
+    StartTls,
+    /// TLS from the first byte (RFC 8314 3.3).
+    Implicit,
+    /// Not at all: password, addresses and tokens travel in the clear.
+    Plaintext,
+}
+
+/// Whom mails are from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The name beside the address.
+    pub name: Option<String>,
+    /// The address.
+    pub address: Email,
+}
+
+/// The server that takes our mails, and how to talk to it.
+#[derive(Clone)]
+pub struct SmtpOptions {
+    /// Its name or address; its certificate must be for this.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: Security,
+    /// Certificates (PEM) of the authorities to trust instead of the system's.
+    pub authorities: Option<Vec<u8>>,
+    /// User name and password, if it wants any.
+    pub credentials: Option<(String, String)>,
+    /// How long the server may take for each step.
+    pub timeout: Duration,
+    /// Whom mails are from.
+    pub sender: Sender,
+}
+
+/// The settings name no server that could be talked to.
+#[derive(Debug, thiserror::Error)]
+pub enum SmtpSetupError {
+    /// The authorities' certificates cannot be read, or the host can have no certificate.
+    #[error("TLS to the SMTP server cannot be set up")]
+    Tls(#[source] smtp::Error),
+    /// The sender's address is none that SMTP can carry.
+    #[error("smtp.from cannot be used as a sender")]
+    Sender(#[source] AddressError),
+}
+
+/// Why a message is not delivered.
+#[derive(Debug)]
+pub struct DeliveryError {
+    step: &'static str,
+    problem: Problem,
+}
+
+#[derive(Debug)]
+enum Problem {
+    /// The server answered with a status that is no success.
+    Status { code: u16, permanent: bool },
+    /// No answer in time.
+    Silence,
+    /// The server does not offer what is needed: for this message, which is final, or for any, which
+    /// somebody in between may have seen to.
+    Lacking { what: &'static str, permanent: bool },
+    /// The message cannot be put together; it never can.
+    Unwritable(lettre::error::Error),
+    /// The connection, its TLS, or what came over it was no good.
+    Broken(smtp::Error),
+}
+
+impl DeliveryError {
+    fn new(step: &'static str, error: smtp::Error) -> Self {
+        let problem = match error.status() {
+            Some(code) => Problem::Status { code: code.into(), permanent: error.is_permanent() },
+            None => Problem::Broken(error),
+        };
+        Self { step, problem }
+    }
+
+    fn silence(step: &'static str) -> Self {
+        Self { step, problem: Problem::Silence }
+    }
+
+    fn lacking(what: &'static str, permanent: bool) -> Self {
+        Self { step: "EHLO", problem: Problem::Lacking { what, permanent } }
+    }
+
+    /// Whether another try could not end otherwise (RFC 5321 4.2.1: a 5yz status).
+    pub fn is_final(&self) -> bool {
+        match self.problem {
+            Problem::Status { permanent, .. } | Problem::Lacking { permanent, .. } => permanent,
+            Problem::Unwritable(_) => true,
+            Problem::Silence | Problem::Broken(_) => false,
+        }
+    }
+
+    /// An error of a test's own.
+    #[cfg(test)]
+    pub(super) fn status(code: u16) -> Self {
+        Self { step: "DATA", problem: Problem::Status { code, permanent: code >= 500 } }
+    }
+}
+
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = self.step;
+        match &self.problem {
+            Problem::Status { code, .. } => write!(f, "the SMTP server answered {step} with {code}"),
+            Problem::Silence => write!(f, "the SMTP server did not answer {step} in time"),
+            Problem::Lacking { what, .. } => write!(f, "the SMTP server does not offer {what}"),
+            Problem::Unwritable(_) => f.write_str("the message cannot be written"),
+            // What a server said that is no SMTP may quote anything.
+            Problem::Broken(error) if error.is_response() => {
+                write!(f, "the SMTP server answered {step} with something that is no SMTP")
+            }
+            Problem::Broken(_) => write!(f, "the connection to the SMTP server failed at {step}"),
+        }
+    }
+}
+
+impl Error for DeliveryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.problem {
+            Problem::Broken(error) if !error.is_response() => error.source(),
+            Problem::Unwritable(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Delivers messages, each over a connection of its own.
+pub struct SmtpTransport {
+    host: String,
+    port: u16,
+    security: Security,
+    tls: Option<TlsParameters>,
+    credentials: Option<Credentials>,
+    timeout: Duration,
+    sender: Mailbox,
+    hello: ClientId,
+}
+
+impl SmtpTransport {
+    /// Prepares for a server; it is not asked anything yet.
+    ///
+    /// # Errors
+    /// [`SmtpSetupError`].
+    pub fn new(options: SmtpOptions) -> Result<Self, SmtpSetupError> {
+        let tls = match options.security {
+            Security::Plaintext => None,
+            Security::StartTls | Security::Implicit => {
+                Some(tls(&options.host, options.authorities.as_deref()).map_err(SmtpSetupError::Tls)?)
+            }
+        };
+        let sender = wire_address(&options.sender.address).map_err(SmtpSetupError::Sender)?;
+        Ok(Self {
+            hello: ClientId::Domain(sender.domain().to_owned()),
+            host: options.host,
+            port: options.port,
+            security: options.security,
+            tls,
+            credentials: options.credentials.map(|(name, password)| Credentials::new(name, password)),
+            timeout: options.timeout,
+            sender: Mailbox::new(options.sender.name, sender),
+        })
+    }
+
+    /// Bounds one step of a session.
+    async fn step<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, smtp::Error>>,
+    ) -> Result<T, DeliveryError> {
+        match tokio::time::timeout(self.timeout, work).await {
+            Ok(done) => done.map_err(|error| DeliveryError::new(name, error)),
+            Err(_) => Err(DeliveryError::silence(name)),
+        }
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
+        let wrapped = self.tls.clone().filter(|_| self.security == Security::Implicit);
+        let server = (self.host.as_str(), self.port);
+        let connecting = AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, wrapped, None);
+        let mut connection = self.step("the connection", connecting).await?;
+        if let (Security::StartTls, Some(tls)) = (self.security, &self.tls) {
+            if !connection.can_starttls() {
+                return Err(DeliveryError::lacking("STARTTLS", false));
+            }
+            self.step("STARTTLS", connection.starttls(tls.clone(), &self.hello)).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
+            if connection.server_info().get_auth_mechanism(&MECHANISMS).is_none() {
+                return Err(DeliveryError::lacking("AUTH with PLAIN or LOGIN", false));
+            }
+            self.step("AUTH", connection.auth(&MECHANISMS, credentials)).await?;
+        }
+        Ok(connection)
+    }
+
+    async fn hand_over(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        message: &Written,
+    ) -> Result<(), DeliveryError> {
+        let mut parameters = Vec::new();
+        let ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+        if !ascii(&message.from) || !ascii(&message.to) {
+            if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+                return Err(DeliveryError::lacking("SMTPUTF8, which the address needs", true));
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        if !message.bytes.is_ascii() {
+            if !connection.server_info().supports_feature(Extension::EightBitMime) {
+                return Err(DeliveryError::lacking("8BITMIME, which the address needs", true));
+            }
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        self.step("MAIL", connection.command(Mail::new(Some(message.from.clone()), parameters))).await?;
+        self.step("RCPT", connection.command(Rcpt::new(message.to.clone(), Vec::new()))).await?;
+        self.step("DATA", connection.command(Data)).await?;
+        self.step("the message", connection.message(&message.bytes)).await?;
+        Ok(())
+    }
+}
+
+/// A message as it goes over the wire. Each try sends the same bytes, so that a mailbox which gets
+/// them twice, after an acknowledgement that was lost, can tell by the Message-ID.
+pub struct Written {
+    from: Address,
+    to: Address,
+    bytes: Vec<u8>,
+}
+
+#[async_trait]
+impl Transport for SmtpTransport {
+    type Message = Written;
+
+    fn write(&self, letter: Letter, to: &Email, id: &str, date: Timestamp) -> Result<Written, DeliveryError> {
+        let unwritable = |error| DeliveryError { step: "the message", problem: Problem::Unwritable(error) };
+        // Parsed, so nothing in it can end the header and begin another.
+        let to = wire_address(to).map_err(|_| unwritable(lettre::error::Error::MissingTo))?;
+        let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(letter.text);
+        let html = SinglePart::builder().header(ContentType::TEXT_HTML).body(letter.html);
+        let message = Message::builder()
+            .from(self.sender.clone())
+            .to(Mailbox::new(None, to.clone()))
+            .subject(letter.subject)
+            .date(date.to_system_time())
+            .message_id(Some(format!("<{id}@{}>", self.sender.email.domain())))
+            .raw_header(lettre::message::header::HeaderValue::new(
+                // RFC 3834 5: no out-of-office answers to this.
+                lettre::message::header::HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".to_owned(),
+            ))
+            .multipart(MultiPart::alternative().singlepart(plain).singlepart(html))
+            .map_err(unwritable)?;
+        Ok(Written { from: self.sender.email.clone(), to, bytes: message.formatted() })
+    }
+
+    async fn deliver(&self, message: &Written) -> Result<(), DeliveryError> {
+        let mut connection = self.connect().await?;
+        self.hand_over(&mut connection, message).await?;
+        // Delivered, whatever comes now.
+        let _ = tokio::time::timeout(QUIT_TIMEOUT.min(self.timeout), connection.command(Quit)).await;
+        Ok(())
+    }
+}
+
+/// An address as mail servers have it: the domain in its ASCII spelling (RFC 5891), so that only a
+/// mailbox's own name can ask for SMTPUTF8.
+fn wire_address(email: &Email) -> Result<Address, AddressError> {
+    let (local, domain) = email.as_str().rsplit_once('@').ok_or(AddressError::MissingParts)?;
+    match url::Host::parse(domain) {
+        Ok(url::Host::Domain(domain)) => Address::new(local, domain),
+        _ => email.as_str().parse(),
+    }
+}
+
+fn tls(host: &str, authorities: Option<&[u8]>) -> Result<TlsParameters, smtp::Error> {
+    let builder = TlsParameters::builder(host.to_owned());
+    match authorities {
+        None => builder.build(),
+        Some(pem) => builder
+            .certificate_store(CertificateStore::None)
+            .add_root_certificate(Certificate::from_pem(pem)?)
+            .build(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transport(name: Option<&str>, from: &str) -> SmtpTransport {
+        SmtpTransport::new(SmtpOptions {
+            host: "127.0.0.1".to_owned(),
+            port: 25,
+            security: Security::Plaintext,
+            authorities: None,
+            credentials: None,
+            timeout: Duration::from_secs(1),
+            sender: Sender { name: name.map(str::to_owned), address: Email::parse(from).unwrap() },
+        })
+        .unwrap()
+    }
+
+    fn written(to: &str, subject: &str) -> String {
+        let letter =
+            Letter { subject: subject.to_owned(), text: "text".to_owned(), html: "<p>html</p>".to_owned() };
+        let to = Email::parse(to).unwrap();
+        let date = Timestamp::from_millis(1_796_169_600_000);
+        let message = transport(Some("Hallpass"), "no-reply@example.com")
+            .write(letter, &to, "some-id", date)
+            .ok()
+            .unwrap();
+        String::from_utf8(message.bytes).unwrap()
+    }
+
+    #[test]
+    fn a_message_names_sender_reader_time_and_itself() {
+        let message = written("ada@example.com", "A subject");
+        for line in [
+            "From: Hallpass <no-reply@example.com>\r\n",
+            "To: ada@example.com\r\n",
+            "Subject: A subject\r\n",
+            "Date: Wed, 02 Dec 2026 00:00:00 +0000\r\n",
+            "Message-ID: <some-id@example.com>\r\n",
+            "Auto-Submitted: auto-generated\r\n",
+            "MIME-Version: 1.0\r\n",
+        ] {
+            assert!(message.contains(line), "{line:?} is missing in:\n{message}");
+        }
+    }
+
+    /// Our own parser takes no such address, and no setting such a subject; this is the net below.
+    #[test]
+    fn no_value_begins_a_header_of_its_own() {
+        let message = written("ada@example.com", "A subject\r\nBcc: eve@example.com\r\n\r\nbody");
+        let (headers, _) = message.split_once("\r\n\r\n").unwrap();
+        assert!(!headers.lines().any(|line| line.starts_with("Bcc:")), "{headers}");
+    }
+
+    #[test]
+    fn a_domain_goes_over_the_wire_in_ascii() {
+        let address = |text| wire_address(&Email::parse(text).unwrap()).map(|address| address.to_string());
+        assert_eq!(address("ada@exämple.com").as_deref(), Ok("ada@xn--exmple-cua.com"));
+        assert_eq!(address("żółć@example.com").as_deref(), Ok("żółć@example.com"));
+    }
+
+    #[test]
+    fn a_server_that_quotes_the_reader_is_not_repeated() {
+        let error = DeliveryError::status(550);
+        assert_eq!(error.to_string(), "the SMTP server answered DATA with 550");
+        assert!(error.source().is_none() && error.is_final());
+        assert!(!DeliveryError::status(451).is_final());
+    }
+}

@@ -1,0 +1,96 @@
+//! Proving that an e-mail address is the account's owner's.
+
+use std::sync::Arc;
+
+use super::limits::{Limits, Visitor};
+use super::mail::{Mail, Notice};
+use super::{AuthError, AuthResult, Context, Field, FieldProblem};
+use crate::crypto::verification_token;
+use crate::domain::email::Email;
+use crate::domain::rate_limit::Action;
+use crate::domain::tokens::VerificationToken;
+use crate::domain::user::User;
+
+/// Verification tokens. Cheap to clone.
+#[derive(Clone)]
+pub struct Verifications {
+    context: Arc<Context>,
+    limits: Limits,
+}
+
+impl Verifications {
+    pub(super) fn new(context: Arc<Context>, limits: Limits) -> Self {
+        Self { context, limits }
+    }
+
+    /// Mails the link that proves an address to the account of that address. Nothing is said of
+    /// whether there is one, and nothing is mailed where it is proven already.
+    ///
+    /// # Errors
+    /// [`AuthError::Invalid`] when the text is no address, [`AuthError::RateLimited`].
+    pub async fn request(&self, email: &str, visitor: &Visitor) -> AuthResult<()> {
+        let email = Email::parse(email).map_err(|error| {
+            AuthError::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
+        })?;
+        // Under the limits of reset requests: both ask for a mail.
+        self.limits.attempt(Action::ResetRequest, visitor, &email, self.invite_owner(&email)).await
+    }
+
+    async fn invite_owner(&self, email: &Email) -> AuthResult<()> {
+        let user = self.context.repository.find_user_by_email(email).await?;
+        match user.filter(|user| !user.disabled && !user.email_verified) {
+            Some(user) => self.invite(&user),
+            None => tracing::debug!("verification asked for where there is nothing to verify"),
+        }
+        Ok(())
+    }
+
+    /// Whether one more mail may go to an address because a visitor wants that: counted as if they
+    /// had requested it, and without a word of it in their answer.
+    pub(super) async fn may_be_asked(&self, email: &Email, visitor: &Visitor) -> bool {
+        let unseen = Visitor::new(visitor.address());
+        let counted = self.limits.attempt(Action::ResetRequest, &unseen, email, async { Ok(()) }).await;
+        counted.is_ok()
+    }
+
+    /// Mails the link that proves the account's address.
+    pub(super) fn invite(&self, user: &User) {
+        let ttl = self.context.rules.verification_ttl;
+        let deadline = self.context.clock.now().after(ttl);
+        let token = verification_token::mint(&self.context.secrets, user.id, &user.email, deadline);
+        self.context.post(Mail {
+            user: user.id,
+            to: user.email.clone(),
+            name: None,
+            notice: Notice::VerifyEmail(token),
+            valid_for: ttl,
+            deadline,
+        });
+        tracing::info!(user = %user.id, "verification of the address requested");
+    }
+
+    /// Takes a verification token: the address counts as its owner's from now on. The same token
+    /// does so again until it expires, since a mail scanner may have been there first.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidVerificationToken`] for a token that is none of ours or has expired, and
+    /// when the account is gone or has another address by now.
+    pub async fn redeem(&self, token: &VerificationToken) -> AuthResult<()> {
+        let invalid = || AuthError::InvalidVerificationToken;
+        let secrets = &self.context.secrets;
+        let claims = verification_token::verify(secrets, token).map_err(|_| invalid())?;
+        if self.context.clock.now() >= claims.deadline {
+            return Err(invalid());
+        }
+        let repository = &self.context.repository;
+        let user = repository.find_user(claims.user).await?.ok_or_else(invalid)?;
+        if !verification_token::is_for(secrets, &claims, &user.email) {
+            return Err(invalid());
+        }
+        if !repository.verify_email(user.id, &user.email).await? {
+            return Err(invalid());
+        }
+        tracing::info!(user = %user.id, "address verified");
+        Ok(())
+    }
+}
