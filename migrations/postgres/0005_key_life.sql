@@ -4,7 +4,7 @@ ALTER TABLE signing_keys ADD COLUMN activated_at BIGINT;  -- it signs
 ALTER TABLE signing_keys ADD COLUMN retiring_at  BIGINT;  -- it signs no more
 ALTER TABLE signing_keys ADD COLUMN retired_at   BIGINT;  -- it is no longer published
 ALTER TABLE signing_keys ADD COLUMN revoked_at   BIGINT;  -- it has leaked
--- Its revocation is in the revocation feed. Until then that is owed, by any replica.
+-- The revocation feed was last told of its revocation. Until then that is owed, by any replica.
 ALTER TABLE signing_keys ADD COLUMN announced_at BIGINT;
 
 -- Every key signed since it was made, if it was not taken out by hand. Of several algorithms the one

@@ -114,8 +114,8 @@ pub enum KeyState {
     Revoked {
         /// Since when.
         since: Timestamp,
-        /// Whether the revocation feed has it already.
-        announced: bool,
+        /// When the revocation feed was last told.
+        announced: Option<Timestamp>,
     },
 }
 

@@ -48,7 +48,7 @@ pub trait SigningKeyStore: Send + Sync + 'static {
     /// stays for good, so that the key never comes back.
     async fn revoke_signing_key(&self, key: &KeyId, now: Timestamp) -> StoreResult<bool>;
 
-    /// Notes that the revocation feed has the revocation of a key.
+    /// Notes that the revocation feed was told at `now` of the revocation of a key.
     async fn note_signing_key_announced(&self, key: &KeyId, now: Timestamp) -> StoreResult<()>;
 
     /// Deletes a retired key.

@@ -3,18 +3,15 @@
 
 mod support;
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use hallpass::domain::ids::KeyId;
 use hallpass::domain::revocation::Revoked;
 use hallpass::domain::signing_key::{KeyRefusal, KeyState};
 use hallpass::service::signing_keys::SigningKeysError;
-use hallpass::store::feed::Announced;
 use hallpass_verify::Rejection;
 
 use crate::support::{Actor, DAY, MINUTE, SECOND, TestApp, jwt, on_both_flavours};
-use support::{Validator, kid_of, max_age, published, signing_kid, states};
+use support::{Validator, announced, kid_of, max_age, published, signing_kid, states};
 
 on_both_flavours! {
     rotation_under_load_harms_no_validator,
@@ -22,6 +19,7 @@ on_both_flavours! {
     a_revoked_key_is_refused_everywhere_and_the_next_one_signs,
     an_expired_token_of_a_retired_key_still_comes_along,
     a_revocation_that_nobody_announced_is_announced_by_any_instance,
+    the_feed_is_told_of_a_revoked_key_for_a_day,
 }
 
 /// Three instances that follow the ring with a lag of up to two seconds, each its own; validators that
@@ -116,13 +114,7 @@ async fn a_revoked_key_is_refused_everywhere_and_the_next_one_signs(app: TestApp
     app.services().signing_keys.revoke(&leaked).await.expect("revoked");
     assert_eq!(signing_kid(&app).await, next);
 
-    let mut reader = app.revocation_feed().reader();
-    let batch = reader.read(app.timestamp(), Duration::ZERO).await.expect("the feed");
-    let announced = batch.announced.iter().filter(|Announced::Revocation(revocation)| {
-        // Whoever has the key signs what he likes: a token's lifetime says nothing.
-        revocation.revoked == Revoked::Key(leaked.clone()) && revocation.until >= app.timestamp().after(DAY)
-    });
-    assert_eq!(announced.count(), 1);
+    assert_eq!(announced(&app).await, [Revoked::Key(leaked)]);
 }
 
 async fn an_expired_token_of_a_retired_key_still_comes_along(app: TestApp) {
@@ -166,10 +158,25 @@ async fn a_revocation_that_nobody_announced_is_announced_by_any_instance(app: Te
     let other = app.another_instance(|_| ()).await;
     other.catch_up().await;
     other.catch_up().await;
-    let batch = app.revocation_feed().reader().read(app.timestamp(), Duration::ZERO).await.expect("the feed");
-    let revoked: Vec<_> =
-        batch.announced.into_iter().map(|Announced::Revocation(revocation)| revocation.revoked).collect();
-    assert_eq!(revoked, [Revoked::Key(leaked)]);
+    assert_eq!(announced(&app).await, [Revoked::Key(leaked)]);
+}
+
+/// The feed forgets after a token's lifetime, and whoever has the key signs tokens with any.
+async fn the_feed_is_told_of_a_revoked_key_for_a_day(app: TestApp) {
+    let other = app.another_instance(|_| ()).await;
+    let leaked = KeyId::new(signing_kid(&app).await);
+    app.services().signing_keys.revoke(&leaked).await.expect("revoked");
+    for quarter in 0..4 * 24 {
+        let told = announced(&app).await.contains(&Revoked::Key(leaked.clone()));
+        assert!(told, "forgotten after {quarter} quarters of an hour");
+        for instance in [&app, &other, &app] {
+            app.advance(MINUTE * 5);
+            instance.catch_up().await;
+        }
+    }
+    app.advance(MINUTE * 30);
+    other.catch_up().await;
+    assert_eq!(announced(&app).await, []);
 }
 
 #[tokio::test]

@@ -9,34 +9,38 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Deserialize;
 
+/// How clients prove themselves where they must (RFC 6749 2.3.1).
+const PROOFS: &[&str] = &["client_secret_basic", "client_secret_post"];
+
+/// And where they need not: whoever has a refresh token redeems it and takes it back.
+const PROOFS_OR_NONE: &[&str] = &["client_secret_basic", "client_secret_post", "none"];
+
 /// What an authorization server tells of itself (RFC 8414 2).
-///
-/// Endpoints that do not exist are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Object)]
-#[oai(rename = "ServerMetadata", skip_serializing_if_is_none, example)]
+#[oai(rename = "ServerMetadata", example)]
 pub struct MetadataDto {
     /// The issuer: exactly the `iss` of all access tokens.
     issuer: String,
     /// The public keys.
     jwks_uri: String,
     /// Where clients get tokens.
-    token_endpoint: Option<String>,
+    token_endpoint: String,
     /// Where other services ask about a token (RFC 7662).
-    introspection_endpoint: Option<String>,
+    introspection_endpoint: String,
     /// Where clients take a token back (RFC 7009).
-    revocation_endpoint: Option<String>,
+    revocation_endpoint: String,
     /// Everything that is revoked, for services that check tokens on their own.
-    hallpass_revocations_endpoint: Option<String>,
+    hallpass_revocations_endpoint: String,
     /// The same as a stream.
-    hallpass_revocations_stream_endpoint: Option<String>,
+    hallpass_revocations_stream_endpoint: String,
     /// The grants of the token endpoint.
     grant_types_supported: Vec<String>,
     /// How clients prove themselves at the token endpoint.
-    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    token_endpoint_auth_methods_supported: Vec<String>,
     /// How clients prove themselves at the introspection endpoint.
-    introspection_endpoint_auth_methods_supported: Option<Vec<String>>,
+    introspection_endpoint_auth_methods_supported: Vec<String>,
     /// How clients prove themselves at the revocation endpoint.
-    revocation_endpoint_auth_methods_supported: Option<Vec<String>>,
+    revocation_endpoint_auth_methods_supported: Vec<String>,
     /// Always empty: there is no authorization endpoint.
     response_types_supported: Vec<String>,
     /// Always `public`: a user has the same `sub` for every client.
@@ -54,19 +58,20 @@ impl MetadataDto {
     /// This is the one list of endpoints: one that is served gets its line here.
     pub(super) fn of(issuer: &str, algorithms: Vec<String>) -> Self {
         let at = |path: &str| format!("{issuer}{path}");
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Self {
             issuer: issuer.to_owned(),
             jwks_uri: at("/.well-known/jwks.json"),
-            token_endpoint: None,
-            introspection_endpoint: None,
-            revocation_endpoint: None,
-            hallpass_revocations_endpoint: None,
-            hallpass_revocations_stream_endpoint: None,
+            token_endpoint: at("/oauth2/token"),
+            introspection_endpoint: at("/oauth2/introspect"),
+            revocation_endpoint: at("/oauth2/revoke"),
+            hallpass_revocations_endpoint: at("/revocations"),
+            hallpass_revocations_stream_endpoint: at("/revocations/stream"),
             // Left out, this would mean the grants of an authorization endpoint (RFC 8414 2).
-            grant_types_supported: Vec::new(),
-            token_endpoint_auth_methods_supported: None,
-            introspection_endpoint_auth_methods_supported: None,
-            revocation_endpoint_auth_methods_supported: None,
+            grant_types_supported: list(&["client_credentials", "refresh_token"]),
+            token_endpoint_auth_methods_supported: list(PROOFS_OR_NONE),
+            introspection_endpoint_auth_methods_supported: list(PROOFS),
+            revocation_endpoint_auth_methods_supported: list(PROOFS_OR_NONE),
             response_types_supported: Vec::new(),
             subject_types_supported: vec!["public".to_owned()],
             id_token_signing_alg_values_supported: algorithms,

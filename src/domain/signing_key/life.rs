@@ -22,6 +22,11 @@ const REPLICAS_LAG: Duration = Duration::from_secs(60);
 /// none takes its tokens for forged.
 const REPLICAS_READ: Duration = Duration::from_secs(5);
 
+/// How long the revocation of a key is told. Whoever has a leaked key signs tokens with any time of
+/// expiry, so it is not a token's lifetime that counts but how long validators keep a key that they
+/// once fetched: .NET, the slowest that asks again at all, twelve hours.
+const REVOCATION_TOLD_FOR: Duration = Duration::from_secs(24 * 3600);
+
 /// The rules by which keys come and go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyLife {
@@ -217,6 +222,18 @@ impl KeyLife {
     pub fn next_change(&self, ring: &[RingKey]) -> Option<Timestamp> {
         let plan = self.plan(ring);
         plan.into_iter().find(|planned| planned.step.changes_published()).map(|planned| planned.at)
+    }
+
+    /// Whether the revocation feed is to be told at `now` that a key is revoked. The feed forgets what is
+    /// older than an access token, so it is told again in time.
+    pub fn owes_announcement(&self, key: &RingKey, now: Timestamp) -> bool {
+        match key.state {
+            KeyState::Revoked { announced: None, .. } => true,
+            KeyState::Revoked { since, announced: Some(last) } => {
+                now >= last.after(self.access_token / 2) && now < since.after(REVOCATION_TOLD_FOR)
+            }
+            _ => false,
+        }
     }
 
     /// The step by which a next key signs from now on: the one that is named, or the one that has

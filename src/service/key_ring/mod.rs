@@ -22,7 +22,7 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::KeyId;
 use crate::domain::random::Random;
 use crate::domain::revocation::{Revocation, Revoked};
-use crate::domain::signing_key::{KeyLife, KeyState, KeyStep, RingKey, SigningAlgorithm, StoredSigningKey};
+use crate::domain::signing_key::{KeyLife, KeyStep, RingKey, SigningAlgorithm, StoredSigningKey};
 use crate::store::feed::RevocationFeed;
 use crate::store::signing_keys::{AddNext, SigningKeyStore};
 use crate::store::{StoreError, StoreResult};
@@ -33,11 +33,6 @@ const READ_EVERY: Duration = Duration::from_secs(2);
 
 /// More steps than this are never due at once; a defect shall not keep the database busy.
 const STEPS_AT_ONCE: usize = 100;
-
-/// How long the revocation of a key is remembered in the feed, at the least. Whoever has a leaked key
-/// signs tokens with any time of expiry, so it is not a token's lifetime that counts but how long a
-/// validator may keep a key that it once fetched.
-const KEY_REVOCATION_MEMORY: Duration = Duration::from_secs(24 * 3600);
 
 /// The key ring could not be opened, read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -170,21 +165,23 @@ impl KeyRing {
         }
         let next_change = foundation.life.next_change(&ring);
         let generation = Generation::new(ring, opened, next_change)?;
-        tracing::info!(signing = %generation.signing_key().id(), published = generation.jwks().keys.len(), "key ring changed");
+        if generation.jwks() != current.jwks() {
+            let published = generation.jwks().keys.len();
+            tracing::info!(signing = %generation.signing_key().id(), published, "key ring changed");
+        }
         self.current.store(Arc::new(generation));
         Ok(())
     }
 
-    /// Announces the revocations of keys that the feed does not have yet: this process', and those
-    /// that others left behind. Answers how many.
+    /// Announces the revocations of keys that the feed is to be told: this process', and those that
+    /// others left behind. Answers how many.
     ///
     /// # Errors
     /// A store that does not answer; what is left is still owed.
     pub async fn announce_owed(&self) -> StoreResult<usize> {
         let Some(foundation) = &self.foundation else { return Ok(0) };
-        let current = self.current();
-        let owed =
-            current.ring.iter().filter(|key| matches!(key.state, KeyState::Revoked { announced: false, .. }));
+        let (current, now) = (self.current(), foundation.clock.now());
+        let owed = current.ring.iter().filter(|key| foundation.life.owes_announcement(key, now));
         let mut announced = 0;
         for key in owed {
             foundation.announce(&key.key.id).await?;
@@ -289,8 +286,8 @@ impl Foundation {
     /// Announces the revocation of a key.
     pub(super) async fn announce(&self, key: &KeyId) -> StoreResult<()> {
         let now = self.clock.now();
-        let memory = self.life.access_token.max(KEY_REVOCATION_MEMORY);
-        let revocation = Revocation { revoked: Revoked::Key(key.clone()), until: now.after(memory) };
+        let until = now.after(self.life.access_token);
+        let revocation = Revocation { revoked: Revoked::Key(key.clone()), until };
         self.feed.announce(&revocation, now).await?;
         self.store.note_signing_key_announced(key, now).await
     }

@@ -93,7 +93,7 @@ where
         "retired" => KeyState::Retired { since: moment("signing_keys.retired_at")? },
         "revoked" => KeyState::Revoked {
             since: moment("signing_keys.revoked_at")?,
-            announced: entry.get::<Option<i64>>("signing_keys.announced_at")?.is_some(),
+            announced: entry.get::<Option<i64>>("signing_keys.announced_at")?.map(Timestamp::from_millis),
         },
         _ => return Err(entry.corrupt("signing_keys.state", "it is none that a key can stand in")),
     };

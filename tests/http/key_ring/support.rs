@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hallpass::domain::clock::Timestamp;
+use hallpass::domain::revocation::Revoked;
 use hallpass::domain::signing_key::KeyState;
+use hallpass::store::feed::Announced;
 use hallpass_verify::{AccessClaims, KeySet, Rejection, Verifier};
 
 use crate::support::{Actor, Answer, ISSUER, TestApp, jwt};
@@ -38,6 +40,16 @@ pub async fn signing_kid(app: &TestApp) -> String {
 pub async fn states(app: &TestApp) -> Vec<(String, KeyState)> {
     let overview = app.services().signing_keys.overview().await.expect("the ring");
     overview.keys.into_iter().map(|key| (key.key.id.as_str().to_owned(), key.state)).collect()
+}
+
+/// What the revocation feed tells somebody who begins to read it.
+pub async fn announced(app: &TestApp) -> Vec<Revoked> {
+    let batch = app.revocation_feed().reader().read(app.timestamp(), Duration::ZERO).await.expect("the feed");
+    let revoked = batch.announced.into_iter().map(|Announced::Revocation(revocation)| revocation);
+    revoked
+        .filter(|revocation| app.timestamp() < revocation.until)
+        .map(|revocation| revocation.revoked)
+        .collect()
 }
 
 /// The id of the key that signed a token.

@@ -192,7 +192,7 @@ pub async fn a_key_is_revoked_from_any_state_and_for_good(repository: &dyn Signi
     }
     assert!(add(repository, "next", 3_000).await);
     assert!(repository.retire_signing_key(&id("retired"), NOW).await.expect("an answer"));
-    let revoked = KeyState::Revoked { since: LATER, announced: false };
+    let revoked = KeyState::Revoked { since: LATER, announced: None };
     for kid in ["retired", "retiring", "active", "next"] {
         let key = id(kid);
         assert_eq!(wins(at_once(4, |_| repository.revoke_signing_key(&key, LATER)).await), 1, "{kid}");
@@ -213,7 +213,10 @@ pub async fn the_announcement_of_a_revoked_key_is_noted(repository: &dyn Signing
     repository.note_signing_key_announced(&a, NOW).await.expect("an answer");
     repository.revoke_signing_key(&a, NOW).await.expect("an answer");
     let revoked = |announced| state("a", KeyState::Revoked { since: NOW, announced });
-    assert_eq!(states(repository).await, [revoked(false)]);
-    repository.note_signing_key_announced(&a, LATER).await.expect("an answer");
-    assert_eq!(states(repository).await, [revoked(true)]);
+    assert_eq!(states(repository).await, [revoked(None)]);
+    // The latest moment stays, whoever notes it last.
+    for noted in [NOW, LATER, NOW] {
+        repository.note_signing_key_announced(&a, noted).await.expect("an answer");
+    }
+    assert_eq!(states(repository).await, [revoked(Some(LATER))]);
 }

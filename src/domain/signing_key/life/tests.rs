@@ -86,7 +86,7 @@ fn without_rotation_nothing_is_promoted_by_itself() {
 
 #[test]
 fn a_revoked_key_is_never_touched_again() {
-    let revoked = KeyState::Revoked { since: at(0), announced: false };
+    let revoked = KeyState::Revoked { since: at(0), announced: None };
     let ring = [first_day(), vec![key("leaked", at(0), revoked)]].concat();
     let life = KeyLife { rotate_every: None, ..LIFE };
     assert_eq!(life.plan(&ring), []);
@@ -97,8 +97,27 @@ fn a_revoked_key_is_never_touched_again() {
 }
 
 #[test]
+fn the_feed_is_told_of_a_revoked_key_twice_in_a_tokens_lifetime_for_a_day() {
+    let owed = |announced, now| {
+        LIFE.owes_announcement(&key("leaked", at(0), KeyState::Revoked { since: at(1), announced }), now)
+    };
+    let half = LIFE.access_token / 2;
+    for (announced, now, is_owed) in [
+        (None, at(1), true),
+        (None, at(999), true),
+        (Some(at(1)), before(at(1).after(half)), false),
+        (Some(at(1)), at(1).after(half), true),
+        (Some(at(24)), before(at(25)), true),
+        (Some(at(24)), at(25), false),
+    ] {
+        assert_eq!(owed(announced, now), is_owed, "{announced:?} {now}");
+    }
+    assert!(!first_day().iter().any(|key| LIFE.owes_announcement(key, at(1))));
+}
+
+#[test]
 fn when_nothing_signs_the_oldest_next_key_does_at_once() {
-    let revoked = key("a", at(0), KeyState::Revoked { since: at(2), announced: false });
+    let revoked = key("a", at(0), KeyState::Revoked { since: at(2), announced: None });
     let ring = [revoked.clone(), key("c", at(2), KeyState::Next), key("b", at(1), KeyState::Next)];
     assert_eq!(LIFE.urgent(&ring), Some(promote("b", None)));
     assert_eq!(LIFE.due(&ring, at(2)), Some(promote("b", None)));

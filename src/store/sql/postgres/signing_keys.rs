@@ -107,7 +107,7 @@ impl SigningKeyStore for PostgresRepository {
     async fn note_signing_key_announced(&self, key: &KeyId, now: Timestamp) -> StoreResult<()> {
         let update = sqlx::query(
             "UPDATE signing_keys SET announced_at = $2
-             WHERE kid = $1 AND state = 'revoked' AND announced_at IS NULL",
+             WHERE kid = $1 AND state = 'revoked' AND (announced_at IS NULL OR announced_at < $2)",
         )
         .bind(key.as_str())
         .bind(now.as_millis());
