@@ -1,5 +1,6 @@
 //! The one place that names concrete stores and wires everything.
 
+pub mod checkup;
 mod mail;
 
 use std::io;
@@ -26,6 +27,7 @@ use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
 use crate::domain::signing_key::KeyLife;
 use crate::domain::tokens::ClientSecret;
+use crate::service::audit::Audit;
 use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
@@ -39,7 +41,7 @@ use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use crate::store::unreachable::UnreachableTokenStore;
-use crate::store::{RateLimitStore, Repository, TokenStore};
+use crate::store::{AuditLog, RateLimitStore, Repository, TokenStore};
 use crate::{api, server};
 
 /// The file of the embedded token store, in the data folder.
@@ -158,12 +160,19 @@ pub struct Database {
     pub signing_keys: Arc<dyn SigningKeyStore>,
     /// OAuth clients.
     pub clients: Arc<dyn ClientRegistry>,
+    /// What happened.
+    pub audit_log: Arc<dyn AuditLog>,
 }
 
 impl Database {
-    fn of<R: Repository + SigningKeyStore + ClientRegistry>(repository: R) -> Self {
+    fn of<R: Repository + SigningKeyStore + ClientRegistry + AuditLog>(repository: R) -> Self {
         let repository = Arc::new(repository);
-        Self { repository: repository.clone(), signing_keys: repository.clone(), clients: repository }
+        Self {
+            repository: repository.clone(),
+            signing_keys: repository.clone(),
+            clients: repository.clone(),
+            audit_log: repository,
+        }
     }
 }
 
@@ -302,6 +311,7 @@ pub async fn services(
     let context = Context {
         clock: world.clock,
         random: world.random,
+        audit: Audit::start(stores.database.audit_log),
         repository: stores.database.repository,
         clients: stores.database.clients,
         token_store: stores.tokens.token_store,
@@ -383,6 +393,14 @@ pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartErr
     services(settings, &secret, settings.listen, Stores { database, tokens }, world).await
 }
 
+/// Writes what the audit log still waits for, within `grace`.
+pub async fn close_audit(audit: &Audit, grace: Duration) {
+    let left = audit.close(grace).await;
+    if left > 0 {
+        tracing::warn!(left, "stopped with audit entries that are in this log alone");
+    }
+}
+
 async fn open_key_ring(
     settings: &Settings,
     secrets: &DerivedKeys,
@@ -433,6 +451,7 @@ pub async fn run(
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
     let stores = Stores { database, tokens };
+    let clock = world.clock.clone();
     let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &world).await?.unzip();
     let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
@@ -440,6 +459,10 @@ pub async fn run(
     let keeping_up = tokio::spawn(services.key_ring.clone().keep_up());
     let settling = tokio::spawn(services.cut_off.clone().keep_settling());
     let following = tokio::spawn(services.revocations.clone().keep_following());
+    let pruning = settings
+        .audit
+        .retention
+        .map(|retention| tokio::spawn(services.audit.clone().keep_pruning(clock, retention)));
     let revocations = services.revocations;
     let told = OnceLock::new();
     let stop = async {
@@ -456,13 +479,19 @@ pub async fn run(
     settling.abort();
     keeping_up.abort();
     following.abort();
-    if let Some(queue) = mail_queue {
-        let used = told.get().map_or(Duration::ZERO, Instant::elapsed);
-        let lost = queue.finish(settings.shutdown_grace.saturating_sub(used)).await;
-        if lost > 0 {
-            tracing::warn!(lost, "stopped with mails that were not sent");
-        }
+    if let Some(pruning) = pruning {
+        pruning.abort();
     }
+    let used = told.get().map_or(Duration::ZERO, Instant::elapsed);
+    let left = settings.shutdown_grace.saturating_sub(used);
+    tokio::join!(close_audit(&services.audit, left), async {
+        if let Some(queue) = mail_queue {
+            let lost = queue.finish(left).await;
+            if lost > 0 {
+                tracing::warn!(lost, "stopped with mails that were not sent");
+            }
+        }
+    });
     tracing::info!("stopped");
     Ok(())
 }

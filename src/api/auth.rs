@@ -402,6 +402,7 @@ impl AuthApi {
     async fn logout(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         presented: Presented,
         /// Which sessions end: the presented token's (`local`, also when it is left out), all but that
         /// one (`others`), or all of the account (`global`).
@@ -411,7 +412,7 @@ impl AuthApi {
         let in_body = body.0.and_then(|body| body.refresh_token).map(RefreshToken::new);
         let refresh = presented.refresh.or(in_body);
         let scope = scope.0.map_or(LogoutScope::Local, LogoutScope::from);
-        services.0.sessions.log_out(presented.access.as_ref(), refresh.as_ref(), scope).await?;
+        services.0.sessions.log_out(presented.access.as_ref(), refresh.as_ref(), scope, visitor.0).await?;
         Ok(Json(LoggedOut::example()))
     }
 

@@ -298,7 +298,7 @@ impl ApiError {
     }
 
     /// The same error as one of the request, with nothing to prove: 400 without a challenge.
-    pub(super) fn as_bad_request(mut self) -> Self {
+    pub(super) fn into_bad_request(mut self) -> Self {
         self.challenge = None;
         self.with_status(StatusCode::BAD_REQUEST)
     }

@@ -5,6 +5,7 @@
 
 pub mod administration;
 mod allow;
+pub mod audit;
 pub mod auth;
 pub mod client_address;
 pub mod compat;
@@ -26,6 +27,7 @@ pub mod revocations;
 mod root;
 pub mod security;
 pub mod sessions;
+mod to_the_end;
 pub mod users;
 pub mod verification;
 pub mod well_known;
@@ -70,6 +72,7 @@ type MainApi = (
     sessions::SessionsApi,
     users::UsersApi,
     administration::AdministrationApi,
+    audit::AuditApi,
     oauth::OAuthApi,
     revocations::RevocationsApi,
     well_known::WellKnownApi,
@@ -84,6 +87,7 @@ fn main_apis() -> MainApi {
         sessions::SessionsApi,
         users::UsersApi,
         administration::AdministrationApi,
+        audit::AuditApi,
         oauth::OAuthApi,
         revocations::RevocationsApi,
         well_known::WellKnownApi,

@@ -208,6 +208,7 @@ pub(super) const UNAVAILABLE_OR_ENDING: Documented = Documented::new(
 mod tests {
     use super::*;
     use crate::api::administration::*;
+    use crate::api::audit::ListAuditErrors;
     use crate::api::auth::*;
     use crate::api::compat::nest::SignUpErrors;
     use crate::api::health::ReadyErrors;
@@ -253,6 +254,7 @@ mod tests {
         check::<ListUserSessionsErrors>();
         check::<RevokeUserSessionsErrors>();
         check::<RevokeUserSessionErrors>();
+        check::<ListAuditErrors>();
         check::<GetUserErrors>();
         check::<ListUsersErrors>();
         check::<UpdateMeErrors>();

@@ -15,6 +15,7 @@ use super::client_address::TrustedProxies;
 use super::error::{ApiError, problem_of};
 use super::rate_limit_headers;
 use super::security::{RenewedToken, X_ACCESS_TOKEN};
+use super::to_the_end::ToTheEnd;
 use crate::domain::random::{self, Random};
 use crate::service::limits::Visitor;
 
@@ -61,12 +62,12 @@ pub(super) fn wrap(
         let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
         let visitor = Visitor::new(proxies.client_address(peer, request.headers()));
         let shape = shape_of(request.method(), request.uri().path());
-        async move {
+        ToTheEnd::new(async move {
             let uri = request.uri().clone();
             let mut response = answer(&*routes, request, &*random, &visitor, https, shape).await;
             describe_place(&mut response, uri.path(), &allowed);
             Ok(response)
-        }
+        })
     })
 }
 

@@ -11,6 +11,7 @@ use super::error::ApiError;
 use crate::domain::tokens::{AccessToken, RefreshToken};
 use crate::service::Services;
 use crate::service::access_tokens::Caller;
+use crate::service::limits::Visitor;
 
 /// The request header that carries a refresh token, with or without `Bearer `.
 pub const X_REFRESH_TOKEN: HeaderName = HeaderName::from_static("x-refresh-token");
@@ -176,9 +177,10 @@ impl<'a> ApiExtractor<'a> for Authenticated {
         let services = request
             .data::<Services>()
             .ok_or_else(|| ApiError::internal("the API was built without its services"))?;
+        let address = request.data::<Visitor>().and_then(Visitor::address);
         let caller = services
             .access_tokens
-            .authenticate(presented.access.as_ref(), presented.refresh.as_ref())
+            .authenticate(presented.access.as_ref(), presented.refresh.as_ref(), address)
             .await
             .map_err(ApiError::from)?;
         if caller.renewed

@@ -126,10 +126,11 @@ impl VerificationApi {
     async fn verify_email(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         body: StrictJson<EmailVerification>,
     ) -> Result<Json<EmailVerified>, Refusal<VerificationErrors>> {
         let token = VerificationToken::new(body.0.verification_token);
-        services.0.verifications.redeem(&token).await?;
+        services.0.verifications.redeem(&token, visitor.0).await?;
         Ok(Json(EmailVerified::example()))
     }
 }

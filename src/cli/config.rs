@@ -32,8 +32,9 @@ struct ProfileArgs {
     settings: SettingsArgs,
 }
 
+/// A command that runs the service.
 #[derive(Clone, Copy, ValueEnum)]
-enum ProfileName {
+pub(super) enum ProfileName {
     Dev,
     Serve,
 }

@@ -6,6 +6,7 @@
 mod completions;
 pub mod config;
 pub mod dev;
+mod doctor;
 pub mod healthcheck;
 mod keys;
 pub mod migrate;
@@ -14,6 +15,7 @@ mod operator;
 mod selftest;
 pub mod serve;
 mod sessions;
+mod tokens;
 mod users;
 
 use std::error::Error;
@@ -58,6 +60,10 @@ enum Command {
     Sessions(sessions::SessionsArgs),
     /// Signing keys: list, make, move on, revoke
     Keys(keys::KeysArgs),
+    /// Tokens: what one says, whether it is good and why not, and taking it back
+    Tokens(tokens::TokensArgs),
+    /// Look whether everything that the service stands on is fit for it
+    Doctor(doctor::DoctorArgs),
     /// Look at the settings
     Config(config::ConfigArgs),
     /// Write the OpenAPI documents
@@ -116,6 +122,8 @@ pub fn run() -> ExitCode {
         Command::Users(args) => users::run(args),
         Command::Sessions(args) => sessions::run(args),
         Command::Keys(args) => keys::run(args),
+        Command::Tokens(args) => tokens::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),

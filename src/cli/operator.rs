@@ -46,7 +46,13 @@ where
     settings.log.level = "warn".to_owned();
     telemetry::init(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async { work(app::open_for_operator(&settings).await?).await })
+    runtime.block_on(async {
+        let services = app::open_for_operator(&settings).await?;
+        let audit = services.audit.clone();
+        let outcome = work(services).await;
+        app::close_audit(&audit, settings.shutdown_grace).await;
+        outcome
+    })
 }
 
 /// An account by its id or its e-mail address.

@@ -12,8 +12,8 @@ use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
 use super::table::{Kind, Setting};
 use super::{
-    AdminSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings, ResetDelivery,
-    ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
+    AdminSettings, AuditSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
+    ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
 };
 use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;
@@ -59,6 +59,10 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         },
         passwords: passwords(&mut read),
         admin: admin(&mut read),
+        audit: AuditSettings {
+            retention: Some(read.get("audit.retention", parse::duration, Duration::ZERO))
+                .filter(|retention| !retention.is_zero()),
+        },
         compat: read.get("compat", parse::compat, Vec::new()),
         trusted_proxies: read.get("trusted_proxies", parse::networks, Vec::new()),
         rate_limits: rate_limits(&mut read),
@@ -80,7 +84,9 @@ fn compute_defaults(values: &mut Values, listen: SocketAddr, data_dir: &str) {
     values.computed("database.url", format!("sqlite://{folder}/hallpass.db"));
     values.computed("token_store", if values.get("redis.url").is_some() { "redis" } else { "embedded" });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    values.computed("passwords.hash_workers", cores.to_string());
+    // One core is left to everybody who does not log in.
+    let hash_workers = cores.saturating_sub(1).max(1);
+    values.computed("passwords.hash_workers", hash_workers.to_string());
     let lowered = values
         .get("passwords.min_length")
         .and_then(|found| found.text.expose().parse::<usize>().ok())

@@ -111,6 +111,8 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     /// `admin.*`: to be created at start if absent.
     pub admin: Option<AdminSettings>,
+    /// `audit.*`
+    pub audit: AuditSettings,
     /// `compat`: each once, in the order of [`CompatApi::ALL`].
     pub compat: Vec<CompatApi>,
     /// `trusted_proxies`: believed about where requests come from.
@@ -214,6 +216,13 @@ pub struct AdminSettings {
     pub email: Email,
     /// The first password.
     pub password: Password,
+}
+
+/// The audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// How long an entry is kept; `None` is for ever.
+    pub retention: Option<Duration>,
 }
 
 /// An API beside the main one, for the clients of another token service.

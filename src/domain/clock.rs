@@ -34,6 +34,11 @@ impl Timestamp {
         Self(self.0.saturating_add(millis_of(span)))
     }
 
+    /// This moment and `span` less; stays at the beginning of time instead of wrapping.
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(millis_of(span)))
+    }
+
     /// How long after `earlier` this moment lies; zero when it lies before it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -110,6 +115,8 @@ mod tests {
     fn time_never_wraps() {
         let end = Timestamp::from_millis(i64::MAX);
         assert_eq!(end.after(Duration::from_secs(1)), end);
+        let beginning = Timestamp::from_millis(i64::MIN);
+        assert_eq!(beginning.before(Duration::from_secs(1)), beginning);
         assert_eq!(Timestamp::from_millis(0).since(end), Duration::ZERO);
     }
 }

@@ -33,6 +33,11 @@ impl UserId {
     pub const fn nobody(number: u16) -> Self {
         Self(Self::MAX - (number % Self::NOBODIES) as i64)
     }
+
+    /// Whether this is one of [`Self::nobody`]'s.
+    pub const fn is_nobody(self) -> bool {
+        self.0 > Self::MAX - Self::NOBODIES as i64
+    }
 }
 
 impl TryFrom<i64> for UserId {
@@ -128,6 +133,15 @@ impl fmt::Display for KeyId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobodies_are_told_from_users() {
+        for number in [0, 1, UserId::NOBODIES - 1, UserId::NOBODIES, u16::MAX] {
+            assert!(UserId::nobody(number).is_nobody(), "{number}");
+        }
+        let last = UserId::MAX - i64::from(UserId::NOBODIES);
+        assert!([1, 2, last].into_iter().all(|id| UserId::try_from(id).is_ok_and(|id| !id.is_nobody())));
+    }
 
     #[test]
     fn a_user_id_is_digits_only() {

@@ -101,8 +101,27 @@ impl Session {
 
     /// Whether the session has ended by itself at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        now >= self.idle_deadline || now >= self.absolute_deadline
+        self.timeout(now).is_some()
     }
+
+    /// By which of its deadlines the session has ended at `now`, if it has: by the earlier one.
+    pub fn timeout(&self, now: Timestamp) -> Option<Timeout> {
+        let (end, timeout) = if self.idle_deadline < self.absolute_deadline {
+            (self.idle_deadline, Timeout::Idle)
+        } else {
+            (self.absolute_deadline, Timeout::Absolute)
+        };
+        (now >= end).then_some(timeout)
+    }
+}
+
+/// Why a session has ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timeout {
+    /// It was not refreshed for too long.
+    Idle,
+    /// Its time was over, however much it was used.
+    Absolute,
 }
 
 /// What a presented refresh token is, measured against its session's current one.

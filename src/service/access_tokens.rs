@@ -1,5 +1,6 @@
 //! Access tokens: minting them, and knowing the caller by one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,6 +11,7 @@ use hallpass_verify::{
 use super::key_ring::{KeyRing, PerGeneration};
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::{jwt, refresh_token};
+use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::client::{Client, REVOCATIONS_READ, Scopes};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
@@ -39,6 +41,8 @@ pub struct Caller {
     pub expires_at: i64,
     /// Whether that token is new: the presented one was expired or absent.
     pub renewed: bool,
+    /// Where they call from, if the connection tells.
+    pub address: Option<IpAddr>,
 }
 
 impl Caller {
@@ -178,21 +182,22 @@ impl AccessTokens {
         &self,
         access: Option<&AccessToken>,
         refresh: Option<&RefreshToken>,
+        address: Option<IpAddr>,
     ) -> AuthResult<Caller> {
         let now = self.context.clock.now();
         let Some(access) = access else {
             let refresh = refresh.ok_or(AuthError::Unauthenticated)?;
-            return self.renew(refresh, None, now).await;
+            return self.renew(refresh, None, address, now).await;
         };
         match self.verify(access, now) {
             Ok(claims) => {
                 self.check_revocation(&claims, now).await?;
-                known_caller(access.clone(), &claims)
+                known_caller(access.clone(), &claims, address)
             }
             Err(Rejection::Expired(claims)) => {
                 let refresh = refresh.ok_or(AuthError::TokenExpired)?;
                 self.check_revocation(&claims, now).await?;
-                self.renew(refresh, Some(&claims), now).await
+                self.renew(refresh, Some(&claims), address, now).await
             }
             Err(rejection) => Err(AuthError::InvalidToken(rejection)),
         }
@@ -200,13 +205,19 @@ impl AccessTokens {
 
     /// Signature and claims. A token without a session is a machine's: nobody is logged in by it.
     fn verify(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims, Rejection> {
-        let verdict = self.checks.get().verifier().verify(access.expose(), now.to_system_time());
+        let verdict = self.read(access, now);
         match &verdict {
             Ok(claims) => session_of(claims)?,
             Err(Rejection::Expired(claims)) => session_of(claims)?,
             Err(_) => return verdict,
         };
         verdict
+    }
+
+    /// The claims of an access token, a user's or a machine's, that is rightly signed and in time.
+    /// Whether it was revoked is not asked.
+    pub(super) fn read(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims, Rejection> {
+        self.checks.get().verifier().verify(access.expose(), now.to_system_time())
     }
 
     /// The claims of an access token that is authentic and not revoked, in time or not.
@@ -235,6 +246,7 @@ impl AccessTokens {
         &self,
         refresh: &RefreshToken,
         expired: Option<&AccessClaims>,
+        address: Option<IpAddr>,
         now: Timestamp,
     ) -> AuthResult<Caller> {
         let claims = refresh_token::verify(&self.context.secrets, refresh)
@@ -245,15 +257,26 @@ impl AccessTokens {
         let lifetimes = &self.context.rules.lifetimes;
         let outcome =
             self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Revoke).await?;
-        let session = refresh_verdict(&claims, outcome)?;
+        let session = refresh_verdict(&self.context, &claims, outcome, address)?;
         let (access, minted) = self.mint(&session, now)?;
-        Ok(Caller { renewed: true, ..known_caller(access, &minted)? })
+        Ok(Caller { renewed: true, ..known_caller(access, &minted, address)? })
     }
 }
 
-/// Turns a store's outcome into the live session, or into the verdict on the token.
-pub(super) fn refresh_verdict(claims: &RefreshClaims, outcome: RefreshOutcome) -> AuthResult<Session> {
+/// Turns a store's outcome into the live session, or into the verdict on the token, which was presented
+/// from `address`.
+pub(super) fn refresh_verdict(
+    context: &Context,
+    claims: &RefreshClaims,
+    outcome: RefreshOutcome,
+    address: Option<IpAddr>,
+) -> AuthResult<Session> {
     let (user, session) = (claims.user, claims.session);
+    // Whoever presents a dead token has not proven who they are.
+    let event = |action, reason| {
+        let entry = context.event(action, AuditActor::Anonymous).on(user).session(session);
+        entry.from(address).because(reason)
+    };
     match outcome {
         RefreshOutcome::Current(live) | RefreshOutcome::Previous(live) => Ok(live),
         RefreshOutcome::Recovered(live) => {
@@ -262,9 +285,13 @@ pub(super) fn refresh_verdict(claims: &RefreshClaims, outcome: RefreshOutcome) -
         }
         RefreshOutcome::Reused => {
             tracing::warn!(%user, %session, reason = "reuse_detected", "refresh token reused; session revoked");
+            context.audit.record(event(AuditAction::RefreshTokenReused, Reason::ReuseDetected));
             Err(AuthError::RefreshTokenReused)
         }
-        RefreshOutcome::Expired => Err(AuthError::SessionExpired),
+        RefreshOutcome::Expired(timeout) => {
+            context.audit.record_seldom(event(AuditAction::SessionExpired, timeout.into()));
+            Err(AuthError::SessionExpired)
+        }
         RefreshOutcome::Unknown => Err(AuthError::InvalidRefreshToken),
     }
 }
@@ -275,7 +302,7 @@ pub(super) fn session_of(claims: &AccessClaims) -> Result<SessionId, Rejection> 
 }
 
 /// Reads the caller out of claims that we signed ourselves.
-fn known_caller(access: AccessToken, claims: &AccessClaims) -> AuthResult<Caller> {
+fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAddr>) -> AuthResult<Caller> {
     let malformed = || AuthError::InvalidToken(Rejection::Malformed);
     let user = claims.sub.parse().map_err(|_| malformed())?;
     let role =
@@ -288,6 +315,7 @@ fn known_caller(access: AccessToken, claims: &AccessClaims) -> AuthResult<Caller
         issued_at: claims.iat,
         expires_at: claims.exp,
         renewed: false,
+        address,
     })
 }
 

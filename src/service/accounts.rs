@@ -1,5 +1,6 @@
 //! Registration, profiles, password change.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::password_workers::PasswordWorkers;
 use super::sessions::{Sessions, TokenPair};
 use super::verification::Verifications;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::name::Name;
@@ -142,17 +144,18 @@ impl Accounts {
             if self.context.rules.conceal_existing {
                 self.add_concealed(&user, visitor).await
             } else {
-                self.add(&user).await?.map(Registered::Account).ok_or(AuthError::EmailTaken)
+                self.add(&user, visitor).await?.map(Registered::Account).ok_or(AuthError::EmailTaken)
             }
         };
         self.limits.attempt(Action::Register, visitor, &email, registering).await
     }
 
     /// Adds an account; `None` when the address is taken.
-    async fn add(&self, user: &NewUser) -> AuthResult<Option<User>> {
+    async fn add(&self, user: &NewUser, visitor: &Visitor) -> AuthResult<Option<User>> {
         match self.context.repository.insert_user(user).await? {
             InsertUserOutcome::Inserted(user) => {
                 tracing::info!(user = %user.id, "registered");
+                self.record_creation(&user, AuditActor::Anonymous, visitor.address());
                 if self.context.rules.verify_email {
                     self.verifications.invite(&user);
                 }
@@ -162,12 +165,17 @@ impl Accounts {
         }
     }
 
+    fn record_creation(&self, user: &User, by: AuditActor, address: Option<IpAddr>) {
+        let entry = self.context.event(AuditAction::AccountCreated, by);
+        self.context.audit.record(entry.on(user.id).from(address));
+    }
+
     /// Adds an account, or writes to the owner of the one that has the address. Neither the answer,
     /// nor its time, nor what is left of any limit tells which.
     async fn add_concealed(&self, user: &NewUser, visitor: &Visitor) -> AuthResult<Registered> {
         let work = async {
             let may_write = self.verifications.may_be_asked(&user.email, visitor).await;
-            if self.add(user).await?.is_none()
+            if self.add(user, visitor).await?.is_none()
                 && let Some(owner) = self.context.repository.find_user_by_email(&user.email).await?
                 && may_write
             {
@@ -207,7 +215,7 @@ impl Accounts {
         self.context.token_store.ping().await?;
         match self.register(registration, visitor).await? {
             Registered::Account(user) if !self.context.rules.verify_email => {
-                let pair = self.sessions.open(&user, origin).await?;
+                let pair = self.sessions.open(&user, origin, None).await?;
                 Ok((user, pair))
             }
             Registered::Account(_) | Registered::Concealed => Err(AuthError::EmailNotVerified),
@@ -236,8 +244,13 @@ impl Accounts {
             email_verified: true,
             created_at: self.context.clock.now(),
         };
-        let outcome = self.context.repository.insert_user(&user).await?;
-        Ok(matches!(outcome, InsertUserOutcome::Inserted(_)))
+        Ok(match self.context.repository.insert_user(&user).await? {
+            InsertUserOutcome::Inserted(user) => {
+                self.record_creation(&user, AuditActor::Service, None);
+                true
+            }
+            InsertUserOutcome::EmailTaken => false,
+        })
     }
 
     /// The caller's own account.
@@ -330,7 +343,8 @@ impl Accounts {
             .map_err(|reason| AuthError::WeakPassword { field: Field::NewPassword, reason })?;
         let email = user.email.clone();
         let check = self.sessions.verify_password(Some(user), current);
-        let user = self.limits.password_attempt(visitor, &email, check).await?;
+        let attempt = self.limits.password_attempt(visitor, &email, check).await;
+        let user = attempt.inspect_err(|error| self.record_refused_change(caller, error))?;
         let hash = self.hash(new).await?;
         let user = self
             .context
@@ -338,10 +352,30 @@ impl Accounts {
             .change_password(user.id, user.security_version, &hash)
             .await?
             .ok_or(AuthError::InvalidCredentials)?;
-        self.cut_off.end_sessions(&user).await?;
+        let ended = self.cut_off.end_sessions(&user).await;
+        let entry = self.event_of(caller, AuditAction::PasswordChanged);
+        self.context.audit.record(entry.ending(ended.as_ref().ok().copied()));
+        ended?;
         tracing::info!(user = %user.id, "password changed");
-        let pair = self.sessions.open(&user, origin).await?;
+        let pair = self.sessions.open(&user, origin, Some(Reason::PasswordChanged)).await?;
         Ok((user, pair))
+    }
+
+    /// An entry for the audit log about what somebody does to their own account.
+    fn event_of(&self, caller: &Caller, action: AuditAction) -> AuditEntry {
+        let entry = self.context.event(action, AuditActor::User(caller.user));
+        entry.on(caller.user).session(caller.session).from(caller.address)
+    }
+
+    fn record_refused_change(&self, caller: &Caller, error: &AuthError) {
+        let entry = self.event_of(caller, AuditAction::PasswordChangeFailed);
+        match error {
+            AuthError::InvalidCredentials => self.context.audit.record(entry.because(Reason::WrongPassword)),
+            AuthError::RateLimited { .. } => {
+                self.context.audit.record_seldom(entry.because(Reason::RateLimited));
+            }
+            _ => {}
+        }
     }
 
     async fn hash(&self, password: NewPassword) -> AuthResult<PasswordHash> {

@@ -1,5 +1,6 @@
 //! What administrators do to other people's accounts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::access_tokens::Caller;
@@ -7,8 +8,9 @@ use super::cut_off::CutOff;
 use super::password_reset::{PasswordResets, ResetDelivery};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field};
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::email::Email;
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::name::Name;
 use crate::domain::password::{NewPassword, PasswordHash};
 use crate::domain::session::Session;
@@ -21,7 +23,14 @@ use crate::store::{ChangeOutcome, DeleteOutcome, InsertUserOutcome};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Administrator {
     /// Logged in with the role `admin`.
-    User(UserId),
+    User {
+        /// Who.
+        id: UserId,
+        /// The session they work from.
+        session: SessionId,
+        /// Where they work from, if the connection tells.
+        address: Option<IpAddr>,
+    },
     /// Whoever may run commands with the server's settings.
     Operator,
 }
@@ -33,7 +42,23 @@ impl Administrator {
     /// [`AuthError::Forbidden`].
     pub fn from_caller(caller: &Caller) -> AuthResult<Self> {
         caller.require_admin()?;
-        Ok(Self::User(caller.user))
+        Ok(Self::User { id: caller.user, session: caller.session, address: caller.address })
+    }
+
+    /// As the audit log names them.
+    pub fn actor(self) -> AuditActor {
+        match self {
+            Self::User { id, .. } => AuditActor::User(id),
+            Self::Operator => AuditActor::Operator,
+        }
+    }
+
+    /// Why a session or a token has ended that they have ended.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::User { .. } => Reason::RevokedByAdmin,
+            Self::Operator => Reason::RevokedByOperator,
+        }
     }
 }
 
@@ -88,7 +113,8 @@ impl Administration {
         };
         match self.context.repository.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
-                tracing::info!(user = %user.id, role = %user.role, ?by, "account created");
+                tracing::info!(user = %user.id, role = %user.role, by = %by.actor(), "account created");
+                self.record(self.event(by, AuditAction::AccountCreated, user.id));
                 Ok(user)
             }
             InsertUserOutcome::EmailTaken => Err(AuthError::EmailTaken),
@@ -127,9 +153,12 @@ impl Administration {
     /// [`AuthError::CutOffOwed`]: the change stands, the end of the sessions is not confirmed yet.
     pub async fn change(&self, by: Administrator, id: UserId, change: &AccountChange) -> AuthResult<User> {
         match self.context.repository.change_account(id, change).await? {
-            ChangeOutcome::Changed(user) => {
-                tracing::info!(user = %id, role = %user.role, disabled = user.disabled, ?by, "account changed");
-                self.cut_off.end_sessions(&user).await?;
+            ChangeOutcome::Changed { before, after: user } => {
+                let by_whom = by.actor();
+                tracing::info!(user = %id, role = %user.role, disabled = user.disabled, by = %by_whom, "account changed");
+                let ended = self.cut_off.end_sessions(&user).await;
+                self.record_change(by, &before, &user, &ended);
+                ended?;
                 Ok(user)
             }
             ChangeOutcome::Unchanged(user) => Ok(user),
@@ -147,8 +176,12 @@ impl Administration {
     pub async fn delete(&self, by: Administrator, id: UserId) -> AuthResult<()> {
         match self.context.repository.delete_user(id).await? {
             DeleteOutcome::Deleted(order) => {
-                tracing::info!(user = %id, ?by, "account deleted");
-                self.cut_off.end_sessions(order).await?;
+                tracing::info!(user = %id, by = %by.actor(), "account deleted");
+                let ended = self.cut_off.end_sessions(order).await;
+                self.record(
+                    self.event(by, AuditAction::AccountDeleted, id).ending(ended.as_ref().ok().copied()),
+                );
+                ended?;
                 Ok(())
             }
             DeleteOutcome::NotFound => Err(AuthError::NotFound),
@@ -164,8 +197,10 @@ impl Administration {
         let user = self.get(by, id).await?;
         let hash = self.hash(password, &user.email, Field::NewPassword).await?;
         let user = self.context.repository.set_password(id, &hash).await?.ok_or(AuthError::NotFound)?;
-        tracing::info!(user = %id, ?by, "password set");
-        self.cut_off.end_sessions(&user).await?;
+        tracing::info!(user = %id, by = %by.actor(), "password set");
+        let ended = self.cut_off.end_sessions(&user).await;
+        self.record(self.event(by, AuditAction::PasswordChanged, id).ending(ended.as_ref().ok().copied()));
+        ended?;
         Ok(user)
     }
 
@@ -187,7 +222,9 @@ impl Administration {
         if user.disabled {
             return Err(AuthError::NotFound);
         }
-        self.password_resets.issue(&user).await
+        let issued = self.password_resets.issue(&user).await?;
+        self.record(self.event(by, AuditAction::PasswordResetRequested, id));
+        Ok(issued)
     }
 
     /// The account's live sessions, newest first.
@@ -205,8 +242,11 @@ impl Administration {
     /// [`AuthError::NotFound`], [`AuthError::CutOffOwed`].
     pub async fn end_sessions(&self, by: Administrator, id: UserId) -> AuthResult<usize> {
         let user = self.context.repository.advance_security_version(id).await?.ok_or(AuthError::NotFound)?;
-        tracing::info!(user = %id, ?by, "sessions ended by an administrator");
-        self.cut_off.end_sessions(&user).await
+        tracing::info!(user = %id, by = %by.actor(), "sessions ended by an administrator");
+        let ended = self.cut_off.end_sessions(&user).await;
+        let entry = self.event(by, AuditAction::SessionsEnded, id).because(by.reason());
+        self.record(entry.ending(ended.as_ref().ok().copied()));
+        ended
     }
 
     /// Ends one session of the account.
@@ -220,8 +260,56 @@ impl Administration {
         if !was_live {
             return Err(AuthError::NotFound);
         }
-        tracing::info!(user = %id, %session, ?by, "session ended by an administrator");
+        tracing::info!(user = %id, %session, by = %by.actor(), "session ended by an administrator");
+        self.record(self.event(by, AuditAction::SessionEnded, id).session(session).because(by.reason()));
         Ok(())
+    }
+
+    /// Takes one access token back; its session lives on.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub async fn revoke_access_token(
+        &self,
+        by: Administrator,
+        id: UserId,
+        session: SessionId,
+        token: Jti,
+    ) -> AuthResult<()> {
+        let denial = self.context.rules.lifetimes.revocation();
+        let now = self.context.clock.now();
+        self.context.token_store.revoke_access_token(id, token, now, denial).await?;
+        tracing::info!(user = %id, %session, jti = %token, by = %by.actor(), "access token revoked");
+        let entry = self.event(by, AuditAction::TokenRevoked, id).session(session).token(token);
+        self.record(entry.because(by.reason()));
+        Ok(())
+    }
+
+    /// An entry for the audit log about what an administrator does to an account.
+    fn event(&self, by: Administrator, action: AuditAction, id: UserId) -> AuditEntry {
+        let entry = self.context.event(action, by.actor()).on(id);
+        match by {
+            Administrator::User { session, address, .. } => entry.session(session).from(address),
+            Administrator::Operator => entry,
+        }
+    }
+
+    fn record(&self, entry: AuditEntry) {
+        self.context.audit.record(entry);
+    }
+
+    /// One entry for each thing that was changed; the first says how many sessions that ended.
+    fn record_change(&self, by: Administrator, before: &User, after: &User, ended: &AuthResult<usize>) {
+        let state = if after.disabled { AuditAction::AccountDisabled } else { AuditAction::AccountEnabled };
+        let actions = [
+            (before.role != after.role).then_some(AuditAction::RoleChanged),
+            (before.disabled != after.disabled).then_some(state),
+            (before.email != after.email).then_some(AuditAction::EmailChanged),
+        ];
+        let mut sessions = ended.as_ref().ok().copied();
+        for action in actions.into_iter().flatten() {
+            self.record(self.event(by, action, after.id).ending(sessions.take()));
+        }
     }
 
     async fn hash(&self, password: String, email: &Email, field: Field) -> AuthResult<PasswordHash> {

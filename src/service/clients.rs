@@ -10,6 +10,7 @@ use super::limits::{Limits, Visitor};
 use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::client_secret;
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::client::{Client, ClientId, NewClient, Scopes};
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{AccessToken, ClientSecret};
@@ -66,7 +67,8 @@ impl Clients {
     ) -> AuthResult<(Client, ClientSecret)> {
         let secret = client_secret::generate(&*self.context.random);
         let client = self.insert(id, scopes, audience, &secret).await?.ok_or(AuthError::ClientTaken)?;
-        tracing::info!(client = %client.id, scopes = %client.scopes, ?by, "client created");
+        tracing::info!(client = %client.id, scopes = %client.scopes, by = %by.actor(), "client created");
+        self.record(AuditAction::ClientCreated, by.actor(), &client.id);
         Ok((client, secret))
     }
 
@@ -76,7 +78,14 @@ impl Clients {
     /// # Errors
     /// [`AuthError::Store`].
     pub async fn ensure(&self, id: ClientId, scopes: Scopes, secret: &ClientSecret) -> AuthResult<()> {
-        self.insert(id, scopes, None, secret).await.map(drop)
+        if let Some(client) = self.insert(id, scopes, None, secret).await? {
+            self.record(AuditAction::ClientCreated, AuditActor::Service, &client.id);
+        }
+        Ok(())
+    }
+
+    fn record(&self, action: AuditAction, by: AuditActor, client: &ClientId) {
+        self.context.audit.record(self.context.event(action, by).client(client));
     }
 
     async fn insert(
@@ -121,7 +130,8 @@ impl Clients {
         if !self.context.clients.add_client_secret(id, &hash, now, drop_others).await? {
             return Err(AuthError::NotFound);
         }
-        tracing::info!(client = %id, drop_others, ?by, "client secret rotated");
+        tracing::info!(client = %id, drop_others, by = %by.actor(), "client secret rotated");
+        self.record(AuditAction::ClientSecretRotated, by.actor(), id);
         Ok(secret)
     }
 
@@ -133,7 +143,8 @@ impl Clients {
         if !self.context.clients.delete_client(id).await? {
             return Err(AuthError::NotFound);
         }
-        tracing::info!(client = %id, ?by, "client deleted");
+        tracing::info!(client = %id, by = %by.actor(), "client deleted");
+        self.record(AuditAction::ClientDeleted, by.actor(), id);
         Ok(())
     }
 
@@ -148,14 +159,22 @@ impl Clients {
         visitor: &Visitor,
     ) -> AuthResult<Client> {
         let is_wrong = |error: &AuthError| matches!(error, AuthError::InvalidClient);
-        self.limits.failing_attempt(Action::Introspect, visitor, is_wrong, self.prove(credentials)).await
+        let proof = self.prove(credentials, visitor);
+        self.limits.failing_attempt(Action::Introspect, visitor, is_wrong, proof).await
     }
 
-    async fn prove(&self, credentials: &ClientCredentials) -> AuthResult<Client> {
+    async fn prove(&self, credentials: &ClientCredentials, visitor: &Visitor) -> AuthResult<Client> {
         let id = credentials.id.parse::<ClientId>().map_err(|_| AuthError::InvalidClient)?;
         let client = self.context.clients.find_client(&id).await?;
         let kept = client.as_ref().map_or(&[][..], |client| &client.secrets);
         let right = client_secret::is_one_of(&credentials.secret, kept);
+        if !right {
+            // Only an id that there is: what stands in its place otherwise may be a secret.
+            let entry = self.context.event(AuditAction::ClientRefused, AuditActor::Anonymous);
+            let object = client.as_ref().map(|client| client.id.to_string());
+            let entry = AuditEntry { object, ..entry.from(visitor.address()).because(Reason::InvalidClient) };
+            self.context.audit.record_seldom(entry);
+        }
         client.filter(|_| right).ok_or(AuthError::InvalidClient)
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::{AuthError, AuthResult, Context};
+use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::store::{CutOffOrder, StoreResult};
 
 /// How often the database is asked for owed cut-offs: what a replica that crashed left behind, or a
@@ -84,7 +85,11 @@ impl CutOff {
     }
 
     async fn settle(&self, order: CutOffOrder) -> StoreResult<()> {
-        self.cut_off(order).await?;
+        let ended = self.cut_off(order).await?;
+        if ended > 0 {
+            let entry = self.context.event(AuditAction::SessionsEnded, AuditActor::Service).on(order.user);
+            self.context.audit.record(entry.because(Reason::CutOffSettled).ending(Some(ended)));
+        }
         self.context.repository.settle_cut_off(order).await
     }
 

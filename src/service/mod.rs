@@ -3,6 +3,7 @@
 pub mod access_tokens;
 pub mod accounts;
 pub mod administration;
+pub mod audit;
 pub mod clients;
 pub mod cut_off;
 pub mod key_ring;
@@ -14,6 +15,7 @@ pub mod password_workers;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
+pub mod tokens;
 pub mod user_import;
 pub mod verification;
 
@@ -23,6 +25,7 @@ use std::time::Duration;
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
 use crate::crypto::secret::DerivedKeys;
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
@@ -48,6 +51,8 @@ pub struct Context {
     pub revocation_feed: Arc<dyn RevocationFeed>,
     /// What counts attempts.
     pub rate_limits: Arc<dyn RateLimitStore>,
+    /// What happened, for later.
+    pub audit: audit::Audit,
     /// The keys that come of the server's secret.
     pub secrets: DerivedKeys,
     /// Carries mails, if there is a way to send any.
@@ -57,6 +62,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// An entry for the audit log about what happens now.
+    fn event(&self, action: AuditAction, actor: AuditActor) -> AuditEntry {
+        AuditEntry::new(action, actor, self.clock.now(), &*self.random)
+    }
+
     /// Hands a mail over for delivery, where there is a way to send any.
     fn post(&self, mail: mail::Mail) {
         if let Some(mailer) = &self.mailer {
@@ -252,6 +262,10 @@ pub struct Services {
     pub limits: limits::Limits,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
+    /// The audit log.
+    pub audit: audit::Audit,
+    /// Tokens in an operator's hand.
+    pub tokens: tokens::Tokens,
     /// The signing keys.
     pub key_ring: Arc<key_ring::KeyRing>,
     /// What an operator does to them.
@@ -297,22 +311,24 @@ impl Services {
             limits.clone(),
         );
         let verifications = verification::Verifications::new(context.clone(), limits.clone());
+        let administration = administration::Administration::new(
+            context.clone(),
+            workers.clone(),
+            cut_off.clone(),
+            password_resets.clone(),
+        );
         Self {
+            tokens: tokens::Tokens::new(context.clone(), access_tokens.clone(), administration.clone()),
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
-                workers.clone(),
+                workers,
                 cut_off.clone(),
                 verifications.clone(),
                 limits.clone(),
             ),
             limits,
-            administration: administration::Administration::new(
-                context.clone(),
-                workers,
-                cut_off.clone(),
-                password_resets.clone(),
-            ),
+            administration,
             oauth: oauth::OAuth::new(
                 context.clone(),
                 access_tokens.clone(),
@@ -327,6 +343,7 @@ impl Services {
             access_tokens,
             sessions,
             signing_keys: signing_keys::SigningKeys::new(key_ring.clone()),
+            audit: context.audit.clone(),
             key_ring,
             context,
         }

@@ -6,9 +6,11 @@ use hallpass_verify::{AccessClaims, Rejection};
 
 use super::access_tokens::AccessTokens;
 use super::clients::Clients;
+use super::limits::Visitor;
 use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
+use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::client::Client;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
@@ -103,7 +105,7 @@ impl OAuth {
             RefreshOutcome::Current(session)
             | RefreshOutcome::Previous(session)
             | RefreshOutcome::Recovered(session) => Introspection::Refresh(Box::new(session)),
-            RefreshOutcome::Reused | RefreshOutcome::Expired | RefreshOutcome::Unknown => {
+            RefreshOutcome::Reused | RefreshOutcome::Expired(_) | RefreshOutcome::Unknown => {
                 Introspection::Inactive
             }
         })
@@ -115,14 +117,23 @@ impl OAuth {
     ///
     /// # Errors
     /// [`AuthError::Store`]: it may still stand.
-    pub async fn revoke(&self, caller: Option<&Client>, token: &str) -> AuthResult<()> {
+    pub async fn revoke(&self, caller: Option<&Client>, token: &str, visitor: &Visitor) -> AuthResult<()> {
+        let actor = caller.map_or(AuditActor::Anonymous, |client| AuditActor::Client(client.id.clone()));
+        let event = |action| {
+            let entry = self.context.event(action, actor.clone());
+            entry.from(visitor.address()).because(Reason::RevokedByClient)
+        };
         let now = self.context.clock.now();
         let denial = self.context.rules.lifetimes.revocation();
         let store = &self.context.token_store;
         if token.starts_with(refresh_token::PREFIX) {
             let token = RefreshToken::new(token);
             if let Ok(claims) = refresh_token::verify(&self.context.secrets, &token) {
-                store.revoke_session(claims.user, claims.session, now, denial).await?;
+                let was_live = store.revoke_session(claims.user, claims.session, now, denial).await?;
+                if was_live {
+                    let entry = event(AuditAction::SessionEnded);
+                    self.context.audit.record(entry.on(claims.user).session(claims.session));
+                }
                 tracing::info!(user = %claims.user, session = %claims.session, "session ended by its refresh token");
             }
             return Ok(());
@@ -133,8 +144,11 @@ impl OAuth {
         let jti = Jti::from(claims.jti);
         if claims.is_machine() {
             self.revocations.announce_token(jti).await?;
+            self.context.audit.record_seldom(event(AuditAction::TokenRevoked).token(jti));
         } else if let (Ok(user), Some(sid)) = (claims.sub.parse::<UserId>(), claims.sid) {
             store.revoke_access_token(user, jti, now, denial).await?;
+            let entry = event(AuditAction::TokenRevoked).on(user).session(SessionId::from(sid)).token(jti);
+            self.context.audit.record_seldom(entry);
             tracing::info!(%user, session = %SessionId::from(sid), "access token taken back");
         }
         Ok(())

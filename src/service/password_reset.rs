@@ -1,5 +1,6 @@
 //! Forgotten passwords.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::cut_off::CutOff;
@@ -8,6 +9,7 @@ use super::mail::{Mail, Notice};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
 use crate::crypto::reset_token;
+use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
@@ -61,14 +63,16 @@ impl PasswordResets {
         let email = Email::parse(email).map_err(|error| {
             AuthError::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
         })?;
-        self.limits.attempt(Action::ResetRequest, visitor, &email, self.issue_for_address(&email)).await
+        let issue = self.issue_for_address(&email, visitor);
+        self.limits.attempt(Action::ResetRequest, visitor, &email, issue).await
     }
 
-    async fn issue_for_address(&self, email: &Email) -> AuthResult<Option<ResetToken>> {
+    async fn issue_for_address(&self, email: &Email, visitor: &Visitor) -> AuthResult<Option<ResetToken>> {
         if self.context.rules.reset_delivery == ResetDelivery::Off {
             return Ok(None);
         }
         let user = self.context.repository.find_user_by_email(email).await?;
+        self.record_request(user.as_ref(), visitor.address());
         match user.filter(|user| !user.disabled) {
             Some(user) => self.issue(&user).await,
             None => {
@@ -78,6 +82,16 @@ impl PasswordResets {
                 Ok(self.answer(decoy))
             }
         }
+    }
+
+    fn record_request(&self, user: Option<&User>, address: Option<IpAddr>) {
+        let entry = self.context.event(AuditAction::PasswordResetRequested, AuditActor::Anonymous);
+        let entry = entry.from(address);
+        self.context.audit.record(match user {
+            None => entry.because(Reason::UnknownAccount),
+            Some(user) if user.disabled => entry.on(user.id).because(Reason::AccountDisabled),
+            Some(user) => entry.on(user.id),
+        });
     }
 
     /// Issues a reset token for an account and delivers it.
@@ -139,19 +153,33 @@ impl PasswordResets {
     /// [`AuthError::WeakPassword`] for the new password.
     pub async fn redeem(&self, token: &ResetToken, new_password: &str, visitor: &Visitor) -> AuthResult<()> {
         let is_dead_token = |error: &AuthError| matches!(error, AuthError::InvalidResetToken);
-        let change = self.change_password(token, new_password);
+        let change = self.change_password(token, new_password, visitor);
         let user = self.limits.failing_attempt(Action::Reset, visitor, is_dead_token, change).await?;
         // Who has just proven to be the owner can log in from here, whatever others have tried.
         self.limits.remember(visitor, &user.email).await;
         Ok(())
     }
 
-    async fn change_password(&self, token: &ResetToken, new_password: &str) -> AuthResult<User> {
+    async fn change_password(
+        &self,
+        token: &ResetToken,
+        new_password: &str,
+        visitor: &Visitor,
+    ) -> AuthResult<User> {
         let claims =
             reset_token::verify(&self.context.secrets, token).map_err(|_| AuthError::InvalidResetToken)?;
+        // A token that is authentic and no decoy was somebody's once: whose, is worth knowing.
+        let dead = || {
+            if !claims.user.is_nobody() {
+                let entry = self.context.event(AuditAction::PasswordResetFailed, AuditActor::Anonymous);
+                let entry = entry.on(claims.user).from(visitor.address()).because(Reason::InvalidResetToken);
+                self.context.audit.record_seldom(entry);
+            }
+            AuthError::InvalidResetToken
+        };
         let store = &self.context.token_store;
         let now = self.context.clock.now();
-        store.find_reset_token(&claims, now).await?.ok_or(AuthError::InvalidResetToken)?;
+        store.find_reset_token(&claims, now).await?.ok_or_else(dead)?;
         let user =
             self.context.repository.find_user(claims.user).await?.ok_or(AuthError::InvalidResetToken)?;
         let new = self
@@ -164,30 +192,41 @@ impl PasswordResets {
         let hash = self.workers.run(move |hasher| hasher.hash(&new, &*random)).await??;
 
         let now = self.context.clock.now();
-        let grant = store.take_reset_token(&claims, now).await?.ok_or(AuthError::InvalidResetToken)?;
+        let grant = store.take_reset_token(&claims, now).await?.ok_or_else(dead)?;
         let changed = self.context.repository.change_password(user.id, grant.version, &hash).await;
         let user = match changed {
-            Ok(changed) => changed.ok_or(AuthError::InvalidResetToken)?,
+            Ok(changed) => changed.ok_or_else(dead)?,
             Err(error) => {
                 self.put_back(&claims, grant, now).await;
                 return Err(error.into());
             }
         };
-        self.note_proven_address(&user).await;
-        self.cut_off.end_sessions(&user).await?;
+        self.note_proven_address(&user, visitor).await;
+        let ended = self.cut_off.end_sessions(&user).await;
+        let entry = self.context.event(AuditAction::PasswordReset, AuditActor::User(user.id)).on(user.id);
+        self.context.audit.record(entry.from(visitor.address()).ending(ended.as_ref().ok().copied()));
+        ended?;
         tracing::info!(user = %user.id, "password reset");
         Ok(user)
     }
 
     /// Whoever redeemed a token that was mailed reads the mails to that address: a change of address
     /// would have voided the token. Should it not be noted, the owner can still prove it the usual way.
-    async fn note_proven_address(&self, user: &User) {
+    async fn note_proven_address(&self, user: &User, visitor: &Visitor) {
         if self.context.rules.reset_delivery != ResetDelivery::Mail || user.email_verified {
             return;
         }
-        if let Err(error) = self.context.repository.verify_email(user.id, &user.email).await {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(user = %user.id, error, "a proven address could not be noted");
+        match self.context.repository.verify_email(user.id, &user.email).await {
+            Ok(noted) => {
+                if noted {
+                    let entry = self.context.event(AuditAction::EmailVerified, AuditActor::User(user.id));
+                    self.context.audit.record(entry.on(user.id).from(visitor.address()));
+                }
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(user = %user.id, error, "a proven address could not be noted");
+            }
         }
     }
 

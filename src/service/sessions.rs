@@ -1,5 +1,6 @@
 //! Login, refresh, logout, and one's sessions.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::access_tokens::{AccessTokens, Caller, refresh_verdict, session_of};
@@ -8,6 +9,7 @@ use super::limits::{Limits, Visitor, is_verdict};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
@@ -41,6 +43,15 @@ pub enum LogoutScope {
     Others,
     /// All of them.
     Global,
+}
+
+/// Who ends sessions of their own, why, from where and when.
+#[derive(Clone, Copy)]
+struct Ending {
+    user: UserId,
+    reason: Reason,
+    address: Option<IpAddr>,
+    now: Timestamp,
 }
 
 /// Login, refresh, logout. Cheap to clone.
@@ -80,18 +91,30 @@ impl Sessions {
     ) -> AuthResult<(User, TokenPair)> {
         let email = Email::parse(email).map_err(|_| AuthError::InvalidCredentials)?;
         let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
+        let failed = |user: Option<UserId>, reason| self.record_failed_login(user, visitor.address(), reason);
         let check = async {
             let user = self.context.repository.find_user_by_email(&email).await?;
-            self.verify_password(user, password.clone()).await
+            let id = user.as_ref().map(|user| user.id);
+            let verified = self.verify_password(user, password.clone()).await;
+            if let Err(AuthError::InvalidCredentials) = verified {
+                failed(id, id.map_or(Reason::UnknownAccount, |_| Reason::WrongPassword));
+            }
+            verified
         };
-        let user = self.limits.password_attempt(visitor, &email, check).await?;
+        let attempt = self.limits.password_attempt(visitor, &email, check).await;
+        if let Err(AuthError::RateLimited { .. }) = attempt {
+            failed(None, Reason::RateLimited);
+        }
+        let user = attempt?;
         if user.disabled {
+            failed(Some(user.id), Reason::AccountDisabled);
             return Err(AuthError::AccountDisabled);
         }
         if self.context.rules.verify_email && !user.email_verified {
+            failed(Some(user.id), Reason::EmailNotVerified);
             return Err(AuthError::EmailNotVerified);
         }
-        let pair = self.open(&user, origin).await?;
+        let pair = self.open(&user, origin, None).await?;
         self.rehash_if_outdated(&user, password).await;
         Ok((user, pair))
     }
@@ -104,11 +127,27 @@ impl Sessions {
         user.filter(|_| right).ok_or(AuthError::InvalidCredentials)
     }
 
-    /// Opens a session for an account whose credentials were checked.
+    fn record_failed_login(&self, user: Option<UserId>, address: Option<IpAddr>, reason: Reason) {
+        let entry = self.context.event(AuditAction::LoginFailed, AuditActor::Anonymous);
+        let entry = AuditEntry { user, ..entry.from(address).because(reason) };
+        match reason {
+            Reason::RateLimited => self.context.audit.record_seldom(entry),
+            _ => self.context.audit.record(entry),
+        }
+    }
+
+    /// Opens a session for an account whose credentials were checked; `because` of what, where it was
+    /// no login.
     ///
     /// # Errors
     /// [`AuthError::InvalidCredentials`] when a security event came between check and session.
-    pub(super) async fn open(&self, user: &User, origin: SessionOrigin) -> AuthResult<TokenPair> {
+    pub(super) async fn open(
+        &self,
+        user: &User,
+        origin: SessionOrigin,
+        because: Option<Reason>,
+    ) -> AuthResult<TokenPair> {
+        let address = origin.address;
         let now = self.context.clock.now();
         let subject = Subject {
             user: user.id,
@@ -119,8 +158,16 @@ impl Sessions {
         let id = SessionId::generate(&*self.context.random);
         let session = Session::open(id, subject, origin, now, &self.context.rules.lifetimes);
         match self.context.token_store.open_session(&session, now).await? {
-            OpenOutcome::Opened => self.pair(session, now),
-            OpenOutcome::Superseded => Err(AuthError::InvalidCredentials),
+            OpenOutcome::Opened => {
+                let entry = self.context.event(AuditAction::LoginSucceeded, AuditActor::User(user.id));
+                let entry = entry.on(user.id).session(session.id).from(address);
+                self.context.audit.record(AuditEntry { reason: because, ..entry });
+                self.pair(session, now)
+            }
+            OpenOutcome::Superseded => {
+                self.record_failed_login(Some(user.id), address, Reason::Superseded);
+                Err(AuthError::InvalidCredentials)
+            }
         }
     }
 
@@ -138,11 +185,16 @@ impl Sessions {
         access: Option<&AccessToken>,
         visitor: &Visitor,
     ) -> AuthResult<TokenPair> {
-        let rotation = self.rotate(refresh, access);
+        let rotation = self.rotate(refresh, access, visitor.address());
         self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, rotation).await
     }
 
-    async fn rotate(&self, refresh: &RefreshToken, access: Option<&AccessToken>) -> AuthResult<TokenPair> {
+    async fn rotate(
+        &self,
+        refresh: &RefreshToken,
+        access: Option<&AccessToken>,
+        address: Option<IpAddr>,
+    ) -> AuthResult<TokenPair> {
         let now = self.context.clock.now();
         let claims = self.read(refresh)?;
         if let Some(access) = access {
@@ -153,7 +205,7 @@ impl Sessions {
         }
         let lifetimes = &self.context.rules.lifetimes;
         let outcome = self.context.token_store.rotate(&claims, now, lifetimes).await?;
-        self.pair(refresh_verdict(&claims, outcome)?, now)
+        self.pair(refresh_verdict(&self.context, &claims, outcome, address)?, now)
     }
 
     /// Ends the session that the tokens belong to, or others of its account, at once and for all
@@ -172,7 +224,9 @@ impl Sessions {
         access: Option<&AccessToken>,
         refresh: Option<&RefreshToken>,
         scope: LogoutScope,
+        visitor: &Visitor,
     ) -> AuthResult<()> {
+        let address = visitor.address();
         let now = self.context.clock.now();
         let (user, session, gone) = match (access, refresh) {
             (Some(access), _) => {
@@ -189,19 +243,27 @@ impl Sessions {
                 let lifetimes = &self.context.rules.lifetimes;
                 let outcome =
                     self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Revoke).await?;
-                refresh_verdict(&claims, outcome)?;
+                refresh_verdict(&self.context, &claims, outcome, address)?;
                 (claims.user, claims.session, AuthError::InvalidRefreshToken)
             }
             (None, None) => return Err(AuthError::Unauthenticated),
         };
         match scope {
-            LogoutScope::Local => self.revoke(user, session, now).await?.then_some(()).ok_or(gone)?,
+            LogoutScope::Local => {
+                let ending = Ending { user, reason: Reason::LoggedOut, address, now };
+                self.revoke(&ending, session).await?.then_some(()).ok_or(gone)?;
+            }
             LogoutScope::Others => {
-                self.end_others(user, session, now).await?;
+                let ending = Ending { user, reason: Reason::LoggedOut, address, now };
+                self.end_others(&ending, session).await?;
             }
             LogoutScope::Global => {
                 let user = self.context.repository.advance_security_version(user).await?.ok_or(gone)?;
-                self.cut_off.end_sessions(&user).await?;
+                let ended = self.cut_off.end_sessions(&user).await;
+                let entry = self.context.event(AuditAction::SessionsEnded, AuditActor::User(user.id));
+                let entry = entry.on(user.id).session(session).from(address).because(Reason::LoggedOut);
+                self.context.audit.record(entry.ending(ended.as_ref().ok().copied()));
+                ended?;
             }
         }
         Ok(())
@@ -220,7 +282,7 @@ impl Sessions {
     /// # Errors
     /// [`AuthError::NotFound`] when it has ended already, or is not the caller's.
     pub async fn revoke_own(&self, caller: &Caller, session: SessionId) -> AuthResult<()> {
-        let was_live = self.revoke(caller.user, session, self.context.clock.now()).await?;
+        let was_live = self.revoke(&self.ending_by(caller), session).await?;
         was_live.then_some(()).ok_or(AuthError::NotFound)
     }
 
@@ -230,14 +292,19 @@ impl Sessions {
     /// # Errors
     /// [`AuthError::Store`]: some may have ended, and the same call ends the rest.
     pub async fn revoke_others(&self, caller: &Caller) -> AuthResult<usize> {
-        self.end_others(caller.user, caller.session, self.context.clock.now()).await
+        self.end_others(&self.ending_by(caller), caller.session).await
+    }
+
+    fn ending_by(&self, caller: &Caller) -> Ending {
+        let now = self.context.clock.now();
+        Ending { user: caller.user, reason: Reason::RevokedByUser, address: caller.address, now }
     }
 
     /// Ends the user's sessions but `kept`; answers how many.
-    async fn end_others(&self, user: UserId, kept: SessionId, now: Timestamp) -> AuthResult<usize> {
+    async fn end_others(&self, ending: &Ending, kept: SessionId) -> AuthResult<usize> {
         let mut ended = 0;
-        for session in self.context.token_store.list_sessions(user, now).await? {
-            if session.id != kept && self.revoke(user, session.id, now).await? {
+        for session in self.context.token_store.list_sessions(ending.user, ending.now).await? {
+            if session.id != kept && self.revoke(ending, session.id).await? {
                 ended += 1;
             }
         }
@@ -263,7 +330,7 @@ impl Sessions {
     ) -> AuthResult<AccessToken> {
         let renewal = async {
             let now = self.context.clock.now();
-            let session = self.session_of_both(access, refresh, now).await?;
+            let session = self.session_of_both(access, refresh, visitor, now).await?;
             let (access, _) = self.access_tokens.mint(&session, now)?;
             Ok(access)
         };
@@ -274,10 +341,17 @@ impl Sessions {
     ///
     /// # Errors
     /// Those of [`Self::renew_access`], but for the last.
-    pub async fn end(&self, access: &AccessToken, refresh: &RefreshToken) -> AuthResult<()> {
+    pub async fn end(
+        &self,
+        access: &AccessToken,
+        refresh: &RefreshToken,
+        visitor: &Visitor,
+    ) -> AuthResult<()> {
         let now = self.context.clock.now();
-        let session = self.session_of_both(access, refresh, now).await?;
-        self.revoke(session.subject.user, session.id, now).await?.then_some(()).ok_or(AuthError::TokenRevoked)
+        let session = self.session_of_both(access, refresh, visitor, now).await?;
+        let user = session.subject.user;
+        let ending = Ending { user, reason: Reason::LoggedOut, address: visitor.address(), now };
+        self.revoke(&ending, session.id).await?.then_some(()).ok_or(AuthError::TokenRevoked)
     }
 
     /// The live session that both tokens belong to.
@@ -285,6 +359,7 @@ impl Sessions {
         &self,
         access: &AccessToken,
         refresh: &RefreshToken,
+        visitor: &Visitor,
         now: Timestamp,
     ) -> AuthResult<Session> {
         let presented = self.access_tokens.authentic_claims(access, now).await?;
@@ -297,16 +372,19 @@ impl Sessions {
             self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Refuse).await?;
         match outcome {
             RefreshOutcome::Reused => Err(AuthError::InvalidRefreshToken),
-            outcome => refresh_verdict(&claims, outcome),
+            outcome => refresh_verdict(&self.context, &claims, outcome, visitor.address()),
         }
     }
 
     /// Ends a session; answers whether it was live.
-    async fn revoke(&self, user: UserId, session: SessionId, now: Timestamp) -> AuthResult<bool> {
+    async fn revoke(&self, ending: &Ending, session: SessionId) -> AuthResult<bool> {
+        let Ending { user, reason, address, now } = *ending;
         let denial = self.context.rules.lifetimes.revocation();
         let was_live = self.context.token_store.revoke_session(user, session, now, denial).await?;
         if was_live {
             tracing::info!(%user, %session, "session ended by its user");
+            let entry = self.context.event(AuditAction::SessionEnded, AuditActor::User(user));
+            self.context.audit.record(entry.on(user).session(session).from(address).because(reason));
         }
         Ok(was_live)
     }

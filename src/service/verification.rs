@@ -6,6 +6,7 @@ use super::limits::{Limits, Visitor};
 use super::mail::{Mail, Notice};
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
 use crate::crypto::verification_token;
+use crate::domain::audit::{AuditAction, AuditActor};
 use crate::domain::email::Email;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::VerificationToken;
@@ -75,7 +76,7 @@ impl Verifications {
     /// # Errors
     /// [`AuthError::InvalidVerificationToken`] for a token that is none of ours or has expired, and
     /// when the account is gone or has another address by now.
-    pub async fn redeem(&self, token: &VerificationToken) -> AuthResult<()> {
+    pub async fn redeem(&self, token: &VerificationToken, visitor: &Visitor) -> AuthResult<()> {
         let invalid = || AuthError::InvalidVerificationToken;
         let secrets = &self.context.secrets;
         let claims = verification_token::verify(secrets, token).map_err(|_| invalid())?;
@@ -91,6 +92,10 @@ impl Verifications {
             return Err(invalid());
         }
         tracing::info!(user = %user.id, "address verified");
+        if !user.email_verified {
+            let entry = self.context.event(AuditAction::EmailVerified, AuditActor::User(user.id)).on(user.id);
+            self.context.audit.record(entry.from(visitor.address()));
+        }
         Ok(())
     }
 }

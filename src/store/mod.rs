@@ -1,6 +1,7 @@
 //! What must be kept, as traits: the service layer knows these and no driver.
 //!
 //! - [`Repository`] keeps what must last (SQL): accounts and signing keys.
+//! - [`AuditLog`] keeps what happened, beside them.
 //! - [`TokenStore`] keeps what is short-lived and read on every request (Redis, or the embedded
 //!   store): sessions, the denylist, reset tokens.
 //! - [`RateLimitStore`] counts attempts, in the same place as the token store.
@@ -12,6 +13,7 @@
 //! Every method takes the caller's `now`: a deadline is stored with its entry and compared with
 //! that, never with a store's own clock.
 
+mod audit;
 pub mod clients;
 pub mod embedded;
 pub mod feed;
@@ -27,11 +29,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 pub use rate_limits::{RateLimitStore, Take};
 
+pub use audit::AuditLog;
+
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::password::PasswordHash;
-use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::session::{Session, SessionLifetimes, Timeout};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 
@@ -74,8 +78,13 @@ pub enum InsertUserOutcome {
 /// What became of a change of an account.
 #[derive(Clone, Debug)]
 pub enum ChangeOutcome {
-    /// The account as it is now, at a new security version: a cut-off is owed.
-    Changed(User),
+    /// The account as it was and as it is now, at a new security version: a cut-off is owed.
+    Changed {
+        /// Before the change.
+        before: User,
+        /// After it.
+        after: User,
+    },
     /// The account was like that already; nothing was written.
     Unchanged(User),
     /// There is no such account.
@@ -205,8 +214,8 @@ pub enum RefreshOutcome {
     /// It was superseded. The session is revoked and denied, unless the caller asked to only
     /// refuse.
     Reused,
-    /// The session has ended by itself.
-    Expired,
+    /// The session has ended by itself, and by which of its deadlines.
+    Expired(Timeout),
     /// There is no such session: revoked, or gone long ago.
     Unknown,
 }

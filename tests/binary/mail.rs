@@ -133,7 +133,7 @@ async fn a_mail_server_that_cannot_be_trusted_is_known_at_the_start() {
 #[tokio::test]
 async fn a_selftest_measures_a_running_service() {
     let folder = tempfile::tempdir().expect("a folder");
-    let service = dev(folder.path()).start();
+    let service = dev(folder.path()).variable("HALLPASS_RATE_LIMITS__ENABLED", "false").start();
     let url = format!("http://{}", service.address());
     let arguments =
         ["selftest", "enumeration", "--url", &url, "--known", "johndoe@example.com", "--samples", "20"];
@@ -143,5 +143,17 @@ async fn a_selftest_measures_a_running_service() {
         assert!(outcome.stdout.contains(part), "{part:?} is missing: {outcome:?}");
     }
     assert_eq!(outcome.stdout.matches("answers alike").count(), 2, "{outcome:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_selftest_says_that_limits_leave_nothing_to_measure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = dev(folder.path()).variable("HALLPASS_RATE_LIMITS__LOGIN__PER_IP", "5/1m").start();
+    let url = format!("http://{}", service.address());
+    let arguments = ["selftest", "enumeration", "--url", &url, "--known", "johndoe@example.com"];
+    let outcome = Program::new(folder.path(), &arguments).run().await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("HALLPASS_RATE_LIMITS__ENABLED=false"), "{outcome:?}");
     service.stop().await;
 }

@@ -5,9 +5,11 @@
 mod support;
 
 mod administration;
+mod audit;
 mod client;
 mod commands;
 mod dev;
+#[cfg(target_os = "linux")]
 mod flood;
 mod keys;
 mod mail;
@@ -18,5 +20,6 @@ mod replicas;
 mod restart;
 mod serve;
 mod stopping;
+mod tokens;
 mod users_import;
 mod wire;

@@ -3,7 +3,7 @@
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Admin, Answer, LoggedIn, PASSWORD, TestApp, on_both_flavours};
+use crate::support::{Actor, Admin, Answer, LoggedIn, PASSWORD, SECOND, TestApp, on_both_flavours};
 
 on_both_flavours! {
     a_disabled_account_is_shut_until_it_is_enabled,
@@ -95,7 +95,9 @@ async fn a_deleted_account_is_gone_with_all_it_had(app: TestApp) {
 
 async fn an_administrator_lists_and_ends_sessions(app: TestApp) {
     let (ada, eve, admin) = (app.member("ada").await, app.member("eve").await, app.admin().await);
-    let (phone, laptop) = (ada.on_another_device().await, ada.on_another_device().await);
+    let phone = ada.on_another_device().await;
+    app.advance(SECOND);
+    let laptop = ada.on_another_device().await;
     let path = format!("/users/{}/sessions", ada.id);
     let list = async || admin.get(&path).send().await.json(200).as_array().expect("a list").clone();
 

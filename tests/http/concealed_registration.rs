@@ -19,6 +19,8 @@ on_both_flavours! {
 fn shown(answer: &Answer) -> (u16, HeaderMap, String) {
     let mut headers = answer.headers.clone();
     headers.remove("x-request-id");
+    // Counts what came from this address, new or known.
+    headers.remove("ratelimit");
     (answer.status, headers, answer.text())
 }
 
@@ -83,4 +85,36 @@ async fn without_concealment_a_taken_address_is_said_to_be_taken() {
     let app = TestApp::spawn().await.verifying().await;
     app.register(ADMIN_EMAIL, PASSWORD).await.assert_refused(409, "email_taken");
     assert_eq!(app.outbox().take(), []);
+}
+
+/// Else anybody could fill somebody's mailbox. What is left must not tell either: a registration
+/// counts for a new address as for a known one, and its own answer says nothing of it.
+#[tokio::test]
+async fn no_more_mails_go_to_an_address_than_may_be_requested() {
+    let app = TestApp::set(&["rate_limits.reset_request.per_account=3/1h"]).await.concealing().await;
+    app.register("ada@example.com", PASSWORD).await.json(202);
+    app.outbox().take();
+    for email in ["ada@example.com", ADMIN_EMAIL] {
+        let first = app.register(email, PASSWORD).await;
+        for _ in 0..4 {
+            let again = app.register(email, PASSWORD).await;
+            assert_eq!(shown(&again), shown(&first));
+            let policy = again.header("ratelimit-policy").unwrap_or_default();
+            assert!(!policy.contains("reset_request"), "{policy}");
+        }
+        app.request_reset(email).await.assert_refused(429, "rate_limited");
+    }
+    assert_eq!(app.outbox().take().len(), 2 + 3, "one of the new account's three is its own");
+}
+
+#[tokio::test]
+async fn what_is_left_of_requests_is_alike_for_new_and_known_addresses() {
+    let app = TestApp::set(&["rate_limits.reset_request.per_account=3/1h"]).await.concealing().await;
+    for email in ["ada@example.com", ADMIN_EMAIL] {
+        app.register(email, PASSWORD).await.json(202);
+        for _ in 0..2 {
+            app.request_reset(email).await.json(200);
+        }
+        app.request_reset(email).await.assert_refused(429, "rate_limited");
+    }
 }

@@ -6,12 +6,14 @@ mod support;
 
 mod access_tokens;
 mod administration;
+mod audit;
 mod auth_me;
 mod boundaries;
 mod compat;
 mod concealed_registration;
 mod cut_off;
 mod enumeration;
+mod explanations;
 mod key_ring;
 mod legacy_hashes;
 mod login;

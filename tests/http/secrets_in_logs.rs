@@ -39,7 +39,7 @@ async fn no_secret_is_logged_with_redis_and_postgres_nor_when_redis_goes_away() 
 }
 
 /// A life with every operation in it, and every way to be refused. Answers the secrets of it.
-async fn live(app: &TestApp) -> Vec<String> {
+pub async fn live(app: &TestApp) -> Vec<String> {
     let mut secrets =
         [PASSWORD, SECOND_PASSWORD, THIRD_PASSWORD, WRONG_PASSWORD, WEAK_PASSWORD, SERVER_SECRET]
             .map(str::to_owned)

@@ -1,6 +1,7 @@
 //! What every [`Repository`] does, races included. Each case gets an empty, migrated database.
 
 mod accounts;
+mod audit;
 mod faults;
 mod fixtures;
 mod imports;
@@ -17,6 +18,7 @@ use hallpass::domain::user::{NewUser, ProfileChange, Role, SecurityVersion, User
 use hallpass::store::{CutOffOrder, InsertUserOutcome, Repository};
 
 use accounts::*;
+use audit::*;
 use fixtures::{email, insert, name, new_user, user_id};
 use imports::*;
 use signing_keys::*;
@@ -94,6 +96,14 @@ contract! {
     a_key_that_signs_is_neither_retired_nor_forgotten,
     a_key_is_revoked_from_any_state_and_for_good,
     the_announcement_of_a_revoked_key_is_noted,
+    an_audit_entry_is_read_as_it_was_written,
+    every_audit_action_and_reason_is_kept,
+    an_audit_batch_that_is_sent_again_is_kept_once,
+    audit_entries_that_are_written_at_once_are_all_kept,
+    audit_entries_are_found_by_each_of_their_sides,
+    audit_pages_follow_each_other_without_a_gap,
+    audit_entries_are_pruned_oldest_first_and_no_further,
+    an_audit_id_is_never_given_again,
     a_running_database_answers_the_ping,
 }
 

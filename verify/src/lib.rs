@@ -38,7 +38,7 @@
 //! The issuer sends each revocation to whoever follows it, and a heartbeat every second that says that
 //! nothing is missing. The validator trusts what it knows for
 //! [`max_staleness`](client::ValidatorBuilder::max_staleness) after the last heartbeat, two seconds
-//! unless set. Connections break, and processes stop without closing them, so the time is what
+//! unless set; the issuer itself adds a second at most. Connections break, and processes stop without closing them, so the time is what
 //! counts and not the connection. After that, the policy decides:
 //!
 //! | [`StalePolicy`](client::StalePolicy) | what happens to a token that is not known to be revoked | a revoked token is accepted for at most | without the issuer |

@@ -326,11 +326,12 @@ impl AccessTokensApi {
     async fn delete(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         token: HeaderToken<XAccessToken>,
         body: FormOrJson<SessionToken>,
     ) -> Result<DeleteResponse, BoomRefusal<SessionErrors>> {
         let refresh = RefreshToken::new(body.0.refresh_token);
-        services.0.sessions.end(&token.access(), &refresh).await?;
+        services.0.sessions.end(&token.access(), &refresh, visitor.0).await?;
         Ok(DeleteResponse::Gone)
     }
 
@@ -341,9 +342,11 @@ impl AccessTokensApi {
     async fn me(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         token: HeaderToken<XAccessToken>,
     ) -> Result<Json<Profile>, BoomRefusal<ProfileErrors>> {
-        let caller = services.0.access_tokens.authenticate(Some(&token.access()), None).await?;
+        let caller =
+            services.0.access_tokens.authenticate(Some(&token.access()), None, visitor.0.address()).await?;
         let user = services.0.accounts.me(&caller).await?;
         Ok(Json(Profile::from(&user)))
     }

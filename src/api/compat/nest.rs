@@ -283,9 +283,10 @@ impl NestApi {
     async fn sign_out(
         &self,
         services: Data<&Services>,
+        visitor: Data<&Visitor>,
         token: HeaderToken<BearerAccess>,
     ) -> Result<Json<SignedOut>, Refusal<SignOutErrors>> {
-        services.0.sessions.log_out(Some(&token.access()), None, LogoutScope::Local).await?;
+        services.0.sessions.log_out(Some(&token.access()), None, LogoutScope::Local, visitor.0).await?;
         Ok(Json(SignedOut::example()))
     }
 

@@ -136,12 +136,8 @@ mod tests {
 
     #[test]
     fn what_is_no_basic_authorization_is_a_failed_one() {
-        for bad in ["Bearer token", "Basic", "Basic !!", "Basic Og", &basic("no colon"), &basic("%ff:x")] {
-            assert_eq!(
-                credentials(bad).ok().flatten().map(|(id, _)| id),
-                bad.eq("Basic Og").then(String::new),
-                "{bad}"
-            );
+        for bad in ["Bearer token", "Basic", "Basic !!", &basic("no colon"), &basic("%ff:x")] {
+            assert_eq!(credentials(bad), Err(()), "{bad}");
         }
     }
 }

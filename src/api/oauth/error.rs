@@ -42,7 +42,7 @@ pub fn respond(error: ApiError) -> Response {
 /// A dead refresh token is 400 here, where the main API says 401.
 fn translate(error: ApiError) -> ApiError {
     match name(error.code()) {
-        "invalid_grant" => error.as_bad_request(),
+        "invalid_grant" => error.into_bad_request(),
         _ => error,
     }
 }

@@ -336,7 +336,7 @@ impl OAuthApi {
     ) -> Result<Json<TokenRevoked>, OAuthRefusal<RevokeErrors>> {
         let credentials = credentials.or(body.0.client_id, body.0.client_secret)?;
         let client = optional(services.0, visitor.0, credentials).await?;
-        services.0.oauth.revoke(client.as_ref(), &body.0.token).await?;
+        services.0.oauth.revoke(client.as_ref(), &body.0.token, visitor.0).await?;
         Ok(Json(TokenRevoked::example()))
     }
 }

@@ -17,6 +17,7 @@ use crate::cli::{Failure, SOME_REFUSED, SettingsArgs};
 use crate::config::{Profile, Purpose};
 use crate::server;
 use crate::service::AuthError;
+use crate::service::audit::Audit;
 use crate::service::user_import::{ImportOptions, ImportReport, Line, LineProblem, Lines, UserImport};
 use crate::telemetry;
 
@@ -70,8 +71,9 @@ pub(super) fn run(args: ImportArgs, settings: SettingsArgs, output: OutputArgs) 
     runtime.block_on(async {
         let stop = server::stop_signal()?;
         let (database, _) = app::open_database(&settings).await?;
+        let (world, audit) = (World::real(), Audit::start(database.audit_log));
         let mut run = Run {
-            import: UserImport::new(database.repository, World::real().clock, options),
+            import: UserImport::new(database.repository, world.clock, options),
             problems: Vec::new(),
             bar,
         };
@@ -81,6 +83,8 @@ pub(super) fn run(args: ImportArgs, settings: SettingsArgs, output: OutputArgs) 
             Ok(()) => Ok(()),
         };
         run.bar.finish_and_clear();
+        run.import.note(&audit, &*world.random);
+        app::close_audit(&audit, settings.shutdown_grace).await;
         let report = run.report(options.dry_run, outcome.is_ok(), output.json);
         io::stdout().write_all(report.as_bytes())?;
         outcome?;

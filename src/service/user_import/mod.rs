@@ -8,9 +8,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use super::AuthResult;
+use super::audit::Audit;
 use crate::crypto::password::HashKind;
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
 use crate::domain::clock::Clock;
 use crate::domain::email::Email;
+use crate::domain::random::Random;
 use crate::domain::user::ImportedUser;
 use crate::store::Repository;
 
@@ -103,6 +106,16 @@ impl UserImport {
     /// [`AuthError::Store`](super::AuthError::Store): it is not written.
     pub async fn finish(&mut self) -> AuthResult<()> {
         self.flush().await
+    }
+
+    /// Notes in the audit log how many accounts it has made so far, if any.
+    pub fn note(&self, audit: &Audit, random: &dyn Random) {
+        if self.options.dry_run || self.report.imported == 0 {
+            return;
+        }
+        let now = self.clock.now();
+        let entry = AuditEntry::new(AuditAction::AccountsImported, AuditActor::Operator, now, random);
+        audit.record(AuditEntry { count: Some(self.report.imported), ..entry });
     }
 
     /// What it has come to so far.

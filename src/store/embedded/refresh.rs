@@ -114,8 +114,8 @@ fn judge(
     let Some(session) = row.map(Session::try_from).transpose()? else {
         return Ok(Judged::Settled(RefreshOutcome::Unknown));
     };
-    if session.is_expired(now) {
-        return Ok(Judged::Settled(RefreshOutcome::Expired));
+    if let Some(timeout) = session.timeout(now) {
+        return Ok(Judged::Settled(RefreshOutcome::Expired(timeout)));
     }
     let grace = lifetimes.rotation_grace_period;
     let presented = Presented::judge(token.generation, session.generation, session.rotated_at, now, grace);

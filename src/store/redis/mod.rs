@@ -30,7 +30,7 @@ pub use self::inspection::{EvictionPolicy, RedisInspection};
 use self::keys::UserKeys;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::ids::{Jti, SessionId, UserId};
-use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::session::{Session, SessionLifetimes, Timeout};
 use crate::domain::tokens::{RefreshClaims, ResetClaims, ResetTokenHash};
 use crate::domain::user::SecurityVersion;
 use crate::store::{
@@ -93,6 +93,20 @@ impl RedisTokenStore {
             .await
             .map_err(|error| store_error(Entry { place: "server", key: "INFO" }, error))?;
         Ok(info.map_or(RedisInspection::UNKNOWN, |info| RedisInspection::parse(&info)))
+    }
+
+    /// What time it is by the clock of Redis. Nothing is decided by that; it is for telling how far
+    /// the clocks are apart.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn time(&self) -> StoreResult<Timestamp> {
+        let (seconds, micros): (i64, i64) = self
+            .connection
+            .run(|mut redis| async move { redis::cmd("TIME").query_async(&mut redis).await })
+            .await
+            .map_err(|error| store_error(Entry { place: "server", key: "TIME" }, error))?;
+        Ok(Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)))
     }
 
     /// Runs a script that is about `entry`.
@@ -370,7 +384,11 @@ impl RedisTokenStore {
             "previous" => session().map(RefreshOutcome::Previous),
             "recovered" => session().map(RefreshOutcome::Recovered),
             "reused" => Ok(RefreshOutcome::Reused),
-            "expired" => Ok(RefreshOutcome::Expired),
+            "expired" => match answer.fields.first().and_then(Option::as_deref) {
+                Some("idle") => Ok(RefreshOutcome::Expired(Timeout::Idle)),
+                Some("absolute") => Ok(RefreshOutcome::Expired(Timeout::Absolute)),
+                _ => Err(unreadable(entry, &keys, &answer)),
+            },
             "unknown" | "foreign" => Ok(RefreshOutcome::Unknown),
             _ => Err(unreadable(entry, &keys, &answer)),
         }

@@ -22,13 +22,18 @@ where
     Ok(pending)
 }
 
-/// The names of the steps that a database, which notes its steps already, has not had.
+/// The names of the steps that a database, which notes its steps already, has not had; an error when it
+/// has had others.
 pub(super) async fn pending<C>(migrator: &Migrator, connection: &mut C) -> Result<Vec<String>, DatabaseError>
 where
     C: Migrate + Send,
 {
     let applied = connection.list_applied_migrations(TABLE).await.map_err(failed)?;
     let applied: HashSet<i64> = applied.iter().map(|step| step.version).collect();
+    let known: HashSet<i64> = migrator.iter().map(|step| step.version).collect();
+    if let Some(unknown) = applied.difference(&known).min() {
+        return Err(DatabaseError::Newer(*unknown));
+    }
     Ok(migrator.iter().filter(|step| !applied.contains(&step.version)).map(name).collect())
 }
 

@@ -4,6 +4,7 @@
 //! `RETURNING`, and its rows are always fetched to the end: sqlx's `fetch_optional` hands out the
 //! first row before the statement is over, so before the commit whose failure it would then hide.
 
+mod audit_rows;
 mod migrations;
 pub mod postgres;
 mod rows;

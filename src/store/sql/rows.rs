@@ -154,9 +154,9 @@ fn optional_name(text: Option<String>) -> Result<Option<Name>, NameError> {
 ///
 /// Columns are read one by one rather than through `sqlx::FromRow`, whose error knows neither the
 /// table nor the key.
-struct Entry<'r, R> {
-    row: &'r R,
-    key: String,
+pub(super) struct Entry<'r, R> {
+    pub(super) row: &'r R,
+    pub(super) key: String,
 }
 
 impl<'r, R: Row> Entry<'r, R>
@@ -164,7 +164,7 @@ where
     &'static str: ColumnIndex<R>,
 {
     /// The value at `place`, which is table and column: `users.role`.
-    fn get<T>(&self, place: &'static str) -> StoreResult<T>
+    pub(super) fn get<T>(&self, place: &'static str) -> StoreResult<T>
     where
         T: Decode<'r, R::Database> + Type<R::Database>,
     {
@@ -173,7 +173,11 @@ where
     }
 
     /// The value at `place` as the domain has it.
-    fn parse<T, D, E>(&self, place: &'static str, parse: impl FnOnce(T) -> Result<D, E>) -> StoreResult<D>
+    pub(super) fn parse<T, D, E>(
+        &self,
+        place: &'static str,
+        parse: impl FnOnce(T) -> Result<D, E>,
+    ) -> StoreResult<D>
     where
         T: Decode<'r, R::Database> + Type<R::Database>,
         E: Display,
@@ -181,7 +185,7 @@ where
         parse(self.get(place)?).map_err(|problem| self.corrupt(place, problem))
     }
 
-    fn corrupt(&self, place: &'static str, problem: impl Display) -> StoreError {
+    pub(super) fn corrupt(&self, place: &'static str, problem: impl Display) -> StoreError {
         StoreError::Corrupt { place, key: self.key.clone(), problem: problem.to_string() }
     }
 }

@@ -21,7 +21,7 @@ async fn change(repository: &dyn Repository, id: UserId, change: &AccountChange)
 
 async fn changed(repository: &dyn Repository, id: UserId, wanted: &AccountChange) -> User {
     match change(repository, id, wanted).await {
-        ChangeOutcome::Changed(user) => user,
+        ChangeOutcome::Changed { after, .. } => after,
         other => panic!("{other:?}"),
     }
 }

@@ -142,6 +142,8 @@ async fn sqlite_refuses_a_database_of_a_later_hallpass() {
     database.connection().await.execute(STEP_OF_THE_FUTURE).await.expect("a row");
     let answer = database.repository.migrate().await;
     assert!(matches!(answer, Err(DatabaseError::Newer(9999))), "{answer:?}");
+    let pending = database.repository.pending_migrations().await;
+    assert!(matches!(pending, Err(DatabaseError::Newer(9999))), "{pending:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::email::Email;
-use hallpass::domain::session::{Session, SessionLifetimes, Subject};
+use hallpass::domain::session::{Session, SessionLifetimes, Subject, Timeout};
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::Generation;
 use hallpass::domain::user::{Role, SecurityVersion};
@@ -197,7 +197,7 @@ pub async fn an_idle_session_ends_to_the_millisecond(store: &SharedStore, clock:
     assert_live(store, clock, &idle, 0).await;
     assert!(matches!(rotate(store, clock, used.token(0)).await, RefreshOutcome::Current(_)));
     clock.advance(MILLISECOND);
-    assert_ended(store, clock, &idle, 0).await;
+    assert_ended(store, clock, &idle, 0, Timeout::Idle).await;
     assert_eq!(status(store, clock, &access).await, AccessStatus::Revoked);
     assert_live(store, clock, &used, 1).await;
 }
@@ -214,7 +214,7 @@ pub async fn a_session_ends_at_its_absolute_end_to_the_millisecond(store: &Share
     assert_live(store, clock, &session, 6).await;
     clock.advance(MILLISECOND);
     assert_eq!(clock.now(), session.absolute_deadline);
-    assert_ended(store, clock, &session, 6).await;
+    assert_ended(store, clock, &session, 6, Timeout::Absolute).await;
 }
 
 pub async fn a_rotation_moves_the_idle_end_but_not_the_absolute_end(
@@ -243,8 +243,8 @@ pub async fn a_superseded_token_of_an_ended_session_is_expired_not_reused(
     rotate(store, clock, session.token(0)).await;
     rotate(store, clock, session.token(1)).await;
     clock.advance(LIFETIMES.idle);
-    assert_ended(store, clock, &session, 0).await;
-    assert_ended(store, clock, &session, 9).await;
+    assert_ended(store, clock, &session, 0, Timeout::Idle).await;
+    assert_ended(store, clock, &session, 9, Timeout::Idle).await;
 }
 
 pub async fn checking_neither_rotates_nor_prolongs(store: &SharedStore, clock: &ManualClock) {
@@ -255,7 +255,7 @@ pub async fn checking_neither_rotates_nor_prolongs(store: &SharedStore, clock: &
         assert_eq!(check(store, clock, session.token(0)).await, RefreshOutcome::Current(same));
     }
     clock.advance(DAY);
-    assert_ended(store, clock, &session, 0).await;
+    assert_ended(store, clock, &session, 0, Timeout::Idle).await;
 }
 
 pub async fn checking_knows_the_grace_period(store: &SharedStore, clock: &ManualClock) {
@@ -323,11 +323,17 @@ fn successor(outcome: RefreshOutcome) -> Session {
 }
 
 /// Asserts that the session has ended by itself for rotation, check and access tokens.
-async fn assert_ended(store: &SharedStore, clock: &ManualClock, session: &Session, generation: u32) {
+async fn assert_ended(
+    store: &SharedStore,
+    clock: &ManualClock,
+    session: &Session,
+    generation: u32,
+    timeout: Timeout,
+) {
     let token = session.token(generation);
-    assert_eq!(check(store, clock, token).await, RefreshOutcome::Expired);
-    assert_eq!(check_only(store, clock, token).await, RefreshOutcome::Expired);
-    assert_eq!(rotate(store, clock, token).await, RefreshOutcome::Expired);
+    assert_eq!(check(store, clock, token).await, RefreshOutcome::Expired(timeout));
+    assert_eq!(check_only(store, clock, token).await, RefreshOutcome::Expired(timeout));
+    assert_eq!(rotate(store, clock, token).await, RefreshOutcome::Expired(timeout));
     assert_eq!(status(store, clock, &session.access_token(clock)).await, AccessStatus::Revoked);
 }
 

@@ -23,8 +23,8 @@ use crate::verifier::{TokenType, Verifier};
 /// Revocations that are known are honoured with every policy, however old the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StalePolicy {
-    /// Answer 503. No token is accepted later than `max_staleness` after its revocation; without the
-    /// issuer, nobody gets in.
+    /// Answer 503. No token is accepted later than `max_staleness` after its revocation was told to
+    /// anybody; without the issuer, nobody gets in.
     #[default]
     Reject,
     /// Ask the issuer about each token (RFC 7662). As safe as [`Reject`](Self::Reject); it keeps the
@@ -93,8 +93,9 @@ impl ValidatorBuilder {
         self
     }
 
-    /// How old the knowledge of revocations may be; two seconds unless set. The issuer's heartbeat
-    /// comes every second, so less than two makes it stale now and then.
+    /// How old the knowledge of revocations may be, counted from the last heartbeat; two seconds unless
+    /// set. A heartbeat comes every second, so less than two makes it stale now and then. An issuer's
+    /// replica sends none when what it knows itself is more than a second old: that second comes on top.
     pub fn max_staleness(mut self, age: Duration) -> Self {
         self.max_staleness = age;
         self

@@ -128,9 +128,13 @@ impl From<Forbidden> for Refusal {
             }
             _ => r#"Bearer error="insufficient_scope""#.into(),
         };
+        let code = match &forbidden {
+            Forbidden::Role(_) => "forbidden",
+            Forbidden::Scope(_) => "insufficient_scope",
+        };
         Self {
             status: 403,
-            code: "forbidden",
+            code,
             detail: sentence(&forbidden.to_string()),
             challenge: Some(challenge),
             retry_after: None,
@@ -173,6 +177,7 @@ mod tests {
         let scope = Refusal::from(Forbidden::Scope("orders:read".to_owned()));
         let challenge = r#"Bearer error="insufficient_scope", scope="orders:read""#;
         assert_eq!((scope.status(), scope.www_authenticate()), (403, Some(challenge)));
+        assert_eq!((role.code(), scope.code()), ("forbidden", "insufficient_scope"));
 
         let unknown = Refusal::from(ValidationError::from(CannotTell::NoKeys));
         assert_eq!((unknown.status(), unknown.www_authenticate()), (503, None));

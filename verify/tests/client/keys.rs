@@ -132,14 +132,14 @@ async fn a_flood_of_unknown_key_ids_causes_one_fetch_a_cool_down() {
                 tokio::spawn(async move { is_unknown(&validator.validate(&token).await) })
             })
             .collect();
-        in_time("all are answered", || flood.iter().all(JoinHandle::is_finished)).await;
+        eventually("all are answered", || flood.iter().all(JoinHandle::is_finished)).await;
         for refused in flood {
             assert!(refused.await.expect("no panic"));
         }
         assert_eq!(issuer.requests(JWKS), 1 + round);
         tokio::time::advance(Duration::from_millis(9_900)).await;
         for number in 0..20 {
-            assert!(is_unknown(&validator.validate(&stray(&issuer, number)).await));
+            assert!(is_unknown(&validator.check(&stray(&issuer, number))));
         }
         assert_eq!(issuer.requests(JWKS), 1 + round);
         assert!(validator.validate(&token(&issuer, es256())).await.is_ok());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hallpass_verify::client::{Validator, ValidatorBuilder};
 use serde_json::Value;
 
-use crate::issuer::{CLIENT, Issuer, SECRET};
+use crate::issuer::{CLIENT, Issuer, SECRET, STREAM};
 use crate::tokens::{AUDIENCE, LIFETIME, NOW, TestKey, at, claims, with};
 
 /// Far more than anything here takes, even on a busy machine.
@@ -24,9 +24,14 @@ pub fn builder(issuer: &Issuer) -> ValidatorBuilder {
 /// The time that requests have unless set otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A validator whose knowledge does not grow old while a test looks at something else.
+/// A validator whose knowledge does not grow old while a test looks at something else. All that it
+/// does in the background has begun.
 pub async fn patient(issuer: &Issuer) -> Validator {
-    builder(issuer).max_staleness(Duration::from_secs(600)).connect().await.expect("the issuer is there")
+    let streams = issuer.requests(STREAM);
+    let validator = builder(issuer).max_staleness(Duration::from_secs(86_400)).connect().await;
+    let validator = validator.expect("the issuer is there");
+    eventually("the stream is asked for", || issuer.requests(STREAM) > streams).await;
+    validator
 }
 
 /// A right token of the issuer.

@@ -114,22 +114,23 @@ async fn roles_and_scopes_are_asked_for_together() {
     let validator = patient(&issuer).await;
     let guard = || Guard::new(validator.clone());
     let member = format!("Bearer {}", token(&issuer, es256()));
-    for (guard, status) in [
-        (guard().require_role("member"), 200),
-        (guard().require_role("admin"), 403),
-        (guard().require_role("member").require_role("admin"), 403),
-        (guard().require_scope("orders:read"), 200),
-        (guard().require_scope("orders:write"), 403),
-        (guard().require_role("member").require_scope("orders:read"), 200),
-        (guard().require_role("admin").require_scope("orders:read"), 403),
+    for (guard, code) in [
+        (guard().require_role("member"), None),
+        (guard().require_role("admin"), Some("forbidden")),
+        (guard().require_role("member").require_role("admin"), Some("forbidden")),
+        (guard().require_scope("orders:read"), None),
+        (guard().require_scope("orders:write"), Some("insufficient_scope")),
+        (guard().require_role("member").require_scope("orders:read"), None),
+        (guard().require_role("admin").require_scope("orders:read"), Some("forbidden")),
     ] {
         let response = answer(&guard, &[&member]).await;
-        assert_eq!(response.status(), status);
-        if status == 403 {
-            assert_refused(&response, 403, "forbidden");
-            let challenge = header(&response, "www-authenticate").expect("a challenge");
-            assert!(challenge.contains(r#"error="insufficient_scope""#), "{challenge}");
-        }
+        let Some(code) = code else {
+            assert_eq!(response.status(), 200);
+            continue;
+        };
+        assert_refused(&response, 403, code);
+        let challenge = header(&response, "www-authenticate").expect("a challenge");
+        assert!(challenge.contains(r#"error="insufficient_scope""#), "{challenge}");
     }
 }
 

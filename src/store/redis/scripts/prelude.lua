@@ -85,7 +85,9 @@ local function live_session(session, sessions, cutoff, sid, user, now)
     forget(session, sessions, sid, stored[FIRST_NUMBER], now)
     return nil, {'unknown'}
   end
-  if now >= values.i or now >= values.a then return nil, {'expired'} end
+  if now >= math.min(values.i, values.a) then
+    return nil, {'expired', values.i < values.a and 'idle' or 'absolute'}
+  end
   return {
     version = stored[FIRST_NUMBER],
     generation = values.g,

@@ -7,7 +7,8 @@
 -- ARGV[4] presented generation   ARGV[5] idle lifetime, ms
 -- ARGV[6] grace period, ms       ARGV[7] how long a revocation is remembered, ms
 -- Returns {"current" | "previous" | "recovered", the session's fields after it}
---       | {"reused"} | {"expired"} | {"unknown"} | {"foreign"} | {"corrupt", kind of key, field}
+--       | {"reused"} | {"expired", "idle" | "absolute"} | {"unknown"} | {"foreign"}
+--       | {"corrupt", kind of key, field}
 -- Atomic: of concurrent calls with one token the first gets "current", the others "previous" with
 -- the same generation; a session that is gone is never written again.
 

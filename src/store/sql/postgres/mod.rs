@@ -1,5 +1,6 @@
 //! The repository on Postgres: for several replicas, or a database that is there already.
 
+mod audit;
 mod clients;
 mod repository;
 mod signing_keys;
@@ -97,7 +98,7 @@ impl PostgresRepository {
     /// The names of the steps that [`migrate`](Self::migrate) would take. Changes nothing.
     ///
     /// # Errors
-    /// [`DatabaseError`] when the database does not answer.
+    /// [`DatabaseError::Newer`], and others when the database does not answer.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, DatabaseError> {
         let asking = async {
             let mut connection = self.connection_of_its_own().await?;

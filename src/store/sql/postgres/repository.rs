@@ -177,7 +177,10 @@ impl Repository for PostgresRepository {
             };
             transaction.commit().await?;
             let changed = changed.first().map(rows::user).transpose()?;
-            Ok::<_, Failure>(changed.map_or(ChangeOutcome::NotFound, ChangeOutcome::Changed))
+            Ok::<_, Failure>(match changed {
+                Some(after) => ChangeOutcome::Changed { before: user, after },
+                None => ChangeOutcome::NotFound,
+            })
         })
         .await
     }

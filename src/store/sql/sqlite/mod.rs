@@ -1,5 +1,6 @@
 //! The repository on SQLite: one file, no server.
 
+mod audit;
 mod clients;
 mod repository;
 mod signing_keys;
@@ -124,7 +125,7 @@ impl SqliteRepository {
     /// The names of the steps that [`migrate`](Self::migrate) would take. Changes nothing.
     ///
     /// # Errors
-    /// [`DatabaseError`] when the database does not answer.
+    /// [`DatabaseError::Newer`], and others when the database does not answer.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, DatabaseError> {
         let mut connection = self.connection_of_its_own().await?;
         let noted: bool =
@@ -161,6 +162,14 @@ impl SqliteRepository {
     async fn within<T, E: Into<Failure>>(&self, call: impl Future<Output = Result<T, E>>) -> StoreResult<T> {
         within(self.call_timeout, call).await
     }
+}
+
+/// The file that a URL names.
+///
+/// # Errors
+/// [`DatabaseError::Url`] when it names none.
+pub fn file_of(url: &str) -> Result<PathBuf, DatabaseError> {
+    Ok(parse(url)?.get_filename().to_owned())
 }
 
 /// The settings that every connection has. An in-memory database is refused: each connection

@@ -70,7 +70,7 @@ enum Interruption {
     #[error("the feed says something that is not understood")]
     NotUnderstood(#[source] Box<dyn Error + Send + Sync>),
     /// The connection is over.
-    #[error("the feed was cut off")]
+    #[error("the feed has ended")]
     Closed,
     /// The connection says nothing.
     #[error("the feed fell silent")]
@@ -94,6 +94,15 @@ impl Interruption {
         }
     }
 
+    /// Streams are ended now and then by the issuer, or by a proxy; that alone is nothing to mend.
+    fn log(&self) {
+        let error = self as &dyn Error;
+        match self {
+            Self::Closed => tracing::debug!(error, "the revocation feed is opened anew"),
+            _ => tracing::warn!(error, "the revocation feed is interrupted"),
+        }
+    }
+
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Failed(error) => error.retry_after(),
@@ -113,7 +122,7 @@ impl Follower {
         let mut backoff = Backoff::default();
         loop {
             let Err(interruption) = self.go_on(&mut backoff).await else { continue };
-            tracing::warn!(error = &interruption as &dyn Error, "the revocation feed is interrupted");
+            interruption.log();
             if interruption.calls_for_a_snapshot() {
                 self.progress.cursor = None;
             }

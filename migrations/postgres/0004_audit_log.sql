@@ -1,0 +1,75 @@
+-- The audit log: what happened to accounts, sessions and tokens. It names ids only; no secret and no
+-- e-mail address is ever written here.
+CREATE TABLE audit_log (
+    -- The newest entry has the greatest id. Replicas write at the same time, so that an entry can
+    -- become visible a moment after one with a greater id.
+    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- A UUID that the writer makes up: a batch that is sent again after its answer was lost is
+    -- kept once.
+    event      TEXT   COLLATE "C" NOT NULL UNIQUE,
+    -- Milliseconds since the Unix epoch, from the application's clock, when it happened; entries
+    -- are written a moment later, so their ids need not be in this order to the millisecond.
+    at         BIGINT NOT NULL,
+    action     TEXT   COLLATE "C" NOT NULL,
+    -- Who: `user:7`, `client:…`, `operator`, `service`, `anonymous`.
+    actor      TEXT   COLLATE "C" NOT NULL,
+    -- On whom. No foreign key: the log outlives the account.
+    user_id    BIGINT,
+    session_id TEXT   COLLATE "C",
+    token_id   TEXT   COLLATE "C",
+    address    TEXT,
+    reason     TEXT   COLLATE "C",
+    -- The client or the signing key that it is about, by its id.
+    object     TEXT   COLLATE "C",
+    -- How many sessions it ended, or accounts it brought.
+    count      BIGINT
+);
+
+-- What is searched by, each newest first.
+CREATE INDEX audit_log_by_user ON audit_log (user_id, id) WHERE user_id IS NOT NULL;
+CREATE INDEX audit_log_by_actor ON audit_log (actor, id);
+CREATE INDEX audit_log_by_session ON audit_log (session_id, id) WHERE session_id IS NOT NULL;
+CREATE INDEX audit_log_by_token ON audit_log (token_id, id) WHERE token_id IS NOT NULL;
+CREATE INDEX audit_log_by_action ON audit_log (action, id);
+CREATE INDEX audit_log_by_reason ON audit_log (reason, id) WHERE reason IS NOT NULL;
+CREATE INDEX audit_log_by_time ON audit_log (at);
+
+-- Up to when entries may have been pruned: the log is whole from then on.
+CREATE TABLE audit_log_horizon (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    at BIGINT  NOT NULL
+);
+INSERT INTO audit_log_horizon (id, at) VALUES (1, 0);
+
+-- Append-only: what is written stays as it is, and goes only when its time is over.
+CREATE FUNCTION audit_log_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit log is append-only';
+END;
+$$;
+CREATE FUNCTION audit_log_refuse_the_young() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.at >= (SELECT at FROM audit_log_horizon) THEN
+        RAISE EXCEPTION 'the audit log is append-only';
+    END IF;
+    RETURN OLD;
+END;
+$$;
+CREATE FUNCTION audit_log_refuse_the_past() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.at < OLD.at OR NEW.id <> 1 THEN
+        RAISE EXCEPTION 'what was pruned does not come back';
+    END IF;
+    RETURN NEW;
+END;
+$$;
+CREATE TRIGGER audit_log_is_not_changed BEFORE UPDATE ON audit_log
+    FOR EACH ROW EXECUTE FUNCTION audit_log_refuse();
+CREATE TRIGGER audit_log_is_not_cut BEFORE DELETE ON audit_log
+    FOR EACH ROW EXECUTE FUNCTION audit_log_refuse_the_young();
+CREATE TRIGGER audit_log_is_not_emptied BEFORE TRUNCATE ON audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_log_refuse();
+CREATE TRIGGER audit_log_horizon_moves_on BEFORE UPDATE ON audit_log_horizon
+    FOR EACH ROW EXECUTE FUNCTION audit_log_refuse_the_past();
+CREATE TRIGGER audit_log_horizon_stays BEFORE DELETE OR TRUNCATE ON audit_log_horizon
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_log_refuse();

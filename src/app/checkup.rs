@@ -1,0 +1,347 @@
+//! Whether everything that the service stands on is fit for it. Looking changes nothing: no file is
+//! made, no step of the schema is taken, no key is generated.
+
+use std::error::Error;
+use std::time::Duration;
+
+use super::{Database, TOKENS_FILE, World};
+use crate::config::{self, Secret, Settings, TokenStoreSettings};
+use crate::crypto::keys::SigningKey;
+use crate::crypto::secret::DerivedKeys;
+use crate::domain::clock::Clock;
+use crate::domain::signing_key::RingKey;
+use crate::store::Repository;
+use crate::store::redis::{EvictionPolicy, RedisInspection, RedisOptions, RedisTokenStore};
+use crate::store::signing_keys::SigningKeyStore;
+use crate::store::sql::DatabaseError;
+use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
+use crate::store::sql::sqlite::{self, SqliteOptions, SqliteRepository};
+
+/// Redis counts TTLs by its own clock and keeps what must not vanish early a minute longer: a clock
+/// that is further ahead would make it forget revocations too soon.
+const SKEW_MAX: Duration = Duration::from_secs(60);
+
+/// Owed cut-offs that are counted.
+const OWED_MAX: u32 = 1_000;
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// As it should be.
+    Good,
+    /// Could not be looked at, for the sake of something else.
+    Unknown,
+    /// It works, and deserves a second thought.
+    Warning,
+    /// It does not work, or is not safe.
+    Bad,
+}
+
+impl Condition {
+    /// In a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Unknown => "unknown",
+            Self::Warning => "warning",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// What was found out about one thing. The text holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: &'static str,
+    /// How it is.
+    pub condition: Condition,
+    /// In a sentence.
+    pub text: String,
+}
+
+impl Finding {
+    /// A finding about `subject`.
+    pub fn new(subject: &'static str, condition: Condition, text: impl Into<String>) -> Self {
+        Self { subject, condition, text: text.into() }
+    }
+
+    fn bad(subject: &'static str, error: &dyn Error) -> Self {
+        Self::new(subject, Condition::Bad, with_causes(error))
+    }
+}
+
+/// Looks at the database, the keys in it, and the token store that the settings name.
+pub async fn checkup(settings: &Settings, world: &World) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let secret = match config::existing_secret(settings, &*world.random) {
+        Ok(secret) => {
+            findings.push(Finding::new("secret", Condition::Good, "there, and long enough"));
+            Some(secret)
+        }
+        Err(error) => {
+            findings.push(Finding::bad("secret", &error));
+            None
+        }
+    };
+    findings.extend(check_database(settings, secret.as_ref()).await);
+    findings.extend(check_token_store(settings, &*world.clock).await);
+    findings
+}
+
+async fn check_database(settings: &Settings, secret: Option<&Secret>) -> Vec<Finding> {
+    let unknown = |subject| Finding::new(subject, Condition::Unknown, "the database cannot be asked");
+    let (mut findings, database) = match open(settings).await {
+        Ok(Opened::There(database, pending)) => {
+            let mut findings = vec![Finding::new("database", Condition::Good, "answers")];
+            if pending.is_empty() {
+                findings.push(Finding::new("schema", Condition::Good, "up to date"));
+                (findings, Some(database))
+            } else {
+                let text = format!(
+                    "steps that `hallpass migrate`, or the next start, takes: {}",
+                    pending.join(", ")
+                );
+                findings.push(Finding::new("schema", Condition::Warning, text));
+                (findings, None)
+            }
+        }
+        Ok(Opened::NotYet(text)) => {
+            (vec![Finding::new("database", Condition::Warning, text), unknown("schema")], None)
+        }
+        Err(error @ DatabaseError::Newer(_)) => {
+            let there = Finding::new("database", Condition::Good, "answers");
+            (vec![there, Finding::bad("schema", &error)], None)
+        }
+        Err(error) => (vec![Finding::bad("database", &error), unknown("schema")], None),
+    };
+    match database {
+        Some(database) => {
+            findings.push(check_keys(settings, &*database.signing_keys, secret).await);
+            findings.push(check_owed(&*database.repository).await);
+        }
+        None => findings.extend([unknown("signing keys"), unknown("owed cut-offs")]),
+    }
+    findings
+}
+
+/// What became of opening the database.
+enum Opened {
+    /// It is there; the steps that its schema lacks.
+    There(Database, Vec<String>),
+    /// It is made at the first start.
+    NotYet(String),
+}
+
+async fn open(settings: &Settings) -> Result<Opened, DatabaseError> {
+    let url = settings.database.url.expose();
+    if url.starts_with("postgres") {
+        let repository = PostgresRepository::connect(url, PostgresOptions::default()).await?;
+        let pending = repository.pending_migrations().await?;
+        return Ok(Opened::There(Database::of(repository), pending));
+    }
+    let file = sqlite::file_of(url)?;
+    if !tokio::fs::try_exists(&file).await.unwrap_or(false) {
+        return Ok(Opened::NotYet(format!("{} is not there yet: the first start makes it", file.display())));
+    }
+    let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
+    let pending = repository.pending_migrations().await?;
+    Ok(Opened::There(Database::of(repository), pending))
+}
+
+/// Whether the keys can be read by which tokens are signed and checked.
+async fn check_keys(settings: &Settings, ring: &dyn SigningKeyStore, secret: Option<&Secret>) -> Finding {
+    const SUBJECT: &str = "signing keys";
+    if let Some(path) = &settings.keys.signing_key_file {
+        let read = match tokio::fs::read_to_string(path).await {
+            Ok(pem) => SigningKey::from_pem(settings.keys.algorithm, pem),
+            Err(error) => {
+                let text = format!("{} cannot be read: {error}", path.display());
+                return Finding::new(SUBJECT, Condition::Bad, text);
+            }
+        };
+        return match read {
+            Ok(_) => Finding::new(SUBJECT, Condition::Good, format!("{} can be used", path.display())),
+            Err(error) => Finding::bad(SUBJECT, &error),
+        };
+    }
+    let Some(secret) = secret else {
+        return Finding::new(SUBJECT, Condition::Unknown, "without the secret they cannot be read");
+    };
+    let (stored, keys) = match (ring.list_signing_keys().await, derive(secret)) {
+        (Ok(stored), Ok(keys)) => (stored, keys),
+        (Err(error), _) => return Finding::bad(SUBJECT, &error),
+        (_, Err(error)) => return Finding::bad(SUBJECT, &error),
+    };
+    // A revoked key is not looked at any more.
+    let trusted: Vec<_> = stored.iter().filter(|key| key.state.is_trusted()).collect();
+    for RingKey { key, .. } in &trusted {
+        if let Err(error) = SigningKey::open(key, &keys) {
+            let text = format!("{} cannot be opened with this secret: {}", key.id, with_causes(&error));
+            return Finding::new(SUBJECT, Condition::Bad, text);
+        }
+    }
+    let text = match trusted.len() {
+        0 => "none yet: the first start makes one".to_owned(),
+        count => format!("{count}, all of which open with the secret"),
+    };
+    Finding::new(SUBJECT, Condition::Good, text)
+}
+
+fn derive(secret: &Secret) -> Result<DerivedKeys, crate::crypto::secret::SecretError> {
+    DerivedKeys::derive(secret.expose().as_bytes())
+}
+
+async fn check_owed(repository: &dyn Repository) -> Finding {
+    const SUBJECT: &str = "owed cut-offs";
+    match repository.list_owed_cut_offs(OWED_MAX).await {
+        Ok(owed) if owed.is_empty() => Finding::new(SUBJECT, Condition::Good, "none"),
+        Ok(owed) => {
+            let text = format!(
+                "the sessions of {} accounts are to end and have not yet: a running service sees to that within \
+                 seconds, so either none runs or it does not reach the token store",
+                owed.len()
+            );
+            Finding::new(SUBJECT, Condition::Warning, text)
+        }
+        Err(error) => Finding::bad(SUBJECT, &error),
+    }
+}
+
+async fn check_token_store(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
+    const SUBJECT: &str = "token store";
+    match &settings.token_store {
+        TokenStoreSettings::Embedded => {
+            let file = settings.data_dir.join(TOKENS_FILE);
+            vec![match tokio::fs::try_exists(&file).await {
+                Ok(true) => {
+                    Finding::new(SUBJECT, Condition::Good, format!("embedded, in {}", file.display()))
+                }
+                Ok(false) => {
+                    let text =
+                        format!("embedded; {} is not there yet: the first start makes it", file.display());
+                    Finding::new(SUBJECT, Condition::Warning, text)
+                }
+                Err(error) => Finding::bad(SUBJECT, &error),
+            }]
+        }
+        TokenStoreSettings::Redis { url, danger_allow_eviction } => {
+            let store = match RedisTokenStore::connect_lazy(url.expose(), RedisOptions::default()) {
+                Ok(store) => store,
+                Err(error) => return vec![Finding::bad(SUBJECT, &error)],
+            };
+            match store.inspect().await {
+                Ok(inspection) => {
+                    let mut findings = judge_redis(&inspection, *danger_allow_eviction);
+                    findings.push(check_skew(&store, settings.tokens.lifetimes.leeway, clock).await);
+                    findings
+                }
+                Err(error) => vec![
+                    Finding::bad(SUBJECT, &error),
+                    Finding::new("clock", Condition::Unknown, "Redis cannot be asked"),
+                ],
+            }
+        }
+    }
+}
+
+fn judge_redis(inspection: &RedisInspection, allow_eviction: bool) -> Vec<Finding> {
+    use Condition::{Bad, Good, Unknown, Warning};
+    let version = match inspection.version {
+        _ if inspection.is_too_old() => (Bad, "Redis is too old; hallpass needs 6.2 or later".to_owned()),
+        Some((major, minor)) => (Good, format!("Redis {major}.{minor} answers")),
+        None => (Unknown, "Redis answers and does not say which version it is".to_owned()),
+    };
+    let eviction = match &inspection.eviction {
+        EvictionPolicy::NoEviction => {
+            (Good, "noeviction: nothing is forgotten when memory is full".to_owned())
+        }
+        EvictionPolicy::Evicts(policy) => {
+            let condition = if allow_eviction { Warning } else { Bad };
+            let text = format!("{policy}: sessions and revocations are forgotten when memory is full");
+            (condition, text)
+        }
+        EvictionPolicy::Unknown => (Unknown, "Redis does not say".to_owned()),
+    };
+    let persistence = match inspection.append_only {
+        Some(true) => (Good, "appendonly yes".to_owned()),
+        Some(false) => (Warning, "appendonly no: a restart of Redis logs everybody out".to_owned()),
+        None => (Unknown, "Redis does not say".to_owned()),
+    };
+    [("token store", version), ("eviction", eviction), ("persistence", persistence)]
+        .map(|(subject, (condition, text))| Finding::new(subject, condition, text))
+        .into()
+}
+
+/// How far the clock of Redis is from this machine's, give or take the way there and back.
+async fn check_skew(store: &RedisTokenStore, leeway: Duration, clock: &dyn Clock) -> Finding {
+    const SUBJECT: &str = "clock";
+    let asked_at = clock.now();
+    let theirs = match store.time().await {
+        Ok(theirs) => theirs,
+        Err(error) => return Finding::bad(SUBJECT, &error),
+    };
+    let ours = asked_at.after(clock.now().since(asked_at) / 2);
+    let skew = theirs.since(ours).max(ours.since(theirs));
+    judge_skew(skew, leeway)
+}
+
+fn judge_skew(skew: Duration, leeway: Duration) -> Finding {
+    let condition = match skew {
+        skew if skew > SKEW_MAX => Condition::Bad,
+        skew if skew > leeway => Condition::Warning,
+        _ => Condition::Good,
+    };
+    let millis = Duration::from_millis(u64::try_from(skew.as_millis()).unwrap_or(u64::MAX));
+    let text = format!("{} away from that of Redis", humantime::format_duration(millis));
+    Finding::new("clock", condition, text)
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_may_differ_by_the_leeway_and_never_by_more_than_a_minute() {
+        let leeway = Duration::from_secs(5);
+        for (skew_ms, condition) in [
+            (0, Condition::Good),
+            (5_000, Condition::Good),
+            (5_001, Condition::Warning),
+            (60_000, Condition::Warning),
+            (60_001, Condition::Bad),
+        ] {
+            assert_eq!(judge_skew(Duration::from_millis(skew_ms), leeway).condition, condition, "{skew_ms}");
+        }
+    }
+
+    #[test]
+    fn a_redis_that_forgets_is_bad_unless_that_is_allowed() {
+        let evicting = RedisInspection {
+            version: Some((6, 0)),
+            eviction: EvictionPolicy::Evicts("allkeys-lru".to_owned()),
+            append_only: Some(false),
+        };
+        let conditions = |allow| judge_redis(&evicting, allow).into_iter().map(|finding| finding.condition);
+        use Condition::{Bad, Good, Warning};
+        assert!(conditions(false).eq([Bad, Bad, Warning]));
+        assert!(conditions(true).eq([Bad, Warning, Warning]));
+        let fine = RedisInspection {
+            version: Some((7, 2)),
+            eviction: EvictionPolicy::NoEviction,
+            append_only: Some(true),
+        };
+        assert!(judge_redis(&fine, false).iter().all(|finding| finding.condition == Good));
+    }
+}

@@ -1,0 +1,371 @@
+//! Tokens in an operator's hand: what they say, whether they are good, and why not.
+//!
+//! Looking changes nothing: no token is used up, and no session lives longer for it. The reason is
+//! sought where it was written down first: in the audit log; then in the stores, and at last in the
+//! clock.
+
+mod death;
+
+use std::sync::Arc;
+
+use hallpass_verify::{AccessClaims, Rejection};
+use uuid::Uuid;
+
+use super::access_tokens::{AccessTokens, session_of};
+use super::administration::{Administration, Administrator};
+use super::{AuthError, AuthResult, Context};
+use crate::crypto::refresh_token;
+use crate::domain::audit::{Reason, RecordedEntry};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::session::{Presented, Session};
+use crate::domain::tokens::{AccessToken, Generation, RefreshClaims, RefreshToken};
+use crate::store::{AccessSubject, StoreError};
+
+/// What somebody has in hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InHand {
+    /// An access token.
+    Access(AccessToken),
+    /// A refresh token.
+    Refresh(RefreshToken),
+    /// The id of a session (`sid`) or of an access token (`jti`).
+    Id(Uuid),
+}
+
+impl InHand {
+    /// Tells by its looks what a text is, with or without `Bearer ` before it; `None` for what is none
+    /// of these.
+    pub fn of(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = match text.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => text,
+        };
+        if let Ok(id) = Uuid::parse_str(text) {
+            return Some(Self::Id(id));
+        }
+        if text.starts_with("hp_rt_") {
+            return Some(Self::Refresh(RefreshToken::new(text)));
+        }
+        let is_jwt = text.split('.').count() == 3;
+        is_jwt.then(|| Self::Access(AccessToken::new(text)))
+    }
+}
+
+/// What something in hand says of itself, where that can be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The claims of an access token of ours, in time or not.
+    Access(Box<AccessClaims>),
+    /// What a refresh token of ours names.
+    Refresh(RefreshClaims),
+    /// A session of that user's.
+    Session(UserId, SessionId),
+    /// An access token that the audit log knows by its id.
+    Token(Jti),
+    /// Nothing that can be believed.
+    Nothing,
+}
+
+/// Whether something in hand is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is accepted.
+    Live,
+    /// It is refused.
+    Dead(Death),
+    /// Nothing is known against it, but the token store cannot be asked.
+    CannotTell,
+}
+
+/// Why something is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// Why.
+    pub reason: Reason,
+    /// Since when, where that is known.
+    pub at: Option<Timestamp>,
+    /// Where the audit log says so; else it was told by the stores or inferred from the clock.
+    pub entry: Option<RecordedEntry>,
+}
+
+impl Death {
+    fn of(reason: Reason) -> Self {
+        Self { reason, at: None, entry: None }
+    }
+
+    fn at(reason: Reason, at: Timestamp) -> Self {
+        Self { at: Some(at), ..Self::of(reason) }
+    }
+
+    /// As an entry of the audit log has it.
+    fn told(reason: Reason, entry: RecordedEntry) -> Self {
+        Self { reason, at: Some(entry.entry.at), entry: Some(entry) }
+    }
+}
+
+/// What is known of something in hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// What it says.
+    pub content: Content,
+    /// Whether it is good.
+    pub verdict: Verdict,
+    /// Its session, while that lives.
+    pub session: Option<Session>,
+}
+
+impl Explanation {
+    fn dead(content: Content, death: Death) -> Self {
+        Self { content, verdict: Verdict::Dead(death), session: None }
+    }
+}
+
+/// What was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenBack {
+    /// One access token; its session lives on.
+    Token(UserId, Jti),
+    /// A session with all its tokens.
+    Session(UserId, SessionId),
+}
+
+/// A session, and since when there can have been events that ended it.
+#[derive(Clone)]
+struct Known {
+    user: UserId,
+    session: SessionId,
+    /// A moment at which it lived, if one is known.
+    lived_at: Option<Timestamp>,
+    /// The entry of its opening, if the log still has it.
+    opening: Option<RecordedEntry>,
+}
+
+/// Tokens in an operator's hand. Cheap to clone.
+#[derive(Clone)]
+pub struct Tokens {
+    context: Arc<Context>,
+    access_tokens: AccessTokens,
+    administration: Administration,
+}
+
+impl Tokens {
+    pub(super) fn new(
+        context: Arc<Context>,
+        access_tokens: AccessTokens,
+        administration: Administration,
+    ) -> Self {
+        Self { context, access_tokens, administration }
+    }
+
+    /// What is known of a token or an id.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`] when the database does not answer; the token store need not.
+    pub async fn explain(&self, by: Administrator, in_hand: &InHand) -> AuthResult<Explanation> {
+        let now = self.context.clock.now();
+        match in_hand {
+            InHand::Access(token) => self.explain_access(by, token, now).await,
+            InHand::Refresh(token) => self.explain_refresh(by, token, now).await,
+            InHand::Id(id) => self.explain_id(by, *id, now).await,
+        }
+    }
+
+    /// Takes an access token back, or ends the session of a refresh token or of an id.
+    ///
+    /// # Errors
+    /// [`AuthError::InvalidToken`] or [`AuthError::InvalidRefreshToken`] for a token that is none of
+    /// ours, [`AuthError::NotFound`] for a session that is not live or not known here.
+    pub async fn revoke(&self, by: Administrator, in_hand: &InHand) -> AuthResult<TakenBack> {
+        let (user, session) = match in_hand {
+            InHand::Access(token) => return self.revoke_access(by, token).await,
+            InHand::Refresh(token) => {
+                let claims = refresh_token::verify(&self.context.secrets, token)
+                    .map_err(|_| AuthError::InvalidRefreshToken)?;
+                (claims.user, claims.session)
+            }
+            InHand::Id(id) => {
+                let known = self.known_by_id(by, SessionId::from(*id)).await?.ok_or(AuthError::NotFound)?;
+                (known.user, known.session)
+            }
+        };
+        self.administration.end_session(by, user, session).await?;
+        Ok(TakenBack::Session(user, session))
+    }
+
+    async fn revoke_access(&self, by: Administrator, token: &AccessToken) -> AuthResult<TakenBack> {
+        let now = self.context.clock.now();
+        let claims = match self.access_tokens.read(token, now) {
+            Err(Rejection::Expired(_)) => return Err(AuthError::TokenExpired),
+            read => read.map_err(AuthError::InvalidToken)?,
+        };
+        let (user, session, token) = subject(&claims).map_err(AuthError::InvalidToken)?;
+        self.administration.revoke_access_token(by, user, session, token).await?;
+        Ok(TakenBack::Token(user, token))
+    }
+
+    async fn explain_access(
+        &self,
+        by: Administrator,
+        token: &AccessToken,
+        now: Timestamp,
+    ) -> AuthResult<Explanation> {
+        let (claims, expired) = match self.access_tokens.read(token, now) {
+            Ok(claims) => (claims, false),
+            Err(Rejection::Expired(claims)) => (*claims, true),
+            Err(rejection) => {
+                return Ok(Explanation::dead(Content::Nothing, Death::of(reason_of(&rejection))));
+            }
+        };
+        let end = Timestamp::from_millis(claims.exp.saturating_mul(1000));
+        let mut deaths: Vec<Death> =
+            expired.then(|| Death::at(Reason::TokenExpired, end)).into_iter().collect();
+        let mut session = None;
+        let mut asked = true;
+        if let Some(entry) = self.revocation_of(by, Jti::from(claims.jti)).await? {
+            deaths.push(Death::told(entry.entry.reason.unwrap_or(Reason::Unknown), entry));
+        }
+        if let Ok((user, sid, jti)) = subject(&claims) {
+            let issued_at = Timestamp::from_millis(claims.iat.saturating_mul(1000));
+            let known = self.known(by, user, sid, Some(issued_at)).await?;
+            match self.live_session(user, sid, now).await? {
+                Lookup::Live(live) => {
+                    session = Some(*live);
+                    let subject = AccessSubject { user, session: sid, token: jti, issued_at };
+                    deaths.extend(self.denial_of(&subject, now).await?);
+                }
+                Lookup::Gone => deaths.push(self.death_of(by, &known, now).await?),
+                Lookup::OutOfReach => {
+                    asked = false;
+                    deaths.extend(self.told_death_of(by, &known).await?);
+                }
+            }
+        } else {
+            // A machine's token: it has no session whose life could be looked at.
+            asked = false;
+        }
+        // What came first; what came at an unknown time comes last.
+        deaths.sort_by_key(|death| death.at.map_or(i64::MAX, Timestamp::as_millis));
+        let verdict = match deaths.into_iter().next() {
+            Some(death) => Verdict::Dead(death),
+            None if asked => Verdict::Live,
+            None => Verdict::CannotTell,
+        };
+        Ok(Explanation { content: Content::Access(Box::new(claims)), verdict, session })
+    }
+
+    async fn explain_refresh(
+        &self,
+        by: Administrator,
+        token: &RefreshToken,
+        now: Timestamp,
+    ) -> AuthResult<Explanation> {
+        let Ok(claims) = refresh_token::verify(&self.context.secrets, token) else {
+            return Ok(Explanation::dead(Content::Nothing, Death::of(Reason::NotOurs)));
+        };
+        let known = self.known(by, claims.user, claims.session, None).await?;
+        let (verdict, session) = self.judge_session(by, &known, now).await?;
+        let superseded = session.as_ref().and_then(|live| self.superseded(claims.generation, live, now));
+        let verdict = superseded.map_or(verdict, Verdict::Dead);
+        Ok(Explanation { content: Content::Refresh(claims), verdict, session })
+    }
+
+    async fn explain_id(&self, by: Administrator, id: Uuid, now: Timestamp) -> AuthResult<Explanation> {
+        if let Some(known) = self.known_by_id(by, SessionId::from(id)).await? {
+            let (verdict, session) = self.judge_session(by, &known, now).await?;
+            return Ok(Explanation {
+                content: Content::Session(known.user, known.session),
+                verdict,
+                session,
+            });
+        }
+        let token = Jti::from(id);
+        Ok(match self.revocation_of(by, token).await? {
+            Some(entry) => {
+                let death = Death::told(entry.entry.reason.unwrap_or(Reason::Unknown), entry);
+                Explanation::dead(Content::Token(token), death)
+            }
+            None => Explanation::dead(Content::Nothing, Death::of(Reason::Unknown)),
+        })
+    }
+
+    /// Whether a refresh token of a live session is one of before.
+    fn superseded(&self, generation: Generation, session: &Session, now: Timestamp) -> Option<Death> {
+        let grace = self.context.rules.lifetimes.rotation_grace_period;
+        match Presented::judge(generation, session.generation, session.rotated_at, now, grace) {
+            Presented::Superseded => Some(Death::of(Reason::Rotated)),
+            Presented::Current | Presented::Previous | Presented::Ahead => None,
+        }
+    }
+
+    async fn judge_session(
+        &self,
+        by: Administrator,
+        known: &Known,
+        now: Timestamp,
+    ) -> AuthResult<(Verdict, Option<Session>)> {
+        Ok(match self.live_session(known.user, known.session, now).await? {
+            Lookup::Live(session) => (Verdict::Live, Some(*session)),
+            Lookup::Gone => (Verdict::Dead(self.death_of(by, known, now).await?), None),
+            Lookup::OutOfReach => {
+                let told = self.told_death_of(by, known).await?;
+                (told.map_or(Verdict::CannotTell, Verdict::Dead), None)
+            }
+        })
+    }
+
+    async fn live_session(&self, user: UserId, session: SessionId, now: Timestamp) -> AuthResult<Lookup> {
+        match self.context.token_store.list_sessions(user, now).await {
+            Ok(sessions) => Ok(match sessions.into_iter().find(|live| live.id == session) {
+                Some(live) => Lookup::Live(Box::new(live)),
+                None => Lookup::Gone,
+            }),
+            Err(StoreError::Unavailable { .. }) => Ok(Lookup::OutOfReach),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What a look for a session found.
+enum Lookup {
+    Live(Box<Session>),
+    Gone,
+    OutOfReach,
+}
+
+/// User, session and id of an access token; a machine's token has not all of these.
+fn subject(claims: &AccessClaims) -> Result<(UserId, SessionId, Jti), Rejection> {
+    let user = claims.sub.parse().map_err(|_| Rejection::Malformed)?;
+    Ok((user, session_of(claims)?, Jti::from(claims.jti)))
+}
+
+/// What the verifier has against a token.
+fn reason_of(rejection: &Rejection) -> Reason {
+    match rejection {
+        Rejection::TooLong | Rejection::Malformed => Reason::Malformed,
+        Rejection::UnknownKey => Reason::UnknownKey,
+        Rejection::WrongAlgorithm | Rejection::BadSignature => Reason::NotOurs,
+        Rejection::WrongType => Reason::WrongType,
+        Rejection::WrongIssuer => Reason::WrongIssuer,
+        Rejection::WrongAudience => Reason::WrongAudience,
+        Rejection::NotYetValid => Reason::NotYetValid,
+        Rejection::Expired(_) => Reason::TokenExpired,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_hand_is_told_by_its_looks() {
+        let id = Uuid::from_u128(7);
+        assert_eq!(InHand::of(&format!(" {id}\n")), Some(InHand::Id(id)));
+        assert_eq!(InHand::of("Bearer hp_rt_x"), Some(InHand::Refresh(RefreshToken::new("hp_rt_x"))));
+        assert_eq!(InHand::of("bearer a.b.c"), Some(InHand::Access(AccessToken::new("a.b.c"))));
+        for other in ["", "7", "ada@example.com", "hp_pr_x", "a.b"] {
+            assert_eq!(InHand::of(other), None, "{other}");
+        }
+    }
+}
