@@ -25,9 +25,10 @@ use crate::crypto::secret::{DerivedKeys, SecretError};
 use crate::domain::client::REVOCATIONS_READ;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
+use crate::domain::signing_key::KeyLife;
 use crate::domain::tokens::ClientSecret;
 use crate::service::audit::Audit;
-use crate::service::key_ring::{KeyRing, KeyRingError};
+use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
@@ -35,6 +36,7 @@ use crate::store::clients::ClientRegistry;
 use crate::store::embedded::{self, EmbeddedTokenStore};
 use crate::store::feed::RevocationFeed;
 use crate::store::redis::{EvictionPolicy, RedisOptions, RedisTokenStore, RedisUrlError};
+use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
@@ -152,8 +154,10 @@ pub struct Stores {
 /// What is kept in SQL, by the part of the service that asks for it.
 #[derive(Clone)]
 pub struct Database {
-    /// Accounts and signing keys.
+    /// Accounts.
     pub repository: Arc<dyn Repository>,
+    /// Signing keys.
+    pub signing_keys: Arc<dyn SigningKeyStore>,
     /// OAuth clients.
     pub clients: Arc<dyn ClientRegistry>,
     /// What happened.
@@ -161,9 +165,14 @@ pub struct Database {
 }
 
 impl Database {
-    fn of<R: Repository + ClientRegistry + AuditLog>(repository: R) -> Self {
+    fn of<R: Repository + SigningKeyStore + ClientRegistry + AuditLog>(repository: R) -> Self {
         let repository = Arc::new(repository);
-        Self { repository: repository.clone(), clients: repository.clone(), audit_log: repository }
+        Self {
+            repository: repository.clone(),
+            signing_keys: repository.clone(),
+            clients: repository.clone(),
+            audit_log: repository,
+        }
     }
 }
 
@@ -277,7 +286,7 @@ pub async fn services(
 ) -> Result<Services, StartError> {
     let issuer = settings.issuer(bound);
     let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
-    let key_ring = open_key_ring(settings, &secrets, &*stores.database.repository, &world).await?;
+    let key_ring = open_key_ring(settings, &secrets, &stores, &world).await?;
     let hasher = PasswordHasher::new(settings.passwords.argon2, &*world.random)?;
     let workers =
         PasswordWorkers::new(hasher, settings.passwords.hash_workers, settings.passwords.hash_queue);
@@ -328,6 +337,8 @@ pub async fn build(
 ) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
     let random = world.random.clone();
     let services = services(settings, secret, bound, stores, world).await?;
+    // Two keys are published from the first day on.
+    services.key_ring.catch_up().await?;
     if let Some(admin) = &settings.admin {
         let created = services
             .accounts
@@ -393,17 +404,31 @@ pub async fn close_audit(audit: &Audit, grace: Duration) {
 async fn open_key_ring(
     settings: &Settings,
     secrets: &DerivedKeys,
-    repository: &dyn Repository,
+    stores: &Stores,
     world: &World,
 ) -> Result<KeyRing, StartError> {
-    let algorithm = settings.keys.algorithm;
     let Some(path) = &settings.keys.signing_key_file else {
-        return Ok(KeyRing::open(algorithm, repository, secrets, &*world.clock, &*world.random).await?);
+        let lifetimes = &settings.tokens.lifetimes;
+        let foundation = Foundation {
+            store: stores.database.signing_keys.clone(),
+            feed: stores.tokens.revocation_feed.clone(),
+            clock: world.clock.clone(),
+            random: world.random.clone(),
+            secrets: secrets.clone(),
+            life: KeyLife {
+                algorithm: settings.keys.algorithm,
+                publish_ahead: settings.keys.publish_ahead,
+                rotate_every: settings.keys.rotate_every,
+                access_token: lifetimes.revocation(),
+                session: lifetimes.absolute,
+            },
+        };
+        return Ok(KeyRing::open(foundation).await?);
     };
     let pem = tokio::fs::read_to_string(path)
         .await
         .map_err(|source| StartError::SigningKeyFile { path: path.clone(), source })?;
-    Ok(KeyRing::new(SigningKey::from_pem(algorithm, pem)?, &[])?)
+    Ok(KeyRing::fixed(SigningKey::from_pem(settings.keys.algorithm, pem)?)?)
 }
 
 /// Runs the service by its settings until the process is told to stop. `listening` is told the
@@ -431,6 +456,7 @@ pub async fn run(
     let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
+    let keeping_up = tokio::spawn(services.key_ring.clone().keep_up());
     let settling = tokio::spawn(services.cut_off.clone().keep_settling());
     let following = tokio::spawn(services.revocations.clone().keep_following());
     let pruning = settings
@@ -451,6 +477,7 @@ pub async fn run(
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
     settling.abort();
+    keeping_up.abort();
     following.abort();
     if let Some(pruning) = pruning {
         pruning.abort();

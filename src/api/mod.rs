@@ -20,6 +20,7 @@ mod json_fields;
 pub mod oauth;
 pub mod origin;
 pub mod pages;
+mod prepared;
 mod rate_limit_headers;
 pub mod refusal;
 pub mod revocations;
@@ -58,7 +59,8 @@ pub enum Tag {
     OAuth,
     /// What was taken back, for services that check tokens on their own.
     Revocations,
-    /// The public keys with which any other service can check access tokens on its own.
+    /// What any other service needs to check access tokens on its own: where things are, and the
+    /// public keys.
     Discovery,
     /// For what starts, restarts and balances the service.
     Health,
@@ -137,7 +139,7 @@ pub fn build(
     proxies: TrustedProxies,
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
-    let keys = well_known::PublishedKeys::new(&services.key_ring)?;
+    let published = well_known::Published::new(&services);
     let nest = compat.contains(&CompatApi::Nest);
     let access_tokens = compat.contains(&CompatApi::AccessTokens);
     let mut documents = vec![main_document()?];
@@ -153,7 +155,7 @@ pub fn build(
         true => OpenApiService::new((main_apis(), compat::nest::NestApi), "", "").into_endpoint(),
         false => main_api().into_endpoint(),
     };
-    let routes = routes
+    let routes = well_known::mount(routes, services.issuer())
         .at("/livez", get(health::livez))
         .at("/readyz", get(health::readyz))
         .at("/healthz", get(health::readyz))
@@ -173,5 +175,5 @@ pub fn build(
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);
-    Ok(root::wrap(routes.data(services).data(keys), random, https, proxies, allowed, shape_of))
+    Ok(root::wrap(routes.data(services).data(published), random, https, proxies, allowed, shape_of))
 }

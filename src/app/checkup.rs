@@ -4,13 +4,15 @@
 use std::error::Error;
 use std::time::Duration;
 
-use super::{TOKENS_FILE, World};
+use super::{Database, TOKENS_FILE, World};
 use crate::config::{self, Secret, Settings, TokenStoreSettings};
 use crate::crypto::keys::SigningKey;
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::clock::Clock;
+use crate::domain::signing_key::RingKey;
 use crate::store::Repository;
 use crate::store::redis::{EvictionPolicy, RedisInspection, RedisOptions, RedisTokenStore};
+use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{self, SqliteOptions, SqliteRepository};
@@ -89,12 +91,12 @@ pub async fn checkup(settings: &Settings, world: &World) -> Vec<Finding> {
 
 async fn check_database(settings: &Settings, secret: Option<&Secret>) -> Vec<Finding> {
     let unknown = |subject| Finding::new(subject, Condition::Unknown, "the database cannot be asked");
-    let (mut findings, repository) = match open(settings).await {
-        Ok(Opened::There(repository, pending)) => {
+    let (mut findings, database) = match open(settings).await {
+        Ok(Opened::There(database, pending)) => {
             let mut findings = vec![Finding::new("database", Condition::Good, "answers")];
             if pending.is_empty() {
                 findings.push(Finding::new("schema", Condition::Good, "up to date"));
-                (findings, Some(repository))
+                (findings, Some(database))
             } else {
                 let text = format!(
                     "steps that `hallpass migrate`, or the next start, takes: {}",
@@ -113,10 +115,10 @@ async fn check_database(settings: &Settings, secret: Option<&Secret>) -> Vec<Fin
         }
         Err(error) => (vec![Finding::bad("database", &error), unknown("schema")], None),
     };
-    match repository {
-        Some(repository) => {
-            findings.push(check_keys(settings, &*repository, secret).await);
-            findings.push(check_owed(&*repository).await);
+    match database {
+        Some(database) => {
+            findings.push(check_keys(settings, &*database.signing_keys, secret).await);
+            findings.push(check_owed(&*database.repository).await);
         }
         None => findings.extend([unknown("signing keys"), unknown("owed cut-offs")]),
     }
@@ -126,7 +128,7 @@ async fn check_database(settings: &Settings, secret: Option<&Secret>) -> Vec<Fin
 /// What became of opening the database.
 enum Opened {
     /// It is there; the steps that its schema lacks.
-    There(Box<dyn Repository>, Vec<String>),
+    There(Database, Vec<String>),
     /// It is made at the first start.
     NotYet(String),
 }
@@ -136,7 +138,7 @@ async fn open(settings: &Settings) -> Result<Opened, DatabaseError> {
     if url.starts_with("postgres") {
         let repository = PostgresRepository::connect(url, PostgresOptions::default()).await?;
         let pending = repository.pending_migrations().await?;
-        return Ok(Opened::There(Box::new(repository), pending));
+        return Ok(Opened::There(Database::of(repository), pending));
     }
     let file = sqlite::file_of(url)?;
     if !tokio::fs::try_exists(&file).await.unwrap_or(false) {
@@ -144,11 +146,11 @@ async fn open(settings: &Settings) -> Result<Opened, DatabaseError> {
     }
     let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
     let pending = repository.pending_migrations().await?;
-    Ok(Opened::There(Box::new(repository), pending))
+    Ok(Opened::There(Database::of(repository), pending))
 }
 
 /// Whether the keys can be read by which tokens are signed and checked.
-async fn check_keys(settings: &Settings, repository: &dyn Repository, secret: Option<&Secret>) -> Finding {
+async fn check_keys(settings: &Settings, ring: &dyn SigningKeyStore, secret: Option<&Secret>) -> Finding {
     const SUBJECT: &str = "signing keys";
     if let Some(path) = &settings.keys.signing_key_file {
         let read = match tokio::fs::read_to_string(path).await {
@@ -166,18 +168,20 @@ async fn check_keys(settings: &Settings, repository: &dyn Repository, secret: Op
     let Some(secret) = secret else {
         return Finding::new(SUBJECT, Condition::Unknown, "without the secret they cannot be read");
     };
-    let (stored, keys) = match (repository.list_signing_keys().await, derive(secret)) {
+    let (stored, keys) = match (ring.list_signing_keys().await, derive(secret)) {
         (Ok(stored), Ok(keys)) => (stored, keys),
         (Err(error), _) => return Finding::bad(SUBJECT, &error),
         (_, Err(error)) => return Finding::bad(SUBJECT, &error),
     };
-    for key in &stored {
+    // A revoked key is not looked at any more.
+    let trusted: Vec<_> = stored.iter().filter(|key| key.state.is_trusted()).collect();
+    for RingKey { key, .. } in &trusted {
         if let Err(error) = SigningKey::open(key, &keys) {
             let text = format!("{} cannot be opened with this secret: {}", key.id, with_causes(&error));
             return Finding::new(SUBJECT, Condition::Bad, text);
         }
     }
-    let text = match stored.len() {
+    let text = match trusted.len() {
         0 => "none yet: the first start makes one".to_owned(),
         count => format!("{count}, all of which open with the secret"),
     };

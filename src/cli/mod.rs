@@ -9,6 +9,7 @@ pub mod config;
 pub mod dev;
 mod doctor;
 pub mod healthcheck;
+mod keys;
 pub mod migrate;
 pub mod openapi;
 mod operator;
@@ -60,6 +61,8 @@ enum Command {
     Clients(clients::ClientsArgs),
     /// Sessions: list and end them
     Sessions(sessions::SessionsArgs),
+    /// Signing keys: list, make, move on, revoke
+    Keys(keys::KeysArgs),
     /// Tokens: what one says, whether it is good and why not, and taking it back
     Tokens(tokens::TokensArgs),
     /// Look whether everything that the service stands on is fit for it
@@ -122,6 +125,7 @@ pub fn run() -> ExitCode {
         Command::Users(args) => users::run(args),
         Command::Clients(args) => clients::run(args),
         Command::Sessions(args) => sessions::run(args),
+        Command::Keys(args) => keys::run(args),
         Command::Tokens(args) => tokens::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Selftest(args) => selftest::run(args),

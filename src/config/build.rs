@@ -52,6 +52,9 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         verification: mail::verification(&mut read),
         keys: KeySettings {
             algorithm: read.get("keys.algorithm", parse::algorithm, SigningAlgorithm::Es256),
+            publish_ahead: read.get("keys.publish_ahead", parse::duration, Duration::ZERO),
+            rotate_every: Some(read.get("keys.rotate_every", parse::duration, Duration::ZERO))
+                .filter(|span| !span.is_zero()),
             signing_key_file: read.find("keys.signing_key_file", parse::path),
         },
         passwords: passwords(&mut read),

@@ -186,8 +186,12 @@ pub enum ResetDelivery {
 /// How access tokens are signed.
 #[derive(Clone, Debug)]
 pub struct KeySettings {
-    /// The algorithm of new signatures.
+    /// The algorithm of new keys.
     pub algorithm: SigningAlgorithm,
+    /// How long a key is published before it signs.
+    pub publish_ahead: Duration,
+    /// How long a key signs before the next one takes over; `None` for ever.
+    pub rotate_every: Option<Duration>,
     /// A PKCS#8 PEM file to sign with, instead of the key ring.
     pub signing_key_file: Option<PathBuf>,
 }

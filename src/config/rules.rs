@@ -13,6 +13,7 @@ use super::{
     TokenStoreSettings,
 };
 use crate::domain::password::PasswordPolicy;
+use crate::domain::signing_key::PUBLISH_AHEAD_MIN;
 
 /// How to get a server secret.
 pub(super) const SECRET_MEND: &str =
@@ -34,6 +35,10 @@ const LEEWAY_MAX: Duration = Duration::from_secs(60);
 const SESSION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 const RESET_TTL_MIN: Duration = Duration::from_secs(1);
 const RESET_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+const PUBLISH_AHEAD_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Below, more time is spent on announcing keys than on using them.
+const ROTATE_EVERY_MIN: Duration = Duration::from_secs(24 * 3600);
+const ROTATE_EVERY_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3600);
 /// Beyond this a stolen refresh token has time to be used beside the real one.
 const ROTATION_GRACE_WISE: Duration = Duration::from_secs(120);
@@ -73,6 +78,7 @@ impl Review<'_> {
         self.spans();
         self.lifetimes();
         self.password_hashing();
+        self.rotation();
         self.signing_key_file();
         self.weak_secret();
         self.mail_contradictions();
@@ -94,6 +100,7 @@ impl Review<'_> {
             ("tokens.leeway", lifetimes.leeway, Duration::ZERO, LEEWAY_MAX),
             ("tokens.refresh.absolute_ttl", lifetimes.absolute, Duration::ZERO, SESSION_MAX),
             ("reset.ttl", self.settings.reset.ttl, RESET_TTL_MIN, RESET_TTL_MAX),
+            ("keys.publish_ahead", self.settings.keys.publish_ahead, PUBLISH_AHEAD_MIN, PUBLISH_AHEAD_MAX),
             ("shutdown_grace", self.settings.shutdown_grace, Duration::ZERO, SHUTDOWN_GRACE_MAX),
         ];
         for (key, span, min, max) in bounds {
@@ -153,6 +160,24 @@ impl Review<'_> {
                 MEMORY,
                 "and `iterations` are below what OWASP asks for (19456 KiB and 2, or as strong)",
             );
+        }
+    }
+
+    fn rotation(&mut self) {
+        const EVERY: &str = "keys.rotate_every";
+        const AHEAD: &str = "keys.publish_ahead";
+        let keys = &self.settings.keys;
+        let (Some(every), ahead) = (keys.rotate_every, keys.publish_ahead) else { return };
+        if !self.sound(&[EVERY]) {
+            return;
+        }
+        if !(ROTATE_EVERY_MIN..=ROTATE_EVERY_MAX).contains(&every) {
+            let [span, min, max] =
+                [every, ROTATE_EVERY_MIN, ROTATE_EVERY_MAX].map(humantime::format_duration);
+            let mend = format!("write {min} to {max}, or 0s for no rotation");
+            self.refuse(EVERY, format!("= {span} is out of bounds"), mend);
+        } else if self.sound(&[AHEAD]) && every < ahead {
+            self.refuse(EVERY, format!("is shorter than `{AHEAD}`"), "lengthen it, or shorten the other");
         }
     }
 

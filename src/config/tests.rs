@@ -363,6 +363,10 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_LOG__LEVEL", "a=b=c", &["is no log level"]),
         ("HALLPASS_LOG__FORMAT", "xml", &["write pretty or json"]),
         ("HALLPASS_SHUTDOWN_GRACE", "2h", &["out of bounds"]),
+        ("HALLPASS_KEYS__PUBLISH_AHEAD", "59m", &["out of bounds", "1h to 30days"]),
+        ("HALLPASS_KEYS__PUBLISH_AHEAD", "31d", &["out of bounds"]),
+        ("HALLPASS_KEYS__ROTATE_EVERY", "23h", &["out of bounds", "0s for no rotation"]),
+        ("HALLPASS_KEYS__ROTATE_EVERY", "2y", &["out of bounds"]),
         ("HALLPASS_CONFIG", "/nowhere/hallpass.toml", &["/nowhere/hallpass.toml, which cannot be read"]),
     ] {
         let mistakes = given().variable(name, value).mistakes_in_dev();
@@ -706,6 +710,19 @@ fn every_default_and_every_example_is_a_value() {
             given().variable(&setting.variable(), setting.example).load(Profile::Serve, Purpose::Inspect);
         assert!(result.is_ok(), "{}: {}", setting.key, result.unwrap_err());
     }
+}
+
+#[test]
+fn keys_rotate_unless_that_is_turned_off_and_never_faster_than_they_are_announced() {
+    let every = |text| given().variable("HALLPASS_KEYS__ROTATE_EVERY", text);
+    assert_eq!(given().settings().keys.rotate_every, Some(Duration::from_secs(90 * 24 * 3600)));
+    assert_eq!(every("0s").settings().keys.rotate_every, None);
+    let mistakes = every("24h").variable("HALLPASS_KEYS__PUBLISH_AHEAD", "48h").mistakes_in_dev();
+    assert_says(&mistakes, &["keys.rotate_every", "shorter than `keys.publish_ahead`"]);
+    assert_eq!(
+        every("48h").variable("HALLPASS_KEYS__PUBLISH_AHEAD", "48h").settings().keys.publish_ahead.as_secs(),
+        172_800
+    );
 }
 
 /// A mail server that production may use.

@@ -8,7 +8,7 @@ use hallpass_verify::{
     AccessClaims, AccessTokenCheck, CheckError, Rejection, RevocationSource, RevocationStatus, Verifier,
 };
 
-use super::key_ring::KeyRing;
+use super::key_ring::{KeyRing, PerGeneration};
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::{jwt, refresh_token};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
@@ -63,17 +63,22 @@ impl Caller {
 pub struct AccessTokens {
     context: Arc<Context>,
     key_ring: Arc<KeyRing>,
-    check: Arc<AccessTokenCheck<StoreRevocations>>,
+    /// One for each generation of the ring, with its keys.
+    checks: Arc<PerGeneration<AccessTokenCheck<StoreRevocations>>>,
 }
 
 impl AccessTokens {
     pub(super) fn new(context: Arc<Context>, key_ring: Arc<KeyRing>) -> Self {
-        let rules = &context.rules;
-        let verifier = Verifier::new(key_ring.key_set().clone(), &rules.issuer, &rules.audience)
-            .with_token_type(rules.token_type)
-            .with_leeway(rules.lifetimes.leeway);
-        let source = StoreRevocations { token_store: context.token_store.clone() };
-        Self { check: Arc::new(AccessTokenCheck::new(verifier, source)), context, key_ring }
+        let of_context = context.clone();
+        let checks = PerGeneration::new(key_ring.clone(), move |generation| {
+            let rules = &of_context.rules;
+            let verifier = Verifier::new(generation.key_set().clone(), &rules.issuer, &rules.audience)
+                .with_token_type(rules.token_type)
+                .with_leeway(rules.lifetimes.leeway);
+            let source = StoreRevocations { token_store: of_context.token_store.clone() };
+            AccessTokenCheck::new(verifier, source)
+        });
+        Self { checks: Arc::new(checks), context, key_ring }
     }
 
     /// Mints an access token of a live session at `now`. It never outlives the session.
@@ -97,7 +102,7 @@ impl AccessTokens {
             roles: vec![session.subject.role.as_str().to_owned()],
             scope: None,
         };
-        let token = jwt::mint(self.key_ring.signing_key(), rules.token_type, &claims)?;
+        let token = jwt::mint(self.key_ring.current().signing_key(), rules.token_type, &claims)?;
         Ok((token, claims))
     }
 
@@ -133,7 +138,7 @@ impl AccessTokens {
             roles: Vec::new(),
             scope: Some(scopes.to_string()),
         };
-        let token = jwt::mint(self.key_ring.signing_key(), rules.token_type, &claims)?;
+        let token = jwt::mint(self.key_ring.current().signing_key(), rules.token_type, &claims)?;
         Ok((token, claims))
     }
 
@@ -142,7 +147,7 @@ impl AccessTokens {
     /// # Errors
     /// What is wrong with the token; a user's is none of this kind.
     pub(super) fn check_client(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
-        match self.check.verifier().verify(access.expose(), now.to_system_time()) {
+        match self.checks.get().verifier().verify(access.expose(), now.to_system_time()) {
             Ok(claims) if claims.is_machine() => Ok(claims),
             Ok(_) => Err(AuthError::InsufficientScope),
             Err(Rejection::Expired(_)) => Err(AuthError::TokenExpired),
@@ -160,7 +165,7 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Result<AccessClaims, Rejection> {
-        let verifier = self.check.verifier().clone().with_audience(audience);
+        let verifier = self.checks.get().verifier().clone().with_audience(audience);
         verifier.verify(access.expose(), now.to_system_time())
     }
 
@@ -212,7 +217,7 @@ impl AccessTokens {
     /// The claims of an access token, a user's or a machine's, that is rightly signed and in time.
     /// Whether it was revoked is not asked.
     pub(super) fn read(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims, Rejection> {
-        self.check.verifier().verify(access.expose(), now.to_system_time())
+        self.checks.get().verifier().verify(access.expose(), now.to_system_time())
     }
 
     /// The claims of an access token that is authentic and not revoked, in time or not.
@@ -234,7 +239,7 @@ impl AccessTokens {
     /// # Errors
     /// [`AuthError::TokenRevoked`], [`AuthError::Store`].
     pub(super) async fn check_revocation(&self, claims: &AccessClaims, now: Timestamp) -> AuthResult<()> {
-        Ok(self.check.check_revocation(claims, now.to_system_time()).await?)
+        Ok(self.checks.get().check_revocation(claims, now.to_system_time()).await?)
     }
 
     async fn renew(

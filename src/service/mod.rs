@@ -14,6 +14,7 @@ pub mod password_reset;
 pub mod password_workers;
 pub mod revocations;
 pub mod sessions;
+pub mod signing_keys;
 pub mod tokens;
 pub mod user_import;
 pub mod verification;
@@ -267,6 +268,8 @@ pub struct Services {
     pub tokens: tokens::Tokens,
     /// The signing keys.
     pub key_ring: Arc<key_ring::KeyRing>,
+    /// What an operator does to them.
+    pub signing_keys: signing_keys::SigningKeys,
     context: Arc<Context>,
 }
 
@@ -339,10 +342,16 @@ impl Services {
             cut_off,
             access_tokens,
             sessions,
+            signing_keys: signing_keys::SigningKeys::new(key_ring.clone()),
             audit: context.audit.clone(),
             key_ring,
             context,
         }
+    }
+
+    /// The issuer (`iss`) of all tokens: the service's public URL, exactly.
+    pub fn issuer(&self) -> &str {
+        &self.context.rules.issuer
     }
 
     /// The present moment.

@@ -19,6 +19,7 @@ pub mod embedded;
 pub mod feed;
 pub mod rate_limits;
 pub mod redis;
+pub mod signing_keys;
 pub mod sql;
 pub mod unreachable;
 
@@ -35,7 +36,6 @@ use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::session::{Session, SessionLifetimes, Timeout};
-use crate::domain::signing_key::StoredSigningKey;
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 
@@ -123,7 +123,7 @@ impl From<&User> for CutOffOrder {
     }
 }
 
-/// Accounts and signing keys, in SQL.
+/// Accounts, in SQL.
 #[async_trait]
 pub trait Repository: Send + Sync + 'static {
     /// Adds an account. The unique constraint on the address decides, not a look before.
@@ -185,13 +185,6 @@ pub trait Repository: Send + Sync + 'static {
     /// Replaces the hash of an unchanged password (higher cost parameters), if it still is `from`.
     /// The security version stays. Answers whether the hash was replaced.
     async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool>;
-
-    /// Adds a signing key unless there already is one for its algorithm, and answers all keys,
-    /// oldest first. Replicas that start at once end up with the same single key.
-    async fn insert_signing_key_if_none(&self, key: &StoredSigningKey) -> StoreResult<Vec<StoredSigningKey>>;
-
-    /// All signing keys, oldest first.
-    async fn list_signing_keys(&self) -> StoreResult<Vec<StoredSigningKey>>;
 
     /// Whether the database answers.
     async fn ping(&self) -> StoreResult<()>;

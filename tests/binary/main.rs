@@ -11,6 +11,7 @@ mod commands;
 mod dev;
 #[cfg(target_os = "linux")]
 mod flood;
+mod keys;
 mod mail;
 mod malformed;
 mod process;

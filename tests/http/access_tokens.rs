@@ -6,7 +6,7 @@ use hallpass_verify::{AccessClaims, KeySet, Rejection, TokenType, Verifier};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Actor, ISSUER, MINUTE, TestApp, jwt};
+use crate::support::{Actor, DAY, ISSUER, MINUTE, TestApp, jwt};
 
 async fn jwks(app: &TestApp) -> Value {
     app.anonymous().get("/.well-known/jwks.json").send().await.json(200)
@@ -59,12 +59,18 @@ async fn every_algorithm_signs_and_verifies() {
         assert_eq!(jwt::header(&ada.tokens.access)["alg"], algorithm);
 
         let published = jwks(&app).await;
-        let [key] = published["keys"].as_array().expect("keys").as_slice() else { panic!("{published}") };
-        assert_eq!((&key["kty"], &key["alg"], &key["use"]), (&json!(kty), &json!(algorithm), &json!("sig")));
-        assert_eq!(key["crv"].as_str(), crv, "{key}");
-        assert_eq!(key["kid"], jwt::header(&ada.tokens.access)["kid"]);
-        for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
-            assert!(key.get(private).is_none(), "{key}");
+        let [signing, next] = published["keys"].as_array().expect("keys").as_slice() else {
+            panic!("{published}")
+        };
+        assert_eq!(signing["kid"], jwt::header(&ada.tokens.access)["kid"]);
+        assert_ne!(signing["kid"], next["kid"]);
+        for key in [signing, next] {
+            let (shape, expected) = ((&key["kty"], &key["alg"], &key["use"]), (kty, algorithm, "sig"));
+            assert_eq!(shape, (&json!(expected.0), &json!(expected.1), &json!(expected.2)));
+            assert_eq!(key["crv"].as_str(), crv, "{key}");
+            for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+                assert!(key.get(private).is_none(), "{key}");
+            }
         }
 
         ada.assert_lives().await;
@@ -107,8 +113,8 @@ async fn a_rightly_signed_token_of_another_kind_is_refused() {
     let right: AccessClaims =
         serde_json::from_value(jwt::claims(&ada.tokens.access)).expect("the claims of a token");
     let sign = |typ, claims: &AccessClaims| {
-        let key = app.services().key_ring.signing_key();
-        hallpass::crypto::jwt::mint(key, typ, claims).expect("a token").expose().to_owned()
+        let ring = app.services().key_ring.current();
+        hallpass::crypto::jwt::mint(ring.signing_key(), typ, claims).expect("a token").expose().to_owned()
     };
     app.me(&sign(TokenType::AtJwt, &right)).await.json(200);
     let ahead = right.iat + 3600;
@@ -207,18 +213,36 @@ async fn instances_over_one_database_sign_with_one_key_and_others_with_their_own
 }
 
 #[tokio::test]
-async fn tokens_of_an_earlier_algorithm_are_taken_to_their_end() {
+async fn another_algorithm_is_published_before_it_signs_and_the_earlier_one_is_taken_to_its_end() {
     let app = TestApp::spawn().await;
-    let ada = app.member("ada").await;
+    let mut ada = app.member("ada").await;
     let algorithm = "EdDSA".parse().expect("an algorithm");
     let switched = app.another_instance(|settings| settings.keys.algorithm = algorithm).await;
-    assert_eq!(jwks(&switched).await["keys"].as_array().map(Vec::len), Some(2));
-    switched.me(&ada.tokens.access).await.json(200);
-    let renewed = switched.refresh(&ada.tokens.refresh).await.json(200);
-    let renewed = renewed["accessToken"].as_str().expect("a token");
-    assert_eq!(jwt::header(renewed)["alg"], "EdDSA");
+    let algorithms = async || {
+        let keys = jwks(&switched).await["keys"].as_array().expect("keys").clone();
+        keys.iter().map(|key| key["alg"].as_str().expect("alg").to_owned()).collect::<Vec<_>>()
+    };
+    let mut published = algorithms().await;
+    assert_eq!(published[0], "ES256");
+    published.sort();
+    assert_eq!(published, ["ES256", "ES256", "EdDSA"]);
+    ada.app = switched.clone();
+    ada.refresh().await;
+    assert_eq!(jwt::header(&ada.tokens.access)["alg"], "ES256");
+
+    app.advance(DAY);
+    ada.refresh().await;
+    let earlier = ada.tokens.access.clone();
+    switched.catch_up().await;
+    ada.refresh().await;
+    assert_eq!(jwt::header(&ada.tokens.access)["alg"], "EdDSA");
+    assert_eq!(algorithms().await[0], "EdDSA");
+    for token in [&ada.tokens.access, &earlier] {
+        switched.me(token).await.json(200);
+        check(&switched, token).await.expect("a valid token");
+    }
     app.advance(MINUTE * 16);
-    switched.me(&ada.tokens.access).await.assert_refused(401, "token_expired");
+    switched.me(&earlier).await.assert_refused(401, "token_expired");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod faults;
 mod fixtures;
 mod imports;
 mod migrations;
+mod signing_keys;
 
 use std::future::Future;
 
@@ -13,14 +14,14 @@ use futures_util::future::join_all;
 use hallpass::domain::clock::Timestamp;
 use hallpass::domain::ids::UserId;
 use hallpass::domain::password::PasswordHash;
-use hallpass::domain::signing_key::SigningAlgorithm;
 use hallpass::domain::user::{NewUser, ProfileChange, Role, SecurityVersion, User};
 use hallpass::store::{CutOffOrder, InsertUserOutcome, Repository};
 
 use accounts::*;
 use audit::*;
-use fixtures::{email, insert, name, new_user, signing_key, user_id};
+use fixtures::{email, insert, name, new_user, user_id};
 use imports::*;
+use signing_keys::*;
 
 /// Runs every case on every engine.
 macro_rules! contract {
@@ -81,10 +82,20 @@ contract! {
     a_rehash_keeps_the_version,
     a_rehash_of_a_changed_password_changes_nothing,
     text_is_never_sql,
-    an_empty_key_ring_takes_the_key,
-    a_second_key_of_an_algorithm_is_not_added,
-    keys_of_two_algorithms_stand_side_by_side,
+    an_empty_key_ring_takes_a_key_that_signs_and_no_second_one,
     of_eight_concurrent_first_keys_one_is_kept,
+    of_eight_concurrent_next_keys_one_is_kept,
+    a_next_key_that_is_asked_for_stands_beside_another,
+    a_key_that_is_there_is_not_added_again,
+    a_promoted_key_signs_and_the_one_before_is_retiring,
+    a_promotion_that_was_overtaken_changes_nothing,
+    of_eight_replicas_that_promote_at_once_one_does,
+    of_eight_replicas_that_promote_different_keys_one_does,
+    a_next_key_signs_where_nothing_does,
+    a_key_is_retired_and_then_forgotten,
+    a_key_that_signs_is_neither_retired_nor_forgotten,
+    a_key_is_revoked_from_any_state_and_for_good,
+    the_announcement_of_a_revoked_key_is_noted,
     an_audit_entry_is_read_as_it_was_written,
     every_audit_action_and_reason_is_kept,
     an_audit_batch_that_is_sent_again_is_kept_once,
@@ -355,47 +366,6 @@ async fn text_is_never_sql(repository: &dyn Repository) {
         NewUser { first_name: name(evil), last_name: name("$1 ?1 %s"), ..new_user("ada'--@example.com") };
     let inserted = insert(repository, &user).await;
     assert_eq!(first_name(&found(repository, inserted.id).await), Some(evil));
-}
-
-async fn an_empty_key_ring_takes_the_key(repository: &dyn Repository) {
-    assert_eq!(repository.list_signing_keys().await.expect("an answer"), []);
-    let key = signing_key("first", SigningAlgorithm::Es256, 1_000);
-    assert_eq!(
-        repository.insert_signing_key_if_none(&key).await.expect("an answer"),
-        std::slice::from_ref(&key)
-    );
-    assert_eq!(repository.list_signing_keys().await.expect("an answer"), [key]);
-}
-
-async fn a_second_key_of_an_algorithm_is_not_added(repository: &dyn Repository) {
-    let first = signing_key("first", SigningAlgorithm::Es256, 1_000);
-    repository.insert_signing_key_if_none(&first).await.expect("an answer");
-    // Neither another key, nor one of the same name that would replace the first.
-    for late in [
-        signing_key("second", SigningAlgorithm::Es256, 2_000),
-        signing_key("first", SigningAlgorithm::Rs256, 2_000),
-    ] {
-        let ring = repository.insert_signing_key_if_none(&late).await.expect("an answer");
-        assert_eq!(ring, std::slice::from_ref(&first));
-    }
-}
-
-async fn keys_of_two_algorithms_stand_side_by_side(repository: &dyn Repository) {
-    let newer = signing_key("a", SigningAlgorithm::EdDsa, 2_000);
-    let older = signing_key("b", SigningAlgorithm::Rs256, 1_000);
-    repository.insert_signing_key_if_none(&newer).await.expect("an answer");
-    assert_eq!(repository.insert_signing_key_if_none(&older).await.expect("an answer"), [older, newer]);
-}
-
-async fn of_eight_concurrent_first_keys_one_is_kept(repository: &dyn Repository) {
-    let keys: Vec<_> =
-        (0..8).map(|n| signing_key(&format!("key-{n}"), SigningAlgorithm::Es256, 1_000 + n)).collect();
-    let rings = at_once(8, |n| repository.insert_signing_key_if_none(&keys[n as usize])).await;
-    let ring = repository.list_signing_keys().await.expect("an answer");
-    assert_eq!(ring.len(), 1);
-    for seen in rings {
-        assert_eq!(seen.expect("an answer"), ring, "every replica ends up with the same key");
-    }
 }
 
 async fn a_running_database_answers_the_ping(repository: &dyn Repository) {

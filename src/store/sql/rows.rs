@@ -10,7 +10,7 @@ use crate::domain::email::{Email, EmailError};
 use crate::domain::ids::{KeyId, UserId};
 use crate::domain::name::{Name, NameError};
 use crate::domain::password::PasswordHash;
-use crate::domain::signing_key::{SealedKey, StoredSigningKey};
+use crate::domain::signing_key::{KeyState, RingKey, SealedKey, StoredSigningKey};
 use crate::domain::user::{SecurityVersion, User};
 use crate::store::{CutOffOrder, StoreError, StoreResult};
 
@@ -23,13 +23,13 @@ macro_rules! user_columns {
 }
 pub(super) use user_columns;
 
-/// The columns that [`signing_key`] reads.
-macro_rules! signing_key_columns {
+/// The columns that [`ring_key`] reads.
+macro_rules! ring_key_columns {
     () => {
-        "kid, algorithm, sealed, created_at"
+        "kid, algorithm, sealed, created_at, state, activated_at, retiring_at, retired_at, revoked_at, announced_at"
     };
 }
-pub(super) use signing_key_columns;
+pub(super) use ring_key_columns;
 
 /// An account out of a row of `users`.
 pub(super) fn user<'r, R>(row: &'r R) -> StoreResult<User>
@@ -69,8 +69,8 @@ where
     Ok(CutOffOrder { user, version: SecurityVersion::new(entry.get("users.security_version")?) })
 }
 
-/// A key out of a row of `signing_keys`.
-pub(super) fn signing_key<'r, R>(row: &'r R) -> StoreResult<StoredSigningKey>
+/// A key and where it stands, out of a row of `signing_keys`.
+pub(super) fn ring_key<'r, R>(row: &'r R) -> StoreResult<RingKey>
 where
     R: Row,
     &'static str: ColumnIndex<R>,
@@ -80,12 +80,30 @@ where
 {
     let kid: String = Entry { row, key: "an unreadable kid".to_owned() }.get("signing_keys.kid")?;
     let entry = Entry { row, key: kid };
-    Ok(StoredSigningKey {
+    // SQLite would read a number as zero where there is none.
+    let moment = |place| match entry.get::<Option<i64>>(place)? {
+        Some(millis) => Ok(Timestamp::from_millis(millis)),
+        None => Err(entry.corrupt(place, "it is missing")),
+    };
+    let state: String = entry.get("signing_keys.state")?;
+    let state = match state.as_str() {
+        "next" => KeyState::Next,
+        "active" => KeyState::Active { since: moment("signing_keys.activated_at")? },
+        "retiring" => KeyState::Retiring { since: moment("signing_keys.retiring_at")? },
+        "retired" => KeyState::Retired { since: moment("signing_keys.retired_at")? },
+        "revoked" => KeyState::Revoked {
+            since: moment("signing_keys.revoked_at")?,
+            announced: entry.get::<Option<i64>>("signing_keys.announced_at")?.map(Timestamp::from_millis),
+        },
+        _ => return Err(entry.corrupt("signing_keys.state", "it is none that a key can stand in")),
+    };
+    let key = StoredSigningKey {
         id: KeyId::new(entry.key.as_str()),
         algorithm: entry.parse("signing_keys.algorithm", |text: String| text.parse())?,
         sealed: SealedKey::new(entry.get("signing_keys.sealed")?),
-        created_at: Timestamp::from_millis(entry.get("signing_keys.created_at")?),
-    })
+        created_at: moment("signing_keys.created_at")?,
+    };
+    Ok(RingKey { key, state })
 }
 
 /// Clients out of rows of `clients`, one for each of their secrets; the rows of a client follow one

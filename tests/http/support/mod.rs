@@ -22,6 +22,8 @@ use hallpass::domain::password::PasswordHash;
 use hallpass::domain::session::SessionLifetimes;
 use hallpass::domain::user::{ImportedUser, NewUser, Role, User};
 use hallpass::service::Services;
+use hallpass::store::feed::RevocationFeed;
+use hallpass::store::signing_keys::SigningKeyStore;
 use hallpass::store::{Repository, TokenStore};
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Response};
@@ -289,6 +291,23 @@ impl TestApp {
     /// The present moment.
     pub fn timestamp(&self) -> Timestamp {
         self.0.surroundings.clock.now()
+    }
+
+    /// Follows the key ring, as the service does every two seconds.
+    pub async fn catch_up(&self) {
+        let key_ring = &self.0.services.key_ring;
+        key_ring.catch_up().await.expect("the ring");
+        key_ring.announce_owed().await.expect("the feed");
+    }
+
+    /// What keeps the signing keys.
+    pub fn signing_key_store(&self) -> &dyn SigningKeyStore {
+        &*self.0.stores.database.signing_keys
+    }
+
+    /// What the token store tells of revocations.
+    pub fn revocation_feed(&self) -> &dyn RevocationFeed {
+        &*self.0.stores.tokens.revocation_feed
     }
 
     /// How long sessions and tokens live.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hallpass::domain::ids::UserId;
 use hallpass::domain::signing_key::SigningAlgorithm;
 use hallpass::domain::user::SecurityVersion;
+use hallpass::store::signing_keys::SigningKeyStore;
 use hallpass::store::sql::DatabaseError;
 use hallpass::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
@@ -62,6 +63,14 @@ const BAD_VALUES: [(&str, &str); 5] = [
     ("users.last_name", "last_name = 'line\nbreak'"),
 ];
 
+/// The same of `signing_keys`, each on top of the one before.
+const BAD_KEY_VALUES: [(&str, &str); 4] = [
+    ("signing_keys.algorithm", "algorithm = 'none'"),
+    ("signing_keys.activated_at", "activated_at = NULL"),
+    ("signing_keys.revoked_at", "state = 'revoked'"),
+    ("signing_keys.state", "state = 'lost'"),
+];
+
 #[tokio::test]
 async fn sqlite_names_the_row_that_means_nothing() {
     let database = Sqlite::migrated().await;
@@ -81,9 +90,12 @@ async fn sqlite_names_the_row_that_means_nothing() {
     assert_corrupt(database.repository.list_users(last, 1).await, "users.id", "9007199254740992");
 
     let key = signing_key("kid-1", SigningAlgorithm::Es256, 1_000);
-    database.repository.insert_signing_key_if_none(&key).await.expect("an answer");
-    connection.execute("UPDATE signing_keys SET algorithm = 'none'").await.expect("a spoilt row");
-    assert_corrupt(database.repository.list_signing_keys().await, "signing_keys.algorithm", "kid-1");
+    database.repository.insert_first_signing_key(&key).await.expect("an answer");
+    for (place, assignment) in BAD_KEY_VALUES {
+        let spoil = format!("UPDATE signing_keys SET {assignment}");
+        connection.execute(AssertSqlSafe(spoil)).await.expect("a spoilt row");
+        assert_corrupt(database.repository.list_signing_keys().await, place, "kid-1");
+    }
 }
 
 #[tokio::test]
@@ -93,7 +105,8 @@ async fn postgres_names_the_row_that_means_nothing() {
     connection
         .execute(
             "ALTER TABLE users DROP CONSTRAINT users_role_check, DROP CONSTRAINT users_email_check;
-             ALTER TABLE signing_keys DROP CONSTRAINT signing_keys_algorithm_check",
+             ALTER TABLE signing_keys DROP CONSTRAINT signing_keys_algorithm_check,
+                 DROP CONSTRAINT signing_keys_state_check",
         )
         .await
         .expect("fewer constraints");
@@ -104,9 +117,12 @@ async fn postgres_names_the_row_that_means_nothing() {
         assert_corrupt(database.repository.find_user(id).await, place, &id.to_string());
     }
     let key = signing_key("kid-1", SigningAlgorithm::Es256, 1_000);
-    database.repository.insert_signing_key_if_none(&key).await.expect("an answer");
-    connection.execute("UPDATE signing_keys SET algorithm = 'none'").await.expect("a spoilt row");
-    assert_corrupt(database.repository.list_signing_keys().await, "signing_keys.algorithm", "kid-1");
+    database.repository.insert_first_signing_key(&key).await.expect("an answer");
+    for (place, assignment) in BAD_KEY_VALUES {
+        let spoil = format!("UPDATE signing_keys SET {assignment}");
+        connection.execute(AssertSqlSafe(spoil)).await.expect("a spoilt row");
+        assert_corrupt(database.repository.list_signing_keys().await, place, "kid-1");
+    }
 
     // A column of another type: what a hand that "repairs" a schema leaves behind.
     connection.execute("ALTER TABLE users ALTER first_name TYPE bytea USING ''").await.expect("another type");
@@ -126,25 +142,6 @@ async fn a_missing_column_is_unavailable() {
     let drop_column = "ALTER TABLE users DROP COLUMN last_name";
     database.connection().await.execute(drop_column).await.expect("one column less");
     assert_unavailable(database.repository.list_users(None, 1).await);
-}
-
-#[tokio::test]
-async fn a_revoked_signing_key_is_not_in_the_ring_and_makes_room_for_another() {
-    let (sqlite, postgres) = (Sqlite::migrated().await, Postgres::migrated().await);
-    let repositories: [&dyn Repository; 2] = [&sqlite.repository, &postgres.repository];
-    let leaked = signing_key("leaked", SigningAlgorithm::Es256, 1_000);
-    let fresh = signing_key("fresh", SigningAlgorithm::Es256, 2_000);
-    for repository in repositories {
-        repository.insert_signing_key_if_none(&leaked).await.expect("an answer");
-    }
-    let revoke = "UPDATE signing_keys SET state = 'revoked'";
-    sqlite.connection().await.execute(revoke).await.expect("a revoked key");
-    postgres.connection().await.execute(revoke).await.expect("a revoked key");
-    for repository in repositories {
-        assert_eq!(repository.list_signing_keys().await.expect("an answer"), []);
-        let ring = repository.insert_signing_key_if_none(&fresh).await.expect("an answer");
-        assert_eq!(ring, std::slice::from_ref(&fresh));
-    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod audit;
 mod clients;
 mod repository;
+mod signing_keys;
 
 use std::fmt;
 use std::str::FromStr;

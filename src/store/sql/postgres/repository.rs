@@ -1,15 +1,14 @@
-//! Accounts and signing keys on Postgres.
+//! Accounts on Postgres.
 
 use async_trait::async_trait;
 use sqlx::{Postgres, Transaction};
 
 use super::super::Failure;
-use super::super::rows::{self, signing_key_columns, user_columns};
+use super::super::rows::{self, user_columns};
 use super::PostgresRepository;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::password::PasswordHash;
-use crate::domain::signing_key::StoredSigningKey;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 use crate::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, InsertUserOutcome, Repository, StoreResult};
 
@@ -261,30 +260,6 @@ impl Repository for PostgresRepository {
             .bind(to.expose());
         let updated = self.within(update.execute(&self.pool)).await?;
         Ok(updated.rows_affected() == 1)
-    }
-
-    async fn insert_signing_key_if_none(&self, key: &StoredSigningKey) -> StoreResult<Vec<StoredSigningKey>> {
-        let insert = sqlx::query(
-            "INSERT INTO signing_keys (kid, algorithm, sealed, created_at)
-             VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(key.id.as_str())
-        .bind(key.algorithm.as_str())
-        .bind(key.sealed.as_bytes())
-        .bind(key.created_at.as_millis());
-        self.within(insert.execute(&self.pool)).await?;
-        self.list_signing_keys().await
-    }
-
-    async fn list_signing_keys(&self) -> StoreResult<Vec<StoredSigningKey>> {
-        let select = sqlx::query(concat!(
-            "SELECT ",
-            signing_key_columns!(),
-            " FROM signing_keys WHERE state <> 'revoked' ORDER BY created_at, kid"
-        ));
-        let keys = self.within(select.fetch_all(&self.pool)).await?;
-        keys.iter().map(rows::signing_key).collect()
     }
 
     async fn ping(&self) -> StoreResult<()> {

@@ -1,16 +1,15 @@
-//! Accounts and signing keys on SQLite.
+//! Accounts on SQLite.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use sqlx::{Sqlite, Transaction};
 
 use super::super::Failure;
-use super::super::rows::{self, signing_key_columns, user_columns};
+use super::super::rows::{self, user_columns};
 use super::SqliteRepository;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::password::PasswordHash;
-use crate::domain::signing_key::StoredSigningKey;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 use crate::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, InsertUserOutcome, Repository, StoreResult};
 
@@ -254,30 +253,6 @@ impl Repository for SqliteRepository {
             .bind(to.expose());
         let updated = self.within(update.execute(&self.writer)).await?;
         Ok(updated.rows_affected() == 1)
-    }
-
-    async fn insert_signing_key_if_none(&self, key: &StoredSigningKey) -> StoreResult<Vec<StoredSigningKey>> {
-        let insert = sqlx::query(
-            "INSERT INTO signing_keys (kid, algorithm, sealed, created_at)
-             VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(key.id.as_str())
-        .bind(key.algorithm.as_str())
-        .bind(key.sealed.as_bytes())
-        .bind(key.created_at.as_millis());
-        self.within(insert.execute(&self.writer)).await?;
-        self.list_signing_keys().await
-    }
-
-    async fn list_signing_keys(&self) -> StoreResult<Vec<StoredSigningKey>> {
-        let select = sqlx::query(concat!(
-            "SELECT ",
-            signing_key_columns!(),
-            " FROM signing_keys WHERE state <> 'revoked' ORDER BY created_at, kid"
-        ));
-        let keys = self.within(select.fetch_all(&self.readers)).await?;
-        keys.iter().map(rows::signing_key).collect()
     }
 
     async fn ping(&self) -> StoreResult<()> {

@@ -1,0 +1,207 @@
+//! `hallpass keys`: the signing keys, from the machine that the service runs on.
+//!
+//! The running service follows: whatever is done here holds at every replica within seconds.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::operator::{self, OutputArgs};
+use super::{Failure, SettingsArgs, print_line};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::KeyId;
+use crate::domain::signing_key::{KeyStep, PlannedStep, RingKey, SigningAlgorithm};
+use crate::service::signing_keys::{Overview, SigningKeys};
+
+/// More than any private key in PEM, in bytes.
+const PEM_MAX_BYTES: u64 = 64 * 1024;
+
+/// The arguments of the command.
+#[derive(Args)]
+pub(super) struct KeysArgs {
+    #[command(subcommand)]
+    command: KeysCommand,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// List all keys, oldest first, and what is planned for them
+    List,
+    /// Make another next key: published from now on, and not signing yet
+    Create {
+        /// ES256, RS256 or EdDSA; that of the settings unless given
+        #[arg(long)]
+        algorithm: Option<SigningAlgorithm>,
+    },
+    /// Take a private key from elsewhere as a next key
+    Import {
+        /// A PKCS#8 private key in PEM
+        file: PathBuf,
+    },
+    /// Let a next key sign from now on
+    Promote {
+        /// Which; the one that has waited longest unless given
+        #[arg(allow_hyphen_values = true)]
+        kid: Option<String>,
+        /// Also when validators may not know it yet and would refuse its tokens
+        #[arg(long)]
+        force: bool,
+    },
+    /// No longer publish a key that does not sign
+    Retire {
+        /// Which
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
+        /// Also while tokens that it signed are in use, which validators would refuse then
+        #[arg(long)]
+        force: bool,
+    },
+    /// Take back a key that has leaked: nothing that it signed counts any more
+    Revoke {
+        /// Which
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
+    },
+}
+
+/// Runs the command.
+pub(super) fn run(args: KeysArgs) -> Result<ExitCode, Failure> {
+    let KeysArgs { command, settings, output } = args;
+    operator::run(settings, |services| async move {
+        let keys = &services.signing_keys;
+        match command {
+            KeysCommand::List => list(&keys.overview().await?, output),
+            KeysCommand::Create { algorithm } => {
+                let kid = keys.create(algorithm).await?;
+                done(keys, &kid, "made, to sign next", output).await?;
+            }
+            KeysCommand::Import { file } => {
+                let kid = keys.import(&pem(&file)?).await?;
+                done(keys, &kid, "imported, to sign next", output).await?;
+            }
+            KeysCommand::Promote { kid, force } => {
+                let kid = kid.map(KeyId::new);
+                let kid = keys.promote(kid.as_ref(), force).await?;
+                done(keys, &kid, "signs from now on", output).await?;
+            }
+            KeysCommand::Retire { kid, force } => {
+                let kid = keys.retire(&KeyId::new(kid), force).await?;
+                done(keys, &kid, "retired", output).await?;
+            }
+            KeysCommand::Revoke { kid } => revoke(keys, &KeyId::new(kid), output).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The text of a file that should be a key, as long as it could be one.
+fn pem(file: &Path) -> Result<String, Failure> {
+    let name = file.display();
+    let mut text = String::new();
+    File::open(file)
+        .and_then(|opened| opened.take(PEM_MAX_BYTES).read_to_string(&mut text))
+        .map_err(|error| format!("{name} cannot be read: {error}"))?;
+    Ok(text)
+}
+
+fn list(Overview { keys, plan }: &Overview, output: OutputArgs) {
+    if output.json {
+        let keys: Vec<Value> = keys.iter().map(|key| key_json(key, plan)).collect();
+        print_line(&Value::Array(keys).to_string());
+    } else {
+        keys.iter().for_each(|key| print_line(&key_line(key, plan)));
+    }
+}
+
+/// Shows the key that something was done to.
+async fn done(keys: &SigningKeys, kid: &KeyId, what: &str, output: OutputArgs) -> Result<(), Failure> {
+    if !output.json {
+        print_line(&format!("{kid} {what}"));
+        return Ok(());
+    }
+    let Overview { keys, plan } = keys.overview().await?;
+    if let Some(key) = keys.iter().find(|key| key.key.id == *kid) {
+        print_line(&key_json(key, &plan).to_string());
+    }
+    Ok(())
+}
+
+async fn revoke(keys: &SigningKeys, kid: &KeyId, output: OutputArgs) -> Result<(), Failure> {
+    let revoked = keys.revoke(kid).await?;
+    if output.json {
+        let answer = json!({
+            "kid": kid.as_str(),
+            "state": "revoked",
+            "signing": revoked.signing.as_str(),
+            "announced": revoked.announced,
+        });
+        print_line(&answer.to_string());
+        return Ok(());
+    }
+    let remark = match revoked.announced {
+        true => "",
+        false => {
+            " (the token store is out of reach from here: the running service announces it within seconds)"
+        }
+    };
+    print_line(&format!("{kid} revoked; {} signs{remark}", revoked.signing));
+    print_line(
+        "validators that keep the published keys go on taking it for up to five minutes, or as long as they do",
+    );
+    Ok(())
+}
+
+/// What happens to a key by itself, and when.
+fn planned(kid: &KeyId, plan: &[PlannedStep]) -> Option<(Timestamp, &'static str)> {
+    plan.iter().find_map(|planned| {
+        let what = match &planned.step {
+            KeyStep::Promote { next, .. } if next == kid => "signs",
+            KeyStep::Promote { instead_of: Some(key), .. } if key == kid => "signs no more",
+            KeyStep::Retire(key) if key == kid => "retired",
+            KeyStep::Forget(key) if key == kid => "deleted",
+            _ => return None,
+        };
+        Some((planned.at, what))
+    })
+}
+
+/// A key for programs.
+fn key_json(key: &RingKey, plan: &[PlannedStep]) -> Value {
+    let planned = planned(&key.key.id, plan).map(|(at, what)| json!({"at": at.as_secs(), "what": what}));
+    json!({
+        "kid": key.key.id.as_str(),
+        "algorithm": key.key.algorithm.as_str(),
+        "state": key.state.as_str(),
+        "published": key.state.is_published(),
+        "createdAt": key.key.created_at.as_secs(),
+        "since": key.since().as_secs(),
+        "planned": planned,
+    })
+}
+
+/// A key for people, on one line.
+fn key_line(key: &RingKey, plan: &[PlannedStep]) -> String {
+    let planned = planned(&key.key.id, plan).map(|(at, what)| format!("  {what} {}", time(at)));
+    format!(
+        "{}  {}  {:<8}  since {}{}",
+        key.key.id,
+        key.key.algorithm,
+        key.state.as_str(),
+        time(key.since()),
+        planned.unwrap_or_default(),
+    )
+}
+
+fn time(moment: Timestamp) -> String {
+    let seconds = u64::try_from(moment.as_secs()).unwrap_or_default();
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+}
