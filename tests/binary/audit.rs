@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use sqlx::{Connection, Executor, SqliteConnection};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::client::{PASSWORD, login};
+use crate::client::{PASSWORD, get, login};
 use crate::process::{Program, dev, eventually};
 
 async fn connection(folder: &Path) -> SqliteConnection {
@@ -84,6 +87,31 @@ async fn old_entries_go_at_the_next_start_unless_they_are_kept_for_ever() {
     service.stop().await;
 }
 
+/// Somebody who changes something and hangs up at once leaves no half-done work, and leaves traces.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_hangs_up_before_the_answer_is_in_the_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // One worker and slow hashes: whoever hangs up does so long before the answer.
+    let service = dev(folder.path())
+        .variable("HALLPASS_PASSWORDS__ARGON2__ITERATIONS", "12")
+        .variable("HALLPASS_PASSWORDS__HASH_WORKERS", "1")
+        .start();
+    let client = service.client();
+    assert_eq!(client.register("ada@example.com").await.status, 201);
+    let body = format!(r#"{{"email":"ada@example.com","password":"{PASSWORD}"}}"#);
+    let head = "POST /auth/login HTTP/1.1\r\nHost: hallpass.test\r\nContent-Type: application/json";
+    let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    for _ in 0..3 {
+        let mut connection = TcpStream::connect(service.address()).await.expect("a connection");
+        connection.write_all(request.as_bytes()).await.expect("bytes go");
+        // Accepted in turn: the request is in before this is answered.
+        assert_eq!(client.send(get("/health/live")).await.status, 200);
+        drop(connection);
+    }
+    eventually("all three are in the log", async || count(folder.path(), "login_succeeded").await == 3).await;
+    service.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_operator_does_is_in_the_log_when_the_command_ends() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -96,8 +124,23 @@ async fn what_an_operator_does_is_in_the_log_when_the_command_ends() {
         let outcome = Program::new(folder.path(), arguments).run().await;
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
     }
-    let select = "SELECT action FROM audit_log WHERE actor = 'operator' ORDER BY id";
-    let rows = sqlx::query_scalar(select).fetch_all(&mut connection(folder.path()).await).await;
-    let actions: Vec<String> = rows.expect("rows");
-    assert_eq!(actions, ["account_created", "role_changed", "account_deleted"]);
+    let hash = "$2b$04$NQvTCX1v1gzwC3VafBya/OI6HTnbsnBuqTygSag9Ka3JN7DR4rakS";
+    let user = |email| format!("{}\n", json!({ "email": email, "password_hash": hash }));
+    let lines = user("bob@example.com") + &user("eve@example.com");
+    std::fs::write(folder.path().join("users.jsonl"), lines).expect("a file");
+    for _ in 0..2 {
+        let outcome = Program::new(folder.path(), &["users", "import", "users.jsonl"]).run().await;
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    }
+    let select = "SELECT action, count FROM audit_log WHERE actor = 'operator' ORDER BY id";
+    let rows = sqlx::query_as(select).fetch_all(&mut connection(folder.path()).await).await;
+    let actions: Vec<(String, Option<i64>)> = rows.expect("rows");
+    let actions: Vec<_> = actions.iter().map(|(action, count)| (action.as_str(), *count)).collect();
+    let expected = [
+        ("account_created", None),
+        ("role_changed", Some(0)),
+        ("account_deleted", Some(0)),
+        ("accounts_imported", Some(2)),
+    ];
+    assert_eq!(actions, expected);
 }
