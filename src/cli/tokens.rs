@@ -92,6 +92,10 @@ async fn revoke(services: &Services, argument: &str, output: OutputArgs) -> Resu
             json!({"revoked": "access_token", "user": user.get(), "token": token.to_string()}),
             format!("revoked: access token {token} of {user}"),
         ),
+        TakenBack::MachineToken(client, token) => (
+            json!({"revoked": "access_token", "client": client.to_string(), "token": token.to_string()}),
+            format!("revoked: access token {token} of {client}"),
+        ),
         TakenBack::Session(user, session) => (
             json!({"revoked": "session", "user": user.get(), "session": session.to_string()}),
             format!("revoked: session {session} of {user}"),
@@ -140,18 +144,18 @@ fn content_json(content: &Content) -> Value {
     match content {
         Content::Access(claims) => json!({
             "kind": "access_token",
-            "user": claims.sub,
+            "subject": claims.sub,
             "session": claims.sid,
             "token": claims.jti,
         }),
         Content::Refresh(claims) => json!({
             "kind": "refresh_token",
-            "user": claims.user.to_string(),
+            "subject": claims.user.to_string(),
             "session": claims.session.to_string(),
         }),
         Content::Session(user, session) => json!({
             "kind": "session",
-            "user": user.to_string(),
+            "subject": user.to_string(),
             "session": session.to_string(),
         }),
         Content::Token(token) => json!({ "kind": "access_token", "token": token.to_string() }),

@@ -318,7 +318,12 @@ impl Services {
             password_resets.clone(),
         );
         Self {
-            tokens: tokens::Tokens::new(context.clone(), access_tokens.clone(), administration.clone()),
+            tokens: tokens::Tokens::new(
+                context.clone(),
+                access_tokens.clone(),
+                administration.clone(),
+                revocations.clone(),
+            ),
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),

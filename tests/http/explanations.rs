@@ -1,8 +1,11 @@
 //! Why a token is no good: one test for each reason there is.
 
 use hallpass::domain::audit::{AuditActor, Reason};
+use hallpass::domain::client::Scopes;
 use hallpass::domain::ids::SessionId;
 use hallpass::service::administration::Administrator;
+use hallpass::service::clients::ClientCredentials;
+use hallpass::service::limits::Visitor;
 use hallpass::service::tokens::{Content, Death, Explanation, InHand, TakenBack, Verdict};
 use serde_json::json;
 use uuid::Uuid;
@@ -20,6 +23,7 @@ on_both_flavours! {
     what_is_none_of_ours,
     of_several_reasons_the_first_one_counts,
     what_is_taken_back_is_dead_at_once,
+    a_machines_token_lives_until_it_is_taken_back_or_its_client_is_gone,
 }
 
 const OPERATOR: Administrator = Administrator::Operator;
@@ -254,6 +258,35 @@ async fn what_is_taken_back_is_dead_at_once(app: TestApp) {
     for other in [Uuid::nil().to_string(), "hp_rt_forged".to_owned(), "a.b.c".to_owned()] {
         assert!(revoke(&other).await.is_err(), "{other}");
     }
+}
+
+/// A token that a client got for itself has no user and no session.
+async fn a_machines_token_lives_until_it_is_taken_back_or_its_client_is_gone(app: TestApp) {
+    let clients = &app.services().clients;
+    let (books, secret) = clients
+        .create(OPERATOR, "reports".parse().expect("an id"), Scopes::default(), None)
+        .await
+        .expect("a client");
+    let credentials = ClientCredentials { id: books.id.to_string(), secret };
+    let client = clients.authenticate(&credentials, &Visitor::new(None)).await.expect("the client");
+    let mint = || clients.mint(&client, None).expect("a token").access.expose().to_owned();
+    let (token, other) = (mint(), mint());
+    assert_eq!(explain(&app, &token).await.verdict, Verdict::Live);
+
+    let in_hand = InHand::of(&token).expect("a token");
+    let taken = app.services().tokens.revoke(OPERATOR, &in_hand).await.expect("revoked");
+    let TakenBack::MachineToken(id, jti) = taken else { panic!("{taken:?}") };
+    assert_eq!(id, books.id);
+    for text in [token, jti.to_string()] {
+        let death = death(&app, &text).await;
+        assert_eq!(death.reason, Reason::RevokedByOperator);
+        assert_eq!(death.entry.and_then(|entry| entry.entry.object).as_deref(), Some("reports"));
+    }
+    assert_eq!(explain(&app, &other).await.verdict, Verdict::Live);
+    clients.delete(OPERATOR, &books.id).await.expect("deleted");
+    assert_eq!(death(&app, &other).await.reason, Reason::InvalidClient);
+    app.advance(MINUTE * 16);
+    assert_eq!(death(&app, &other).await.reason, Reason::TokenExpired);
 }
 
 #[tokio::test]

@@ -13,9 +13,11 @@ use uuid::Uuid;
 
 use super::access_tokens::{AccessTokens, session_of};
 use super::administration::{Administration, Administrator};
+use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
-use crate::domain::audit::{Reason, RecordedEntry};
+use crate::domain::audit::{AuditAction, Reason, RecordedEntry};
+use crate::domain::client::{Client, ClientId};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::session::{Presented, Session};
@@ -123,10 +125,12 @@ impl Explanation {
 }
 
 /// What was taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TakenBack {
     /// One access token; its session lives on.
     Token(UserId, Jti),
+    /// An access token that a client got for itself.
+    MachineToken(ClientId, Jti),
     /// A session with all its tokens.
     Session(UserId, SessionId),
 }
@@ -148,6 +152,7 @@ pub struct Tokens {
     context: Arc<Context>,
     access_tokens: AccessTokens,
     administration: Administration,
+    revocations: Revocations,
 }
 
 impl Tokens {
@@ -155,8 +160,9 @@ impl Tokens {
         context: Arc<Context>,
         access_tokens: AccessTokens,
         administration: Administration,
+        revocations: Revocations,
     ) -> Self {
-        Self { context, access_tokens, administration }
+        Self { context, access_tokens, administration, revocations }
     }
 
     /// What is known of a token or an id.
@@ -200,9 +206,26 @@ impl Tokens {
             Err(Rejection::Expired(_)) => return Err(AuthError::TokenExpired),
             read => read.map_err(AuthError::InvalidToken)?,
         };
-        let (user, session, token) = subject(&claims).map_err(AuthError::InvalidToken)?;
-        self.administration.revoke_access_token(by, user, session, token).await?;
-        Ok(TakenBack::Token(user, token))
+        match subject(&claims) {
+            Ok((user, session, token)) => {
+                self.administration.revoke_access_token(by, user, session, token).await?;
+                Ok(TakenBack::Token(user, token))
+            }
+            Err(rejection) => {
+                let client = self.machine_of(&claims).await?.ok_or(AuthError::InvalidToken(rejection))?;
+                let token = Jti::from(claims.jti);
+                self.revocations.announce_token(token).await?;
+                let entry = self.context.event(AuditAction::TokenRevoked, by.actor()).token(token);
+                self.context.audit.record(entry.client(&client.id).because(by.reason()));
+                Ok(TakenBack::MachineToken(client.id, token))
+            }
+        }
+    }
+
+    /// The client that got a token for itself, if there still is one.
+    async fn machine_of(&self, claims: &AccessClaims) -> AuthResult<Option<Client>> {
+        let Ok(id) = claims.sub.parse() else { return Ok(None) };
+        Ok(self.context.clients.find_client(&id).await?)
     }
 
     async fn explain_access(
@@ -241,9 +264,9 @@ impl Tokens {
                     deaths.extend(self.told_death_of(by, &known).await?);
                 }
             }
-        } else {
-            // A machine's token: it has no session whose life could be looked at.
-            asked = false;
+        } else if self.machine_of(&claims).await?.is_none() {
+            // Of a machine's token: taken back it is in the log, and it goes with its client.
+            deaths.push(Death::of(Reason::InvalidClient));
         }
         // What came first; what came at an unknown time comes last.
         deaths.sort_by_key(|death| death.at.map_or(i64::MAX, Timestamp::as_millis));
