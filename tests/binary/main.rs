@@ -22,4 +22,5 @@ mod serve;
 mod stopping;
 mod tokens;
 mod users_import;
+mod validator;
 mod wire;
