@@ -156,7 +156,8 @@ pub async fn a_next_key_signs_where_nothing_does(repository: &dyn SigningKeyStor
     assert!(add(repository, "c", 2_000).await);
     assert!(repository.revoke_signing_key(&id("a"), NOW).await.expect("an answer"));
     let (b, c) = (id("b"), id("c"));
-    let promote = |n: u32| repository.promote_signing_key(if n % 2 == 0 { &b } else { &c }, None, NOW);
+    let promote =
+        |n: u32| repository.promote_signing_key(if n.is_multiple_of(2) { &b } else { &c }, None, NOW);
     assert_eq!(wins(at_once(8, promote).await), 1);
 }
 

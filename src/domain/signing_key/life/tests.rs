@@ -202,7 +202,8 @@ fn whoever_keeps_the_keys_for_an_hour_always_has_the_one_of_a_living_token() {
     let minute = Duration::from_secs(60);
     let mut ring: Vec<RingKey> = Vec::new();
     let mut made = 0;
-    let (mut kept, mut signed): (Vec<(Timestamp, Vec<KeyId>)>, Vec<(Timestamp, KeyId)>) = Default::default();
+    let mut kept: Vec<(Timestamp, Vec<KeyId>)> = Vec::new();
+    let mut signed: Vec<(Timestamp, KeyId)> = Vec::new();
     let mut signers = std::collections::BTreeSet::new();
     for step in 0..12 * 60 {
         let now = at(0).after(minute * step);
