@@ -230,8 +230,8 @@ pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>
     }
 }
 
-/// Opens the token store that the settings name, and with it what counts attempts. A Redis that does not answer yet is no mistake:
-/// what needs it answers 503 until it comes.
+/// Opens the token store that the settings name, and with it what tells of revocations and what counts
+/// attempts. A Redis that does not answer yet is no mistake: what needs it answers 503 until it comes.
 ///
 /// # Errors
 /// [`StartError`] when the store cannot be opened, or when Redis is set to forget keys.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::ids::{Jti, KeyId};
+use crate::domain::ids::Jti;
 use crate::domain::random::{self, Random};
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::store::StoreResult;
@@ -232,20 +232,9 @@ impl Revocations {
     /// # Errors
     /// The token store does not answer.
     pub async fn announce_token(&self, token: Jti) -> StoreResult<()> {
-        self.announce(Revoked::Token(token)).await
-    }
-
-    /// Announces that a key is revoked: nothing that it has signed counts any more.
-    ///
-    /// # Errors
-    /// The token store does not answer.
-    pub async fn announce_key(&self, key: KeyId) -> StoreResult<()> {
-        self.announce(Revoked::Key(key)).await
-    }
-
-    async fn announce(&self, revoked: Revoked) -> StoreResult<()> {
         let now = self.0.clock.now();
-        self.0.feed.announce(&Revocation { revoked, until: now.after(self.0.memory) }, now).await
+        let revocation = Revocation { revoked: Revoked::Token(token), until: now.after(self.0.memory) };
+        self.0.feed.announce(&revocation, now).await
     }
 
     /// Keeps the copy up to date for as long as it is polled.
