@@ -1,11 +1,12 @@
 "use strict";
 
-// Sets up Swagger UI and takes the tokens of answers over into "Authorize", so that nobody has to
-// copy a refresh token that the next refresh replaces.
+// Sets up Swagger UI, logs in with an e-mail address and a password, and keeps both credentials
+// fresh: whoever explores the API has to copy no token, and meets no expiry.
 (() => {
   const root = new URL("..", document.currentScript.src); // where the API's "/" is, also behind a path prefix
   const refreshHeader = "x-refresh-token";
   const accessHeader = "x-access-token";
+  const storage = "authorized"; // where Swagger UI persists credentials, for all tabs
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const applyTheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
@@ -22,9 +23,9 @@
     docExpansion: "list",
     defaultModelsExpandDepth: 0,
     validatorUrl: null,
-    requestInterceptor: keepPathPrefix,
+    requestInterceptor: (request) => (request.loadSpec ? request : withFreshTokens(keepPathPrefix(request))),
     responseInterceptor: takeTokens,
-    onComplete: linkSteps,
+    onComplete: ready,
     plugins: [{ statePlugins: { auth: { wrapSelectors: { isAuthorized: lockedByTokensAlone } } } }],
   });
 
@@ -51,27 +52,7 @@
     return request;
   }
 
-  function takeTokens(response) {
-    if (!response.ok) return response;
-    // Without content is what a logout of the access-tokens API answers, and nothing else.
-    const loggedOut = /\/auth\/(logout|signout)$/.test(new URL(response.url, root).pathname);
-    if (loggedOut || response.status === 204) {
-      ui.authActions.logoutWithPersistOption(Object.keys(schemes()));
-      return response;
-    }
-    const body = Object(response.body);
-    const accessToken = body.accessToken ?? body.jwt;
-    const refreshToken = body.refreshToken ?? body.refresh_token;
-    const authorized = {};
-    for (const [name, schema] of Object.entries(schemes())) {
-      const value = takesRefreshToken(schema)
-        ? refreshToken
-        : takesAccessToken(schema) && (accessToken ?? response.headers["x-access-token"]);
-      if (typeof value === "string") authorized[name] = { name, schema, value };
-    }
-    if (Object.keys(authorized).length) ui.authActions.authorizeWithPersistOption(authorized);
-    return response;
-  }
+  // ---- The tokens, as "Authorize" has them.
 
   function schemes() {
     const found = ui.specSelectors.specJson().getIn(["components", "securitySchemes"]);
@@ -87,34 +68,233 @@
     return schema.scheme === "bearer" || (schema.in === "header" && schema.name.toLowerCase() === accessHeader);
   }
 
+  function tokens(authorized = ui.authSelectors.authorized()?.toJS() ?? {}) {
+    const entries = Object.values(authorized);
+    const valueOf = (takes) => entries.find(({ schema, value }) => takes(schema) && typeof value === "string")?.value;
+    const refresh = valueOf(takesRefreshToken);
+    return { access: valueOf((schema) => takesAccessToken(schema) && !takesRefreshToken(schema)), refresh };
+  }
+
+  // Under every name that a token has, in this document or in another one that it was taken over
+  // from. A document without a place for refresh tokens keeps one all the same: it buys the next.
+  const KEPT = { RefreshToken: { type: "apiKey", in: "header", name: "X-Refresh-Token" } };
+
+  function authorize({ access, refresh }) {
+    const authorized = {};
+    const elsewhere = Object.entries(ui.authSelectors.authorized()?.toJS() ?? {}).map(([name, { schema }]) => [name, schema]);
+    for (const [name, schema] of Object.entries({ ...KEPT, ...Object.fromEntries(elsewhere), ...schemes() })) {
+      const value = takesRefreshToken(schema) ? refresh : takesAccessToken(schema) && access;
+      if (typeof value === "string") authorized[name] = { name, schema, value };
+    }
+    if (Object.keys(authorized).length) ui.authActions.authorizeWithPersistOption(authorized);
+  }
+
+  // Those of an answer that came just now.
+  function take({ access, refresh }) {
+    if (typeof access === "string") arrived = { access, at: now() };
+    authorize({ access, refresh });
+  }
+
+  function forget() {
+    ui.authActions.logoutWithPersistOption(Object.keys(ui.authSelectors.authorized().toJS()));
+  }
+
+  function takeTokens(response) {
+    if (!response.ok) return response;
+    // Without content is what a logout of the access-tokens API answers, and nothing else.
+    const loggedOut = /\/auth\/(logout|signout)$/.test(new URL(response.url, root).pathname);
+    if (loggedOut || response.status === 204) {
+      forget();
+      return response;
+    }
+    const body = Object(response.body);
+    const refresh = body.refreshToken ?? body.refresh_token;
+    // A client's own token, which comes without a refresh token, is nobody's login.
+    const access = body.accessToken ?? body.jwt ?? (refresh && body.access_token);
+    take({ access: access ?? response.headers["x-access-token"], refresh });
+    return response;
+  }
+
+  // ---- Keeping them fresh.
+
+  const MARGIN = 60; // seconds before its end at which an access token is replaced, of a short one a third
+
+  function claims(access) {
+    try {
+      const payload = access.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+      return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (c) => c.charCodeAt(0))));
+    } catch {
+      return {};
+    }
+  }
+
+  // Seconds until the token is to be replaced. Clocks differ: when a token came is known of those that
+  // came to this page; of others, what they say themselves is believed.
+  let arrived = { access: undefined, at: 0 };
+  const now = () => Date.now() / 1000;
+  function freshFor(access) {
+    const { exp, iat } = claims(access ?? "");
+    if (!exp) return access ? Infinity : 0;
+    const lifetime = exp - iat;
+    const began = access === arrived.access ? arrived.at : Math.min(iat, now());
+    return began + lifetime - Math.min(MARGIN, lifetime / 3) - now();
+  }
+
+  // Once at a time in this tab, and in all tabs together: another one may have refreshed already.
+  let freshening;
+  function freshen() {
+    const alone = navigator.locks ? (task) => navigator.locks.request("hallpass-refresh", task) : (task) => task();
+    freshening ??= alone(refreshOnce).finally(() => {
+      freshening = undefined;
+      schedule();
+    });
+    return freshening;
+  }
+
+  async function refreshOnce() {
+    adoptPersisted();
+    const { access, refresh } = tokens();
+    if (!refresh || freshFor(access) > 0) return;
+    const headers = { "X-Refresh-Token": refresh };
+    const response = await fetch(new URL("auth/refresh-token", root), { method: "POST", headers }).catch(() => null);
+    if (response?.ok) {
+      const body = await response.json();
+      take({ access: body.accessToken, refresh: body.refreshToken });
+    } else if (response?.status === 401 && tokens().refresh === refresh) {
+      forget();
+      say("Your session is over. Log in again.");
+    } // Else nothing is known: the next try is soon.
+  }
+
+  function adoptPersisted() {
+    const persisted = JSON.parse(localStorage.getItem(storage) ?? "null");
+    if (!persisted) return;
+    const { access, refresh } = tokens(persisted);
+    if (refresh && refresh !== tokens().refresh) authorize({ access, refresh });
+  }
+
+  addEventListener("storage", (event) => {
+    if (event.key !== storage || event.newValue === null) return;
+    if (tokens(JSON.parse(event.newValue)).refresh) adoptPersisted();
+    else if (tokens().refresh) forget();
+  });
+
+  let timer;
+  function schedule() {
+    clearTimeout(timer);
+    const { access, refresh } = tokens();
+    if (!refresh) return;
+    const seconds = Math.min(Math.max(freshFor(access), 1), 3600);
+    timer = setTimeout(freshen, seconds * 1000);
+  }
+
+  // A machine that slept wakes with old tokens: they are replaced before they are used.
+  async function withFreshTokens(request) {
+    const before = tokens();
+    const carried = (name) => Object.keys(request.headers ?? {}).find((key) => key.toLowerCase() === name);
+    const carriesAccess = before.access && carried("authorization") && request.headers[carried("authorization")].includes(before.access);
+    if (!carriesAccess || !before.refresh || freshFor(before.access) > 0) return request;
+    await freshen();
+    const { access, refresh } = tokens();
+    if (!access) return request;
+    request.headers[carried("authorization")] = `Bearer ${access}`;
+    if (carried(refreshHeader)) request.headers[carried(refreshHeader)] = refresh;
+    return request;
+  }
+
+  // ---- The steps at the top.
+
+  const form = document.getElementById("login");
+  const loggedIn = document.getElementById("logged-in");
+  const message = document.getElementById("login-message");
+  const status = document.getElementById("authorized");
+  const hint = [...status.childNodes];
+
+  function say(text) {
+    message.textContent = text;
+  }
+
+  // What went wrong, in the words of the answer.
+  async function complaint(response) {
+    if (!response) return "The service does not answer.";
+    const problem = await response.json().catch(() => null);
+    return problem?.detail ?? `The service answered ${response.status}.`;
+  }
+
+  async function logIn(event) {
+    event.preventDefault();
+    say("");
+    const button = form.querySelector("button");
+    button.disabled = true;
+    const credentials = { email: form.elements.email.value, password: form.elements.password.value };
+    const response = await fetch(new URL("auth/login", root), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(credentials),
+    }).catch(() => null);
+    button.disabled = false;
+    if (!response?.ok) return say(await complaint(response));
+    const body = await response.json();
+    form.elements.password.value = "";
+    take({ access: body.accessToken, refresh: body.refreshToken });
+  }
+
+  async function logOut() {
+    say("");
+    await freshen();
+    const { access, refresh } = tokens();
+    const headers = { "X-Refresh-Token": refresh, ...(access && { Authorization: `Bearer ${access}` }) };
+    const response = await fetch(new URL("auth/logout", root), { method: "POST", headers }).catch(() => null);
+    // 401: the session was over already.
+    if (response?.ok || response?.status === 401) forget();
+    else say(await complaint(response));
+  }
+
+  function ready() {
+    linkSteps();
+    authorize(tokens());
+    form.addEventListener("submit", logIn);
+    document.getElementById("log-out").addEventListener("click", logOut);
+    ui.getStore().subscribe(show);
+    show();
+  }
+
   function linkSteps() {
     const paths = ui.specSelectors.specJson().get("paths").toJS();
     for (const link of document.querySelectorAll("[data-operation]")) {
       const [method, path] = link.dataset.operation.split(" ");
       const operation = paths[path]?.[method];
-      if (!operation?.operationId) continue;
+      const step = link.closest("li");
+      step.hidden = !operation?.operationId;
+      if (step.hidden) continue;
       const tag = operation.tags?.[0] ?? "default";
       link.href = `#/${encodeURIComponent(tag)}/${encodeURIComponent(operation.operationId)}`;
       link.addEventListener("click", () => ui.layoutActions.parseDeepLinkHash(decodeURIComponent(link.hash)));
     }
-    // The steps are those of the main API.
-    document.querySelector(".steps").hidden = !document.querySelector("[data-operation][href]");
-    const authorize = document.querySelector("[data-authorize]");
-    authorize.href = "#/";
-    authorize.addEventListener("click", (event) => {
+    const authorizeLink = document.querySelector("[data-authorize]");
+    authorizeLink.href = "#/";
+    authorizeLink.addEventListener("click", (event) => {
       event.preventDefault();
       ui.authActions.showDefinitions(ui.authSelectors.definitionsToAuthorize());
     });
-    ui.getStore().subscribe(showAuthorized);
-    showAuthorized();
   }
 
-  const status = document.getElementById("authorized");
-  const hint = [...status.childNodes];
-  function showAuthorized() {
+  let shown;
+  function show() {
+    const { access, refresh } = tokens();
+    const current = `${access} ${refresh}`;
+    if (current === shown) return;
+    shown = current;
+    const isIn = Boolean(access && refresh);
+    form.hidden = isIn;
+    loggedIn.hidden = !isIn;
+    document.getElementById("login-heading").textContent = isIn ? "Logged in" : "Log in";
+    if (isIn) say("");
+    loggedIn.querySelector("output").textContent = claims(access ?? "").email ?? "with your tokens";
     const done = ui.authSelectors.authorized()?.size > 0;
-    if (done === status.classList.contains("done")) return;
     status.classList.toggle("done", done);
-    status.replaceChildren(...(done ? ["Done: requests below carry your tokens."] : hint));
+    const kept = isIn ? "Done: requests below carry your tokens, and this page keeps them fresh." : "Done: requests below carry what you gave.";
+    status.replaceChildren(...(done ? [kept] : hint));
+    schedule();
   }
 })();

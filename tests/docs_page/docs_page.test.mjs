@@ -1,0 +1,262 @@
+// The docs page in a real browser: what people see and do there, on both names of this machine.
+//
+// HALLPASS_URL is a `hallpass dev` whose access tokens live for ACCESS_TTL seconds, without leeway;
+// CHROMIUM the browser. With SCREENSHOTS, a folder, pictures of the page go there.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const SERVICE = new URL(process.env.HALLPASS_URL);
+const ACCESS_TTL = Number(process.env.ACCESS_TTL);
+const ORIGINS = ["127.0.0.1", "localhost"].map((host) => `http://${host}:${SERVICE.port}`);
+const [ORIGIN] = ORIGINS;
+const ADMIN = { email: "johndoe@example.com", password: "password" };
+const PHONE = { width: 390, height: 844 };
+const PATIENCE = 30_000;
+
+let browser;
+before(async () => {
+  const args = process.getuid() === 0 ? ["--no-sandbox"] : [];
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args });
+});
+after(() => browser.close());
+
+/** A test with a browser of nobody before. */
+function inBrowser(name, run, options = {}) {
+  test(name, { timeout: 120_000 }, async () => {
+    const context = await browser.newContext({ colorScheme: "light", ...options });
+    context.setDefaultTimeout(PATIENCE);
+    try {
+      await run(context);
+    } finally {
+      await context.close();
+    }
+  });
+}
+
+/** Opens the page and waits until it shows operations; collects what it asks for and complains of. */
+async function open(context, origin = ORIGIN, path = "/docs") {
+  const page = await context.newPage();
+  const seen = { requests: [], complaints: [] };
+  page.on("request", (request) => seen.requests.push(request.url()));
+  page.on("console", (line) => {
+    // An answer of 4xx to "Execute" is what some tests are about.
+    if (line.type() === "error" && !line.text().startsWith("Failed to load resource")) seen.complaints.push(line.text());
+  });
+  page.on("pageerror", (error) => seen.complaints.push(String(error)));
+  const response = await page.goto(origin + path);
+  await page.locator(".opblock").first().waitFor();
+  return Object.assign(page, { seen, response });
+}
+
+const block = (page, method, path) =>
+  page.locator(`.opblock-${method}`).filter({ has: page.locator(`[data-path="${path}"]`) });
+
+/** Executes an operation by its button; answers the status that the page shows. */
+async function execute(page, method, path) {
+  const operation = block(page, method, path);
+  if (!(await operation.locator(".execute").isVisible())) {
+    await operation.locator(".opblock-summary-control").click();
+  }
+  const answered = page.waitForResponse((response) => new URL(response.url()).pathname === path);
+  await operation.locator(".execute").click();
+  const response = await answered;
+  const shown = operation.locator(".live-responses-table tr.response .response-col_status");
+  await shown.filter({ hasText: String(response.status()) }).waitFor();
+  return response.status();
+}
+
+async function logIn(page, { email, password } = ADMIN) {
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.locator("#login").getByRole("button").click();
+}
+
+async function loggedIn(page) {
+  await page.locator("#logged-in output").filter({ hasText: ADMIN.email }).waitFor();
+}
+
+/** The credentials as Swagger UI keeps them. */
+const tokens = (page) =>
+  page.evaluate(() => {
+    const kept = JSON.parse(localStorage.getItem("authorized") ?? "{}");
+    return { access: kept.AccessToken?.value, refresh: kept.RefreshToken?.value };
+  });
+
+const claims = (access) => JSON.parse(Buffer.from(access.split(".")[1], "base64url"));
+
+/** Waits until the page's access token was issued when `span` seconds of `since`'s life or more were over. */
+async function issuedAfter(page, since, span) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    const { access } = await tokens(page);
+    if (access && claims(access).iat >= claims(since).iat + span) return access;
+    assert.ok(Date.now() < end, "no new access token");
+    await page.waitForTimeout(50);
+  }
+}
+
+const me = (access) => fetch(`${ORIGIN}/users/me`, { headers: { Authorization: `Bearer ${access}` } });
+
+for (const origin of ORIGINS) {
+  inBrowser(`it opens at ${origin}, whole and by itself`, async (context) => {
+    const page = await open(context, origin);
+    assert.equal(await page.title(), "hallpass API");
+    const icon = await page.locator("link[rel=icon]").evaluate((link) => fetch(link.href).then((answer) => answer.status));
+    assert.equal(icon, 200);
+    const document = await (await fetch(`${origin}/openapi.json`)).json();
+    const operations = Object.values(document.paths).flatMap((path) => Object.keys(path)).length;
+    assert.equal(await page.locator(".opblock").count(), operations);
+
+    const policy = page.response.headers()["content-security-policy"];
+    assert.match(policy, /default-src 'none'/);
+    assert.doesNotMatch(policy, /unsafe|\*|https?:/);
+    const foreign = page.seen.requests.filter((url) => !url.startsWith(`${origin}/`) && !url.startsWith("data:"));
+    assert.deepEqual(foreign, []);
+    assert.deepEqual(page.seen.complaints, []);
+  });
+
+  inBrowser(`"Try it out" takes one from login to logout at ${origin}`, async (context) => {
+    const page = await open(context, origin);
+    assert.equal(await execute(page, "get", "/auth/auth-me"), 401);
+    assert.equal(await execute(page, "post", "/auth/login"), 200);
+    await loggedIn(page);
+    const first = await tokens(page);
+    assert.equal(await execute(page, "get", "/auth/auth-me"), 200);
+    assert.equal(await execute(page, "post", "/auth/refresh-token"), 200);
+    const second = await tokens(page);
+    assert.notEqual(second.refresh, first.refresh);
+    assert.equal(await execute(page, "get", "/auth/auth-me"), 200);
+    assert.equal(await execute(page, "post", "/auth/logout"), 200);
+    await page.locator("#login").waitFor();
+    assert.equal(await execute(page, "get", "/auth/auth-me"), 401);
+    assert.equal((await me(second.access)).status, 401);
+    assert.deepEqual(page.seen.complaints, []);
+  });
+}
+
+inBrowser("the switch leads to the other documents, and the tokens go along", async (context) => {
+  const page = await open(context);
+  await logIn(page);
+  await loggedIn(page);
+  const links = await page.locator(".documents a").allTextContents();
+  assert.ok(links.length >= 3, String(links));
+  for (const [text, path] of [["Nest", "/users/me"], ["access-tokens", "/me"], ["Main", "/users/me"]]) {
+    await page.locator(".documents a").filter({ hasText: new RegExp(text, "i") }).click();
+    await block(page, "get", path).waitFor();
+    await loggedIn(page);
+    assert.equal(await execute(page, "get", path), 200);
+    await issuedAfter(page, (await tokens(page)).access, ACCESS_TTL);
+    assert.equal(await execute(page, "get", path), 200);
+  }
+});
+
+inBrowser("a wrong password is said where it was given", async (context) => {
+  const page = await open(context);
+  await logIn(page, { ...ADMIN, password: "wrong" });
+  await page.getByRole("alert").filter({ hasText: "password is wrong" }).waitFor();
+  assert.equal((await tokens(page)).access, undefined);
+  await logIn(page);
+  await loggedIn(page);
+  assert.equal(await page.locator("#login-message").textContent(), "");
+});
+
+inBrowser("exploring goes on past three expiries, in two tabs at once and after a reload", async (context) => {
+  const [page, other] = [await open(context), await open(context)];
+  await logIn(page);
+  await Promise.all([page, other].map(loggedIn));
+  const { access: first } = await tokens(page);
+  const last = await issuedAfter(page, first, 3 * ACCESS_TTL);
+  assert.equal((await me(first)).status, 401, "the first one has expired");
+  assert.equal((await me(last)).status, 200);
+  for (const tab of [page, other]) {
+    assert.equal(await execute(tab, "get", "/users/me"), 200);
+    assert.equal(await execute(tab, "post", "/auth/refresh-token"), 200);
+  }
+  await page.reload();
+  await loggedIn(page);
+  const reloaded = (await tokens(page)).access;
+  await issuedAfter(page, reloaded, ACCESS_TTL);
+  assert.equal(await execute(page, "get", "/users/me"), 200);
+  assert.equal(await execute(other, "get", "/users/me"), 200);
+});
+
+inBrowser("a tab that slept has its tokens replaced before they are used", async (context) => {
+  // Its timers do not fire.
+  await context.addInitScript(() => {
+    const { setTimeout } = window;
+    window.setTimeout = (task, after, ...rest) => (after >= 1000 ? 0 : setTimeout(task, after, ...rest));
+  });
+  const page = await open(context);
+  await logIn(page);
+  await loggedIn(page);
+  const { access } = await tokens(page);
+  const end = Date.now() + PATIENCE;
+  while ((await me(access)).status === 200) {
+    assert.ok(Date.now() < end, "it does not expire");
+    await page.waitForTimeout(100);
+  }
+  assert.equal((await tokens(page)).access, access);
+  assert.equal(await execute(page, "get", "/users/me"), 200);
+  assert.notEqual((await tokens(page)).access, access);
+});
+
+inBrowser("the page logs out, and notices when somebody else does", async (context) => {
+  const page = await open(context);
+  await logIn(page);
+  await loggedIn(page);
+  const { access } = await tokens(page);
+  await page.getByRole("button", { name: "Log out", exact: true }).click();
+  await page.locator("#login").waitFor();
+  assert.equal((await me(access)).status, 401);
+
+  await logIn(page);
+  await loggedIn(page);
+  const { refresh } = await tokens(page);
+  const ended = await fetch(`${ORIGIN}/auth/logout`, { method: "POST", headers: { "X-Refresh-Token": refresh } });
+  assert.equal(ended.status, 200);
+  await page.getByRole("alert").filter({ hasText: "Your session is over" }).waitFor();
+  assert.equal(await page.locator("#login").isVisible(), true);
+});
+
+inBrowser(
+  "it is readable at phone width",
+  async (context) => {
+    const page = await open(context);
+    await logIn(page);
+    await loggedIn(page);
+    await execute(page, "get", "/auth/auth-me");
+    await execute(page, "get", "/users");
+    const { content, screen } = await page.evaluate(() => ({
+      content: document.documentElement.scrollWidth,
+      screen: window.innerWidth,
+    }));
+    assert.ok(content <= screen, `${content} px of content on ${screen} px`);
+    for (const text of await page.locator(".opblock-summary-path, .steps strong").all()) {
+      const box = await text.boundingBox();
+      assert.ok(!box || (box.x >= 0 && box.x + box.width <= screen), JSON.stringify(box));
+    }
+  },
+  { viewport: PHONE, isMobile: true, hasTouch: true },
+);
+
+if (process.env.SCREENSHOTS) {
+  for (const [name, options] of [
+    ["screenshot-docs-page", { viewport: { width: 1280, height: 1500 } }],
+    ["screenshot-docs-page-phone", { viewport: { width: 390, height: 1100 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }],
+  ]) {
+    inBrowser(
+      `picture ${name}`,
+      async (context) => {
+        const page = await open(context);
+        await logIn(page);
+        await loggedIn(page);
+        await execute(page, "get", "/auth/auth-me");
+        await page.evaluate(() => window.scrollTo(0, 0));
+        await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png` });
+      },
+      options,
+    );
+  }
+}
