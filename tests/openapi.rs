@@ -218,6 +218,23 @@ fn every_json_body_and_every_good_answer_has_an_example() {
 }
 
 #[test]
+fn every_object_has_an_example_and_every_enum_its_values() {
+    for (name, document) in documents() {
+        for (schema, content) in document["components"]["schemas"].as_object().expect("schemas") {
+            let shown = if content["type"] == "object" { "example" } else { "enum" };
+            assert!(content.get(shown).is_some(), "{name}: {schema} has no {shown}");
+        }
+    }
+}
+
+#[test]
+fn any_operation_can_take_too_long() {
+    for_each_operation(|operation| {
+        assert!(operation.documents_status("408"), "{}: no 408", operation.place);
+    });
+}
+
+#[test]
 fn examples_have_the_fields_of_their_schema() {
     for (name, document) in documents() {
         let schema_of = |media: &Value| {

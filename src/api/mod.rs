@@ -112,7 +112,7 @@ fn licence() -> LicenseObject {
 /// # Errors
 /// When poem-openapi's document is no JSON; a defect of ours.
 pub fn main_document() -> Result<Value, serde_json::Error> {
-    Ok(document::repair(serde_json::from_str(&main_api().spec())?))
+    document::of(&main_api().spec())
 }
 
 /// Every OpenAPI document by the name of its file.

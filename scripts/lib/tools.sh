@@ -1,0 +1,60 @@
+# Pinned tools out of npm and PyPI, kept under target/tools. To be sourced after common.sh.
+
+# The oldest Node.js that the tools run on.
+NODE_MIN=20
+
+# Debian's own python3 where there is one: its venv module is the package that install_packages brings.
+PYTHON=/usr/bin/python3
+[ -x "$PYTHON" ] || PYTHON=python3
+
+require_node() {
+    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+        install_packages nodejs npm
+    fi
+    local major
+    major="$(node -p 'process.versions.node.split(".")[0]')"
+    [ "$major" -ge "$NODE_MIN" ] || fail "install Node.js $NODE_MIN or newer (this is $(node --version)) and run this again"
+}
+
+require_python() {
+    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || install_packages python3 python3-venv
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "install Python 3.11 or newer (this is $("$PYTHON" --version)) and run this again"
+}
+
+# Whether the tools in folder $1 were installed from files of these very contents; stays quiet.
+is_installed() {
+    local folder="$1"
+    shift
+    [ -f "$folder/.installed" ] && [ "$(cat "$@" | sha256sum)" = "$(cat "$folder/.installed")" ]
+}
+
+mark_installed() {
+    local folder="$1"
+    shift
+    cat "$@" | sha256sum >"$folder/.installed"
+}
+
+# npm_tools NAME FOLDER: the packages that FOLDER/package-lock.json pins, in $TOOLS/NAME/node_modules.
+npm_tools() {
+    local folder="$TOOLS/$1" manifest="$2"
+    local files=("$manifest/package.json" "$manifest/package-lock.json")
+    is_installed "$folder" "${files[@]}" && return
+    require_node
+    rm -rf "$folder" && mkdir -p "$folder"
+    cp "${files[@]}" "$manifest/.npmrc" "$folder"
+    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error </dev/null) || fail "npm cannot install $manifest"
+    mark_installed "$folder" "${files[@]}"
+}
+
+# python_tools NAME REQUIREMENTS: the packages that the file pins, in a virtual environment, $TOOLS/NAME.
+python_tools() {
+    local folder="$TOOLS/$1" requirements="$2"
+    is_installed "$folder" "$requirements" && return
+    require_python
+    rm -rf "$folder" && mkdir -p "$TOOLS"
+    "$PYTHON" -m venv "$folder" &&
+        "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$requirements" </dev/null ||
+        fail "pip cannot install $requirements"
+    mark_installed "$folder" "$requirements"
+}
