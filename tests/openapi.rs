@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The main API's document. What is asked of its errors and of who may call does not hold for the
 /// dialects that are kept as other services shaped them.
@@ -306,10 +307,11 @@ fn operations_document_the_service_at_fault() {
 }
 
 #[test]
-fn operations_with_a_json_body_document_what_is_wrong_with_it() {
+fn operations_take_one_kind_of_body_and_document_what_is_wrong_with_it() {
     for_each_main_operation(|operation| {
         let Some(body) = operation.body() else { return };
-        assert!(body.contains_key(JSON), "{}: {:?}", operation.place, body.keys());
+        let kind = if operation.speaks_oauth() { FORM } else { JSON };
+        assert_eq!(body.keys().collect::<Vec<_>>(), [kind], "{}", operation.place);
         // A malformed login is a failed login.
         let malformed = if operation.text("operationId") == "login" { "401" } else { "400" };
         for status in [malformed, "413", "415"] {
