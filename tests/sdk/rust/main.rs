@@ -1,6 +1,6 @@
 //! Does with progenitor's client what every client does, against a running service: `hallpass-sdk SERVICE FRONT`.
 
-#[expect(dead_code, reason = "a client has more than one program uses")]
+#[allow(dead_code, reason = "a client has more than one program uses")]
 mod hallpass {
     include!(concat!(env!("OUT_DIR"), "/hallpass.rs"));
 }
