@@ -43,7 +43,7 @@ npm_tools() {
     require_node
     rm -rf "$folder" && mkdir -p "$folder"
     cp "${files[@]}" "$manifest/.npmrc" "$folder"
-    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error </dev/null) || fail "npm cannot install $manifest"
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null) || fail "npm cannot install $manifest"
     mark_installed "$folder" "${files[@]}"
 }
 
