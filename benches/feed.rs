@@ -12,8 +12,9 @@
 //!   repeated until it is. How long a validator still accepts a token after the answer is bounded by
 //!   its `max_staleness` (2 s).
 //!
-//! At last every validator is asked about every token: none may be accepted. It fails when one of
-//! these does not hold.
+//! Then every validator is asked about every token: none may be accepted. At last `hallpass keys
+//! revoke` takes the signing key back, and its tokens must be refused everywhere within a second. It
+//! fails when one of these does not hold.
 //!
 //! Passwords are hashed at the least cost, since each session needs a login. All of it shares the
 //! cores of one machine: the figures say what is possible at least.
@@ -35,6 +36,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use client::{Client, Connection, Tokens, post};
 use hallpass_verify::client::{ValidationError, Validator};
 use process::{Program, Service};
@@ -66,6 +69,8 @@ const CUT_EVERY: Duration = Duration::from_millis(500);
 const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
 const LAG_MAX: Duration = Duration::from_millis(100);
+
+const KEY_LAG_MAX: Duration = Duration::from_secs(1);
 
 const MAX_STALENESS: Duration = Duration::from_secs(2);
 
@@ -244,6 +249,29 @@ async fn missed(targets: &Arc<Vec<Target>>, validators: &[Validator]) -> usize {
     looking.join_all().await.into_iter().sum()
 }
 
+/// How long after `hallpass keys revoke` has ended the key's tokens are refused by all validators.
+async fn revoke_key(
+    folder: &Path,
+    redis: &RedisServer,
+    service: &Address,
+    validators: &[Validator],
+) -> Duration {
+    let access = log_in(service.client(), CALLERS).await[0].access.clone();
+    assert!(validators.iter().all(|validator| validator.check(&access).is_ok()));
+    let header = access.split('.').next().and_then(|header| BASE64_URL_SAFE_NO_PAD.decode(header).ok());
+    let header: serde_json::Value = serde_json::from_slice(&header.expect("a header")).expect("JSON");
+    let kid = header["kid"].as_str().expect("kid");
+    let command = Program::new(folder, &["keys", "revoke", kid]).variable("REDIS_URL", redis.url());
+    let outcome = command.run().await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let ended = Instant::now();
+    while validators.iter().any(|validator| validator.check(&access).is_ok()) {
+        assert!(ended.elapsed() < SETTLED_WITHIN, "the key is still trusted");
+        sleep(LOOK).await;
+    }
+    ended.elapsed()
+}
+
 async fn connect(issuer: &str) -> Vec<Validator> {
     let mut validators = Vec::new();
     for _ in 0..VALIDATORS {
@@ -322,10 +350,13 @@ async fn run() -> bool {
     settle(&service, &validators).await;
     let missed = missed(&quiet, &validators).await + missed(&rough, &validators).await;
     println!("missed: {missed} of {}", 2 * count * VALIDATORS);
+    let key_lag = revoke_key(folder.path(), &redis, &service, &validators).await;
+    println!("revoked key: refused everywhere after {:.1} ms", key_lag.as_secs_f64() * 1e3);
     let (p99, longest) = (percentile(&lags, 990), percentile(&accepted, 1000));
     proxy.abort();
     running.stop().await;
-    p99 < LAG_MAX && longest < MAX_STALENESS + LOOK_ALLOWANCE && missed == 0
+    let in_time = p99 < LAG_MAX && longest < MAX_STALENESS + LOOK_ALLOWANCE && key_lag < KEY_LAG_MAX;
+    in_time && missed == 0
 }
 
 fn main() -> ExitCode {
