@@ -14,6 +14,7 @@ pub mod document;
 pub mod dto;
 pub mod error;
 pub mod form;
+pub mod forward_auth;
 pub mod health;
 pub mod json;
 mod json_fields;
@@ -59,6 +60,8 @@ pub enum Tag {
     OAuth,
     /// What was taken back, for services that check tokens on their own.
     Revocations,
+    /// For reverse proxies that ask before they let a request through.
+    Proxies,
     /// What any other service needs to check access tokens on its own: where things are, and the
     /// public keys.
     Discovery,
@@ -75,6 +78,7 @@ type MainApi = (
     audit::AuditApi,
     oauth::OAuthApi,
     revocations::RevocationsApi,
+    forward_auth::ForwardAuthApi,
     well_known::WellKnownApi,
     health::HealthApi,
     docs_page::FrontDoor,
@@ -90,6 +94,7 @@ fn main_apis() -> MainApi {
         audit::AuditApi,
         oauth::OAuthApi,
         revocations::RevocationsApi,
+        forward_auth::ForwardAuthApi,
         well_known::WellKnownApi,
         health::HealthApi,
         docs_page::FrontDoor,
@@ -160,6 +165,7 @@ pub fn build(
         .at("/readyz", get(health::readyz))
         .at("/healthz", get(health::readyz))
         .nest("/", main)
+        .before(async |request| Ok(forward_auth::as_the_question(request)))
         .map_to_response();
     let routes = match access_tokens {
         true => compat::access_tokens::mount(routes).boxed(),

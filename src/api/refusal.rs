@@ -211,6 +211,7 @@ mod tests {
     use crate::api::audit::ListAuditErrors;
     use crate::api::auth::*;
     use crate::api::compat::nest::SignUpErrors;
+    use crate::api::forward_auth::ForwardAuthErrors;
     use crate::api::health::ReadyErrors;
     use crate::api::sessions::RevokeSessionErrors;
     use crate::api::users::{GetUserErrors, ListUsersErrors, UpdateMeErrors};
@@ -258,6 +259,7 @@ mod tests {
         check::<GetUserErrors>();
         check::<ListUsersErrors>();
         check::<UpdateMeErrors>();
+        check::<ForwardAuthErrors>();
         check::<DocumentErrors>();
         check::<ReadyErrors>();
         check::<VerificationRequestErrors>();

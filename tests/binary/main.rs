@@ -14,6 +14,7 @@ mod flood;
 mod keys;
 mod mail;
 mod malformed;
+mod nginx;
 mod process;
 mod redis_away;
 mod replicas;

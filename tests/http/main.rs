@@ -14,6 +14,7 @@ mod concealed_registration;
 mod cut_off;
 mod enumeration;
 mod explanations;
+mod forward_auth;
 mod key_ring;
 mod legacy_hashes;
 mod login;
