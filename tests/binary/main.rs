@@ -20,6 +20,7 @@ mod redis_away;
 mod replicas;
 mod restart;
 mod serve;
+mod snippets;
 mod stopping;
 mod tokens;
 mod users_import;

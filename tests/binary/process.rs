@@ -110,7 +110,8 @@ pub struct Running {
 }
 
 impl Running {
-    fn spawn(command: &mut Command) -> Self {
+    /// Starts any command whose output is piped.
+    pub fn spawn(command: &mut Command) -> Self {
         let mut child = Guarded::spawn(command);
         let stdout = collect(child.process.stdout.take().expect("piped"));
         let stderr = collect(child.process.stderr.take().expect("piped"));
