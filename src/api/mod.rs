@@ -8,6 +8,7 @@ mod allow;
 pub mod audit;
 pub mod auth;
 pub mod client_address;
+pub mod clients;
 pub mod compat;
 pub mod docs_page;
 pub mod document;
@@ -56,6 +57,8 @@ pub enum Tag {
     Users,
     /// Other people's accounts and sessions, for administrators.
     Administration,
+    /// The services that call this one in their own name, for administrators.
+    Clients,
     /// Tokens for programs, by the RFCs' names: get one, ask about one, take one back.
     OAuth,
     /// What was taken back, for services that check tokens on their own.
@@ -76,6 +79,7 @@ type MainApi = (
     users::UsersApi,
     administration::AdministrationApi,
     audit::AuditApi,
+    clients::ClientsApi,
     oauth::OAuthApi,
     revocations::RevocationsApi,
     forward_auth::ForwardAuthApi,
@@ -92,6 +96,7 @@ fn main_apis() -> MainApi {
         users::UsersApi,
         administration::AdministrationApi,
         audit::AuditApi,
+        clients::ClientsApi,
         oauth::OAuthApi,
         revocations::RevocationsApi,
         forward_auth::ForwardAuthApi,

@@ -210,6 +210,7 @@ mod tests {
     use crate::api::administration::*;
     use crate::api::audit::ListAuditErrors;
     use crate::api::auth::*;
+    use crate::api::clients::*;
     use crate::api::compat::nest::SignUpErrors;
     use crate::api::forward_auth::ForwardAuthErrors;
     use crate::api::health::ReadyErrors;
@@ -256,6 +257,10 @@ mod tests {
         check::<RevokeUserSessionsErrors>();
         check::<RevokeUserSessionErrors>();
         check::<ListAuditErrors>();
+        check::<ListClientsErrors>();
+        check::<CreateClientErrors>();
+        check::<ClientErrors>();
+        check::<CreateSecretErrors>();
         check::<GetUserErrors>();
         check::<ListUsersErrors>();
         check::<UpdateMeErrors>();

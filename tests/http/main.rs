@@ -9,6 +9,7 @@ mod administration;
 mod audit;
 mod auth_me;
 mod boundaries;
+mod clients;
 mod compat;
 mod concealed_registration;
 mod cut_off;
