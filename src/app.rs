@@ -47,6 +47,9 @@ use crate::{api, server};
 /// The file of the embedded token store, in the data folder.
 const TOKENS_FILE: &str = "tokens.db";
 
+/// How long a service that stops tries to tell the others that they need not wait for it.
+const STEP_BACK_GRACE: Duration = Duration::from_secs(1);
+
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -296,6 +299,7 @@ pub async fn services(
         audience: settings.audience(&issuer),
         token_type: settings.tokens.typ,
         lifetimes: settings.tokens.lifetimes,
+        validation: settings.validation,
         passwords: settings.passwords.policy,
         reset_ttl: settings.reset.ttl,
         reset_delivery: match settings.reset.delivery {
@@ -459,7 +463,7 @@ pub async fn run(
     let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
     let stop = server::stop_signal().map_err(StartError::Signals)?;
-    let keeping_up = tokio::spawn(services.key_ring.clone().keep_up());
+    let keeping_up = tokio::spawn(services.key_ring.clone().keep_up(services.revocations.listen_for_keys()));
     let settling = tokio::spawn(services.cut_off.clone().keep_settling());
     let following = tokio::spawn(services.revocations.clone().keep_following());
     let pruning = settings
@@ -467,17 +471,22 @@ pub async fn run(
         .retention
         .map(|retention| tokio::spawn(services.audit.clone().keep_pruning(clock, retention)));
     let revocations = services.revocations;
+    let closing = revocations.clone();
     let told = OnceLock::new();
     let stop = async {
         stop.await;
         told.get_or_init(Instant::now);
         // Streams of it would last as long as the grace.
-        revocations.close();
+        closing.close();
     };
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
     if !server::serve(listener, endpoint, stop, settings.shutdown_grace).await {
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
+    }
+    // Others would wait for a copy that is in use no more.
+    if tokio::time::timeout(STEP_BACK_GRACE, revocations.has_stepped_back()).await.is_err() {
+        tracing::debug!("stopped without stepping back from the mirrors");
     }
     settling.abort();
     keeping_up.abort();

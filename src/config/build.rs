@@ -7,7 +7,7 @@ use hallpass_verify::TokenType;
 
 use super::error::ConfigError;
 use super::mail;
-use super::parse::{self, Parsed, Problem, TokenStoreName};
+use super::parse::{self, Parsed, Problem, TokenStoreName, ValidationModeName};
 use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
 use super::table::{Kind, Setting};
@@ -18,6 +18,7 @@ use super::{
 use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::rate_limit::{ActionLimits, LimitRules};
+use crate::domain::revocation::ValidationMode;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::signing_key::SigningAlgorithm;
 
@@ -41,6 +42,7 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         database: DatabaseSettings { url: read.get("database.url", parse::database_url, Secret::new("")) },
         token_store: token_store(&mut read),
         tokens: tokens(&mut read),
+        validation: validation(&mut read),
         reset: ResetSettings {
             ttl: read.get("reset.ttl", parse::seconds, Duration::ZERO),
             delivery: read.get("reset.delivery", parse::reset_delivery, ResetDelivery::Off),
@@ -123,6 +125,14 @@ fn token_store(read: &mut Reader<'_>) -> TokenStoreSettings {
             TokenStoreSettings::Embedded
         }
         (TokenStoreName::Embedded, _) => TokenStoreSettings::Embedded,
+    }
+}
+
+fn validation(read: &mut Reader<'_>) -> ValidationMode {
+    let max_staleness = read.get("validation.max_staleness", parse::max_staleness, Duration::ZERO);
+    match read.get("validation.mode", parse::validation_mode, ValidationModeName::Strict) {
+        ValidationModeName::Strict => ValidationMode::Strict,
+        ValidationModeName::Mirror => ValidationMode::Mirror { max_staleness },
     }
 }
 

@@ -46,6 +46,7 @@ use crate::domain::email::Email;
 use crate::domain::link::LinkTemplate;
 use crate::domain::password::{Password, PasswordPolicy};
 use crate::domain::rate_limit::LimitRules;
+use crate::domain::revocation::ValidationMode;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::signing_key::SigningAlgorithm;
 
@@ -97,6 +98,8 @@ pub struct Settings {
     pub token_store: TokenStoreSettings,
     /// `tokens.*`
     pub tokens: TokenSettings,
+    /// `validation.*`
+    pub validation: ValidationMode,
     /// `reset.*`
     pub reset: ResetSettings,
     /// `smtp.*`, if `smtp.host` is set.

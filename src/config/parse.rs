@@ -151,6 +151,30 @@ pub(super) fn token_store(text: &str) -> Parsed<TokenStoreName> {
     }
 }
 
+/// Whom to ask about revocations; the mirror has a span beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ValidationModeName {
+    Strict,
+    Mirror,
+}
+
+pub(super) fn validation_mode(text: &str) -> Parsed<ValidationModeName> {
+    match text {
+        "strict" => Ok(ValidationModeName::Strict),
+        "mirror" => Ok(ValidationModeName::Mirror),
+        _ => problem("is no mode of validation", "write strict or mirror"),
+    }
+}
+
+/// A copy that is confirmed four times a second cannot promise less than two of these; beyond half a
+/// minute a logout waits longer for a dead replica than anybody does for an answer.
+pub(super) fn max_staleness(text: &str) -> Parsed<Duration> {
+    match duration(text)? {
+        span if (Duration::from_millis(500)..=Duration::from_secs(30)).contains(&span) => Ok(span),
+        _ => problem("is out of bounds", "write 500ms to 30s"),
+    }
+}
+
 pub(super) fn token_type(text: &str) -> Parsed<TokenType> {
     [TokenType::AtJwt, TokenType::Jwt]
         .into_iter()

@@ -13,6 +13,7 @@ use super::{
     TokenStoreSettings,
 };
 use crate::domain::password::PasswordPolicy;
+use crate::domain::revocation::ValidationMode;
 use crate::domain::signing_key::PUBLISH_AHEAD_MIN;
 
 /// How to get a server secret.
@@ -77,6 +78,7 @@ impl Review<'_> {
     pub fn contradictions(&mut self) {
         self.spans();
         self.lifetimes();
+        self.mirror_of_nothing();
         self.password_hashing();
         self.rotation();
         self.signing_key_file();
@@ -132,6 +134,16 @@ impl Review<'_> {
             self.refuse(GRACE, format!("is not shorter than `{IDLE}`"), "shorten it; 30s is plenty");
         } else if self.sound(&[GRACE]) && lifetimes.rotation_grace_period > ROTATION_GRACE_WISE {
             self.warn(GRACE, "is long: until it is over, a stolen refresh token works beside the real one");
+        }
+    }
+
+    fn mirror_of_nothing(&mut self) {
+        const MODE: &str = "validation.mode";
+        let embedded = matches!(self.settings.token_store, TokenStoreSettings::Embedded);
+        let is_mirror = matches!(self.settings.validation, ValidationMode::Mirror { .. });
+        if embedded && is_mirror && self.sound(&[MODE, "token_store", "redis.url"]) {
+            let problem = "is `mirror`, but the embedded token store is in this process already";
+            self.refuse(MODE, problem, "leave it out, or set `redis.url`");
         }
     }
 

@@ -324,6 +324,9 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_TOKENS__TYP", "at", &["write at+jwt or JWT"]),
         ("HALLPASS_TOKENS__AUDIENCE", "a\nb", &["control character"]),
         ("HALLPASS_TOKENS__LEEWAY", "61s", &["out of bounds"]),
+        ("HALLPASS_VALIDATION__MODE", "lax", &["write strict or mirror"]),
+        ("HALLPASS_VALIDATION__MODE", "mirror", &["the embedded token store", "set `redis.url`"]),
+        ("HALLPASS_VALIDATION__MAX_STALENESS", "100ms", &["out of bounds", "500ms to 30s"]),
         ("HALLPASS_RESET__TTL", "0s", &["1s to 1day"]),
         ("HALLPASS_RESET__DELIVERY", "pigeon", &["write off, response, log or smtp"]),
         ("HALLPASS_RESET__DELIVERY", "smtp", &["but `smtp.host` is not set", "`smtp.from`"]),
@@ -702,7 +705,12 @@ fn every_default_and_every_example_is_a_value() {
         // Files that this machine need not have, and values that hold together with others only.
         if matches!(
             setting.key,
-            "keys.signing_key_file" | "admin.email" | "smtp.host" | "smtp.username" | "smtp.ca_file"
+            "keys.signing_key_file"
+                | "validation.mode"
+                | "admin.email"
+                | "smtp.host"
+                | "smtp.username"
+                | "smtp.ca_file"
         ) {
             continue;
         }
@@ -710,6 +718,15 @@ fn every_default_and_every_example_is_a_value() {
             given().variable(&setting.variable(), setting.example).load(Profile::Serve, Purpose::Inspect);
         assert!(result.is_ok(), "{}: {}", setting.key, result.unwrap_err());
     }
+}
+
+#[test]
+fn a_mirror_has_a_bound_and_a_redis() {
+    let given = || given().variable("REDIS_URL", "redis://127.0.0.1");
+    assert_eq!(given().settings().validation, ValidationMode::Strict);
+    let mirror = given().variable("HALLPASS_VALIDATION__MODE", "mirror");
+    let max_staleness = Duration::from_secs(2);
+    assert_eq!(mirror.settings().validation, ValidationMode::Mirror { max_staleness });
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Revocations as they are announced: what any validator of tokens has to know.
 
+use std::time::Duration;
+
 use super::clock::Timestamp;
 use super::ids::{Jti, KeyId, SessionId, UserId};
 
@@ -37,4 +39,17 @@ pub struct Revocation {
     pub revoked: Revoked,
     /// When the last token that it concerns is refused for its age.
     pub until: Timestamp,
+}
+
+/// Whom a replica asks whether an access token was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValidationMode {
+    /// The token store, each time.
+    Strict,
+    /// Its own copy of the revocation feed while that is up to date, else the token store. Whoever
+    /// revokes waits until all such copies have the revocation.
+    Mirror {
+        /// How long after it was last confirmed a copy is used at most.
+        max_staleness: Duration,
+    },
 }

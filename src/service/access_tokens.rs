@@ -9,6 +9,7 @@ use hallpass_verify::{
 };
 
 use super::key_ring::{KeyRing, PerGeneration};
+use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::{jwt, refresh_token};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
@@ -66,18 +67,19 @@ pub struct AccessTokens {
     context: Arc<Context>,
     key_ring: Arc<KeyRing>,
     /// One for each generation of the ring, with its keys.
-    checks: Arc<PerGeneration<AccessTokenCheck<StoreRevocations>>>,
+    checks: Arc<PerGeneration<AccessTokenCheck<KnownRevocations>>>,
 }
 
 impl AccessTokens {
-    pub(super) fn new(context: Arc<Context>, key_ring: Arc<KeyRing>) -> Self {
+    pub(super) fn new(context: Arc<Context>, key_ring: Arc<KeyRing>, revocations: Revocations) -> Self {
         let of_context = context.clone();
         let checks = PerGeneration::new(key_ring.clone(), move |generation| {
             let rules = &of_context.rules;
             let verifier = Verifier::new(generation.key_set().clone(), &rules.issuer, &rules.audience)
                 .with_token_type(rules.token_type)
                 .with_leeway(rules.lifetimes.leeway);
-            let source = StoreRevocations { token_store: of_context.token_store.clone() };
+            let source =
+                KnownRevocations { copy: revocations.clone(), token_store: of_context.token_store.clone() };
             AccessTokenCheck::new(verifier, source)
         });
         Self { checks: Arc::new(checks), context, key_ring }
@@ -89,7 +91,8 @@ impl AccessTokens {
     /// [`AuthError::Signing`].
     pub fn mint(&self, session: &Session, now: Timestamp) -> AuthResult<(AccessToken, AccessClaims)> {
         let rules = &self.context.rules;
-        let expires_at = now.after(rules.lifetimes.access_token).min(session.absolute_deadline);
+        let ends_at = session.idle_deadline.min(session.absolute_deadline);
+        let expires_at = now.after(rules.lifetimes.access_token).min(ends_at);
         let claims = AccessClaims {
             iss: rules.issuer.clone(),
             aud: vec![rules.audience.clone()],
@@ -333,18 +336,23 @@ impl From<CheckError<StoreError>> for AuthError {
     }
 }
 
-/// Asks the token store: one round trip a check.
-struct StoreRevocations {
+/// Asks this process's copy of the feed where that answers, else the token store: one round trip a
+/// check.
+struct KnownRevocations {
+    copy: Revocations,
     token_store: Arc<dyn TokenStore>,
 }
 
-impl RevocationSource for StoreRevocations {
+impl RevocationSource for KnownRevocations {
     type Error = StoreError;
 
     async fn status(&self, claims: &AccessClaims, now: SystemTime) -> Result<RevocationStatus, StoreError> {
         let (Ok(user), Ok(session)) = (claims.sub.parse(), session_of(claims)) else {
             return Ok(RevocationStatus::Revoked);
         };
+        if let Some(status) = self.copy.status(claims, now.into()) {
+            return Ok(status);
+        }
         let subject = AccessSubject {
             user,
             session,

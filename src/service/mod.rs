@@ -30,6 +30,7 @@ use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
 use crate::domain::rate_limit::LimitRules;
+use crate::domain::revocation::ValidationMode;
 use crate::domain::session::SessionLifetimes;
 use crate::store::clients::ClientRegistry;
 use crate::store::feed::RevocationFeed;
@@ -86,6 +87,8 @@ pub struct Rules {
     pub token_type: hallpass_verify::TokenType,
     /// How long sessions and access tokens live.
     pub lifetimes: SessionLifetimes,
+    /// Whom a replica asks whether an access token was revoked.
+    pub validation: ValidationMode,
     /// What a chosen password must satisfy.
     pub passwords: PasswordPolicy,
     /// How long a reset token may be redeemed.
@@ -283,7 +286,15 @@ impl Services {
         let context = Arc::new(context);
         let key_ring = Arc::new(key_ring);
         let cut_off = cut_off::CutOff::new(context.clone());
-        let access_tokens = access_tokens::AccessTokens::new(context.clone(), key_ring.clone());
+        let revocations = revocations::Revocations::new(
+            context.revocation_feed.clone(),
+            context.clock.clone(),
+            &*context.random,
+            context.rules.lifetimes.revocation(),
+            context.rules.validation,
+        );
+        let access_tokens =
+            access_tokens::AccessTokens::new(context.clone(), key_ring.clone(), revocations.clone());
         let limits = limits::Limits::new(context.clone());
         let sessions = sessions::Sessions::new(
             context.clone(),
@@ -291,12 +302,6 @@ impl Services {
             workers.clone(),
             cut_off.clone(),
             limits.clone(),
-        );
-        let revocations = revocations::Revocations::new(
-            context.revocation_feed.clone(),
-            context.clock.clone(),
-            &*context.random,
-            context.rules.lifetimes.revocation(),
         );
         let clients = clients::Clients::new(
             context.clone(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::StoreResult;
 use crate::domain::clock::Timestamp;
@@ -13,11 +14,38 @@ use crate::domain::revocation::Revocation;
 #[async_trait]
 pub trait RevocationFeed: Send + Sync + 'static {
     /// A reader that begins with all that still matters.
-    fn reader(&self) -> Box<dyn RevocationReader>;
+    fn reader(&self, role: ReaderRole) -> Box<dyn RevocationReader>;
 
     /// Announces a revocation that concerns no user: of a client's own token, of a key, or of
     /// everything. Those of users are announced by the operations that make them.
     async fn announce(&self, revocation: &Revocation, now: Timestamp) -> StoreResult<()>;
+}
+
+/// What a reader's copy of the feed is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReaderRole {
+    /// To look at: nobody waits for it.
+    Observer,
+    /// To answer in place of the store. No revocation is confirmed to whoever makes it before this
+    /// copy has it, or can no longer be in use.
+    Mirror {
+        /// What others know it by; no two readers ever have the same.
+        name: Uuid,
+        /// How long after the beginning of a confirmed read the copy is used at most.
+        max_staleness: Duration,
+    },
+}
+
+/// Whether a copy may answer in place of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may, until its `max_staleness` after the moment at which the last read began.
+    Mirror,
+    /// Not on the strength of the last read: that was not all there is. What was confirmed before
+    /// holds as long as it did.
+    CatchingUp,
+    /// It may not, not even on the strength of earlier reads: nobody waits for it.
+    Observer,
 }
 
 /// Follows the feed.
@@ -26,24 +54,23 @@ pub trait RevocationReader: Send {
     /// What was announced since the last call; the first call answers all that still matters. Waits
     /// up to `wait` for something to come. After an error the same reader goes on where it was.
     async fn read(&mut self, now: Timestamp, wait: Duration) -> StoreResult<FeedBatch>;
+
+    /// Says that all that was read has been taken in, and hears what the copy is good for.
+    async fn confirm(&mut self, now: Timestamp) -> StoreResult<Standing>;
+
+    /// Goes on as an observer: the copy is used in place of the store no more.
+    async fn step_back(&mut self) -> StoreResult<()>;
 }
 
 /// Some of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedBatch {
     /// What was announced, in order.
-    pub announced: Vec<Announced>,
+    pub announced: Vec<Revocation>,
     /// Since when the store has kept its data: what was announced before that may be lost, and every
     /// token that was issued before it is to be refused. When this changes, the reader has begun
     /// anew.
     pub remembers_since: Timestamp,
     /// Whether this was all there is. If not, the next call answers at once.
     pub is_complete: bool,
-}
-
-/// Something that replicas tell each other through the feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Announced {
-    /// A revocation.
-    Revocation(Revocation),
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::feed::{FeedBatch, RevocationFeed, RevocationReader};
+use super::feed::{FeedBatch, ReaderRole, RevocationFeed, RevocationReader, Standing};
 use super::{
     AccessStatus, AccessSubject, OnReuse, OpenOutcome, RateLimitStore, RefreshOutcome, ResetGrant,
     StoreError, StoreResult, Take, TokenStore,
@@ -39,7 +39,7 @@ impl UnreachableTokenStore {
 
 #[async_trait]
 impl RevocationFeed for UnreachableTokenStore {
-    fn reader(&self) -> Box<dyn RevocationReader> {
+    fn reader(&self, _: ReaderRole) -> Box<dyn RevocationReader> {
         Box::new(Self { reason: self.reason.clone() })
     }
 
@@ -51,6 +51,14 @@ impl RevocationFeed for UnreachableTokenStore {
 #[async_trait]
 impl RevocationReader for UnreachableTokenStore {
     async fn read(&mut self, _: Timestamp, _: Duration) -> StoreResult<FeedBatch> {
+        self.unavailable()
+    }
+
+    async fn confirm(&mut self, _: Timestamp) -> StoreResult<Standing> {
+        self.unavailable()
+    }
+
+    async fn step_back(&mut self) -> StoreResult<()> {
         self.unavailable()
     }
 }

@@ -11,7 +11,7 @@ use hallpass::store::OpenOutcome;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Actor, Admin, LoggedIn, MINUTE, PASSWORD, TestApp, Tokens, on_both_flavours};
+use crate::support::{Actor, Admin, LoggedIn, MINUTE, PASSWORD, TestApp, Tokens, on_all_flavours};
 
 /// What happens to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ async fn bring_about(event: Event, app: &TestApp, admin: &Admin, ada: &LoggedIn)
     }
 }
 
-on_both_flavours! {
+on_all_flavours! {
     nothing_of_before_outlives_an_event,
     nobody_elses_tokens_are_touched,
     a_hundred_refreshes_that_race_an_event_leave_none_alive,

@@ -21,6 +21,7 @@ mod legacy_hashes;
 mod login;
 mod logout;
 mod metadata;
+mod mirror;
 mod oauth;
 mod outages;
 mod password_change;

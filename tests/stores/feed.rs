@@ -8,7 +8,7 @@ use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::ids::KeyId;
 use hallpass::domain::revocation::{Revocation, Revoked};
 use hallpass::store::embedded::EmbeddedTokenStore;
-use hallpass::store::feed::{Announced, FeedBatch, RevocationFeed, RevocationReader};
+use hallpass::store::feed::{ReaderRole, RevocationFeed, RevocationReader};
 use hallpass::store::redis::{RedisOptions, RedisTokenStore};
 use hallpass::store::{OnReuse, RefreshOutcome, TokenStore};
 
@@ -58,16 +58,12 @@ on_both_stores! {
 
 const NOW_OR_NEVER: Duration = Duration::ZERO;
 
-fn revocations(batch: &FeedBatch) -> Vec<Revocation> {
-    batch.announced.iter().map(|Announced::Revocation(revocation)| revocation.clone()).collect()
-}
-
 /// Everything that there is to read just now.
 async fn read_all(reader: &mut dyn RevocationReader, clock: &ManualClock) -> Vec<Revocation> {
     let mut all = Vec::new();
     loop {
         let batch = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed");
-        all.extend(revocations(&batch));
+        all.extend(batch.announced);
         if batch.is_complete {
             return all;
         }
@@ -111,7 +107,7 @@ async fn revoke_in_every_way<S: Store>(store: &Arc<S>, clock: &ManualClock) -> V
 }
 
 async fn every_revocation_is_told_with_what_it_names<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
-    let mut reader = store.reader();
+    let mut reader = store.reader(ReaderRole::Observer);
     assert!(read_all(&mut *reader, &clock).await.is_empty());
     let expected = revoke_in_every_way(&store, &clock).await;
 
@@ -133,12 +129,12 @@ async fn a_reader_that_comes_later_is_told_the_same<S: Store>(store: Arc<S>, clo
     let expected = revoke_in_every_way(&store, &clock).await;
     clock.advance(SECOND);
     for _ in 0..2 {
-        assert_eq!(revoked(&read_all(&mut *store.reader(), &clock).await), expected);
+        assert_eq!(revoked(&read_all(&mut *store.reader(ReaderRole::Observer), &clock).await), expected);
     }
 }
 
 async fn a_reader_is_told_each_thing_once<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
-    let mut reader = store.reader();
+    let mut reader = store.reader(ReaderRole::Observer);
     for _ in 0..3 {
         let expected = revoke_in_every_way(&store, &clock).await;
         assert_eq!(revoked(&read_all(&mut *reader, &clock).await), expected);
@@ -147,7 +143,7 @@ async fn a_reader_is_told_each_thing_once<S: Store>(store: Arc<S>, clock: Arc<Ma
 }
 
 async fn a_waiting_reader_hears_at_once<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
-    let mut reader = store.reader();
+    let mut reader = store.reader(ReaderRole::Observer);
     read_all(&mut *reader, &clock).await;
     let now = clock.now();
     // Far longer than any test waits: it is the revocation that ends the wait.
@@ -156,13 +152,13 @@ async fn a_waiting_reader_hears_at_once<S: Store>(store: Arc<S>, clock: Arc<Manu
     let session = Person::new().log_in(&shared, &clock).await;
     store.revoke_session(session.subject.user, session.id, now, denial()).await.expect("revoke_session");
     let batch = waiting.await.expect("no panic").expect("the feed");
-    assert_eq!(revoked(&revocations(&batch)), [Revoked::Session(session.id)]);
+    assert_eq!(revoked(&batch.announced), [Revoked::Session(session.id)]);
 }
 
 async fn what_no_longer_matters_is_not_told<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
     revoke_in_every_way(&store, &clock).await;
     clock.advance(denial());
-    assert!(read_all(&mut *store.reader(), &clock).await.is_empty());
+    assert!(read_all(&mut *store.reader(ReaderRole::Observer), &clock).await.is_empty());
 }
 
 async fn a_session_that_is_not_the_users_is_told_to_nobody<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
@@ -175,13 +171,13 @@ async fn a_session_that_is_not_the_users_is_told_to_nobody<S: Store>(store: Arc<
         let was_live = store.revoke_session(stranger, session, clock.now(), denial()).await;
         assert!(!was_live.expect("revoke_session"));
     }
-    assert!(read_all(&mut *store.reader(), &clock).await.is_empty());
+    assert!(read_all(&mut *store.reader(ReaderRole::Observer), &clock).await.is_empty());
     assert_live(&shared, &clock, &ada, 0).await;
 }
 
 async fn nothing_is_missed_while_thousands_are_revoked<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
     const COUNT: usize = 2_500;
-    let mut reader = store.reader();
+    let mut reader = store.reader(ReaderRole::Observer);
     read_all(&mut *reader, &clock).await;
     let user = fresh_user();
     let revoking = tokio::spawn({
@@ -200,7 +196,7 @@ async fn nothing_is_missed_while_thousands_are_revoked<S: Store>(store: Arc<S>, 
     while told.len() < COUNT {
         let batch = reader.read(clock.now(), Duration::from_secs(60)).await.expect("the feed");
         assert!(!batch.announced.is_empty(), "only {} came", told.len());
-        told.extend(revocations(&batch));
+        told.extend(batch.announced);
     }
     let revoked = revoking.await.expect("no panic");
     let tokens: Vec<_> = told
@@ -219,7 +215,7 @@ async fn a_redis_that_lost_its_data_remembers_since_then() {
     let server = RedisServer::start();
     let clock = ManualClock::at(START);
     let store = RedisTokenStore::connect(&server.url(), RedisOptions::default()).await.expect("Redis");
-    let mut reader = store.reader();
+    let mut reader = store.reader(ReaderRole::Observer);
     let began = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed").remembers_since;
     assert_eq!(began, START);
     clock.advance(SECOND);

@@ -2,6 +2,7 @@
 
 mod failure;
 mod layout;
+mod mirrors;
 mod rate_limits;
 
 use std::collections::BTreeSet;

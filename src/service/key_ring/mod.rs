@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hallpass_verify::KeySetError;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 pub use generation::{Generation, PerGeneration};
 
@@ -29,8 +29,8 @@ use crate::store::feed::RevocationFeed;
 use crate::store::signing_keys::{AddNext, SigningKeyStore};
 use crate::store::{StoreError, StoreResult};
 
-/// How often a replica reads the ring: a revoked key is refused everywhere within this time. The
-/// question costs a look at a table of a few rows.
+/// How often a replica reads the ring: a revoked key is refused everywhere within this time, also where
+/// the revocation feed does not tell of it sooner. The question costs a look at a table of a few rows.
 const READ_EVERY: Duration = Duration::from_secs(2);
 
 /// More steps than this are never due at once; a defect shall not keep the database busy.
@@ -194,8 +194,8 @@ impl KeyRing {
         Ok(announced)
     }
 
-    /// Follows the ring for as long as it is polled.
-    pub async fn keep_up(self: Arc<Self>) {
+    /// Follows the ring for as long as it is polled, at once when `revoked` rings.
+    pub async fn keep_up(self: Arc<Self>, mut revoked: watch::Receiver<()>) {
         let mut is_behind = false;
         loop {
             let outcome = match self.catch_up().await {
@@ -211,7 +211,13 @@ impl KeyRing {
                 Ok(()) | Err(_) => {}
             }
             is_behind = outcome.is_err();
-            tokio::time::sleep(READ_EVERY).await;
+            // Woken early, or not: either way it looks again. Without anybody to ring, it waits.
+            let _ = tokio::time::timeout(READ_EVERY, async {
+                if revoked.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            })
+            .await;
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId};
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::store::StoreResult;
-use crate::store::feed::{Announced, FeedBatch, RevocationReader};
+use crate::store::feed::{FeedBatch, RevocationReader, Standing};
 
 /// How many entries are read at a time.
 const PAGE: i64 = 1_000;
@@ -121,9 +121,18 @@ impl RevocationReader for Reader {
         let announced = rows.into_iter().map(announced).collect::<Result<_, Fault>>()?;
         Ok(FeedBatch { announced, remembers_since, is_complete })
     }
+
+    /// The store is in this process already: nobody needs a copy in place of it.
+    async fn confirm(&mut self, _: Timestamp) -> StoreResult<Standing> {
+        Ok(Standing::Observer)
+    }
+
+    async fn step_back(&mut self) -> StoreResult<()> {
+        Ok(())
+    }
 }
 
-fn announced(row: Row) -> Result<Announced, Fault> {
+fn announced(row: Row) -> Result<Revocation, Fault> {
     let corrupt = |problem: &str| Fault::Corrupt {
         place: "revocations",
         key: row.id.to_string(),
@@ -143,5 +152,5 @@ fn announced(row: Row) -> Result<Announced, Fault> {
         "all" => Revoked::Everything { not_before: not_before()? },
         _ => return Err(corrupt("it is of an unknown kind")),
     };
-    Ok(Announced::Revocation(Revocation { revoked, until: Timestamp::from_millis(row.expires_at) }))
+    Ok(Revocation { revoked, until: Timestamp::from_millis(row.expires_at) })
 }

@@ -34,7 +34,7 @@ use self::file::DataFile;
 pub use self::file::OpenError;
 use self::purge::PurgeTask;
 use self::refresh::{Change, Decision};
-use super::feed::{RevocationFeed, RevocationReader};
+use super::feed::{ReaderRole, RevocationFeed, RevocationReader};
 use super::{
     AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreError, StoreResult,
     TokenStore,
@@ -363,7 +363,7 @@ impl TokenStore for EmbeddedTokenStore {
 
 #[async_trait]
 impl RevocationFeed for EmbeddedTokenStore {
-    fn reader(&self) -> Box<dyn RevocationReader> {
+    fn reader(&self, _: ReaderRole) -> Box<dyn RevocationReader> {
         Box::new(feed::Reader::new(self.reader().clone(), self.feed_bell.listen()))
     }
 

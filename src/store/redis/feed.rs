@@ -12,12 +12,13 @@ use tokio::time::timeout;
 use super::codec::Entry;
 use super::connection::{CallError, Connection};
 use super::keys::{Everybody, Partition};
+use super::mirrors::{Barrier, Membership, Row};
 use super::{RedisTokenStore, scripts, span, store_error, time};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::store::StoreResult;
-use crate::store::feed::{Announced, FeedBatch, RevocationFeed, RevocationReader};
+use crate::store::feed::{FeedBatch, ReaderRole, RevocationFeed, RevocationReader, Standing};
 
 /// How many entries of each stream are read at a time.
 const PAGE: usize = 1_000;
@@ -29,8 +30,8 @@ const FEED: &str = "revocation feed";
 
 #[async_trait]
 impl RevocationFeed for RedisTokenStore {
-    fn reader(&self) -> Box<dyn RevocationReader> {
-        Box::new(Reader::new(self.connection.clone()))
+    fn reader(&self, role: ReaderRole) -> Box<dyn RevocationReader> {
+        Box::new(Reader::new(self.connection.clone(), role))
     }
 
     async fn announce(&self, revocation: &Revocation, now: Timestamp) -> StoreResult<()> {
@@ -52,12 +53,10 @@ impl RevocationFeed for RedisTokenStore {
             .arg(subject)
             .arg(not_before.map(|moment| time(moment).to_string()).unwrap_or_default())
             .arg(time(revocation.until));
-        self.call(entry, script).await.map(drop)
+        self.call(entry, script).await?;
+        self.mirrors.have_caught_up(now).await
     }
 }
-
-/// An entry of a stream: its id, its fields.
-type Row = (String, HashMap<String, String>);
 
 /// Reads all streams at once, on a connection of its own: a read that waits would hold up others.
 struct Reader {
@@ -66,36 +65,30 @@ struct Reader {
     /// Each stream and the last entry of it that was read.
     positions: Vec<(String, String)>,
     remembers_since: Option<Timestamp>,
+    /// The place among the mirrors; `None` for an observer.
+    membership: Option<Membership>,
+    /// Whether the last read was complete: only then is there a copy worth confirming.
+    has_all: bool,
 }
 
 impl Reader {
-    fn new(connection: Arc<Connection>) -> Self {
+    fn new(connection: Arc<Connection>, role: ReaderRole) -> Self {
         let streams = Partition::all().map(Partition::revocations).chain([Everybody.revocations()]);
-        let positions = streams.map(|stream| (stream, BEGINNING.to_owned())).collect();
-        Self { connection, own: None, positions, remembers_since: None }
+        let (barriers, membership) = match role {
+            ReaderRole::Observer => (None, None),
+            ReaderRole::Mirror { name, max_staleness } => {
+                (Some(Everybody.barriers()), Some(Membership::new(name, max_staleness)))
+            }
+        };
+        let positions = streams.chain(barriers).map(|stream| (stream, BEGINNING.to_owned())).collect();
+        Self { connection, own: None, positions, remembers_since: None, membership, has_all: false }
     }
 
-    /// Runs one command on the own connection, which is opened if need be and given up when it fails.
-    async fn run(&mut self, command: &redis::Cmd, wait: Duration) -> StoreResult<Value> {
-        let limit = self.connection.operation_timeout() + wait;
-        let connection = &self.connection;
-        let own = &mut self.own;
-        let attempt = timeout(limit, async {
-            let mut redis = match own.take() {
-                Some(open) => open,
-                None => connection.open_another().await?,
-            };
-            let answer: RedisResult<Value> = command.query_async(&mut redis).await;
-            if answer.is_ok() {
-                *own = Some(redis);
-            }
-            answer
+    async fn run(&mut self, command: redis::Cmd, wait: Duration) -> StoreResult<Value> {
+        let running = run_on(&self.connection, &mut self.own, wait, |mut redis| async move {
+            command.query_async(&mut redis).await
         });
-        let entry = Entry { place: FEED, key: "" };
-        match attempt.await {
-            Ok(answer) => answer.map_err(|error| store_error(entry, CallError::of(error))),
-            Err(_) => Err(store_error(entry, CallError::too_slow(limit))),
-        }
+        running.await
     }
 
     /// Since when Redis remembers. Where it has forgotten that, it has forgotten everything, and
@@ -103,15 +96,34 @@ impl Reader {
     async fn incarnation(&mut self, now: Timestamp) -> StoreResult<Timestamp> {
         let key = Everybody.incarnation();
         let get = redis::cmd("GET").arg(&key).to_owned();
-        let mut stored = self.run(&get, Duration::ZERO).await?;
+        let mut stored = self.run(get.clone(), Duration::ZERO).await?;
         if stored == Value::Nil {
             let set = redis::cmd("SET").arg(&key).arg(time(now)).arg("NX").to_owned();
-            self.run(&set, Duration::ZERO).await?;
-            stored = self.run(&get, Duration::ZERO).await?;
+            self.run(set, Duration::ZERO).await?;
+            stored = self.run(get, Duration::ZERO).await?;
         }
         let entry = Entry { place: "incarnation", key: &key };
         let text: Option<String> = entry.convert(stored)?;
         Ok(Timestamp::from_millis(entry.read("value", text.as_deref())?))
+    }
+
+    /// Goes on from the beginning: these are other streams, or none at all, and entries of theirs may
+    /// have any ids.
+    fn begin_anew(&mut self) {
+        self.positions.iter_mut().for_each(|(_, position)| BEGINNING.clone_into(position));
+        self.has_all = false;
+        if let Some(membership) = &mut self.membership {
+            membership.begin_anew();
+        }
+    }
+
+    /// Makes sure that the next read counts for a mirror's copy. A copy that lacks anything is not
+    /// worth that others wait for it.
+    async fn join_mirrors(&mut self, now: Timestamp) -> StoreResult<()> {
+        let Some(membership) = self.membership.as_mut().filter(|_| self.has_all) else { return Ok(()) };
+        let joining =
+            run_on(&self.connection, &mut self.own, Duration::ZERO, |redis| membership.join(now, redis));
+        joining.await
     }
 
     async fn rows(&mut self, wait: Duration) -> StoreResult<Vec<(String, Vec<Row>)>> {
@@ -128,9 +140,40 @@ impl Reader {
         for (_, position) in &self.positions {
             read.arg(position);
         }
-        let answer = self.run(&read, wait).await?;
+        let answer = self.run(read, wait).await?;
         let streams: Option<Vec<(String, Vec<Row>)>> = Entry { place: FEED, key: "" }.convert(answer)?;
         Ok(streams.unwrap_or_default())
+    }
+}
+
+/// Runs something on a connection that is opened if need be, and given up when it fails or takes longer
+/// than `wait` beside the usual limit.
+async fn run_on<T, Operation, Running>(
+    connection: &Connection,
+    own: &mut Option<MultiplexedConnection>,
+    wait: Duration,
+    operation: Operation,
+) -> StoreResult<T>
+where
+    Operation: FnOnce(MultiplexedConnection) -> Running,
+    Running: Future<Output = RedisResult<T>>,
+{
+    let limit = connection.operation_timeout() + wait;
+    let attempt = timeout(limit, async {
+        let redis = match own.take() {
+            Some(open) => open,
+            None => connection.open_another().await?,
+        };
+        let answer = operation(redis.clone()).await;
+        if answer.is_ok() {
+            *own = Some(redis);
+        }
+        answer
+    });
+    let entry = Entry { place: FEED, key: "" };
+    match attempt.await {
+        Ok(answer) => answer.map_err(|error| store_error(entry, CallError::of(error))),
+        Err(_) => Err(store_error(entry, CallError::too_slow(limit))),
     }
 }
 
@@ -140,13 +183,18 @@ impl RevocationReader for Reader {
         let remembers_since = self.incarnation(now).await?;
         let is_new = self.remembers_since.replace(remembers_since) != Some(remembers_since);
         if is_new {
-            // Other streams, or none at all: entries of theirs may have any ids.
-            self.positions.iter_mut().for_each(|(_, position)| BEGINNING.clone_into(position));
+            self.begin_anew();
         }
+        self.join_mirrors(now).await?;
         let streams = self.rows(if is_new { Duration::ZERO } else { wait }).await?;
-        let (mut announced, mut is_complete) = (Vec::new(), true);
+        let barriers = Everybody.barriers();
+        let (mut announced, mut barrier, mut is_complete) = (Vec::new(), None, true);
         for (stream, rows) in &streams {
             is_complete &= rows.len() < PAGE;
+            if *stream == barriers {
+                barrier = rows.last().map(Barrier::of_row).transpose()?;
+                continue;
+            }
             for (id, fields) in rows {
                 let key = format!("{stream} {id}");
                 announced.extend(revocations(Entry { place: FEED, key: &key }, fields)?);
@@ -159,12 +207,30 @@ impl RevocationReader for Reader {
                 *position = id;
             }
         }
-        let announced = announced
-            .into_iter()
-            .filter(|revocation| now < revocation.until)
-            .map(Announced::Revocation)
-            .collect();
+        if let (Some(membership), Some(barrier)) = (&mut self.membership, barrier) {
+            membership.owe(barrier);
+        }
+        self.has_all = is_complete;
+        announced.retain(|revocation| now < revocation.until);
         Ok(FeedBatch { announced, remembers_since, is_complete })
+    }
+
+    async fn confirm(&mut self, now: Timestamp) -> StoreResult<Standing> {
+        let Some(membership) = &mut self.membership else { return Ok(Standing::Observer) };
+        if !self.has_all {
+            return Ok(Standing::CatchingUp);
+        }
+        let acknowledging = run_on(&self.connection, &mut self.own, Duration::ZERO, |redis| {
+            membership.acknowledge(now, redis)
+        });
+        Ok(if acknowledging.await? { Standing::Mirror } else { Standing::Observer })
+    }
+
+    async fn step_back(&mut self) -> StoreResult<()> {
+        let Some(membership) = self.membership.take() else { return Ok(()) };
+        let barriers = Everybody.barriers();
+        self.positions.retain(|(stream, _)| *stream != barriers);
+        run_on(&self.connection, &mut self.own, Duration::ZERO, |redis| membership.leave(redis)).await
     }
 }
 

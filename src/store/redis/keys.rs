@@ -19,7 +19,13 @@
 //! nobody can tell whose they are. Their hash tags are `{rNN}`, one of as many, by the hash.
 //!
 //! Under the hash tag `{all}` stand a `revocations` of what is no user's, and an `incarnation`
-//! that readers of the feed go by.
+//! that readers of the feed go by. Beside them is what [`mirrors`](super::mirrors) needs:
+//!
+//! | key | type | holds | lives until |
+//! | --- | --- | --- | --- |
+//! | `mirrors` | hash | `epoch`, the number of `barriers`, `m:<mirror>` → `<acknowledged>:<max_staleness>` | a day without a mirror |
+//! | `barriers` | stream | `epoch`, `number` of each barrier | a minute after the last one |
+//! | `acknowledgements` | stream | `epoch`, `mirror`, `number` of each acknowledgement | a minute after the last one |
 //!
 //! The entries of `revocations` have one of three shapes: `sub`, `sid`, `until` (a session); `sub`,
 //! `jti`, `until` (an access token); `sub`, `nbf`, `sids`, `until` (a security event; `sids` joined
@@ -83,6 +89,21 @@ impl Everybody {
     /// The stream of revocations that concern everybody.
     pub fn revocations(self) -> String {
         "hallpass:{all}:revocations".to_owned()
+    }
+
+    /// The replicas that answer from a copy of the feed.
+    pub fn mirrors(self) -> String {
+        "hallpass:{all}:mirrors".to_owned()
+    }
+
+    /// The stream of barriers that they pass.
+    pub fn barriers(self) -> String {
+        "hallpass:{all}:barriers".to_owned()
+    }
+
+    /// The stream of what they acknowledge.
+    pub fn acknowledgements(self) -> String {
+        "hallpass:{all}:acknowledgements".to_owned()
     }
 }
 

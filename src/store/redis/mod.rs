@@ -13,6 +13,7 @@ mod feed;
 mod inspection;
 pub mod keys;
 mod listing;
+mod mirrors;
 mod rate_limits;
 mod scripts;
 
@@ -28,6 +29,7 @@ use self::connection::{CallError, Connection};
 pub use self::connection::{RedisOptions, RedisUrlError};
 pub use self::inspection::{EvictionPolicy, RedisInspection};
 use self::keys::UserKeys;
+use self::mirrors::Mirrors;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::session::{Session, SessionLifetimes, Timeout};
@@ -42,6 +44,7 @@ use crate::store::{
 #[derive(Debug)]
 pub struct RedisTokenStore {
     connection: Arc<Connection>,
+    mirrors: Mirrors,
 }
 
 /// Why a store could not be set up.
@@ -63,7 +66,8 @@ impl RedisTokenStore {
     /// [`RedisUrlError`] when `url` is not the address of one Redis
     /// (`redis[s]://[[user]:password@]host[:port][/database]`, or `unix://` and a path).
     pub fn connect_lazy(url: &str, options: RedisOptions) -> Result<Self, RedisUrlError> {
-        Ok(Self { connection: Arc::new(Connection::lazy(url, options)?) })
+        let connection = Arc::new(Connection::lazy(url, options)?);
+        Ok(Self { mirrors: Mirrors::new(connection.clone()), connection })
     }
 
     /// The same, and sees that Redis answers, within [`RedisOptions::operation_timeout`].
@@ -171,7 +175,7 @@ impl TokenStore for RedisTokenStore {
             .arg(span(lifetimes.idle))
             .arg(span(lifetimes.rotation_grace_period))
             .arg(span(lifetimes.revocation()));
-        self.refresh(token, script).await
+        self.refresh(token, now, script).await
     }
 
     async fn check_refresh(
@@ -194,7 +198,7 @@ impl TokenStore for RedisTokenStore {
             })
             .arg(span(lifetimes.rotation_grace_period))
             .arg(span(lifetimes.revocation()));
-        self.refresh(token, script).await
+        self.refresh(token, now, script).await
     }
 
     async fn revoke_session(
@@ -219,11 +223,15 @@ impl TokenStore for RedisTokenStore {
             .arg(user.get())
             .arg(span(denial));
         let answer = self.call(entry, script).await?;
-        match answer.verdict.as_str() {
-            "live" => Ok(true),
-            "gone" | "foreign" => Ok(false),
-            _ => Err(unreadable(entry, &keys, &answer)),
-        }
+        let was_live = match answer.verdict.as_str() {
+            "live" => true,
+            // Perhaps by an earlier call, which could not wait for the mirrors.
+            "gone" => false,
+            "foreign" => return Ok(false),
+            _ => return Err(unreadable(entry, &keys, &answer)),
+        };
+        self.mirrors.have_caught_up(now).await?;
+        Ok(was_live)
     }
 
     async fn revoke_access_token(
@@ -246,7 +254,7 @@ impl TokenStore for RedisTokenStore {
             .arg(span(denial));
         let answer = self.call(entry, script).await?;
         match answer.verdict.as_str() {
-            "denied" => Ok(()),
+            "denied" => self.mirrors.have_caught_up(now).await,
             _ => Err(unreadable(entry, &keys, &answer)),
         }
     }
@@ -278,6 +286,7 @@ impl TokenStore for RedisTokenStore {
         }
         let ended = session_ids(Entry { place: SESSIONS, key: &keys.sessions() }, &answer.fields)?;
         self.remove_ended(&keys, &ended).await;
+        self.mirrors.have_caught_up(now).await?;
         Ok(ended)
     }
 
@@ -372,6 +381,7 @@ impl RedisTokenStore {
     async fn refresh(
         &self,
         token: &RefreshClaims,
+        now: Timestamp,
         script: ScriptInvocation<'static>,
     ) -> StoreResult<RefreshOutcome> {
         let keys = UserKeys::of(token.user);
@@ -383,7 +393,10 @@ impl RedisTokenStore {
             "current" => session().map(RefreshOutcome::Current),
             "previous" => session().map(RefreshOutcome::Previous),
             "recovered" => session().map(RefreshOutcome::Recovered),
-            "reused" => Ok(RefreshOutcome::Reused),
+            "reused" => {
+                self.mirrors.have_caught_up(now).await?;
+                Ok(RefreshOutcome::Reused)
+            }
             "expired" => match answer.fields.first().and_then(Option::as_deref) {
                 Some("idle") => Ok(RefreshOutcome::Expired(Timeout::Idle)),
                 Some("absolute") => Ok(RefreshOutcome::Expired(Timeout::Absolute)),

@@ -32,6 +32,10 @@ scripts! {
     TAKE_FROM_BUCKET = "take_from_bucket.lua";
     REMEMBER_PLACE = "remember_place.lua";
     ANNOUNCE = "announce.lua";
+    JOIN_MIRRORS = "join_mirrors.lua";
+    RAISE_BARRIER = "raise_barrier.lua";
+    ACKNOWLEDGE_BARRIER = "acknowledge_barrier.lua";
+    REMOVE_MIRROR = "remove_mirror.lua";
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hallpass::domain::clock::Timestamp;
 use hallpass::domain::revocation::Revoked;
 use hallpass::domain::signing_key::KeyState;
-use hallpass::store::feed::Announced;
+use hallpass::store::feed::ReaderRole;
 use hallpass_verify::{AccessClaims, KeySet, Rejection, Verifier};
 
 use crate::support::{Actor, Answer, ISSUER, TestApp, jwt};
@@ -44,8 +44,9 @@ pub async fn states(app: &TestApp) -> Vec<(String, KeyState)> {
 
 /// What the revocation feed tells somebody who begins to read it.
 pub async fn announced(app: &TestApp) -> Vec<Revoked> {
-    let batch = app.revocation_feed().reader().read(app.timestamp(), Duration::ZERO).await.expect("the feed");
-    let revoked = batch.announced.into_iter().map(|Announced::Revocation(revocation)| revocation);
+    let mut reader = app.revocation_feed().reader(ReaderRole::Observer);
+    let batch = reader.read(app.timestamp(), Duration::ZERO).await.expect("the feed");
+    let revoked = batch.announced.into_iter();
     revoked
         .filter(|revocation| app.timestamp() < revocation.until)
         .map(|revocation| revocation.revoked)

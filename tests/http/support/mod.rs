@@ -19,6 +19,7 @@ use hallpass::crypto::password::Argon2Cost;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::email::Email;
 use hallpass::domain::password::PasswordHash;
+use hallpass::domain::revocation::ValidationMode;
 use hallpass::domain::session::SessionLifetimes;
 use hallpass::domain::user::{ImportedUser, NewUser, Role, User};
 use hallpass::service::Services;
@@ -80,6 +81,22 @@ macro_rules! on_both_flavours {
     };
 }
 pub(crate) use on_both_flavours;
+
+/// The same, and on a replica that answers from its own copy of the revocation feed.
+macro_rules! on_all_flavours {
+    ($($case:ident),* $(,)?) => {
+        crate::support::on_both_flavours! { $($case),* }
+
+        mod redis_in_mirror_mode {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let app = crate::support::TestApp::on_redis_and_postgres().await;
+                super::$case(app.mirror().await).await;
+            }
+        )*}
+    };
+}
+pub(crate) use on_all_flavours;
 
 /// A running service. Cheap to clone.
 #[derive(Clone)]
@@ -189,6 +206,36 @@ impl TestApp {
         let mut settings = self.0.settings.clone();
         change(&mut settings);
         Self::build(settings, self.0.stores.clone(), self.0.surroundings.clone()).await
+    }
+
+    /// Another process, as far as that can be had in one: an instance with a connection of its own to
+    /// the token store.
+    pub async fn another_replica(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.0.settings.clone();
+        change(&mut settings);
+        let clock = self.0.surroundings.clock.clone();
+        let tokens = app::open_token_store(&settings, clock).await.expect("a token store");
+        let stores = Stores { database: self.0.stores.database.clone(), tokens };
+        Self::build(settings, stores, self.0.surroundings.clone()).await
+    }
+
+    /// A replica that answers from its own copy of the revocation feed, once it does.
+    pub async fn mirror(&self) -> Self {
+        let max_staleness = Duration::from_secs(2);
+        let mirror = ValidationMode::Mirror { max_staleness };
+        let replica = self.another_replica(|settings| settings.validation = mirror).await;
+        replica.answers_from_its_copy().await;
+        replica
+    }
+
+    /// Waits until a mirror's copy is in use.
+    pub async fn answers_from_its_copy(&self) {
+        let asking = async {
+            while !self.0.services.revocations.answers() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SECOND * 30, asking).await.expect("a copy that answers");
     }
 
     pub(self) async fn call(&self, request: poem::Request) -> Response {

@@ -1,0 +1,170 @@
+//! The copy itself: what was told, in order, and since when it is whole.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use hallpass_verify::{Denylist, RevocationTarget};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::revocation::{Revocation, Revoked};
+
+/// A copy that was confirmed longer ago than this is not handed out: two reads that failed.
+const FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// A place in this process's copy. It means nothing to another process, which then tells all it
+/// knows: entries can be told twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) copy: Uuid,
+    pub(super) position: u64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.copy.simple(), self.position)
+    }
+}
+
+/// The text is no cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no cursor of the revocation feed")]
+pub struct CursorError;
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let (copy, position) = text.split_once('.').ok_or(CursorError)?;
+        let copy = Uuid::try_parse(copy).map_err(|_| CursorError)?;
+        Ok(Self { copy, position: position.parse().map_err(|_| CursorError)? })
+    }
+}
+
+/// What was told so far.
+#[derive(Default)]
+pub(super) struct FeedCopy {
+    pub(super) log: VecDeque<hallpass_verify::Revocation>,
+    /// The position of the first entry of the log.
+    pub(super) first: u64,
+    pub(super) denylist: Denylist,
+    pub(super) remembers_since: Option<Timestamp>,
+    /// When the copy was last known to hold everything.
+    pub(super) confirmed: Option<Instant>,
+    /// When the read began on the strength of which it answers in place of the token store, by the
+    /// machine's monotonic clock and by ours: a machine that sleeps stops the first.
+    pub(super) answers_since: Option<(Instant, Timestamp)>,
+    pub(super) added_since_pruned: usize,
+}
+
+/// A revocation as validators read it. Moments are whole seconds there: a not-before time is rounded
+/// down and an end up, so that neither ever says too much.
+fn told(Revocation { revoked, until }: &Revocation) -> hallpass_verify::Revocation {
+    let target = match revoked {
+        Revoked::Token(jti) => RevocationTarget::Token(*jti.as_uuid()),
+        Revoked::Session(sid) => RevocationTarget::Session(*sid.as_uuid()),
+        Revoked::User { user, not_before } => {
+            RevocationTarget::User { sub: user.to_string(), not_before: not_before.as_secs() }
+        }
+        Revoked::Key(kid) => RevocationTarget::Key(kid.as_str().to_owned()),
+        Revoked::Everything { not_before } => RevocationTarget::All { not_before: not_before.as_secs() },
+    };
+    hallpass_verify::Revocation { target, exp: until.after(ALMOST_A_SECOND).as_secs() }
+}
+
+const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
+
+impl FeedCopy {
+    pub(super) fn add(&mut self, revocation: &Revocation) {
+        let revocation = told(revocation);
+        self.denylist.insert(&revocation);
+        self.log.push_back(revocation);
+        self.added_since_pruned += 1;
+    }
+
+    pub(super) fn prune(&mut self, now: Timestamp) {
+        self.added_since_pruned = 0;
+        while self.log.front().is_some_and(|revocation| revocation.exp <= now.as_secs()) {
+            self.log.pop_front();
+            self.first += 1;
+        }
+        self.denylist.prune(now.as_secs());
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.log.len() as u64
+    }
+
+    /// The entries from a position on; all of them where it is none of this log.
+    pub(super) fn from(&self, position: Option<u64>) -> impl Iterator<Item = &hallpass_verify::Revocation> {
+        let known = position.filter(|position| (self.first..=self.end()).contains(position));
+        let skip = known.map_or(0, |position| position - self.first);
+        self.log.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX))
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        self.confirmed.is_some_and(|confirmed| confirmed.elapsed() < FRESH_FOR)
+    }
+
+    /// Whether the copy may answer in place of the token store.
+    pub(super) fn answers(&self, now: Timestamp, max_staleness: Duration) -> bool {
+        self.answers_since.is_some_and(|(began, by_our_clock)| {
+            began.elapsed() < max_staleness && now.since(by_our_clock) < max_staleness
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::UserId;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_796_169_600_500);
+
+    fn revocation(revoked: Revoked, seconds: u64) -> Revocation {
+        Revocation { revoked, until: NOW.after(Duration::from_secs(seconds)) }
+    }
+
+    fn session(number: u128) -> Revoked {
+        Revoked::Session(Uuid::from_u128(number).into())
+    }
+
+    #[test]
+    fn moments_are_rounded_so_that_no_rightful_token_is_refused_and_no_denial_ends_early() {
+        let user = UserId::try_from(3).unwrap();
+        let told = told(&revocation(Revoked::User { user, not_before: NOW }, 900));
+        assert_eq!(told.exp, NOW.as_secs() + 901);
+        let expected = RevocationTarget::User { sub: "3".to_owned(), not_before: NOW.as_secs() };
+        assert_eq!(told.target, expected);
+    }
+
+    #[test]
+    fn what_has_ended_is_dropped_and_positions_stay() {
+        let mut state = FeedCopy::default();
+        for (number, seconds) in [(1, 10), (2, 20), (3, 900)] {
+            state.add(&revocation(session(number), seconds));
+        }
+        let place = 2;
+        state.prune(NOW.after(Duration::from_secs(30)));
+        assert_eq!((state.first, state.end()), (2, 3));
+        assert_eq!(state.denylist.len(), 1);
+        let behind: Vec<_> = state.from(Some(place)).cloned().collect();
+        assert_eq!(behind, [told(&revocation(session(3), 900))]);
+        assert_eq!(state.from(Some(state.end())).count(), 0);
+        // From before the log, or from its future: all there is.
+        assert_eq!(state.from(Some(0)).count(), 1);
+        assert_eq!(state.from(Some(99)).count(), 1);
+    }
+
+    #[test]
+    fn a_cursor_reads_back_and_other_text_is_refused() {
+        let cursor = Cursor { copy: Uuid::from_u128(7), position: 42 };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for text in ["", "7", "7.42", "00000000000000000000000000000007.", "x.1", "\u{0}"] {
+            assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text}");
+        }
+    }
+}

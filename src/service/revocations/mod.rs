@@ -1,0 +1,271 @@
+//! This process's copy of the revocation feed: what it tells validators elsewhere, and how sure it
+//! is of it.
+
+mod copy;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use hallpass_verify::{AccessClaims, RevocationStatus};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use self::copy::FeedCopy;
+pub use self::copy::{Cursor, CursorError};
+use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::ids::Jti;
+use crate::domain::random::{self, Random};
+use crate::domain::revocation::{Revocation, Revoked, ValidationMode};
+use crate::store::StoreResult;
+use crate::store::feed::{FeedBatch, ReaderRole, RevocationFeed, RevocationReader, Standing};
+
+/// How long one read of the feed waits for something to come: without revocations the copy is
+/// confirmed this often.
+const READ_WAIT: Duration = Duration::from_millis(250);
+
+/// How long to wait after the feed could not be read.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// How many entries may come before those that have ended are dropped.
+const PRUNE_EVERY: usize = 4_096;
+
+/// The copy is not up to date just now: the token store cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the revocation feed is not up to date")]
+pub struct Stale;
+
+/// Entries of the copy, and the place behind the last of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entries {
+    /// What is revoked, oldest first.
+    pub revocations: Vec<hallpass_verify::Revocation>,
+    /// Where to go on.
+    pub cursor: Cursor,
+}
+
+/// The copy, and the task that keeps it up to date. Cheap to clone.
+#[derive(Clone)]
+pub struct Revocations(Arc<Shared>);
+
+struct Shared {
+    feed: Arc<dyn RevocationFeed>,
+    clock: Arc<dyn Clock>,
+    /// How long a revocation matters.
+    memory: Duration,
+    mode: ValidationMode,
+    /// Which copy this is.
+    id: Uuid,
+    copy: RwLock<FeedCopy>,
+    /// Rings when something was added or confirmed.
+    bell: watch::Sender<()>,
+    /// Rings when a signing key was revoked.
+    key_bell: watch::Sender<()>,
+    is_closed: AtomicBool,
+    /// Whether nobody waits for this copy any more.
+    has_stepped_back: watch::Sender<bool>,
+}
+
+impl Revocations {
+    /// An empty copy of the feed, which is not up to date before it is followed.
+    pub fn new(
+        feed: Arc<dyn RevocationFeed>,
+        clock: Arc<dyn Clock>,
+        random: &dyn Random,
+        memory: Duration,
+        mode: ValidationMode,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            feed,
+            clock,
+            memory,
+            mode,
+            id: random::uuid(random),
+            copy: RwLock::default(),
+            bell: watch::Sender::new(()),
+            key_bell: watch::Sender::new(()),
+            is_closed: AtomicBool::new(false),
+            has_stepped_back: watch::Sender::new(false),
+        }))
+    }
+
+    /// Everything that still matters.
+    ///
+    /// # Errors
+    /// [`Stale`].
+    pub fn snapshot(&self) -> Result<Entries, Stale> {
+        self.entries(None)
+    }
+
+    /// What came behind `cursor`; all of it where that is not of this process, or of long ago.
+    ///
+    /// # Errors
+    /// [`Stale`].
+    pub fn since(&self, cursor: Cursor) -> Result<Entries, Stale> {
+        self.entries((cursor.copy == self.0.id).then_some(cursor.position))
+    }
+
+    fn entries(&self, from: Option<u64>) -> Result<Entries, Stale> {
+        let now = self.0.clock.now();
+        let copy = self.copy();
+        if !copy.is_fresh() {
+            return Err(Stale);
+        }
+        let revocations = copy.from(from).filter(|entry| now.as_secs() < entry.exp).cloned().collect();
+        Ok(Entries { revocations, cursor: Cursor { copy: self.0.id, position: copy.end() } })
+    }
+
+    /// Whether the copy held everything a moment ago.
+    pub fn is_fresh(&self) -> bool {
+        self.copy().is_fresh()
+    }
+
+    /// Whether the copy speaks against a token with these claims that the key `kid` signed.
+    ///
+    /// # Errors
+    /// [`Stale`].
+    pub fn is_revoked(&self, claims: &AccessClaims, kid: &str) -> Result<bool, Stale> {
+        let copy = self.copy();
+        if !copy.is_fresh() {
+            return Err(Stale);
+        }
+        Ok(copy.denylist.is_revoked(claims, kid))
+    }
+
+    /// What the copy says of a token with these claims, which is in time at `now`; `None` where the
+    /// token store is to be asked. Which key has signed it is not looked at: the ring knows those that
+    /// were revoked.
+    pub(super) fn status(&self, claims: &AccessClaims, now: Timestamp) -> Option<RevocationStatus> {
+        let ValidationMode::Mirror { max_staleness } = self.0.mode else { return None };
+        // The copy forgets what concerns expired tokens only.
+        if claims.exp <= now.as_secs() {
+            return None;
+        }
+        let copy = self.copy();
+        if !copy.answers(self.0.clock.now(), max_staleness) {
+            return None;
+        }
+        let is_revoked = copy.denylist.is_revoked(claims, "");
+        Some(if is_revoked { RevocationStatus::Revoked } else { RevocationStatus::Live })
+    }
+
+    /// Whether the copy answers in place of the token store just now.
+    pub fn answers(&self) -> bool {
+        let ValidationMode::Mirror { max_staleness } = self.0.mode else { return false };
+        self.copy().answers(self.0.clock.now(), max_staleness)
+    }
+
+    fn copy(&self) -> RwLockReadGuard<'_, FeedCopy> {
+        self.0.copy.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn copy_mut(&self) -> RwLockWriteGuard<'_, FeedCopy> {
+        self.0.copy.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rings whenever the copy has grown or was confirmed.
+    pub fn listen(&self) -> watch::Receiver<()> {
+        self.0.bell.subscribe()
+    }
+
+    /// Rings whenever a signing key was revoked.
+    pub fn listen_for_keys(&self) -> watch::Receiver<()> {
+        self.0.key_bell.subscribe()
+    }
+
+    /// The service stops: whoever listens is to go, and nobody is to wait for this copy any more.
+    pub fn close(&self) {
+        self.0.is_closed.store(true, Ordering::Release);
+        self.0.bell.send_replace(());
+    }
+
+    /// Whether the service stops.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Returns once nobody waits for this copy any more, after [`close`](Self::close).
+    pub async fn has_stepped_back(&self) {
+        // The sender is here as long as we are.
+        let _ = self.0.has_stepped_back.subscribe().wait_for(|stepped_back| *stepped_back).await;
+    }
+
+    /// Takes back a token that belongs to no user.
+    ///
+    /// # Errors
+    /// The token store does not answer.
+    pub async fn announce_token(&self, token: Jti) -> StoreResult<()> {
+        let now = self.0.clock.now();
+        let revocation = Revocation { revoked: Revoked::Token(token), until: now.after(self.0.memory) };
+        self.0.feed.announce(&revocation, now).await
+    }
+
+    /// Keeps the copy up to date for as long as it is polled.
+    pub async fn keep_following(self) {
+        let role = match self.0.mode {
+            ValidationMode::Strict => ReaderRole::Observer,
+            ValidationMode::Mirror { max_staleness } => ReaderRole::Mirror { name: self.0.id, max_staleness },
+        };
+        let mut reader = self.0.feed.reader(role);
+        loop {
+            if let Err(error) = self.follow(&mut *reader).await {
+                // Whether anybody waits for this copy is not known: a Redis that lost its data would
+                // not know it either.
+                self.copy_mut().answers_since = None;
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "the revocation feed cannot be followed"
+                );
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+
+    /// One read.
+    async fn follow(&self, reader: &mut dyn RevocationReader) -> StoreResult<()> {
+        if self.is_closed() && !*self.0.has_stepped_back.borrow() {
+            self.copy_mut().answers_since = None;
+            reader.step_back().await?;
+            self.0.has_stepped_back.send_replace(true);
+        }
+        // Whatever was announced before this moment is in what comes back.
+        let began = (Instant::now(), self.0.clock.now());
+        let batch = reader.read(began.1, READ_WAIT).await?;
+        self.take_in(batch, began);
+        let standing = reader.confirm(began.1).await?;
+        match standing {
+            Standing::Mirror => self.copy_mut().answers_since = Some(began),
+            Standing::CatchingUp => {}
+            Standing::Observer => self.copy_mut().answers_since = None,
+        }
+        Ok(())
+    }
+
+    fn take_in(&self, batch: FeedBatch, (began, now): (Instant, Timestamp)) {
+        let key_was_revoked =
+            batch.announced.iter().any(|revocation| matches!(revocation.revoked, Revoked::Key(_)));
+        let mut copy = self.copy_mut();
+        if copy.remembers_since.replace(batch.remembers_since) != Some(batch.remembers_since) {
+            let until = batch.remembers_since.after(self.0.memory);
+            if now < until {
+                let not_before = batch.remembers_since;
+                copy.add(&Revocation { revoked: Revoked::Everything { not_before }, until });
+            }
+        }
+        for revocation in &batch.announced {
+            copy.add(revocation);
+        }
+        if batch.is_complete {
+            copy.confirmed = Some(began);
+        }
+        if copy.added_since_pruned >= PRUNE_EVERY {
+            copy.prune(now);
+        }
+        drop(copy);
+        self.0.bell.send_replace(());
+        if key_was_revoked {
+            self.0.key_bell.send_replace(());
+        }
+    }
+}

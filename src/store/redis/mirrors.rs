@@ -1,0 +1,379 @@
+//! How whoever revokes waits for the replicas that answer from a copy of the revocation feed.
+//!
+//! A *mirror* is such a replica. It is in a register, and uses its copy for at most `max_staleness`
+//! after the moment at which it began a read that told it everything. Whoever has revoked something
+//! raises a *barrier* behind it, a numbered entry of a stream that mirrors read together with the
+//! feed, and waits until every mirror of the register has acknowledged the barrier, or until
+//! `max_staleness` is over for those that are silent. Then no mirror can be without the revocation:
+//!
+//! - One that has acknowledged has taken in all that was revoked before, since one read of all
+//!   streams never gives an entry and leaves an earlier one out.
+//! - One that is silent began its last read before the barrier was raised, and has stopped using its
+//!   copy. It is then removed, unless it has acknowledged in that very moment.
+//! - One that joins after the barrier was raised uses its copy only after a read that it began as a
+//!   member, and that read has the revocation.
+//! - One that was removed finds out when it acknowledges the barrier that it was removed for, which
+//!   it does before it relies on the read that brought the barrier.
+//!
+//! Nothing here compares the clocks of two machines; they only have to run equally fast. A Redis that
+//! loses its data loses the register too. The mirrors then lose their connections, and use their
+//! copies no more until they have joined again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{RedisResult, Value};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use super::codec::{Answer, Entry};
+use super::connection::{CallError, Connection};
+use super::keys::Everybody;
+use super::{scripts, span, store_error, time};
+use crate::domain::clock::Timestamp;
+use crate::store::{StoreError, StoreResult};
+
+/// How long the register is kept after a mirror was last heard of.
+pub(super) const REGISTER_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long barriers and acknowledgements are kept: far longer than anybody waits for one.
+pub(super) const BARRIER_KEPT: Duration = Duration::from_secs(60);
+
+/// How much longer than its `max_staleness` a silent mirror is waited for: clocks run equally fast
+/// but for drift.
+const DRIFT_ALLOWANCE: Duration = Duration::from_millis(50);
+
+/// How long one read of the acknowledgements waits: a Redis that is gone is noticed this soon.
+const READ_WAIT: Duration = Duration::from_millis(250);
+
+/// A row of a stream: its id, its fields.
+pub(super) type Row = (String, HashMap<String, String>);
+
+const REGISTER: &str = "register of mirrors";
+const BARRIERS: &str = "barriers";
+const ACKNOWLEDGEMENTS: &str = "acknowledgements";
+
+/// A barrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Barrier {
+    /// Which register it was raised in: numbers begin anew in a register that was lost.
+    pub(super) epoch: String,
+    /// Which one it is there.
+    pub(super) number: u64,
+}
+
+impl Barrier {
+    /// The barrier that a row of the stream stands for.
+    pub(super) fn of_row((id, fields): &Row) -> StoreResult<Self> {
+        let entry = Entry { place: BARRIERS, key: id };
+        let text = |name: &str| fields.get(name).map(String::as_str);
+        let epoch = entry.read("epoch", text("epoch"))?;
+        Ok(Self { epoch, number: entry.read("number", text("number"))? })
+    }
+}
+
+/// A revocation's wait for the mirrors. One barrier serves all who wait when it is raised.
+#[derive(Debug)]
+pub(super) struct Mirrors {
+    connection: Arc<Connection>,
+    waiting: OnceLock<mpsc::UnboundedSender<Request>>,
+}
+
+/// Somebody who has revoked something, and when.
+struct Request {
+    now: Timestamp,
+    answer: oneshot::Sender<Result<(), Arc<StoreError>>>,
+}
+
+/// What became of the barrier that several wait for.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the replicas could not be waited for")]
+struct Unconfirmed(#[source] Arc<StoreError>);
+
+/// The task that waits has ended.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("nobody waits for the replicas any more")]
+struct Ended;
+
+impl Mirrors {
+    pub(super) fn new(connection: Arc<Connection>) -> Self {
+        Self { connection, waiting: OnceLock::new() }
+    }
+
+    /// Returns once no mirror can be without what was revoked before this call.
+    ///
+    /// # Errors
+    /// Redis does not answer. The revocation stands, and mirrors will have it; only it is not known
+    /// that they do.
+    pub(super) async fn have_caught_up(&self, now: Timestamp) -> StoreResult<()> {
+        let waiting = self.waiting.get_or_init(|| {
+            let (sender, requests) = mpsc::unbounded_channel();
+            tokio::spawn(Watch::new(self.connection.clone()).serve(requests));
+            sender
+        });
+        let (answer, outcome) = oneshot::channel();
+        // Should the task have ended, there is no answer either.
+        let _ = waiting.send(Request { now, answer });
+        match outcome.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(unavailable(Unconfirmed(error))),
+            Err(_) => Err(unavailable(Ended)),
+        }
+    }
+}
+
+fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable { store: "token store", source: Box::new(source) }
+}
+
+/// A mirror that is waited for.
+#[derive(Debug)]
+struct Awaited {
+    /// What the register says of it.
+    acknowledged: u64,
+    max_staleness: Duration,
+}
+
+/// A barrier that was raised, and whom it waits for.
+#[derive(Debug)]
+struct Raised {
+    barrier: Barrier,
+    at: Instant,
+    /// The last acknowledgement before it.
+    position: String,
+    silent: HashMap<String, Awaited>,
+}
+
+/// Raises barriers and watches them pass, one at a time.
+struct Watch {
+    connection: Arc<Connection>,
+    own: Option<MultiplexedConnection>,
+}
+
+impl Watch {
+    fn new(connection: Arc<Connection>) -> Self {
+        Self { connection, own: None }
+    }
+
+    /// Serves for as long as anybody may ask.
+    async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        while let Some(first) = requests.recv().await {
+            let mut all = vec![first];
+            while let Ok(next) = requests.try_recv() {
+                all.push(next);
+            }
+            let now = all.iter().map(|request| request.now).max().unwrap_or(all[0].now);
+            let outcome = self.pass_barrier(now).await.map_err(Arc::new);
+            for request in all {
+                // Who has gone meanwhile needs no answer.
+                let _ = request.answer.send(outcome.clone());
+            }
+        }
+    }
+
+    async fn pass_barrier(&mut self, now: Timestamp) -> StoreResult<()> {
+        let Some(mut raised) = self.raise(now).await? else { return Ok(()) };
+        loop {
+            let over: Vec<String> = raised.those_over();
+            for name in over {
+                if let Some(awaited) = raised.silent.remove(&name) {
+                    self.remove(&name, &awaited).await?;
+                }
+            }
+            if raised.silent.is_empty() {
+                return Ok(());
+            }
+            for row in self.acknowledgements(&raised.position, raised.next_end()).await? {
+                raised.hear(row)?;
+            }
+        }
+    }
+
+    /// Raises a barrier; `None` where there is no mirror.
+    async fn raise(&self, now: Timestamp) -> StoreResult<Option<Raised>> {
+        let mut script = scripts::RAISE_BARRIER.prepare_invoke();
+        script
+            .key(Everybody.mirrors())
+            .key(Everybody.barriers())
+            .key(Everybody.acknowledgements())
+            .arg(time(now))
+            .arg(span(BARRIER_KEPT));
+        let key = Everybody.mirrors();
+        let entry = Entry { place: REGISTER, key: &key };
+        let value = self
+            .connection
+            .run(|mut redis| async move { script.invoke_async::<Value>(&mut redis).await })
+            .await
+            .map_err(|error| store_error(entry, error))?;
+        let answer = Answer::read(entry, value)?;
+        match answer.verdict.as_str() {
+            "alone" => Ok(None),
+            "raised" => Raised::read(entry, &answer).map(Some),
+            verdict => Err(entry.corrupt(format!("unexpected verdict `{verdict}`"))),
+        }
+    }
+
+    async fn remove(&self, name: &str, awaited: &Awaited) -> StoreResult<()> {
+        tracing::warn!(mirror = name, "a replica is silent: it is not waited for until it is back");
+        let key = Everybody.mirrors();
+        let entry = Entry { place: REGISTER, key: &key };
+        let seen = format!("{}:{}", awaited.acknowledged, awaited.max_staleness.as_millis());
+        let mut script = scripts::REMOVE_MIRROR.prepare_invoke();
+        script.key(&key).arg(name).arg(seen);
+        self.connection
+            .run(|mut redis| async move { script.invoke_async::<Value>(&mut redis).await })
+            .await
+            .map(drop)
+            .map_err(|error| store_error(entry, error))
+    }
+
+    /// What was acknowledged after `position`; waits a little for something to come.
+    async fn acknowledgements(&mut self, position: &str, end: Instant) -> StoreResult<Vec<Row>> {
+        let wait = end.saturating_duration_since(Instant::now()).min(READ_WAIT);
+        let key = Everybody.acknowledgements();
+        let entry = Entry { place: ACKNOWLEDGEMENTS, key: &key };
+        let mut read = redis::cmd("XREAD");
+        // BLOCK 0 would be without end.
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        read.arg("BLOCK").arg(millis).arg("STREAMS").arg(&key).arg(position);
+        let limit = self.connection.operation_timeout() + wait;
+        let attempt = timeout(limit, async {
+            let mut redis = match self.own.take() {
+                Some(open) => open,
+                None => self.connection.open_another().await?,
+            };
+            let answer: RedisResult<Value> = read.query_async(&mut redis).await;
+            if answer.is_ok() {
+                self.own = Some(redis);
+            }
+            answer
+        });
+        let answer = match attempt.await {
+            Ok(answer) => answer.map_err(|error| store_error(entry, CallError::of(error)))?,
+            Err(_) => return Err(store_error(entry, CallError::too_slow(limit))),
+        };
+        let streams: Option<Vec<(String, Vec<Row>)>> = entry.convert(answer)?;
+        Ok(streams.into_iter().flatten().flat_map(|(_, rows)| rows).collect())
+    }
+}
+
+impl Raised {
+    fn read(entry: Entry<'_>, answer: &Answer) -> StoreResult<Self> {
+        let text = |position: usize| answer.fields.get(position).and_then(Option::as_deref);
+        let barrier =
+            Barrier { epoch: entry.read("epoch", text(0))?, number: entry.read("barriers", text(1))? };
+        let position = entry.read("last acknowledgement", text(2))?;
+        let mut silent = HashMap::new();
+        for mirror in answer.fields.get(3..).unwrap_or_default().chunks(3) {
+            let word = |position: usize| mirror.get(position).and_then(Option::as_deref);
+            let name: String = entry.read("mirror", word(0))?;
+            let acknowledged = entry.read(&name, word(1))?;
+            let max_staleness = Duration::from_millis(entry.read(&name, word(2))?);
+            silent.insert(name, Awaited { acknowledged, max_staleness });
+        }
+        Ok(Self { barrier, at: Instant::now(), position, silent })
+    }
+
+    /// Takes in an acknowledgement.
+    fn hear(&mut self, (id, fields): Row) -> StoreResult<()> {
+        let entry = Entry { place: ACKNOWLEDGEMENTS, key: &id };
+        let text = |name: &str| fields.get(name).map(String::as_str);
+        let number: u64 = entry.read("number", text("number"))?;
+        let is_meant = text("epoch") == Some(&self.barrier.epoch) && number >= self.barrier.number;
+        if let Some(mirror) = text("mirror").filter(|_| is_meant) {
+            self.silent.remove(mirror);
+        }
+        self.position = id;
+        Ok(())
+    }
+
+    /// The mirrors that use their copies no more.
+    fn those_over(&self) -> Vec<String> {
+        let over = |awaited: &Awaited| self.end_of(awaited) <= Instant::now();
+        self.silent.iter().filter(|(_, awaited)| over(awaited)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// When the next of them stops using its copy.
+    fn next_end(&self) -> Instant {
+        self.silent.values().map(|awaited| self.end_of(awaited)).min().unwrap_or(self.at)
+    }
+
+    fn end_of(&self, awaited: &Awaited) -> Instant {
+        self.at + awaited.max_staleness + DRIFT_ALLOWANCE
+    }
+}
+
+/// A mirror's own side: its place in the register, and what it owes.
+#[derive(Debug)]
+pub(super) struct Membership {
+    name: Uuid,
+    max_staleness: Duration,
+    /// The newest barrier that was read and not acknowledged yet.
+    owed: Option<Barrier>,
+    /// Whether it was in the register before the last read began.
+    is_member: bool,
+}
+
+impl Membership {
+    pub(super) fn new(name: Uuid, max_staleness: Duration) -> Self {
+        Self { name, max_staleness, owed: None, is_member: false }
+    }
+
+    /// Enters the register, or stays in it. To be done before a read.
+    pub(super) async fn join(&mut self, now: Timestamp, mut redis: MultiplexedConnection) -> RedisResult<()> {
+        self.is_member = false;
+        let epoch = format!("{}.{}", self.name.simple(), time(now));
+        let mut script = scripts::JOIN_MIRRORS.prepare_invoke();
+        script
+            .key(Everybody.mirrors())
+            .arg(self.name.to_string())
+            .arg(span(self.max_staleness))
+            .arg(epoch)
+            .arg(span(REGISTER_KEPT));
+        script.invoke_async::<Value>(&mut redis).await?;
+        self.is_member = true;
+        Ok(())
+    }
+
+    /// A barrier was read.
+    pub(super) fn owe(&mut self, barrier: Barrier) {
+        self.owed = Some(barrier);
+    }
+
+    /// Nothing that was read counts any more: the reader begins anew.
+    pub(super) fn begin_anew(&mut self) {
+        self.owed = None;
+        self.is_member = false;
+    }
+
+    /// Acknowledges what is owed. Answers whether the copy counts on the strength of the last read.
+    pub(super) async fn acknowledge(
+        &mut self,
+        now: Timestamp,
+        mut redis: MultiplexedConnection,
+    ) -> RedisResult<bool> {
+        let Some(barrier) = &self.owed else { return Ok(self.is_member) };
+        let mut script = scripts::ACKNOWLEDGE_BARRIER.prepare_invoke();
+        script
+            .key(Everybody.mirrors())
+            .key(Everybody.acknowledgements())
+            .arg(time(now))
+            .arg(self.name.to_string())
+            .arg(&barrier.epoch)
+            .arg(barrier.number)
+            .arg(span(BARRIER_KEPT));
+        let (verdict,): (String,) = script.invoke_async(&mut redis).await?;
+        self.owed = None;
+        self.is_member &= verdict == "noted";
+        Ok(self.is_member)
+    }
+
+    /// Leaves the register. The copy must not be in use any more.
+    pub(super) async fn leave(&self, mut redis: MultiplexedConnection) -> RedisResult<()> {
+        let member = format!("m:{}", self.name);
+        redis::cmd("HDEL").arg(Everybody.mirrors()).arg(member).query_async(&mut redis).await
+    }
+}
