@@ -59,7 +59,11 @@ impl Client {
         self.try_connect().await.expect("a connection")
     }
 
-    async fn try_connect(&self) -> Result<Connection, Failed> {
+    /// The same with a service that may be gone.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub async fn try_connect(&self) -> Result<Connection, Failed> {
         let stream = TcpStream::connect(self.address).await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         // It ends with the connection; what went wrong shows in the answer.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use hallpass_verify::client::{CannotTell, ValidationError, Validator};
+use serde_json::Value;
 use tokio::time::{interval, timeout};
 
-use crate::process::{PATIENCE, Service, dev};
+use crate::client::get;
+use crate::process::{PATIENCE, Program, Service, dev};
 
 /// Knows the service as the sample client of `hallpass dev`.
 async fn validator_of(service: &Service) -> Validator {
@@ -43,6 +45,32 @@ async fn a_validator_elsewhere_accepts_the_services_tokens_and_learns_of_a_log_o
     let late = validator_of(&service).await;
     assert!(matches!(late.check(&ended.access), Err(ValidationError::Revoked)));
     assert!(late.check(&kept.access).is_ok());
+}
+
+/// By a command that has no token store of its own: the service owns the embedded one.
+#[tokio::test]
+async fn a_validator_elsewhere_learns_of_a_key_that_an_operator_revokes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = dev(folder.path()).start();
+    let validator = validator_of(&service).await;
+    let tokens = service.client().logged_in("ada@example.com").await;
+    assert!(validator.check(&tokens.access).is_ok());
+    let keys: Value = service.client().send(get("/.well-known/jwks.json")).await.json();
+    for key in keys["keys"].as_array().expect("keys") {
+        let kid = key["kid"].as_str().expect("kid");
+        let outcome = Program::new(folder.path(), &["keys", "revoke", kid]).run().await;
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    }
+    let mut look = interval(Duration::from_millis(5));
+    let looking = async {
+        while validator.check(&tokens.access).is_ok() {
+            look.tick().await;
+        }
+    };
+    timeout(PATIENCE, looking).await.expect("it is refused");
+    // Those that the next key signs are taken.
+    let tokens = service.client().log_in("ada@example.com").await;
+    assert!(validator.validate(&tokens.access).await.is_ok());
 }
 
 #[tokio::test]

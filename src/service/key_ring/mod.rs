@@ -31,7 +31,7 @@ use crate::store::{StoreError, StoreResult};
 
 /// How often a replica reads the ring: a revoked key is refused everywhere within this time, also where
 /// the revocation feed does not tell of it sooner. The question costs a look at a table of a few rows.
-const READ_EVERY: Duration = Duration::from_secs(2);
+const READ_EVERY: Duration = Duration::from_millis(500);
 
 /// More steps than this are never due at once; a defect shall not keep the database busy.
 const STEPS_AT_ONCE: usize = 100;
