@@ -289,7 +289,8 @@ pub async fn services(
 ) -> Result<Services, StartError> {
     let issuer = settings.issuer(bound);
     let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
-    let key_ring = open_key_ring(settings, &secrets, &stores, &world).await?;
+    let audit = Audit::start(stores.database.audit_log.clone());
+    let key_ring = open_key_ring(settings, &secrets, &stores, &audit, &world).await?;
     let hasher = PasswordHasher::new(settings.passwords.argon2, &*world.random)?;
     let workers =
         PasswordWorkers::new(hasher, settings.passwords.hash_workers, settings.passwords.hash_queue);
@@ -315,7 +316,7 @@ pub async fn services(
     let context = Context {
         clock: world.clock,
         random: world.random,
-        audit: Audit::start(stores.database.audit_log),
+        audit,
         repository: stores.database.repository,
         clients: stores.database.clients,
         token_store: stores.tokens.token_store,
@@ -409,6 +410,7 @@ async fn open_key_ring(
     settings: &Settings,
     secrets: &DerivedKeys,
     stores: &Stores,
+    audit: &Audit,
     world: &World,
 ) -> Result<KeyRing, StartError> {
     let Some(path) = &settings.keys.signing_key_file else {
@@ -419,6 +421,7 @@ async fn open_key_ring(
             clock: world.clock.clone(),
             random: world.random.clone(),
             secrets: secrets.clone(),
+            audit: audit.clone(),
             life: KeyLife {
                 algorithm: settings.keys.algorithm,
                 publish_ahead: settings.keys.publish_ahead,

@@ -64,7 +64,7 @@ impl Example for AccountDeleted {
     }
 }
 
-const FORBIDDEN: Documented =
+pub(super) const FORBIDDEN: Documented =
     Documented::new("The caller is no administrator (`forbidden`).", || examples([AuthError::Forbidden]));
 const NO_ACCOUNT: Documented =
     Documented::new("There is no such account (`not_found`).", || examples([AuthError::NotFound]));
