@@ -23,7 +23,7 @@ const SECRET_EXAMPLE: &str = "hp_cs_exampleexampleexampleexampleexampleexample";
 
 /// An OAuth client.
 #[derive(Object)]
-#[oai(rename = "Client", rename_all = "camelCase", example)]
+#[oai(rename = "OAuthClient", rename_all = "camelCase", example)]
 pub struct ClientDto {
     /// The client's id.
     id: String,

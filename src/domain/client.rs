@@ -124,7 +124,8 @@ pub struct Audience(String);
 pub struct AudienceError;
 
 impl Audience {
-    const MAX_BYTES: usize = 255;
+    /// How long it may be.
+    pub const MAX_BYTES: usize = 255;
 
     /// The audience.
     pub fn into_string(self) -> String {

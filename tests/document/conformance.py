@@ -36,6 +36,8 @@ def conforms(service: str, document: Path, token: str, *arguments: str) -> bool:
         "ACCESS_TOKEN": token,
         "CLIENT_ID": CLIENT["client_id"],
         "CLIENT_SECRET": CLIENT["client_secret"],
+        # Otherwise it is a folder in the repository.
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(HERE.parent.parent / "target" / "hypothesis"),
     }
     program = Path(sys.executable).with_name("schemathesis")
     config = HERE / "schemathesis.toml"

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::walk::{component, content_of, each_operation, each_response, object_in};
 use crate::domain::audit::{AuditAction, Reason};
+use crate::domain::client::Audience;
 use crate::domain::email::EMAIL_MAX_BYTES;
 use crate::domain::ids::UserId;
 use crate::domain::name::NAME_MAX_CHARS;
@@ -21,6 +22,12 @@ const NO_CONTROL_CHARACTERS: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 
 /// `user:7`, `client:books`, or one of those there is one of.
 const ACTOR: &str = r"^(user:[1-9][0-9]{0,15}|client:[a-z][a-z0-9._-]{0,63}|operator|service|anonymous)$";
+
+/// That of `ClientId`.
+const CLIENT_ID: &str = r"^[a-z][a-z0-9._-]{0,63}$";
+
+/// A word of `Scopes` (RFC 6749 3.3).
+const SCOPE: &str = r"^[!#-\[\]-~]+$";
 
 /// Takes back the `null` of [`describe`], so that what stands for answers (there only what is always
 /// sent is nullable) does not take it for its own.
@@ -71,6 +78,11 @@ fn field(name: &str) -> Map<String, Value> {
             json!({ "maxLength": NAME_MAX_CHARS, "pattern": NO_CONTROL_CHARACTERS })
         }
         "name" => json!({ "pattern": NO_CONTROL_CHARACTERS }),
+        "id" => json!({ "pattern": CLIENT_ID }),
+        "scopes" => json!({ "items": { "type": "string", "pattern": SCOPE } }),
+        "audience" => {
+            json!({ "minLength": 1, "maxLength": Audience::MAX_BYTES, "pattern": NO_CONTROL_CHARACTERS })
+        }
         "grant_type" => json!({ "enum": ["client_credentials", "refresh_token"] }),
         _ => Value::Null,
     })
@@ -193,5 +205,17 @@ mod tests {
         let longest = format!("client:{}", "a".repeat(64));
         assert!(longest.parse::<AuditActor>().is_ok());
         assert!(format!("{longest}a").parse::<AuditActor>().is_err());
+        let client = CLIENT_ID.trim_start_matches('^').trim_end_matches('$');
+        assert!(pattern.split('|').any(|alternative| alternative == format!("client:{client}")), "{client}");
+    }
+
+    #[test]
+    fn each_scope_of_a_list_has_the_pattern_of_a_word() {
+        let schema =
+            json!({ "properties": { "scopes": { "type": "array", "items": { "type": "string" } } } });
+        let mut described = document(schema, json!({}));
+        describe(&mut described);
+        let scopes = &described["components"]["schemas"]["Body"]["properties"]["scopes"];
+        assert_eq!(scopes["items"], json!({ "type": "string", "pattern": SCOPE }));
     }
 }
