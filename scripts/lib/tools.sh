@@ -1,26 +1,6 @@
 # Pinned tools out of npm and PyPI, kept under target/tools. To be sourced after common.sh.
 
-# The oldest Node.js that the tools run on.
-NODE_MIN=20
-
-# Debian's own python3 where there is one: its venv module is the package that install_packages brings.
-PYTHON=/usr/bin/python3
-[ -x "$PYTHON" ] || PYTHON=python3
-
-require_node() {
-    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-        install_packages nodejs npm
-    fi
-    local major
-    major="$(node -p 'process.versions.node.split(".")[0]')"
-    [ "$major" -ge "$NODE_MIN" ] || fail "install Node.js $NODE_MIN or newer (this is $(node --version)) and run this again"
-}
-
-require_python() {
-    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || install_packages python3 python3-venv
-    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-        fail "install Python 3.11 or newer (this is $("$PYTHON" --version)) and run this again"
-}
+. scripts/lib/programs.sh
 
 # Whether the tools in folder $1 were installed from files of these very contents; stays quiet.
 is_installed() {
@@ -40,7 +20,7 @@ npm_tools() {
     local folder="$TOOLS/$1" manifest="$2"
     local files=("$manifest/package.json" "$manifest/package-lock.json")
     is_installed "$folder" "${files[@]}" && return
-    require_node
+    require_programs node
     rm -rf "$folder" && mkdir -p "$folder"
     cp "${files[@]}" "$manifest/.npmrc" "$folder"
     (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null) || fail "npm cannot install $manifest"
@@ -51,7 +31,7 @@ npm_tools() {
 python_tools() {
     local folder="$TOOLS/$1" requirements="$2"
     is_installed "$folder" "$requirements" && return
-    require_python
+    require_programs python
     rm -rf "$folder" && mkdir -p "$TOOLS"
     "$PYTHON" -m venv "$folder" &&
         "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$requirements" </dev/null ||

@@ -28,8 +28,10 @@ mod validate;
 const DOCUMENT: &str = include_str!("../../docs/validate.md");
 const RUST: &str = include_str!("../validators/validate.rs");
 
-/// Where `scripts/test` puts what the snippets import.
-const LIBRARIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/validators");
+/// Where `scripts/test` puts what the snippets import: a folder for Node, and a virtual environment for
+/// Python.
+const LIBRARIES_OF_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/validators");
+const LIBRARIES_OF_PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/validators-python");
 const DRIVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/validators");
 
 /// The key that the service signs with, so that it is at hand for tokens that the service would not make.
@@ -163,19 +165,19 @@ struct Snippet {
 
 impl Snippet {
     fn node() -> Self {
-        Self::new("node".into(), "ask.mjs", block("js"), "validate.mjs")
+        Self::new(LIBRARIES_OF_NODE, "node".into(), "ask.mjs", block("js"), "validate.mjs")
     }
 
     fn python() -> Self {
-        let program = Path::new(LIBRARIES).join("python/bin/python");
-        Self::new(program, "ask.py", block("python"), "validate.py")
+        let program = Path::new(LIBRARIES_OF_PYTHON).join("bin/python");
+        Self::new(LIBRARIES_OF_PYTHON, program, "ask.py", block("python"), "validate.py")
     }
 
-    fn new(program: PathBuf, driver: &str, text: &str, name: &str) -> Self {
-        let missing = "is missing: ./scripts/test puts it there";
-        assert!(Path::new(LIBRARIES).join("installed").is_file(), "{LIBRARIES} {missing}");
+    fn new(libraries: &str, program: PathBuf, driver: &str, text: &str, name: &str) -> Self {
+        let is_installed = Path::new(libraries).join(".installed").is_file();
+        assert!(is_installed, "{libraries} is missing: ./scripts/test puts it there");
         // Node looks for what is imported beside the file, and in the folders above.
-        let folder = tempfile::tempdir_in(LIBRARIES).expect("a folder");
+        let folder = tempfile::tempdir_in(libraries).expect("a folder");
         let file = folder.path().join(name);
         fs::write(&file, text).expect("a file");
         Self { program, driver: Path::new(DRIVERS).join(driver), file, _folder: folder }
