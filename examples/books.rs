@@ -9,7 +9,8 @@
 //!
 //! Settings: `BOOKS_LISTEN` (127.0.0.1:8090), `HALLPASS_ISSUER` (http://127.0.0.1:8080),
 //! `HALLPASS_AUDIENCE` (the issuer), `HALLPASS_CLIENT_ID` and `HALLPASS_CLIENT_SECRET` (the sample
-//! client of `hallpass dev`).
+//! client of `hallpass dev`), `HALLPASS_REACH_AT` (where the issuer is reached, if not at its own URL)
+//! and `HALLPASS_DANGER_ALLOW_HTTP` (`true`: without TLS, in a network where nobody listens).
 
 use std::env;
 use std::error::Error;
@@ -92,13 +93,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = setting("HALLPASS_ISSUER", "http://127.0.0.1:8080");
     let audience = setting("HALLPASS_AUDIENCE", &issuer);
     // Lazily: this service may be up before its issuer, and answers 503 until it is.
-    let validator = Validator::builder(issuer, audience)
+    let mut builder = Validator::builder(issuer, audience)
         .credentials(
             setting("HALLPASS_CLIENT_ID", "books"),
             setting("HALLPASS_CLIENT_SECRET", "books-dev-secret"),
         )
-        .stale_policy(StalePolicy::Introspect)
-        .connect_lazy()?;
+        .stale_policy(StalePolicy::Introspect);
+    if let Ok(url) = env::var("HALLPASS_REACH_AT") {
+        builder = builder.reach_at(url);
+    }
+    if setting("HALLPASS_DANGER_ALLOW_HTTP", "false") == "true" {
+        builder = builder.danger_allow_http();
+    }
+    let validator = builder.connect_lazy()?;
     let app =
         Route::new().at("/", get(list).post(upload)).with(Guard::new(validator)).data(Shelf::with_samples());
     let listen = setting("BOOKS_LISTEN", "127.0.0.1:8090");

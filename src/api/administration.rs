@@ -3,13 +3,13 @@
 use poem::web::Data;
 use poem_openapi::param::Path;
 use poem_openapi::types::Example;
-use poem_openapi::{Enum, Object, OpenApi};
-use serde::Deserialize;
+use poem_openapi::{Object, OpenApi};
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use super::Tag;
 use super::auth::PasswordResetRequested;
-use super::dto::{AccountDto, UserIdParam};
+use super::dto::{AccountDto, RoleDto, UserIdParam};
 use super::error::ApiError;
 use super::json::{Json, StrictJson};
 use super::refusal::{
@@ -25,36 +25,23 @@ use crate::service::access_tokens::Caller;
 use crate::service::administration::Administrator;
 use crate::service::{AuthError, Services};
 
-/// What an account may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Enum)]
-#[serde(rename_all = "lowercase")]
-#[oai(rename = "Role", rename_all = "lowercase")]
-pub enum RoleDto {
-    /// Everything, other people's accounts included.
-    Admin,
-    /// The own account.
-    Member,
-}
-
-impl From<RoleDto> for Role {
-    fn from(role: RoleDto) -> Self {
-        match role {
-            RoleDto::Admin => Self::Admin,
-            RoleDto::Member => Self::Member,
-        }
-    }
-}
-
 /// What to change about an account. A field that is left out stays as it is.
 #[derive(Deserialize, Object)]
-#[oai(rename = "AccountUpdate", example)]
+#[oai(rename = "AccountUpdate", skip_serializing_if_is_none, example)]
 pub struct AccountUpdate {
     /// What the account may do.
+    #[serde(default, deserialize_with = "given")]
     role: Option<RoleDto>,
     /// Whether the account is shut: nobody can log in to it.
     disabled: Option<bool>,
     /// The e-mail address; a new one is not verified.
     email: Option<String>,
+}
+
+/// A role that is given is one: unlike elsewhere `null` does not stand for a field that is left out, since
+/// a reference cannot be nullable in the document.
+fn given<'de, D: Deserializer<'de>>(role: D) -> Result<Option<RoleDto>, D::Error> {
+    RoleDto::deserialize(role).map(Some)
 }
 
 impl Example for AccountUpdate {
@@ -77,7 +64,7 @@ impl Example for AccountDeleted {
     }
 }
 
-const FORBIDDEN: Documented =
+pub(super) const FORBIDDEN: Documented =
     Documented::new("The caller is no administrator (`forbidden`).", || examples([AuthError::Forbidden]));
 const NO_ACCOUNT: Documented =
     Documented::new("There is no such account (`not_found`).", || examples([AuthError::NotFound]));

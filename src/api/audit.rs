@@ -36,7 +36,9 @@ pub struct AuditEntryDto {
     /// `login_failed`, `session_ended`, `sessions_ended`, `session_expired`, `refresh_token_reused`,
     /// `token_revoked`, `password_changed`, `password_change_failed`, `password_reset_requested`,
     /// `password_reset`, `password_reset_failed`, `client_created`, `client_secret_rotated`,
-    /// `client_deleted` or `client_refused`. Later versions may add to these.
+    /// `client_deleted`, `client_refused`, `signing_key_added`, `signing_key_promoted`,
+    /// `signing_key_retired`, `signing_key_deleted` or `signing_key_revoked`. Later versions may add to
+    /// these.
     action: String,
     /// Who did it: `user:` and an account's id, `client:` and a client's id, `operator` (the command line),
     /// `service` (hallpass itself), or `anonymous`.

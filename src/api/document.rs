@@ -5,27 +5,35 @@
 //! the one place that mends it, so that `/openapi.json`, the docs page and the file in the
 //! repository are the same text.
 
-use std::collections::BTreeSet;
-
 use poem::http::StatusCode;
 use serde_json::{Map, Number, Value, json};
 
+mod announce;
+mod parse;
+mod requests;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
+use announce::{announce_headers, announce_timeout};
 use walk::{component, component_or_list, content_of, each_operation, each_response, each_schema, object_in};
 
 const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
 
-/// The header that takes a refresh token, by which a security scheme is known to buy new access tokens.
-const REFRESH_TOKEN_HEADER: &str = "X-Refresh-Token";
+/// The document that `OpenApiService::spec` means, mended.
+///
+/// # Errors
+/// When it is no JSON object; a defect of poem-openapi.
+pub fn of(spec: &str) -> Result<Value, serde_json::Error> {
+    parse::parse(spec).map(repair)
+}
 
 /// Mends what `OpenApiService::spec` emits. Order of keys is kept, and a second time changes nothing.
 pub fn repair(mut spec: Value) -> Value {
     serve_from_the_root(&mut spec);
+    requests::take_back_nulls(&mut spec);
     each_schema(&mut spec, &mut |schema| {
         drop_repeated_all_of_members(schema);
         write_whole_bounds_as_integers(schema);
@@ -42,12 +50,14 @@ pub fn repair(mut spec: Value) -> Value {
             unpack_examples(response, &mut examples);
             spell_header_names(response);
         });
+        announce_timeout(operation, &mut examples);
         mark_as_public_unless_secured(operation);
     });
     give_flows_their_scopes(&mut spec);
     add_components(&mut spec, "examples", examples);
     lift_examples(&mut spec);
     each_operation(&mut spec, &mut show_that_the_body_may_be_empty);
+    requests::describe(&mut spec);
     announce_headers(&mut spec);
     keep_used_tags(&mut spec);
     spec
@@ -229,8 +239,8 @@ fn give_flows_their_scopes(spec: &mut Value) {
     }
 }
 
-/// poem-openapi has examples of types only; tools look for examples of bodies first. The type keeps
-/// its example where a form uses it, since form fields are filled from there.
+/// poem-openapi has examples of types only; tools look for examples of bodies first, and for those of
+/// types in forms and in the code that generators write.
 fn lift_examples(spec: &mut Value) {
     let schemas = spec.pointer("/components/schemas").and_then(Value::as_object);
     let examples: Map<String, Value> = schemas
@@ -238,22 +248,13 @@ fn lift_examples(spec: &mut Value) {
         .flatten()
         .filter_map(|(name, schema)| Some((name.clone(), schema.get("example")?.clone())))
         .collect();
-    let mut in_json = BTreeSet::new();
-    let mut in_forms = BTreeSet::new();
-    let mut lift = |content: &mut Map<String, Value>| {
-        for (media_type, media) in content {
-            let (Some(media), is_json) = (media.as_object_mut(), media_type == JSON) else { continue };
+    let lift = |content: &mut Map<String, Value>| {
+        for media in content.values_mut().filter_map(Value::as_object_mut) {
             let Some((name, is_list)) = media.get("schema").and_then(component_or_list) else { continue };
-            let name = name.to_owned();
-            let Some(example) = examples.get(&name).cloned() else { continue };
+            let Some(example) = examples.get(name).cloned() else { continue };
             if !media.contains_key("examples") {
                 media.entry("example").or_insert(if is_list { json!([example]) } else { example });
             }
-            if is_json {
-                in_json.insert(name)
-            } else {
-                in_forms.insert(name)
-            };
         }
     };
     each_operation(spec, &mut |operation| {
@@ -266,13 +267,6 @@ fn lift_examples(spec: &mut Value) {
             }
         });
     });
-    for name in in_json.difference(&in_forms) {
-        if let Some(schema) =
-            spec.pointer_mut("/components/schemas").and_then(|schemas| schemas.get_mut(name))
-        {
-            schema.as_object_mut().and_then(|schema| schema.shift_remove("example"));
-        }
-    }
 }
 
 /// The bodies that may be left out carry a token that a header can carry as well. The empty one comes
@@ -294,43 +288,6 @@ fn show_that_the_body_may_be_empty(operation: &mut Map<String, Value>) {
     }
 }
 
-/// Headers that extractors and the error handler set, which no operation's own code shows.
-fn announce_headers(spec: &mut Value) {
-    let refreshing = refresh_token_schemes(spec);
-    let mut used = BTreeSet::new();
-    each_operation(spec, &mut |operation| {
-        // Where tokens may be left out they are not checked by the extractor that renews them.
-        let refreshes = requirements(operation).any(|scheme| refreshing.contains(scheme))
-            && !may_come_without_tokens(operation);
-        let is_limited = object_in(operation, "responses").is_some_and(|all| all.contains_key("429"));
-        each_response(operation, &mut |status, response| {
-            let own = match status {
-                "401" | "403" => Some("WWW-Authenticate"),
-                "429" | "503" => Some("Retry-After"),
-                _ if refreshes && is_success(status) => Some("X-Access-Token"),
-                _ => None,
-            };
-            let counted = is_limited && may_have_been_counted(status);
-            let limits = ["RateLimit-Policy", "RateLimit"].into_iter().filter(|_| counted);
-            for name in own.into_iter().chain(limits) {
-                let headers = response.entry("headers").or_insert_with(|| json!({}));
-                if let Some(headers) = headers.as_object_mut().filter(|headers| !headers.contains_key(name)) {
-                    headers.insert(name.into(), json!({ "$ref": format!("#/components/headers/{name}") }));
-                    used.insert(name);
-                }
-            }
-        });
-    });
-    let headers = used.into_iter().map(|name| (name.to_owned(), header(name)));
-    add_components(spec, "headers", headers.collect());
-}
-
-/// Whether an answer of a limited operation can say what is left: not one to a body that was not read,
-/// nor one of a service that cannot tell.
-fn may_have_been_counted(status: &str) -> bool {
-    !matches!(status, "413" | "415") && !status.starts_with('5')
-}
-
 /// Adds `members` to the components of a kind.
 fn add_components(spec: &mut Value, kind: &str, members: Map<String, Value>) {
     let components = spec.get_mut("components").and_then(Value::as_object_mut);
@@ -339,38 +296,6 @@ fn add_components(spec: &mut Value, kind: &str, members: Map<String, Value>) {
         if let Some(known) = known.as_object_mut() {
             known.extend(members);
         }
-    }
-}
-
-/// The header object behind a name of [`announce_headers`].
-fn header(name: &str) -> Value {
-    match name {
-        "Retry-After" => json!({
-            "description": "Seconds to wait before the next try (RFC 9110 10.2.3).",
-            "schema": { "type": "integer", "minimum": 0, "example": 1 }
-        }),
-        "RateLimit-Policy" => json!({
-            "description": "The limits that the request came under, if any, each by the name of its setting: so many \
-                            at once (`q`), refilled evenly over so many seconds (`w`) \
-                            (draft-ietf-httpapi-ratelimit-headers-10).",
-            "schema": { "type": "string", "example": "\"login.per_ip\";q=300;w=60, \"login.per_account\";q=60;w=900" }
-        }),
-        "RateLimit" => json!({
-            "description": "Of the limits that the request was counted for, the one of which the least is left: how \
-                            many more (`r`), and in how many seconds there is one more (`t`). It is the same \
-                            for every account, whether there is one or not.",
-            "schema": { "type": "string", "example": "\"login.per_account\";r=12;t=15" }
-        }),
-        "WWW-Authenticate" => json!({
-            "description": "How to authenticate. Says `error=\"invalid_token\"` only when a token was \
-                            presented, and `error=\"insufficient_scope\"` with 403 (RFC 6750 3).",
-            "schema": { "type": "string", "example": "Bearer" }
-        }),
-        _ => json!({
-            "description": "A new access token, when the presented one had expired and `X-Refresh-Token` \
-                            was live. Use it from now on.",
-            "schema": { "type": "string" }
-        }),
     }
 }
 
@@ -391,29 +316,6 @@ fn keep_used_tags(spec: &mut Value) {
         tags.retain(|tag| place(tag).is_some());
         tags.sort_by_key(place);
     }
-}
-
-/// The names of the security schemes that take a refresh token.
-fn refresh_token_schemes(spec: &Value) -> BTreeSet<String> {
-    let schemes = spec.pointer("/components/securitySchemes").and_then(Value::as_object);
-    let takes_refresh_token = |scheme: &Value| {
-        let name = scheme.get("name").and_then(Value::as_str);
-        name.is_some_and(|name| name.eq_ignore_ascii_case(REFRESH_TOKEN_HEADER))
-    };
-    let schemes = schemes.into_iter().flatten();
-    schemes.filter(|(_, scheme)| takes_refresh_token(scheme)).map(|(name, _)| name.clone()).collect()
-}
-
-/// The names of the security schemes that an operation takes.
-fn requirements(operation: &Map<String, Value>) -> impl Iterator<Item = &str> {
-    let alternatives = operation.get("security").and_then(Value::as_array).into_iter().flatten();
-    alternatives.filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str)
-}
-
-/// Whether one of the alternatives of an operation's security is to present nothing.
-fn may_come_without_tokens(operation: &Map<String, Value>) -> bool {
-    let alternatives = operation.get("security").and_then(Value::as_array).into_iter().flatten();
-    alternatives.filter_map(Value::as_object).any(Map::is_empty)
 }
 
 fn is_success(status: &str) -> bool {

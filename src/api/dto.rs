@@ -2,19 +2,49 @@
 
 use std::borrow::Cow;
 
-use poem_openapi::Object;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{Example, ParseError, ParseFromParameter, ParseResult, Type};
+use poem_openapi::{Enum, Object};
+use serde::Deserialize;
 
 use crate::domain::ids::UserId;
 use crate::domain::name::Name;
-use crate::domain::user::User;
+use crate::domain::user::{Role, User};
 use crate::service::sessions::TokenPair;
 
 pub(super) const ACCESS_TOKEN_EXAMPLE: &str =
     "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6IuKApiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
 pub(super) const REFRESH_TOKEN_EXAMPLE: &str =
     "hp_rt_AQAAAAAAAAABexampleexampleexampleexampleexampleexampleexampleexampleexampleex";
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename = "Role", rename_all = "lowercase")]
+pub enum RoleDto {
+    /// Everything, other people's accounts included.
+    Admin,
+    /// The own account.
+    Member,
+}
+
+impl From<RoleDto> for Role {
+    fn from(role: RoleDto) -> Self {
+        match role {
+            RoleDto::Admin => Self::Admin,
+            RoleDto::Member => Self::Member,
+        }
+    }
+}
+
+impl From<Role> for RoleDto {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Admin => Self::Admin,
+            Role::Member => Self::Member,
+        }
+    }
+}
 
 /// An account as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Object)]
@@ -78,8 +108,8 @@ pub struct AccountDto {
     pub email: String,
     /// Whether the owner has proven that the address is theirs.
     pub email_verified: bool,
-    /// `admin` or `member`.
-    pub role: String,
+    /// What the account may do.
+    pub role: RoleDto,
     /// Whether the account is shut: nobody can log in to it.
     pub disabled: bool,
     /// When the account was made, seconds since the Unix epoch.
@@ -95,7 +125,7 @@ impl From<&User> for AccountDto {
             last_name,
             email,
             email_verified: user.email_verified,
-            role: user.role.to_string(),
+            role: user.role.into(),
             disabled: user.disabled,
             created_at: user.created_at.as_secs(),
         }
@@ -111,7 +141,7 @@ impl Example for AccountDto {
             last_name,
             email,
             email_verified: true,
-            role: "member".to_owned(),
+            role: RoleDto::Member,
             disabled: false,
             created_at: 1_796_169_600,
         }

@@ -104,11 +104,18 @@ impl ErrorCode {
 
 /// One field that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(example)]
 pub struct InvalidField {
     /// The field's name as in the request.
     pub field: String,
     /// What is wrong with it.
     pub detail: String,
+}
+
+impl Example for InvalidField {
+    fn example() -> Self {
+        Self { field: "email".to_owned(), detail: "is missing".to_owned() }
+    }
 }
 
 /// Problem details (RFC 9457): every error of this API has this shape.

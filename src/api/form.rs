@@ -19,6 +19,9 @@ const JSON: &str = "application/json";
 
 /// A request body of fields of text, as a form or as JSON.
 ///
+/// The document has the form alone, and JSON in words: with two kinds of body for one operation, clients
+/// that openapi-python-client writes cannot be imported, and progenitor writes none.
+///
 /// Whichever it is, [`json_fields::read`] takes the fields out, so that both have the same names
 /// and the same checks. poem-openapi's own `Form` takes equal keys and bytes that are no text.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,8 +52,8 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for FormOrJson<T> {
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        let media = |content_type| MetaMediaType { content_type, schema: T::schema_ref() };
-        Some(MetaRequest { description: None, content: vec![media(FORM), media(JSON)], required: true })
+        let content = vec![MetaMediaType { content_type: FORM, schema: T::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: true })
     }
 
     async fn from_request(

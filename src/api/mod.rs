@@ -8,12 +8,14 @@ mod allow;
 pub mod audit;
 pub mod auth;
 pub mod client_address;
+pub mod clients;
 pub mod compat;
 pub mod docs_page;
 pub mod document;
 pub mod dto;
 pub mod error;
 pub mod form;
+pub mod forward_auth;
 pub mod health;
 pub mod json;
 mod json_fields;
@@ -55,10 +57,14 @@ pub enum Tag {
     Users,
     /// Other people's accounts and sessions, for administrators.
     Administration,
+    /// The services that call this one in their own name, for administrators.
+    Clients,
     /// Tokens for programs, by the RFCs' names: get one, ask about one, take one back.
     OAuth,
     /// What was taken back, for services that check tokens on their own.
     Revocations,
+    /// For reverse proxies that ask before they let a request through.
+    Proxies,
     /// What any other service needs to check access tokens on its own: where things are, and the
     /// public keys.
     Discovery,
@@ -73,8 +79,10 @@ type MainApi = (
     users::UsersApi,
     administration::AdministrationApi,
     audit::AuditApi,
+    clients::ClientsApi,
     oauth::OAuthApi,
     revocations::RevocationsApi,
+    forward_auth::ForwardAuthApi,
     well_known::WellKnownApi,
     health::HealthApi,
     docs_page::FrontDoor,
@@ -88,8 +96,10 @@ fn main_apis() -> MainApi {
         users::UsersApi,
         administration::AdministrationApi,
         audit::AuditApi,
+        clients::ClientsApi,
         oauth::OAuthApi,
         revocations::RevocationsApi,
+        forward_auth::ForwardAuthApi,
         well_known::WellKnownApi,
         health::HealthApi,
         docs_page::FrontDoor,
@@ -112,7 +122,7 @@ fn licence() -> LicenseObject {
 /// # Errors
 /// When poem-openapi's document is no JSON; a defect of ours.
 pub fn main_document() -> Result<Value, serde_json::Error> {
-    Ok(document::repair(serde_json::from_str(&main_api().spec())?))
+    document::of(&main_api().spec())
 }
 
 /// Every OpenAPI document by the name of its file.
@@ -160,6 +170,7 @@ pub fn build(
         .at("/readyz", get(health::readyz))
         .at("/healthz", get(health::readyz))
         .nest("/", main)
+        .before(async |request| Ok(forward_auth::as_the_question(request)))
         .map_to_response();
     let routes = match access_tokens {
         true => compat::access_tokens::mount(routes).boxed(),

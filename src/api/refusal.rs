@@ -210,7 +210,9 @@ mod tests {
     use crate::api::administration::*;
     use crate::api::audit::ListAuditErrors;
     use crate::api::auth::*;
+    use crate::api::clients::*;
     use crate::api::compat::nest::SignUpErrors;
+    use crate::api::forward_auth::ForwardAuthErrors;
     use crate::api::health::ReadyErrors;
     use crate::api::sessions::RevokeSessionErrors;
     use crate::api::users::{GetUserErrors, ListUsersErrors, UpdateMeErrors};
@@ -255,9 +257,14 @@ mod tests {
         check::<RevokeUserSessionsErrors>();
         check::<RevokeUserSessionErrors>();
         check::<ListAuditErrors>();
+        check::<ListClientsErrors>();
+        check::<CreateClientErrors>();
+        check::<ClientErrors>();
+        check::<CreateSecretErrors>();
         check::<GetUserErrors>();
         check::<ListUsersErrors>();
         check::<UpdateMeErrors>();
+        check::<ForwardAuthErrors>();
         check::<DocumentErrors>();
         check::<ReadyErrors>();
         check::<VerificationRequestErrors>();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Tag;
 use super::auth::CallerErrors;
-use super::dto::{AccountDto, UserDto, UserIdParam};
+use super::dto::{AccountDto, RoleDto, UserDto, UserIdParam};
 use super::error::ApiError;
 use super::json::{Json, StrictJson};
 use super::refusal::{
@@ -40,8 +40,8 @@ pub struct Me {
     /// Last name, `null` if none was given.
     #[oai(nullable)]
     last_name: Option<String>,
-    /// `admin` or `member`.
-    role: String,
+    /// What the account may do.
+    role: RoleDto,
     /// When the access token was issued, seconds since the Unix epoch.
     iat: i64,
     /// When the access token ends, seconds since the Unix epoch.
@@ -51,7 +51,7 @@ pub struct Me {
 impl Me {
     fn new(user: &User, iat: i64, exp: i64) -> Self {
         let UserDto { id, first_name, last_name, email } = user.into();
-        Self { id, sub: id, email, first_name, last_name, role: user.role.to_string(), iat, exp }
+        Self { id, sub: id, email, first_name, last_name, role: user.role.into(), iat, exp }
     }
 }
 
@@ -59,7 +59,7 @@ impl Example for Me {
     fn example() -> Self {
         let UserDto { id, first_name, last_name, email } = UserDto::example();
         let (iat, exp) = (1_796_169_600, 1_796_170_500);
-        Self { id, sub: id, email, first_name, last_name, role: "member".to_owned(), iat, exp }
+        Self { id, sub: id, email, first_name, last_name, role: RoleDto::Member, iat, exp }
     }
 }
 
@@ -79,8 +79,8 @@ pub struct UserListItem {
     /// Last name, `null` if none was given.
     #[oai(nullable)]
     last_name: Option<String>,
-    /// `admin` or `member`.
-    role: String,
+    /// What the account may do.
+    role: RoleDto,
     /// Whether the account is shut: nobody can log in to it.
     disabled: bool,
     /// When the account's newest live access token was issued, seconds since the Unix epoch;
@@ -95,7 +95,7 @@ pub struct UserListItem {
 impl From<&ListedUser> for UserListItem {
     fn from(listed: &ListedUser) -> Self {
         let UserDto { id, first_name, last_name, email } = (&listed.user).into();
-        let role = listed.user.role.to_string();
+        let role = listed.user.role.into();
         let (iat, exp) =
             (listed.newest_token.map(|t| t.issued_at), listed.newest_token.map(|t| t.expires_at));
         let disabled = listed.user.disabled;

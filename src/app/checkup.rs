@@ -4,7 +4,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use super::{Database, TOKENS_FILE, World};
+use super::stores::TOKENS_FILE;
+use super::{Database, World};
 use crate::config::{self, Secret, Settings, TokenStoreSettings};
 use crate::crypto::keys::SigningKey;
 use crate::crypto::secret::DerivedKeys;

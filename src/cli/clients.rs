@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::operator::{self, OPERATOR, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
-use crate::domain::client::{Client, ClientId, Scopes};
+use crate::domain::client::{Audience, Client, ClientId, Scopes};
 use crate::domain::tokens::ClientSecret;
 use crate::service::AuthError;
 use crate::service::clients::Clients;
@@ -34,7 +34,7 @@ enum ClientsCommand {
         scopes: Scopes,
         /// Whom its access tokens are for (claim aud); this service unless given
         #[arg(long)]
-        audience: Option<String>,
+        audience: Option<Audience>,
     },
     /// List all clients
     List,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::client::ClientId;
 use super::clock::Timestamp;
-use super::ids::{Jti, SessionId, UserId};
+use super::ids::{Jti, KeyId, SessionId, UserId};
 use super::random::{self, Random};
 use super::session::Timeout;
 
@@ -111,6 +111,16 @@ named! {
     ClientDeleted = "client_deleted",
     /// Somebody who says to be a client could not prove it.
     ClientRefused = "client_refused",
+    /// A signing key was made, or came from elsewhere.
+    SigningKeyAdded = "signing_key_added",
+    /// A signing key signs from then on.
+    SigningKeyPromoted = "signing_key_promoted",
+    /// A signing key is no longer published.
+    SigningKeyRetired = "signing_key_retired",
+    /// A retired signing key was deleted.
+    SigningKeyDeleted = "signing_key_deleted",
+    /// A signing key has leaked: nothing that it signed counts from then on.
+    SigningKeyRevoked = "signing_key_revoked",
 }
 
 impl AuditAction {
@@ -359,6 +369,12 @@ impl AuditEntry {
     #[must_use]
     pub fn client(self, client: &ClientId) -> Self {
         Self { object: Some(client.to_string()), ..self }
+    }
+
+    /// It is about this signing key.
+    #[must_use]
+    pub fn key(self, key: &KeyId) -> Self {
+        Self { object: Some(key.to_string()), ..self }
     }
 
     /// It ended so many sessions; `None` when that is not known yet.

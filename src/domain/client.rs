@@ -71,6 +71,22 @@ impl Scopes {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// One word after the other.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Out of single words, each without a space in it.
+    ///
+    /// # Errors
+    /// [`ScopeError`].
+    pub fn from_words(words: &[String]) -> Result<Self, ScopeError> {
+        if words.iter().any(|word| word.is_empty() || word.contains(' ')) {
+            return Err(ScopeError);
+        }
+        words.join(" ").parse()
+    }
 }
 
 impl FromStr for Scopes {
@@ -94,6 +110,35 @@ impl fmt::Display for Scopes {
             write!(f, "{space}{word}")?;
         }
         Ok(())
+    }
+}
+
+/// Whom a client's access tokens are for, if not the service's own audience: 1 to 255 bytes without
+/// control characters. It stands in every token, where validators compare it to the letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audience(String);
+
+/// The text is no audience.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an audience is 1 to 255 bytes without control characters")]
+pub struct AudienceError;
+
+impl Audience {
+    /// How long it may be.
+    pub const MAX_BYTES: usize = 255;
+
+    /// The audience.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl FromStr for Audience {
+    type Err = AudienceError;
+
+    fn from_str(text: &str) -> Result<Self, AudienceError> {
+        let fits = (1..=Self::MAX_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
+        if fits { Ok(Self(text.to_owned())) } else { Err(AudienceError) }
     }
 }
 
@@ -164,6 +209,29 @@ mod tests {
         }
         for bad in ["", "1", "42", "-a", "Books", "a b", "a\n", "ä", &"a".repeat(65)] {
             assert!(bad.parse::<ClientId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_audience_has_something_in_it_and_nothing_that_breaks_a_line() {
+        for good in ["https://api.example.com", "b\u{fc}cher", &"a".repeat(255)] {
+            assert_eq!(good.parse::<Audience>().map(Audience::into_string).as_deref(), Ok(good));
+        }
+        for bad in ["", "a\nb", "a\u{85}b", &"a".repeat(256)] {
+            assert!(bad.parse::<Audience>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn scopes_of_single_words_have_no_spaces_in_them() {
+        let words = |words: &[&str]| {
+            Scopes::from_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(words(&["write", "read", "read"]).unwrap().to_string(), "read write");
+        assert!(words(&[]).unwrap().is_empty());
+        assert_eq!(words(&["write", "read"]).unwrap().words().collect::<Vec<_>>(), ["read", "write"]);
+        for bad in [&["read write"][..], &[""], &["read", ""], &["re\"ad"]] {
+            assert!(words(bad).is_err(), "{bad:?}");
         }
     }
 

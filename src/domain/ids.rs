@@ -18,7 +18,8 @@ pub struct UserId(i64);
 pub struct UserIdError;
 
 impl UserId {
-    const MAX: i64 = (1 << 53) - 1;
+    /// The greatest id: the greatest whole number that JavaScript holds exactly.
+    pub const MAX: i64 = (1 << 53) - 1;
 
     /// How many ids at the end of the range are nobody's.
     pub const NOBODIES: u16 = 4096;

@@ -32,6 +32,8 @@ pub struct Caller {
     pub user: UserId,
     /// What they may do.
     pub role: Role,
+    /// Their e-mail address, empty in a token that has none: ours do.
+    pub email: String,
     /// The session they call from.
     pub session: SessionId,
     /// A live access token of that session.
@@ -313,6 +315,7 @@ fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAd
     Ok(Caller {
         user,
         role,
+        email: claims.email.clone().unwrap_or_default(),
         session: session_of(claims).map_err(AuthError::InvalidToken)?,
         access,
         issued_at: claims.iat,

@@ -53,6 +53,15 @@ impl Administrator {
         }
     }
 
+    /// An entry for the audit log about what they do now: from which session and address.
+    pub(super) fn event(self, context: &Context, action: AuditAction) -> AuditEntry {
+        let entry = context.event(action, self.actor());
+        match self {
+            Self::User { session, address, .. } => entry.session(session).from(address),
+            Self::Operator => entry,
+        }
+    }
+
     /// Why a session or a token has ended that they have ended.
     pub fn reason(self) -> Reason {
         match self {
@@ -287,11 +296,7 @@ impl Administration {
 
     /// An entry for the audit log about what an administrator does to an account.
     fn event(&self, by: Administrator, action: AuditAction, id: UserId) -> AuditEntry {
-        let entry = self.context.event(action, by.actor()).on(id);
-        match by {
-            Administrator::User { session, address, .. } => entry.session(session).from(address),
-            Administrator::Operator => entry,
-        }
+        by.event(&self.context, action).on(id)
     }
 
     fn record(&self, entry: AuditEntry) {

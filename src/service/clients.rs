@@ -11,7 +11,7 @@ use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::client_secret;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
-use crate::domain::client::{Client, ClientId, NewClient, Scopes};
+use crate::domain::client::{Audience, Client, ClientId, NewClient, Scopes};
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{AccessToken, ClientSecret};
 
@@ -63,12 +63,13 @@ impl Clients {
         by: Administrator,
         id: ClientId,
         scopes: Scopes,
-        audience: Option<String>,
+        audience: Option<Audience>,
     ) -> AuthResult<(Client, ClientSecret)> {
+        let audience = audience.map(Audience::into_string);
         let secret = client_secret::generate(&*self.context.random);
         let client = self.insert(id, scopes, audience, &secret).await?.ok_or(AuthError::ClientTaken)?;
         tracing::info!(client = %client.id, scopes = %client.scopes, by = %by.actor(), "client created");
-        self.record(AuditAction::ClientCreated, by.actor(), &client.id);
+        self.record(by, AuditAction::ClientCreated, &client.id);
         Ok((client, secret))
     }
 
@@ -79,13 +80,14 @@ impl Clients {
     /// [`AuthError::Store`].
     pub async fn ensure(&self, id: ClientId, scopes: Scopes, secret: &ClientSecret) -> AuthResult<()> {
         if let Some(client) = self.insert(id, scopes, None, secret).await? {
-            self.record(AuditAction::ClientCreated, AuditActor::Service, &client.id);
+            let entry = self.context.event(AuditAction::ClientCreated, AuditActor::Service);
+            self.context.audit.record(entry.client(&client.id));
         }
         Ok(())
     }
 
-    fn record(&self, action: AuditAction, by: AuditActor, client: &ClientId) {
-        self.context.audit.record(self.context.event(action, by).client(client));
+    fn record(&self, by: Administrator, action: AuditAction, client: &ClientId) {
+        self.context.audit.record(by.event(&self.context, action).client(client));
     }
 
     async fn insert(
@@ -105,7 +107,15 @@ impl Clients {
         Ok(Some(Client { id, scopes, audience, secrets: vec![hash], created_at }))
     }
 
-    /// All clients.
+    /// A client.
+    ///
+    /// # Errors
+    /// [`AuthError::NotFound`].
+    pub async fn get(&self, _by: Administrator, id: &ClientId) -> AuthResult<Client> {
+        self.context.clients.find_client(id).await?.ok_or(AuthError::NotFound)
+    }
+
+    /// All clients, in the order of their ids.
     ///
     /// # Errors
     /// [`AuthError::Store`].
@@ -131,7 +141,7 @@ impl Clients {
             return Err(AuthError::NotFound);
         }
         tracing::info!(client = %id, drop_others, by = %by.actor(), "client secret rotated");
-        self.record(AuditAction::ClientSecretRotated, by.actor(), id);
+        self.record(by, AuditAction::ClientSecretRotated, id);
         Ok(secret)
     }
 
@@ -144,7 +154,7 @@ impl Clients {
             return Err(AuthError::NotFound);
         }
         tracing::info!(client = %id, by = %by.actor(), "client deleted");
-        self.record(AuditAction::ClientDeleted, by.actor(), id);
+        self.record(by, AuditAction::ClientDeleted, id);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use jsonwebtoken::jwk::JwkSet;
 
 use super::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
+use crate::domain::audit::{AuditAction, AuditActor};
 use crate::domain::ids::KeyId;
 use crate::domain::signing_key::{
     KeyRefusal, KeyStep, PlannedStep, RingKey, SigningAlgorithm, StoredSigningKey,
@@ -129,6 +130,8 @@ impl SigningKeys {
 
     async fn add(&self, foundation: &Foundation, sealed: StoredSigningKey) -> SigningKeysResult<KeyId> {
         if foundation.store.insert_next_signing_key(&sealed, AddNext::Anyway).await? {
+            tracing::info!(key = %sealed.id, by = %AuditActor::Operator, "signing key added, to sign next");
+            foundation.record(AuditAction::SigningKeyAdded, &AuditActor::Operator, &sealed.id);
             return Ok(sealed.id);
         }
         let ring = foundation.store.list_signing_keys().await?;
@@ -160,7 +163,7 @@ impl SigningKeys {
     }
 
     async fn take(&self, foundation: &Foundation, step: &KeyStep) -> SigningKeysResult<KeyId> {
-        if !foundation.take(step).await? {
+        if !foundation.take(step, AuditActor::Operator).await? {
             return Err(SigningKeysError::Overtaken);
         }
         self.ring.catch_up_with_a_signer().await?;
@@ -182,7 +185,8 @@ impl SigningKeys {
     pub async fn revoke(&self, key: &KeyId) -> SigningKeysResult<RevokedKey> {
         let foundation = self.foundation()?;
         if foundation.store.revoke_signing_key(key, foundation.clock.now()).await? {
-            tracing::warn!(%key, "signing key revoked");
+            tracing::warn!(%key, by = %AuditActor::Operator, "signing key revoked");
+            foundation.record(AuditAction::SigningKeyRevoked, &AuditActor::Operator, key);
         } else {
             let ring = foundation.store.list_signing_keys().await?;
             if !ring.iter().any(|known| known.key.id == *key) {

@@ -106,6 +106,25 @@ async fn keys_are_moved_on_beside_the_running_service() {
     refused(folder, &["keys", "import", "key.pem"], "revoked").await;
     let said = done(folder, &["keys", "revoke", PEM_KID]).await;
     assert!(said.contains("revoked") && !said.contains("out of reach"), "it was announced meanwhile: {said}");
+
+    let entries = client.send(get("/audit?limit=200").bearer(&access)).await.json();
+    let of_the_operator = entries.as_array().expect("entries").iter().rev();
+    let of_the_operator: Vec<_> = of_the_operator
+        .filter(|entry| entry["actor"] == "operator")
+        .map(|entry| (entry["action"].as_str().expect("text"), entry["object"].as_str().expect("a key")))
+        .collect();
+    let made = made["kid"].as_str().expect("kid");
+    assert_eq!(
+        of_the_operator,
+        [
+            ("signing_key_added", PEM_KID),
+            ("signing_key_added", made),
+            ("signing_key_retired", made),
+            ("signing_key_promoted", PEM_KID),
+            ("signing_key_retired", active[0].as_str()),
+            ("signing_key_revoked", PEM_KID),
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -110,7 +110,8 @@ pub struct Running {
 }
 
 impl Running {
-    fn spawn(command: &mut Command) -> Self {
+    /// Starts any command whose output is piped.
+    pub fn spawn(command: &mut Command) -> Self {
         let mut child = Guarded::spawn(command);
         let stdout = collect(child.process.stdout.take().expect("piped"));
         let stderr = collect(child.process.stderr.take().expect("piped"));
@@ -233,15 +234,20 @@ impl Service {
 
 /// A child process that does not outlive its test: neither when the test fails (dropping kills it)
 /// nor when the test process is killed (the end of the shell's input does).
-struct Guarded {
+pub struct Guarded {
     process: Child,
     watchdog: Child,
     lifeline: Option<ChildStdin>,
 }
 
 impl Guarded {
-    fn spawn(command: &mut Command) -> Self {
-        let process = command.spawn().expect("the program `hallpass`");
+    /// Starts a program.
+    ///
+    /// # Panics
+    /// When there is no such program.
+    pub fn spawn(command: &mut Command) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let process = command.spawn().unwrap_or_else(|error| panic!("the program `{name}`: {error}"));
         let mut watchdog = Command::new("sh")
             .args(["-c", "cat >/dev/null; kill -KILL $0 2>/dev/null", &process.id().to_string()])
             .stdin(Stdio::piped())
@@ -249,6 +255,11 @@ impl Guarded {
             .expect("the program `sh`");
         let lifeline = watchdog.stdin.take();
         Self { process, watchdog, lifeline }
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.try_wait().expect("a child of ours").is_some()
     }
 
     fn signal(&self, signal: &str) {

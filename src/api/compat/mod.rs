@@ -52,6 +52,6 @@ impl CompatApi {
             Self::Nest => nest::documented().spec(),
             Self::AccessTokens => access_tokens::service().spec(),
         };
-        Ok(document::repair(serde_json::from_str(&spec)?))
+        document::of(&spec)
     }
 }

@@ -208,7 +208,7 @@ fn a_flow_has_scopes() {
 }
 
 #[test]
-fn examples_move_to_the_bodies_unless_a_form_needs_them() {
+fn the_example_of_a_type_is_that_of_bodies_too() {
     let media = |name: &str| json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } });
     let document = repair(json!({
         "paths": { "/": { "post": {
@@ -227,10 +227,39 @@ fn examples_move_to_the_bodies_unless_a_form_needs_them() {
     let post = &document["paths"]["/"]["post"];
     let schemas = &document["components"]["schemas"];
     assert_eq!(post["responses"]["200"]["content"][JSON]["example"], json!([{ "id": 1 }]));
-    assert_eq!(schemas["User"], json!({}));
+    assert_eq!(schemas["User"]["example"], json!({ "id": 1 }));
     let form = &post["requestBody"]["content"]["application/x-www-form-urlencoded"];
     assert_eq!(form["example"], schemas["Form"]["example"]);
     assert!(post["responses"]["400"]["content"][PROBLEM_JSON].get("example").is_none());
+}
+
+#[test]
+fn a_request_that_takes_too_long_is_announced_in_the_shape_of_other_errors() {
+    let answer = |media_type: &str, name: &str| {
+        json!({ "description": "A defect", "content": { media_type: {
+        "schema": { "$ref": format!("#/components/schemas/{name}") }, "example": {}
+    } } })
+    };
+    let announced = |of_500: Value| {
+        let responses = json!({ "200": {}, "500": of_500 });
+        let document = repair(json!({
+            "paths": { "/": { "get": { "responses": responses } } },
+            "components": {}
+        }));
+        let responses = &document["paths"]["/"]["get"]["responses"];
+        assert_eq!(
+            responses.as_object().map(|all| all.keys().collect::<Vec<_>>()).unwrap(),
+            ["200", "408", "500"]
+        );
+        (responses["408"]["content"].clone(), document["components"]["examples"].clone())
+    };
+    let (problem, examples) = announced(answer(PROBLEM_JSON, "Problem"));
+    let reference = "#/components/examples/request_timeout";
+    assert_eq!(problem[PROBLEM_JSON]["examples"], json!({ "request_timeout": { "$ref": reference } }));
+    assert_eq!(examples["request_timeout"]["value"]["status"], 408);
+    let (boom, examples) = announced(answer(JSON, "Boom"));
+    assert_eq!(boom, json!({ JSON: { "schema": { "$ref": "#/components/schemas/Boom" } } }));
+    assert!(examples.is_null());
 }
 
 #[test]
@@ -323,7 +352,7 @@ impl Api {
 }
 
 fn derived() -> Value {
-    serde_json::from_str(&OpenApiService::new(Api, "test", "1").spec()).expect("JSON")
+    parse::parse(&OpenApiService::new(Api, "test", "1").spec()).expect("JSON")
 }
 
 #[test]
@@ -339,7 +368,7 @@ fn what_poem_openapi_derives_comes_out_mended() {
     assert_eq!(document["tags"], json!([{ "name": "Users" }]));
     assert_eq!(
         get_user["parameters"].to_string(),
-        r#"[{"name":"id","schema":{"type":"integer","format":"int64"},"in":"path","required":true}]"#
+        r#"[{"name":"id","schema":{"type":"integer","format":"int64","maximum":9007199254740991},"in":"path","required":true}]"#
     );
     assert_eq!(get_user["security"], json!([{ "AccessToken": [] }, { "RefreshToken": [] }]));
     assert_eq!(
@@ -370,5 +399,5 @@ fn what_poem_openapi_derives_comes_out_mended() {
         document["components"]["schemas"]["User"]["properties"].to_string(),
         r##"{"id":{"type":"integer","format":"int64","minimum":1},"role":{"description":"What the user may do.","allOf":[{"$ref":"#/components/schemas/Role"}]}}"##
     );
-    assert!(document["components"]["schemas"]["User"].get("example").is_none());
+    assert_eq!(document["components"]["schemas"]["User"]["example"], json!({ "id": 7, "role": "member" }));
 }

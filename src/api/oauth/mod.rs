@@ -28,7 +28,7 @@ pub const PREFIX: &str = "/oauth2/";
 
 /// A request for a token.
 #[derive(Deserialize, Object)]
-#[oai(rename = "TokenRequest", example)]
+#[oai(rename = "TokenRequest", skip_serializing_if_is_none, example)]
 pub struct TokenRequest {
     /// `client_credentials` or `refresh_token`.
     grant_type: String,
@@ -85,7 +85,7 @@ impl Example for TokenResponse {
 
 /// A token to be asked about or taken back.
 #[derive(Deserialize, Object)]
-#[oai(rename = "TokenInQuestion", example)]
+#[oai(rename = "TokenInQuestion", skip_serializing_if_is_none, example)]
 pub struct TokenInQuestion {
     /// An access token or a refresh token.
     token: String,

@@ -16,8 +16,10 @@ use tokio::sync::{Mutex, watch};
 
 pub use generation::{Generation, PerGeneration};
 
+use super::audit::Audit;
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::secret::DerivedKeys;
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
 use crate::domain::clock::Clock;
 use crate::domain::ids::KeyId;
 use crate::domain::random::Random;
@@ -63,6 +65,8 @@ pub struct Foundation {
     pub random: Arc<dyn Random>,
     /// What private keys are encrypted under.
     pub secrets: DerivedKeys,
+    /// What happened, for later.
+    pub audit: Audit,
     /// The rules by which keys come and go.
     pub life: KeyLife,
 }
@@ -224,7 +228,7 @@ impl Foundation {
         let mut ring = self.store.list_signing_keys().await?;
         for _ in 0..STEPS_AT_ONCE {
             let Some(step) = self.life.due(&ring, self.clock.now()) else { return Ok(ring) };
-            self.take(&step).await?;
+            self.take(&step, AuditActor::Service).await?;
             ring = self.store.list_signing_keys().await?;
         }
         Ok(ring)
@@ -235,14 +239,14 @@ impl Foundation {
         let mut ring = self.store.list_signing_keys().await?;
         for _ in 0..STEPS_AT_ONCE {
             let Some(step) = self.life.urgent(&ring) else { return Ok(ring) };
-            self.take(&step).await?;
+            self.take(&step, AuditActor::Service).await?;
             ring = self.store.list_signing_keys().await?;
         }
         Ok(ring)
     }
 
-    /// Takes a step, unless another replica has; answers whether it did.
-    pub(super) async fn take(&self, step: &KeyStep) -> Result<bool, KeyRingError> {
+    /// Takes a step, unless another replica has; answers whether it did. Whose it was is written down.
+    pub(super) async fn take(&self, step: &KeyStep, by: AuditActor) -> Result<bool, KeyRingError> {
         let now = self.clock.now();
         let store = &self.store;
         let (key, taken) = match step {
@@ -263,16 +267,23 @@ impl Foundation {
             KeyStep::Forget(key) => (key.clone(), store.forget_signing_key(key).await?),
         };
         if taken {
-            let step = match step {
-                KeyStep::Begin => "made, and signs",
-                KeyStep::AddNext => "made, to sign next",
-                KeyStep::Promote { .. } => "signs",
-                KeyStep::Retire(_) => "retired",
-                KeyStep::Forget(_) => "deleted",
+            use AuditAction::{SigningKeyAdded, SigningKeyDeleted, SigningKeyPromoted, SigningKeyRetired};
+            let (what, actions) = match step {
+                KeyStep::Begin => ("made, and signs", &[SigningKeyAdded, SigningKeyPromoted][..]),
+                KeyStep::AddNext => ("made, to sign next", &[SigningKeyAdded][..]),
+                KeyStep::Promote { .. } => ("signs", &[SigningKeyPromoted][..]),
+                KeyStep::Retire(_) => ("retired", &[SigningKeyRetired][..]),
+                KeyStep::Forget(_) => ("deleted", &[SigningKeyDeleted][..]),
             };
-            tracing::info!(%key, "signing key {step}");
+            tracing::info!(%key, %by, "signing key {what}");
+            actions.iter().for_each(|action| self.record(*action, &by, &key));
         }
         Ok(taken)
+    }
+
+    /// Writes down what happened to a key.
+    pub(super) fn record(&self, action: AuditAction, by: &AuditActor, key: &KeyId) {
+        self.audit.record(AuditEntry::new(action, by.clone(), self.clock.now(), &*self.random).key(key));
     }
 
     /// A new key, as it is kept. An RSA key takes a while to find, during which requests go on.

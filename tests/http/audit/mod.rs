@@ -1,5 +1,6 @@
 //! What is written down, for whom to read.
 
+mod keys;
 mod others;
 mod people;
 mod reading;

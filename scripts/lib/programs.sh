@@ -1,0 +1,82 @@
+# Programs of the system that tests and tools run. To be sourced after common.sh.
+
+# The oldest Node.js that the tools run on.
+NODE_MIN=20
+
+# Debian's own python3 where there is one: what install_packages brings is for that one.
+PYTHON=/usr/bin/python3
+[ -x "$PYTHON" ] || PYTHON=python3
+
+have_redis() {
+    command -v redis-server >/dev/null
+}
+
+# Debian keeps Postgres' own programs out of PATH, one folder per version.
+have_postgres() {
+    command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
+}
+
+# Another python3 that comes first in PATH may have it just as well.
+have_aiosmtpd() {
+    "$PYTHON" -c 'import aiosmtpd' 2>/dev/null || python3 -c 'import aiosmtpd' 2>/dev/null
+}
+
+# Debian keeps it where only root looks.
+have_nginx() {
+    command -v nginx >/dev/null || [ -x /usr/sbin/nginx ]
+}
+
+have_openssl() {
+    command -v openssl >/dev/null
+}
+
+have_chromium() {
+    command -v chromium >/dev/null
+}
+
+have_node() {
+    command -v npm >/dev/null &&
+        node -e "process.exit(parseInt(process.versions.node) >= $NODE_MIN ? 0 : 1)" 2>/dev/null
+}
+
+have_python() {
+    "$PYTHON" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+# packages_of PROGRAM: what Debian calls it.
+packages_of() {
+    case "$1" in
+        redis) echo redis-server ;;
+        postgres) echo postgresql ;;
+        aiosmtpd) echo python3-aiosmtpd ;;
+        node) echo nodejs npm ;;
+        python) echo python3 python3-venv ;;
+        *) echo "$1" ;;
+    esac
+}
+
+# description_of PROGRAM: what somebody has to install where the packages do not do it.
+description_of() {
+    case "$1" in
+        node) echo "Node.js $NODE_MIN or newer, and npm" ;;
+        python) echo "Python 3.11 or newer with venv ($PYTHON)" ;;
+        *) packages_of "$1" ;;
+    esac
+}
+
+# require_programs PROGRAM…: installs those that are missing, all at once, where it may.
+require_programs() {
+    local program names missing=() packages=()
+    for program in "$@"; do
+        "have_$program" || missing+=("$program")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    for program in "${missing[@]}"; do
+        read -ra names < <(packages_of "$program")
+        packages+=("${names[@]}")
+    done
+    install_packages "${packages[@]}"
+    for program in "${missing[@]}"; do
+        "have_$program" || fail "install $(description_of "$program") and run this again"
+    done
+}

@@ -1,0 +1,28 @@
+# A service to try things against. To be sourced after common.sh.
+
+# start_service [NAME=VALUE…]: builds hallpass and runs `hallpass dev` on a free port, with its data in a
+# folder of its own, until this script ends. Sets SERVICE_URL. Limits are off, since whoever tries things
+# fails often; the assignments are settings on top.
+start_service() {
+    cargo build --quiet --locked
+    SERVICE_FOLDER="$(mktemp -d)"
+    # No setting of whoever runs this may reach it.
+    env -i PATH="$PATH" HALLPASS_RATE_LIMITS__ENABLED=false "$@" "$ROOT/target/debug/hallpass" dev \
+        --listen 127.0.0.1:0 --data-dir "$SERVICE_FOLDER/data" >"$SERVICE_FOLDER/out" 2>"$SERVICE_FOLDER/log" &
+    SERVICE_PID=$!
+    trap stop_service EXIT
+    local tries
+    for tries in $(seq 300); do
+        SERVICE_URL="$(sed -n 's#^ *Docs *\(http://[^/]*\)/docs$#\1#p' "$SERVICE_FOLDER/out")"
+        [ -n "$SERVICE_URL" ] && return
+        kill -0 "$SERVICE_PID" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$SERVICE_FOLDER/out" "$SERVICE_FOLDER/log" >&2
+    fail "hallpass does not start (after $tries tries)"
+}
+
+stop_service() {
+    kill "$SERVICE_PID" 2>/dev/null && wait "$SERVICE_PID" 2>/dev/null || true
+    rm -rf "$SERVICE_FOLDER"
+}

@@ -1,0 +1,136 @@
+//! Announces what no operation's own code shows: headers that extractors and the error handler set, and
+//! the answer of the root to a request that takes too long.
+
+use std::collections::BTreeSet;
+
+use poem_openapi::types::ToJSON;
+use serde_json::{Map, Value, json};
+
+use super::walk::{component, each_operation, each_response, object_in};
+use super::{PROBLEM_JSON, add_components, is_success};
+use crate::api::error::ApiError;
+
+/// The header that takes a refresh token, by which a security scheme is known to buy new access tokens.
+const REFRESH_TOKEN_HEADER: &str = "X-Refresh-Token";
+
+/// The name of the example of a request that took too long, which is its code.
+const REQUEST_TIMEOUT: &str = "request_timeout";
+
+/// The root answers 408 whatever the operation, in the shape of the operation's other errors; that of 500
+/// stands for them, since every operation has one. The example goes to `examples`.
+pub(super) fn announce_timeout(operation: &mut Map<String, Value>, examples: &mut Map<String, Value>) {
+    let Some(responses) = object_in(operation, "responses") else { return };
+    let of_500 = responses.get("500").and_then(|answer| answer.get("content")).and_then(Value::as_object);
+    let Some(content) = of_500.filter(|_| !responses.contains_key("408")) else { return };
+    let announced = content.iter().map(|(media_type, media)| {
+        let schema = media.get("schema").cloned().unwrap_or_default();
+        let is_problem = media_type == PROBLEM_JSON && component(&schema) == Some("Problem");
+        let mut announced = Map::from_iter([("schema".to_owned(), schema)]);
+        if is_problem {
+            let problem = ApiError::request_timeout().problem().to_json();
+            examples.entry(REQUEST_TIMEOUT).or_insert_with(|| json!({ "value": problem }));
+            let reference = format!("#/components/examples/{REQUEST_TIMEOUT}");
+            announced.insert("examples".to_owned(), json!({ REQUEST_TIMEOUT: { "$ref": reference } }));
+        }
+        (media_type.clone(), Value::Object(announced))
+    });
+    let answer = json!({
+        "description": "The request was not received and answered within 20 seconds (`request_timeout`). Whether it \
+                        was carried out is not known.",
+        "content": announced.collect::<Map<_, _>>(),
+    });
+    responses.insert("408".to_owned(), answer);
+    responses.sort_keys();
+}
+
+/// Headers that extractors and the error handler set, which no operation's own code shows.
+pub(super) fn announce_headers(spec: &mut Value) {
+    let refreshing = refresh_token_schemes(spec);
+    let mut used = BTreeSet::new();
+    each_operation(spec, &mut |operation| {
+        // Where tokens may be left out they are not checked by the extractor that renews them.
+        let refreshes = requirements(operation).any(|scheme| refreshing.contains(scheme))
+            && !may_come_without_tokens(operation);
+        let is_limited = object_in(operation, "responses").is_some_and(|all| all.contains_key("429"));
+        each_response(operation, &mut |status, response| {
+            let own = match status {
+                "401" | "403" => Some("WWW-Authenticate"),
+                "429" | "503" => Some("Retry-After"),
+                _ if refreshes && is_success(status) => Some("X-Access-Token"),
+                _ => None,
+            };
+            let counted = is_limited && may_have_been_counted(status);
+            let limits = ["RateLimit-Policy", "RateLimit"].into_iter().filter(|_| counted);
+            for name in own.into_iter().chain(limits) {
+                let headers = response.entry("headers").or_insert_with(|| json!({}));
+                if let Some(headers) = headers.as_object_mut().filter(|headers| !headers.contains_key(name)) {
+                    headers.insert(name.into(), json!({ "$ref": format!("#/components/headers/{name}") }));
+                    used.insert(name);
+                }
+            }
+        });
+    });
+    let headers = used.into_iter().map(|name| (name.to_owned(), header(name)));
+    add_components(spec, "headers", headers.collect());
+}
+
+/// Whether an answer of a limited operation can say what is left: not one to a body that was not read,
+/// nor one of a service that cannot tell.
+fn may_have_been_counted(status: &str) -> bool {
+    !matches!(status, "413" | "415") && !status.starts_with('5')
+}
+
+/// The header object behind a name of [`announce_headers`].
+fn header(name: &str) -> Value {
+    match name {
+        "Retry-After" => json!({
+            "description": "Seconds to wait before the next try (RFC 9110 10.2.3).",
+            "schema": { "type": "integer", "minimum": 0, "example": 1 }
+        }),
+        "RateLimit-Policy" => json!({
+            "description": "The limits that the request came under, if any, each by the name of its setting: so many \
+                            at once (`q`), refilled evenly over so many seconds (`w`) \
+                            (draft-ietf-httpapi-ratelimit-headers-10).",
+            "schema": { "type": "string", "example": "\"login.per_ip\";q=300;w=60, \"login.per_account\";q=60;w=900" }
+        }),
+        "RateLimit" => json!({
+            "description": "Of the limits that the request was counted for, the one of which the least is left: how \
+                            many more (`r`), and in how many seconds there is one more (`t`). It is the same \
+                            for every account, whether there is one or not.",
+            "schema": { "type": "string", "example": "\"login.per_account\";r=12;t=15" }
+        }),
+        "WWW-Authenticate" => json!({
+            "description": "How to authenticate. Says `error=\"invalid_token\"` only when a token was \
+                            presented, and `error=\"insufficient_scope\"` with 403 (RFC 6750 3).",
+            "schema": { "type": "string", "example": "Bearer" }
+        }),
+        _ => json!({
+            "description": "A new access token, when the presented one had expired and `X-Refresh-Token` \
+                            was live. Use it from now on.",
+            "schema": { "type": "string" }
+        }),
+    }
+}
+
+/// The names of the security schemes that take a refresh token.
+fn refresh_token_schemes(spec: &Value) -> BTreeSet<String> {
+    let schemes = spec.pointer("/components/securitySchemes").and_then(Value::as_object);
+    let takes_refresh_token = |scheme: &Value| {
+        let name = scheme.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| name.eq_ignore_ascii_case(REFRESH_TOKEN_HEADER))
+    };
+    let schemes = schemes.into_iter().flatten();
+    schemes.filter(|(_, scheme)| takes_refresh_token(scheme)).map(|(name, _)| name.clone()).collect()
+}
+
+/// The names of the security schemes that an operation takes.
+fn requirements(operation: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let alternatives = operation.get("security").and_then(Value::as_array).into_iter().flatten();
+    alternatives.filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str)
+}
+
+/// Whether one of the alternatives of an operation's security is to present nothing.
+fn may_come_without_tokens(operation: &Map<String, Value>) -> bool {
+    let alternatives = operation.get("security").and_then(Value::as_array).into_iter().flatten();
+    alternatives.filter_map(Value::as_object).any(Map::is_empty)
+}
