@@ -58,7 +58,7 @@ packages_of() {
 # description_of PROGRAM: what somebody has to install where the packages do not do it.
 description_of() {
     case "$1" in
-        node) echo "Node.js $NODE_MIN or newer, and npm" ;;
+        node) echo "npm and Node.js $NODE_MIN or newer" ;;
         python) echo "Python 3.11 or newer with venv ($PYTHON)" ;;
         *) packages_of "$1" ;;
     esac
