@@ -21,8 +21,8 @@ use super::sessions::{SessionDto, SessionRevoked, SessionsRevoked};
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::user::{AccountChange, Role};
-use crate::service::access_tokens::Caller;
-use crate::service::administration::Administrator;
+use crate::service::caller::Administrator;
+use crate::service::caller::Caller;
 use crate::service::{AuthError, Services};
 
 /// What to change about an account. A field that is left out stays as it is.

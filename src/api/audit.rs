@@ -16,7 +16,7 @@ use super::security::Authenticated;
 use crate::domain::audit::{AuditAction, AuditActor, AuditFilter, AuditId, Reason, RecordedEntry};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId};
-use crate::service::administration::Administrator;
+use crate::service::caller::Administrator;
 use crate::service::{AuthError, Services};
 
 /// Entries in a page, unless asked otherwise, and at most.

@@ -16,7 +16,7 @@ use super::refusal::{
 use super::security::Authenticated;
 use crate::domain::client::{Audience, Client, ClientId, REVOCATIONS_READ, Scopes};
 use crate::domain::tokens::ClientSecret;
-use crate::service::administration::Administrator;
+use crate::service::caller::Administrator;
 use crate::service::{AuthError, Services};
 
 const SECRET_EXAMPLE: &str = "hp_cs_exampleexampleexampleexampleexampleexample";

@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::refusal::{Documented, INTERNAL, Refusal, UNAUTHORIZED, UNAVAILABLE, examples, refusals};
 use super::security::Authenticated;
 use crate::service::AuthError;
-use crate::service::access_tokens::Caller;
+use crate::service::caller::Caller;
 
 /// Where proxies ask; anything may follow behind a `/`.
 const PATH: &str = "/forward-auth";

@@ -10,7 +10,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::error::ApiError;
 use crate::domain::tokens::{AccessToken, RefreshToken};
 use crate::service::Services;
-use crate::service::access_tokens::Caller;
+use crate::service::caller::Caller;
 use crate::service::limits::Visitor;
 
 /// The request header that carries a refresh token, with or without `Bearer `.

@@ -16,7 +16,8 @@ use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::Session;
 use crate::domain::user::User;
-use crate::service::administration::{Administration, Administrator};
+use crate::service::administration::Administration;
+use crate::service::caller::Administrator;
 use crate::service::{AuthError, Services};
 use crate::telemetry;
 

@@ -8,6 +8,7 @@ use hallpass_verify::{
     AccessClaims, AccessTokenCheck, CheckError, Rejection, RevocationSource, RevocationStatus, Verifier,
 };
 
+use super::caller::Caller;
 use super::key_ring::{KeyRing, PerGeneration};
 use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
@@ -15,7 +16,7 @@ use crate::crypto::{jwt, refresh_token};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::client::{Client, REVOCATIONS_READ, Scopes};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::ids::{Jti, SessionId};
 use crate::domain::session::Session;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::Role;
@@ -24,42 +25,6 @@ use crate::store::{AccessStatus, AccessSubject, OnReuse, RefreshOutcome, StoreEr
 /// Claim `client_id` of tokens that a login on this service itself brought (RFC 9068 2.2 wants
 /// one in every token).
 pub const FIRST_PARTY_CLIENT_ID: &str = "hallpass";
-
-/// Who is calling, proven.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// Who.
-    pub user: UserId,
-    /// What they may do.
-    pub role: Role,
-    /// Their e-mail address, empty in a token that has none: ours do.
-    pub email: String,
-    /// The session they call from.
-    pub session: SessionId,
-    /// A live access token of that session.
-    pub access: AccessToken,
-    /// When that token was issued, seconds since the Unix epoch.
-    pub issued_at: i64,
-    /// When that token ends, seconds since the Unix epoch.
-    pub expires_at: i64,
-    /// Whether that token is new: the presented one was expired or absent.
-    pub renewed: bool,
-    /// Where they call from, if the connection tells.
-    pub address: Option<IpAddr>,
-}
-
-impl Caller {
-    /// Lets administrators pass.
-    ///
-    /// # Errors
-    /// [`AuthError::Forbidden`] for everybody else.
-    pub fn require_admin(&self) -> AuthResult<()> {
-        match self.role {
-            Role::Admin => Ok(()),
-            Role::Member => Err(AuthError::Forbidden),
-        }
-    }
-}
 
 /// Minting and checking access tokens. Cheap to clone.
 #[derive(Clone)]

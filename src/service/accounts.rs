@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::access_tokens::Caller;
+use super::caller::Caller;
 use super::cut_off::CutOff;
 use super::limits::{Limits, Visitor};
 use super::mail::{Mail, Notice};

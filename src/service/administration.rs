@@ -1,14 +1,13 @@
 //! What administrators do to other people's accounts.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::access_tokens::Caller;
+use super::caller::Administrator;
 use super::cut_off::CutOff;
 use super::password_reset::{PasswordResets, ResetDelivery};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field};
-use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
+use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::name::Name;
@@ -17,59 +16,6 @@ use crate::domain::session::Session;
 use crate::domain::tokens::ResetToken;
 use crate::domain::user::{AccountChange, NewUser, Role, User};
 use crate::store::{ChangeOutcome, DeleteOutcome, InsertUserOutcome};
-
-/// Somebody who may change other people's accounts. Every operation here asks for one, so that none
-/// is reached without the question who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Administrator {
-    /// Logged in with the role `admin`.
-    User {
-        /// Who.
-        id: UserId,
-        /// The session they work from.
-        session: SessionId,
-        /// Where they work from, if the connection tells.
-        address: Option<IpAddr>,
-    },
-    /// Whoever may run commands with the server's settings.
-    Operator,
-}
-
-impl Administrator {
-    /// The caller, if they are one.
-    ///
-    /// # Errors
-    /// [`AuthError::Forbidden`].
-    pub fn from_caller(caller: &Caller) -> AuthResult<Self> {
-        caller.require_admin()?;
-        Ok(Self::User { id: caller.user, session: caller.session, address: caller.address })
-    }
-
-    /// As the audit log names them.
-    pub fn actor(self) -> AuditActor {
-        match self {
-            Self::User { id, .. } => AuditActor::User(id),
-            Self::Operator => AuditActor::Operator,
-        }
-    }
-
-    /// An entry for the audit log about what they do now: from which session and address.
-    pub(super) fn event(self, context: &Context, action: AuditAction) -> AuditEntry {
-        let entry = context.event(action, self.actor());
-        match self {
-            Self::User { session, address, .. } => entry.session(session).from(address),
-            Self::Operator => entry,
-        }
-    }
-
-    /// Why a session or a token has ended that they have ended.
-    pub fn reason(self) -> Reason {
-        match self {
-            Self::User { .. } => Reason::RevokedByAdmin,
-            Self::Operator => Reason::RevokedByOperator,
-        }
-    }
-}
 
 /// An account as an administrator makes it.
 #[derive(Clone)]

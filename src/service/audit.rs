@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::AuthResult;
-use super::administration::Administrator;
+use super::caller::Administrator;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::store::{AuditLog, StoreResult};

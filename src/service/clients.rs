@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hallpass_verify::{AccessClaims, Rejection};
 
 use super::access_tokens::AccessTokens;
-use super::administration::Administrator;
+use super::caller::Administrator;
 use super::limits::{Limits, Visitor};
 use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};

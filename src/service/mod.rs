@@ -4,6 +4,7 @@ pub mod access_tokens;
 pub mod accounts;
 pub mod administration;
 pub mod audit;
+pub mod caller;
 pub mod clients;
 pub mod cut_off;
 pub mod key_ring;

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::access_tokens::{AccessTokens, Caller, refresh_verdict, session_of};
+use super::access_tokens::{AccessTokens, refresh_verdict, session_of};
+use super::caller::Caller;
 use super::cut_off::CutOff;
 use super::limits::{Limits, Visitor, is_verdict};
 use super::password_workers::PasswordWorkers;

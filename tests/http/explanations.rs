@@ -3,7 +3,7 @@
 use hallpass::domain::audit::{AuditActor, Reason};
 use hallpass::domain::client::Scopes;
 use hallpass::domain::ids::SessionId;
-use hallpass::service::administration::Administrator;
+use hallpass::service::caller::Administrator;
 use hallpass::service::clients::ClientCredentials;
 use hallpass::service::limits::Visitor;
 use hallpass::service::tokens::{Content, Death, Explanation, InHand, TakenBack, Verdict};

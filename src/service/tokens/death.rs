@@ -9,7 +9,7 @@ use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::session::Timeout;
 use crate::domain::tokens::{Generation, RefreshClaims};
 use crate::service::AuthResult;
-use crate::service::administration::Administrator;
+use crate::service::caller::Administrator;
 use crate::store::{AccessStatus, AccessSubject, OnReuse, RefreshOutcome};
 
 /// Entries of the audit log that are read at a time, and how many pages of them at most: far more

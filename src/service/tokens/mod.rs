@@ -12,7 +12,8 @@ use hallpass_verify::{AccessClaims, Rejection};
 use uuid::Uuid;
 
 use super::access_tokens::{AccessTokens, session_of};
-use super::administration::{Administration, Administrator};
+use super::administration::Administration;
+use super::caller::Administrator;
 use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hallpass::domain::client::{ClientId, Scopes};
 use hallpass::domain::rate_limit::{ActionLimits, LimitRules, Rate};
-use hallpass::service::administration::Administrator;
+use hallpass::service::caller::Administrator;
 use hallpass::service::mail::Notice;
 use serde_json::Value;
 

@@ -2,7 +2,8 @@
 
 use hallpass::domain::email::Email;
 use hallpass::domain::user::Role;
-use hallpass::service::administration::{Administrator, NewAccount};
+use hallpass::service::administration::NewAccount;
+use hallpass::service::caller::Administrator;
 use poem::http::Method;
 use serde_json::{Value, json};
 

@@ -1,0 +1,98 @@
+//! Who calls an operation.
+
+use std::net::IpAddr;
+
+use super::{AuthError, AuthResult, Context};
+use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::tokens::AccessToken;
+use crate::domain::user::Role;
+
+/// Who is calling, proven.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who.
+    pub user: UserId,
+    /// What they may do.
+    pub role: Role,
+    /// Their e-mail address, empty in a token that has none: ours do.
+    pub email: String,
+    /// The session they call from.
+    pub session: SessionId,
+    /// A live access token of that session.
+    pub access: AccessToken,
+    /// When that token was issued, seconds since the Unix epoch.
+    pub issued_at: i64,
+    /// When that token ends, seconds since the Unix epoch.
+    pub expires_at: i64,
+    /// Whether that token is new: the presented one was expired or absent.
+    pub renewed: bool,
+    /// Where they call from, if the connection tells.
+    pub address: Option<IpAddr>,
+}
+
+impl Caller {
+    /// Lets administrators pass.
+    ///
+    /// # Errors
+    /// [`AuthError::Forbidden`] for everybody else.
+    pub fn require_admin(&self) -> AuthResult<()> {
+        match self.role {
+            Role::Admin => Ok(()),
+            Role::Member => Err(AuthError::Forbidden),
+        }
+    }
+}
+
+/// Somebody who may change other people's accounts. Every such operation asks for one, so that none
+/// is reached without the question who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Administrator {
+    /// Logged in with the role `admin`.
+    User {
+        /// Who.
+        id: UserId,
+        /// The session they work from.
+        session: SessionId,
+        /// Where they work from, if the connection tells.
+        address: Option<IpAddr>,
+    },
+    /// Whoever may run commands with the server's settings.
+    Operator,
+}
+
+impl Administrator {
+    /// The caller, if they are one.
+    ///
+    /// # Errors
+    /// [`AuthError::Forbidden`].
+    pub fn from_caller(caller: &Caller) -> AuthResult<Self> {
+        caller.require_admin()?;
+        Ok(Self::User { id: caller.user, session: caller.session, address: caller.address })
+    }
+
+    /// As the audit log names them.
+    pub fn actor(self) -> AuditActor {
+        match self {
+            Self::User { id, .. } => AuditActor::User(id),
+            Self::Operator => AuditActor::Operator,
+        }
+    }
+
+    /// An entry for the audit log about what they do now: from which session and address.
+    pub(super) fn event(self, context: &Context, action: AuditAction) -> AuditEntry {
+        let entry = context.event(action, self.actor());
+        match self {
+            Self::User { session, address, .. } => entry.session(session).from(address),
+            Self::Operator => entry,
+        }
+    }
+
+    /// Why a session or a token has ended that they have ended.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::User { .. } => Reason::RevokedByAdmin,
+            Self::Operator => Reason::RevokedByOperator,
+        }
+    }
+}
