@@ -14,10 +14,8 @@
 //!
 //! It fails when one of the two does not hold.
 //!
-//! On a 2-core machine that was busy with other things: 48 to 52 MiB at the peak with one hash worker,
-//! 73 MiB with two; slowdown 1.1 at p50 and 0.6 to 0.9 at p99, where threads of the usual priority
-//! came to 1.2 to 2.4. On a quieter one, with the phases one after the other, p99 went from 1.5 ms to
-//! 4 ms: a request that meets a hash may wait for the scheduler's next tick.
+//! On a quiet machine with 2 cores, one hash worker, five runs: 56 to 59 MiB at the peak; slowdown 0.8 at
+//! p50 and 1.5 to 1.8 at p99. Threads of the usual priority came to 1.2 to 2.4 there.
 
 #[path = "../tests/binary/client.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
