@@ -1,0 +1,127 @@
+//! What values mean.
+
+use super::*;
+
+#[test]
+fn dev_works_with_nothing_set() {
+    let settings = given().settings();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.database.url.expose(), "sqlite://hallpass-data/hallpass.db");
+    assert!(matches!(settings.token_store, TokenStoreSettings::Embedded));
+    assert_eq!(settings.tokens.lifetimes.access_token, Duration::from_secs(900));
+    assert_eq!(settings.reset.delivery, ResetDelivery::Response);
+    assert_eq!(settings.admin.map(|admin| admin.email.to_string()).as_deref(), Some(SAMPLE_ADMIN_EMAIL));
+    assert_eq!(settings.log.format, LogFormat::Pretty);
+    assert!(settings.secret.is_none() && settings.public_url.is_none());
+}
+
+#[test]
+fn serve_has_no_administrator_and_logs_json() {
+    let settings = production().load(Profile::Serve, Purpose::Start).unwrap().settings;
+    assert!(settings.admin.is_none());
+    assert_eq!(settings.log.format, LogFormat::Json);
+    assert_eq!(settings.reset.delivery, ResetDelivery::Off);
+    assert!(matches!(settings.token_store, TokenStoreSettings::Redis { danger_allow_eviction: false, .. }));
+}
+
+#[test]
+fn the_compat_apis_are_named_one_by_one() {
+    use CompatApi::{AccessTokens, Nest};
+    assert_eq!(given().settings().compat, [Nest, AccessTokens]);
+    for (text, apis) in [
+        ("nest", &[Nest][..]),
+        ("access-tokens", &[AccessTokens]),
+        (" access-tokens , nest,nest", &[Nest, AccessTokens]),
+        ("", &[]),
+        (" ", &[]),
+    ] {
+        assert_eq!(given().variable("HALLPASS_COMPAT", text).settings().compat, apis, "{text:?}");
+        assert_eq!(given().set(&format!("compat={text}")).settings().compat, apis, "{text:?}");
+    }
+    for (file, apis) in [
+        ("compat = []", &[][..]),
+        ("compat = ['nest']", &[Nest]),
+        ("compat = ['access-tokens', 'nest']", &[Nest, AccessTokens]),
+        ("compat = 'nest'", &[Nest]),
+    ] {
+        let given = given().file(file);
+        assert_eq!(given.settings().compat, apis, "{file}");
+        let loaded = given.load(Profile::Dev, Purpose::Inspect).unwrap();
+        let (entries, mistakes) = file::entries(std::path::Path::new("dump"), &dump(&loaded.values));
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        let dumped = entries.iter().find(|(setting, ..)| setting.key == "compat").map(|(_, text, _)| text);
+        assert_eq!(parse::compat(dumped.unwrap()).unwrap(), apis, "{file}");
+    }
+}
+
+#[test]
+fn limits_are_set_one_by_one_or_switched_off_together() {
+    let limits = |given: Given| given.settings().rate_limits;
+    let text = |rate: Option<Rate>| rate.map(|rate| (rate.burst(), rate.period().as_secs()));
+    let defaults = limits(given());
+    assert_eq!(
+        (text(defaults.login.per_ip), text(defaults.login.per_account)),
+        (Some((300, 60)), Some((60, 900)))
+    );
+    assert_eq!((text(defaults.register.per_ip), defaults.register.per_account), (Some((600, 600)), None));
+    assert_eq!((text(defaults.refresh.per_ip), defaults.refresh.per_account), (Some((300, 60)), None));
+    let reset_request = defaults.reset_request;
+    assert_eq!(
+        (text(reset_request.per_ip), text(reset_request.per_account)),
+        (Some((300, 600)), Some((20, 900)))
+    );
+    assert_eq!((text(defaults.reset.per_ip), defaults.reset.per_account), (Some((300, 600)), None));
+
+    let changed = limits(given().file("[rate_limits.login]\nper_ip = '5/1s'\nper_account = 'off'"));
+    assert_eq!((text(changed.login.per_ip), changed.login.per_account), (Some((5, 1)), None));
+    assert_eq!(changed.reset, defaults.reset);
+    assert_eq!(limits(given().set("rate_limits.enabled=false")), LimitRules::default());
+}
+
+#[test]
+fn trusted_proxies_are_a_list() {
+    let networks =
+        |given: Given| given.settings().trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(networks(given()).is_empty());
+    let expected = ["10.0.0.0/8", "127.0.0.1/32"];
+    assert_eq!(networks(given().variable("HALLPASS_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1")), expected);
+    assert_eq!(networks(given().file("trusted_proxies = ['10.0.0.0/8', '127.0.0.1']")), expected);
+}
+
+#[test]
+fn the_issuer_is_the_public_url_or_the_bound_address() {
+    let bound = "127.0.0.1:40001".parse().unwrap();
+    let settings = given().variable("HALLPASS_LISTEN", "127.0.0.1:0").settings();
+    let issuer = settings.issuer(bound);
+    assert_eq!(issuer.as_str(), "http://127.0.0.1:40001");
+    assert_eq!(settings.audience(&issuer), "http://127.0.0.1:40001");
+    let settings = given()
+        .variable("HALLPASS_PUBLIC_URL", "https://auth.example.com")
+        .variable("HALLPASS_TOKENS__AUDIENCE", "api")
+        .settings();
+    let issuer = settings.issuer(bound);
+    assert_eq!(issuer.as_str(), "https://auth.example.com");
+    assert_eq!(settings.audience(&issuer), "api");
+}
+
+#[test]
+fn a_mirror_has_a_bound_and_a_redis() {
+    let given = || given().variable("REDIS_URL", "redis://127.0.0.1");
+    assert_eq!(given().settings().validation, ValidationMode::Strict);
+    let mirror = given().variable("HALLPASS_VALIDATION__MODE", "mirror");
+    let max_staleness = Duration::from_secs(2);
+    assert_eq!(mirror.settings().validation, ValidationMode::Mirror { max_staleness });
+}
+
+#[test]
+fn keys_rotate_unless_that_is_turned_off_and_never_faster_than_they_are_announced() {
+    let every = |text| given().variable("HALLPASS_KEYS__ROTATE_EVERY", text);
+    assert_eq!(given().settings().keys.rotate_every, Some(Duration::from_secs(90 * 24 * 3600)));
+    assert_eq!(every("0s").settings().keys.rotate_every, None);
+    let mistakes = every("24h").variable("HALLPASS_KEYS__PUBLISH_AHEAD", "48h").mistakes_in_dev();
+    assert_says(&mistakes, &["keys.rotate_every", "shorter than `keys.publish_ahead`"]);
+    assert_eq!(
+        every("48h").variable("HALLPASS_KEYS__PUBLISH_AHEAD", "48h").settings().keys.publish_ahead.as_secs(),
+        172_800
+    );
+}
