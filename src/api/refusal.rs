@@ -120,6 +120,13 @@ macro_rules! refusals {
 
 pub(super) use refusals;
 
+/// 400 where an e-mail address is all that a body holds.
+pub(super) const NO_EMAIL: Documented = Documented::new(
+    "The body is not valid JSON or has a key twice, or `email` is missing or no e-mail address \
+     (`invalid_request`).",
+    || vec![ApiError::invalid_field("email", "is missing")],
+);
+
 /// When an operation with a body answers 413 and 415.
 pub(super) const TOO_LARGE: Documented =
     Documented::new("The body is longer than 64 KiB.", || vec![BodyError::TooLarge.into()]);

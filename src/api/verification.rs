@@ -9,7 +9,8 @@ use super::Tag;
 use super::error::ApiError;
 use super::json::{Json, StrictJson};
 use super::refusal::{
-    Documented, INTERNAL, NOT_JSON, RATE_LIMITED, Refusal, TOO_LARGE, UNAVAILABLE, examples, refusals,
+    Documented, INTERNAL, NO_EMAIL, NOT_JSON, RATE_LIMITED, Refusal, TOO_LARGE, UNAVAILABLE, examples,
+    refusals,
 };
 use crate::domain::tokens::VerificationToken;
 use crate::service::limits::Visitor;
@@ -75,12 +76,7 @@ impl Example for EmailVerified {
 refusals! {
     /// Of `requestEmailVerification`.
     VerificationRequestErrors {
-        400 => Documented::new(
-            "The body is not valid JSON or has a key twice, or `email` is missing or no e-mail address \
-             (`invalid_request`).",
-            || vec![ApiError::invalid_field("email", "is missing")],
-        ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
+        400 => NO_EMAIL, 413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `verifyEmail`.
     VerificationErrors {

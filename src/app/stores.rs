@@ -69,6 +69,7 @@ impl TokenStores {
         let store = Arc::new(store);
         Self { token_store: store.clone(), revocation_feed: store.clone(), rate_limits: store }
     }
+
     /// What stands in for a token store that belongs to another process: whatever is asked of it fails
     /// for that cause.
     pub(super) fn unreachable(cause: embedded::OpenError) -> Self {

@@ -215,7 +215,7 @@ impl Clients {
     pub async fn authorize(&self, access: &AccessToken, scope: &str) -> AuthResult<ClientId> {
         let now = self.context.clock.now();
         let claims = self.access_tokens.check_client(access, now)?;
-        if self.revocations.is_revoked(&claims, "")? {
+        if self.revocations.is_revoked(&claims)? {
             return Err(AuthError::TokenRevoked);
         }
         if claims.require_scope(scope).is_err() {

@@ -83,7 +83,7 @@ impl OAuth {
 
     async fn introspect_access(&self, claims: AccessClaims, now: Timestamp) -> AuthResult<Introspection> {
         let stands = if claims.is_machine() {
-            !self.revocations.is_revoked(&claims, "")? && self.clients.of_token(&claims).await?.is_some()
+            !self.revocations.is_revoked(&claims)? && self.clients.of_token(&claims).await?.is_some()
         } else {
             match self.access_tokens.check_revocation(&claims, now).await {
                 Ok(()) => true,

@@ -2,9 +2,9 @@
 
 use crate::api::error::{ApiError, ErrorCode};
 use crate::api::refusal::{
-    Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_ADMITTED, NOT_JSON, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED,
-    UNAVAILABLE, UNAVAILABLE_OR_BUSY, UNAVAILABLE_OR_CHANGED, UNAVAILABLE_OR_ENDING, examples, refusals,
-    unauthorized,
+    Documented, FAILED_TOO_OFTEN, INTERNAL, NO_EMAIL, NOT_ADMITTED, NOT_JSON, RATE_LIMITED, TOO_LARGE,
+    UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY, UNAVAILABLE_OR_CHANGED, UNAVAILABLE_OR_ENDING, examples,
+    refusals, unauthorized,
 };
 use crate::domain::password::PasswordError;
 use crate::service::{AuthError, Field};
@@ -69,12 +69,7 @@ refusals! {
     }
     /// Of `requestPasswordReset`.
     ResetRequestErrors {
-        400 => Documented::new(
-            "The body is not valid JSON or has a key twice, or `email` is missing or no e-mail address \
-             (`invalid_request`).",
-            || vec![ApiError::invalid_field("email", "is missing")],
-        ),
-        413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
+        400 => NO_EMAIL, 413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `resetPassword`.
     ResetErrors {

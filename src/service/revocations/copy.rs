@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use hallpass_verify::{Denylist, RevocationTarget};
+use hallpass_verify::{AccessClaims, Denylist, RevocationTarget};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -107,6 +107,11 @@ impl FeedCopy {
 
     pub(super) fn is_fresh(&self) -> bool {
         self.confirmed.is_some_and(|confirmed| confirmed.elapsed() < FRESH_FOR)
+    }
+
+    /// Whether anything here but a revoked key speaks against a token with these claims.
+    pub(super) fn speaks_against(&self, claims: &AccessClaims) -> bool {
+        self.denylist.is_revoked(claims, "")
     }
 
     /// Whether the copy may answer in place of the token store.

@@ -121,39 +121,38 @@ impl Revocations {
         self.copy().is_fresh()
     }
 
-    /// Whether the copy speaks against a token with these claims that the key `kid` signed.
+    /// Whether the copy speaks against a token with these claims. Which key has signed it is not looked
+    /// at: the ring knows those that were revoked.
     ///
     /// # Errors
     /// [`Stale`].
-    pub fn is_revoked(&self, claims: &AccessClaims, kid: &str) -> Result<bool, Stale> {
+    pub fn is_revoked(&self, claims: &AccessClaims) -> Result<bool, Stale> {
         let copy = self.copy();
         if !copy.is_fresh() {
             return Err(Stale);
         }
-        Ok(copy.denylist.is_revoked(claims, kid))
+        Ok(copy.speaks_against(claims))
     }
 
     /// What the copy says of a token with these claims, which is in time at `now`; `None` where the
-    /// token store is to be asked. Which key has signed it is not looked at: the ring knows those that
-    /// were revoked.
+    /// token store is to be asked.
     pub(super) fn status(&self, claims: &AccessClaims, now: Timestamp) -> Option<RevocationStatus> {
-        let ValidationMode::Mirror { max_staleness } = self.0.mode else { return None };
         // The copy forgets what concerns expired tokens only.
         if claims.exp <= now.as_secs() {
             return None;
         }
-        let copy = self.copy();
-        if !copy.answers(self.0.clock.now(), max_staleness) {
-            return None;
-        }
-        let is_revoked = copy.denylist.is_revoked(claims, "");
+        let is_revoked = self.answering_copy()?.speaks_against(claims);
         Some(if is_revoked { RevocationStatus::Revoked } else { RevocationStatus::Live })
     }
 
     /// Whether the copy answers in place of the token store just now.
     pub fn answers(&self) -> bool {
-        let ValidationMode::Mirror { max_staleness } = self.0.mode else { return false };
-        self.copy().answers(self.0.clock.now(), max_staleness)
+        self.answering_copy().is_some()
+    }
+
+    fn answering_copy(&self) -> Option<RwLockReadGuard<'_, FeedCopy>> {
+        let ValidationMode::Mirror { max_staleness } = self.0.mode else { return None };
+        Some(self.copy()).filter(|copy| copy.answers(self.0.clock.now(), max_staleness))
     }
 
     fn copy(&self) -> RwLockReadGuard<'_, FeedCopy> {

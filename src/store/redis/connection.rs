@@ -8,21 +8,23 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo as _, RedisError, RedisResult,
-    ServerErrorKind,
+    ScriptInvocation, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use url::Url;
 
 use super::breaker::Breaker;
-use crate::store::StoreError;
+use super::codec::{Answer, Entry};
+use super::store_error;
+use crate::store::{StoreError, StoreResult};
 
 /// How long to wait for Redis, and when to stop asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,13 +94,8 @@ pub(super) enum CallError {
 
 impl CallError {
     /// What the driver's error is to the caller.
-    pub(super) fn of(error: RedisError) -> Self {
+    fn of(error: RedisError) -> Self {
         if is_wrong_type(&error) { Self::WrongType } else { unavailable(error) }
-    }
-
-    /// No answer came in time.
-    pub(super) fn too_slow(limit: Duration) -> Self {
-        unavailable(TooSlow(limit))
     }
 }
 
@@ -178,17 +175,24 @@ impl Connection {
         }
     }
 
-    /// Opens a connection beside the shared one, for calls that wait. Whoever has it bounds its calls.
-    ///
-    /// # Errors
-    /// What the driver says.
-    pub(super) async fn open_another(&self) -> RedisResult<MultiplexedConnection> {
+    async fn open_another(&self) -> RedisResult<MultiplexedConnection> {
         self.client.get_multiplexed_async_connection_with_config(&self.config).await
     }
 
-    /// The longest that one operation takes.
-    pub(super) fn operation_timeout(&self) -> Duration {
-        self.operation_timeout
+    /// Runs a script that is about `entry`.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), or when the answer means nothing.
+    pub(super) async fn call(
+        &self,
+        entry: Entry<'_>,
+        script: ScriptInvocation<'static>,
+    ) -> StoreResult<Answer> {
+        let value = self
+            .run(|mut redis| async move { script.invoke_async::<Value>(&mut redis).await })
+            .await
+            .map_err(|error| store_error(entry, error))?;
+        Answer::read(entry, value)
     }
 
     /// The open connection; the first who finds none opens one, the others wait for that.
@@ -215,6 +219,51 @@ impl Connection {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().map(|live| live.number) == used {
             *current = None;
+        }
+    }
+}
+
+/// A connection beside the shared one, for calls that wait: they would hold up everybody else's.
+pub(super) struct WaitingConnection {
+    shared: Arc<Connection>,
+    open: Option<MultiplexedConnection>,
+}
+
+impl WaitingConnection {
+    /// One that is opened when it is first needed.
+    pub(super) fn new(shared: Arc<Connection>) -> Self {
+        Self { shared, open: None }
+    }
+
+    /// Runs an operation that may wait for `wait` beside the usual limit. The connection is opened if
+    /// need be, and given up when the operation fails.
+    ///
+    /// # Errors
+    /// [`CallError`], always within both together.
+    pub(super) async fn run<T, Operation, Running>(
+        &mut self,
+        wait: Duration,
+        operation: Operation,
+    ) -> Result<T, CallError>
+    where
+        Operation: FnOnce(MultiplexedConnection) -> Running,
+        Running: Future<Output = RedisResult<T>>,
+    {
+        let limit = self.shared.operation_timeout + wait;
+        let attempt = timeout(limit, async {
+            let redis = match self.open.take() {
+                Some(open) => open,
+                None => self.shared.open_another().await?,
+            };
+            let answer = operation(redis.clone()).await;
+            if answer.is_ok() {
+                self.open = Some(redis);
+            }
+            answer
+        });
+        match attempt.await {
+            Ok(answer) => answer.map_err(CallError::of),
+            Err(_) => Err(unavailable(TooSlow(limit))),
         }
     }
 }

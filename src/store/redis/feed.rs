@@ -5,20 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, Value};
-use tokio::time::timeout;
+use redis::Value;
 
 use super::codec::Entry;
-use super::connection::{CallError, Connection};
+use super::connection::{CallError, Connection, WaitingConnection};
 use super::keys::{Everybody, Partition};
 use super::mirrors::{Barrier, Membership, Row};
 use super::{RedisTokenStore, scripts, span, store_error, time};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::revocation::{Revocation, Revoked};
-use crate::store::StoreResult;
 use crate::store::feed::{FeedBatch, ReaderRole, RevocationFeed, RevocationReader, Standing};
+use crate::store::{StoreError, StoreResult};
 
 /// How many entries of each stream are read at a time.
 const PAGE: usize = 1_000;
@@ -58,10 +56,13 @@ impl RevocationFeed for RedisTokenStore {
     }
 }
 
+fn feed_error(error: CallError) -> StoreError {
+    store_error(Entry { place: FEED, key: "" }, error)
+}
+
 /// Reads all streams at once, on a connection of its own: a read that waits would hold up others.
 struct Reader {
-    connection: Arc<Connection>,
-    own: Option<MultiplexedConnection>,
+    connection: WaitingConnection,
     /// Each stream and the last entry of it that was read.
     positions: Vec<(String, String)>,
     remembers_since: Option<Timestamp>,
@@ -81,14 +82,14 @@ impl Reader {
             }
         };
         let positions = streams.chain(barriers).map(|stream| (stream, BEGINNING.to_owned())).collect();
-        Self { connection, own: None, positions, remembers_since: None, membership, has_all: false }
+        let connection = WaitingConnection::new(connection);
+        Self { connection, positions, remembers_since: None, membership, has_all: false }
     }
 
     async fn run(&mut self, command: redis::Cmd, wait: Duration) -> StoreResult<Value> {
-        let running = run_on(&self.connection, &mut self.own, wait, |mut redis| async move {
-            command.query_async(&mut redis).await
-        });
-        running.await
+        let running =
+            self.connection.run(wait, |mut redis| async move { command.query_async(&mut redis).await });
+        running.await.map_err(feed_error)
     }
 
     /// Since when Redis remembers. Where it has forgotten that, it has forgotten everything, and
@@ -121,9 +122,8 @@ impl Reader {
     /// worth that others wait for it.
     async fn join_mirrors(&mut self, now: Timestamp) -> StoreResult<()> {
         let Some(membership) = self.membership.as_mut().filter(|_| self.has_all) else { return Ok(()) };
-        let joining =
-            run_on(&self.connection, &mut self.own, Duration::ZERO, |redis| membership.join(now, redis));
-        joining.await
+        let joining = self.connection.run(Duration::ZERO, |redis| membership.join(now, redis));
+        joining.await.map_err(feed_error)
     }
 
     async fn rows(&mut self, wait: Duration) -> StoreResult<Vec<(String, Vec<Row>)>> {
@@ -143,37 +143,6 @@ impl Reader {
         let answer = self.run(read, wait).await?;
         let streams: Option<Vec<(String, Vec<Row>)>> = Entry { place: FEED, key: "" }.convert(answer)?;
         Ok(streams.unwrap_or_default())
-    }
-}
-
-/// Runs something on a connection that is opened if need be, and given up when it fails or takes longer
-/// than `wait` beside the usual limit.
-async fn run_on<T, Operation, Running>(
-    connection: &Connection,
-    own: &mut Option<MultiplexedConnection>,
-    wait: Duration,
-    operation: Operation,
-) -> StoreResult<T>
-where
-    Operation: FnOnce(MultiplexedConnection) -> Running,
-    Running: Future<Output = RedisResult<T>>,
-{
-    let limit = connection.operation_timeout() + wait;
-    let attempt = timeout(limit, async {
-        let redis = match own.take() {
-            Some(open) => open,
-            None => connection.open_another().await?,
-        };
-        let answer = operation(redis.clone()).await;
-        if answer.is_ok() {
-            *own = Some(redis);
-        }
-        answer
-    });
-    let entry = Entry { place: FEED, key: "" };
-    match attempt.await {
-        Ok(answer) => answer.map_err(|error| store_error(entry, CallError::of(error))),
-        Err(_) => Err(store_error(entry, CallError::too_slow(limit))),
     }
 }
 
@@ -220,17 +189,15 @@ impl RevocationReader for Reader {
         if !self.has_all {
             return Ok(Standing::CatchingUp);
         }
-        let acknowledging = run_on(&self.connection, &mut self.own, Duration::ZERO, |redis| {
-            membership.acknowledge(now, redis)
-        });
-        Ok(if acknowledging.await? { Standing::Mirror } else { Standing::Observer })
+        let acknowledging = self.connection.run(Duration::ZERO, |redis| membership.acknowledge(now, redis));
+        Ok(if acknowledging.await.map_err(feed_error)? { Standing::Mirror } else { Standing::Observer })
     }
 
     async fn step_back(&mut self) -> StoreResult<()> {
         let Some(membership) = self.membership.take() else { return Ok(()) };
         let barriers = Everybody.barriers();
         self.positions.retain(|(stream, _)| *stream != barriers);
-        run_on(&self.connection, &mut self.own, Duration::ZERO, |redis| membership.leave(redis)).await
+        self.connection.run(Duration::ZERO, |redis| membership.leave(redis)).await.map_err(feed_error)
     }
 }
 
@@ -266,7 +233,6 @@ fn revocations(entry: Entry<'_>, fields: &HashMap<String, String>) -> StoreResul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoreError;
 
     fn read(fields: &[(&str, &str)]) -> Result<Vec<Revocation>, StoreError> {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

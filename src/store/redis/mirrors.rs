@@ -26,11 +26,11 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::codec::{Answer, Entry};
-use super::connection::{CallError, Connection};
+use super::connection::{Connection, WaitingConnection};
 use super::keys::Everybody;
 use super::{scripts, span, store_error, time};
 use crate::domain::clock::Timestamp;
@@ -150,22 +150,22 @@ struct Raised {
 /// Raises barriers and watches them pass, one at a time.
 struct Watch {
     connection: Arc<Connection>,
-    own: Option<MultiplexedConnection>,
+    waiting: WaitingConnection,
 }
 
 impl Watch {
     fn new(connection: Arc<Connection>) -> Self {
-        Self { connection, own: None }
+        Self { waiting: WaitingConnection::new(connection.clone()), connection }
     }
 
     /// Serves for as long as anybody may ask.
     async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         while let Some(first) = requests.recv().await {
-            let mut all = vec![first];
+            let (mut now, mut all) = (first.now, vec![first]);
             while let Ok(next) = requests.try_recv() {
+                now = now.max(next.now);
                 all.push(next);
             }
-            let now = all.iter().map(|request| request.now).max().unwrap_or(all[0].now);
             let outcome = self.pass_barrier(now).await.map_err(Arc::new);
             for request in all {
                 // Who has gone meanwhile needs no answer.
@@ -203,12 +203,7 @@ impl Watch {
             .arg(span(BARRIER_KEPT));
         let key = Everybody.mirrors();
         let entry = Entry { place: REGISTER, key: &key };
-        let value = self
-            .connection
-            .run(|mut redis| async move { script.invoke_async::<Value>(&mut redis).await })
-            .await
-            .map_err(|error| store_error(entry, error))?;
-        let answer = Answer::read(entry, value)?;
+        let answer = self.connection.call(entry, script).await?;
         match answer.verdict.as_str() {
             "alone" => Ok(None),
             "raised" => Raised::read(entry, &answer).map(Some),
@@ -223,11 +218,7 @@ impl Watch {
         let seen = format!("{}:{}", awaited.acknowledged, awaited.max_staleness.as_millis());
         let mut script = scripts::REMOVE_MIRROR.prepare_invoke();
         script.key(&key).arg(name).arg(seen);
-        self.connection
-            .run(|mut redis| async move { script.invoke_async::<Value>(&mut redis).await })
-            .await
-            .map(drop)
-            .map_err(|error| store_error(entry, error))
+        self.connection.call(entry, script).await.map(drop)
     }
 
     /// What was acknowledged after `position`; waits a little for something to come.
@@ -239,22 +230,8 @@ impl Watch {
         // BLOCK 0 would be without end.
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         read.arg("BLOCK").arg(millis).arg("STREAMS").arg(&key).arg(position);
-        let limit = self.connection.operation_timeout() + wait;
-        let attempt = timeout(limit, async {
-            let mut redis = match self.own.take() {
-                Some(open) => open,
-                None => self.connection.open_another().await?,
-            };
-            let answer: RedisResult<Value> = read.query_async(&mut redis).await;
-            if answer.is_ok() {
-                self.own = Some(redis);
-            }
-            answer
-        });
-        let answer = match attempt.await {
-            Ok(answer) => answer.map_err(|error| store_error(entry, CallError::of(error)))?,
-            Err(_) => return Err(store_error(entry, CallError::too_slow(limit))),
-        };
+        let reading = self.waiting.run(wait, |mut redis| async move { read.query_async(&mut redis).await });
+        let answer: Value = reading.await.map_err(|error| store_error(entry, error))?;
         let streams: Option<Vec<(String, Vec<Row>)>> = entry.convert(answer)?;
         Ok(streams.into_iter().flatten().flat_map(|(_, rows)| rows).collect())
     }

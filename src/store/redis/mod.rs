@@ -113,14 +113,8 @@ impl RedisTokenStore {
         Ok(Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)))
     }
 
-    /// Runs a script that is about `entry`.
     async fn call(&self, entry: Entry<'_>, script: ScriptInvocation<'static>) -> StoreResult<Answer> {
-        let value = self
-            .connection
-            .run(|mut redis| async move { script.invoke_async::<Value>(&mut redis).await })
-            .await
-            .map_err(|error| store_error(entry, error))?;
-        Answer::read(entry, value)
+        self.connection.call(entry, script).await
     }
 }
 
