@@ -16,17 +16,24 @@ use std::time::Duration;
 use async_trait::async_trait;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use deadpool_redis::{Config, Pool, Runtime};
+use hallpass::app::SystemRandom;
 use hallpass::domain::clock::{ManualClock, Timestamp};
+use hallpass::domain::deployment::DeploymentMark;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
+use hallpass::domain::journal::EntryId;
+use hallpass::domain::partition::Partition;
 use hallpass::domain::session::{Session, SessionLifetimes, Subject};
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::RefreshClaims;
 use hallpass::domain::user::{Role, SecurityVersion};
+use hallpass::store::backend::TokenBackend;
 use hallpass::store::embedded::EmbeddedTokenStore;
-use hallpass::store::redis::keys::UserKeys;
+use hallpass::store::journaled::{JournaledTokenStore, Parts};
+use hallpass::store::redis::keys::Keys;
 use hallpass::store::redis::{RedisOptions, RedisTokenStore};
-use hallpass::store::{AccessStatus, AccessSubject, RefreshOutcome, TokenStore};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+use hallpass::store::{AccessStatus, AccessSubject, OpenOutcome, RefreshOutcome, TokenStore};
 use redis::Script;
 use support::redis::RedisServer;
 use tempfile::TempDir;
@@ -55,14 +62,19 @@ trait Rotation: Send + Sync + 'static {
 }
 
 /// A token store, as the service uses it.
-struct Stored<Store>(Arc<Store>);
+struct Stored(Arc<JournaledTokenStore>);
 
 #[async_trait]
-impl<Store: TokenStore> Rotation for Stored<Store> {
+impl Rotation for Stored {
     async fn rotate(&self, token: &RefreshClaims) {
         let outcome = self.0.rotate(token, NOW, &LIFETIMES).await.expect("rotate");
         assert!(matches!(outcome, RefreshOutcome::Current(_)), "{outcome:?}");
     }
+}
+
+/// What the keys begin with.
+fn mark() -> DeploymentMark {
+    DeploymentMark::parse("bench").expect("a mark")
 }
 
 /// The store's own script, over a connection that is checked out of a pool for each call.
@@ -86,7 +98,7 @@ impl Pooled {
 #[async_trait]
 impl Rotation for Pooled {
     async fn rotate(&self, token: &RefreshClaims) {
-        let keys = UserKeys::of(token.user);
+        let keys = Keys::new(&mark()).of_user(token.user);
         let mut redis = self.pool.get().await.expect("a connection");
         let answer: Vec<String> = self
             .script
@@ -94,8 +106,9 @@ impl Rotation for Pooled {
             .key(keys.sessions())
             .key(keys.denied())
             .key(keys.cutoff())
-            .key(keys.incarnation())
+            .key(keys.partition().state())
             .key(keys.revocations())
+            .key(keys.partition().owed())
             .arg(NOW.as_millis())
             .arg(token.session.to_string())
             .arg(token.user.get())
@@ -103,6 +116,9 @@ impl Rotation for Pooled {
             .arg(LIFETIMES.idle.as_millis() as u64)
             .arg(LIFETIMES.rotation_grace_period.as_millis() as u64)
             .arg(LIFETIMES.revocation().as_millis() as u64)
+            // Whoever makes a store whole names no vouching.
+            .arg("")
+            .arg(EntryId::NONE.get())
             .invoke_async(&mut redis)
             .await
             .expect("EVALSHA");
@@ -126,7 +142,8 @@ async fn log_in(store: &impl TokenStore, callers: u64) -> Vec<RefreshClaims> {
         };
         let id = SessionId::from(Uuid::from_u128(u128::from(number)));
         let session = Session::open(id, subject, SessionOrigin::new(None, None, "hallpass"), NOW, &LIFETIMES);
-        store.open_session(&session, NOW).await.expect("open_session");
+        let opened = store.open_session(&session, NOW).await.expect("open_session");
+        assert!(matches!(opened, OpenOutcome::Opened { .. }), "{opened:?}");
         tokens.push(RefreshClaims { user, session: id, generation: session.generation });
     }
     tokens
@@ -164,12 +181,13 @@ async fn rotate_again_and_again(backend: Arc<dyn Rotation>, mut token: RefreshCl
     }
 }
 
-async fn ask_again_and_again(store: Arc<impl TokenStore>, token: RefreshClaims, times: u64) {
+async fn ask_again_and_again(store: Arc<JournaledTokenStore>, token: RefreshClaims, times: u64) {
+    let incarnation = store.incarnation(Partition::of(token.user)).await.expect("an incarnation");
     let subject = AccessSubject {
         user: token.user,
         session: token.session,
         token: Jti::from(*token.session.as_uuid()),
-        issued_at: NOW,
+        incarnation,
     };
     for _ in 0..times {
         let status = store.access_status(&subject, NOW).await.expect("access_status");
@@ -178,12 +196,12 @@ async fn ask_again_and_again(store: Arc<impl TokenStore>, token: RefreshClaims, 
 }
 
 /// Measures redeeming refresh tokens through one backend; `store` opens the sessions.
-fn rotation<Store: TokenStore>(
+fn rotation(
     criterion: &mut Criterion,
     runtime: &Tokio,
     name: &str,
     backend: &Arc<dyn Rotation>,
-    store: &Store,
+    store: &JournaledTokenStore,
 ) {
     let mut group = criterion.benchmark_group("rotation");
     group.throughput(Throughput::Elements(1));
@@ -200,12 +218,7 @@ fn rotation<Store: TokenStore>(
 }
 
 /// Measures asking whether an access token still stands.
-fn access_status<Store: TokenStore>(
-    criterion: &mut Criterion,
-    runtime: &Tokio,
-    name: &str,
-    store: &Arc<Store>,
-) {
+fn access_status(criterion: &mut Criterion, runtime: &Tokio, name: &str, store: &Arc<JournaledTokenStore>) {
     let mut group = criterion.benchmark_group("access_status");
     group.throughput(Throughput::Elements(1));
     for callers in CALLERS {
@@ -220,28 +233,48 @@ fn access_status<Store: TokenStore>(
     group.finish();
 }
 
+/// A backend as the service has it: kept whole by a journal, which lies in that folder.
+async fn journaled(backend: impl TokenBackend, folder: &TempDir) -> JournaledTokenStore {
+    let url = format!("sqlite://{}/hallpass.db", folder.path().display());
+    let repository = SqliteRepository::connect(&url, SqliteOptions::default()).await.expect("a database");
+    repository.migrate().await.expect("its tables");
+    let repository = Arc::new(repository);
+    JournaledTokenStore::new(Parts {
+        backend: Arc::new(backend),
+        journal: repository.clone(),
+        repository,
+        clock: Arc::new(ManualClock::at(NOW)),
+        random: Arc::new(SystemRandom),
+        spans: (&LIFETIMES).into(),
+    })
+}
+
 fn redis(criterion: &mut Criterion) {
     let server = RedisServer::start();
     let runtime = Tokio::new().expect("a runtime");
     let url = server.url();
-    let connecting = RedisTokenStore::connect(&url, RedisOptions::default());
-    let store = Arc::new(runtime.block_on(connecting).expect("a store"));
+    let mark = mark();
+    let connecting = RedisTokenStore::connect(&url, &mark, RedisOptions::default());
+    let backend = runtime.block_on(connecting).expect("a store");
+    let folder = TempDir::new().expect("a folder");
+    let store = Arc::new(runtime.block_on(journaled(backend, &folder)));
     let multiplexed: Arc<dyn Rotation> = Arc::new(Stored(Arc::clone(&store)));
-    rotation(criterion, &runtime, "redis, one multiplexed connection", &multiplexed, &*store);
+    rotation(criterion, &runtime, "redis, one multiplexed connection", &multiplexed, &store);
     access_status(criterion, &runtime, "redis", &store);
     let _context = runtime.enter();
     let pooled: Arc<dyn Rotation> = Arc::new(Pooled::new(&url));
-    rotation(criterion, &runtime, "redis, checked out of a pool", &pooled, &*store);
+    rotation(criterion, &runtime, "redis, checked out of a pool", &pooled, &store);
 }
 
 fn embedded(criterion: &mut Criterion) {
     let folder = TempDir::new().expect("a folder");
     let runtime = Tokio::new().expect("a runtime");
     let file = folder.path().join("tokens.db");
-    let opening = EmbeddedTokenStore::open(&file, Arc::new(ManualClock::at(NOW)));
-    let store = Arc::new(runtime.block_on(opening).expect("a store"));
+    let opening = EmbeddedTokenStore::open(&file, Arc::new(ManualClock::at(NOW)), &SystemRandom);
+    let backend = runtime.block_on(opening).expect("a store");
+    let store = Arc::new(runtime.block_on(journaled(backend, &folder)));
     let stored: Arc<dyn Rotation> = Arc::new(Stored(Arc::clone(&store)));
-    rotation(criterion, &runtime, "embedded", &stored, &*store);
+    rotation(criterion, &runtime, "embedded", &stored, &store);
     access_status(criterion, &runtime, "embedded", &store);
 }
 

@@ -186,6 +186,8 @@ named! {
     EmailChanged = "email_changed",
     /// The end of sessions was decided while the token store was out of reach, and made up for.
     CutOffSettled = "cut_off_settled",
+    /// The database was restored from a backup, and the account advanced past what the token store knew.
+    DatabaseRestored = "database_restored",
     /// A refresh token was used that had been used before.
     ReuseDetected = "reuse_detected",
     /// The refresh token was redeemed for a newer one.

@@ -105,6 +105,10 @@ uuid_id! {
     SessionId
 }
 uuid_id! {
+    /// A deployment: one database, and all replicas that share it.
+    DeploymentId
+}
+uuid_id! {
     /// One access token (claim `jti`, RFC 7519 4.1.7).
     Jti
 }

@@ -1,12 +1,16 @@
 //! Words and rules. Nothing here knows HTTP, SQL, Redis or a clock of its own.
 
 pub mod audit;
+pub mod causes;
 pub mod client;
 pub mod clock;
+pub mod deployment;
 pub mod email;
 pub mod ids;
+pub mod journal;
 pub mod link;
 pub mod name;
+pub mod partition;
 pub mod password;
 pub mod place;
 pub mod random;

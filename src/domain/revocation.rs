@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::clock::Timestamp;
 use super::ids::{Jti, KeyId, SessionId, UserId};
+use super::partition::Partition;
+use super::user::SecurityVersion;
 
 /// What is refused from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,22 +14,22 @@ pub enum Revoked {
     Token(Jti),
     /// Every access token of a session.
     Session(SessionId),
-    /// Every access token of a user that was issued before a moment. The claim `iat` has whole
-    /// seconds, so this never decides within one: sessions that a security event ended are named on
-    /// their own.
+    /// Every access token of a user that belongs to a session from before a security event.
     User {
         /// Whose.
         user: UserId,
-        /// The moment.
-        not_before: Timestamp,
+        /// The first version that still counts.
+        below: SecurityVersion,
     },
     /// Everything that a key has signed.
     Key(KeyId),
-    /// Every access token that was issued before a moment: what was revoked until then may be
-    /// forgotten.
+    /// Every access token of an earlier incarnation of the token store: what was revoked until then
+    /// may be forgotten.
     Everything {
-        /// The moment.
-        not_before: Timestamp,
+        /// The number of the first incarnation that still counts.
+        below: u64,
+        /// Where one partition alone is meant, which.
+        partition: Option<Partition>,
     },
 }
 

@@ -61,6 +61,9 @@ pub struct Session {
     pub subject: Subject,
     /// Where it was opened.
     pub origin: SessionOrigin,
+    /// In which incarnation of the token store it was opened: after a loss of the store's data nothing of
+    /// an earlier one counts. 0 before it is opened.
+    pub incarnation: i64,
     /// The current refresh token.
     pub generation: Generation,
     /// When it was opened.
@@ -90,6 +93,7 @@ impl Session {
             id,
             subject,
             origin,
+            incarnation: 0,
             generation: Generation::FIRST,
             created_at: now,
             rotated_at: now,
@@ -139,6 +143,7 @@ pub enum Presented {
 
 impl Presented {
     /// The rule that every store follows (RFC 9700 4.14.2, with a grace period).
+    /// (model: GraceClosesOnUse)
     pub fn judge(
         presented: Generation,
         current: Generation,

@@ -75,9 +75,11 @@ impl SecurityVersion {
         self.0
     }
 
-    /// The version after one more security event.
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+    /// The version after one more security event, that happens at `now`: a greater one, and no earlier
+    /// than the time in milliseconds, so that a database that is restored gives none a second time.
+    /// (model: VersionsAreNew)
+    pub fn next(self, now: Timestamp) -> Self {
+        Self(self.0.saturating_add(1).max(now.as_millis()))
     }
 }
 

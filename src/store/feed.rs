@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::StoreResult;
 use crate::domain::clock::Timestamp;
+use crate::domain::ids::KeyId;
+use crate::domain::journal::VouchingId;
 use crate::domain::revocation::Revocation;
 
 /// Where revocations are read and announced. Whoever has read all of it knows every revocation that
@@ -16,9 +18,9 @@ pub trait RevocationFeed: Send + Sync + 'static {
     /// A reader that begins with all that still matters.
     fn reader(&self, role: ReaderRole) -> Box<dyn RevocationReader>;
 
-    /// Announces a revocation that concerns no user: of a client's own token, of a key, or of
-    /// everything. Those of users are announced by the operations that make them.
-    async fn announce(&self, revocation: &Revocation, now: Timestamp) -> StoreResult<()>;
+    /// Announces that a signing key was revoked. Other revocations are announced by the operations
+    /// that make them.
+    async fn announce_key(&self, key: &KeyId, until: Timestamp, now: Timestamp) -> StoreResult<()>;
 }
 
 /// What a reader's copy of the feed is for.
@@ -67,10 +69,12 @@ pub trait RevocationReader: Send {
 pub struct FeedBatch {
     /// What was announced, in order.
     pub announced: Vec<Revocation>,
-    /// Since when the store has kept its data: what was announced before that may be lost, and every
-    /// token that was issued before it is to be refused. When this changes, the reader has begun
-    /// anew.
-    pub remembers_since: Timestamp,
+    /// Which vouching the entries are of. When this changes, the reader has begun anew, and what it
+    /// was told before can be told again.
+    pub vouching: VouchingId,
+    /// The incarnation of each partition, in the order of [`Partition::all`](crate::domain::partition::Partition::all):
+    /// every token of an earlier one is to be refused.
+    pub incarnations: Vec<i64>,
     /// Whether this was all there is. If not, the next call answers at once.
     pub is_complete: bool,
 }

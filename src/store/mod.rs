@@ -2,8 +2,11 @@
 //!
 //! - [`Repository`] keeps what must last (SQL): accounts and signing keys.
 //! - [`AuditLog`] keeps what happened, beside them.
-//! - [`TokenStore`] keeps what is short-lived and read on every request (Redis, or the embedded
-//!   store): sessions, the denylist, reset tokens.
+//! - [`RevocationJournal`](journal::RevocationJournal) keeps every revocation there, before it is
+//!   acknowledged.
+//! - [`TokenStore`] keeps what is short-lived and read on every request: sessions, the denylist, reset
+//!   tokens. It is a [`TokenBackend`](backend::TokenBackend), Redis or the embedded store, that the
+//!   journal keeps [whole](journaled).
 //! - [`RateLimitStore`] counts attempts, in the same place as the token store.
 //!
 //! A method is one *atomic operation* of the domain, never a get followed by a set. Verbs: `find_*`
@@ -14,15 +17,22 @@
 //! that, never with a store's own clock.
 
 mod audit;
+pub mod backend;
+mod breaker;
 pub mod clients;
+pub mod deployment;
 pub mod embedded;
 pub mod feed;
+pub mod journal;
+pub mod journaled;
+mod patience;
 pub mod rate_limits;
 pub mod redis;
 pub mod signing_keys;
 pub mod sql;
 pub mod unreachable;
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::time::Duration;
 
@@ -34,6 +44,8 @@ pub use audit::AuditLog;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::journal::{EventEntry, Link};
+use crate::domain::partition::Partition;
 use crate::domain::password::PasswordHash;
 use crate::domain::session::{Session, SessionLifetimes, Timeout};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
@@ -51,6 +63,10 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A revocation is decided and will be complete by itself, but is not yet: the token store has
+    /// carried it out and the journal lacks its entry, or the other way round.
+    #[error("the revocation is not complete yet")]
+    RevocationPending(#[source] Box<StoreError>),
     /// Something is stored that means nothing.
     #[error("corrupt entry in {place} for {key}: {problem}")]
     Corrupt {
@@ -78,12 +94,12 @@ pub enum InsertUserOutcome {
 /// What became of a change of an account.
 #[derive(Clone, Debug)]
 pub enum ChangeOutcome {
-    /// The account as it was and as it is now, at a new security version: a cut-off is owed.
+    /// The account as it was and as it is now, at a new security version.
     Changed {
         /// Before the change.
         before: User,
         /// After it.
-        after: User,
+        after: Box<SecurityEvent>,
     },
     /// The account was like that already; nothing was written.
     Unchanged(User),
@@ -99,7 +115,7 @@ pub enum ChangeOutcome {
 /// What became of deleting an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteOutcome {
-    /// The account is gone: a cut-off is owed.
+    /// The account is gone.
     Deleted(CutOffOrder),
     /// There is no such account.
     NotFound,
@@ -107,7 +123,8 @@ pub enum DeleteOutcome {
     LastAdmin,
 }
 
-/// A cut-off to be carried out: everything of the user from before `version` ends.
+/// A cut-off to be carried out: everything of the user from before `version` ends. It stands in the
+/// journal, so whoever finds it carries it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CutOffOrder {
     /// Whose.
@@ -115,15 +132,36 @@ pub struct CutOffOrder {
     /// The first version that still counts. For an account that was deleted that is one which it
     /// never had.
     pub version: SecurityVersion,
+    /// Where it stands.
+    pub link: Link,
+    /// Until when it matters.
+    pub until: Timestamp,
 }
 
-impl From<&User> for CutOffOrder {
-    fn from(user: &User) -> Self {
-        Self { user: user.id, version: user.security_version }
+/// A change of an account that moved its security version on.
+#[derive(Clone, Debug)]
+pub struct SecurityEvent {
+    /// The account as it is now.
+    pub user: User,
+    /// Where its cut-off stands in the journal.
+    pub link: Link,
+    /// Until when that matters.
+    pub until: Timestamp,
+}
+
+impl From<&SecurityEvent> for CutOffOrder {
+    fn from(event: &SecurityEvent) -> Self {
+        Self {
+            user: event.user.id,
+            version: event.user.security_version,
+            link: event.link,
+            until: event.until,
+        }
     }
 }
 
-/// Accounts, in SQL.
+/// Accounts, in SQL. What moves a security version on writes the entry of the journal in the same
+/// commit.
 #[async_trait]
 pub trait Repository: Send + Sync + 'static {
     /// Adds an account. The unique constraint on the address decides, not a look before.
@@ -156,31 +194,48 @@ pub trait Repository: Send + Sync + 'static {
         id: UserId,
         expected: SecurityVersion,
         password: &PasswordHash,
-    ) -> StoreResult<Option<User>>;
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>>;
 
     /// Sets a new password whatever the version, moves it on, and answers the account as it is
     /// then; `None` when there is none.
-    async fn set_password(&self, id: UserId, password: &PasswordHash) -> StoreResult<Option<User>>;
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &PasswordHash,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>>;
 
     /// Changes role, state or address, and moves the security version on.
-    async fn change_account(&self, id: UserId, change: &AccountChange) -> StoreResult<ChangeOutcome>;
+    async fn change_account(
+        &self,
+        id: UserId,
+        change: &AccountChange,
+        entry: EventEntry,
+    ) -> StoreResult<ChangeOutcome>;
 
     /// Moves the security version on and changes nothing else: a kick, or a log-out everywhere.
     /// Answers the account as it is then; `None` when there is none.
-    async fn advance_security_version(&self, id: UserId) -> StoreResult<Option<User>>;
+    async fn advance_security_version(
+        &self,
+        id: UserId,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>>;
+
+    /// Moves the security version on to `version` where it is behind that: the token store has ended
+    /// what is older. `None` when it is there already, or there is no such account.
+    async fn raise_security_version(
+        &self,
+        id: UserId,
+        version: SecurityVersion,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>>;
 
     /// Deletes an account. Its id is never given again.
-    async fn delete_user(&self, id: UserId) -> StoreResult<DeleteOutcome>;
+    async fn delete_user(&self, id: UserId, entry: EventEntry) -> StoreResult<DeleteOutcome>;
 
     /// Notes that the owner has proven the address theirs; answers whether the account still has it.
     async fn verify_email(&self, id: UserId, email: &Email) -> StoreResult<bool>;
-
-    /// At most `limit` cut-offs that are owed: the token store has not confirmed them. Those of
-    /// deleted accounts are among them.
-    async fn list_owed_cut_offs(&self, limit: u32) -> StoreResult<Vec<CutOffOrder>>;
-
-    /// Notes that the token store has confirmed a cut-off.
-    async fn settle_cut_off(&self, order: CutOffOrder) -> StoreResult<()>;
 
     /// Replaces the hash of an unchanged password (higher cost parameters), if it still is `from`.
     /// The security version stays. Answers whether the hash was replaced.
@@ -194,10 +249,16 @@ pub trait Repository: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenOutcome {
     /// The session is live.
-    Opened,
-    /// The credentials were checked at a version that a security event has ended meanwhile;
-    /// nothing was written.
-    Superseded,
+    Opened {
+        /// In which incarnation of its partition: its access tokens name it.
+        incarnation: i64,
+    },
+    /// The credentials were checked at a version that a security event has ended; nothing was
+    /// written.
+    Superseded {
+        /// The first version that counts.
+        first: SecurityVersion,
+    },
 }
 
 /// What became of a presented refresh token.
@@ -229,6 +290,16 @@ pub enum OnReuse {
     Refuse,
 }
 
+/// What becomes of a session that is to be ended and that the store does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// Its access tokens are denied all the same: a token of ours has named it and its user, and the
+    /// store may have lost it.
+    Deny,
+    /// Nothing: somebody has named it, and it may be another user's.
+    Ignore,
+}
+
 /// What an access token names that a revocation could concern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessSubject {
@@ -238,8 +309,8 @@ pub struct AccessSubject {
     pub session: SessionId,
     /// Claim `jti`.
     pub token: Jti,
-    /// Claim `iat`: whole seconds, so it never decides between tokens of one second.
-    pub issued_at: Timestamp,
+    /// Claim `inc`: in which incarnation of the user's partition it was minted.
+    pub incarnation: i64,
 }
 
 /// What a reset token stands for.
@@ -260,6 +331,17 @@ pub enum AccessStatus {
     Revoked,
     /// The store has lost its data since the token was issued, so a revocation may be lost too.
     StoreLost,
+}
+
+/// A side of the token store that can be there without the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// What it holds can be read.
+    Read,
+    /// What it holds can be taken away and revoked: a full store still does that.
+    Revoke,
+    /// New things can be put in.
+    Write,
 }
 
 /// Sessions, the denylist and reset tokens. Each method is atomic under any interleaving.
@@ -291,10 +373,14 @@ pub trait TokenStore: Send + Sync + 'static {
 
     /// Ends a session and denies its access tokens for `denial`. Answers whether it was live; of
     /// several concurrent calls exactly one gets `true`.
+    ///
+    /// Every revocation answers once it stands in the journal, is carried out, and no replica can be
+    /// without it; [`StoreError::RevocationPending`] when one of these is not known yet.
     async fn revoke_session(
         &self,
         user: UserId,
         session: SessionId,
+        on_unknown: OnUnknown,
         now: Timestamp,
         denial: Duration,
     ) -> StoreResult<bool>;
@@ -308,20 +394,36 @@ pub trait TokenStore: Send + Sync + 'static {
         denial: Duration,
     ) -> StoreResult<()>;
 
+    /// Denies a machine's access token for `denial`.
+    async fn revoke_machine_token(&self, token: Jti, now: Timestamp, denial: Duration) -> StoreResult<()>;
+
     /// The cut-off of a security event: ends every session of the user that was opened under a
-    /// version before `version`, denies their access tokens for `denial`, refuses sessions that
-    /// are still being opened under an older version, and voids an outstanding reset token.
+    /// version before the ordered one, denies their access tokens for `denial`, refuses sessions that
+    /// are still being opened under an older version, and voids outstanding reset tokens.
     /// Answers the sessions that ended.
     async fn cut_off(
         &self,
-        user: UserId,
-        version: SecurityVersion,
+        order: &CutOffOrder,
         now: Timestamp,
         denial: Duration,
     ) -> StoreResult<Vec<SessionId>>;
 
+    /// The same while the database is away, which the answer ([`StoreError::RevocationPending`]) says:
+    /// the version is the next that the store knows of, and the database takes it over when it is back.
+    async fn cut_off_ahead(&self, user: UserId, now: Timestamp, denial: Duration) -> StoreResult<Infallible>;
+
+    /// Writes down what is owed to the journal, now: of the user's security events in particular.
+    async fn settle_owed(&self) -> StoreResult<()>;
+
+    /// In which incarnation a partition is: what is minted in it names that.
+    async fn incarnation(&self, partition: Partition) -> StoreResult<i64>;
+
     /// Whether an access token still stands.
     async fn access_status(&self, token: &AccessSubject, now: Timestamp) -> StoreResult<AccessStatus>;
+
+    /// Whether a machine's access token that was minted in that incarnation still stands.
+    async fn machine_status(&self, token: Jti, incarnation: i64, now: Timestamp)
+    -> StoreResult<AccessStatus>;
 
     /// For each user, when the newest access token of their live sessions was minted; `None` for a
     /// user without one. In the order of `users`.
@@ -358,6 +460,9 @@ pub trait TokenStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> StoreResult<()>;
 
-    /// Whether the store answers.
+    /// Does what that side of the store is there for, on something that nobody needs.
+    async fn probe(&self, side: Probe) -> StoreResult<()>;
+
+    /// Whether the store answers, with data that can be relied on.
     async fn ping(&self) -> StoreResult<()>;
 }

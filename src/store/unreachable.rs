@@ -6,22 +6,25 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::feed::{FeedBatch, ReaderRole, RevocationFeed, RevocationReader, Standing};
+use super::backend::{
+    BackendReader, BackendResult, CarriedOut, Examination, Placement, Presented, TokenBackend, Vouched,
+};
+use super::feed::{FeedBatch, ReaderRole, Standing};
 use super::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RateLimitStore, RefreshOutcome, ResetGrant,
-    StoreError, StoreResult, Take, TokenStore,
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, RateLimitStore, ResetGrant, StoreError,
+    StoreResult, Take,
 };
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
+use crate::domain::journal::{EntryId, NewEntry};
 use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
-use crate::domain::revocation::Revocation;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 
 /// Stands in for a token store that another process has: every call says so. What it should have
-/// ended is owed then, and the process that has the store settles it.
-#[derive(Debug)]
+/// ended stands in the journal then, and the process that has the store carries it out.
+#[derive(Clone, Debug)]
 pub struct UnreachableTokenStore {
     reason: Arc<dyn Error + Send + Sync>,
 }
@@ -35,27 +38,20 @@ impl UnreachableTokenStore {
     fn unavailable<T>(&self) -> StoreResult<T> {
         Err(StoreError::Unavailable { store: "token store", source: self.reason.clone().into() })
     }
-}
 
-#[async_trait]
-impl RevocationFeed for UnreachableTokenStore {
-    fn reader(&self, _: ReaderRole) -> Box<dyn RevocationReader> {
-        Box::new(Self { reason: self.reason.clone() })
-    }
-
-    async fn announce(&self, _: &Revocation, _: Timestamp) -> StoreResult<()> {
-        self.unavailable()
+    fn no_answer<T>(&self) -> BackendResult<T> {
+        Ok(self.unavailable()?)
     }
 }
 
 #[async_trait]
-impl RevocationReader for UnreachableTokenStore {
-    async fn read(&mut self, _: Timestamp, _: Duration) -> StoreResult<FeedBatch> {
-        self.unavailable()
+impl BackendReader for UnreachableTokenStore {
+    async fn read(&mut self, _: &Vouched, _: Timestamp, _: Duration) -> BackendResult<FeedBatch> {
+        self.no_answer()
     }
 
-    async fn confirm(&mut self, _: Timestamp) -> StoreResult<Standing> {
-        self.unavailable()
+    async fn confirm(&mut self, _: &Vouched, _: Timestamp) -> BackendResult<Standing> {
+        self.no_answer()
     }
 
     async fn step_back(&mut self) -> StoreResult<()> {
@@ -64,73 +60,142 @@ impl RevocationReader for UnreachableTokenStore {
 }
 
 #[async_trait]
-impl TokenStore for UnreachableTokenStore {
-    async fn open_session(&self, _: &Session, _: Timestamp) -> StoreResult<OpenOutcome> {
+impl TokenBackend for UnreachableTokenStore {
+    async fn examine(&self) -> StoreResult<Box<dyn Examination>> {
         self.unavailable()
+    }
+
+    async fn open_session(&self, _: &Vouched, _: &Session, _: Timestamp) -> BackendResult<OpenOutcome> {
+        self.no_answer()
     }
 
     async fn rotate(
         &self,
+        _: &Vouched,
         _: &RefreshClaims,
+        _: EntryId,
         _: Timestamp,
         _: &SessionLifetimes,
-    ) -> StoreResult<RefreshOutcome> {
-        self.unavailable()
+    ) -> BackendResult<Presented> {
+        self.no_answer()
     }
 
     async fn check_refresh(
         &self,
+        _: &Vouched,
         _: &RefreshClaims,
+        _: EntryId,
         _: Timestamp,
         _: &SessionLifetimes,
         _: OnReuse,
-    ) -> StoreResult<RefreshOutcome> {
-        self.unavailable()
+    ) -> BackendResult<Presented> {
+        self.no_answer()
     }
 
-    async fn revoke_session(&self, _: UserId, _: SessionId, _: Timestamp, _: Duration) -> StoreResult<bool> {
-        self.unavailable()
+    async fn session_end(&self, _: &Vouched, _: UserId, _: SessionId) -> BackendResult<Option<Timestamp>> {
+        self.no_answer()
     }
 
-    async fn revoke_access_token(&self, _: UserId, _: Jti, _: Timestamp, _: Duration) -> StoreResult<()> {
-        self.unavailable()
-    }
-
-    async fn cut_off(
+    async fn carry_out(
         &self,
-        _: UserId,
-        _: SecurityVersion,
+        _: &Vouched,
+        _: &NewEntry,
+        _: Placement,
         _: Timestamp,
         _: Duration,
-    ) -> StoreResult<Vec<SessionId>> {
-        self.unavailable()
+    ) -> BackendResult<CarriedOut> {
+        self.no_answer()
     }
 
-    async fn access_status(&self, _: &AccessSubject, _: Timestamp) -> StoreResult<AccessStatus> {
-        self.unavailable()
+    async fn cut_off_ahead(
+        &self,
+        _: &Vouched,
+        _: UserId,
+        _: EntryId,
+        _: Timestamp,
+        _: Timestamp,
+        _: Duration,
+    ) -> BackendResult<(SecurityVersion, Vec<SessionId>)> {
+        self.no_answer()
     }
 
-    async fn newest_access_tokens(&self, _: &[UserId], _: Timestamp) -> StoreResult<Vec<Option<Timestamp>>> {
-        self.unavailable()
+    async fn access_status(
+        &self,
+        _: &Vouched,
+        _: &AccessSubject,
+        _: Timestamp,
+    ) -> BackendResult<AccessStatus> {
+        self.no_answer()
     }
 
-    async fn list_sessions(&self, _: UserId, _: Timestamp) -> StoreResult<Vec<Session>> {
-        self.unavailable()
+    async fn machine_status(&self, _: &Vouched, _: Jti, _: i64, _: Timestamp) -> BackendResult<AccessStatus> {
+        self.no_answer()
     }
 
-    async fn insert_reset_token(&self, _: &ResetClaims, _: ResetGrant, _: Timestamp) -> StoreResult<()> {
-        self.unavailable()
+    async fn newest_access_tokens(
+        &self,
+        _: &Vouched,
+        _: &[UserId],
+        _: Timestamp,
+    ) -> BackendResult<Vec<Option<Timestamp>>> {
+        self.no_answer()
     }
 
-    async fn find_reset_token(&self, _: &ResetClaims, _: Timestamp) -> StoreResult<Option<ResetGrant>> {
-        self.unavailable()
+    async fn list_sessions(&self, _: &Vouched, _: UserId, _: Timestamp) -> BackendResult<Vec<Session>> {
+        self.no_answer()
     }
 
-    async fn take_reset_token(&self, _: &ResetClaims, _: Timestamp) -> StoreResult<Option<ResetGrant>> {
-        self.unavailable()
+    async fn insert_reset_token(
+        &self,
+        _: &Vouched,
+        _: &ResetClaims,
+        _: ResetGrant,
+        _: Timestamp,
+    ) -> BackendResult<()> {
+        self.no_answer()
     }
 
-    async fn restore_reset_token(&self, _: &ResetClaims, _: ResetGrant, _: Timestamp) -> StoreResult<()> {
+    async fn find_reset_token(
+        &self,
+        _: &Vouched,
+        _: &ResetClaims,
+        _: Timestamp,
+    ) -> BackendResult<Option<ResetGrant>> {
+        self.no_answer()
+    }
+
+    async fn take_reset_token(
+        &self,
+        _: &Vouched,
+        _: &ResetClaims,
+        _: Timestamp,
+    ) -> BackendResult<Option<ResetGrant>> {
+        self.no_answer()
+    }
+
+    async fn restore_reset_token(
+        &self,
+        _: &Vouched,
+        _: &ResetClaims,
+        _: ResetGrant,
+        _: Timestamp,
+    ) -> BackendResult<()> {
+        self.no_answer()
+    }
+
+    async fn passed_on(&self, _: &Vouched) -> BackendResult<()> {
+        self.no_answer()
+    }
+
+    async fn announce_key(&self, _: &Vouched, _: &KeyId, _: Timestamp, _: Timestamp) -> BackendResult<()> {
+        self.no_answer()
+    }
+
+    fn reader(&self, _: ReaderRole) -> Box<dyn BackendReader> {
+        Box::new(self.clone())
+    }
+
+    async fn probe(&self, _: Probe) -> StoreResult<()> {
         self.unavailable()
     }
 

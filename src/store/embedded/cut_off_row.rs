@@ -22,6 +22,7 @@ pub(super) async fn find(
 }
 
 /// Writes the security event down. A repeated one is remembered longer; a late one changes nothing.
+/// (model: CutOffNeverGoesDown)
 pub(super) async fn keep(
     tx: &mut SqliteConnection,
     user: UserId,

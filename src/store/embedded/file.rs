@@ -9,7 +9,7 @@ use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::OPERATION_TIMEOUT;
+use super::{LONGEST_WAIT, OPERATION_TIMEOUT};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/embedded");
 
@@ -101,7 +101,8 @@ impl DataFile {
 fn pool(size: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(size)
-        .acquire_timeout(OPERATION_TIMEOUT)
+        // Not the pool decides how long is too long.
+        .acquire_timeout(LONGEST_WAIT * 2)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)

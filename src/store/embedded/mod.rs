@@ -14,11 +14,14 @@
 
 mod buckets;
 mod cut_off_row;
+mod examination;
 mod feed;
 mod file;
+mod partitions;
 mod purge;
 mod rate_limits;
 mod refresh;
+mod revoke;
 mod session_row;
 
 use std::path::Path;
@@ -34,34 +37,45 @@ use self::file::DataFile;
 pub use self::file::OpenError;
 use self::purge::PurgeTask;
 use self::refresh::{Change, Decision};
-use super::feed::{ReaderRole, RevocationFeed, RevocationReader};
-use super::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreError, StoreResult,
-    TokenStore,
+use super::backend::{
+    BackendError, BackendReader, BackendResult, CarriedOut, Examination, Placed, Placement, Presented,
+    TokenBackend, Vouched,
 };
+use super::feed::ReaderRole;
+use super::{AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, ResetGrant, StoreError, StoreResult};
 use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
+use crate::domain::journal::{EntryId, Journaled, NewEntry};
+use crate::domain::partition::Partition;
+use crate::domain::random::{self, Random};
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
+use crate::store::patience::{self, Line};
 
-/// How long one operation may take, waiting for its turn included. A disk that is slower than
-/// this answers [`StoreError::Unavailable`] instead of piling up requests.
+/// How long no operation may be answered. A disk that is slower than this answers
+/// [`StoreError::Unavailable`] instead of piling up requests.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one operation may take while others are answered, waiting for its turn included.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a cut-off goes on refusing sessions of an older version: far longer than a login can be
 /// on its way. Older sessions themselves end at once; and it ends at all, so that accounts which
 /// are restored from a backup, with their older versions, can log in again.
 const CUT_OFF_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// [`TokenStore`] on an SQLite file. Dropping it ends its purge task and lets go of the file.
+/// [`TokenBackend`] on an SQLite file. Dropping it ends its purge task and lets go of the file.
 #[derive(Debug)]
 pub struct EmbeddedTokenStore {
     purge: PurgeTask,
     buckets: Buckets,
     file: DataFile,
     feed_bell: Bell,
+    /// Which opening this is: what was vouched for in another one is looked at anew
+    /// (model: SealIsTheServer).
+    opening: String,
 }
 
 impl EmbeddedTokenStore {
@@ -71,10 +85,11 @@ impl EmbeddedTokenStore {
     ///
     /// # Errors
     /// [`OpenError`] when another process has the file, or it cannot be made or read.
-    pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub async fn open(path: &Path, clock: Arc<dyn Clock>, random: &dyn Random) -> Result<Self, OpenError> {
         let file = DataFile::open(path).await?;
         let purge = PurgeTask::spawn(file.writer.clone(), clock);
-        Ok(Self { purge, buckets: Buckets::new(), file, feed_bell: Bell::new() })
+        let opening = random::uuid(random).to_string();
+        Ok(Self { purge, buckets: Buckets::new(), file, feed_bell: Bell::new(), opening })
     }
 
     /// Waits for what is under way, tidies the file up and closes it. Every call after that is
@@ -98,21 +113,34 @@ impl EmbeddedTokenStore {
 }
 
 #[async_trait]
-impl TokenStore for EmbeddedTokenStore {
-    async fn open_session(&self, session: &Session, now: Timestamp) -> StoreResult<OpenOutcome> {
+impl TokenBackend for EmbeddedTokenStore {
+    async fn examine(&self) -> StoreResult<Box<dyn Examination>> {
+        Ok(Box::new(examination::Opening {
+            file: self.file.writer.clone(),
+            opening: self.opening.clone(),
+            bell: self.feed_bell.clone(),
+        }))
+    }
+
+    /// Judged and opened in one transaction (model: NoSessionBelowTheCutOff).
+    async fn open_session(
+        &self,
+        by: &Vouched,
+        session: &Session,
+        now: Timestamp,
+    ) -> BackendResult<OpenOutcome> {
+        let user = session.subject.user;
         let outcome = bounded(async {
-            let mut tx = self.begin().await?;
-            let cut_off = cut_off_row::find(&mut tx, session.subject.user, now).await?;
-            if cut_off.is_some_and(|version| session.subject.security_version < version) {
-                return Ok(OpenOutcome::Superseded);
+            let mut tx = self.begin_on(by, Partition::of(user)).await?;
+            if let Some(first) = cut_off_row::find(&mut tx, user, now).await?
+                && session.subject.security_version < first
+            {
+                return Ok(OpenOutcome::Superseded { first });
             }
-            session_row::insert(&mut tx, session).await?;
-            sqlx::query("INSERT INTO incarnation (id, since) VALUES (1, ?1) ON CONFLICT DO NOTHING")
-                .bind(now.as_millis())
-                .execute(&mut *tx)
-                .await?;
+            let incarnation = by.of(Partition::of(user)).incarnation;
+            session_row::insert(&mut tx, session, incarnation).await?;
             tx.commit().await?;
-            Ok(OpenOutcome::Opened)
+            Ok(OpenOutcome::Opened { incarnation })
         })
         .await?;
         self.purge.expect(purge::end_of(session));
@@ -121,138 +149,140 @@ impl TokenStore for EmbeddedTokenStore {
 
     async fn rotate(
         &self,
+        by: &Vouched,
         token: &RefreshClaims,
+        alarm: EntryId,
         now: Timestamp,
         lifetimes: &SessionLifetimes,
-    ) -> StoreResult<RefreshOutcome> {
-        bounded(async {
-            let mut tx = self.begin().await?;
-            let row = session_row::find(&mut *tx, token.session, token.user).await?;
+    ) -> BackendResult<Presented> {
+        Ok(bounded(async {
+            let mut tx = self.begin_on(by, Partition::of(token.user)).await?;
+            let row = self.row(&mut tx, by, token).await?;
             let decision = refresh::rotate(row, token, now, lifetimes)?;
-            self.settle(tx, token, decision, now.after(lifetimes.revocation())).await
+            self.settle(tx, token, decision, alarm, now.after(lifetimes.revocation())).await
         })
-        .await
+        .await?)
     }
 
     async fn check_refresh(
         &self,
+        by: &Vouched,
         token: &RefreshClaims,
+        alarm: EntryId,
         now: Timestamp,
         lifetimes: &SessionLifetimes,
         on_reuse: OnReuse,
-    ) -> StoreResult<RefreshOutcome> {
-        bounded(async {
+    ) -> BackendResult<Presented> {
+        Ok(bounded(async {
             // Nearly every check changes nothing, so it need not wait for its turn to write.
-            let row = session_row::find(self.reader(), token.session, token.user).await?;
+            let mut reader = self.reader().acquire().await?;
+            partitions::require(&mut *reader, Partition::of(token.user), by.of(Partition::of(token.user)))
+                .await?;
+            let row = self.row(&mut reader, by, token).await?;
+            drop(reader);
             let decision = refresh::check(row, token, now, lifetimes, on_reuse)?;
             if matches!(decision.change, Change::None) {
-                return Ok(decision.outcome);
+                return Ok(Presented { outcome: decision.outcome, ended_until: None });
             }
-            let mut tx = self.begin().await?;
-            let row = session_row::find(&mut *tx, token.session, token.user).await?;
+            let mut tx = self.begin_on(by, Partition::of(token.user)).await?;
+            let row = self.row(&mut tx, by, token).await?;
             let decision = refresh::check(row, token, now, lifetimes, on_reuse)?;
-            self.settle(tx, token, decision, now.after(lifetimes.revocation())).await
+            self.settle(tx, token, decision, alarm, now.after(lifetimes.revocation())).await
         })
-        .await
+        .await?)
     }
 
-    async fn revoke_session(
+    async fn session_end(
         &self,
+        by: &Vouched,
         user: UserId,
         session: SessionId,
-        now: Timestamp,
-        denial: Duration,
-    ) -> StoreResult<bool> {
-        let expires_at = now.after(denial);
-        let was_live = bounded(async {
-            let mut tx = self.begin().await?;
-            // One that has ended by itself stays, for its client to be told so.
-            let ended = sqlx::query(
-                "DELETE FROM sessions
-                 WHERE id = ?1 AND user_id = ?2 AND idle_deadline > ?3 AND absolute_deadline > ?3",
+    ) -> BackendResult<Option<Timestamp>> {
+        Ok(bounded(async {
+            let end: Option<i64> = sqlx::query_scalar(
+                "SELECT idle_deadline FROM sessions WHERE id = ?1 AND user_id = ?2 AND incarnation = ?3",
             )
             .bind(session.to_string())
             .bind(user.get())
-            .bind(now.as_millis())
-            .execute(&mut *tx)
+            .bind(by.of(Partition::of(user)).incarnation)
+            .fetch_optional(self.reader())
             .await?;
-            let was_live = ended.rows_affected() > 0;
-            if was_live {
-                let revoked = Revoked::Session(session);
-                feed::insert(&mut tx, &Revocation { revoked, until: expires_at }).await?;
-            }
-            tx.commit().await?;
-            Ok(was_live)
+            Ok(end.map(Timestamp::from_millis))
         })
-        .await?;
-        self.announced(expires_at);
-        Ok(was_live)
+        .await?)
     }
 
-    async fn revoke_access_token(
+    /// What it does, the mark and what is owed go together (model: AppliedBeforeTheMark, OwedUntilJournaled).
+    async fn carry_out(
         &self,
-        user: UserId,
-        token: Jti,
+        by: &Vouched,
+        entry: &NewEntry,
+        placement: Placement,
         now: Timestamp,
         denial: Duration,
-    ) -> StoreResult<()> {
-        let expires_at = now.after(denial);
-        bounded(async {
-            let mut tx = self.begin().await?;
-            sqlx::query(
-                "INSERT INTO denials (user_id, jti, expires_at) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)",
-            )
-            .bind(user.get())
-            .bind(token.to_string())
-            .bind(expires_at.as_millis())
-            .execute(&mut *tx)
-            .await?;
-            feed::insert(&mut tx, &Revocation { revoked: Revoked::Token(token), until: expires_at }).await?;
+    ) -> BackendResult<CarriedOut> {
+        let partition = entry.revoked.partition();
+        let carried_out = bounded(async {
+            let mut tx = self.begin_on(by, partition).await?;
+            let (was_owed, placed) = match placement {
+                Placement::At(link) => {
+                    let was_owed = partitions::settle(&mut tx, entry.id).await?;
+                    (was_owed, partitions::pass(&mut tx, partition, link).await?)
+                }
+                Placement::Owed => {
+                    partitions::owe(&mut tx, entry).await?;
+                    (false, Placed::Counted)
+                }
+            };
+            let ended = match was_owed {
+                true => Vec::new(),
+                false => revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?,
+            };
             tx.commit().await?;
-            Ok(())
-        })
-        .await?;
-        self.announced(expires_at);
-        Ok(())
-    }
-
-    async fn cut_off(
-        &self,
-        user: UserId,
-        version: SecurityVersion,
-        now: Timestamp,
-        denial: Duration,
-    ) -> StoreResult<Vec<SessionId>> {
-        let expires_at = now.after(denial.max(CUT_OFF_MEMORY));
-        let ended = bounded(async {
-            let mut tx = self.begin().await?;
-            cut_off_row::keep(&mut tx, user, version, now, expires_at).await?;
-            let ended = session_row::end_older(&mut tx, user, version, now).await?;
-            sqlx::query("DELETE FROM reset_tokens WHERE user_id = ?1 AND security_version < ?2")
-                .bind(user.get())
-                .bind(version.get())
-                .execute(&mut *tx)
-                .await?;
-            let until = now.after(denial);
-            let event = Revoked::User { user, not_before: now };
-            for revoked in ended.iter().map(|sid| Revoked::Session(*sid)).chain([event]) {
-                feed::insert(&mut tx, &Revocation { revoked, until }).await?;
-            }
-            tx.commit().await?;
-            Ok(ended)
+            Ok(CarriedOut { ended, placed })
         })
         .await?;
         self.announced(now.after(denial));
-        Ok(ended)
+        Ok(carried_out)
     }
 
-    async fn access_status(&self, token: &AccessSubject, now: Timestamp) -> StoreResult<AccessStatus> {
-        bounded(async {
-            let (since, live, denied): (Option<i64>, bool, bool) = sqlx::query_as(
+    /// Carried out and owed in one transaction (model: OwedUntilJournaled).
+    async fn cut_off_ahead(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        id: EntryId,
+        until: Timestamp,
+        now: Timestamp,
+        denial: Duration,
+    ) -> BackendResult<(SecurityVersion, Vec<SessionId>)> {
+        let outcome = bounded(async {
+            let mut tx = self.begin_on(by, Partition::of(user)).await?;
+            let below = revoke::next_version(&mut tx, user, now).await?;
+            let revoked = Journaled::User { user, below };
+            let ended = revoke::carry_out(&mut tx, &revoked, now, denial).await?;
+            partitions::owe(&mut tx, &NewEntry { id, revoked, until }).await?;
+            tx.commit().await?;
+            Ok((below, ended))
+        })
+        .await?;
+        self.announced(now.after(denial));
+        Ok(outcome)
+    }
+
+    async fn access_status(
+        &self,
+        by: &Vouched,
+        token: &AccessSubject,
+        now: Timestamp,
+    ) -> BackendResult<AccessStatus> {
+        let partition = Partition::of(token.user);
+        let by = by.of(partition);
+        Ok(bounded(async {
+            let (vouching, live, denied): (Option<i64>, bool, bool) = sqlx::query_as(
                 "SELECT
-                   (SELECT since FROM incarnation),
-                   EXISTS (SELECT 1 FROM sessions WHERE id = ?1 AND user_id = ?2
+                   (SELECT vouching FROM partitions WHERE partition = ?5),
+                   EXISTS (SELECT 1 FROM sessions WHERE id = ?1 AND user_id = ?2 AND incarnation = ?6
                              AND idle_deadline > ?4 AND absolute_deadline > ?4),
                    EXISTS (SELECT 1 FROM denials WHERE user_id = ?2 AND jti = ?3 AND expires_at > ?4)",
             )
@@ -260,13 +290,14 @@ impl TokenStore for EmbeddedTokenStore {
             .bind(token.user.get())
             .bind(token.token.to_string())
             .bind(now.as_millis())
+            .bind(i64::from(partition.number()))
+            .bind(by.incarnation)
             .fetch_one(self.reader())
             .await?;
-
-            // `iat` has whole seconds: a token of the very second is not older than the moment.
-            let older_than =
-                |moment: i64| token.issued_at.as_secs() < Timestamp::from_millis(moment).as_secs();
-            Ok(if since.is_none_or(older_than) {
+            if vouching != Some(by.vouching.get()) {
+                return Err(Fault::Unvouched);
+            }
+            Ok(if token.incarnation != by.incarnation {
                 AccessStatus::StoreLost
             } else if !live || denied {
                 AccessStatus::Revoked
@@ -274,132 +305,237 @@ impl TokenStore for EmbeddedTokenStore {
                 AccessStatus::Live
             })
         })
-        .await
+        .await?)
+    }
+
+    async fn machine_status(
+        &self,
+        by: &Vouched,
+        token: Jti,
+        incarnation: i64,
+        now: Timestamp,
+    ) -> BackendResult<AccessStatus> {
+        let by = by.of(Partition::EVERYBODY);
+        Ok(bounded(async {
+            let (vouching, denied): (Option<i64>, bool) = sqlx::query_as(
+                "SELECT
+                   (SELECT vouching FROM partitions WHERE partition = ?1),
+                   EXISTS (SELECT 1 FROM denials WHERE user_id = ?2 AND jti = ?3 AND expires_at > ?4)",
+            )
+            .bind(i64::from(Partition::EVERYBODY.number()))
+            .bind(revoke::MACHINES)
+            .bind(token.to_string())
+            .bind(now.as_millis())
+            .fetch_one(self.reader())
+            .await?;
+            if vouching != Some(by.vouching.get()) {
+                return Err(Fault::Unvouched);
+            }
+            Ok(if incarnation != by.incarnation {
+                AccessStatus::StoreLost
+            } else if denied {
+                AccessStatus::Revoked
+            } else {
+                AccessStatus::Live
+            })
+        })
+        .await?)
     }
 
     async fn newest_access_tokens(
         &self,
+        by: &Vouched,
         users: &[UserId],
         now: Timestamp,
-    ) -> StoreResult<Vec<Option<Timestamp>>> {
-        bounded(async {
+    ) -> BackendResult<Vec<Option<Timestamp>>> {
+        Ok(bounded(async {
             let mut newest = Vec::with_capacity(users.len());
             for user in users {
-                newest.push(session_row::newest_issue(self.reader(), *user, now).await?);
+                let incarnation = by.of(Partition::of(*user)).incarnation;
+                newest.push(session_row::newest_issue(self.reader(), *user, incarnation, now).await?);
             }
             Ok(newest)
         })
-        .await
+        .await?)
     }
 
-    async fn list_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>> {
-        bounded(session_row::list_live(self.reader(), user, now)).await
+    async fn list_sessions(&self, by: &Vouched, user: UserId, now: Timestamp) -> BackendResult<Vec<Session>> {
+        let incarnation = by.of(Partition::of(user)).incarnation;
+        Ok(bounded(session_row::list_live(self.reader(), user, incarnation, now)).await?)
     }
 
     async fn insert_reset_token(
         &self,
+        by: &Vouched,
         token: &ResetClaims,
         grant: ResetGrant,
         _now: Timestamp,
-    ) -> StoreResult<()> {
+    ) -> BackendResult<()> {
         // An earlier token is overwritten whatever its deadline.
-        self.keep_reset_token(token, grant, Timestamp::from_millis(i64::MAX)).await
+        self.keep_reset_token(by, token, grant, Timestamp::from_millis(i64::MAX)).await
     }
 
-    async fn find_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>> {
-        bounded(async {
+    async fn find_reset_token(
+        &self,
+        by: &Vouched,
+        token: &ResetClaims,
+        now: Timestamp,
+    ) -> BackendResult<Option<ResetGrant>> {
+        Ok(bounded(async {
             let found: Option<(i64, i64)> = sqlx::query_as(
                 "SELECT security_version, expires_at FROM reset_tokens
-                 WHERE user_id = ?1 AND hash = ?2 AND expires_at > ?3",
+                 WHERE user_id = ?1 AND hash = ?2 AND expires_at > ?3 AND vouching = ?4",
             )
             .bind(token.user.get())
             .bind(token.hash.as_bytes().as_slice())
             .bind(now.as_millis())
+            .bind(by.of(Partition::of(token.user)).vouching.get())
             .fetch_optional(self.reader())
             .await?;
             Ok(found.map(grant))
         })
-        .await
+        .await?)
     }
 
-    async fn take_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>> {
-        bounded(async {
-            let mut tx = self.begin().await?;
+    async fn take_reset_token(
+        &self,
+        by: &Vouched,
+        token: &ResetClaims,
+        now: Timestamp,
+    ) -> BackendResult<Option<ResetGrant>> {
+        Ok(bounded(async {
+            let mut tx = self.begin_on(by, Partition::of(token.user)).await?;
             let taken: Option<(i64, i64)> = sqlx::query_as(
                 "DELETE FROM reset_tokens
-                 WHERE user_id = ?1 AND hash = ?2 AND expires_at > ?3
+                 WHERE user_id = ?1 AND hash = ?2 AND expires_at > ?3 AND vouching = ?4
                  RETURNING security_version, expires_at",
             )
             .bind(token.user.get())
             .bind(token.hash.as_bytes().as_slice())
             .bind(now.as_millis())
+            .bind(by.of(Partition::of(token.user)).vouching.get())
             .fetch_optional(&mut *tx)
             .await?;
             tx.commit().await?;
             Ok(taken.map(grant))
         })
-        .await
+        .await?)
     }
 
     async fn restore_reset_token(
         &self,
+        by: &Vouched,
         token: &ResetClaims,
         grant: ResetGrant,
         now: Timestamp,
-    ) -> StoreResult<()> {
+    ) -> BackendResult<()> {
         // A newer token that has expired stands no more.
-        self.keep_reset_token(token, grant, now).await
+        self.keep_reset_token(by, token, grant, now).await
     }
 
-    /// Whether the store can be written to: a lock that is stuck shows here, too.
-    async fn ping(&self) -> StoreResult<()> {
+    /// No copy outside this process answers from this file.
+    async fn passed_on(&self, _: &Vouched) -> BackendResult<()> {
+        Ok(())
+    }
+
+    async fn announce_key(
+        &self,
+        by: &Vouched,
+        key: &KeyId,
+        until: Timestamp,
+        _now: Timestamp,
+    ) -> BackendResult<()> {
         bounded(async {
-            self.begin().await?.rollback().await?;
-            Ok(())
-        })
-        .await
-    }
-}
-
-#[async_trait]
-impl RevocationFeed for EmbeddedTokenStore {
-    fn reader(&self, _: ReaderRole) -> Box<dyn RevocationReader> {
-        Box::new(feed::Reader::new(self.reader().clone(), self.feed_bell.listen()))
-    }
-
-    async fn announce(&self, revocation: &Revocation, _now: Timestamp) -> StoreResult<()> {
-        bounded(async {
-            let mut tx = self.begin().await?;
-            feed::insert(&mut tx, revocation).await?;
+            let mut tx = self.begin_on(by, Partition::EVERYBODY).await?;
+            feed::insert(&mut tx, &Revocation { revoked: Revoked::Key(key.clone()), until }).await?;
             tx.commit().await?;
             Ok(())
         })
         .await?;
-        self.announced(revocation.until);
+        self.announced(until);
         Ok(())
+    }
+
+    fn reader(&self, _: ReaderRole) -> Box<dyn BackendReader> {
+        Box::new(feed::Reader::new(self.file.readers.clone(), self.feed_bell.listen()))
+    }
+
+    async fn probe(&self, side: Probe) -> StoreResult<()> {
+        Ok(bounded(async {
+            if side == Probe::Read {
+                sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1").fetch_optional(self.reader()).await?;
+                return Ok(());
+            }
+            let mut transaction = self.begin().await?;
+            // A number in the file's head that nobody uses: its page is written like any other.
+            sqlx::query("PRAGMA user_version = 0").execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await?)
+    }
+
+    /// Whether the store can be written to: a lock that is stuck shows here, too.
+    async fn ping(&self) -> StoreResult<()> {
+        Ok(bounded(async {
+            self.begin().await?.rollback().await?;
+            Ok(())
+        })
+        .await?)
     }
 }
 
 impl EmbeddedTokenStore {
+    /// Begins a write to a partition that is what was vouched for.
+    /// (model: VouchingIsPassed)
+    async fn begin_on(
+        &self,
+        by: &Vouched,
+        partition: Partition,
+    ) -> Result<Transaction<'static, Sqlite>, Fault> {
+        let mut tx = self.begin().await?;
+        partitions::require(&mut *tx, partition, by.of(partition)).await?;
+        Ok(tx)
+    }
+
+    /// The session that a refresh token names.
+    async fn row(
+        &self,
+        connection: &mut sqlx::SqliteConnection,
+        by: &Vouched,
+        token: &RefreshClaims,
+    ) -> Result<Option<session_row::SessionRow>, Fault> {
+        let incarnation = by.of(Partition::of(token.user)).incarnation;
+        Ok(session_row::find(connection, token.session, token.user, incarnation).await?)
+    }
+
     /// Does to a session what a refresh token brought about.
+    /// (model: ReuseEndsTheSession, OwedUntilJournaled)
     async fn settle(
         &self,
         mut tx: Transaction<'static, Sqlite>,
         token: &RefreshClaims,
         decision: Decision,
+        alarm: EntryId,
         denied_until: Timestamp,
-    ) -> Result<RefreshOutcome, Fault> {
-        let ends = matches!(decision.change, Change::End);
-        session_row::apply(&mut tx, token.session, decision.change).await?;
-        if ends {
+    ) -> Result<Presented, Fault> {
+        let Decision { outcome, change } = decision;
+        let ended_until = match &change {
+            Change::End { of_itself_at } => Some(denied_until.max(*of_itself_at)),
+            Change::None | Change::Keep(_) => None,
+        };
+        session_row::apply(&mut tx, token.session, change).await?;
+        if let Some(until) = ended_until {
             let revoked = Revoked::Session(token.session);
             feed::insert(&mut tx, &Revocation { revoked, until: denied_until }).await?;
+            let revoked = Journaled::Session { user: token.user, session: token.session };
+            partitions::owe(&mut tx, &NewEntry { id: alarm, revoked, until }).await?;
         }
         tx.commit().await?;
-        if ends {
+        if ended_until.is_some() {
             self.announced(denied_until);
         }
-        Ok(decision.outcome)
+        Ok(Presented { outcome, ended_until })
     }
 
     /// Something was added to the feed that may go at `until`.
@@ -408,27 +544,29 @@ impl EmbeddedTokenStore {
         self.purge.expect(until);
     }
 
-    /// Keeps a reset token, in the place of one that has ended by `overwrite_until`.
+    /// Keeps a reset token, in the place of one that has ended by `overwrite_until`, or that is void.
     async fn keep_reset_token(
         &self,
+        by: &Vouched,
         token: &ResetClaims,
         grant: ResetGrant,
         overwrite_until: Timestamp,
-    ) -> StoreResult<()> {
+    ) -> BackendResult<()> {
         bounded(async {
-            let mut tx = self.begin().await?;
+            let mut tx = self.begin_on(by, Partition::of(token.user)).await?;
             sqlx::query(
-                "INSERT INTO reset_tokens (user_id, hash, security_version, expires_at)
-                 VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET hash = excluded.hash,
+                "INSERT INTO reset_tokens (user_id, hash, security_version, expires_at, vouching)
+                 VALUES (?1, ?2, ?3, ?4, ?6)
+                 ON CONFLICT DO UPDATE SET hash = excluded.hash, vouching = excluded.vouching,
                    security_version = excluded.security_version, expires_at = excluded.expires_at
-                   WHERE reset_tokens.expires_at <= ?5",
+                   WHERE reset_tokens.expires_at <= ?5 OR reset_tokens.vouching <> ?6",
             )
             .bind(token.user.get())
             .bind(token.hash.as_bytes().as_slice())
             .bind(grant.version.get())
             .bind(grant.deadline.as_millis())
             .bind(overwrite_until.as_millis())
+            .bind(by.of(Partition::of(token.user)).vouching.get())
             .execute(&mut *tx)
             .await?;
             tx.commit().await?;
@@ -453,22 +591,39 @@ enum Fault {
     TooSlow,
     #[error("{problem}")]
     Corrupt { place: &'static str, key: String, problem: String },
+    #[error("the data is not what was vouched for")]
+    Unvouched,
 }
 
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Corrupt { place, key, problem } => Self::Corrupt { place, key, problem },
-            Fault::Driver(_) | Fault::TooSlow => {
+            Fault::Driver(_) | Fault::TooSlow | Fault::Unvouched => {
                 Self::Unavailable { store: "token store", source: Box::new(fault) }
             }
         }
     }
 }
 
-/// Runs an operation for [`OPERATION_TIMEOUT`] at most. One that is given up is rolled back, unless
-/// its commit was under way.
-async fn bounded<T>(operation: impl Future<Output = Result<T, Fault>> + Send) -> StoreResult<T> {
-    let answer = tokio::time::timeout(OPERATION_TIMEOUT, operation).await;
-    Ok(answer.unwrap_or(Err(Fault::TooSlow))?)
+impl From<Fault> for BackendError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unvouched => Self::Unvouched,
+            fault => Self::Store(fault.into()),
+        }
+    }
+}
+
+/// Runs an operation, for as long as operations are answered at all: a busy machine makes long lines,
+/// and only a line that stands still has something that holds it up. One that is given up is rolled
+/// back, unless its commit was under way.
+async fn bounded<T>(operation: impl Future<Output = Result<T, Fault>> + Send) -> Result<T, Fault> {
+    /// A process has one such store.
+    static LINE: Line = Line::new();
+    let answer = patience::while_it_moves(&LINE, OPERATION_TIMEOUT, LONGEST_WAIT, operation).await;
+    if matches!(answer, Ok(Ok(_) | Err(Fault::Corrupt { .. } | Fault::Unvouched))) {
+        LINE.moves();
+    }
+    answer.unwrap_or(Err(Fault::TooSlow))
 }

@@ -8,6 +8,7 @@ use sqlx::SqlitePool;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp, millis_of};
 use crate::domain::session::Session;
 
@@ -84,7 +85,7 @@ async fn run(pool: SqlitePool, clock: Arc<dyn Clock>, schedule: Arc<Schedule>) {
                 next.since(now).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
             }
             Err(error) => {
-                tracing::warn!(%error, "could not delete expired entries of the token store");
+                tracing::warn!(error = %with_causes(&error), "could not delete expired entries of the token store");
                 SHORTEST_PAUSE
             }
         };
@@ -186,11 +187,11 @@ mod tests {
     async fn insert(pool: &SqlitePool, id: i64, ends_in: i64) {
         let ends_at = NOW.as_millis() + ends_in;
         for statement in [
-            "INSERT INTO sessions VALUES ('idle ' || ?1, ?1, '', '', 1, 0, 0, 0, 0, ?2 - ?3, ?2 + ?3, NULL, NULL, '')",
-            "INSERT INTO sessions VALUES ('absolute ' || ?1, ?1, '', '', 1, 0, 0, 0, 0, ?2 + ?3, ?2 - ?3, NULL, NULL, '')",
+            "INSERT INTO sessions VALUES ('idle ' || ?1, ?1, '', '', 1, 0, 0, 0, 0, ?2 - ?3, ?2 + ?3, NULL, NULL, '', 0)",
+            "INSERT INTO sessions VALUES ('absolute ' || ?1, ?1, '', '', 1, 0, 0, 0, 0, ?2 + ?3, ?2 - ?3, NULL, NULL, '', 0)",
             "INSERT INTO denials VALUES (?1, 'denial ' || ?1, ?2 + 0 * ?3)",
             "INSERT INTO cutoffs VALUES (?1, 1, ?2 + 0 * ?3)",
-            "INSERT INTO reset_tokens VALUES (?1, x'00', 1, ?2 + 0 * ?3)",
+            "INSERT INTO reset_tokens VALUES (?1, x'00', 1, ?2 + 0 * ?3, 0)",
             "INSERT INTO places VALUES (CAST('place ' || ?1 AS BLOB), x'00', ?2 + 0 * ?3)",
         ] {
             let kept_for = millis_of(SESSION_KEPT_FOR);
@@ -210,7 +211,7 @@ mod tests {
              UNION SELECT 'cut-off ' || user_id FROM cutoffs
              UNION SELECT 'reset ' || user_id FROM reset_tokens
              UNION SELECT CAST(account AS TEXT) FROM places
-             UNION SELECT 'incarnation' FROM incarnation",
+             UNION SELECT 'partition ' || partition FROM partitions",
         )
         .fetch_all(pool)
         .await
@@ -222,14 +223,15 @@ mod tests {
     async fn what_has_ended_goes_and_nothing_else() {
         let (file, _folder) = empty_file().await;
         let pool = &file.writer;
-        sqlx::query("INSERT INTO incarnation VALUES (1, 0)").execute(pool).await.expect("incarnation");
+        let state = "INSERT INTO partitions VALUES (5, 1, 1, 0, 0, '')";
+        sqlx::query(state).execute(pool).await.expect("a partition");
         insert(pool, 1, -1).await;
         insert(pool, 2, 0).await;
         insert(pool, 3, 1).await;
         insert(pool, 4, 60_000).await;
         let next = purge(pool, NOW).await.expect("purge");
         let left = ["absolute 3", "absolute 4", "cut-off 3", "cut-off 4", "denial 3", "denial 4"];
-        let left = left.into_iter().chain(["idle 3", "idle 4", "incarnation"]);
+        let left = left.into_iter().chain(["idle 3", "idle 4", "partition 5"]);
         let left = left.chain(["place 3", "place 4", "reset 3", "reset 4"]);
         assert_eq!(names(pool).await, left.map(str::to_owned).collect());
         assert_eq!(next, Some(NOW.after(Duration::from_millis(1))));
@@ -255,7 +257,7 @@ mod tests {
     async fn a_deadline_at_the_end_of_time_is_no_error() {
         let (file, _folder) = empty_file().await;
         let end = i64::MAX;
-        sqlx::query("INSERT INTO sessions VALUES ('s', 1, '', '', 1, 0, 0, 0, 0, ?1, ?1, NULL, NULL, '')")
+        sqlx::query("INSERT INTO sessions VALUES ('s', 1, '', '', 1, 0, 0, 0, 0, ?1, ?1, NULL, NULL, '', 0)")
             .bind(end)
             .execute(&file.writer)
             .await

@@ -27,7 +27,7 @@ impl RateLimitStore for EmbeddedTokenStore {
         place: PlaceMark,
         now: Timestamp,
     ) -> StoreResult<bool> {
-        bounded(async {
+        Ok(bounded(async {
             let known = sqlx::query_scalar(
                 "SELECT EXISTS (SELECT 1 FROM places WHERE account = ?1 AND place = ?2 AND expires_at > ?3)",
             )
@@ -38,7 +38,7 @@ impl RateLimitStore for EmbeddedTokenStore {
             .await?;
             Ok(known)
         })
-        .await
+        .await?)
     }
 
     async fn remember_place(

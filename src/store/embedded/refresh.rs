@@ -19,8 +19,17 @@ pub(super) enum Change {
     None,
     /// Its current token, its deadline, or the time of its newest access token has moved on.
     Keep(Session),
-    /// It is revoked.
-    End,
+    /// It is revoked, which matters until it would have ended by itself.
+    End {
+        /// When it would have.
+        of_itself_at: Timestamp,
+    },
+}
+
+impl Change {
+    fn end(session: &Session) -> Self {
+        Self::End { of_itself_at: session.idle_deadline.min(session.absolute_deadline) }
+    }
 }
 
 impl Decision {
@@ -47,6 +56,7 @@ impl Decision {
 }
 
 /// Redeems the token.
+/// (model: AheadMovesForward, ReuseEndsTheSession)
 pub(super) fn rotate(
     row: Option<SessionRow>,
     token: &RefreshClaims,
@@ -65,11 +75,12 @@ pub(super) fn rotate(
         Judged::Stands(Presented::Previous, session) => {
             Decision::minted(session, now, RefreshOutcome::Previous)
         }
-        Judged::Stands(Presented::Superseded, _) => Decision::reused(Change::End),
+        Judged::Stands(Presented::Superseded, session) => Decision::reused(Change::end(&session)),
     })
 }
 
 /// Judges the token without rotating it.
+/// (model: AheadMovesForward, ReuseEndsTheSession)
 pub(super) fn check(
     row: Option<SessionRow>,
     token: &RefreshClaims,
@@ -90,8 +101,8 @@ pub(super) fn check(
                 Session { generation: token.generation, rotated_at: now, issued_at: now, ..session };
             Decision::kept(moved_on, RefreshOutcome::Recovered)
         }
-        Judged::Stands(Presented::Superseded, _) => Decision::reused(match on_reuse {
-            OnReuse::Revoke => Change::End,
+        Judged::Stands(Presented::Superseded, session) => Decision::reused(match on_reuse {
+            OnReuse::Revoke => Change::end(&session),
             OnReuse::Refuse => Change::None,
         }),
     })

@@ -27,56 +27,68 @@ pub(super) struct SessionRow {
     issued_at: i64,
     idle_deadline: i64,
     absolute_deadline: i64,
+    incarnation: i64,
     address: Option<String>,
     user_agent: Option<String>,
     client: String,
 }
 
-/// The session of that id, if it is that user's.
+/// The session of that id, if it is that user's and of that incarnation.
+/// (model: TokensOfTheirIncarnation)
 pub(super) async fn find(
     executor: impl SqliteExecutor<'_>,
     session: SessionId,
     user: UserId,
+    incarnation: i64,
 ) -> Result<Option<SessionRow>, sqlx::Error> {
     sqlx::query_as(
         "SELECT id, user_id, email, role, security_version, generation,
            created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
-           address, user_agent, client
-         FROM sessions WHERE id = ?1 AND user_id = ?2",
+           incarnation, address, user_agent, client
+         FROM sessions WHERE id = ?1 AND user_id = ?2 AND incarnation = ?3",
     )
     .bind(session.to_string())
     .bind(user.get())
+    .bind(incarnation)
     .fetch_optional(executor)
     .await
 }
 
 /// The user's live sessions, newest first.
+/// (model: TokensOfTheirIncarnation)
 pub(super) async fn list_live(
     executor: impl SqliteExecutor<'_>,
     user: UserId,
+    incarnation: i64,
     now: Timestamp,
 ) -> Result<Vec<Session>, Fault> {
     let rows: Vec<SessionRow> = sqlx::query_as(
         "SELECT id, user_id, email, role, security_version, generation,
            created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
-           address, user_agent, client
-         FROM sessions WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2
+           incarnation, address, user_agent, client
+         FROM sessions
+         WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2 AND incarnation = ?3
          ORDER BY created_at DESC, id DESC",
     )
     .bind(user.get())
     .bind(now.as_millis())
+    .bind(incarnation)
     .fetch_all(executor)
     .await?;
     rows.into_iter().map(Session::try_from).collect()
 }
 
 /// Adds a session.
-pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(
+    tx: &mut SqliteConnection,
+    session: &Session,
+    incarnation: i64,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO sessions (id, user_id, email, role, security_version, generation,
            created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
-           address, user_agent, client)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+           address, user_agent, client, incarnation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )
     .bind(session.id.to_string())
     .bind(session.subject.user.get())
@@ -92,6 +104,7 @@ pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Resu
     .bind(session.origin.address.map(|address| address.to_string()))
     .bind(session.origin.user_agent.as_deref())
     .bind(session.origin.client.as_str())
+    .bind(incarnation)
     .execute(tx)
     .await?;
     Ok(())
@@ -106,7 +119,7 @@ pub(super) async fn apply(
     match change {
         Change::None => Ok(()),
         Change::Keep(session) => update(tx, &session).await,
-        Change::End => delete(tx, session).await,
+        Change::End { .. } => delete(tx, session).await,
     }
 }
 
@@ -131,6 +144,7 @@ async fn delete(tx: &mut SqliteConnection, session: SessionId) -> Result<(), sql
 }
 
 /// Ends the user's sessions of a version before `version`; answers those that were still live.
+/// (model: VersionsNotTimes)
 pub(super) async fn end_older(
     tx: &mut SqliteConnection,
     user: UserId,
@@ -153,14 +167,16 @@ pub(super) async fn end_older(
 pub(super) async fn newest_issue(
     executor: impl SqliteExecutor<'_>,
     user: UserId,
+    incarnation: i64,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, sqlx::Error> {
     let newest: Option<i64> = sqlx::query_scalar(
         "SELECT max(issued_at) FROM sessions
-         WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2",
+         WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2 AND incarnation = ?3",
     )
     .bind(user.get())
     .bind(now.as_millis())
+    .bind(incarnation)
     .fetch_one(executor)
     .await?;
     Ok(newest.map(Timestamp::from_millis))
@@ -193,6 +209,7 @@ impl TryFrom<SessionRow> for Session {
         Ok(Self {
             id: parse_id(id)?,
             subject,
+            incarnation: row.incarnation,
             origin: SessionOrigin { address, user_agent: row.user_agent, client: row.client },
             generation,
             created_at: Timestamp::from_millis(row.created_at),

@@ -4,21 +4,20 @@ use redis::Value;
 
 use super::codec::{Entry, Fields};
 use super::connection::Connection;
-use super::keys::{self, UserKeys};
-use super::{CUTOFF, SESSION, store_error, time};
+use super::keys::{self, Everybody, UserKeys};
+use super::{CUTOFF, DENYLIST, SESSION, backend_error, time};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{Jti, UserId};
+use crate::domain::partition::Partition;
+use crate::store::backend::{BackendError, BackendResult, Vouched, VouchedPartition};
 use crate::store::{AccessStatus, AccessSubject, StoreResult};
-
-/// The fields of a cut-off.
-pub(super) const CUTOFF_FIELDS: [&str; 2] = ["version", "not_before"];
 
 /// What Redis knows about an access token, read in one round trip.
 pub(super) struct AccessFacts {
     denied_until: Vec<Option<f64>>,
     session: Fields,
-    cutoff: Fields,
-    incarnation: Option<String>,
+    cutoff: Option<String>,
+    incarnation: i64,
 }
 
 impl AccessFacts {
@@ -26,9 +25,10 @@ impl AccessFacts {
     /// revocation are still seen by what is read after them, and nothing makes a dead token live.
     pub(super) async fn read(
         connection: &Connection,
+        by: &Vouched,
         keys: &UserKeys,
         token: &AccessSubject,
-    ) -> StoreResult<Self> {
+    ) -> BackendResult<Self> {
         let (key, denied) = (keys.session(token.session), keys.denied());
         let mut pipeline = redis::pipe();
         pipeline
@@ -38,35 +38,32 @@ impl AccessFacts {
             .arg(keys::denied_token(token.token))
             .cmd("HMGET")
             .arg(&key)
-            .arg(&["u", "v", "i", "a"])
-            .cmd("HMGET")
-            .arg(keys.cutoff())
-            .arg(&CUTOFF_FIELDS)
+            .arg(&["u", "v", "i", "a", "b"])
             .cmd("GET")
-            .arg(keys.incarnation());
+            .arg(keys.cutoff())
+            .cmd("HMGET")
+            .arg(keys.partition().state())
+            .arg(&STANDING_FIELDS);
         let entry = Entry { place: SESSION, key: &key };
         let value: Value = connection
-            .run(|mut redis| async move { pipeline.query_async(&mut redis).await })
+            .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
             .await
-            .map_err(|error| store_error(entry, error))?;
-        let (denied_until, session, cutoff, incarnation) = entry.convert(value)?;
+            .map_err(|error| backend_error(entry, error))?;
+        let (denied_until, session, cutoff, standing) = entry.convert(value)?;
+        let incarnation = standing_incarnation(entry, by.of(Partition::of(token.user)), &standing)?;
         Ok(Self { denied_until, session, cutoff, incarnation })
     }
 
-    /// A token stands only on what is positively there; its session's version tells whether a
-    /// security event has ended it, so `iat` is compared with the incarnation alone.
+    /// A token stands only on what is positively there, and only in the incarnation that it was minted
+    /// in; its session's version tells whether a security event has ended it. No clock decides but for
+    /// its deadlines.
     pub(super) fn judge(
         &self,
         keys: &UserKeys,
         token: &AccessSubject,
         now: Timestamp,
-    ) -> StoreResult<AccessStatus> {
-        let Some(since) = &self.incarnation else {
-            return Ok(AccessStatus::StoreLost);
-        };
-        let entry = Entry { place: "incarnation", key: &keys.incarnation() };
-        let since = Timestamp::from_millis(entry.read("since", Some(since))?);
-        if token.issued_at.as_secs() < since.as_secs() {
+    ) -> BackendResult<AccessStatus> {
+        if token.incarnation != self.incarnation {
             return Ok(AccessStatus::StoreLost);
         }
         let denied = self.denied_until.iter().flatten().any(|until| lies_after(*until, now));
@@ -75,31 +72,77 @@ impl AccessFacts {
     }
 
     /// Whether the token's session is the user's, has not ended, and counts after the cut-off.
+    /// (model: TokensOfTheirIncarnation, VersionsNotTimes)
     fn session_stands(&self, keys: &UserKeys, token: &AccessSubject, now: Timestamp) -> StoreResult<bool> {
         if self.session.iter().all(Option::is_none) {
             return Ok(false);
         }
         let entry = Entry { place: SESSION, key: &keys.session(token.session) };
-        let [user, version, idle, absolute] = self.session.as_slice() else {
+        let [user, version, idle, absolute, incarnation] = self.session.as_slice() else {
             return Err(entry.corrupt("is not what was stored"));
         };
         let user: UserId = entry.read("u", user.as_deref())?;
         let version: i64 = entry.read("v", version.as_deref())?;
         let idle = Timestamp::from_millis(entry.read("i", idle.as_deref())?);
         let absolute = Timestamp::from_millis(entry.read("a", absolute.as_deref())?);
-        let counts = first_version(keys, &self.cutoff)?.is_none_or(|first| version >= first);
+        let incarnation: i64 = entry.read("b", incarnation.as_deref())?;
+        let counts = incarnation == self.incarnation
+            && first_version(keys, self.cutoff.as_deref())?.is_none_or(|first| version >= first);
         Ok(user == token.user && counts && now < idle && now < absolute)
     }
 }
 
-/// The first version that counts after the user's last security event, out of the [`CUTOFF_FIELDS`].
-pub(super) fn first_version(keys: &UserKeys, cutoff: &Fields) -> StoreResult<Option<i64>> {
-    if cutoff.iter().all(Option::is_none) {
-        return Ok(None);
+/// Whether a machine's access token stands: nobody has revoked it, and it was minted in this incarnation.
+pub(super) async fn machine_status(
+    connection: &Connection,
+    by: &Vouched,
+    keys: &Everybody,
+    token: Jti,
+    minted_in: i64,
+    now: Timestamp,
+) -> BackendResult<AccessStatus> {
+    let key = keys.denied();
+    let entry = Entry { place: DENYLIST, key: &key };
+    let mut pipeline = redis::pipe();
+    pipeline
+        .cmd("ZSCORE")
+        .arg(&key)
+        .arg(keys::denied_token(token))
+        .cmd("HMGET")
+        .arg(keys.partition().state())
+        .arg(&STANDING_FIELDS);
+    let value: Value = connection
+        .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
+        .await
+        .map_err(|error| backend_error(entry, error))?;
+    let (denied_until, standing): (Option<f64>, Fields) = entry.convert(value)?;
+    let incarnation = standing_incarnation(entry, by.of(Partition::EVERYBODY), &standing)?;
+    Ok(if minted_in != incarnation {
+        AccessStatus::StoreLost
+    } else if denied_until.is_some_and(|until| lies_after(until, now)) {
+        AccessStatus::Revoked
+    } else {
+        AccessStatus::Live
+    })
+}
+
+/// The fields of a partition's state that tell whether its data is what was vouched for.
+const STANDING_FIELDS: [&str; 2] = ["vouching", "incarnation"];
+
+/// The incarnation of a partition that is what was vouched for, out of the [`STANDING_FIELDS`].
+/// (model: VouchingIsPassed)
+fn standing_incarnation(entry: Entry<'_>, by: VouchedPartition, standing: &Fields) -> BackendResult<i64> {
+    let field = |position: usize| standing.get(position).and_then(|field| field.as_deref());
+    if field(0) != Some(by.vouching.get().to_string().as_str()) {
+        return Err(BackendError::Unvouched);
     }
+    Ok(entry.read("incarnation", field(1))?)
+}
+
+/// The first version that counts after the user's last security event.
+pub(super) fn first_version(keys: &UserKeys, cutoff: Option<&str>) -> StoreResult<Option<i64>> {
     let entry = Entry { place: CUTOFF, key: &keys.cutoff() };
-    let version = cutoff.first().and_then(|version| version.as_deref());
-    entry.read("version", version).map(Some)
+    cutoff.map(|version| entry.read("version", Some(version))).transpose()
 }
 
 /// Whether a sorted set's score, in milliseconds, lies after `now`. Both are far below 2^53, up to

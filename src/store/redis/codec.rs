@@ -56,6 +56,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// What stands behind the verdict.
+    pub(super) fn field(&self, position: usize) -> Option<&str> {
+        self.fields.get(position).and_then(Option::as_deref)
+    }
+
     /// Reads a script's answer; `entry` is what the script is about.
     pub(super) fn read(entry: Entry<'_>, value: Value) -> StoreResult<Self> {
         let mut fields = entry.convert::<Fields>(value)?.into_iter();
@@ -80,7 +85,8 @@ pub(super) fn session(entry: Entry<'_>, id: SessionId, fields: &Fields) -> Store
             role: entry.read::<Role>(SESSION_FIELDS[2], text(2))?,
             security_version: SecurityVersion::new(entry.read(SESSION_FIELDS[3], text(3))?),
         },
-        origin: origin(entry, text(10), text(11), text(12))?,
+        incarnation: entry.read(SESSION_FIELDS[10], text(10))?,
+        origin: origin(entry, text(11), text(12), text(13))?,
         generation: Generation::new(entry.read(SESSION_FIELDS[4], text(4))?),
         created_at: time(5)?,
         rotated_at: time(6)?,
@@ -99,10 +105,10 @@ fn origin(
 ) -> StoreResult<SessionOrigin> {
     let address = match address {
         Some("") => None,
-        address => Some(entry.read::<IpAddr>(SESSION_FIELDS[10], address)?),
+        address => Some(entry.read::<IpAddr>(SESSION_FIELDS[11], address)?),
     };
-    let user_agent = Some(plain(entry, SESSION_FIELDS[11], user_agent)?).filter(|text| !text.is_empty());
-    Ok(SessionOrigin { address, user_agent, client: plain(entry, SESSION_FIELDS[12], client)? })
+    let user_agent = Some(plain(entry, SESSION_FIELDS[12], user_agent)?).filter(|text| !text.is_empty());
+    Ok(SessionOrigin { address, user_agent, client: plain(entry, SESSION_FIELDS[13], client)? })
 }
 
 /// Text without control characters.
@@ -125,10 +131,10 @@ mod tests {
 
     use super::*;
 
-    const ENTRY: Entry<'_> = Entry { place: "session", key: "hallpass:{p07}:session:x" };
+    const ENTRY: Entry<'_> = Entry { place: "session", key: "hallpass:{p07}:opened:x" };
 
     fn stored() -> Fields {
-        let own = ["7", "ada@example.com", "member", "3", "5", "1000", "2000", "2500", "3000", "4000"];
+        let own = ["7", "ada@example.com", "member", "3", "5", "1000", "2000", "2500", "3000", "4000", "9"];
         let origin = ["192.0.2.7", "curl/8.5.0", "hallpass"];
         own.iter().chain(&origin).map(|field| Some((*field).to_owned())).collect()
     }
@@ -145,6 +151,7 @@ mod tests {
         assert_eq!(session.subject.role, Role::Member);
         assert_eq!(session.subject.security_version.get(), 3);
         assert_eq!(session.generation.get(), 5);
+        assert_eq!(session.incarnation, 9);
         let times = [
             session.created_at,
             session.rotated_at,
@@ -161,8 +168,8 @@ mod tests {
     #[test]
     fn an_empty_address_or_user_agent_is_none() {
         let mut fields = stored();
-        fields[10] = Some(String::new());
         fields[11] = Some(String::new());
+        fields[12] = Some(String::new());
         let origin = read(&fields).expect("a session").origin;
         assert_eq!(origin, SessionOrigin::new(None, None, "hallpass"));
     }

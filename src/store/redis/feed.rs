@@ -9,14 +9,18 @@ use redis::Value;
 
 use super::codec::Entry;
 use super::connection::{CallError, Connection, WaitingConnection};
-use super::keys::{Everybody, Partition};
+use super::keys::{Everybody, Keys};
 use super::mirrors::{Barrier, Membership, Row};
-use super::{RedisTokenStore, scripts, span, store_error, time};
+use super::{RedisTokenStore, backend_error, scripts, span, store_error, time};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
+use crate::domain::journal::VouchingId;
+use crate::domain::partition::Partition;
 use crate::domain::revocation::{Revocation, Revoked};
-use crate::store::feed::{FeedBatch, ReaderRole, RevocationFeed, RevocationReader, Standing};
-use crate::store::{StoreError, StoreResult};
+use crate::domain::user::SecurityVersion;
+use crate::store::StoreResult;
+use crate::store::backend::{BackendError, BackendReader, BackendResult, Vouched};
+use crate::store::feed::{FeedBatch, ReaderRole, Standing};
 
 /// How many entries of each stream are read at a time.
 const PAGE: usize = 1_000;
@@ -26,46 +30,42 @@ const BEGINNING: &str = "0";
 
 const FEED: &str = "revocation feed";
 
-#[async_trait]
-impl RevocationFeed for RedisTokenStore {
-    fn reader(&self, role: ReaderRole) -> Box<dyn RevocationReader> {
-        Box::new(Reader::new(self.connection.clone(), role))
-    }
-
-    async fn announce(&self, revocation: &Revocation, now: Timestamp) -> StoreResult<()> {
-        let (kind, subject, not_before) = match &revocation.revoked {
-            Revoked::Token(jti) => ("jti", jti.to_string(), None),
-            Revoked::Key(kid) => ("kid", kid.as_str().to_owned(), None),
-            Revoked::Everything { not_before } => ("all", "1".to_owned(), Some(*not_before)),
-            // Those are announced by the operations that end them.
-            Revoked::Session(_) | Revoked::User { .. } => return Ok(()),
-        };
-        let key = Everybody.revocations();
+impl RedisTokenStore {
+    /// Announces that a signing key was revoked.
+    pub(super) async fn announce_revoked_key(
+        &self,
+        by: &Vouched,
+        revoked: &KeyId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BackendResult<()> {
+        let everybody = self.keys.everybody();
+        let key = everybody.partition().revocations();
         let entry = Entry { place: FEED, key: &key };
         let mut script = scripts::ANNOUNCE.prepare_invoke();
         script
             .key(&key)
-            .arg(time(now))
-            .arg(span(revocation.until.since(now)))
-            .arg(kind)
-            .arg(subject)
-            .arg(not_before.map(|moment| time(moment).to_string()).unwrap_or_default())
-            .arg(time(revocation.until));
-        self.call(entry, script).await?;
-        self.mirrors.have_caught_up(now).await
+            .key(everybody.partition().state())
+            .arg(span(until.since(now)))
+            .arg(revoked.as_str())
+            .arg(time(until))
+            .arg(by.of(Partition::EVERYBODY).vouching.get());
+        self.call(by, entry, script).await.map(drop)
     }
 }
 
-fn feed_error(error: CallError) -> StoreError {
-    store_error(Entry { place: FEED, key: "" }, error)
+fn feed_error(error: CallError) -> BackendError {
+    backend_error(Entry { place: FEED, key: "" }, error)
 }
 
 /// Reads all streams at once, on a connection of its own: a read that waits would hold up others.
-struct Reader {
+pub(super) struct Reader {
     connection: WaitingConnection,
+    keys: Everybody,
     /// Each stream and the last entry of it that was read.
     positions: Vec<(String, String)>,
-    remembers_since: Option<Timestamp>,
+    /// What the positions are of: a connection, and the vouching of the data there.
+    of: Option<(u64, VouchingId)>,
     /// The place among the mirrors; `None` for an observer.
     membership: Option<Membership>,
     /// Whether the last read was complete: only then is there a copy worth confirming.
@@ -73,39 +73,49 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(connection: Arc<Connection>, role: ReaderRole) -> Self {
-        let streams = Partition::all().map(Partition::revocations).chain([Everybody.revocations()]);
+    pub(super) fn new(connection: Arc<Connection>, keys: &Keys, role: ReaderRole) -> Self {
+        let everybody = keys.everybody();
+        let streams = Partition::all().map(|partition| keys.partition(partition).revocations());
         let (barriers, membership) = match role {
             ReaderRole::Observer => (None, None),
             ReaderRole::Mirror { name, max_staleness } => {
-                (Some(Everybody.barriers()), Some(Membership::new(name, max_staleness)))
+                let membership = Membership::new(everybody.clone(), name, max_staleness);
+                (Some(everybody.barriers()), Some(membership))
             }
         };
         let positions = streams.chain(barriers).map(|stream| (stream, BEGINNING.to_owned())).collect();
         let connection = WaitingConnection::new(connection);
-        Self { connection, positions, remembers_since: None, membership, has_all: false }
+        Self { connection, keys: everybody, positions, of: None, membership, has_all: false }
     }
 
-    async fn run(&mut self, command: redis::Cmd, wait: Duration) -> StoreResult<Value> {
-        let running =
-            self.connection.run(wait, |mut redis| async move { command.query_async(&mut redis).await });
+    async fn run(&mut self, by: &Vouched, command: redis::Cmd, wait: Duration) -> BackendResult<Value> {
+        let running = self
+            .connection
+            .run(Some(&by.server), wait, |mut redis| async move { command.query_async(&mut redis).await });
         running.await.map_err(feed_error)
     }
 
-    /// Since when Redis remembers. Where it has forgotten that, it has forgotten everything, and
-    /// begins to remember now.
-    async fn incarnation(&mut self, now: Timestamp) -> StoreResult<Timestamp> {
-        let key = Everybody.incarnation();
-        let get = redis::cmd("GET").arg(&key).to_owned();
-        let mut stored = self.run(get.clone(), Duration::ZERO).await?;
-        if stored == Value::Nil {
-            let set = redis::cmd("SET").arg(&key).arg(time(now)).arg("NX").to_owned();
-            self.run(set, Duration::ZERO).await?;
-            stored = self.run(get, Duration::ZERO).await?;
+    /// Sees that the data is what was vouched for. Entries that were read over another connection, or
+    /// by another vouching, tell nothing about where to go on: a failover may have lost a suffix of a
+    /// stream, and later entries may have smaller ids.
+    /// (model: ReadsWhatIsVouchedFor, NewVouchingReadsAnew)
+    async fn settle_on(&mut self, by: &Vouched) -> BackendResult<bool> {
+        let key = self.keys.partition().state();
+        let get = redis::cmd("HGET").arg(&key).arg("vouching").to_owned();
+        let stored = self.run(by, get, Duration::ZERO).await?;
+        let entry = Entry { place: "state of a partition", key: &key };
+        let stored: Option<String> = entry.convert(stored)?;
+        let vouching = by.of(Partition::EVERYBODY).vouching;
+        if stored.as_deref() != Some(vouching.get().to_string().as_str()) {
+            return Err(BackendError::Unvouched);
         }
-        let entry = Entry { place: "incarnation", key: &key };
-        let text: Option<String> = entry.convert(stored)?;
-        Ok(Timestamp::from_millis(entry.read("value", text.as_deref())?))
+        let of = self.connection.number().map(|number| (number, vouching));
+        let is_new = self.of != of || of.is_none();
+        if is_new {
+            self.begin_anew();
+            self.of = of;
+        }
+        Ok(is_new)
     }
 
     /// Goes on from the beginning: these are other streams, or none at all, and entries of theirs may
@@ -120,13 +130,15 @@ impl Reader {
 
     /// Makes sure that the next read counts for a mirror's copy. A copy that lacks anything is not
     /// worth that others wait for it.
-    async fn join_mirrors(&mut self, now: Timestamp) -> StoreResult<()> {
+    /// (model: OnlyMembersAnswer)
+    async fn join_mirrors(&mut self, by: &Vouched, now: Timestamp) -> BackendResult<()> {
         let Some(membership) = self.membership.as_mut().filter(|_| self.has_all) else { return Ok(()) };
-        let joining = self.connection.run(Duration::ZERO, |redis| membership.join(now, redis));
+        let joining =
+            self.connection.run(Some(&by.server), Duration::ZERO, |redis| membership.join(now, redis));
         joining.await.map_err(feed_error)
     }
 
-    async fn rows(&mut self, wait: Duration) -> StoreResult<Vec<(String, Vec<Row>)>> {
+    async fn rows(&mut self, by: &Vouched, wait: Duration) -> BackendResult<Vec<(String, Vec<Row>)>> {
         let mut read = redis::cmd("XREAD");
         read.arg("COUNT").arg(PAGE);
         let millis = wait.as_millis();
@@ -140,23 +152,19 @@ impl Reader {
         for (_, position) in &self.positions {
             read.arg(position);
         }
-        let answer = self.run(read, wait).await?;
+        let answer = self.run(by, read, wait).await?;
         let streams: Option<Vec<(String, Vec<Row>)>> = Entry { place: FEED, key: "" }.convert(answer)?;
         Ok(streams.unwrap_or_default())
     }
 }
 
 #[async_trait]
-impl RevocationReader for Reader {
-    async fn read(&mut self, now: Timestamp, wait: Duration) -> StoreResult<FeedBatch> {
-        let remembers_since = self.incarnation(now).await?;
-        let is_new = self.remembers_since.replace(remembers_since) != Some(remembers_since);
-        if is_new {
-            self.begin_anew();
-        }
-        self.join_mirrors(now).await?;
-        let streams = self.rows(if is_new { Duration::ZERO } else { wait }).await?;
-        let barriers = Everybody.barriers();
+impl BackendReader for Reader {
+    async fn read(&mut self, by: &Vouched, now: Timestamp, wait: Duration) -> BackendResult<FeedBatch> {
+        let is_new = self.settle_on(by).await?;
+        self.join_mirrors(by, now).await?;
+        let streams = self.rows(by, if is_new { Duration::ZERO } else { wait }).await?;
+        let barriers = self.keys.barriers();
         let (mut announced, mut barrier, mut is_complete) = (Vec::new(), None, true);
         for (stream, rows) in &streams {
             is_complete &= rows.len() < PAGE;
@@ -181,23 +189,27 @@ impl RevocationReader for Reader {
         }
         self.has_all = is_complete;
         announced.retain(|revocation| now < revocation.until);
-        Ok(FeedBatch { announced, remembers_since, is_complete })
+        let vouching = by.of(Partition::EVERYBODY).vouching;
+        Ok(FeedBatch { announced, vouching, incarnations: by.incarnations(), is_complete })
     }
 
-    async fn confirm(&mut self, now: Timestamp) -> StoreResult<Standing> {
+    /// A read that was not all there is does not count (model: OnlyCompleteReadsCount).
+    async fn confirm(&mut self, by: &Vouched, _now: Timestamp) -> BackendResult<Standing> {
         let Some(membership) = &mut self.membership else { return Ok(Standing::Observer) };
         if !self.has_all {
             return Ok(Standing::CatchingUp);
         }
-        let acknowledging = self.connection.run(Duration::ZERO, |redis| membership.acknowledge(now, redis));
+        let acknowledging =
+            self.connection.run(Some(&by.server), Duration::ZERO, |redis| membership.acknowledge(redis));
         Ok(if acknowledging.await.map_err(feed_error)? { Standing::Mirror } else { Standing::Observer })
     }
 
     async fn step_back(&mut self) -> StoreResult<()> {
         let Some(membership) = self.membership.take() else { return Ok(()) };
-        let barriers = Everybody.barriers();
+        let barriers = self.keys.barriers();
         self.positions.retain(|(stream, _)| *stream != barriers);
-        self.connection.run(Duration::ZERO, |redis| membership.leave(redis)).await.map_err(feed_error)
+        let leaving = self.connection.run(None, Duration::ZERO, |redis| membership.leave(redis));
+        leaving.await.map_err(|error| store_error(Entry { place: FEED, key: "" }, error))
     }
 }
 
@@ -205,8 +217,6 @@ impl RevocationReader for Reader {
 fn revocations(entry: Entry<'_>, fields: &HashMap<String, String>) -> StoreResult<Vec<Revocation>> {
     let text = |name: &str| fields.get(name).map(String::as_str).filter(|text| !text.is_empty());
     let until = Timestamp::from_millis(entry.read("until", text("until"))?);
-    let not_before =
-        || -> StoreResult<Timestamp> { entry.read("nbf", text("nbf")).map(Timestamp::from_millis) };
     let session = |text: &str| -> StoreResult<Revoked> {
         let id = uuid::Uuid::parse_str(text).map_err(|_| entry.corrupt("`sids` is malformed"))?;
         Ok(Revoked::Session(SessionId::from(id)))
@@ -218,14 +228,13 @@ fn revocations(entry: Entry<'_>, fields: &HashMap<String, String>) -> StoreResul
         revoked.push(session(sid)?);
     } else if let Some(kid) = text("kid") {
         revoked.push(Revoked::Key(KeyId::new(kid)));
-    } else if text("all").is_some() {
-        revoked.push(Revoked::Everything { not_before: not_before()? });
     } else {
         let user = entry.read::<UserId>("sub", text("sub"))?;
         for sid in text("sids").unwrap_or_default().split(',').filter(|sid| !sid.is_empty()) {
             revoked.push(session(sid)?);
         }
-        revoked.push(Revoked::User { user, not_before: not_before()? });
+        let below = SecurityVersion::new(entry.read("sv", text("sv"))?);
+        revoked.push(Revoked::User { user, below });
     }
     Ok(revoked.into_iter().map(|revoked| Revocation { revoked, until }).collect())
 }
@@ -233,6 +242,7 @@ fn revocations(entry: Entry<'_>, fields: &HashMap<String, String>) -> StoreResul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreError;
 
     fn read(fields: &[(&str, &str)]) -> Result<Vec<Revocation>, StoreError> {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -243,11 +253,11 @@ mod tests {
     fn a_security_event_names_its_user_and_each_session() {
         let (a, b) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
         let sids = format!("{a},{b}");
-        let revoked = read(&[("sub", "7"), ("nbf", "5000"), ("sids", &sids), ("until", "9000")]).unwrap();
+        let revoked = read(&[("sub", "7"), ("sv", "5"), ("sids", &sids), ("until", "9000")]).unwrap();
         let user = UserId::try_from(7).unwrap();
-        let not_before = Timestamp::from_millis(5_000);
+        let below = SecurityVersion::new(5);
         let expected =
-            [Revoked::Session(a.into()), Revoked::Session(b.into()), Revoked::User { user, not_before }];
+            [Revoked::Session(a.into()), Revoked::Session(b.into()), Revoked::User { user, below }];
         assert_eq!(revoked.iter().map(|r| r.revoked.clone()).collect::<Vec<_>>(), expected);
         assert!(revoked.iter().all(|r| r.until == Timestamp::from_millis(9_000)));
     }
@@ -260,7 +270,7 @@ mod tests {
             &[("sub", "7"), ("until", "9000")],
             &[("sub", "7"), ("sid", "x"), ("until", "9000")],
             &[("sub", "7"), ("jti", "x"), ("until", "9000")],
-            &[("all", "1"), ("nbf", ""), ("until", "9000")],
+            &[("sub", "7"), ("sv", "x"), ("until", "9000")],
         ] {
             let error = read(fields).unwrap_err().to_string();
             assert!(error.contains("stream 1-1"), "{fields:?}: {error}");

@@ -1,5 +1,30 @@
 //! What a Redis says about itself, as far as keeping tokens depends on it.
 
+use redis::aio::MultiplexedConnection;
+use redis::{ErrorKind, RedisError, RedisResult};
+
+/// Which server answers, and which history of it: its run (a restart has another, and may have read an
+/// older snapshot) and its replication id (a replica that is promoted, or that begins to follow another
+/// master, has another).
+pub(super) async fn server_of(redis: &mut MultiplexedConnection) -> RedisResult<String> {
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
+    let (server, replication): (String, String) = pipeline.query_async(redis).await?;
+    let (run, history) = (value(&server, "run_id"), value(&replication, "master_replid"));
+    match (run, history) {
+        (Some(run), Some(history)) => Ok(format!("{run}:{history}")),
+        _ => {
+            Err(RedisError::from((ErrorKind::UnexpectedReturnType, "INFO names no run_id or master_replid")))
+        }
+    }
+}
+
+/// What `INFO` says of one thing: it answers lines of `name:value`.
+fn value<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    let mut pairs = info.lines().filter_map(|line| line.split_once(':'));
+    pairs.find(|(found, _)| *found == name).map(|(_, value)| value.trim())
+}
+
 /// What keeping sessions and revocations in this Redis is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisInspection {
@@ -7,8 +32,23 @@ pub struct RedisInspection {
     pub version: Option<(u32, u32)>,
     /// What it does when its memory is full.
     pub eviction: EvictionPolicy,
-    /// Whether writes are logged to disk (`appendonly`); `None` when it does not say.
-    pub append_only: Option<bool>,
+    /// What it keeps on disk, hence what its restart does.
+    pub persistence: Persistence,
+}
+
+/// What a restart of Redis finds on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// Every write (`appendonly yes`).
+    Log,
+    /// What was there when the last snapshot was taken (`save`).
+    Snapshots,
+    /// Nothing.
+    Nothing,
+    /// No log. Whether it keeps snapshots it does not say (`CONFIG` is forbidden).
+    NoLog,
+    /// It does not say (`INFO` is forbidden).
+    Unknown,
 }
 
 /// What Redis does when `maxmemory` is reached (`maxmemory-policy`).
@@ -28,19 +68,18 @@ const OLDEST: (u32, u32) = (6, 2);
 impl RedisInspection {
     /// What is known when Redis tells nothing.
     pub(super) const UNKNOWN: Self =
-        Self { version: None, eviction: EvictionPolicy::Unknown, append_only: None };
+        Self { version: None, eviction: EvictionPolicy::Unknown, persistence: Persistence::Unknown };
 
     /// Whether it is known to lack commands that are needed.
     pub fn is_too_old(&self) -> bool {
         self.version.is_some_and(|version| version < OLDEST)
     }
 
-    /// Reads the answer to `INFO`: lines of `name:value`.
-    pub(super) fn parse(info: &str) -> Self {
-        let value = |name: &str| {
-            let mut pairs = info.lines().filter_map(|line| line.split_once(':'));
-            pairs.find(|(found, _)| *found == name).map(|(_, value)| value.trim())
-        };
+    /// Reads the answer to `INFO`, lines of `name:value`, and the setting `save`: when snapshots are
+    /// taken, as seconds and changes in turn. `None` is what it may not be asked.
+    pub(super) fn read(info: Option<&str>, save_points: Option<&str>) -> Self {
+        let Some(info) = info else { return Self::UNKNOWN };
+        let value = |name: &str| value(info, name);
         let version = value("redis_version").and_then(|version| {
             let mut parts = version.split('.').map(|part| part.parse().ok());
             Some((parts.next()??, parts.next()??))
@@ -50,7 +89,14 @@ impl RedisInspection {
             Some("noeviction") => EvictionPolicy::NoEviction,
             Some(policy) => EvictionPolicy::Evicts(policy.to_owned()),
         };
-        Self { version, eviction, append_only: value("aof_enabled").map(|enabled| enabled == "1") }
+        let persistence = match (value("aof_enabled"), save_points.map(str::trim)) {
+            (None, _) => Persistence::Unknown,
+            (Some("1"), _) => Persistence::Log,
+            (Some(_), None) => Persistence::NoLog,
+            (Some(_), Some("")) => Persistence::Nothing,
+            (Some(_), Some(_)) => Persistence::Snapshots,
+        };
+        Self { version, eviction, persistence }
     }
 }
 
@@ -61,11 +107,22 @@ mod tests {
     #[test]
     fn info_is_read_line_by_line() {
         let info = "# Server\r\nredis_version:7.0.15\r\n# Memory\r\nmaxmemory_policy:volatile-lru\r\naof_enabled:1\r\n";
-        let inspection = RedisInspection::parse(info);
+        let inspection = RedisInspection::read(Some(info), None);
         assert_eq!(inspection.version, Some((7, 0)));
         assert_eq!(inspection.eviction, EvictionPolicy::Evicts("volatile-lru".to_owned()));
-        assert_eq!(inspection.append_only, Some(true));
-        assert_eq!(RedisInspection::parse(""), RedisInspection::UNKNOWN);
+        assert_eq!(inspection.persistence, Persistence::Log);
+        assert_eq!(RedisInspection::read(Some(""), None), RedisInspection::UNKNOWN);
+        assert_eq!(RedisInspection::read(None, Some("")), RedisInspection::UNKNOWN);
+    }
+
+    #[test]
+    fn a_log_snapshots_and_nothing_are_told_apart() {
+        let of = |aof, save| RedisInspection::read(Some(&format!("aof_enabled:{aof}")), save).persistence;
+        assert_eq!(of("1", Some("")), Persistence::Log);
+        assert_eq!(of("1", Some("3600 1")), Persistence::Log);
+        assert_eq!(of("0", Some("3600 1 300 100 60 10000")), Persistence::Snapshots);
+        assert_eq!(of("0", Some("")), Persistence::Nothing);
+        assert_eq!(of("0", None), Persistence::NoLog);
     }
 
     #[test]

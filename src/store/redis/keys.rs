@@ -1,135 +1,194 @@
 //! Every key in Redis is built here, and what stands behind each is written down here.
 //!
-//! All keys of one user carry the hash tag of the user's [`Partition`], so that every script
-//! touches one slot of a Redis Cluster. Times are milliseconds since the epoch, by our clock.
+//! Each begins with the [`DeploymentMark`] of the deployment that it belongs to: two that share one
+//! Redis know the same user ids, and must not meet. All keys of one user carry the hash tag of the
+//! user's [`Partition`], so that every script touches one slot of a Redis Cluster:
+//! `<mark>:{pNN}:<what the table says>`. Times are milliseconds since the epoch, by our clock.
 //!
 //! | key | type | holds | lives until |
 //! | --- | --- | --- | --- |
-//! | `session:<sid>` | hash | one session, see [`SESSION_FIELDS`] | its idle deadline |
+//! | `opened:<sid>` | hash | one session, see [`SESSION_FIELDS`] | its idle deadline |
 //! | `sessions:<uid>` | sorted set | `<sid>:<security version>` → idle deadline | the last deadline |
 //! | `denied:<uid>` | sorted set | `s:<sid>` or `j:<jti>` → when the denial ends | the last end |
-//! | `cutoff:<uid>` | hash | `version`, `not_before` of the last security event | no older session can be left |
-//! | `reset:<uid>` | hash | `hash`, `version`, `deadline` of the newest reset token | its deadline |
+//! | `cut_off:<uid>` | string | the version of the last security event | no older session can be left |
+//! | `reset:<uid>` | hash | `hash`, `version`, `deadline` of the newest reset token, `vouching` | its deadline |
 //! | `revocations` | stream | every revocation of the partition | one denial after the last one |
-//! | `incarnation` | string | since when the partition has kept its data | the data is lost |
+//! | `state` | hash | `incarnation`, `vouching`, `mark`, `entry`, `seal`: see [`PartitionState`](crate::store::backend::PartitionState) | the data is lost |
+//! | `applied` | sorted set | id of an entry of the journal → its position behind the mark | the mark has passed it |
+//! | `owed` | hash | id of an entry → `<kind> <uid> <subject> <until>`, to be written into the journal | it is written |
 //! | `bucket:<mark>` | hash | `u` units in it as of `t`, see [`Fill`](crate::domain::rate_limit::Fill) | it is empty |
 //! | `places:<mark>` | sorted set | mark of a place → until when it is remembered | the last end |
+//!
+//! Builds before had `session:<sid>` and `cutoff:<uid>` of another shape. They may stand beside these, where
+//! `redis.prefix` was kept, and are not read.
 //!
 //! The last two belong to no user but to keyed hashes ([`BucketId`], [`AccountMark`]), of which
 //! nobody can tell whose they are. Their hash tags are `{rNN}`, one of as many, by the hash.
 //!
-//! Under the hash tag `{all}` stand a `revocations` of what is no user's, and an `incarnation`
-//! that readers of the feed go by. Beside them is what [`mirrors`](super::mirrors) needs:
+//! Under the hash tag `{all}` stands the partition of everybody, with `denied` for machines' tokens
+//! (`j:<jti>`), a `lease` of the replica that makes the store whole, and without an end the `owner`: the
+//! deployment's id and its public URL with a blank between, see [`owner`](super::owner). Beside them is
+//! what [`mirrors`](super::mirrors) needs:
 //!
 //! | key | type | holds | lives until |
 //! | --- | --- | --- | --- |
 //! | `mirrors` | hash | `epoch`, the number of `barriers`, `m:<mirror>` → `<acknowledged>:<max_staleness>` | a day without a mirror |
 //! | `barriers` | stream | `epoch`, `number` of each barrier | a minute after the last one |
 //! | `acknowledgements` | stream | `epoch`, `mirror`, `number` of each acknowledgement | a minute after the last one |
+//! | `probe` | string | nothing; it is written to see whether writes are taken | a minute after it was written |
 //!
 //! The entries of `revocations` have one of three shapes: `sub`, `sid`, `until` (a session); `sub`,
-//! `jti`, `until` (an access token); `sub`, `nbf`, `sids`, `until` (a security event; `sids` joined
-//! by commas). In the stream of everybody they are `jti`, `until` (a client's own token), `kid`, `until` (a
-//! signing key) or `all`, `nbf`, `until`. Only a session that is known to be the user's is announced: nobody ends another's by
-//! naming its id. Entry ids start with our `now`.
+//! `jti`, `until` (an access token); `sub`, `sv`, `sids`, `until` (a security event: everything of the
+//! user from below the version `sv`; `sids` joined by commas). In the stream of everybody they are
+//! `jti`, `until` (a machine's token) or `kid`, `until` (a signing key).
 
-use std::fmt;
+use std::sync::Arc;
 
+use crate::domain::deployment::DeploymentMark;
 use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::partition::Partition;
 use crate::domain::rate_limit::{AccountMark, BucketId};
 
-/// How many hash tags there are: enough to spread users over any cluster, few enough that one
-/// reader can follow the `revocations` of all of them.
-pub const PARTITIONS: u8 = 64;
+const OWNER: &str = "owner";
 
-/// The fields of a `session:<sid>` hash, short because there is one per login: user id, e-mail
+/// The fields of an `opened:<sid>` hash, short because there is one per login: user id, e-mail
 /// address, role, security version, generation, created at, rotated at (`t`), newest
-/// access token at (`n`), idle deadline, absolute deadline, then where it was opened: the client's
-/// network address (`p`) and user agent (`w`), empty where there is none, and client (`k`). The
-/// scripts know them by the same names.
-pub const SESSION_FIELDS: [&str; 13] = ["u", "e", "r", "v", "g", "c", "t", "n", "i", "a", "p", "w", "k"];
+/// access token at (`n`), idle deadline, absolute deadline, incarnation (`b`), then where it was opened:
+/// the client's network address (`p`) and user agent (`w`), empty where there is none, and client
+/// (`k`). The scripts know them by the same names.
+pub const SESSION_FIELDS: [&str; 14] = ["u", "e", "r", "v", "g", "c", "t", "n", "i", "a", "b", "p", "w", "k"];
 
-/// The part of the key space that a user's keys share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Partition(u8);
+/// The keys of one deployment.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    mark: Arc<str>,
+}
 
-impl Partition {
-    /// The partition of a user.
-    pub fn of(user: UserId) -> Self {
-        let number = user.get().rem_euclid(i64::from(PARTITIONS));
-        Self(u8::try_from(number).unwrap_or_default())
+impl Keys {
+    /// The keys of the deployment with that mark.
+    pub fn new(mark: &DeploymentMark) -> Self {
+        Self { mark: mark.as_str().into() }
     }
 
-    /// Every partition there is.
-    pub fn all() -> impl Iterator<Item = Self> {
-        (0..PARTITIONS).map(Self)
+    /// The keys of a user.
+    pub fn of_user(&self, user: UserId) -> UserKeys {
+        UserKeys { partition: self.partition(Partition::of(user)), user }
     }
 
-    /// Since when the partition has kept its data.
-    pub fn incarnation(self) -> String {
-        format!("{self}:incarnation")
+    /// The keys of a partition.
+    pub fn partition(&self, partition: Partition) -> PartitionKeys {
+        PartitionKeys { mark: self.mark.clone(), partition }
+    }
+
+    /// The keys that are about no single user.
+    pub fn everybody(&self) -> Everybody {
+        Everybody(self.partition(Partition::EVERYBODY))
+    }
+
+    /// A bucket of a rate limit.
+    pub fn bucket(&self, id: BucketId) -> String {
+        format!("{}:{{r{:02}}}:bucket:{id}", self.mark, spread(id.as_bytes()))
+    }
+
+    /// The places that an account is known to log in from.
+    pub fn places(&self, account: AccountMark) -> String {
+        format!("{}:{{r{:02}}}:places:{account}", self.mark, spread(account.as_bytes()))
+    }
+}
+
+/// The keys of one partition.
+#[derive(Clone, Debug)]
+pub struct PartitionKeys {
+    mark: Arc<str>,
+    partition: Partition,
+}
+
+impl PartitionKeys {
+    /// What the partition says of itself.
+    pub fn state(&self) -> String {
+        self.key("state")
+    }
+
+    /// What of the journal was carried out behind the mark.
+    pub fn applied(&self) -> String {
+        self.key("applied")
+    }
+
+    /// What is to be written into the journal.
+    pub fn owed(&self) -> String {
+        self.key("owed")
     }
 
     /// The stream of the partition's revocations.
-    pub fn revocations(self) -> String {
-        format!("{self}:revocations")
+    pub fn revocations(&self) -> String {
+        self.key("revocations")
+    }
+
+    fn key(&self, name: &str) -> String {
+        match self.partition {
+            Partition::EVERYBODY => format!("{}:{{all}}:{name}", self.mark),
+            users => format!("{}:{{p{:02}}}:{name}", self.mark, users.number()),
+        }
     }
 }
 
 /// The keys that are about no single user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Everybody;
+#[derive(Clone, Debug)]
+pub struct Everybody(PartitionKeys);
 
 impl Everybody {
-    /// Since when Redis has kept its data, for whoever reads the revocation feed.
-    pub fn incarnation(self) -> String {
-        "hallpass:{all}:incarnation".to_owned()
+    /// Those of the partition.
+    pub fn partition(&self) -> &PartitionKeys {
+        &self.0
     }
 
-    /// The stream of revocations that concern everybody.
-    pub fn revocations(self) -> String {
-        "hallpass:{all}:revocations".to_owned()
+    /// Which of machines' tokens are denied.
+    pub fn denied(&self) -> String {
+        self.0.key("denied")
+    }
+
+    /// Which replica makes the store whole.
+    pub fn lease(&self) -> String {
+        self.0.key("lease")
     }
 
     /// The replicas that answer from a copy of the feed.
-    pub fn mirrors(self) -> String {
-        "hallpass:{all}:mirrors".to_owned()
+    pub fn mirrors(&self) -> String {
+        self.0.key("mirrors")
     }
 
     /// The stream of barriers that they pass.
-    pub fn barriers(self) -> String {
-        "hallpass:{all}:barriers".to_owned()
+    pub fn barriers(&self) -> String {
+        self.0.key("barriers")
+    }
+
+    /// What is written to see whether writes are taken.
+    pub fn probe(&self) -> String {
+        self.0.key("probe")
     }
 
     /// The stream of what they acknowledge.
-    pub fn acknowledgements(self) -> String {
-        "hallpass:{all}:acknowledgements".to_owned()
+    pub fn acknowledgements(&self) -> String {
+        self.0.key("acknowledgements")
     }
-}
 
-/// The prefix of the partition's keys.
-impl fmt::Display for Partition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "hallpass:{{p{:02}}}", self.0)
+    /// Whose all keys with this mark are.
+    pub fn owner(&self) -> String {
+        self.0.key(OWNER)
     }
 }
 
 /// The keys of one user.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct UserKeys {
-    partition: Partition,
+    partition: PartitionKeys,
     user: UserId,
 }
 
 impl UserKeys {
-    /// The keys of that user.
-    pub fn of(user: UserId) -> Self {
-        Self { partition: Partition::of(user), user }
-    }
-
     /// One session.
     pub fn session(&self, session: SessionId) -> String {
-        format!("{}:session:{session}", self.partition)
+        self.partition.key(&format!("opened:{session}"))
     }
 
     /// The user's sessions.
@@ -144,7 +203,7 @@ impl UserKeys {
 
     /// The user's last security event.
     pub fn cutoff(&self) -> String {
-        self.own("cutoff")
+        self.own("cut_off")
     }
 
     /// The user's newest reset token.
@@ -152,34 +211,35 @@ impl UserKeys {
         self.own("reset")
     }
 
-    /// [`Partition::incarnation`] of the user's partition.
-    pub fn incarnation(&self) -> String {
-        self.partition.incarnation()
+    /// The keys of the user's partition.
+    pub fn partition(&self) -> &PartitionKeys {
+        &self.partition
     }
 
-    /// [`Partition::revocations`] of the user's partition.
+    /// [`PartitionKeys::revocations`] of the user's partition.
     pub fn revocations(&self) -> String {
         self.partition.revocations()
     }
 
     fn own(&self, kind: &str) -> String {
-        format!("{}:{kind}:{}", self.partition, self.user)
+        self.partition.key(&format!("{kind}:{}", self.user))
     }
-}
-
-/// A bucket of a rate limit.
-pub fn bucket(id: BucketId) -> String {
-    format!("hallpass:{{r{:02}}}:bucket:{id}", spread(id.as_bytes()))
-}
-
-/// The places that an account is known to log in from.
-pub fn places(account: AccountMark) -> String {
-    format!("hallpass:{{r{:02}}}:places:{account}", spread(account.as_bytes()))
 }
 
 /// One of as many numbers as there are partitions, by a hash.
 fn spread(hash: &[u8; 16]) -> u8 {
-    hash[0] % PARTITIONS
+    hash[0] % Partition::USERS
+}
+
+/// What matches every deployment's [`Everybody::owner`]. Braces mean nothing in a pattern of Redis.
+pub fn owners() -> String {
+    format!("*:{{all}}:{OWNER}")
+}
+
+/// The mark that a key of [`owners`] begins with.
+pub fn mark_of_owner(key: &str) -> Option<DeploymentMark> {
+    let mark = key.strip_suffix(OWNER)?.strip_suffix(":{all}:")?;
+    DeploymentMark::parse(mark).ok()
 }
 
 /// How a session stands in `denied:<uid>`.
@@ -196,8 +256,12 @@ pub fn denied_token(token: Jti) -> String {
 mod tests {
     use super::*;
 
+    fn keys() -> Keys {
+        Keys::new(&DeploymentMark::parse("prod").expect("a mark"))
+    }
+
     fn keys_of(user: i64) -> Vec<String> {
-        let keys = UserKeys::of(UserId::try_from(user).expect("a user id"));
+        let keys = keys().of_user(UserId::try_from(user).expect("a user id"));
         let session = SessionId::from(uuid::Uuid::from_u128(0xabc));
         vec![
             keys.session(session),
@@ -205,7 +269,9 @@ mod tests {
             keys.denied(),
             keys.cutoff(),
             keys.reset(),
-            keys.incarnation(),
+            keys.partition().state(),
+            keys.partition().applied(),
+            keys.partition().owed(),
             keys.revocations(),
         ]
     }
@@ -215,13 +281,15 @@ mod tests {
         assert_eq!(
             keys_of(7),
             [
-                "hallpass:{p07}:session:00000000-0000-0000-0000-000000000abc",
-                "hallpass:{p07}:sessions:7",
-                "hallpass:{p07}:denied:7",
-                "hallpass:{p07}:cutoff:7",
-                "hallpass:{p07}:reset:7",
-                "hallpass:{p07}:incarnation",
-                "hallpass:{p07}:revocations",
+                "prod:{p07}:opened:00000000-0000-0000-0000-000000000abc",
+                "prod:{p07}:sessions:7",
+                "prod:{p07}:denied:7",
+                "prod:{p07}:cut_off:7",
+                "prod:{p07}:reset:7",
+                "prod:{p07}:state",
+                "prod:{p07}:applied",
+                "prod:{p07}:owed",
+                "prod:{p07}:revocations",
             ]
         );
     }
@@ -231,8 +299,8 @@ mod tests {
         let hash = "ff000000000000000000000000000000";
         let mut bytes = [0; 16];
         bytes[0] = 0xff;
-        assert_eq!(bucket(BucketId::new(bytes)), format!("hallpass:{{r63}}:bucket:{hash}"));
-        assert_eq!(places(AccountMark::new(bytes)), format!("hallpass:{{r63}}:places:{hash}"));
+        assert_eq!(keys().bucket(BucketId::new(bytes)), format!("prod:{{r63}}:bucket:{hash}"));
+        assert_eq!(keys().places(AccountMark::new(bytes)), format!("prod:{{r63}}:places:{hash}"));
     }
 
     #[test]
@@ -253,11 +321,30 @@ mod tests {
     }
 
     #[test]
-    fn there_are_as_many_partitions_as_there_are_tags() {
-        assert_eq!(Partition::all().count(), usize::from(PARTITIONS));
-        assert_eq!(
-            Partition::all().last().map(Partition::revocations).as_deref(),
-            Some("hallpass:{p63}:revocations")
-        );
+    fn every_key_begins_with_the_mark_of_its_deployment() {
+        let (keys, everybody) = (keys(), keys().everybody());
+        let mut all = keys_of(7);
+        all.extend([everybody.denied(), everybody.lease(), everybody.mirrors()]);
+        all.extend([everybody.partition().state(), everybody.partition().revocations()]);
+        all.extend([everybody.barriers(), everybody.acknowledgements(), everybody.owner()]);
+        all.extend([keys.bucket(BucketId::new([7; 16])), keys.places(AccountMark::new([7; 16]))]);
+        assert!(all.iter().all(|key| key.starts_with("prod:{")), "{all:?}");
+    }
+
+    #[test]
+    fn an_owner_is_found_by_its_mark() {
+        let owner = keys().everybody().owner();
+        assert_eq!(mark_of_owner(&owner), DeploymentMark::parse("prod").ok());
+        for other in ["prod:{all}:mirrors", "prod:{p01}:owner", "owner", ":{all}:owner", "a:b:{all}:owner"] {
+            assert_eq!(mark_of_owner(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn each_partition_has_a_hash_tag_of_its_own() {
+        let state = |partition| keys().partition(partition).state();
+        let all: std::collections::BTreeSet<_> = Partition::all().map(state).collect();
+        assert_eq!(all.len(), Partition::COUNT);
+        assert_eq!(state(Partition::EVERYBODY), "prod:{all}:state");
     }
 }

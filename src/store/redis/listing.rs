@@ -5,28 +5,33 @@ use std::cmp::Reverse;
 use redis::{Pipeline, Value};
 use uuid::Uuid;
 
-use super::access::{CUTOFF_FIELDS, first_version};
+use super::access::first_version;
 use super::codec::{self, Entry, Fields};
 use super::connection::Connection;
-use super::keys::{SESSION_FIELDS, UserKeys};
-use super::{SESSION, SESSIONS, store_error, time};
+use super::keys::{Keys, SESSION_FIELDS, UserKeys};
+use super::{CUTOFF, SESSION, SESSIONS, backend_error, time};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::partition::Partition;
 use crate::domain::session::Session;
-use crate::store::StoreResult;
+use crate::store::backend::{BackendResult, Vouched};
 
 /// The user's live sessions, newest first.
 ///
 /// The set of the user's sessions says where to look, the sessions themselves say whether they live:
 /// one that ended between the two round trips is not listed. The cut-off is read last, so that a
 /// session that a security event has just ended is known by its version.
+/// (model: TokensOfTheirIncarnation, VersionsNotTimes)
 pub(super) async fn live_sessions(
     connection: &Connection,
+    by: &Vouched,
+    keys: &Keys,
     user: UserId,
     now: Timestamp,
-) -> StoreResult<Vec<Session>> {
-    let keys = UserKeys::of(user);
-    let ids = unended(connection, &[keys], now).await?.pop().unwrap_or_default();
+) -> BackendResult<Vec<Session>> {
+    let keys = keys.of_user(user);
+    let incarnation = by.of(Partition::of(user)).incarnation;
+    let ids = unended(connection, by, std::slice::from_ref(&keys), now).await?.pop().unwrap_or_default();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -34,18 +39,21 @@ pub(super) async fn live_sessions(
     for id in &ids {
         pipeline.cmd("HMGET").arg(keys.session(*id)).arg(&SESSION_FIELDS);
     }
-    pipeline.cmd("HMGET").arg(keys.cutoff()).arg(&CUTOFF_FIELDS);
-    let mut stored: Vec<Fields> = ask(connection, pipeline).await?;
-    let cutoff = stored.pop().unwrap_or_default();
-    let first_version = first_version(&keys, &cutoff)?;
+    pipeline.cmd("GET").arg(keys.cutoff());
+    let mut stored: Vec<Value> = ask(connection, by, pipeline).await?;
+    let entry = Entry { place: CUTOFF, key: &keys.cutoff() };
+    let cutoff: Option<String> = entry.convert(stored.pop().unwrap_or(Value::Nil))?;
+    let first_version = first_version(&keys, cutoff.as_deref())?;
 
     let mut sessions = Vec::with_capacity(ids.len());
-    for (id, fields) in ids.into_iter().zip(&stored) {
+    for (id, fields) in ids.into_iter().zip(stored) {
+        let fields: Fields = Entry { place: SESSION, key: &keys.session(id) }.convert(fields)?;
         if fields.iter().all(Option::is_none) {
             continue;
         }
-        let session = codec::session(Entry { place: SESSION, key: &keys.session(id) }, id, fields)?;
-        let counts = first_version.is_none_or(|first| session.subject.security_version.get() >= first);
+        let session = codec::session(Entry { place: SESSION, key: &keys.session(id) }, id, &fields)?;
+        let counts = session.incarnation == incarnation
+            && first_version.is_none_or(|first| session.subject.security_version.get() >= first);
         if session.subject.user == user && counts && !session.is_expired(now) {
             sessions.push(session);
         }
@@ -58,14 +66,16 @@ pub(super) async fn live_sessions(
 /// cut-off has ended is no member of the user's set any more.
 pub(super) async fn newest_access_tokens(
     connection: &Connection,
+    by: &Vouched,
+    keys: &Keys,
     users: &[UserId],
     now: Timestamp,
-) -> StoreResult<Vec<Option<Timestamp>>> {
+) -> BackendResult<Vec<Option<Timestamp>>> {
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<UserKeys> = users.iter().map(|user| UserKeys::of(*user)).collect();
-    let sessions = unended(connection, &keys, now).await?;
+    let keys: Vec<UserKeys> = users.iter().map(|user| keys.of_user(*user)).collect();
+    let sessions = unended(connection, by, &keys, now).await?;
 
     let mut times = redis::pipe();
     for (user, sessions) in keys.iter().zip(&sessions) {
@@ -73,7 +83,8 @@ pub(super) async fn newest_access_tokens(
             times.cmd("HGET").arg(user.session(*session)).arg("n");
         }
     }
-    let times: Vec<Option<i64>> = if times.is_empty() { Vec::new() } else { ask(connection, times).await? };
+    let times: Vec<Option<i64>> =
+        if times.is_empty() { Vec::new() } else { ask(connection, by, times).await? };
     let mut times = times.into_iter();
     let mut newest = |sessions: &Vec<SessionId>| times.by_ref().take(sessions.len()).flatten().max();
     Ok(sessions.iter().map(&mut newest).map(|time| time.map(Timestamp::from_millis)).collect())
@@ -82,14 +93,15 @@ pub(super) async fn newest_access_tokens(
 /// For each user, the sessions in their set whose idle deadline has not come.
 async fn unended(
     connection: &Connection,
+    by: &Vouched,
     users: &[UserKeys],
     now: Timestamp,
-) -> StoreResult<Vec<Vec<SessionId>>> {
+) -> BackendResult<Vec<Vec<SessionId>>> {
     let mut pipeline = redis::pipe();
     for user in users {
         pipeline.cmd("ZRANGEBYSCORE").arg(user.sessions()).arg(format!("({}", time(now))).arg("+inf");
     }
-    let members: Vec<Vec<String>> = ask(connection, pipeline).await?;
+    let members: Vec<Vec<String>> = ask(connection, by, pipeline).await?;
     let ids = |members: &Vec<String>| members.iter().filter_map(|member| session_of(member)).collect();
     Ok(members.iter().map(ids).collect())
 }
@@ -100,11 +112,15 @@ fn session_of(member: &str) -> Option<SessionId> {
     Uuid::parse_str(id).ok().map(SessionId::from)
 }
 
-async fn ask<T: redis::FromRedisValue>(connection: &Connection, pipeline: Pipeline) -> StoreResult<T> {
+async fn ask<T: redis::FromRedisValue>(
+    connection: &Connection,
+    by: &Vouched,
+    pipeline: Pipeline,
+) -> BackendResult<T> {
     let entry = Entry { place: SESSIONS, key: "of one or several users" };
     let answer: Value = connection
-        .run(|mut redis| async move { pipeline.query_async(&mut redis).await })
+        .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
         .await
-        .map_err(|error| store_error(entry, error))?;
-    entry.convert(answer)
+        .map_err(|error| backend_error(entry, error))?;
+    Ok(entry.convert(answer)?)
 }

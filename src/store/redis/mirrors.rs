@@ -16,8 +16,9 @@
 //!   it does before it relies on the read that brought the barrier.
 //!
 //! Nothing here compares the clocks of two machines; they only have to run equally fast. A Redis that
-//! loses its data loses the register too. The mirrors then lose their connections, and use their
-//! copies no more until they have joined again.
+//! loses its data, or goes back in time, loses the register too: after each vouching revocations are
+//! acknowledged only when every copy that the lost register may have named is over (see
+//! [`journaled`](crate::store::journaled)).
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -34,6 +35,7 @@ use super::connection::{Connection, WaitingConnection};
 use super::keys::Everybody;
 use super::{scripts, span, store_error, time};
 use crate::domain::clock::Timestamp;
+use crate::store::backend::BackendError;
 use crate::store::{StoreError, StoreResult};
 
 /// How long the register is kept after a mirror was last heard of.
@@ -79,12 +81,13 @@ impl Barrier {
 #[derive(Debug)]
 pub(super) struct Mirrors {
     connection: Arc<Connection>,
+    keys: Everybody,
     waiting: OnceLock<mpsc::UnboundedSender<Request>>,
 }
 
-/// Somebody who has revoked something, and when.
+/// Somebody who has revoked something, and on which server.
 struct Request {
-    now: Timestamp,
+    server: String,
     answer: oneshot::Sender<Result<(), Arc<StoreError>>>,
 }
 
@@ -99,24 +102,25 @@ struct Unconfirmed(#[source] Arc<StoreError>);
 struct Ended;
 
 impl Mirrors {
-    pub(super) fn new(connection: Arc<Connection>) -> Self {
-        Self { connection, waiting: OnceLock::new() }
+    pub(super) fn new(connection: Arc<Connection>, keys: Everybody) -> Self {
+        Self { connection, keys, waiting: OnceLock::new() }
     }
 
-    /// Returns once no mirror can be without what was revoked before this call.
+    /// Returns once no mirror can be without what was revoked on that server before this call
+    /// (model: RevocationWaitsForMirrors).
     ///
     /// # Errors
     /// Redis does not answer. The revocation stands, and mirrors will have it; only it is not known
     /// that they do.
-    pub(super) async fn have_caught_up(&self, now: Timestamp) -> StoreResult<()> {
+    pub(super) async fn have_caught_up(&self, server: &str) -> StoreResult<()> {
         let waiting = self.waiting.get_or_init(|| {
             let (sender, requests) = mpsc::unbounded_channel();
-            tokio::spawn(Watch::new(self.connection.clone()).serve(requests));
+            tokio::spawn(Watch::new(self.connection.clone(), self.keys.clone()).serve(requests));
             sender
         });
         let (answer, outcome) = oneshot::channel();
         // Should the task have ended, there is no answer either.
-        let _ = waiting.send(Request { now, answer });
+        let _ = waiting.send(Request { server: server.to_owned(), answer });
         match outcome.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(unavailable(Unconfirmed(error))),
@@ -124,6 +128,11 @@ impl Mirrors {
         }
     }
 }
+
+/// Another server answers than the one that has the revocation.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the server that has carried out the revocation does not answer any more")]
+struct Lost;
 
 fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError::Unavailable { store: "token store", source: Box::new(source) }
@@ -150,60 +159,80 @@ struct Raised {
 /// Raises barriers and watches them pass, one at a time.
 struct Watch {
     connection: Arc<Connection>,
+    keys: Everybody,
     waiting: WaitingConnection,
 }
 
 impl Watch {
-    fn new(connection: Arc<Connection>) -> Self {
-        Self { waiting: WaitingConnection::new(connection.clone()), connection }
+    fn new(connection: Arc<Connection>, keys: Everybody) -> Self {
+        Self { waiting: WaitingConnection::new(connection.clone()), connection, keys }
     }
 
     /// Serves for as long as anybody may ask.
     async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         while let Some(first) = requests.recv().await {
-            let (mut now, mut all) = (first.now, vec![first]);
+            let mut all = vec![first];
             while let Ok(next) = requests.try_recv() {
-                now = now.max(next.now);
                 all.push(next);
             }
-            let outcome = self.pass_barrier(now).await.map_err(Arc::new);
-            for request in all {
-                // Who has gone meanwhile needs no answer.
-                let _ = request.answer.send(outcome.clone());
+            // They are of one server, unless it was lost in this very moment.
+            while let Some(server) = all.first().map(|request| request.server.clone()) {
+                let outcome = self.pass_barrier(&server).await.map_err(Arc::new);
+                let (passed, rest) = all.into_iter().partition(|request| request.server == server);
+                all = rest;
+                let passed: Vec<Request> = passed;
+                for request in passed {
+                    // Who has gone meanwhile needs no answer.
+                    let _ = request.answer.send(outcome.clone());
+                }
             }
         }
     }
 
-    async fn pass_barrier(&mut self, now: Timestamp) -> StoreResult<()> {
-        let Some(mut raised) = self.raise(now).await? else { return Ok(()) };
+    async fn call(
+        &self,
+        server: &str,
+        entry: Entry<'_>,
+        script: redis::ScriptInvocation<'static>,
+    ) -> StoreResult<Answer> {
+        match self.connection.call(Some(server), entry, script).await {
+            Ok(answer) => Ok(answer),
+            Err(BackendError::Store(error)) => Err(error),
+            Err(BackendError::Unvouched) => Err(unavailable(Lost)),
+        }
+    }
+
+    /// Raises a barrier, and waits for every mirror or for the end of its `max_staleness`
+    /// (model: RevocationWaitsForMirrors).
+    async fn pass_barrier(&mut self, server: &str) -> StoreResult<()> {
+        let Some(mut raised) = self.raise(server).await? else { return Ok(()) };
         loop {
             let over: Vec<String> = raised.those_over();
             for name in over {
                 if let Some(awaited) = raised.silent.remove(&name) {
-                    self.remove(&name, &awaited).await?;
+                    self.remove(server, &name, &awaited).await?;
                 }
             }
             if raised.silent.is_empty() {
                 return Ok(());
             }
-            for row in self.acknowledgements(&raised.position, raised.next_end()).await? {
+            for row in self.acknowledgements(server, &raised.position, raised.next_end()).await? {
                 raised.hear(row)?;
             }
         }
     }
 
     /// Raises a barrier; `None` where there is no mirror.
-    async fn raise(&self, now: Timestamp) -> StoreResult<Option<Raised>> {
+    async fn raise(&self, server: &str) -> StoreResult<Option<Raised>> {
         let mut script = scripts::RAISE_BARRIER.prepare_invoke();
         script
-            .key(Everybody.mirrors())
-            .key(Everybody.barriers())
-            .key(Everybody.acknowledgements())
-            .arg(time(now))
+            .key(self.keys.mirrors())
+            .key(self.keys.barriers())
+            .key(self.keys.acknowledgements())
             .arg(span(BARRIER_KEPT));
-        let key = Everybody.mirrors();
+        let key = self.keys.mirrors();
         let entry = Entry { place: REGISTER, key: &key };
-        let answer = self.connection.call(entry, script).await?;
+        let answer = self.call(server, entry, script).await?;
         match answer.verdict.as_str() {
             "alone" => Ok(None),
             "raised" => Raised::read(entry, &answer).map(Some),
@@ -211,26 +240,33 @@ impl Watch {
         }
     }
 
-    async fn remove(&self, name: &str, awaited: &Awaited) -> StoreResult<()> {
+    async fn remove(&self, server: &str, name: &str, awaited: &Awaited) -> StoreResult<()> {
         tracing::warn!(mirror = name, "a replica is silent: it is not waited for until it is back");
-        let key = Everybody.mirrors();
+        let key = self.keys.mirrors();
         let entry = Entry { place: REGISTER, key: &key };
         let seen = format!("{}:{}", awaited.acknowledged, awaited.max_staleness.as_millis());
         let mut script = scripts::REMOVE_MIRROR.prepare_invoke();
         script.key(&key).arg(name).arg(seen);
-        self.connection.call(entry, script).await.map(drop)
+        self.call(server, entry, script).await.map(drop)
     }
 
     /// What was acknowledged after `position`; waits a little for something to come.
-    async fn acknowledgements(&mut self, position: &str, end: Instant) -> StoreResult<Vec<Row>> {
+    async fn acknowledgements(
+        &mut self,
+        server: &str,
+        position: &str,
+        end: Instant,
+    ) -> StoreResult<Vec<Row>> {
         let wait = end.saturating_duration_since(Instant::now()).min(READ_WAIT);
-        let key = Everybody.acknowledgements();
+        let key = self.keys.acknowledgements();
         let entry = Entry { place: ACKNOWLEDGEMENTS, key: &key };
         let mut read = redis::cmd("XREAD");
         // BLOCK 0 would be without end.
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         read.arg("BLOCK").arg(millis).arg("STREAMS").arg(&key).arg(position);
-        let reading = self.waiting.run(wait, |mut redis| async move { read.query_async(&mut redis).await });
+        let reading = self
+            .waiting
+            .run(Some(server), wait, |mut redis| async move { read.query_async(&mut redis).await });
         let answer: Value = reading.await.map_err(|error| store_error(entry, error))?;
         let streams: Option<Vec<(String, Vec<Row>)>> = entry.convert(answer)?;
         Ok(streams.into_iter().flatten().flat_map(|(_, rows)| rows).collect())
@@ -286,6 +322,7 @@ impl Raised {
 /// A mirror's own side: its place in the register, and what it owes.
 #[derive(Debug)]
 pub(super) struct Membership {
+    keys: Everybody,
     name: Uuid,
     max_staleness: Duration,
     /// The newest barrier that was read and not acknowledged yet.
@@ -295,17 +332,18 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn new(name: Uuid, max_staleness: Duration) -> Self {
-        Self { name, max_staleness, owed: None, is_member: false }
+    pub(super) fn new(keys: Everybody, name: Uuid, max_staleness: Duration) -> Self {
+        Self { keys, name, max_staleness, owed: None, is_member: false }
     }
 
     /// Enters the register, or stays in it. To be done before a read.
+    /// (model: OnlyMembersAnswer)
     pub(super) async fn join(&mut self, now: Timestamp, mut redis: MultiplexedConnection) -> RedisResult<()> {
         self.is_member = false;
         let epoch = format!("{}.{}", self.name.simple(), time(now));
         let mut script = scripts::JOIN_MIRRORS.prepare_invoke();
         script
-            .key(Everybody.mirrors())
+            .key(self.keys.mirrors())
             .arg(self.name.to_string())
             .arg(span(self.max_staleness))
             .arg(epoch)
@@ -327,17 +365,13 @@ impl Membership {
     }
 
     /// Acknowledges what is owed. Answers whether the copy counts on the strength of the last read.
-    pub(super) async fn acknowledge(
-        &mut self,
-        now: Timestamp,
-        mut redis: MultiplexedConnection,
-    ) -> RedisResult<bool> {
+    /// (model: OnlyMembersAnswer)
+    pub(super) async fn acknowledge(&mut self, mut redis: MultiplexedConnection) -> RedisResult<bool> {
         let Some(barrier) = &self.owed else { return Ok(self.is_member) };
         let mut script = scripts::ACKNOWLEDGE_BARRIER.prepare_invoke();
         script
-            .key(Everybody.mirrors())
-            .key(Everybody.acknowledgements())
-            .arg(time(now))
+            .key(self.keys.mirrors())
+            .key(self.keys.acknowledgements())
             .arg(self.name.to_string())
             .arg(&barrier.epoch)
             .arg(barrier.number)
@@ -351,6 +385,6 @@ impl Membership {
     /// Leaves the register. The copy must not be in use any more.
     pub(super) async fn leave(&self, mut redis: MultiplexedConnection) -> RedisResult<()> {
         let member = format!("m:{}", self.name);
-        redis::cmd("HDEL").arg(Everybody.mirrors()).arg(member).query_async(&mut redis).await
+        redis::cmd("HDEL").arg(self.keys.mirrors()).arg(member).query_async(&mut redis).await
     }
 }

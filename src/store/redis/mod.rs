@@ -6,16 +6,19 @@
 //! which a revocation that comes in between is seen.
 
 mod access;
-mod breaker;
 mod codec;
 mod connection;
 mod feed;
 mod inspection;
+mod inspector;
 pub mod keys;
 mod listing;
 mod mirrors;
+mod orders;
+mod owner;
 mod rate_limits;
 mod scripts;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,23 +30,36 @@ use self::access::AccessFacts;
 use self::codec::{Answer, Entry, Fields};
 use self::connection::{CallError, Connection};
 pub use self::connection::{RedisOptions, RedisUrlError};
-pub use self::inspection::{EvictionPolicy, RedisInspection};
-use self::keys::UserKeys;
+pub use self::inspection::{EvictionPolicy, Persistence, RedisInspection};
+use self::inspector::Inspector;
+use self::keys::{Keys, UserKeys};
 use self::mirrors::Mirrors;
+use self::orders::Order;
+pub use self::owner::Others;
+use crate::domain::causes::with_causes;
 use crate::domain::clock::{Timestamp, millis_of};
-use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::deployment::DeploymentMark;
+use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
+use crate::domain::journal::{EntryId, Journaled, NewEntry};
+use crate::domain::partition::Partition;
 use crate::domain::session::{Session, SessionLifetimes, Timeout};
 use crate::domain::tokens::{RefreshClaims, ResetClaims, ResetTokenHash};
 use crate::domain::user::SecurityVersion;
+use crate::store::backend::{
+    BackendError, BackendReader, BackendResult, CarriedOut, Examination, Placement, Presented, TokenBackend,
+    Vouched,
+};
+use crate::store::feed::ReaderRole;
 use crate::store::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreError, StoreResult,
-    TokenStore,
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, RefreshOutcome, ResetGrant, StoreError,
+    StoreResult,
 };
 
-/// A [`TokenStore`] in one Redis, over one multiplexed connection.
+/// A [`TokenBackend`] in one Redis, over one multiplexed connection.
 #[derive(Debug)]
 pub struct RedisTokenStore {
     connection: Arc<Connection>,
+    keys: Keys,
     mirrors: Mirrors,
 }
 
@@ -60,43 +76,49 @@ pub enum ConnectError {
 
 impl RedisTokenStore {
     /// A store that connects on its first operation and again whenever the connection is lost, so
-    /// that the service starts without Redis and recovers when Redis comes. Nothing is sent yet.
+    /// that the service starts without Redis and recovers when Redis comes. Nothing is sent yet. All
+    /// its keys begin with `mark`; those that begin with another are another deployment's.
     ///
     /// # Errors
     /// [`RedisUrlError`] when `url` is not the address of one Redis
     /// (`redis[s]://[[user]:password@]host[:port][/database]`, or `unix://` and a path).
-    pub fn connect_lazy(url: &str, options: RedisOptions) -> Result<Self, RedisUrlError> {
+    pub fn connect_lazy(
+        url: &str,
+        mark: &DeploymentMark,
+        options: RedisOptions,
+    ) -> Result<Self, RedisUrlError> {
         let connection = Arc::new(Connection::lazy(url, options)?);
-        Ok(Self { mirrors: Mirrors::new(connection.clone()), connection })
+        let keys = Keys::new(mark);
+        Ok(Self { mirrors: Mirrors::new(connection.clone(), keys.everybody()), connection, keys })
     }
 
     /// The same, and sees that Redis answers, within [`RedisOptions::operation_timeout`].
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub async fn connect(url: &str, options: RedisOptions) -> Result<Self, ConnectError> {
-        let store = Self::connect_lazy(url, options)?;
+    pub async fn connect(
+        url: &str,
+        mark: &DeploymentMark,
+        options: RedisOptions,
+    ) -> Result<Self, ConnectError> {
+        let store = Self::connect_lazy(url, mark, options)?;
         store.ping().await.map_err(ConnectError::Unreachable)?;
         Ok(store)
     }
 
-    /// What this Redis says about itself: whether it may forget keys (`maxmemory-policy`), whether
-    /// it logs to disk, and its version. Managed services that forbid `INFO` leave all unknown.
+    /// What this Redis says about itself: whether it may forget keys (`maxmemory-policy`), what it
+    /// keeps on disk, and its version. Managed services that forbid `INFO` leave all unknown, and those
+    /// that forbid `CONFIG` whether it keeps snapshots.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn inspect(&self) -> StoreResult<RedisInspection> {
-        let info = self
-            .connection
-            .run(|mut redis| async move {
-                match redis::cmd("INFO").query_async::<String>(&mut redis).await {
-                    Err(error) if is_forbidden(error.kind()) => Ok(None),
-                    answer => answer.map(Some),
-                }
-            })
-            .await
-            .map_err(|error| store_error(Entry { place: "server", key: "INFO" }, error))?;
-        Ok(info.map_or(RedisInspection::UNKNOWN, |info| RedisInspection::parse(&info)))
+        let info: Option<String> = self.ask_if_allowed("INFO", redis::cmd("INFO")).await?;
+        let get = redis::cmd("CONFIG").arg("GET").arg("save").to_owned();
+        // A name and a value, or nothing where there is no such setting.
+        let save: Option<Vec<String>> = self.ask_if_allowed("CONFIG GET", get).await?;
+        let save_points = save.as_ref().and_then(|pair| pair.get(1)).map(String::as_str);
+        Ok(RedisInspection::read(info.as_deref(), save_points))
     }
 
     /// What time it is by the clock of Redis. Nothing is decided by that; it is for telling how far
@@ -107,21 +129,52 @@ impl RedisTokenStore {
     pub async fn time(&self) -> StoreResult<Timestamp> {
         let (seconds, micros): (i64, i64) = self
             .connection
-            .run(|mut redis| async move { redis::cmd("TIME").query_async(&mut redis).await })
+            .run(None, |mut redis| async move { redis::cmd("TIME").query_async(&mut redis).await })
             .await
             .map_err(|error| store_error(Entry { place: "server", key: "TIME" }, error))?;
         Ok(Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)))
     }
 
-    async fn call(&self, entry: Entry<'_>, script: ScriptInvocation<'static>) -> StoreResult<Answer> {
-        self.connection.call(entry, script).await
+    /// Runs a script on the server that was vouched for (model: SealIsTheServer), which compares the vouching
+    /// (model: VouchingIsPassed).
+    async fn call(
+        &self,
+        by: &Vouched,
+        entry: Entry<'_>,
+        script: ScriptInvocation<'static>,
+    ) -> BackendResult<Answer> {
+        let answer = self.connection.call(Some(&by.server), entry, script).await?;
+        if answer.verdict == "unvouched" { Err(BackendError::Unvouched) } else { Ok(answer) }
+    }
+
+    /// What Redis answers; `None` where it may not be asked that.
+    async fn ask_if_allowed<T>(&self, name: &'static str, command: redis::Cmd) -> StoreResult<Option<T>>
+    where
+        T: redis::FromRedisValue + Send + 'static,
+    {
+        let asking = self.connection.run(None, |mut redis| async move {
+            match command.query_async::<T>(&mut redis).await {
+                Err(error) if is_forbidden(error.kind()) => Ok(None),
+                answer => answer.map(Some),
+            }
+        });
+        asking.await.map_err(|error| store_error(Entry { place: "server", key: name }, error))
     }
 }
 
 #[async_trait]
-impl TokenStore for RedisTokenStore {
-    async fn open_session(&self, session: &Session, now: Timestamp) -> StoreResult<OpenOutcome> {
-        let keys = UserKeys::of(session.subject.user);
+impl TokenBackend for RedisTokenStore {
+    async fn examine(&self) -> StoreResult<Box<dyn Examination>> {
+        Ok(Box::new(Inspector::open(self.connection.clone(), self.keys.clone()).await?))
+    }
+
+    async fn open_session(
+        &self,
+        by: &Vouched,
+        session: &Session,
+        now: Timestamp,
+    ) -> BackendResult<OpenOutcome> {
+        let keys = self.keys.of_user(session.subject.user);
         let key = keys.session(session.id);
         let entry = Entry { place: SESSION, key: &key };
         let mut script = scripts::OPEN_SESSION.prepare_invoke();
@@ -129,7 +182,7 @@ impl TokenStore for RedisTokenStore {
             .key(&key)
             .key(keys.sessions())
             .key(keys.cutoff())
-            .key(keys.incarnation())
+            .key(keys.partition().state())
             .arg(time(now))
             .arg(session.id.to_string())
             .arg(session.subject.user.get())
@@ -144,23 +197,29 @@ impl TokenStore for RedisTokenStore {
             .arg(time(session.absolute_deadline))
             .arg(session.origin.address.map(|address| address.to_string()).unwrap_or_default())
             .arg(session.origin.user_agent.as_deref().unwrap_or_default())
-            .arg(session.origin.client.as_str());
-        let answer = self.call(entry, script).await?;
+            .arg(session.origin.client.as_str())
+            .arg(vouching_of(by, session.subject.user));
+        let answer = self.call(by, entry, script).await?;
         match answer.verdict.as_str() {
-            "opened" => Ok(OpenOutcome::Opened),
-            "superseded" => Ok(OpenOutcome::Superseded),
-            _ => Err(unreadable(entry, &keys, &answer)),
+            "opened" => Ok(OpenOutcome::Opened { incarnation: entry.read("incarnation", answer.field(0))? }),
+            "superseded" => {
+                let first = SecurityVersion::new(entry.read("version", answer.field(0))?);
+                Ok(OpenOutcome::Superseded { first })
+            }
+            _ => Err(unreadable(entry, &keys, &answer).into()),
         }
     }
 
     async fn rotate(
         &self,
+        by: &Vouched,
         token: &RefreshClaims,
+        alarm: EntryId,
         now: Timestamp,
         lifetimes: &SessionLifetimes,
-    ) -> StoreResult<RefreshOutcome> {
+    ) -> BackendResult<Presented> {
         let mut script = scripts::ROTATE_SESSION.prepare_invoke();
-        add_refresh_keys(&mut script, token);
+        add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
         script
             .arg(time(now))
             .arg(token.session.to_string())
@@ -168,19 +227,23 @@ impl TokenStore for RedisTokenStore {
             .arg(token.generation.get())
             .arg(span(lifetimes.idle))
             .arg(span(lifetimes.rotation_grace_period))
-            .arg(span(lifetimes.revocation()));
-        self.refresh(token, now, script).await
+            .arg(span(lifetimes.revocation()))
+            .arg(vouching_of(by, token.user))
+            .arg(alarm.get());
+        self.refresh(by, token, script).await
     }
 
     async fn check_refresh(
         &self,
+        by: &Vouched,
         token: &RefreshClaims,
+        alarm: EntryId,
         now: Timestamp,
         lifetimes: &SessionLifetimes,
         on_reuse: OnReuse,
-    ) -> StoreResult<RefreshOutcome> {
+    ) -> BackendResult<Presented> {
         let mut script = scripts::CHECK_SESSION.prepare_invoke();
-        add_refresh_keys(&mut script, token);
+        add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
         script
             .arg(time(now))
             .arg(token.session.to_string())
@@ -191,138 +254,148 @@ impl TokenStore for RedisTokenStore {
                 OnReuse::Refuse => "refuse",
             })
             .arg(span(lifetimes.rotation_grace_period))
-            .arg(span(lifetimes.revocation()));
-        self.refresh(token, now, script).await
+            .arg(span(lifetimes.revocation()))
+            .arg(vouching_of(by, token.user))
+            .arg(alarm.get());
+        self.refresh(by, token, script).await
     }
 
-    async fn revoke_session(
+    async fn session_end(
         &self,
+        by: &Vouched,
         user: UserId,
         session: SessionId,
-        now: Timestamp,
-        denial: Duration,
-    ) -> StoreResult<bool> {
-        let keys = UserKeys::of(user);
-        let key = keys.session(session);
+    ) -> BackendResult<Option<Timestamp>> {
+        let key = self.keys.of_user(user).session(session);
         let entry = Entry { place: SESSION, key: &key };
-        let mut script = scripts::REVOKE_SESSION.prepare_invoke();
-        script
-            .key(&key)
-            .key(keys.sessions())
-            .key(keys.denied())
-            .key(keys.cutoff())
-            .key(keys.revocations())
-            .arg(time(now))
-            .arg(session.to_string())
-            .arg(user.get())
-            .arg(span(denial));
-        let answer = self.call(entry, script).await?;
-        let was_live = match answer.verdict.as_str() {
-            "live" => true,
-            // Perhaps by an earlier call, which could not wait for the mirrors.
-            "gone" => false,
-            "foreign" => return Ok(false),
-            _ => return Err(unreadable(entry, &keys, &answer)),
-        };
-        self.mirrors.have_caught_up(now).await?;
-        Ok(was_live)
-    }
-
-    async fn revoke_access_token(
-        &self,
-        user: UserId,
-        token: Jti,
-        now: Timestamp,
-        denial: Duration,
-    ) -> StoreResult<()> {
-        let keys = UserKeys::of(user);
-        let key = keys.denied();
-        let entry = Entry { place: DENYLIST, key: &key };
-        let mut script = scripts::REVOKE_ACCESS_TOKEN.prepare_invoke();
-        script
-            .key(&key)
-            .key(keys.revocations())
-            .arg(time(now))
-            .arg(token.to_string())
-            .arg(user.get())
-            .arg(span(denial));
-        let answer = self.call(entry, script).await?;
-        match answer.verdict.as_str() {
-            "denied" => self.mirrors.have_caught_up(now).await,
-            _ => Err(unreadable(entry, &keys, &answer)),
+        let mut command = redis::cmd("HMGET");
+        command.arg(&key).arg("u").arg("i");
+        let stored: Fields = entry.convert(self.ask_vouched(by, entry, command).await?)?;
+        let [owner, end] = stored.as_slice() else { return Ok(None) };
+        let is_own = owner.as_deref() == Some(user.to_string().as_str());
+        match end.as_deref().filter(|_| is_own) {
+            Some(end) => Ok(Some(Timestamp::from_millis(entry.read("i", Some(end))?))),
+            None => Ok(None),
         }
     }
 
-    async fn cut_off(
+    /// The script announces it, and the barrier comes behind that (model: AnnouncedBeforeTheBarrier).
+    async fn carry_out(
         &self,
-        user: UserId,
-        version: SecurityVersion,
+        by: &Vouched,
+        new: &NewEntry,
+        placement: Placement,
         now: Timestamp,
         denial: Duration,
-    ) -> StoreResult<Vec<SessionId>> {
-        let keys = UserKeys::of(user);
+    ) -> BackendResult<CarriedOut> {
+        let vouching = by.of(new.revoked.partition()).vouching.get().to_string();
+        let (position, previous) = match placement {
+            Placement::At(link) => (link.at.position, link.previous),
+            Placement::Owed => (0, EntryId::NONE),
+        };
+        let order = Order { new: *new, vouching, position, previous };
+        let (entry_key, script) = order.script(&self.keys, now, denial);
+        let answer = self.call(by, entry_key.entry(), script).await?;
+        let carried_out = order.carried_out(&entry_key, &self.keys, &answer)?;
+        if let Journaled::User { user, .. } = new.revoked {
+            self.remove_ended(by, &self.keys.of_user(user), &carried_out.ended).await;
+        }
+        self.pass_on(by).await?;
+        Ok(carried_out)
+    }
+
+    /// As above (model: AnnouncedBeforeTheBarrier).
+    async fn cut_off_ahead(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        id: EntryId,
+        until: Timestamp,
+        now: Timestamp,
+        denial: Duration,
+    ) -> BackendResult<(SecurityVersion, Vec<SessionId>)> {
+        let keys = self.keys.of_user(user);
         let key = keys.cutoff();
         let entry = Entry { place: CUTOFF, key: &key };
         let mut script = scripts::CUT_OFF_USER.prepare_invoke();
+        add_cut_off_keys(&mut script, &keys);
         script
-            .key(&key)
-            .key(keys.sessions())
-            .key(keys.denied())
-            .key(keys.reset())
-            .key(keys.revocations())
             .arg(time(now))
-            .arg(version.get())
+            .arg("next")
             .arg(span(denial))
-            .arg(user.get());
-        let answer = self.call(entry, script).await?;
+            .arg(user.get())
+            .arg(vouching_of(by, user))
+            .arg(0)
+            .arg(id.get())
+            .arg(EntryId::NONE.get())
+            .arg(time(until));
+        let answer = self.call(by, entry, script).await?;
         if answer.verdict != "ended" {
-            return Err(unreadable(entry, &keys, &answer));
+            return Err(unreadable(entry, &keys, &answer).into());
         }
-        let ended = session_ids(Entry { place: SESSIONS, key: &keys.sessions() }, &answer.fields)?;
-        self.remove_ended(&keys, &ended).await;
-        self.mirrors.have_caught_up(now).await?;
-        Ok(ended)
+        let version = SecurityVersion::new(entry.read("version", answer.field(1))?);
+        let ended = session_ids(entry, answer.fields.get(2..).unwrap_or_default())?;
+        self.remove_ended(by, &keys, &ended).await;
+        self.pass_on(by).await?;
+        Ok((version, ended))
     }
 
-    async fn access_status(&self, token: &AccessSubject, now: Timestamp) -> StoreResult<AccessStatus> {
-        let keys = UserKeys::of(token.user);
-        AccessFacts::read(&self.connection, &keys, token).await?.judge(&keys, token, now)
+    async fn access_status(
+        &self,
+        by: &Vouched,
+        token: &AccessSubject,
+        now: Timestamp,
+    ) -> BackendResult<AccessStatus> {
+        let keys = self.keys.of_user(token.user);
+        AccessFacts::read(&self.connection, by, &keys, token).await?.judge(&keys, token, now)
+    }
+
+    async fn machine_status(
+        &self,
+        by: &Vouched,
+        token: Jti,
+        incarnation: i64,
+        now: Timestamp,
+    ) -> BackendResult<AccessStatus> {
+        access::machine_status(&self.connection, by, &self.keys.everybody(), token, incarnation, now).await
     }
 
     async fn newest_access_tokens(
         &self,
+        by: &Vouched,
         users: &[UserId],
         now: Timestamp,
-    ) -> StoreResult<Vec<Option<Timestamp>>> {
-        listing::newest_access_tokens(&self.connection, users, now).await
+    ) -> BackendResult<Vec<Option<Timestamp>>> {
+        listing::newest_access_tokens(&self.connection, by, &self.keys, users, now).await
     }
 
-    async fn list_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>> {
-        listing::live_sessions(&self.connection, user, now).await
+    async fn list_sessions(&self, by: &Vouched, user: UserId, now: Timestamp) -> BackendResult<Vec<Session>> {
+        listing::live_sessions(&self.connection, by, &self.keys, user, now).await
     }
 
     async fn insert_reset_token(
         &self,
+        by: &Vouched,
         token: &ResetClaims,
         grant: ResetGrant,
         now: Timestamp,
-    ) -> StoreResult<()> {
-        self.keep_reset_token(scripts::INSERT_RESET_TOKEN.prepare_invoke(), token, grant, now).await
+    ) -> BackendResult<()> {
+        self.keep_reset_token(by, scripts::INSERT_RESET_TOKEN.prepare_invoke(), token, grant, now).await
     }
 
-    async fn find_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>> {
-        let key = UserKeys::of(token.user).reset();
+    async fn find_reset_token(
+        &self,
+        by: &Vouched,
+        token: &ResetClaims,
+        now: Timestamp,
+    ) -> BackendResult<Option<ResetGrant>> {
+        let key = self.keys.of_user(token.user).reset();
         let entry = Entry { place: RESET, key: &key };
         let mut command = redis::cmd("HMGET");
-        command.arg(&key).arg("hash").arg("version").arg("deadline");
-        let stored: Value = self
-            .connection
-            .run(|mut redis| async move { command.query_async(&mut redis).await })
-            .await
-            .map_err(|error| store_error(entry, error))?;
-        let stored: Fields = entry.convert(stored)?;
-        let [hash, version, deadline] = stored.as_slice() else {
-            return Err(entry.corrupt("is not what was stored"));
+        command.arg(&key).arg("hash").arg("version").arg("deadline").arg("vouching");
+        let stored: Fields = entry.convert(self.ask_vouched(by, entry, command).await?)?;
+        let [hash, version, deadline, vouching] = stored.as_slice() else {
+            return Err(entry.corrupt("is not what was stored").into());
         };
         if hash.is_none() && version.is_none() && deadline.is_none() {
             return Ok(None);
@@ -330,106 +403,176 @@ impl TokenStore for RedisTokenStore {
         let stored_hash: String = entry.read("hash", hash.as_deref())?;
         let deadline = Timestamp::from_millis(entry.read("deadline", deadline.as_deref())?);
         let version = SecurityVersion::new(entry.read("version", version.as_deref())?);
-        let good = stored_hash == hex(&token.hash) && now < deadline;
+        let is_of_now = vouching.as_deref() == Some(vouching_of(by, token.user).as_str());
+        let good = is_of_now && stored_hash == hex(&token.hash) && now < deadline;
         Ok(good.then_some(ResetGrant { version, deadline }))
     }
 
-    async fn take_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>> {
-        let keys = UserKeys::of(token.user);
+    async fn take_reset_token(
+        &self,
+        by: &Vouched,
+        token: &ResetClaims,
+        now: Timestamp,
+    ) -> BackendResult<Option<ResetGrant>> {
+        let keys = self.keys.of_user(token.user);
         let key = keys.reset();
         let entry = Entry { place: RESET, key: &key };
         let mut script = scripts::TAKE_RESET_TOKEN.prepare_invoke();
-        script.key(&key).arg(time(now)).arg(hex(&token.hash));
-        let answer = self.call(entry, script).await?;
+        script
+            .key(&key)
+            .key(keys.partition().state())
+            .arg(time(now))
+            .arg(hex(&token.hash))
+            .arg(vouching_of(by, token.user));
+        let answer = self.call(by, entry, script).await?;
         match answer.verdict.as_str() {
             "taken" => {
-                let field = |position: usize| answer.fields.get(position).and_then(Option::as_deref);
-                let version = SecurityVersion::new(entry.read("version", field(0))?);
-                let deadline = Timestamp::from_millis(entry.read("deadline", field(1))?);
+                let version = SecurityVersion::new(entry.read("version", answer.field(0))?);
+                let deadline = Timestamp::from_millis(entry.read("deadline", answer.field(1))?);
                 Ok(Some(ResetGrant { version, deadline }))
             }
             "unknown" => Ok(None),
-            _ => Err(unreadable(entry, &keys, &answer)),
+            _ => Err(unreadable(entry, &keys, &answer).into()),
         }
     }
 
     async fn restore_reset_token(
         &self,
+        by: &Vouched,
         token: &ResetClaims,
         grant: ResetGrant,
         now: Timestamp,
-    ) -> StoreResult<()> {
-        self.keep_reset_token(scripts::RESTORE_RESET_TOKEN.prepare_invoke(), token, grant, now).await
+    ) -> BackendResult<()> {
+        self.keep_reset_token(by, scripts::RESTORE_RESET_TOKEN.prepare_invoke(), token, grant, now).await
+    }
+
+    async fn passed_on(&self, by: &Vouched) -> BackendResult<()> {
+        self.pass_on(by).await
+    }
+
+    /// As above (model: AnnouncedBeforeTheBarrier).
+    async fn announce_key(
+        &self,
+        by: &Vouched,
+        key: &KeyId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> BackendResult<()> {
+        self.announce_revoked_key(by, key, until, now).await?;
+        self.pass_on(by).await
+    }
+
+    fn reader(&self, role: ReaderRole) -> Box<dyn BackendReader> {
+        Box::new(feed::Reader::new(self.connection.clone(), &self.keys, role))
+    }
+
+    async fn probe(&self, side: Probe) -> StoreResult<()> {
+        let key = self.keys.everybody().probe();
+        let entry = Entry { place: "probe", key: &key };
+        let command = match side {
+            Probe::Read => redis::cmd("GET").arg(&key).to_owned(),
+            // A write that Redis does not refuse for want of memory, as it does not refuse revocations.
+            Probe::Revoke => redis::cmd("DEL").arg(&key).to_owned(),
+            Probe::Write => redis::cmd("SET").arg(&key).arg("").arg("PX").arg(span(PROBE_KEPT)).to_owned(),
+        };
+        self.connection
+            .run(None, |mut redis| async move { command.query_async::<Value>(&mut redis).await })
+            .await
+            .map(drop)
+            .map_err(|error| store_error(entry, error))
     }
 
     async fn ping(&self) -> StoreResult<()> {
         self.connection
-            .run(|mut redis| async move { redis::cmd("PING").query_async::<()>(&mut redis).await })
+            .run(None, |mut redis| async move { redis::cmd("PING").query_async::<()>(&mut redis).await })
             .await
             .map_err(|error| store_error(Entry { place: "server", key: "PING" }, error))
     }
 }
 
 impl RedisTokenStore {
+    /// Runs one command on the server that was vouched for.
+    /// (model: SealIsTheServer)
+    async fn ask_vouched(&self, by: &Vouched, entry: Entry<'_>, command: redis::Cmd) -> BackendResult<Value> {
+        self.connection
+            .run(Some(&by.server), |mut redis| async move { command.query_async(&mut redis).await })
+            .await
+            .map_err(|error| backend_error(entry, error))
+    }
+
+    /// Returns once no replica of this Redis' mirrors can be without what was revoked before.
+    /// (model: RevocationWaitsForMirrors)
+    async fn pass_on(&self, by: &Vouched) -> BackendResult<()> {
+        Ok(self.mirrors.have_caught_up(&by.server).await?)
+    }
+
     /// Runs one of the two scripts that judge a refresh token.
     async fn refresh(
         &self,
+        by: &Vouched,
         token: &RefreshClaims,
-        now: Timestamp,
         script: ScriptInvocation<'static>,
-    ) -> StoreResult<RefreshOutcome> {
-        let keys = UserKeys::of(token.user);
+    ) -> BackendResult<Presented> {
+        let keys = self.keys.of_user(token.user);
         let key = keys.session(token.session);
         let entry = Entry { place: SESSION, key: &key };
-        let answer = self.call(entry, script).await?;
+        let answer = self.call(by, entry, script).await?;
         let session = || codec::session(entry, token.session, &answer.fields);
-        match answer.verdict.as_str() {
-            "current" => session().map(RefreshOutcome::Current),
-            "previous" => session().map(RefreshOutcome::Previous),
-            "recovered" => session().map(RefreshOutcome::Recovered),
+        let mut ended_until = None;
+        let outcome = match answer.verdict.as_str() {
+            "current" => RefreshOutcome::Current(session()?),
+            "previous" => RefreshOutcome::Previous(session()?),
+            "recovered" => RefreshOutcome::Recovered(session()?),
             "reused" => {
-                self.mirrors.have_caught_up(now).await?;
-                Ok(RefreshOutcome::Reused)
+                if let Some(until) = answer.field(0) {
+                    ended_until = Some(Timestamp::from_millis(entry.read("until", Some(until))?));
+                    self.pass_on(by).await?;
+                }
+                RefreshOutcome::Reused
             }
-            "expired" => match answer.fields.first().and_then(Option::as_deref) {
-                Some("idle") => Ok(RefreshOutcome::Expired(Timeout::Idle)),
-                Some("absolute") => Ok(RefreshOutcome::Expired(Timeout::Absolute)),
-                _ => Err(unreadable(entry, &keys, &answer)),
+            "expired" => match answer.field(0) {
+                Some("idle") => RefreshOutcome::Expired(Timeout::Idle),
+                Some("absolute") => RefreshOutcome::Expired(Timeout::Absolute),
+                _ => return Err(unreadable(entry, &keys, &answer).into()),
             },
-            "unknown" | "foreign" => Ok(RefreshOutcome::Unknown),
-            _ => Err(unreadable(entry, &keys, &answer)),
-        }
+            "unknown" | "foreign" => RefreshOutcome::Unknown,
+            _ => return Err(unreadable(entry, &keys, &answer).into()),
+        };
+        Ok(Presented { outcome, ended_until })
     }
 
     /// Runs one of the two scripts that write a reset token. One that a security event has voided
     /// meanwhile is not written, and so simply never found.
     async fn keep_reset_token(
         &self,
+        by: &Vouched,
         mut script: ScriptInvocation<'static>,
         token: &ResetClaims,
         grant: ResetGrant,
         now: Timestamp,
-    ) -> StoreResult<()> {
-        let keys = UserKeys::of(token.user);
+    ) -> BackendResult<()> {
+        let keys = self.keys.of_user(token.user);
         let key = keys.reset();
         let entry = Entry { place: RESET, key: &key };
         script
             .key(&key)
             .key(keys.cutoff())
+            .key(keys.partition().state())
             .arg(time(now))
             .arg(hex(&token.hash))
             .arg(grant.version.get())
-            .arg(time(grant.deadline));
-        let answer = self.call(entry, script).await?;
+            .arg(time(grant.deadline))
+            .arg(vouching_of(by, token.user));
+        let answer = self.call(by, entry, script).await?;
         match answer.verdict.as_str() {
             "kept" | "superseded" => Ok(()),
-            _ => Err(unreadable(entry, &keys, &answer)),
+            _ => Err(unreadable(entry, &keys, &answer).into()),
         }
     }
 
     /// Frees the memory of sessions that a cut-off has ended. They are dead without that, so a
     /// failure changes nothing: their TTL removes them later.
-    async fn remove_ended(&self, keys: &UserKeys, ended: &[SessionId]) {
+    async fn remove_ended(&self, by: &Vouched, keys: &UserKeys, ended: &[SessionId]) {
         if ended.is_empty() {
             return;
         }
@@ -437,12 +580,17 @@ impl RedisTokenStore {
         for session in ended {
             command.arg(keys.session(*session));
         }
-        let removal =
-            self.connection.run(|mut redis| async move { command.query_async::<()>(&mut redis).await });
-        if let Err(error) = removal.await {
-            tracing::debug!(?error, "ended sessions stay in Redis until their TTL removes them");
+        let entry = Entry { place: SESSIONS, key: &keys.sessions() };
+        if let Err(error) = self.ask_vouched(by, entry, command).await {
+            tracing::debug!(error = %with_causes(&error), "ended sessions stay in Redis until their TTL removes them");
         }
     }
+}
+
+/// The vouching of a user's partition, as the scripts compare it.
+/// (model: VouchingIsPassed)
+fn vouching_of(by: &Vouched, user: UserId) -> String {
+    by.of(Partition::of(user)).vouching.get().to_string()
 }
 
 const SESSION: &str = "session";
@@ -450,6 +598,9 @@ const SESSIONS: &str = "session set";
 const DENYLIST: &str = "denylist";
 const CUTOFF: &str = "cut-off";
 const RESET: &str = "reset token";
+
+/// How long what a probe has written stays.
+const PROBE_KEPT: Duration = Duration::from_secs(60);
 
 /// Lua counts in doubles: beyond 2^53 they are not exact, and that is 285,000 years from now.
 const LUA_INTEGER_MAX: i64 = (1 << 53) - 1;
@@ -470,18 +621,31 @@ fn hex(hash: &ResetTokenHash) -> String {
 }
 
 /// The keys of the two scripts that judge a refresh token.
-fn add_refresh_keys(script: &mut ScriptInvocation<'static>, token: &RefreshClaims) {
-    let keys = UserKeys::of(token.user);
+fn add_refresh_keys(script: &mut ScriptInvocation<'static>, keys: &UserKeys, token: &RefreshClaims) {
     script
         .key(keys.session(token.session))
         .key(keys.sessions())
         .key(keys.denied())
         .key(keys.cutoff())
-        .key(keys.incarnation())
-        .key(keys.revocations());
+        .key(keys.partition().state())
+        .key(keys.revocations())
+        .key(keys.partition().owed());
 }
 
-fn session_ids(entry: Entry<'_>, fields: &Fields) -> StoreResult<Vec<SessionId>> {
+/// The keys of the script that cuts a user off.
+fn add_cut_off_keys(script: &mut ScriptInvocation<'static>, keys: &UserKeys) {
+    script
+        .key(keys.cutoff())
+        .key(keys.sessions())
+        .key(keys.denied())
+        .key(keys.reset())
+        .key(keys.revocations())
+        .key(keys.partition().state())
+        .key(keys.partition().applied())
+        .key(keys.partition().owed());
+}
+
+fn session_ids(entry: Entry<'_>, fields: &[Option<String>]) -> StoreResult<Vec<SessionId>> {
     let id = |field: &Option<String>| entry.read("sid", field.as_deref()).map(uuid::Uuid::into);
     fields.iter().map(id).collect()
 }
@@ -498,9 +662,18 @@ fn unreadable(entry: Entry<'_>, keys: &UserKeys, answer: &Answer) -> StoreError 
 }
 
 /// What a failed call is to the caller; `entry` is what it was about.
+fn backend_error(entry: Entry<'_>, error: CallError) -> BackendError {
+    match error {
+        CallError::Unvouched => BackendError::Unvouched,
+        error => store_error(entry, error).into(),
+    }
+}
+
+/// The same where it does not matter which server answers.
 fn store_error(entry: Entry<'_>, error: CallError) -> StoreError {
     match error {
         CallError::Unavailable(error) => error,
+        CallError::Unvouched => entry.corrupt("another server answers than was asked"),
         CallError::WrongType => entry.corrupt("it or a key beside it is of another type than ours"),
     }
 }

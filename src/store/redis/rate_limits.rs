@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::Value;
+use redis::{ScriptInvocation, Value};
 
 use super::codec::{Answer, Entry};
-use super::{RedisTokenStore, keys, scripts, span, store_error, time};
+use super::{RedisTokenStore, scripts, span, store_error, time};
 use crate::domain::clock::Timestamp;
 use crate::domain::rate_limit::{AccountMark, Bucket, Fill, Level, PlaceMark};
+use crate::store::backend::BackendError;
 use crate::store::rate_limits::{PLACE_MEMORY_DAYS, PLACES_MAX, RateLimitStore, Take};
 use crate::store::{StoreError, StoreResult};
 
@@ -18,7 +19,7 @@ const PLACES: &str = "places";
 #[async_trait]
 impl RateLimitStore for RedisTokenStore {
     async fn take(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Take> {
-        let key = keys::bucket(bucket.id);
+        let key = self.keys.bucket(bucket.id);
         let entry = Entry { place: BUCKET, key: &key };
         let answer = self.change_bucket(entry, bucket, now, "take").await?;
         let level = level(entry, bucket, &answer, now)?;
@@ -30,7 +31,7 @@ impl RateLimitStore for RedisTokenStore {
     }
 
     async fn give_back(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Level> {
-        let key = keys::bucket(bucket.id);
+        let key = self.keys.bucket(bucket.id);
         let entry = Entry { place: BUCKET, key: &key };
         let answer = self.change_bucket(entry, bucket, now, "give_back").await?;
         match answer.verdict.as_str() {
@@ -45,13 +46,13 @@ impl RateLimitStore for RedisTokenStore {
         place: PlaceMark,
         now: Timestamp,
     ) -> StoreResult<bool> {
-        let key = keys::places(account);
+        let key = self.keys.places(account);
         let entry = Entry { place: PLACES, key: &key };
         let mut command = redis::cmd("ZSCORE");
         command.arg(&key).arg(place.to_string());
         let score: Value = self
             .connection
-            .run(|mut redis| async move { command.query_async(&mut redis).await })
+            .run(None, |mut redis| async move { command.query_async(&mut redis).await })
             .await
             .map_err(|error| store_error(entry, error))?;
         let deadline: Option<f64> = entry.convert(score)?;
@@ -65,7 +66,7 @@ impl RateLimitStore for RedisTokenStore {
         place: PlaceMark,
         now: Timestamp,
     ) -> StoreResult<()> {
-        let key = keys::places(account);
+        let key = self.keys.places(account);
         let entry = Entry { place: PLACES, key: &key };
         let mut script = scripts::REMEMBER_PLACE.prepare_invoke();
         script
@@ -74,7 +75,7 @@ impl RateLimitStore for RedisTokenStore {
             .arg(place.to_string())
             .arg(span(Duration::from_secs(PLACE_MEMORY_DAYS * 24 * 60 * 60)))
             .arg(PLACES_MAX);
-        let answer = self.call(entry, script).await?;
+        let answer = self.count(entry, script).await?;
         match answer.verdict.as_str() {
             "remembered" => Ok(()),
             _ => Err(unreadable(entry, &answer)),
@@ -83,6 +84,16 @@ impl RateLimitStore for RedisTokenStore {
 }
 
 impl RedisTokenStore {
+    /// Runs a script on whatever server answers: what was counted in data that went back is counted from
+    /// there.
+    async fn count(&self, entry: Entry<'_>, script: ScriptInvocation<'static>) -> StoreResult<Answer> {
+        match self.connection.call(None, entry, script).await {
+            Ok(answer) => Ok(answer),
+            Err(BackendError::Store(error)) => Err(error),
+            Err(BackendError::Unvouched) => Err(entry.corrupt("another server answers than was asked")),
+        }
+    }
+
     async fn change_bucket(
         &self,
         entry: Entry<'_>,
@@ -97,7 +108,7 @@ impl RedisTokenStore {
             .arg(bucket.rate.burst())
             .arg(span(bucket.rate.period()))
             .arg(what);
-        let answer = self.call(entry, script).await?;
+        let answer = self.count(entry, script).await?;
         if answer.verdict == "corrupt" { Err(unreadable(entry, &answer)) } else { Ok(answer) }
     }
 }

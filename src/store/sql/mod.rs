@@ -5,6 +5,8 @@
 //! first row before the statement is over, so before the commit whose failure it would then hide.
 
 mod audit_rows;
+mod calls;
+mod journal_rows;
 mod migrations;
 pub mod postgres;
 mod rows;
@@ -15,15 +17,15 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{StoreError, StoreResult};
+use super::StoreError;
 
 /// How long an engine may take over a statement, its waiting for locks included. Every statement
-/// touches one row or one page of rows by key, so a second is a thousand times the usual.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(1);
+/// touches one row or one page of rows by key, so this is some hundred times the usual.
+const STATEMENT_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// What a call waits on top of the limits of the pool and of the engine. The engine gives up first,
 /// so that the answer is known: cut off by us, a write may still happen.
-const CALL_MARGIN: Duration = Duration::from_millis(500);
+const CALL_MARGIN: Duration = Duration::from_millis(150);
 
 /// How long bringing the schema up to date may take, waiting for another replica that is at it
 /// included. Rewriting a large table takes its time.
@@ -50,6 +52,9 @@ pub enum DatabaseError {
     Unreachable {
         /// File, or host, port and database.
         place: String,
+        /// Whether that may be otherwise in a moment: the server is away, starting or full, and has not
+        /// refused us.
+        may_pass: bool,
         /// What the driver said.
         #[source]
         source: Box<dyn Error + Send + Sync>,
@@ -62,11 +67,23 @@ pub enum DatabaseError {
     Migration(#[source] Box<dyn Error + Send + Sync>),
 }
 
+impl DatabaseError {
+    /// Whether the database may be there in a moment.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { may_pass: true, .. })
+    }
+}
+
 /// What the driver said, as text alone: the `Debug` output of a database's error can quote the row
 /// that it is about, password hash included.
 fn text_of(error: &(impl Error + ?Sized)) -> Box<dyn Error + Send + Sync> {
     error.to_string().into()
 }
+
+/// The server answers, and takes no writes: a standby.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the server takes no writes")]
+struct ReadOnly;
 
 /// The database could not answer.
 fn unavailable(error: &(impl Error + ?Sized)) -> StoreError {
@@ -88,20 +105,5 @@ impl From<sqlx::Error> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
-    }
-}
-
-/// Waits for a call, but not for ever.
-async fn within<T, E: Into<Failure>>(
-    limit: Duration,
-    call: impl Future<Output = Result<T, E>>,
-) -> StoreResult<T> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(failure)) => Err(match failure.into() {
-            Failure::Driver(error) => unavailable(&error),
-            Failure::Store(error) => error,
-        }),
-        Err(elapsed) => Err(unavailable(&elapsed)),
     }
 }

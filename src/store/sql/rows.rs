@@ -7,12 +7,12 @@ use sqlx::{ColumnIndex, Decode, Row, Type};
 use crate::domain::client::{Client, ClientSecretHash};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::{Email, EmailError};
-use crate::domain::ids::{KeyId, UserId};
+use crate::domain::ids::{DeploymentId, KeyId, UserId};
 use crate::domain::name::{Name, NameError};
 use crate::domain::password::PasswordHash;
 use crate::domain::signing_key::{KeyState, RingKey, SealedKey, StoredSigningKey};
 use crate::domain::user::{SecurityVersion, User};
-use crate::store::{CutOffOrder, StoreError, StoreResult};
+use crate::store::{StoreError, StoreResult};
 
 /// The columns that [`user`] reads. Never `*`: a replica that still runs while a later one adds a
 /// column would find its prepared statements refused.
@@ -56,17 +56,14 @@ where
     })
 }
 
-/// A cut-off out of a row that has an `id` and a `security_version`.
-pub(super) fn cut_off_order<'r, R>(row: &'r R) -> StoreResult<CutOffOrder>
-where
-    R: Row,
-    &'static str: ColumnIndex<R>,
-    i64: Decode<'r, R::Database> + Type<R::Database>,
-{
-    let entry = Entry { row, key: "an unreadable id".to_owned() };
-    let user = UserId::try_from(entry.get::<i64>("users.id")?)
-        .map_err(|problem| entry.corrupt("users.id", problem))?;
-    Ok(CutOffOrder { user, version: SecurityVersion::new(entry.get("users.security_version")?) })
+/// The id of the deployment out of its text.
+pub(super) fn deployment_id(text: &str) -> StoreResult<DeploymentId> {
+    let id = uuid::Uuid::parse_str(text).map_err(|problem| StoreError::Corrupt {
+        place: "deployment.uuid",
+        key: "1".to_owned(),
+        problem: problem.to_string(),
+    })?;
+    Ok(id.into())
 }
 
 /// A key and where it stands, out of a row of `signing_keys`.

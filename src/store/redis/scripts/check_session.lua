@@ -1,28 +1,32 @@
 -- Judges a refresh token without rotating it and without prolonging its session (RFC 9700 4.14.2).
 -- KEYS[1] session hash           KEYS[2] the user's session set
 -- KEYS[3] the user's denylist    KEYS[4] the user's cut-off
--- KEYS[5] incarnation            KEYS[6] revocation feed          (same slot)
+-- KEYS[5] state of the partition KEYS[6] revocation feed
+-- KEYS[7] what is owed to the journal                             (same slot)
 -- ARGV[1] now, ms since epoch, from our Clock
 -- ARGV[2] session id             ARGV[3] user id
 -- ARGV[4] presented generation   ARGV[5] "revoke" or "refuse": what reuse brings about
 -- ARGV[6] grace period, ms       ARGV[7] how long a revocation is remembered, ms
+-- ARGV[8] vouching               ARGV[9] id of an entry of the journal, for an alarm
 -- Returns {"current" | "previous" | "recovered", the session's fields after it}
---       | {"reused"} | {"expired", "idle" | "absolute"} | {"unknown"} | {"foreign"}
+--       | {"reused", until when its end matters, ms, or nothing where it goes on}
+--       | {"expired", "idle" | "absolute"} | {"unknown"} | {"foreign"} | {"unvouched"}
 --       | {"corrupt", kind of key, field}
 -- Atomic: of concurrent calls with one superseded token the first gets "reused", when it revokes
 -- the others get "unknown".
+-- Model: VouchingIsPassed, GraceClosesOnUse, AheadMovesForward, ReuseEndsTheSession
 
 local now, presented = tonumber(ARGV[1]), tonumber(ARGV[4])
-local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], ARGV[2], ARGV[3], now)
+local incarnation = vouched(KEYS[5], ARGV[8])
+if not incarnation then return {'unvouched'} end
+local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], incarnation, ARGV[2], ARGV[3], now)
 if not session then return dead end
 
 local verdict = judge(presented, session.generation, session.rotated_at, now, tonumber(ARGV[6]))
 if verdict == 'superseded' then
-  if ARGV[5] == 'revoke' then
-    forget(KEYS[1], KEYS[2], ARGV[2], session.version, now)
-    deny_session(KEYS[3], KEYS[6], ARGV[3], ARGV[2], now, tonumber(ARGV[7]))
-  end
-  return {'reused'}
+  if ARGV[5] ~= 'revoke' then return {'reused'} end
+  local keys = {KEYS[1], KEYS[2], KEYS[3], KEYS[6], KEYS[7]}
+  return {'reused', alarm(keys, ARGV[3], ARGV[2], session, now, tonumber(ARGV[7]), ARGV[9])}
 end
 
 if verdict == 'ahead' then
@@ -30,5 +34,4 @@ if verdict == 'ahead' then
   verdict = 'recovered'
 end
 note_access_token(KEYS[1], now)
-vouch(KEYS[5], now)
 return answer(verdict, KEYS[1])

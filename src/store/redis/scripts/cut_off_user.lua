@@ -1,26 +1,46 @@
 -- Ends every session of a user that is older than a security event, and what hangs on it (ASVS 5.0 7.4.3).
 -- KEYS[1] the user's cut-off     KEYS[2] the user's session set
 -- KEYS[3] the user's denylist    KEYS[4] the user's reset token
--- KEYS[5] revocation feed                                         (same slot)
+-- KEYS[5] revocation feed        KEYS[6] state of the partition
+-- KEYS[7] applied entries        KEYS[8] what is owed to the journal (same slot)
 -- ARGV[1] now, ms since epoch, from our Clock
--- ARGV[2] the first version that still counts
+-- ARGV[2] the first version that still counts, or "next": the first that nothing here is of
 -- ARGV[3] how long the revocation is remembered, ms
 -- ARGV[4] user id
--- Returns {"ended", session id ...}: the caller removes their hashes, which are dead already since
--- their version is below the cut-off's; this script cannot, it does not know their keys beforehand
+-- ARGV[5] vouching, or empty in a replay
+-- ARGV[6] position in the journal, 0 for one that is owed to it, -1 in a replay
+-- ARGV[7] id of the entry        ARGV[8] id of the entry before it
+-- ARGV[9] until when it matters, ms
+-- Returns {"ended", "counted" | "passed" | "diverged", version, session id ...} | {"unvouched"}: the caller removes the
+-- sessions' hashes, which are dead already since their version is below the cut-off's; this script
+-- cannot, it does not know their keys beforehand
 -- Atomic: no session older than the event can be opened or refreshed after it.
+-- Model: VouchingIsPassed, CutOffNeverGoesDown, VersionsAreNew, AppliedBeforeTheMark, OwedUntilJournaled
 
-local now, version, denial = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-redis.call('DEL', KEYS[4])
+local now, denial = tonumber(ARGV[1]), tonumber(ARGV[3])
+if not vouched(KEYS[6], ARGV[5]) then return {'unvouched'} end
+local position = tonumber(ARGV[6])
+if was_owed(KEYS[8], position, ARGV[7]) then
+  return {'ended', place(KEYS[6], KEYS[7], KEYS[8], position, ARGV[7], ARGV[8], ''), ARGV[2]}
+end
 
 -- An entry that means nothing is replaced.
 local known = cutoff_version(KEYS[1]) or -math.huge
-if version > known then
-  redis.call('HSET', KEYS[1], 'version', ARGV[2], 'not_before', ARGV[1])
+local members = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+local version = tonumber(ARGV[2])
+if not version then
+  version = math.max(known, 0)
+  for i = 1, #members, 2 do
+    local opened_at_version = string.match(members[i], ':(%-?%d+)$')
+    version = math.max(version, tonumber(opened_at_version) or 0)
+  end
+  version = math.max(version + 1, now)
 end
 
+-- One of a later event stays.
+if (integer(redis.call('HGET', KEYS[4], 'version')) or 0) < version then redis.call('DEL', KEYS[4]) end
+
 local ended, remembered = {}, denial
-local members = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
 for i = 1, #members, 2 do
   local sid, opened_at_version = string.match(members[i], '^(.+):(%-?%d+)$')
   local remaining = tonumber(members[i + 1]) - now
@@ -37,13 +57,17 @@ tidy(KEYS[2], now)
 tidy(KEYS[3], now)
 
 -- It outlives every session hash that it condemns, and never lives shorter than it was to.
-if redis.call('PTTL', KEYS[1]) < remembered + MARGIN_MS then
-  expire_in(KEYS[1], remembered + MARGIN_MS)
-end
+local remaining = math.max(redis.call('PTTL', KEYS[1]), remembered + MARGIN_MS)
+if version > known then redis.call('SET', KEYS[1], digits(version)) end
+expire_in(KEYS[1], remaining)
 if version > known or #ended > 0 then
-  announce(KEYS[5], now, denial, {'sub', ARGV[4], 'nbf', ARGV[1], 'sids', table.concat(ended, ','),
+  announce(KEYS[5], denial, {'sub', ARGV[4], 'sv', digits(version), 'sids', table.concat(ended, ','),
     'until', digits(now + denial)})
 end
+local words = 'user ' .. ARGV[4] .. ' ' .. digits(version) .. ' ' .. ARGV[9]
+local placed = place(KEYS[6], KEYS[7], KEYS[8], position, ARGV[7], ARGV[8], words)
 -- Not unpack(): Lua's stack holds some thousands of values only.
+table.insert(ended, 1, digits(version))
+table.insert(ended, 1, placed)
 table.insert(ended, 1, 'ended')
 return ended

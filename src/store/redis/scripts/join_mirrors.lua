@@ -5,6 +5,7 @@
 -- ARGV[4] how long the register is kept, ms
 -- Returns {"joined"} if it was not among them | {"member"} if it was
 -- Atomic: a mirror that joins has nothing to acknowledge of what was raised before.
+-- Model: OnlyMembersAnswer
 
 local member = 'm:' .. ARGV[1]
 expire_in(KEYS[1], tonumber(ARGV[4]))

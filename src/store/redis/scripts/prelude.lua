@@ -37,14 +37,24 @@ end
 
 -- The first version that still counts; nil when the entry means nothing.
 local function cutoff_version(cutoff)
-  local stored = redis.call('HMGET', cutoff, 'version', 'not_before')
-  if not stored[1] and not stored[2] then return -math.huge end
-  return integer(stored[1])
+  local stored = redis.call('GET', cutoff)
+  if not stored then return -math.huge end
+  return integer(stored)
 end
 
--- The fields of a session, as keys.rs explains them; from `v` to `a` they are numbers.
-local FIELDS = {'u', 'e', 'r', 'v', 'g', 'c', 't', 'n', 'i', 'a', 'p', 'w', 'k'}
-local FIRST_NUMBER, LAST_NUMBER = 4, 10
+-- Whether the partition's data is what the caller's process has found whole: data that was lost,
+-- restored, or vouched for by somebody else has another vouching, or none. Who makes it whole gives no
+-- vouching, and takes what is there. Answers the incarnation.
+-- Model: VouchingIsPassed
+local function vouched(state, vouching)
+  local stored = redis.call('HMGET', state, 'vouching', 'incarnation')
+  if vouching ~= '' and stored[1] ~= vouching then return false end
+  return stored[2]
+end
+
+-- The fields of a session, as keys.rs explains them; from `v` to `b` they are numbers.
+local FIELDS = {'u', 'e', 'r', 'v', 'g', 'c', 't', 'n', 'i', 'a', 'b', 'p', 'w', 'k'}
+local FIRST_NUMBER, LAST_NUMBER = 4, 11
 
 local function session_fields(session)
   return redis.call('HMGET', session, unpack(FIELDS))
@@ -65,9 +75,11 @@ local function forget(session, sessions, sid, version, now)
   tidy(sessions, now)
 end
 
--- The session if it is the user's and live; else nil and the answer to give. One that has ended by
--- itself is left to its TTL, so that it is expired and not unknown as long as it is there.
-local function live_session(session, sessions, cutoff, sid, user, now)
+-- The session if it is the user's, of this incarnation and live; else nil and the answer to give. One
+-- that has ended by itself is left to its TTL, so that it is expired and not unknown as long as it is
+-- there.
+-- Model: TokensOfTheirIncarnation, VersionsNotTimes
+local function live_session(session, sessions, cutoff, incarnation, sid, user, now)
   local stored = session_fields(session)
   local present, values = false, {}
   for field = 1, #FIELDS do present = present or stored[field] end
@@ -81,7 +93,7 @@ local function live_session(session, sessions, cutoff, sid, user, now)
   end
   local first_version = cutoff_version(cutoff)
   if not first_version then return nil, {'corrupt', 'cutoff', 'version'} end
-  if values.v < first_version then
+  if values.v < first_version or stored[LAST_NUMBER] ~= incarnation then
     forget(session, sessions, sid, stored[FIRST_NUMBER], now)
     return nil, {'unknown'}
   end
@@ -93,10 +105,12 @@ local function live_session(session, sessions, cutoff, sid, user, now)
     generation = values.g,
     rotated_at = values.t,
     absolute_deadline = values.a,
+    end_of_itself = math.min(values.i, values.a),
   }
 end
 
 -- domain::session::Presented::judge, word for word.
+-- Model: GraceClosesOnUse
 local function judge(presented, current, rotated_at, now, grace)
   if presented == current then return 'current' end
   if presented > current then return 'ahead' end
@@ -111,28 +125,18 @@ local function deny(denied, member, until_ms, now)
   tidy(denied, now)
 end
 
--- Appends to the revocation feed. Its ids carry our `now`, the one clock of the decision; when that
--- lies behind the last id (another replica's clock is ahead), the next id of the last millisecond
--- is taken, since ids must grow. Entries older than one denial are of no use to any reader.
-local function announce(revocations, now, denial, fields)
-  local ms, sequence = now, 1
-  local last = redis.call('XREVRANGE', revocations, '+', '-', 'COUNT', 1)[1]
-  if last then
-    local last_ms, last_sequence = string.match(last[1], '^(%d+)%-(%d+)$')
-    if tonumber(last_ms) >= now then
-      ms, sequence = tonumber(last_ms), tonumber(last_sequence) + 1
-    end
-  end
-  local oldest = digits(math.max(0, now - denial - MARGIN_MS))
-  local id = digits(ms) .. '-' .. digits(sequence)
-  redis.call('XADD', revocations, 'MINID', '~', oldest, id, unpack(fields))
+-- Appends to the revocation feed. Its ids are the server's own: they grow, whatever its clock does.
+-- Entries older than one denial, by the clock that made their ids, are of no use to any reader.
+local function announce(revocations, denial, fields)
+  local oldest = digits(math.max(0, redis.call('TIME')[1] * 1000 - denial - MARGIN_MS))
+  redis.call('XADD', revocations, 'MINID', '~', oldest, '*', unpack(fields))
   expire_in(revocations, denial + MARGIN_MS)
 end
 
 -- Denies a session's access tokens and says so in the feed.
 local function deny_session(denied, revocations, user, sid, now, denial)
   deny(denied, 's:' .. sid, now + denial, now)
-  announce(revocations, now, denial, {'sub', user, 'sid', sid, 'until', digits(now + denial)})
+  announce(revocations, denial, {'sub', user, 'sid', sid, 'until', digits(now + denial)})
 end
 
 -- Whoever gets a live session mints an access token for it. A full Redis refuses this write; the
@@ -141,8 +145,62 @@ local function note_access_token(session, now)
   redis.pcall('HSET', session, 'n', digits(now))
 end
 
--- The partition has kept its data at least since now. (Not SET NX: a full Redis would refuse it
--- even where nothing is to be written.)
-local function vouch(incarnation, now)
-  if redis.call('EXISTS', incarnation) == 0 then redis.call('SET', incarnation, digits(now)) end
+-- Moves the mark over what was carried out without a gap behind it, and follows on what stands there.
+-- Model: MarkMovesOnlyOverApplied, MarkFollowsTheChain
+local function pass_over_applied(state, applied, mark, entry)
+  while true do
+    local next = redis.call('ZRANGEBYSCORE', applied, digits(mark + 1), digits(mark + 1))[1]
+    local id, previous = string.match(next or '', '^(%d+):(%d+)$')
+    if previous ~= entry or not id then break end
+    mark, entry = mark + 1, id
+    redis.call('HSET', state, 'mark', digits(mark), 'entry', entry)
+  end
+  redis.call('ZREMRANGEBYSCORE', applied, '-inf', digits(mark))
+end
+
+-- Notes that the entry of the journal at a position was carried out. The mark moves over it once all
+-- before it were; what it was to the mark is the answer.
+-- Model: MarkMovesOnlyOverApplied, MarkFollowsTheChain
+local function pass(state, applied, position, entry, previous)
+  local stored = redis.call('HMGET', state, 'mark', 'entry')
+  local mark = integer(stored[1])
+  if position <= mark then return 'passed' end
+  if position == mark + 1 then
+    if previous ~= stored[2] then return 'diverged' end
+    redis.call('HSET', state, 'mark', digits(position), 'entry', entry)
+    pass_over_applied(state, applied, position, entry)
+  else
+    redis.call('ZREMRANGEBYSCORE', applied, digits(position), digits(position))
+    redis.call('ZADD', applied, digits(position), entry .. ':' .. previous)
+  end
+  return 'counted'
+end
+
+-- Whether what now has its position was carried out already, and only owed to the journal.
+local function was_owed(owed, position, entry)
+  return position > 0 and redis.call('HEXISTS', owed, entry) == 1
+end
+
+-- What follows from where a revocation stands in the journal: `position` there, or 0 for one that is
+-- owed to it, as `words` have it. Below that nothing does: who replays moves the mark when all is done.
+-- Model: OwedUntilJournaled
+local function place(state, applied, owed, position, entry, previous, words)
+  if position < 0 then return 'counted' end
+  if position == 0 then
+    redis.call('HSET', owed, entry, words)
+    return 'counted'
+  end
+  redis.call('HDEL', owed, entry)
+  return pass(state, applied, position, entry, previous)
+end
+
+-- Ends a session whose token was reused, and owes that to the journal in the same step; answers until
+-- when it matters. The keys are the session, the user's sessions and denylist, the feed and what is owed.
+-- Model: ReuseEndsTheSession, OwedUntilJournaled
+local function alarm(keys, user, sid, session, now, denial, entry)
+  local matters_until = digits(math.max(session.end_of_itself, now + denial))
+  forget(keys[1], keys[2], sid, session.version, now)
+  deny_session(keys[3], keys[4], user, sid, now, denial)
+  redis.call('HSET', keys[5], entry, 'session ' .. user .. ' ' .. sid .. ' ' .. matters_until)
+  return matters_until
 end

@@ -4,6 +4,7 @@
 -- ARGV[2] what it had acknowledged, and its max_staleness in ms, as "number:ms"
 -- Returns {"removed"} | {"kept"} if it has spoken meanwhile
 -- Atomic: whoever acknowledges after this learns that it was removed.
+-- Model: OnlyMembersAnswer, RevocationWaitsForMirrors
 
 local member = 'm:' .. ARGV[1]
 if redis.call('HGET', KEYS[1], member) ~= ARGV[2] then return {'kept'} end

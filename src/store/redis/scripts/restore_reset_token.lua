@@ -1,18 +1,23 @@
 -- Puts back a reset token that was taken in vain, unless a newer one stands there.
--- KEYS[1] the user's reset token KEYS[2] the user's cut-off       (same slot)
+-- KEYS[1] the user's reset token KEYS[2] the user's cut-off
+-- KEYS[3] state of the partition                                  (same slot)
 -- ARGV[1] now, ms since epoch, from our Clock
 -- ARGV[2] hash of the token, hex ARGV[3] security version
--- ARGV[4] deadline, ms
--- Returns {"kept"} | {"superseded"}: a security event or a newer token has voided it | {"corrupt", kind of key, field}
+-- ARGV[4] deadline, ms           ARGV[5] vouching
+-- Returns {"kept"} | {"superseded"}: a security event or a newer token has voided it | {"unvouched"} | {"corrupt", kind of key, field}
 -- Atomic: a token that is inserted at the same time wins, whichever comes first.
+-- Model: VouchingIsPassed
 
 local now = tonumber(ARGV[1])
+if not vouched(KEYS[3], ARGV[5]) then return {'unvouched'} end
 local first_version = cutoff_version(KEYS[2])
 if not first_version then return {'corrupt', 'cutoff', 'version'} end
 if tonumber(ARGV[3]) < first_version then return {'superseded'} end
-local standing = integer(redis.call('HGET', KEYS[1], 'deadline'))
-if standing and now < standing then return {'superseded'} end
+local standing = redis.call('HMGET', KEYS[1], 'deadline', 'vouching')
+local deadline = integer(standing[1])
+if deadline and now < deadline and standing[2] == ARGV[5] then return {'superseded'} end
 
-redis.call('HSET', KEYS[1], 'hash', ARGV[2], 'version', ARGV[3], 'deadline', ARGV[4])
+redis.call('HSET', KEYS[1], 'hash', ARGV[2], 'version', ARGV[3], 'deadline', ARGV[4],
+  'vouching', ARGV[5])
 expire_in(KEYS[1], tonumber(ARGV[4]) - now)
 return {'kept'}

@@ -1,12 +1,23 @@
--- Denies one access token; its session lives on (RFC 7009 2.1).
--- KEYS[1] the user's denylist    KEYS[2] revocation feed          (same slot)
+-- Denies one access token; its session lives on (RFC 7009 2.1), as an entry of the journal has it.
+-- KEYS[1] the denylist           KEYS[2] revocation feed
+-- KEYS[3] state of the partition KEYS[4] applied entries
+-- KEYS[5] what is owed to the journal                             (same slot)
 -- ARGV[1] now, ms since epoch, from our Clock
--- ARGV[2] token id (jti)         ARGV[3] user id
+-- ARGV[2] token id (jti)         ARGV[3] user id, or empty for a machine's
 -- ARGV[4] how long the revocation is remembered, ms
--- Returns {"denied"}
+-- ARGV[5] vouching, or empty in a replay
+-- ARGV[6] position in the journal, 0 for one that is owed to it, -1 in a replay
+-- ARGV[7] id of the entry        ARGV[8] id of the entry before it
+-- ARGV[9] the entry as it is owed
+-- Returns {"denied", "counted" | "passed" | "diverged"} | {"unvouched"}
 -- Atomic: a repeated call never shortens the denial.
+-- Model: VouchingIsPassed, AppliedBeforeTheMark, OwedUntilJournaled
 
 local now, denial = tonumber(ARGV[1]), tonumber(ARGV[4])
-deny(KEYS[1], 'j:' .. ARGV[2], now + denial, now)
-announce(KEYS[2], now, denial, {'sub', ARGV[3], 'jti', ARGV[2], 'until', digits(now + denial)})
-return {'denied'}
+if not vouched(KEYS[3], ARGV[5]) then return {'unvouched'} end
+local position = tonumber(ARGV[6])
+if not was_owed(KEYS[5], position, ARGV[7]) then
+  deny(KEYS[1], 'j:' .. ARGV[2], now + denial, now)
+  announce(KEYS[2], denial, {'sub', ARGV[3], 'jti', ARGV[2], 'until', digits(now + denial)})
+end
+return {'denied', place(KEYS[3], KEYS[4], KEYS[5], position, ARGV[7], ARGV[8], ARGV[9])}

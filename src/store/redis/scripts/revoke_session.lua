@@ -1,26 +1,37 @@
--- Ends a session and denies its access tokens (RFC 7009 2.1).
+-- Ends a session and denies its access tokens (RFC 7009 2.1), as an entry of the journal has it.
 -- KEYS[1] session hash           KEYS[2] the user's session set
 -- KEYS[3] the user's denylist    KEYS[4] the user's cut-off
--- KEYS[5] revocation feed                                         (same slot)
+-- KEYS[5] revocation feed        KEYS[6] state of the partition
+-- KEYS[7] applied entries        KEYS[8] what is owed to the journal (same slot)
 -- ARGV[1] now, ms since epoch, from our Clock
 -- ARGV[2] session id             ARGV[3] user id
 -- ARGV[4] how long the revocation is remembered, ms
--- Returns {"live"} if it was live | {"gone"} if not | {"foreign"}, nothing done: another user's
+-- ARGV[5] vouching, or empty in a replay
+-- ARGV[6] position in the journal, 0 for one that is owed to it, -1 in a replay
+-- ARGV[7] id of the entry        ARGV[8] id of the entry before it
+-- ARGV[9] the entry as it is owed
+-- Returns {"live" | "gone" | "foreign", "counted" | "passed" | "diverged"} | {"unvouched"}; a foreign one is another
+-- user's, and lives on
 -- Atomic: of concurrent calls exactly one gets "live".
+-- Model: VouchingIsPassed, AppliedBeforeTheMark, OwedUntilJournaled
 
 local now = tonumber(ARGV[1])
-local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], ARGV[2], ARGV[3], now)
+local incarnation = vouched(KEYS[6], ARGV[5])
+if not incarnation then return {'unvouched'} end
+local position = tonumber(ARGV[6])
+if was_owed(KEYS[8], position, ARGV[7]) then
+  return {'gone', place(KEYS[6], KEYS[7], KEYS[8], position, ARGV[7], ARGV[8], ARGV[9])}
+end
+local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], incarnation, ARGV[2], ARGV[3], now)
+local verdict = 'gone'
 if session then
+  verdict = 'live'
   forget(KEYS[1], KEYS[2], ARGV[2], session.version, now)
 elseif dead[1] == 'foreign' then
-  return dead
+  verdict = 'foreign'
 else
   -- Also when its entry means nothing: what cannot be read must not live on.
   redis.call('DEL', KEYS[1])
 end
--- An unknown session is announced to nobody: it may be another user's.
-if session or dead[1] ~= 'unknown' then
-  deny_session(KEYS[3], KEYS[5], ARGV[3], ARGV[2], now, tonumber(ARGV[4]))
-end
-if session then return {'live'} end
-return {'gone'}
+if verdict ~= 'foreign' then deny_session(KEYS[3], KEYS[5], ARGV[3], ARGV[2], now, tonumber(ARGV[4])) end
+return {verdict, place(KEYS[6], KEYS[7], KEYS[8], position, ARGV[7], ARGV[8], ARGV[9])}

@@ -5,6 +5,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::super::Failure;
 use super::super::audit_rows::{self, audit_columns};
+use super::super::calls::Work;
 use super::PostgresRepository;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
 use crate::domain::clock::Timestamp;
@@ -16,7 +17,7 @@ const CHUNK: usize = 500;
 #[async_trait]
 impl AuditLog for PostgresRepository {
     async fn append_audit(&self, entries: &[AuditEntry]) -> StoreResult<()> {
-        self.within(async {
+        self.on(Work::AuditWrites, async {
             let mut transaction = self.pool.begin().await?;
             for chunk in entries.chunks(CHUNK) {
                 let mut insert = QueryBuilder::<Postgres>::new(
@@ -82,12 +83,12 @@ impl AuditLog for PostgresRepository {
             select.push(" AND at < ").push_bind(until.as_millis());
         }
         select.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
-        let page = self.within(select.build().fetch_all(&self.pool)).await?;
+        let page = self.on(Work::AuditReads, select.build().fetch_all(&self.pool)).await?;
         page.iter().map(audit_rows::recorded).collect()
     }
 
     async fn prune_audit(&self, before: Timestamp, limit: u32) -> StoreResult<u64> {
-        self.within(async {
+        self.on(Work::AuditWrites, async {
             let mut transaction = self.pool.begin().await?;
             // What the trigger lets go.
             sqlx::query("UPDATE audit_log_horizon SET at = GREATEST(at, $1)")
@@ -110,6 +111,6 @@ impl AuditLog for PostgresRepository {
 
     async fn audit_horizon(&self) -> StoreResult<Timestamp> {
         let select = sqlx::query_scalar("SELECT at FROM audit_log_horizon").fetch_one(&self.pool);
-        self.within(select).await.map(Timestamp::from_millis)
+        self.on(Work::AuditReads, select).await.map(Timestamp::from_millis)
     }
 }

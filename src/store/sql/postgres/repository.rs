@@ -1,16 +1,56 @@
 //! Accounts on Postgres.
 
 use async_trait::async_trait;
+use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Transaction};
 
-use super::super::Failure;
+use super::super::calls::Work;
+use super::super::journal_rows;
 use super::super::rows::{self, user_columns};
+use super::super::{Failure, ReadOnly, STATEMENT_TIMEOUT, unavailable};
 use super::PostgresRepository;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
+use crate::domain::journal::EventEntry;
 use crate::domain::password::PasswordHash;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
-use crate::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, InsertUserOutcome, Repository, StoreResult};
+use crate::store::{
+    ChangeOutcome, CutOffOrder, DeleteOutcome, InsertUserOutcome, Repository, SecurityEvent, StoreResult,
+};
+
+/// A statement that changes one account, and writes its cut-off down in the same commit.
+///
+/// `$1` is the id of the entry and `$2` until when it matters; the change has the numbers from `$3` on,
+/// and `$3` is the account. The cut-off is at the account's version as the change left it, or at
+/// `version` of the row that it answers.
+/// The entry names the one before it (model: MarkFollowsTheChain).
+macro_rules! security_event {
+    ($change:literal) => {
+        security_event!($change, version: "security_version")
+    };
+    ($change:literal, version: $version:literal) => {
+        concat!(
+            "WITH changed AS (", $change, " RETURNING ", user_columns!(), "),
+             head AS (
+               UPDATE journal_heads SET position = position + 1, previous = entry, entry = $1
+               FROM changed WHERE partition = changed.id % 64
+               RETURNING partition, position, entry, previous
+             ),
+             written AS (
+               INSERT INTO journal (partition, position, entry, previous, kind, user_id, version, until)
+               SELECT head.partition, head.position, head.entry, head.previous, 'user', changed.id, ", $version, ", $2
+               FROM head, changed
+             )
+             SELECT changed.*, head.position, head.entry, head.previous FROM changed, head"
+        )
+    };
+}
+
+/// What such a statement has answered.
+fn one_event(rows: Vec<PgRow>, entry: EventEntry) -> StoreResult<Option<SecurityEvent>> {
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(Some(SecurityEvent { user: rows::user(row)?, link: journal_rows::link(row)?, until: entry.until }))
+}
 
 #[async_trait]
 impl Repository for PostgresRepository {
@@ -66,21 +106,21 @@ impl Repository for PostgresRepository {
     async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64> {
         let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
         let count = sqlx::query_scalar("SELECT count(*) FROM users WHERE email = ANY($1)").bind(emails);
-        let count: i64 = self.within(count.fetch_one(&self.pool)).await?;
+        let count: i64 = self.reading(count.fetch_one(&self.pool)).await?;
         Ok(count.unsigned_abs())
     }
 
     async fn find_user(&self, id: UserId) -> StoreResult<Option<User>> {
         let select =
             sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1")).bind(id.get());
-        let found = self.within(select.fetch_optional(&self.pool)).await?;
+        let found = self.reading(select.fetch_optional(&self.pool)).await?;
         found.as_ref().map(rows::user).transpose()
     }
 
     async fn find_user_by_email(&self, email: &Email) -> StoreResult<Option<User>> {
         let select = sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE email = $1"))
             .bind(email.as_str());
-        let found = self.within(select.fetch_optional(&self.pool)).await?;
+        let found = self.reading(select.fetch_optional(&self.pool)).await?;
         found.as_ref().map(rows::user).transpose()
     }
 
@@ -92,7 +132,7 @@ impl Repository for PostgresRepository {
         ))
         .bind(after.map_or(0, UserId::get))
         .bind(i64::from(limit));
-        let page = self.within(select.fetch_all(&self.pool)).await?;
+        let page = self.reading(select.fetch_all(&self.pool)).await?;
         page.iter().map(rows::user).collect()
     }
 
@@ -119,34 +159,44 @@ impl Repository for PostgresRepository {
         id: UserId,
         expected: SecurityVersion,
         password: &PasswordHash,
-    ) -> StoreResult<Option<User>> {
-        let update = sqlx::query(concat!(
-            "UPDATE users
-             SET password_hash = $3, security_version = $4
-             WHERE id = $1 AND security_version = $2
-             RETURNING ",
-            user_columns!()
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>> {
+        let update = sqlx::query(security_event!(
+            "UPDATE users SET password_hash = $4, security_version = $5 WHERE id = $3 AND security_version = $6"
         ))
+        .bind(entry.id.get())
+        .bind(entry.until.as_millis())
         .bind(id.get())
-        .bind(expected.get())
         .bind(password.expose())
-        .bind(expected.next().get());
-        let updated = self.within(update.fetch_all(&self.pool)).await?;
-        updated.first().map(rows::user).transpose()
+        .bind(expected.next(entry.at).get())
+        .bind(expected.get());
+        one_event(self.within(update.fetch_all(&self.pool)).await?, entry)
     }
 
-    async fn set_password(&self, id: UserId, password: &PasswordHash) -> StoreResult<Option<User>> {
-        let update = sqlx::query(concat!(
-            "UPDATE users SET password_hash = $2, security_version = security_version + 1 WHERE id = $1 RETURNING ",
-            user_columns!()
+    /// To a version that is no smaller than the time (model: VersionsAreNew).
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &PasswordHash,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>> {
+        let update = sqlx::query(security_event!(
+            "UPDATE users SET password_hash = $4, security_version = GREATEST(security_version + 1, $5) WHERE id = $3"
         ))
+        .bind(entry.id.get())
+        .bind(entry.until.as_millis())
         .bind(id.get())
-        .bind(password.expose());
-        let updated = self.within(update.fetch_all(&self.pool)).await?;
-        updated.first().map(rows::user).transpose()
+        .bind(password.expose())
+        .bind(entry.at.as_millis());
+        one_event(self.within(update.fetch_all(&self.pool)).await?, entry)
     }
 
-    async fn change_account(&self, id: UserId, change: &AccountChange) -> StoreResult<ChangeOutcome> {
+    async fn change_account(
+        &self,
+        id: UserId,
+        change: &AccountChange,
+        entry: EventEntry,
+    ) -> StoreResult<ChangeOutcome> {
         self.within(async {
             let mut transaction = self.begin_change().await?;
             let Some(user) = find_in(&mut transaction, id).await? else {
@@ -158,44 +208,66 @@ impl Repository for PostgresRepository {
             if change.takes_admin_away(&user) && !another_admin_than(&mut transaction, id).await? {
                 return Ok(ChangeOutcome::LastAdmin);
             }
-            let update = sqlx::query(concat!(
+            let update = sqlx::query(security_event!(
                 "UPDATE users
-                 SET role = $2, disabled = $3, email = $4, security_version = $5,
-                     email_verified = (email_verified AND email = $4)
-                 WHERE id = $1
-                 RETURNING ",
-                user_columns!()
+                 SET role = $4, disabled = $5, email = $6, security_version = $7,
+                     email_verified = (email_verified AND email = $6)
+                 WHERE id = $3"
             ))
+            .bind(entry.id.get())
+            .bind(entry.until.as_millis())
             .bind(id.get())
             .bind(change.role.unwrap_or(user.role).as_str())
             .bind(change.disabled.unwrap_or(user.disabled))
             .bind(change.email.as_ref().unwrap_or(&user.email).as_str())
-            .bind(user.security_version.next().get());
+            .bind(user.security_version.next(entry.at).get());
             let changed = match update.fetch_all(&mut *transaction).await {
-                Err(error) if is_taken(&error) => return Ok(ChangeOutcome::EmailTaken),
+                Err(error) if violates(&error, "users_email_key") => return Ok(ChangeOutcome::EmailTaken),
                 answer => answer?,
             };
             transaction.commit().await?;
-            let changed = changed.first().map(rows::user).transpose()?;
-            Ok::<_, Failure>(match changed {
-                Some(after) => ChangeOutcome::Changed { before: user, after },
+            Ok::<_, Failure>(match one_event(changed, entry)? {
+                Some(after) => ChangeOutcome::Changed { before: user, after: Box::new(after) },
                 None => ChangeOutcome::NotFound,
             })
         })
         .await
     }
 
-    async fn advance_security_version(&self, id: UserId) -> StoreResult<Option<User>> {
-        let update = sqlx::query(concat!(
-            "UPDATE users SET security_version = security_version + 1 WHERE id = $1 RETURNING ",
-            user_columns!()
+    /// To a version that is no smaller than the time (model: VersionsAreNew).
+    async fn advance_security_version(
+        &self,
+        id: UserId,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>> {
+        let update = sqlx::query(security_event!(
+            "UPDATE users SET security_version = GREATEST(security_version + 1, $4) WHERE id = $3"
         ))
-        .bind(id.get());
-        let updated = self.within(update.fetch_all(&self.pool)).await?;
-        updated.first().map(rows::user).transpose()
+        .bind(entry.id.get())
+        .bind(entry.until.as_millis())
+        .bind(id.get())
+        .bind(entry.at.as_millis());
+        one_event(self.within(update.fetch_all(&self.pool)).await?, entry)
     }
 
-    async fn delete_user(&self, id: UserId) -> StoreResult<DeleteOutcome> {
+    async fn raise_security_version(
+        &self,
+        id: UserId,
+        version: SecurityVersion,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>> {
+        let update = sqlx::query(security_event!(
+            "UPDATE users SET security_version = $4 WHERE id = $3 AND security_version < $4"
+        ))
+        .bind(entry.id.get())
+        .bind(entry.until.as_millis())
+        .bind(id.get())
+        .bind(version.get());
+        one_event(self.within(update.fetch_all(&self.pool)).await?, entry)
+    }
+
+    /// To a version that is no smaller than the time (model: VersionsAreNew).
+    async fn delete_user(&self, id: UserId, entry: EventEntry) -> StoreResult<DeleteOutcome> {
         self.within(async {
             let mut transaction = self.begin_change().await?;
             let Some(user) = find_in(&mut transaction, id).await? else {
@@ -204,15 +276,25 @@ impl Repository for PostgresRepository {
             if user.is_enabled_admin() && !another_admin_than(&mut transaction, id).await? {
                 return Ok(DeleteOutcome::LastAdmin);
             }
-            let order = CutOffOrder { user: id, version: user.security_version.next() };
-            sqlx::query("DELETE FROM users WHERE id = $1").bind(id.get()).execute(&mut *transaction).await?;
-            sqlx::query("INSERT INTO deleted_users (id, security_version) VALUES ($1, $2)")
-                .bind(id.get())
-                .bind(order.version.get())
-                .execute(&mut *transaction)
-                .await?;
+            let delete = sqlx::query(security_event!(
+                "DELETE FROM users WHERE id = $3",
+                version: "GREATEST(security_version + 1, $4)"
+            ))
+            .bind(entry.id.get())
+            .bind(entry.until.as_millis())
+            .bind(id.get())
+            .bind(entry.at.as_millis());
+            let deleted = delete.fetch_all(&mut *transaction).await?;
             transaction.commit().await?;
-            Ok::<_, Failure>(DeleteOutcome::Deleted(order))
+            Ok::<_, Failure>(match one_event(deleted, entry)? {
+                Some(SecurityEvent { user, link, until }) => DeleteOutcome::Deleted(CutOffOrder {
+                    user: user.id,
+                    version: user.security_version.next(entry.at),
+                    link,
+                    until,
+                }),
+                None => DeleteOutcome::NotFound,
+            })
         })
         .await
     }
@@ -225,34 +307,6 @@ impl Repository for PostgresRepository {
         Ok(updated.rows_affected() == 1)
     }
 
-    async fn list_owed_cut_offs(&self, limit: u32) -> StoreResult<Vec<CutOffOrder>> {
-        let select = sqlx::query(
-            "SELECT id, security_version FROM users WHERE cut_off_version < security_version
-             UNION ALL
-             SELECT id, security_version FROM deleted_users
-             ORDER BY id LIMIT $1",
-        )
-        .bind(i64::from(limit));
-        let owed = self.within(select.fetch_all(&self.pool)).await?;
-        owed.iter().map(rows::cut_off_order).collect()
-    }
-
-    async fn settle_cut_off(&self, order: CutOffOrder) -> StoreResult<()> {
-        let CutOffOrder { user, version } = order;
-        let update =
-            sqlx::query("UPDATE users SET cut_off_version = $2 WHERE id = $1 AND cut_off_version < $2")
-                .bind(user.get())
-                .bind(version.get());
-        let updated = self.within(update.execute(&self.pool)).await?;
-        if updated.rows_affected() == 0 {
-            let delete = sqlx::query("DELETE FROM deleted_users WHERE id = $1 AND security_version <= $2")
-                .bind(user.get())
-                .bind(version.get());
-            self.within(delete.execute(&self.pool)).await?;
-        }
-        Ok(())
-    }
-
     async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool> {
         let update = sqlx::query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
             .bind(id.get())
@@ -263,7 +317,15 @@ impl Repository for PostgresRepository {
     }
 
     async fn ping(&self) -> StoreResult<()> {
-        self.within(sqlx::query("SELECT 1").execute(&self.pool)).await.map(drop)
+        // What a login reads, and whether the server takes writes (a standby says on).
+        let select = "SELECT current_setting('transaction_read_only') = 'on', EXISTS (SELECT 1 FROM users)";
+        let (only_reads, _): (bool, bool) =
+            self.on(Work::Probe, sqlx::query_as(select).fetch_one(&self.pool)).await?;
+        if only_reads {
+            self.retired.all();
+            return Err(unavailable(&ReadOnly));
+        }
+        Ok(())
     }
 }
 
@@ -275,7 +337,15 @@ impl PostgresRepository {
     /// other, or two administrators could demote each other at once.
     pub(super) async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Postgres>> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(CHANGE_LOCK).execute(&mut *transaction).await?;
+        // The last statement of the change gives a position in the journal, and others of the partition
+        // wait for its commit: a replica that is paused before that must not hold them up.
+        sqlx::query(
+            "SELECT pg_advisory_xact_lock($1), set_config('idle_in_transaction_session_timeout', $2, true)",
+        )
+        .bind(CHANGE_LOCK)
+        .bind(STATEMENT_TIMEOUT.as_millis().to_string())
+        .execute(&mut *transaction)
+        .await?;
         Ok(transaction)
     }
 }
@@ -296,6 +366,7 @@ async fn another_admin_than(
     Ok(other.fetch_optional(&mut **transaction).await?.is_some())
 }
 
-fn is_taken(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.is_unique_violation())
+/// Whether the database has refused a row for that constraint.
+pub(super) fn violates(error: &sqlx::Error, constraint: &str) -> bool {
+    error.as_database_error().and_then(|error| error.constraint()) == Some(constraint)
 }

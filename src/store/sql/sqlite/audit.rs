@@ -5,6 +5,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::Failure;
 use super::super::audit_rows::{self, audit_columns};
+use super::super::calls::Work;
 use super::SqliteRepository;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
 use crate::domain::clock::Timestamp;
@@ -16,7 +17,7 @@ const CHUNK: usize = 500;
 #[async_trait]
 impl AuditLog for SqliteRepository {
     async fn append_audit(&self, entries: &[AuditEntry]) -> StoreResult<()> {
-        self.within(async {
+        self.on(Work::AuditWrites, async {
             let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
             for chunk in entries.chunks(CHUNK) {
                 let mut insert = QueryBuilder::<Sqlite>::new(
@@ -79,12 +80,12 @@ impl AuditLog for SqliteRepository {
             select.push(" AND at < ").push_bind(until.as_millis());
         }
         select.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
-        let page = self.within(select.build().fetch_all(&self.readers)).await?;
+        let page = self.on(Work::AuditReads, select.build().fetch_all(&self.readers)).await?;
         page.iter().map(audit_rows::recorded).collect()
     }
 
     async fn prune_audit(&self, before: Timestamp, limit: u32) -> StoreResult<u64> {
-        self.within(async {
+        self.on(Work::AuditWrites, async {
             let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
             // What the trigger lets go.
             sqlx::query("UPDATE audit_log_horizon SET at = max(at, ?1)")
@@ -107,6 +108,6 @@ impl AuditLog for SqliteRepository {
 
     async fn audit_horizon(&self) -> StoreResult<Timestamp> {
         let select = sqlx::query_scalar("SELECT at FROM audit_log_horizon").fetch_one(&self.readers);
-        self.within(select).await.map(Timestamp::from_millis)
+        self.on(Work::AuditReads, select).await.map(Timestamp::from_millis)
     }
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::super::Failure;
+use super::super::calls::Work;
 use super::super::rows;
 use super::SqliteRepository;
 use crate::domain::client::{Client, ClientId, ClientSecretHash, NewClient};
@@ -13,7 +14,7 @@ use crate::store::clients::ClientRegistry;
 #[async_trait]
 impl ClientRegistry for SqliteRepository {
     async fn insert_client(&self, client: &NewClient) -> StoreResult<bool> {
-        self.within(async {
+        self.on(Work::ClientWrites, async {
             let mut transaction = self.begin_change().await?;
             let inserted = sqlx::query(
                 "INSERT INTO clients (id, scopes, audience, created_at) VALUES (?1, ?2, ?3, ?4)
@@ -47,7 +48,7 @@ impl ClientRegistry for SqliteRepository {
              WHERE id = ?1 ORDER BY client_secrets.created_at DESC, hash",
         )
         .bind(id.as_str());
-        let found = self.within(select.fetch_all(&self.readers)).await?;
+        let found = self.on(Work::ClientReads, select.fetch_all(&self.readers)).await?;
         Ok(rows::clients(&found)?.pop())
     }
 
@@ -57,7 +58,7 @@ impl ClientRegistry for SqliteRepository {
              FROM clients LEFT JOIN client_secrets ON client_id = id
              ORDER BY id, client_secrets.created_at DESC, hash",
         );
-        rows::clients(&self.within(select.fetch_all(&self.readers)).await?)
+        rows::clients(&self.on(Work::ClientReads, select.fetch_all(&self.readers)).await?)
     }
 
     async fn add_client_secret(
@@ -67,7 +68,7 @@ impl ClientRegistry for SqliteRepository {
         now: Timestamp,
         drop_others: bool,
     ) -> StoreResult<bool> {
-        self.within(async {
+        self.on(Work::ClientWrites, async {
             let mut transaction = self.begin_change().await?;
             let exists = sqlx::query("SELECT 1 FROM clients WHERE id = ?1").bind(id.as_str());
             if exists.fetch_optional(&mut *transaction).await?.is_none() {
@@ -97,7 +98,7 @@ impl ClientRegistry for SqliteRepository {
 
     async fn delete_client(&self, id: &ClientId) -> StoreResult<bool> {
         let delete = sqlx::query("DELETE FROM clients WHERE id = ?1").bind(id.as_str());
-        let deleted = self.within(delete.execute(&self.writer)).await?;
+        let deleted = self.on(Work::ClientWrites, delete.execute(&self.writer)).await?;
         Ok(deleted.rows_affected() == 1)
     }
 }

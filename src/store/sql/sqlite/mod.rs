@@ -2,6 +2,8 @@
 
 mod audit;
 mod clients;
+mod deployment;
+mod journal;
 mod repository;
 mod signing_keys;
 
@@ -9,6 +11,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -18,9 +21,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection};
 
-use super::{
-    CALL_MARGIN, DatabaseError, Failure, MIGRATION_TIMEOUT, STATEMENT_TIMEOUT, migrations, text_of, within,
-};
+use super::calls::{Calls, Heard, Limit, Work};
+use super::{DatabaseError, Failure, MIGRATION_TIMEOUT, STATEMENT_TIMEOUT, migrations, text_of};
 use crate::store::StoreResult;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -29,17 +31,31 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the repository uses SQLite.
+///
+/// A file does not go away as a server does. Who waits for it waits for those before them in line, for
+/// the processor and for the disk, and all of these take longer on a busy machine without anything
+/// being wrong. So a call is given up when the line stands still, not when it is long.
 #[derive(Clone, Copy, Debug)]
 pub struct SqliteOptions {
     /// How many connections read at once; default 4.
     pub readers: u32,
-    /// How long a call waits for its turn; default 1 s.
-    pub acquire_timeout: Duration,
+    /// How long the line of readers may stand still; default 2 s. Nothing but the disk can hold it up.
+    pub quiet_reads: Duration,
+    /// How long the line of writers may stand still; default 900 ms. Another process that writes holds
+    /// it up.
+    pub quiet_writes: Duration,
+    /// How long a call waits in a line that moves; default 5 s.
+    pub longest_wait: Duration,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { readers: 4, acquire_timeout: Duration::from_secs(1) }
+        Self {
+            readers: 4,
+            quiet_reads: Duration::from_secs(2),
+            quiet_writes: Duration::from_millis(900),
+            longest_wait: Duration::from_secs(5),
+        }
     }
 }
 
@@ -54,7 +70,8 @@ pub struct SqliteRepository {
     path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
-    call_timeout: Duration,
+    calls: Arc<Calls>,
+    options: SqliteOptions,
 }
 
 impl fmt::Debug for SqliteRepository {
@@ -82,7 +99,8 @@ impl SqliteRepository {
         let pool = |connections, connect: SqliteConnectOptions| {
             SqlitePoolOptions::new()
                 .max_connections(u32::max(connections, 1))
-                .acquire_timeout(options.acquire_timeout)
+                // Not the pool decides how long is too long.
+                .acquire_timeout(options.longest_wait * 2)
                 // A file does not hang up: no connection needs a test or a fresh start.
                 .test_before_acquire(false)
                 .idle_timeout(None)
@@ -93,7 +111,8 @@ impl SqliteRepository {
             writer: pool(1, base.clone()),
             readers: pool(options.readers, base.pragma("query_only", "ON")),
             path,
-            call_timeout: options.acquire_timeout + STATEMENT_TIMEOUT + CALL_MARGIN,
+            calls: Arc::new(Calls::new()),
+            options,
         })
     }
 
@@ -159,8 +178,45 @@ impl SqliteRepository {
         connection.close().await.map_err(|error| unreachable_file(&self.path, &error))
     }
 
+    /// A change of accounts; [`on`](Self::on) is for everything else.
     async fn within<T, E: Into<Failure>>(&self, call: impl Future<Output = Result<T, E>>) -> StoreResult<T> {
-        within(self.call_timeout, call).await
+        self.on(Work::AccountWrites, call).await
+    }
+
+    /// A look at accounts.
+    async fn reading<T, E: Into<Failure>>(&self, call: impl Future<Output = Result<T, E>>) -> StoreResult<T> {
+        self.on(Work::AccountReads, call).await
+    }
+
+    async fn on<T, E: Into<Failure>>(
+        &self,
+        work: Work,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> StoreResult<T> {
+        let SqliteOptions { quiet_reads, quiet_writes, longest_wait: longest, .. } = self.options;
+        let quiet = match work {
+            Work::Probe
+            | Work::AccountReads
+            | Work::KeyReads
+            | Work::ClientReads
+            | Work::AuditReads
+            | Work::JournalReads => quiet_reads,
+            Work::AccountWrites
+            | Work::KeyWrites
+            | Work::ClientWrites
+            | Work::AuditWrites
+            | Work::JournalWrites => quiet_writes,
+        };
+        self.calls.make(work, Limit::WhileItMoves { quiet, longest }, judge, call).await
+    }
+}
+
+/// What an error, or no answer at all, says about the file.
+fn judge(error: Option<&sqlx::Error>) -> Heard {
+    match error {
+        Some(sqlx::Error::Database(_)) if error.is_none_or(|error| !is_busy(error)) => Heard::Answer,
+        Some(sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. }) => Heard::Answer,
+        _ => Heard::Nothing,
     }
 }
 
@@ -233,7 +289,7 @@ fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 fn unreachable_file(path: &Path, error: &sqlx::Error) -> DatabaseError {
-    DatabaseError::Unreachable { place: path.display().to_string(), source: text_of(error) }
+    DatabaseError::Unreachable { place: path.display().to_string(), may_pass: false, source: text_of(error) }
 }
 
 #[cfg(test)]
@@ -251,7 +307,7 @@ mod tests {
             for (pragma, value) in [
                 ("PRAGMA synchronous", FULL),
                 ("PRAGMA foreign_keys", 1),
-                ("PRAGMA busy_timeout", 1_000),
+                ("PRAGMA busy_timeout", 400),
                 ("PRAGMA query_only", query_only),
             ] {
                 let set: i64 = sqlx::query_scalar(pragma).fetch_one(pool).await.expect("a value");

@@ -2,16 +2,23 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
 use sqlx::{Sqlite, Transaction};
 
 use super::super::Failure;
+use super::super::calls::Work;
 use super::super::rows::{self, user_columns};
 use super::SqliteRepository;
+use super::journal::append_in;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
+use crate::domain::journal::{EventEntry, Journaled, NewEntry};
 use crate::domain::password::PasswordHash;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
-use crate::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, InsertUserOutcome, Repository, StoreResult};
+use crate::store::{
+    ChangeOutcome, CutOffOrder, DeleteOutcome, InsertUserOutcome, Repository, SecurityEvent, StoreResult,
+};
 
 #[async_trait]
 impl Repository for SqliteRepository {
@@ -59,21 +66,21 @@ impl Repository for SqliteRepository {
         let count =
             sqlx::query_scalar("SELECT count(*) FROM users WHERE email IN (SELECT value FROM json_each(?1))")
                 .bind(json!(emails).to_string());
-        let count: i64 = self.within(count.fetch_one(&self.readers)).await?;
+        let count: i64 = self.reading(count.fetch_one(&self.readers)).await?;
         Ok(count.unsigned_abs())
     }
 
     async fn find_user(&self, id: UserId) -> StoreResult<Option<User>> {
         let select =
             sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE id = ?1")).bind(id.get());
-        let found = self.within(select.fetch_optional(&self.readers)).await?;
+        let found = self.reading(select.fetch_optional(&self.readers)).await?;
         found.as_ref().map(rows::user).transpose()
     }
 
     async fn find_user_by_email(&self, email: &Email) -> StoreResult<Option<User>> {
         let select = sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE email = ?1"))
             .bind(email.as_str());
-        let found = self.within(select.fetch_optional(&self.readers)).await?;
+        let found = self.reading(select.fetch_optional(&self.readers)).await?;
         found.as_ref().map(rows::user).transpose()
     }
 
@@ -85,7 +92,7 @@ impl Repository for SqliteRepository {
         ))
         .bind(after.map_or(0, UserId::get))
         .bind(i64::from(limit));
-        let page = self.within(select.fetch_all(&self.readers)).await?;
+        let page = self.reading(select.fetch_all(&self.readers)).await?;
         page.iter().map(rows::user).collect()
     }
 
@@ -112,7 +119,8 @@ impl Repository for SqliteRepository {
         id: UserId,
         expected: SecurityVersion,
         password: &PasswordHash,
-    ) -> StoreResult<Option<User>> {
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>> {
         let update = sqlx::query(concat!(
             "UPDATE users
              SET password_hash = ?3, security_version = ?4
@@ -123,23 +131,33 @@ impl Repository for SqliteRepository {
         .bind(id.get())
         .bind(expected.get())
         .bind(password.expose())
-        .bind(expected.next().get());
-        let updated = self.within(update.fetch_all(&self.writer)).await?;
-        updated.first().map(rows::user).transpose()
+        .bind(expected.next(entry.at).get());
+        self.security_event(update, entry).await
     }
 
-    async fn set_password(&self, id: UserId, password: &PasswordHash) -> StoreResult<Option<User>> {
+    /// To a version that is no smaller than the time (model: VersionsAreNew).
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &PasswordHash,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>> {
         let update = sqlx::query(concat!(
-            "UPDATE users SET password_hash = ?2, security_version = security_version + 1 WHERE id = ?1 RETURNING ",
+            "UPDATE users SET password_hash = ?2, security_version = max(security_version + 1, ?3) WHERE id = ?1 RETURNING ",
             user_columns!()
         ))
         .bind(id.get())
-        .bind(password.expose());
-        let updated = self.within(update.fetch_all(&self.writer)).await?;
-        updated.first().map(rows::user).transpose()
+        .bind(password.expose())
+        .bind(entry.at.as_millis());
+        self.security_event(update, entry).await
     }
 
-    async fn change_account(&self, id: UserId, change: &AccountChange) -> StoreResult<ChangeOutcome> {
+    async fn change_account(
+        &self,
+        id: UserId,
+        change: &AccountChange,
+        entry: EventEntry,
+    ) -> StoreResult<ChangeOutcome> {
         self.within(async {
             let mut transaction = self.begin_change().await?;
             let Some(user) = find_in(&mut transaction, id).await? else {
@@ -163,32 +181,53 @@ impl Repository for SqliteRepository {
             .bind(change.role.unwrap_or(user.role).as_str())
             .bind(change.disabled.unwrap_or(user.disabled))
             .bind(change.email.as_ref().unwrap_or(&user.email).as_str())
-            .bind(user.security_version.next().get());
+            .bind(user.security_version.next(entry.at).get());
             let changed = match update.fetch_all(&mut *transaction).await {
                 Err(error) if is_taken(&error) => return Ok(ChangeOutcome::EmailTaken),
                 answer => answer?,
             };
+            let Some(after) = changed.first().map(rows::user).transpose()? else {
+                return Ok(ChangeOutcome::NotFound);
+            };
+            let after = Box::new(journaled(&mut transaction, after, entry).await?);
             transaction.commit().await?;
-            let changed = changed.first().map(rows::user).transpose()?;
-            Ok::<_, Failure>(match changed {
-                Some(after) => ChangeOutcome::Changed { before: user, after },
-                None => ChangeOutcome::NotFound,
-            })
+            Ok::<_, Failure>(ChangeOutcome::Changed { before: user, after })
         })
         .await
     }
 
-    async fn advance_security_version(&self, id: UserId) -> StoreResult<Option<User>> {
+    /// To a version that is no smaller than the time (model: VersionsAreNew).
+    async fn advance_security_version(
+        &self,
+        id: UserId,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>> {
         let update = sqlx::query(concat!(
-            "UPDATE users SET security_version = security_version + 1 WHERE id = ?1 RETURNING ",
+            "UPDATE users SET security_version = max(security_version + 1, ?2) WHERE id = ?1 RETURNING ",
             user_columns!()
         ))
-        .bind(id.get());
-        let updated = self.within(update.fetch_all(&self.writer)).await?;
-        updated.first().map(rows::user).transpose()
+        .bind(id.get())
+        .bind(entry.at.as_millis());
+        self.security_event(update, entry).await
     }
 
-    async fn delete_user(&self, id: UserId) -> StoreResult<DeleteOutcome> {
+    async fn raise_security_version(
+        &self,
+        id: UserId,
+        version: SecurityVersion,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>> {
+        let update = sqlx::query(concat!(
+            "UPDATE users SET security_version = ?2 WHERE id = ?1 AND security_version < ?2 RETURNING ",
+            user_columns!()
+        ))
+        .bind(id.get())
+        .bind(version.get());
+        self.security_event(update, entry).await
+    }
+
+    /// To a version that is no smaller than the time (model: VersionsAreNew).
+    async fn delete_user(&self, id: UserId, entry: EventEntry) -> StoreResult<DeleteOutcome> {
         self.within(async {
             let mut transaction = self.begin_change().await?;
             let Some(user) = find_in(&mut transaction, id).await? else {
@@ -197,13 +236,10 @@ impl Repository for SqliteRepository {
             if user.is_enabled_admin() && !another_admin_than(&mut transaction, id).await? {
                 return Ok(DeleteOutcome::LastAdmin);
             }
-            let order = CutOffOrder { user: id, version: user.security_version.next() };
+            let version = user.security_version.next(entry.at);
             sqlx::query("DELETE FROM users WHERE id = ?1").bind(id.get()).execute(&mut *transaction).await?;
-            sqlx::query("INSERT INTO deleted_users (id, security_version) VALUES (?1, ?2)")
-                .bind(id.get())
-                .bind(order.version.get())
-                .execute(&mut *transaction)
-                .await?;
+            let link = append_in(&mut transaction, &cut_off(id, version, entry)).await?;
+            let order = CutOffOrder { user: id, version, link, until: entry.until };
             transaction.commit().await?;
             Ok::<_, Failure>(DeleteOutcome::Deleted(order))
         })
@@ -218,34 +254,6 @@ impl Repository for SqliteRepository {
         Ok(updated.rows_affected() == 1)
     }
 
-    async fn list_owed_cut_offs(&self, limit: u32) -> StoreResult<Vec<CutOffOrder>> {
-        let select = sqlx::query(
-            "SELECT id, security_version FROM users WHERE cut_off_version < security_version
-             UNION ALL
-             SELECT id, security_version FROM deleted_users
-             ORDER BY id LIMIT ?1",
-        )
-        .bind(i64::from(limit));
-        let owed = self.within(select.fetch_all(&self.readers)).await?;
-        owed.iter().map(rows::cut_off_order).collect()
-    }
-
-    async fn settle_cut_off(&self, order: CutOffOrder) -> StoreResult<()> {
-        let CutOffOrder { user, version } = order;
-        let update =
-            sqlx::query("UPDATE users SET cut_off_version = ?2 WHERE id = ?1 AND cut_off_version < ?2")
-                .bind(user.get())
-                .bind(version.get());
-        let updated = self.within(update.execute(&self.writer)).await?;
-        if updated.rows_affected() == 0 {
-            let delete = sqlx::query("DELETE FROM deleted_users WHERE id = ?1 AND security_version <= ?2")
-                .bind(user.get())
-                .bind(version.get());
-            self.within(delete.execute(&self.writer)).await?;
-        }
-        Ok(())
-    }
-
     async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool> {
         let update = sqlx::query("UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2")
             .bind(id.get())
@@ -258,15 +266,49 @@ impl Repository for SqliteRepository {
     async fn ping(&self) -> StoreResult<()> {
         // `SELECT 1` alone would not touch the file.
         let select = sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1");
-        self.within(select.fetch_optional(&self.readers)).await.map(drop)
+        self.on(Work::Probe, select.fetch_optional(&self.readers)).await.map(drop)
     }
 }
 
 impl SqliteRepository {
+    /// Makes a change that moves a security version on, and writes its cut-off down with it.
+    async fn security_event(
+        &self,
+        update: Query<'_, Sqlite, SqliteArguments>,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>> {
+        self.within(async {
+            let mut transaction = self.begin_change().await?;
+            let changed = update.fetch_all(&mut *transaction).await?;
+            let Some(user) = changed.first().map(rows::user).transpose()? else {
+                return Ok(None);
+            };
+            let event = journaled(&mut transaction, user, entry).await?;
+            transaction.commit().await?;
+            Ok::<_, Failure>(Some(event))
+        })
+        .await
+    }
+
     /// Begins a change that is decided by what is there: nobody else writes until it is over.
     pub(super) async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Sqlite>> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }
+}
+
+/// The entry of a security event.
+fn cut_off(user: UserId, below: SecurityVersion, EventEntry { id, until, .. }: EventEntry) -> NewEntry {
+    NewEntry { id, revoked: Journaled::User { user, below }, until }
+}
+
+/// Writes down the cut-off of an account as it is now.
+async fn journaled(
+    transaction: &mut Transaction<'_, Sqlite>,
+    user: User,
+    entry: EventEntry,
+) -> Result<SecurityEvent, Failure> {
+    let link = append_in(transaction, &cut_off(user.id, user.security_version, entry)).await?;
+    Ok(SecurityEvent { user, link, until: entry.until })
 }
 
 async fn find_in(transaction: &mut Transaction<'_, Sqlite>, id: UserId) -> Result<Option<User>, Failure> {

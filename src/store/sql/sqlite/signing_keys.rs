@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sqlx::{Sqlite, Transaction};
 
 use super::super::Failure;
+use super::super::calls::Work;
 use super::super::rows::{self, ring_key_columns};
 use super::SqliteRepository;
 use crate::domain::clock::Timestamp;
@@ -20,7 +21,7 @@ impl SigningKeyStore for SqliteRepository {
             ring_key_columns!(),
             " FROM signing_keys ORDER BY created_at, kid"
         ));
-        let keys = self.within(select.fetch_all(&self.readers)).await?;
+        let keys = self.on(Work::KeyReads, select.fetch_all(&self.readers)).await?;
         keys.iter().map(rows::ring_key).collect()
     }
 
@@ -59,7 +60,7 @@ impl SigningKeyStore for SqliteRepository {
         instead_of: Option<&KeyId>,
         now: Timestamp,
     ) -> StoreResult<bool> {
-        self.within(async {
+        self.on(Work::KeyWrites, async {
             let mut transaction = self.begin_ring_change().await?;
             // Where another key signs by now this finds nothing, and the other is in the way below.
             let retire = sqlx::query(
@@ -132,7 +133,7 @@ impl SqliteRepository {
         &self,
         statement: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
     ) -> StoreResult<bool> {
-        self.within(async {
+        self.on(Work::KeyWrites, async {
             let mut transaction = self.begin_ring_change().await?;
             let changed = statement.execute(&mut *transaction).await?.rows_affected() > 0;
             transaction.commit().await?;

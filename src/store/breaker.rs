@@ -1,4 +1,4 @@
-//! A circuit breaker: when Redis is away, callers learn it at once instead of waiting in line.
+//! A circuit breaker: when a store is away, callers learn it at once instead of waiting in line.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Breaker {
 }
 
 impl Permit<'_> {
-    /// Redis answered: everybody may pass.
+    /// The store answered: everybody may pass.
     pub(super) fn succeeded(mut self) {
         self.is_probe = false;
         *self.breaker.state() = State::Closed { failures: 0 };

@@ -1,0 +1,103 @@
+//! Looking at the file, and making it whole.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::SqlitePool;
+
+use super::feed::Bell;
+use super::{Fault, bounded, partitions, revoke};
+use crate::domain::clock::Timestamp;
+use crate::domain::journal::{EntryId, JournalEntry, Mark, NewEntry, VouchingId};
+use crate::domain::partition::Partition;
+use crate::store::StoreResult;
+use crate::store::backend::{Examination, NewPartition, PartitionState, View};
+
+/// One opening of the file: its only connection that writes.
+pub(super) struct Opening {
+    pub(super) file: SqlitePool,
+    pub(super) opening: String,
+    pub(super) bell: Bell,
+}
+
+#[async_trait]
+impl Examination for Opening {
+    async fn view(&mut self) -> StoreResult<View> {
+        Ok(bounded(async {
+            let states = partitions::states(&self.file).await?;
+            let owes = partitions::owes(&self.file).await?;
+            Ok(View { server: self.opening.clone(), states, owes })
+        })
+        .await?)
+    }
+
+    /// The file belongs to this process.
+    async fn lease(&mut self, _: EntryId, _: Duration) -> StoreResult<bool> {
+        Ok(true)
+    }
+
+    async fn condemn(&mut self, partitions: &[(Partition, PartitionState)]) -> StoreResult<()> {
+        Ok(bounded(async {
+            let mut tx = self.file.begin_with("BEGIN IMMEDIATE").await?;
+            for (partition, state) in partitions {
+                partitions::condemn(&mut tx, *partition, state).await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await?)
+    }
+
+    async fn begin(&mut self, partitions: &[NewPartition]) -> StoreResult<()> {
+        Ok(bounded(async {
+            let mut tx = self.file.begin_with("BEGIN IMMEDIATE").await?;
+            for new in partitions {
+                partitions::begin(&mut tx, new).await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await?)
+    }
+
+    /// All of them and the mark in one transaction (model: AppliedBeforeTheMark).
+    async fn replay(
+        &mut self,
+        partition: Partition,
+        from: i64,
+        entries: &[JournalEntry],
+        to: Mark,
+        now: Timestamp,
+        denial: Duration,
+    ) -> StoreResult<bool> {
+        let moved = bounded(async {
+            let mut tx = self.file.begin_with("BEGIN IMMEDIATE").await?;
+            for entry in entries {
+                revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?;
+            }
+            let moved = partitions::move_mark(&mut tx, partition, from, to).await?;
+            tx.commit().await?;
+            Ok::<_, Fault>(moved)
+        })
+        .await?;
+        self.bell.ring();
+        Ok(moved)
+    }
+
+    async fn seal(
+        &mut self,
+        partitions: &[(Partition, PartitionState)],
+        vouching: VouchingId,
+    ) -> StoreResult<()> {
+        Ok(bounded(async {
+            let mut tx = self.file.begin_with("BEGIN IMMEDIATE").await?;
+            for (partition, state) in partitions {
+                partitions::seal(&mut tx, *partition, state, vouching, &self.opening).await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await?)
+    }
+
+    async fn owed(&mut self) -> StoreResult<Vec<NewEntry>> {
+        Ok(bounded(partitions::owed(&self.file)).await?)
+    }
+}

@@ -1,0 +1,75 @@
+//! Following the feed of a store that is kept whole.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{JournaledTokenStore, TRIES};
+use crate::domain::clock::Timestamp;
+use crate::store::StoreResult;
+use crate::store::backend::{BackendError, BackendReader};
+use crate::store::feed::{FeedBatch, ReaderRole, RevocationReader, Standing};
+
+use super::watch::NotVouched;
+
+/// Reads only what is vouched for.
+/// (model: ReadsWhatIsVouchedFor)
+pub(super) struct Reader {
+    store: JournaledTokenStore,
+    inner: Box<dyn BackendReader>,
+    /// For how long a mirror answers, until that is noted where every replica finds it.
+    unnoted: Option<Duration>,
+}
+
+impl Reader {
+    pub(super) fn new(store: JournaledTokenStore, role: ReaderRole) -> Self {
+        let unnoted = match role {
+            ReaderRole::Observer => None,
+            ReaderRole::Mirror { max_staleness, .. } => Some(max_staleness),
+        };
+        let inner = store.0.backend.reader(role);
+        Self { store, inner, unnoted }
+    }
+
+    /// Before others can have to wait for this copy.
+    async fn note_staleness(&mut self) -> StoreResult<()> {
+        if let Some(staleness) = self.unnoted {
+            self.store.0.journal.note_mirror_staleness(staleness).await?;
+            self.unnoted = None;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl RevocationReader for Reader {
+    async fn read(&mut self, now: Timestamp, wait: Duration) -> StoreResult<FeedBatch> {
+        self.note_staleness().await?;
+        for _ in 0..TRIES {
+            let by = self.store.0.vouched().await?;
+            match self.inner.read(&by, now, wait).await {
+                Ok(batch) => return Ok(batch),
+                Err(BackendError::Store(error)) => return Err(error),
+                Err(BackendError::Unvouched) => self.store.0.doubt(&by),
+            }
+        }
+        Err(NotVouched.error())
+    }
+
+    async fn confirm(&mut self, now: Timestamp) -> StoreResult<Standing> {
+        let by = self.store.0.vouched().await?;
+        // Not once more: what stands there now was not read.
+        match self.inner.confirm(&by, now).await {
+            Ok(standing) => Ok(standing),
+            Err(BackendError::Store(error)) => Err(error),
+            Err(BackendError::Unvouched) => {
+                self.store.0.doubt(&by);
+                Err(NotVouched.error())
+            }
+        }
+    }
+
+    async fn step_back(&mut self) -> StoreResult<()> {
+        self.inner.step_back().await
+    }
+}

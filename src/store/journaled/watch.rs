@@ -1,0 +1,514 @@
+//! Making sure that the token store has not gone back in time, and making good what it has forgotten.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use super::decision::{Knowledge, Step};
+use crate::domain::ids::UserId;
+use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Journaled, Mark, NewEntry, VouchingId};
+use crate::domain::partition::Partition;
+use crate::store::backend::{
+    BackendError, Examination, NewPartition, PartitionState, Placed, View, Vouched, VouchedPartition,
+};
+use crate::store::{StoreError, StoreResult};
+
+/// For how long one replica has the task of making the store whole, unless it goes on.
+const LEASE: Duration = Duration::from_secs(2);
+
+/// How long to wait for the replica that has the lease before looking again.
+const LEASE_PAUSE: Duration = Duration::from_millis(20);
+
+/// How many entries are carried out in one step.
+const BATCH: u32 = 500;
+
+/// How often one look begins again because something was done, by this replica or by another, before
+/// it gives up; every round but the last has changed something.
+const ROUNDS_MAX: usize = 64;
+
+/// What is remembered from look to look.
+pub(super) struct Watch {
+    examination: Option<Box<dyn Examination>>,
+    /// The furthest mark that was seen at any look, of each partition. What this process has carried out
+    /// since its last look is not among them: a look compares with what was known when it began.
+    /// (model: HighMarkIsCompared)
+    seen: Vec<Mark>,
+    /// Where the journal stood at the last look: what is behind the mark since then was not carried out
+    /// by whoever wrote it.
+    stood: Vec<i64>,
+    holder: EntryId,
+    failed: Option<Instant>,
+}
+
+/// A look failed so lately that the next one would as well.
+const FAILURE_HOLDS: Duration = Duration::from_millis(50);
+
+/// Nobody has looked successfully yet.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the token store may have gone back in time, and what it has forgotten is not made good yet")]
+pub(super) struct NotVouched;
+
+impl NotVouched {
+    pub(super) fn error(self) -> StoreError {
+        StoreError::Unavailable { store: "token store", source: Box::new(self) }
+    }
+}
+
+impl Watch {
+    pub(super) fn new(holder: EntryId) -> Self {
+        let (seen, stood) = (vec![Mark::START; Partition::COUNT], vec![0; Partition::COUNT]);
+        Self { examination: None, seen, stood, holder, failed: None }
+    }
+
+    /// What was found whole has all that was seen before, or is of another incarnation.
+    fn note(&mut self, view: &View) {
+        for (seen, state) in self.seen.iter_mut().zip(&view.states) {
+            if let Some(state) = state {
+                *seen = state.mark;
+            }
+        }
+    }
+
+    fn seen(&self, partition: Partition) -> Mark {
+        self.seen.get(partition.index()).copied().unwrap_or(Mark::START)
+    }
+}
+
+impl Shared {
+    /// Looks, unless what was found whole has been found so since, or a look has just failed.
+    pub(super) async fn look_if_needed(&self) -> StoreResult<()> {
+        let mut watch = self.watch.lock().await;
+        if self.vouched.load().is_some() {
+            return Ok(());
+        }
+        if watch.failed.is_some_and(|failed| failed.elapsed() < FAILURE_HOLDS) {
+            return Err(NotVouched.error());
+        }
+        // What is in doubt is looked at over a connection that is new: to whatever answers now.
+        watch.examination = None;
+        self.look(&mut watch).await.map(drop)
+    }
+
+    /// Looks at the store: whether it is still the one, with the data, that was found whole. If not,
+    /// nothing is vouched for until it is made whole.
+    pub(super) async fn look(&self, watch: &mut Watch) -> StoreResult<View> {
+        let looked = self.look_once(watch).await;
+        match &looked {
+            Ok(_) => watch.failed = None,
+            Err(_) => {
+                watch.failed = Some(Instant::now());
+                watch.examination = None;
+            }
+        }
+        looked
+    }
+
+    async fn look_once(&self, watch: &mut Watch) -> StoreResult<View> {
+        let mut examination = match watch.examination.take() {
+            Some(open) => open,
+            None => self.backend.examine().await?,
+        };
+        let view = examination.view().await?;
+        let standing = self.vouched.load_full();
+        if standing.as_deref().is_some_and(|standing| still_holds(standing, &view, &watch.seen)) {
+            watch.note(&view);
+            watch.examination = Some(examination);
+            return Ok(view);
+        }
+        self.vouched.store(None);
+        let view = self.make_whole(watch, &mut *examination, view).await?;
+        watch.note(&view);
+        watch.examination = Some(examination);
+        Ok(view)
+    }
+
+    /// Does what has to be done until every partition is whole, then vouches for them.
+    async fn make_whole(
+        &self,
+        watch: &mut Watch,
+        examination: &mut dyn Examination,
+        mut view: View,
+    ) -> StoreResult<View> {
+        let was_another = self.known_server().is_some_and(|known| known != view.server);
+        for _ in 0..ROUNDS_MAX {
+            let steps = self.next_steps(watch, &view).await?;
+            if steps.is_empty() {
+                self.vouch(&view).await?;
+                return Ok(view);
+            }
+            let server = view.server.clone();
+            if examination.lease(watch.holder, LEASE).await? {
+                // Whoever had it may have done all of it.
+                view = examination.view().await?;
+                let steps = self.next_steps(watch, &view).await?;
+                if was_another && !steps.is_empty() {
+                    tracing::warn!(
+                        partitions = steps.len(),
+                        "the token store has another history than before"
+                    );
+                }
+                self.take_steps(watch, examination, &view, steps).await?;
+            } else {
+                tokio::time::sleep(LEASE_PAUSE).await;
+            }
+            view = examination.view().await?;
+            if view.server != server {
+                // It has changed under our hands: from the beginning, at the next look.
+                break;
+            }
+        }
+        Err(NotVouched.error())
+    }
+
+    /// The partitions that need a step, with what the database knows of them.
+    /// That is read after the server's identity was (model: IdentityBeforeHeads).
+    async fn next_steps(&self, watch: &Watch, view: &View) -> StoreResult<Vec<(JournalHead, Step)>> {
+        // Read after the server was: a revocation that this does not know was acknowledged by whoever has
+        // carried it out on that very server.
+        let heads = self.journal.journal_heads().await?;
+        let mut steps = Vec::new();
+        for (head, state) in heads.iter().zip(&view.states) {
+            let partition = head.partition;
+            let seen = watch.seen(partition);
+            let mark = state.as_ref().map_or(Mark::START, |state| state.mark);
+            let known = Knowledge {
+                state: state.as_ref(),
+                head,
+                seen,
+                server: &view.server,
+                incarnation: self.known_incarnation(partition),
+                vouching: self.known_vouching(partition),
+                at_mark: self.entry_below(head, mark.position).await?,
+                at_seen: self.entry_below(head, seen.position).await?,
+            };
+            match known.next_step() {
+                Step::None => {}
+                step => steps.push((*head, step)),
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The entry at a position below the newest.
+    async fn entry_below(&self, head: &JournalHead, position: i64) -> StoreResult<Option<EntryId>> {
+        if position <= 0 || position >= head.newest.position {
+            return Ok(None);
+        }
+        self.journal.find_entry(head.partition, position).await
+    }
+
+    /// One step for each partition that needs one.
+    /// What is lost is condemned in one round, and begun anew in a later one (model: CondemnedBeforeDrawn).
+    async fn take_steps(
+        &self,
+        watch: &Watch,
+        examination: &mut dyn Examination,
+        view: &View,
+        steps: Vec<(JournalHead, Step)>,
+    ) -> StoreResult<()> {
+        let mut condemned = Vec::new();
+        let mut anew = Vec::new();
+        let mut seal = Vec::new();
+        for (head, step) in steps {
+            let partition = head.partition;
+            let state = view.states.get(partition.index()).and_then(Option::as_ref);
+            match (step, state) {
+                (Step::None, _) => {}
+                (Step::BeginAnew, Some(state)) if state.vouching != VouchingId::NONE => {
+                    condemned.push((partition, state.clone()));
+                }
+                (Step::BeginAnew, _) => anew.push(head),
+                (Step::AdoptIncarnation, Some(state)) => {
+                    tracing::warn!(%partition, "the database was restored: it takes over the token store's incarnation");
+                    self.journal.adopt_incarnation(partition, state.incarnation).await?;
+                }
+                (Step::Join, Some(state)) => self.join(watch, examination, partition, state.mark).await?,
+                (Step::Replay, Some(state)) => {
+                    if !self.replay(watch, examination, partition, state.mark, head.newest).await? {
+                        condemned.push((partition, state.clone()));
+                    }
+                }
+                (Step::Seal, Some(state)) => seal.push((partition, state.clone())),
+                (Step::AdoptIncarnation | Step::Join | Step::Replay | Step::Seal, None) => {}
+            }
+        }
+        if !condemned.is_empty() {
+            // Before a number is drawn: a look that was overtaken draws none, and logs nobody out.
+            examination.condemn(&condemned).await?;
+        }
+        // One vouching for all that are vouched for together.
+        let vouching = VouchingId::generate(&*self.random);
+        if !anew.is_empty() {
+            let begun = self.begin_incarnation(watch, view, &anew, vouching).await?;
+            examination.begin(&begun).await?;
+        }
+        if !seal.is_empty() {
+            examination.seal(&seal, vouching).await?;
+        }
+        Ok(())
+    }
+
+    /// The database was restored while the store went on: from here on they have one history again. What
+    /// was written since the restore is carried out, since the store's mark was past its positions.
+    /// Only then does the mark move to where both go on (model: JoinCarriesOut).
+    async fn join(
+        &self,
+        watch: &Watch,
+        examination: &mut dyn Examination,
+        partition: Partition,
+        mark: Mark,
+    ) -> StoreResult<()> {
+        tracing::warn!(%partition, "the database was restored: its journal goes on behind what the token store has carried out");
+        let join = EntryId::generate(&*self.random);
+        let joined = self.journal.join_history(partition, mark.position, join).await?;
+        let mut at = 0;
+        loop {
+            let entries = self.journal.list_entries(partition, at, joined.position, BATCH).await?;
+            let Some(last) = entries.last().map(|entry| entry.link.at.position) else { break };
+            let matter = self.that_matter(entries);
+            if !examination.lease(watch.holder, LEASE).await? {
+                return Ok(());
+            }
+            // The mark stays where it is until all of them are done.
+            let now = self.clock.now();
+            if !examination.replay(partition, mark.position, &matter, mark, now, self.spans.denial).await? {
+                return Ok(());
+            }
+            at = last;
+        }
+        let now = self.clock.now();
+        examination.replay(partition, mark.position, &[], joined, now, self.spans.denial).await.map(drop)
+    }
+
+    fn that_matter(&self, entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
+        let now = self.clock.now();
+        entries.into_iter().filter(|entry| now < entry.until).collect()
+    }
+
+    /// Begins another incarnation of partitions whose data is lost; answers what is to stand there, but
+    /// for those that another replica has begun meanwhile.
+    ///
+    /// Its number is above all that are known, and not below the time (model: IncarnationsAreNew).
+    /// Positions that only a mark tells of are written down as lost (model: HoleIsWrittenDown).
+    async fn begin_incarnation(
+        &self,
+        watch: &Watch,
+        view: &View,
+        lost: &[JournalHead],
+        vouching: VouchingId,
+    ) -> StoreResult<Vec<NewPartition>> {
+        let stored = view.states.iter().flatten().map(|state| state.incarnation);
+        let known = lost.iter().map(|head| head.incarnation.max(self.known_incarnation(head.partition)));
+        let greatest = known.chain(stored).max().unwrap_or_default();
+        // Beside counting on, ahead of whatever a history that is lost may have counted to.
+        let number = greatest.saturating_add(1).max(self.clock.now().as_millis());
+        if greatest > 0 {
+            tracing::warn!(
+                partitions = lost.len(),
+                "the token store has lost data: everybody in it has to log in again"
+            );
+        }
+        for head in lost {
+            let seen = watch.seen(head.partition).position;
+            if seen > head.newest.position {
+                let join = EntryId::generate(&*self.random);
+                self.journal.join_history(head.partition, seen, join).await?;
+            }
+        }
+        let partitions: Vec<_> = lost.iter().map(|head| (head.partition, head.incarnation)).collect();
+        let begun: HashSet<_> =
+            self.journal.begin_incarnation(&partitions, number).await?.into_iter().collect();
+        // Read after that: whatever is written behind these positions is carried out by its writer.
+        let heads = self.journal.journal_heads().await?;
+        let begin = |head: JournalHead| {
+            let read = view.states.get(head.partition.index()).and_then(Option::as_ref);
+            let (mark, seal) = (head.newest, view.server.clone());
+            NewPartition {
+                partition: head.partition,
+                read: read.map(|state| state.vouching),
+                state: PartitionState { incarnation: number, vouching, mark, seal },
+            }
+        };
+        Ok(heads.into_iter().filter(|head| begun.contains(&head.partition)).map(begin).collect())
+    }
+
+    /// Carries out what stands in the journal behind `from`, up to `newest`. Answers `false` where that
+    /// is not all known any more (model: NoReplayAcrossAHole), or is of another chain
+    /// (model: MarkFollowsTheChain).
+    async fn replay(
+        &self,
+        watch: &Watch,
+        examination: &mut dyn Examination,
+        partition: Partition,
+        from: Mark,
+        newest: Mark,
+    ) -> StoreResult<bool> {
+        if self.journal.has_hole(partition, from.position, newest.position).await? {
+            tracing::warn!(%partition, "what the token store has forgotten is not known any more");
+            return Ok(false);
+        }
+        let (mut at, mut carried_out) = (from, 0);
+        while at.position < newest.position {
+            let entries = self.journal.list_entries(partition, at.position, newest.position, BATCH).await?;
+            let to = match entries.last() {
+                Some(last) if entries.len() == BATCH as usize => last.link.at,
+                _ => newest,
+            };
+            if !is_chain(at, &entries) {
+                tracing::warn!(%partition, "the journal has another history than the token store");
+                return Ok(false);
+            }
+            let matter = self.that_matter(entries);
+            carried_out += matter.len();
+            let now = self.clock.now();
+            let moved =
+                examination.replay(partition, at.position, &matter, to, now, self.spans.denial).await?;
+            if !moved || !examination.lease(watch.holder, LEASE).await? {
+                // Somebody else has moved the mark: what is left is seen at the next look.
+                return Ok(true);
+            }
+            at = to;
+        }
+        tracing::warn!(%partition, entries = carried_out, "revocations that the token store lacked are carried out");
+        Ok(true)
+    }
+
+    /// From now on this data counts.
+    /// Until copies that nobody knows of are over, nothing is acknowledged (model: VouchingIsWaitedOut).
+    async fn vouch(&self, view: &View) -> StoreResult<()> {
+        let of = |state: &Option<PartitionState>| {
+            let PartitionState { incarnation, vouching, .. } = state.as_ref()?;
+            Some(VouchedPartition { incarnation: *incarnation, vouching: *vouching })
+        };
+        let partitions: Option<Vec<_>> = view.states.iter().map(of).collect();
+        let vouched = partitions
+            .and_then(|partitions| Vouched::new(view.server.clone(), partitions))
+            .ok_or_else(|| NotVouched.error())?;
+        // A register of mirrors may be lost with the data: none of those that it named still answers
+        // from its copy when this is over.
+        let staleness = self.journal.mirror_staleness().await?;
+        let quiet_until = (!staleness.is_zero()).then(|| Instant::now() + staleness + super::DRIFT_ALLOWANCE);
+        self.set_vouched(vouched, quiet_until);
+        Ok(())
+    }
+
+    /// Carries out what stands in the journal since the last look and was not carried out by its
+    /// writer, and writes down what is owed to it. Answers how many sessions of whom that ended.
+    pub(super) async fn keep(self: &Arc<Self>) -> StoreResult<Vec<(UserId, usize)>> {
+        let mut watch = self.watch.lock().await;
+        let view = self.look(&mut watch).await?;
+        let heads = self.journal.journal_heads().await?;
+        if is_behind(&heads, &view) {
+            // The database was restored while the store went on.
+            self.vouched.store(None);
+            self.look(&mut watch).await?;
+            return Ok(Vec::new());
+        }
+        let ended = self.carry_out_left_behind(&mut watch, &view, &heads).await?;
+        let owed = self.owed(&mut watch, view.owes).await?;
+        // What follows may have to look.
+        drop(watch);
+        self.settle(owed).await?;
+        Ok(ended)
+    }
+
+    async fn carry_out_left_behind(
+        &self,
+        watch: &mut Watch,
+        view: &View,
+        heads: &[JournalHead],
+    ) -> StoreResult<Vec<(UserId, usize)>> {
+        let mut ended = Vec::new();
+        for (head, state) in heads.iter().zip(&view.states) {
+            let stood = watch.stood.get(head.partition.index()).copied().unwrap_or_default();
+            let Some(mark) = state.as_ref().map(|state| state.mark) else { continue };
+            if mark.position >= stood {
+                continue;
+            }
+            let entries = self.journal.list_entries(head.partition, mark.position, stood, BATCH).await?;
+            for entry in entries {
+                let new = NewEntry { id: entry.link.at.entry, revoked: entry.revoked, until: entry.until };
+                let by = self.vouched.load_full().ok_or_else(|| NotVouched.error())?;
+                let carried_out = match self.carry_out_by(&by, &new, entry.link).await {
+                    Ok(carried_out) if carried_out.placed != Placed::Diverged => carried_out,
+                    Err(BackendError::Store(error)) => return Err(error),
+                    Ok(_) | Err(BackendError::Unvouched) => {
+                        // It is looked at next time.
+                        self.doubt(&by);
+                        return Err(NotVouched.error());
+                    }
+                };
+                if let Journaled::User { user, .. } = entry.revoked {
+                    ended.push((user, carried_out.ended.len()));
+                }
+            }
+        }
+        for head in heads {
+            if let Some(stood) = watch.stood.get_mut(head.partition.index()) {
+                *stood = head.newest.position;
+            }
+        }
+        ended.retain(|(_, sessions)| *sessions > 0);
+        Ok(ended)
+    }
+
+    /// What is owed to the journal: by the store, and by this process's memory.
+    pub(super) async fn owed(&self, watch: &mut Watch, store_owes: bool) -> StoreResult<Vec<NewEntry>> {
+        let mut owed = self.remembered();
+        if store_owes && let Some(mut examination) = watch.examination.take() {
+            owed.extend(examination.owed().await?);
+            watch.examination = Some(examination);
+        }
+        let mut seen = HashSet::new();
+        owed.retain(|entry| seen.insert(entry.id));
+        Ok(owed)
+    }
+
+    /// Writes that down.
+    /// (model: OwedUntilJournaled)
+    pub(super) async fn settle(self: &Arc<Self>, owed: Vec<NewEntry>) -> StoreResult<()> {
+        for entry in owed {
+            self.settle_one(&entry).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether what was vouched for is what stands there: the same server, the same vouching, and no mark
+/// behind one that was seen. Then the database is not asked (model: SealIsTheServer, OwnVouchingIsTrusted).
+fn still_holds(standing: &Vouched, view: &View, seen: &[Mark]) -> bool {
+    standing.server == view.server
+        && Partition::all().zip(&view.states).zip(seen).all(|((partition, state), seen)| {
+            let vouched = standing.of(partition);
+            state.as_ref().is_some_and(|state| {
+                state.seal == view.server
+                    && state.vouching == vouched.vouching
+                    && state.incarnation == vouched.incarnation
+                    && state.mark.position >= seen.position
+            })
+        })
+}
+
+/// Whether the database knows less than the store has carried out, or something else.
+fn is_behind(heads: &[JournalHead], view: &View) -> bool {
+    heads.iter().zip(&view.states).any(|(head, state)| {
+        state.as_ref().is_some_and(|state| {
+            let (mark, newest) = (state.mark, head.newest);
+            mark.position > newest.position || mark.position == newest.position && mark != newest
+        })
+    })
+}
+
+/// Whether entries follow on a mark and on one another. Where one was pruned the chain cannot be seen.
+/// (model: MarkFollowsTheChain)
+fn is_chain(mark: Mark, entries: &[JournalEntry]) -> bool {
+    let mut at = mark;
+    entries.iter().all(|entry| {
+        let follows = entry.link.at.position > at.position + 1 || entry.link.previous == at.entry;
+        at = entry.link.at;
+        follows
+    })
+}

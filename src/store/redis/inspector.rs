@@ -1,0 +1,235 @@
+//! Looking at what Redis holds, and making it whole: all over one connection, so that what was read of
+//! the server holds for what follows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::{FromRedisValue, Pipeline, Value};
+
+use super::codec::{Entry, Fields};
+use super::connection::{Connection, WaitingConnection};
+use super::keys::Keys;
+use super::orders::{self, Order};
+use super::{scripts, span, store_error};
+use crate::domain::clock::Timestamp;
+use crate::domain::journal::{EntryId, JournalEntry, Mark, NewEntry, VouchingId};
+use crate::domain::partition::Partition;
+use crate::store::StoreResult;
+use crate::store::backend::{Examination, NewPartition, PartitionState, View};
+
+const STATE: &str = "state of a partition";
+const OWED: &str = "owed to the journal";
+
+/// The fields of a `state`.
+const STATE_FIELDS: [&str; 5] = ["incarnation", "vouching", "mark", "entry", "seal"];
+
+/// How much longer than a single operation a batch of entries may take.
+const REPLAY_WAIT: Duration = Duration::from_secs(2);
+
+/// How many owed entries are read of a partition at a time.
+const OWED_PAGE: u32 = 1_000;
+
+/// A connection of its own to one server.
+pub(super) struct Inspector {
+    connection: WaitingConnection,
+    keys: Keys,
+    /// Which server was looked at: what follows is done to no other.
+    server: Option<String>,
+}
+
+impl Inspector {
+    pub(super) async fn open(connection: Arc<Connection>, keys: Keys) -> StoreResult<Self> {
+        Ok(Self { connection: WaitingConnection::new(connection), keys, server: None })
+    }
+
+    async fn ask<T: FromRedisValue>(&mut self, entry: Entry<'_>, pipeline: Pipeline) -> StoreResult<T> {
+        let server = self.server.clone();
+        let asking = self.connection.run(server.as_deref(), Duration::ZERO, |mut redis| async move {
+            pipeline.query_async::<Value>(&mut redis).await
+        });
+        entry.convert(asking.await.map_err(|error| store_error(entry, error))?)
+    }
+
+    /// Runs scripts one after the other without waiting in between; answers their verdicts.
+    async fn run(
+        &mut self,
+        entry: Entry<'_>,
+        scripts: Vec<redis::ScriptInvocation<'static>>,
+    ) -> StoreResult<Vec<String>> {
+        let count = scripts.len();
+        let server = self.server.clone();
+        let running = self.connection.run(server.as_deref(), REPLAY_WAIT, |redis| async move {
+            let mut answers = Vec::with_capacity(count);
+            let mut running = futures_util::stream::FuturesOrdered::new();
+            for script in scripts {
+                let mut redis = redis.clone();
+                running.push_back(async move { script.invoke_async::<Value>(&mut redis).await });
+            }
+            while let Some(answer) = futures_util::StreamExt::next(&mut running).await {
+                answers.push(answer?);
+            }
+            Ok(answers)
+        });
+        let answers = running.await.map_err(|error| store_error(entry, error))?;
+        answers.into_iter().map(|answer| Ok(super::codec::Answer::read(entry, answer)?.verdict)).collect()
+    }
+}
+
+#[async_trait]
+impl Examination for Inspector {
+    /// First who answers, then what it holds; the heads are read after both (model: IdentityBeforeHeads).
+    async fn view(&mut self) -> StoreResult<View> {
+        let mut pipeline = redis::pipe();
+        for partition in Partition::all() {
+            let keys = self.keys.partition(partition);
+            pipeline.cmd("HMGET").arg(keys.state()).arg(&STATE_FIELDS);
+            pipeline.cmd("EXISTS").arg(keys.owed());
+        }
+        let entry = Entry { place: STATE, key: "of any partition" };
+        self.server = None;
+        // The server may have got another history over an open connection, too. Asked before what it
+        // holds: that may only be newer.
+        let server = self.connection.identify().await.map_err(|error| store_error(entry, error))?;
+        self.server = Some(server.clone());
+        let answers: Vec<Value> = self.ask(entry, pipeline).await?;
+        let mut states = Vec::with_capacity(Partition::COUNT);
+        let mut owes = false;
+        for pair in answers.chunks(2) {
+            let [state, owed] = pair else { break };
+            states.push(read_state(entry, entry.convert(state.clone())?)?);
+            owes |= entry.convert::<bool>(owed.clone())?;
+        }
+        Ok(View { server, states, owes })
+    }
+
+    async fn lease(&mut self, holder: EntryId, term: Duration) -> StoreResult<bool> {
+        let key = self.keys.everybody().lease();
+        let mut script = scripts::TAKE_LEASE.prepare_invoke();
+        script.key(&key).arg(holder.get()).arg(span(term));
+        let verdicts = self.run(Entry { place: "lease", key: &key }, vec![script]).await?;
+        Ok(verdicts.first().is_some_and(|verdict| verdict == "held"))
+    }
+
+    async fn condemn(&mut self, partitions: &[(Partition, PartitionState)]) -> StoreResult<()> {
+        let entry = Entry { place: STATE, key: "of a partition" };
+        let condemn = |(partition, state): &(Partition, PartitionState)| {
+            let mut script = scripts::CONDEMN_PARTITION.prepare_invoke();
+            script
+                .key(self.keys.partition(*partition).state())
+                .arg(state.vouching.get())
+                .arg(state.mark.position)
+                .arg(state.mark.entry.get())
+                .arg(VouchingId::NONE.get());
+            script
+        };
+        let scripts = partitions.iter().map(condemn).collect();
+        self.run(entry, scripts).await.map(drop)
+    }
+
+    async fn begin(&mut self, partitions: &[NewPartition]) -> StoreResult<()> {
+        let begin = |NewPartition { partition, read, state }: &NewPartition| {
+            let keys = self.keys.partition(*partition);
+            let mut script = scripts::BEGIN_PARTITION.prepare_invoke();
+            script
+                .key(keys.state())
+                .key(keys.applied())
+                .arg(state.incarnation)
+                .arg(state.vouching.get())
+                .arg(state.mark.position)
+                .arg(state.mark.entry.get())
+                .arg(&state.seal)
+                .arg(read.map(|vouching| vouching.get().to_string()).unwrap_or_default());
+            script
+        };
+        let scripts = partitions.iter().map(begin).collect();
+        self.run(Entry { place: STATE, key: "of a new partition" }, scripts).await.map(drop)
+    }
+
+    /// All entries before the mark (model: AppliedBeforeTheMark).
+    async fn replay(
+        &mut self,
+        partition: Partition,
+        from: i64,
+        entries: &[JournalEntry],
+        to: Mark,
+        now: Timestamp,
+        denial: Duration,
+    ) -> StoreResult<bool> {
+        let keys = self.keys.clone();
+        let carry_out = |entry: &JournalEntry| {
+            let new = NewEntry { id: entry.link.at.entry, revoked: entry.revoked, until: entry.until };
+            let previous = entry.link.previous;
+            Order { new, vouching: String::new(), position: -1, previous }.script(&keys, now, denial).1
+        };
+        let mut scripts: Vec<_> = entries.iter().map(carry_out).collect();
+        let of_partition = self.keys.partition(partition);
+        let mut move_mark = scripts::MOVE_MARK.prepare_invoke();
+        move_mark
+            .key(of_partition.state())
+            .key(of_partition.applied())
+            .arg(from)
+            .arg(to.position)
+            .arg(to.entry.get());
+        let key = of_partition.state();
+        let entry = Entry { place: STATE, key: &key };
+        // All of them before the mark: one that failed ends this here.
+        self.run(entry, std::mem::take(&mut scripts)).await?;
+        let verdicts = self.run(entry, vec![move_mark]).await?;
+        Ok(verdicts.last().is_some_and(|verdict| verdict == "moved"))
+    }
+
+    /// By the identity of the server that was looked at (model: SealIsTheServer).
+    async fn seal(
+        &mut self,
+        partitions: &[(Partition, PartitionState)],
+        vouching: VouchingId,
+    ) -> StoreResult<()> {
+        let entry = Entry { place: STATE, key: "of a partition" };
+        let server = self.server.clone().ok_or_else(|| entry.corrupt("its server is not known"))?;
+        let seal = |(partition, state): &(Partition, PartitionState)| {
+            let mut script = scripts::SEAL_PARTITION.prepare_invoke();
+            script
+                .key(self.keys.partition(*partition).state())
+                .arg(state.vouching.get())
+                .arg(state.mark.position)
+                .arg(vouching.get())
+                .arg(&server);
+            script
+        };
+        let scripts = partitions.iter().map(seal).collect();
+        self.run(entry, scripts).await.map(drop)
+    }
+
+    async fn owed(&mut self) -> StoreResult<Vec<NewEntry>> {
+        let mut pipeline = redis::pipe();
+        for partition in Partition::all() {
+            let key = self.keys.partition(partition).owed();
+            pipeline.cmd("HSCAN").arg(key).arg(0).arg("COUNT").arg(OWED_PAGE);
+        }
+        let entry = Entry { place: OWED, key: "of any partition" };
+        let pages: Vec<(u64, HashMap<String, String>)> = self.ask(entry, pipeline).await?;
+        pages
+            .iter()
+            .flat_map(|(_, page)| page)
+            .map(|(id, words)| orders::owed(Entry { place: OWED, key: id }, id, words))
+            .collect()
+    }
+}
+
+fn read_state(entry: Entry<'_>, fields: Fields) -> StoreResult<Option<PartitionState>> {
+    if fields.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let number = |position: usize| -> StoreResult<i64> {
+        let field = fields.get(position).and_then(Option::as_deref);
+        entry.read(STATE_FIELDS.get(position).copied().unwrap_or_default(), field)
+    };
+    Ok(Some(PartitionState {
+        incarnation: number(0)?,
+        vouching: VouchingId::new(number(1)?),
+        mark: Mark { position: number(2)?, entry: EntryId::new(number(3)?) },
+        seal: entry.read("seal", fields.get(4).and_then(Option::as_deref))?,
+    }))
+}
