@@ -1,6 +1,7 @@
 //! The one place that names concrete stores and wires everything.
 
 pub mod checkup;
+pub mod deployment;
 mod mail;
 mod run;
 mod stores;
@@ -20,6 +21,7 @@ use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Set
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
+use crate::domain::causes::with_causes;
 use crate::domain::client::REVOCATIONS_READ;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
@@ -30,9 +32,9 @@ use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, AuthError, Context, Rules, Services};
-use crate::store::embedded;
 use crate::store::redis::RedisUrlError;
 use crate::store::sql::DatabaseError;
+use crate::store::{StoreError, embedded};
 
 pub use mail::MailError;
 pub use run::{close_audit, run};
@@ -65,6 +67,9 @@ pub enum StartError {
     /// The address of Redis cannot be used.
     #[error(transparent)]
     RedisUrl(#[from] RedisUrlError),
+    /// The database does not tell which deployment this is.
+    #[error("it cannot be read from the database which deployment this is")]
+    Deployment(#[source] StoreError),
     /// Redis may throw sessions and revocations away.
     #[error(
         "Redis has the maxmemory-policy {policy}, which throws sessions and revocations away when memory runs out; set it to noeviction (or, knowing that, redis.danger_allow_eviction = true)"
@@ -120,7 +125,7 @@ impl Random for SystemRandom {
     fn fill(&self, bytes: &mut [u8]) {
         if let Err(error) = getrandom::fill(bytes) {
             // Without chance every token could be guessed: nothing may go on.
-            tracing::error!(%error, "the operating system gives no random bytes");
+            tracing::error!(error = %with_causes(&error), "the operating system gives no random bytes");
             std::process::abort();
         }
     }
@@ -264,9 +269,9 @@ pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartErr
     let world = World::real();
     let secret = config::existing_secret(settings, &*world.random)?;
     let (database, _) = open_database(settings).await?;
-    let tokens = match open_token_store(settings, world.clock.clone()).await {
+    let tokens = match open_token_store(settings, &database, &world).await {
         Err(StartError::Embedded(error @ embedded::OpenError::InUse { .. })) => {
-            TokenStores::unreachable(error)
+            TokenStores::unreachable(error, settings, &database, &world)
         }
         opened => opened?,
     };

@@ -4,6 +4,7 @@
 mod opening;
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use opening::Opening;
+
+use crate::domain::causes::with_causes;
 
 /// The most bytes of a request's line and headers (the design's limit; also the buffer of hyper).
 const HEADERS_MAX_BYTES: u32 = 16 * 1024;
@@ -63,13 +66,13 @@ pub async fn serve(
                 let watched = graceful.watch(connection);
                 tokio::spawn(async move {
                     if let Err(error) = watched.await {
-                        tracing::debug!(%error, "connection ended");
+                        tracing::debug!(error = %with_causes(&*error.into()), "connection ended");
                     }
                     drop(permit);
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "no connection could be accepted");
+                tracing::warn!(error = %with_causes(&error), "no connection could be accepted");
                 tokio::time::sleep(ACCEPT_BACK_OFF).await;
             }
         }
@@ -94,7 +97,9 @@ fn connection(
     peer: SocketAddr,
     endpoint: Arc<impl Endpoint<Output = Response> + 'static>,
 ) -> io::Result<
-    impl hyper_util::server::graceful::GracefulConnection<Error: std::fmt::Display> + Send + 'static,
+    impl hyper_util::server::graceful::GracefulConnection<Error: Into<Box<dyn Error + Send + Sync>>>
+    + Send
+    + 'static,
 > {
     stream.set_nodelay(true)?;
     let local = LocalAddr(Addr::SocketAddr(stream.local_addr()?));

@@ -15,10 +15,11 @@ use poem_openapi::{Enum, Object};
 
 use super::json::BodyError;
 use super::rate_limit_headers::seconds;
+use crate::domain::causes::with_causes;
 use crate::service::{AuthError, Field, FieldProblem};
 
 /// How long a client is asked to wait for a store, or for a worker, before it tries again, seconds.
-const RETRY_AFTER_SECONDS: u64 = 1;
+pub(super) const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// A stable name for what went wrong: program against this, not against the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -252,22 +253,13 @@ impl ApiError {
         )
     }
 
-    /// A change was made that ends sessions, and their end is not confirmed yet.
-    pub fn cut_off_owed() -> Self {
+    /// A revocation is decided, and not complete yet.
+    pub fn revocation_pending() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::RevocationPending,
-            "The change is made and stands. The end of the earlier sessions is not confirmed yet and goes on by \
-             itself. Do not send the request again.",
-        )
-    }
-
-    /// Stores that do not answer, by name.
-    pub fn not_ready(missing: &[&str]) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ErrorCode::DependencyUnavailable,
-            format!("Not ready: {} does not answer.", missing.join(" and ")),
+            "What you asked for is decided and stands. That it is in force everywhere is not confirmed yet and goes \
+             on by itself.",
         )
     }
 
@@ -290,7 +282,7 @@ impl ApiError {
 
     /// Writes the cause to the log: loud for what the operator must mend, quiet for the rest.
     pub fn log(&self) {
-        let cause = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
+        let cause = self.cause.as_deref().map(|cause| tracing::field::display(with_causes(cause)));
         if self.status.is_server_error() {
             tracing::error!(code = ?self.code, cause, "request failed");
         } else {
@@ -488,7 +480,7 @@ impl From<AuthError> for ApiError {
                 "Too many passwords are being checked right now. Try again shortly.",
             ),
             AuthError::Store(error) => Self::dependency_unavailable().caused_by(error),
-            AuthError::CutOffOwed(error) => Self::cut_off_owed().caused_by(error),
+            AuthError::RevocationPending(error) => Self::revocation_pending().caused_by(error),
             AuthError::PasswordHash(error) => Self::internal(error),
             AuthError::Signing(error) => Self::internal(error),
             AuthError::Worker(error) => Self::internal(error),

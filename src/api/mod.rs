@@ -137,6 +137,26 @@ pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
     Ok(documents)
 }
 
+/// What is served before the service can begin: that the process lives, and that it is not ready.
+pub fn starting(random: Arc<dyn Random>, https: bool) -> impl Endpoint<Output = Response> + 'static + use<> {
+    let not_yet = || {
+        poem::endpoint::make(async |_| {
+            Err::<Response, poem::Error>(error::ApiError::dependency_unavailable().into())
+        })
+    };
+    let mut routes = Route::new();
+    for path in ["/livez", "/health/live"] {
+        routes = routes.at(path, get(health::livez));
+    }
+    for path in ["/readyz", "/healthz", "/health/ready", "/health/ready/:operation"] {
+        routes = routes.at(path, get(health::not_yet));
+    }
+    let allowed = allow::AllowedMethods::of(&[]);
+    let proxies = TrustedProxies::default();
+    let shape = |_: &Method, _: &str| -> root::ErrorShape { IntoResponse::into_response };
+    root::wrap(routes.nest("/", not_yet()), random, https, proxies, allowed, shape)
+}
+
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
 /// are told to stay with it; `proxies` are believed about where requests come from.
 ///

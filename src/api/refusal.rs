@@ -200,7 +200,7 @@ pub(super) const UNAVAILABLE_OR_CHANGED: Documented = Documented::new(
      (`overloaded`): send the same request again after `Retry-After` seconds. Or the password has been changed \
      and the end of the earlier sessions is not confirmed yet (`revocation_pending`): it goes on by itself; log \
      in with the new password.",
-    || vec![ApiError::dependency_unavailable(), ApiError::cut_off_owed(), AuthError::Overloaded.into()],
+    || vec![ApiError::dependency_unavailable(), ApiError::revocation_pending(), AuthError::Overloaded.into()],
 );
 
 /// Of operations that end all sessions of an account.
@@ -208,7 +208,7 @@ pub(super) const UNAVAILABLE_OR_ENDING: Documented = Documented::new(
     "A store does not answer (`dependency_unavailable`): send the same request again after `Retry-After` seconds. Or \
      the change is made, and the end of the sessions is not confirmed yet (`revocation_pending`): it goes on by \
      itself, do not send the request again.",
-    || vec![ApiError::dependency_unavailable(), ApiError::cut_off_owed()],
+    || vec![ApiError::dependency_unavailable(), ApiError::revocation_pending()],
 );
 
 #[cfg(test)]

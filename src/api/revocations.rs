@@ -11,9 +11,9 @@ use poem::web::Data;
 use poem::{Body, IntoResponse, Request, RequestBody, Response};
 use poem_openapi::param::Header;
 use poem_openapi::registry::{
-    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+    MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
-use poem_openapi::types::Example;
+use poem_openapi::types::{Example, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -24,6 +24,7 @@ use super::json::Json;
 use super::refusal::{Documented, INTERNAL, Refusal, UNAVAILABLE, examples, refusals};
 use super::security::{ACCESS_SCHEME, bearer, register_schemes, single};
 use crate::domain::client::REVOCATIONS_READ;
+use crate::domain::clock::Timestamp;
 use crate::domain::tokens::AccessToken;
 use crate::service::revocations::{Cursor, Entries, Revocations};
 use crate::service::{AuthError, Services};
@@ -36,8 +37,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const STREAM_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// Something that was taken back. One of the names says what: `jti` a token, `sid` a session, `sub`
-/// a user's or a client's tokens from before `not_before`, `kid` all that a key has signed, `all`
-/// everything from before `not_before`.
+/// an account's tokens from before a security event, `kid` all that a key has signed, `all` everything
+/// from before the service's memory was lost. An entry that names none of them, or whose members you
+/// do not know how to read, says that something was taken back that you do not know.
 #[derive(Object)]
 #[oai(rename = "Revocation", skip_serializing_if_is_none, example)]
 pub struct RevocationDto {
@@ -51,9 +53,13 @@ pub struct RevocationDto {
     kid: Option<String>,
     /// Always `true`.
     all: Option<bool>,
-    /// With `sub` and `all`: tokens whose `iat` is before this second are meant, seconds since the Unix
-    /// epoch.
-    not_before: Option<i64>,
+    /// With `sub`: tokens whose claim `sv` is below this, or that have none, are meant.
+    sv: Option<i64>,
+    /// With `all`: tokens whose claim `inc` is below this are meant.
+    inc: Option<u64>,
+    /// With `inc`, where not all tokens are meant: those whose `sub` is a number that leaves this when
+    /// divided by 64; 64 means those whose `sub` is no number.
+    partition: Option<u8>,
     /// When every token that is meant has expired, seconds since the Unix epoch.
     exp: i64,
 }
@@ -67,15 +73,20 @@ impl From<hallpass_verify::Revocation> for RevocationDto {
             sub: None,
             kid: None,
             all: None,
-            not_before: None,
+            sv: None,
+            inc: None,
+            partition: None,
             exp: revocation.exp,
         };
         match revocation.target {
             Target::Token(jti) => Self { jti: Some(jti), ..none },
             Target::Session(sid) => Self { sid: Some(sid), ..none },
-            Target::User { sub, not_before } => Self { sub: Some(sub), not_before: Some(not_before), ..none },
+            Target::User { sub, sv } => Self { sub: Some(sub), sv: Some(sv), ..none },
             Target::Key(kid) => Self { kid: Some(kid), ..none },
-            Target::All { not_before } => Self { all: Some(true), not_before: Some(not_before), ..none },
+            Target::All { inc, partition } => {
+                let partition = partition.map(hallpass_verify::Partition::number);
+                Self { all: Some(true), inc: Some(inc), partition, ..none }
+            }
         }
     }
 }
@@ -101,6 +112,8 @@ pub struct RevocationsDto {
     entries: Vec<RevocationDto>,
     /// The service's clock, seconds since the Unix epoch.
     server_time: i64,
+    /// Up to when nothing is missing, by the clock of `Hallpass-Clock`, milliseconds since the Unix epoch.
+    server_time_ms: i64,
 }
 
 impl Example for RevocationsDto {
@@ -109,6 +122,7 @@ impl Example for RevocationsDto {
             cursor: "5f0c4a3e8b5d4c0fa1d2e3f405162738.42".to_owned(),
             entries: vec![RevocationDto::example()],
             server_time: 1_796_169_600,
+            server_time_ms: 1_796_169_599_870,
         }
     }
 }
@@ -123,6 +137,12 @@ pub enum RevocationsResponse {
         /// Names what was known, for `If-None-Match`.
         #[oai(header = "ETag")]
         String,
+        /// What the service's clock shows, milliseconds since the Unix epoch.
+        #[oai(header = "Hallpass-Clock")]
+        i64,
+        /// Up to when nothing is missing, by the same clock: `server_time_ms`.
+        #[oai(header = "Hallpass-Complete-Until")]
+        i64,
     ),
     /// Nothing has come since what `If-None-Match` names.
     #[oai(status = 304)]
@@ -130,6 +150,12 @@ pub enum RevocationsResponse {
         /// Names what was known.
         #[oai(header = "ETag")]
         String,
+        /// What the service's clock shows, milliseconds since the Unix epoch.
+        #[oai(header = "Hallpass-Clock")]
+        i64,
+        /// Up to when nothing is missing, by the same clock.
+        #[oai(header = "Hallpass-Complete-Until")]
+        i64,
     ),
 }
 
@@ -210,23 +236,27 @@ impl RevocationsApi {
         #[oai(name = "If-None-Match")]
         known: Header<Option<String>>,
     ) -> Result<RevocationsResponse, Refusal<FeedErrors>> {
-        let Entries { revocations, cursor } = services.0.revocations.snapshot().map_err(AuthError::from)?;
+        let copy = &services.0.revocations;
+        let Entries { revocations, cursor, complete_until } = copy.snapshot().map_err(AuthError::from)?;
+        let (clock, until) = (copy.clock().as_millis(), complete_until.as_millis());
         let etag = format!("\"{cursor}\"");
         if known.0.is_some_and(|known| known.trim() == etag) {
-            return Ok(RevocationsResponse::NotModified(etag));
+            return Ok(RevocationsResponse::NotModified(etag, clock, until));
         }
         let dto = RevocationsDto {
             cursor: cursor.to_string(),
             entries: revocations.into_iter().map(RevocationDto::from).collect(),
             server_time: services.0.now().as_secs(),
+            server_time_ms: until,
         };
-        Ok(RevocationsResponse::All(Json(dto), etag))
+        Ok(RevocationsResponse::All(Json(dto), etag, clock, until))
     }
 
     /// Follow what is taken back
     ///
     /// Server-sent events. `revocation`: one entry as in the list, as JSON. `heartbeat`, every second:
-    /// nothing is missing up to here; when none comes, the reader's copy is old and it should ask
+    /// nothing is missing that was taken back before `server_time_ms`, by the clock that the header
+    /// `Hallpass-Clock` shows; when none comes, or late ones, the reader's copy is old and it should ask
     /// instead. The id of each event is a cursor; with the last one as `Last-Event-ID` the stream goes
     /// on there, and entries may come twice. Without it everything that still matters comes first. The
     /// stream ends after 15 minutes at the latest: open it again.
@@ -248,7 +278,9 @@ impl RevocationsApi {
         };
         let first = first.map_err(AuthError::from)?;
         let clock = services.0.clone();
-        Ok(EventStream(Body::from_bytes_stream(events(revocations, first, move || clock.now().as_secs()))))
+        let shows = revocations.clock();
+        let events = events(revocations, first, move || clock.now().as_secs());
+        Ok(EventStream { clock: shows, events: Body::from_bytes_stream(events) })
     }
 }
 
@@ -288,9 +320,12 @@ fn events(
                 let mut text = written(&entries);
                 cursor = entries.cursor;
                 if is_heartbeat {
+                    let until = entries.complete_until.as_millis();
                     // Writing to a String cannot fail.
-                    let _ =
-                        write!(text, "event: heartbeat\nid: {cursor}\ndata: {{\"server_time\":{now}}}\n\n");
+                    let _ = write!(
+                        text,
+                        "event: heartbeat\nid: {cursor}\ndata: {{\"server_time\":{now},\"server_time_ms\":{until}}}\n\n"
+                    );
                 }
                 if !text.is_empty() {
                     return Some((Ok(Bytes::from(text)), (revocations, bell, heartbeat, cursor, None)));
@@ -317,11 +352,21 @@ fn written(entries: &Entries) -> String {
 }
 
 /// A stream of server-sent events.
-pub struct EventStream(Body);
+pub struct EventStream {
+    /// What the clock shows of which the events tell.
+    clock: Timestamp,
+    events: Body,
+}
+
+/// What the service's clock shows.
+const CLOCK: &str = "Hallpass-Clock";
 
 impl IntoResponse for EventStream {
     fn into_response(self) -> Response {
-        let mut response = Response::builder().content_type("text/event-stream").body(self.0);
+        let mut response = Response::builder()
+            .content_type("text/event-stream")
+            .header(CLOCK, self.clock.as_millis())
+            .body(self.events);
         // A proxy that collects an answer before it passes it on would make every stream old.
         response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
         response
@@ -346,7 +391,15 @@ impl ApiResponse for EventStream {
                     content_type: "text/event-stream",
                     schema: MetaSchemaRef::Inline(Box::new(schema)),
                 }],
-                headers: Vec::new(),
+                headers: vec![MetaHeader {
+                    name: CLOCK.to_owned(),
+                    description: Some(
+                        "What the service's clock shows, milliseconds since the Unix epoch.".to_owned(),
+                    ),
+                    required: true,
+                    deprecated: false,
+                    schema: i64::schema_ref(),
+                }],
             }],
         }
     }

@@ -4,15 +4,22 @@
 use std::error::Error;
 use std::time::Duration;
 
-use super::stores::TOKENS_FILE;
+use super::deployment::{Deployment, dispute};
+use super::stores::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE};
 use super::{Database, World};
 use crate::config::{self, Secret, Settings, TokenStoreSettings};
 use crate::crypto::keys::SigningKey;
 use crate::crypto::secret::DerivedKeys;
+use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
+use crate::domain::ids::DeploymentId;
+use crate::domain::journal::JournalHead;
 use crate::domain::signing_key::RingKey;
-use crate::store::Repository;
-use crate::store::redis::{EvictionPolicy, RedisInspection, RedisOptions, RedisTokenStore};
+use crate::store::StoreResult;
+use crate::store::backend::{TokenBackend, View};
+use crate::store::redis::{
+    EvictionPolicy, Others, Persistence, RedisInspection, RedisOptions, RedisTokenStore,
+};
 use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
@@ -22,8 +29,7 @@ use crate::store::sql::sqlite::{self, SqliteOptions, SqliteRepository};
 /// that is further ahead would make it forget revocations too soon.
 const SKEW_MAX: Duration = Duration::from_secs(60);
 
-/// Owed cut-offs that are counted.
-const OWED_MAX: u32 = 1_000;
+const DEPLOYMENT: &str = "deployment";
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,8 +73,8 @@ impl Finding {
         Self { subject, condition, text: text.into() }
     }
 
-    fn bad(subject: &'static str, error: &dyn Error) -> Self {
-        Self::new(subject, Condition::Bad, with_causes(error))
+    fn bad(subject: &'static str, error: &(dyn Error + 'static)) -> Self {
+        Self::new(subject, Condition::Bad, with_causes(error).to_string())
     }
 }
 
@@ -85,12 +91,14 @@ pub async fn checkup(settings: &Settings, world: &World) -> Vec<Finding> {
             None
         }
     };
-    findings.extend(check_database(settings, secret.as_ref()).await);
-    findings.extend(check_token_store(settings, &*world.clock).await);
+    let (about_database, database) = check_database(settings, secret.as_ref()).await;
+    findings.extend(about_database);
+    findings.extend(check_token_store(settings, database.as_ref(), &*world.clock).await);
     findings
 }
 
-async fn check_database(settings: &Settings, secret: Option<&Secret>) -> Vec<Finding> {
+/// What is to be said of the database, and the database when it can be used.
+async fn check_database(settings: &Settings, secret: Option<&Secret>) -> (Vec<Finding>, Option<Database>) {
     let unknown = |subject| Finding::new(subject, Condition::Unknown, "the database cannot be asked");
     let (mut findings, database) = match open(settings).await {
         Ok(Opened::There(database, pending)) => {
@@ -116,14 +124,13 @@ async fn check_database(settings: &Settings, secret: Option<&Secret>) -> Vec<Fin
         }
         Err(error) => (vec![Finding::bad("database", &error), unknown("schema")], None),
     };
-    match database {
+    match &database {
         Some(database) => {
             findings.push(check_keys(settings, &*database.signing_keys, secret).await);
-            findings.push(check_owed(&*database.repository).await);
         }
-        None => findings.extend([unknown("signing keys"), unknown("owed cut-offs")]),
+        None => findings.extend([unknown("signing keys")]),
     }
-    findings
+    (findings, database)
 }
 
 /// What became of opening the database.
@@ -193,23 +200,48 @@ fn derive(secret: &Secret) -> Result<DerivedKeys, crate::crypto::secret::SecretE
     DerivedKeys::derive(secret.expose().as_bytes())
 }
 
-async fn check_owed(repository: &dyn Repository) -> Finding {
-    const SUBJECT: &str = "owed cut-offs";
-    match repository.list_owed_cut_offs(OWED_MAX).await {
-        Ok(owed) if owed.is_empty() => Finding::new(SUBJECT, Condition::Good, "none"),
-        Ok(owed) => {
-            let text = format!(
-                "the sessions of {} accounts are to end and have not yet: a running service sees to that within \
-                 seconds, so either none runs or it does not reach the token store",
-                owed.len()
-            );
-            Finding::new(SUBJECT, Condition::Warning, text)
-        }
-        Err(error) => Finding::bad(SUBJECT, &error),
-    }
+/// Whether the token store has carried out all that the journal has.
+async fn check_journal(database: Option<&Database>, store: &dyn TokenBackend) -> Option<Finding> {
+    let journal = &database?.journal;
+    let looked = async {
+        let view = store.examine().await?.view().await?;
+        Ok((view, journal.journal_heads().await?))
+    };
+    Some(judge_journal(looked.await))
 }
 
-async fn check_token_store(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
+fn judge_journal(looked: StoreResult<(View, Vec<JournalHead>)>) -> Finding {
+    const SUBJECT: &str = "revocation journal";
+    let (view, heads) = match looked {
+        Ok(looked) => looked,
+        Err(error) => return Finding::bad(SUBJECT, &error),
+    };
+    let behind: i64 = heads
+        .iter()
+        .zip(&view.states)
+        .filter_map(|(head, state)| Some(head.newest.position - state.as_ref()?.mark.position))
+        .filter(|behind| *behind > 0)
+        .sum();
+    if behind > 0 {
+        let text = format!(
+            "{behind} revocations stand in it that the token store has not carried out: a running service sees to \
+             that within seconds, so either none runs or it does not reach the token store"
+        );
+        return Finding::new(SUBJECT, Condition::Warning, text);
+    }
+    if view.owes {
+        let text = "the token store has carried out revocations that are not written into it yet: a running \
+                    service sees to that within seconds";
+        return Finding::new(SUBJECT, Condition::Warning, text);
+    }
+    Finding::new(SUBJECT, Condition::Good, "the token store has carried out all of it")
+}
+
+async fn check_token_store(
+    settings: &Settings,
+    database: Option<&Database>,
+    clock: &dyn Clock,
+) -> Vec<Finding> {
     const SUBJECT: &str = "token store";
     match &settings.token_store {
         TokenStoreSettings::Embedded => {
@@ -226,8 +258,14 @@ async fn check_token_store(settings: &Settings, clock: &dyn Clock) -> Vec<Findin
                 Err(error) => Finding::bad(SUBJECT, &error),
             }]
         }
-        TokenStoreSettings::Redis { url, danger_allow_eviction } => {
-            let store = match RedisTokenStore::connect_lazy(url.expose(), RedisOptions::default()) {
+        TokenStoreSettings::Redis { url, danger_allow_eviction, .. } => {
+            let known = known_deployment(settings, database).await;
+            // Where it is not known, nothing is read by it.
+            let mark = match &known {
+                Ok(deployment) => deployment.mark.clone(),
+                Err(_) => Deployment::new(settings, DeploymentId::from(uuid::Uuid::nil())).mark,
+            };
+            let store = match RedisTokenStore::connect_lazy(url.expose(), &mark, RedisOptions::default()) {
                 Ok(store) => store,
                 Err(error) => return vec![Finding::bad(SUBJECT, &error)],
             };
@@ -235,15 +273,82 @@ async fn check_token_store(settings: &Settings, clock: &dyn Clock) -> Vec<Findin
                 Ok(inspection) => {
                     let mut findings = judge_redis(&inspection, *danger_allow_eviction);
                     findings.push(check_skew(&store, settings.tokens.lifetimes.leeway, clock).await);
+                    findings.push(check_owner(settings, &store, known).await);
+                    findings.push(check_others(&store).await);
+                    findings.extend(check_journal(database, &store).await);
                     findings
                 }
                 Err(error) => vec![
                     Finding::bad(SUBJECT, &error),
                     Finding::new("clock", Condition::Unknown, "Redis cannot be asked"),
+                    Finding::new("deployment", Condition::Unknown, "Redis cannot be asked"),
                 ],
             }
         }
     }
+}
+
+/// Which deployment the database is that of, as far as that is known; or else why not.
+async fn known_deployment(settings: &Settings, database: Option<&Database>) -> Result<Deployment, Finding> {
+    let unknown = |text: &str| Finding::new(DEPLOYMENT, Condition::Unknown, text);
+    let database = database.ok_or_else(|| unknown("the database cannot be asked"))?;
+    match database.deployment.find_deployment_id().await {
+        Ok(Some(id)) => Ok(Deployment::new(settings, id)),
+        Ok(None) => Err(unknown("it has no id yet: the first start makes one")),
+        Err(error) => Err(Finding::bad(DEPLOYMENT, &error)),
+    }
+}
+
+/// Whether the keys in Redis are this deployment's.
+async fn check_owner(
+    settings: &Settings,
+    store: &RedisTokenStore,
+    known: Result<Deployment, Finding>,
+) -> Finding {
+    let deployment = match known {
+        Ok(deployment) => deployment,
+        Err(finding) => return finding,
+    };
+    let public_url = settings.public_url.as_ref().map(ToString::to_string);
+    let keys = format!("{}; its keys begin with {}", deployment.id, deployment.mark);
+    match store.find_owner().await {
+        Ok(Some(owner)) => match dispute(&owner, deployment.id, public_url.as_deref(), &store.owner_key()) {
+            Some(dispute) => Finding::new(DEPLOYMENT, Condition::Bad, dispute),
+            None => Finding::new(
+                DEPLOYMENT,
+                Condition::Good,
+                format!("{keys}, and are those of {}", owner.public_url),
+            ),
+        },
+        Ok(None) => Finding::new(DEPLOYMENT, Condition::Good, format!("{keys}; there are none yet")),
+        Err(error) => Finding::bad(DEPLOYMENT, &error),
+    }
+}
+
+/// Who else keeps something in this Redis: good to know, and no fault.
+async fn check_others(store: &RedisTokenStore) -> Finding {
+    const SUBJECT: &str = "others";
+    match store.list_others().await {
+        Ok(others) => Finding::new(SUBJECT, Condition::Good, name_others(&others)),
+        Err(error) => {
+            let text = format!("who else is in this Redis is not known: {}", with_causes(&error));
+            Finding::new(SUBJECT, Condition::Unknown, text)
+        }
+    }
+}
+
+fn name_others(Others { owners, is_complete }: &Others) -> String {
+    let names = owners.iter().map(|(mark, owner)| match owner {
+        Some(owner) => format!("{mark} ({})", owner.public_url),
+        None => format!("{mark} (of another version)"),
+    });
+    let names: Vec<String> = names.collect();
+    let found = match names.len() {
+        0 => "no other deployment is in this Redis database".to_owned(),
+        _ => format!("in this Redis database as well: {}", names.join(", ")),
+    };
+    let rest = if *is_complete { "" } else { ", as far as was looked: it has very many keys" };
+    format!("{found}{rest}")
 }
 
 fn judge_redis(inspection: &RedisInspection, allow_eviction: bool) -> Vec<Finding> {
@@ -264,10 +369,14 @@ fn judge_redis(inspection: &RedisInspection, allow_eviction: bool) -> Vec<Findin
         }
         EvictionPolicy::Unknown => (Unknown, "Redis does not say".to_owned()),
     };
-    let persistence = match inspection.append_only {
-        Some(true) => (Good, "appendonly yes".to_owned()),
-        Some(false) => (Warning, "appendonly no: a restart of Redis logs everybody out".to_owned()),
-        None => (Unknown, "Redis does not say".to_owned()),
+    let persistence = match inspection.persistence {
+        Persistence::Log => {
+            (Good, "Redis keeps a log (appendonly yes): its restart logs nobody out".to_owned())
+        }
+        Persistence::Snapshots => (Warning, KEEPS_SNAPSHOTS.to_owned()),
+        Persistence::Nothing => (Warning, KEEPS_NOTHING.to_owned()),
+        Persistence::NoLog => (Warning, KEEPS_NO_LOG.to_owned()),
+        Persistence::Unknown => (Unknown, "Redis does not say".to_owned()),
     };
     [("token store", version), ("eviction", eviction), ("persistence", persistence)]
         .map(|(subject, (condition, text))| Finding::new(subject, condition, text))
@@ -298,17 +407,6 @@ fn judge_skew(skew: Duration, leeway: Duration) -> Finding {
     Finding::new("clock", condition, text)
 }
 
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,11 +426,46 @@ mod tests {
     }
 
     #[test]
+    fn what_a_restart_of_redis_does_is_told_apart() {
+        let of = |persistence| {
+            let inspection =
+                RedisInspection { version: Some((7, 2)), eviction: EvictionPolicy::NoEviction, persistence };
+            let finding = judge_redis(&inspection, false).pop().expect("the last one is about that");
+            (finding.condition, finding.text)
+        };
+        use Condition::{Good, Unknown, Warning};
+        for (persistence, condition, part) in [
+            (Persistence::Log, Good, "keeps a log"),
+            (Persistence::Snapshots, Warning, "goes back"),
+            (Persistence::Nothing, Warning, "logs everybody out"),
+            (Persistence::NoLog, Warning, "not known"),
+            (Persistence::Unknown, Unknown, "does not say"),
+        ] {
+            let (found, text) = of(persistence);
+            assert!(found == condition && text.contains(part), "{persistence:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn other_deployments_are_named() {
+        let mark = |text: &str| crate::domain::deployment::DeploymentMark::parse(text).expect("a mark");
+        let owner = crate::domain::deployment::Owner {
+            deployment: uuid::Uuid::nil().into(),
+            public_url: "https://staging.example.com".to_owned(),
+        };
+        let owners = vec![(mark("0badcafe"), Some(owner)), (mark("new"), None)];
+        let text = name_others(&Others { owners, is_complete: true });
+        assert!(text.ends_with("0badcafe (https://staging.example.com), new (of another version)"), "{text}");
+        let text = name_others(&Others { owners: Vec::new(), is_complete: false });
+        assert!(text.contains("no other") && text.contains("as far as was looked"), "{text}");
+    }
+
+    #[test]
     fn a_redis_that_forgets_is_bad_unless_that_is_allowed() {
         let evicting = RedisInspection {
             version: Some((6, 0)),
             eviction: EvictionPolicy::Evicts("allkeys-lru".to_owned()),
-            append_only: Some(false),
+            persistence: Persistence::Nothing,
         };
         let conditions = |allow| judge_redis(&evicting, allow).into_iter().map(|finding| finding.condition);
         use Condition::{Bad, Good, Warning};
@@ -341,7 +474,7 @@ mod tests {
         let fine = RedisInspection {
             version: Some((7, 2)),
             eviction: EvictionPolicy::NoEviction,
-            append_only: Some(true),
+            persistence: Persistence::Log,
         };
         assert!(judge_redis(&fine, false).iter().all(|finding| finding.condition == Good));
     }

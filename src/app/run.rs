@@ -1,24 +1,37 @@
 //! The life of a service: from the settings until the process is told to stop.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{StartError, Stores, World, build, mail, open_database, open_token_store};
+use super::{Database, StartError, Stores, World, build, mail, open_database, open_token_store};
+use crate::api;
 use crate::config::{self, Settings};
+use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
 use crate::mail::RunningQueue;
 use crate::server;
 use crate::service::Services;
 use crate::service::audit::Audit;
 use crate::service::mail::Mailer;
+use crate::store::journaled::JournaledTokenStore;
+use crate::store::sql::DatabaseError;
 
 /// How long a service that stops tries to tell the others that they need not wait for it.
 const STEP_BACK_GRACE: Duration = Duration::from_secs(1);
+
+/// How long the requests of the time before may take when the service begins.
+const STARTING_GRACE: Duration = Duration::from_secs(1);
+
+/// How long it takes to ask for a database again that is not there yet: at first, and at most.
+const WAITING_FIRST: Duration = Duration::from_millis(250);
+const WAITING_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the service by its settings until the process is told to stop. `listening` is told the
 /// address once requests are answered there.
@@ -31,16 +44,43 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let world = World::real();
     let secret = config::server_secret(&settings, &*world.random)?;
-    let stores = open_stores(&settings, &world).await?;
+    let mut stop = pin!(server::stop_signal().map_err(StartError::Signals)?);
+    let opened = open_database(&settings).await;
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
+    let (database, steps, listener) = match opened {
+        Err(error) if error.may_pass() => {
+            let waiting = wait_for_database(&settings, &world, listener, error);
+            tokio::select! {
+                found = waiting => found?,
+                () = &mut stop => {
+                    tracing::info!("stopped while waiting for the database");
+                    return Ok(());
+                }
+            }
+        }
+        opened => {
+            let (database, steps) = opened?;
+            (database, steps, listener)
+        }
+    };
+    for step in steps {
+        tracing::info!(step, "database migrated");
+    }
+    let tokens = open_token_store(&settings, &database, &world).await?;
+    let stores = Stores { database, tokens };
     let clock = world.clock.clone();
+    let redis = stores.tokens.redis.clone();
     let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &world).await?.unzip();
     let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
+    let journaled = stores.tokens.journaled.clone();
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
-    let stop = server::stop_signal().map_err(StartError::Signals)?;
-    let background = start_background(&settings, &services, clock);
+    let mut background = start_background(&settings, &services, journaled, clock);
+    if let Some(redis) = redis {
+        let public_url = settings.public_url.as_ref().map(ToString::to_string);
+        background.spawn(redis.keep_claiming(settings.issuer(bound).to_string(), public_url));
+    }
     let closing = services.revocations.clone();
     let told = OnceLock::new();
     let stop = async {
@@ -66,20 +106,59 @@ pub async fn run(
     Ok(())
 }
 
-async fn open_stores(settings: &Settings, world: &World) -> Result<Stores, StartError> {
-    let (database, steps) = open_database(settings).await?;
-    for step in steps {
-        tracing::info!(step, "database migrated");
-    }
-    let tokens = open_token_store(settings, world.clock.clone()).await?;
-    Ok(Stores { database, tokens })
+/// Asks for the database until it answers. Meanwhile the process says that it lives, so that whoever
+/// watches it does not start it anew, and refuses everything else.
+///
+/// # Errors
+/// The database has answered, and with a refusal.
+async fn wait_for_database(
+    settings: &Settings,
+    world: &World,
+    listener: TcpListener,
+    first: DatabaseError,
+) -> Result<(Database, Vec<String>, TcpListener), StartError> {
+    let at_listen = |source| StartError::Listen { address: settings.listen, source };
+    let listener = listener.into_std().map_err(at_listen)?;
+    let meanwhile = listener.try_clone().and_then(TcpListener::from_std).map_err(at_listen)?;
+    let listener = TcpListener::from_std(listener).map_err(at_listen)?;
+    let bound = listener.local_addr().map_err(at_listen)?;
+    let (over, is_over) = oneshot::channel::<()>();
+    let starting = api::starting(world.random.clone(), settings.issuer(bound).is_https());
+    // The end of the sender is the word that it is over.
+    let serving = server::serve(meanwhile, starting, async { drop(is_over.await) }, STARTING_GRACE);
+    let asking = async {
+        let (mut error, mut pause) = (first, WAITING_FIRST);
+        let found = loop {
+            tracing::warn!(
+                %bound,
+                error = %with_causes(&error),
+                "the database is not there yet: listening for health checks alone, and asking again"
+            );
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(WAITING_MAX);
+            match open_database(settings).await {
+                Err(next) if next.may_pass() => error = next,
+                found => break found,
+            }
+        };
+        drop(over);
+        found
+    };
+    let (_, found) = tokio::join!(serving, asking);
+    let (database, steps) = found?;
+    Ok((database, steps, listener))
 }
 
 /// Starts what goes on beside the requests; it ends with what is returned.
-fn start_background(settings: &Settings, services: &Services, clock: Arc<dyn Clock>) -> JoinSet<()> {
+fn start_background(
+    settings: &Settings,
+    services: &Services,
+    journaled: JournaledTokenStore,
+    clock: Arc<dyn Clock>,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(services.key_ring.clone().keep_up(services.revocations.listen_for_keys()));
-    tasks.spawn(services.cut_off.clone().keep_settling());
+    tasks.spawn(services.cut_off.clone().keep_carrying_out(journaled));
     tasks.spawn(services.revocations.clone().keep_following());
     if let Some(retention) = settings.audit.retention {
         tasks.spawn(services.audit.clone().keep_pruning(clock, retention));

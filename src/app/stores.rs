@@ -1,20 +1,41 @@
 //! From the settings to the stores.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::StartError;
+use super::deployment::{self, Deployment, OwnRedis};
+use super::{StartError, World};
 use crate::config::{Settings, TokenStoreSettings};
-use crate::domain::clock::Clock;
+use crate::domain::causes::with_causes;
+use crate::store::backend::TokenBackend;
 use crate::store::clients::ClientRegistry;
+use crate::store::deployment::DeploymentStore;
 use crate::store::embedded::{self, EmbeddedTokenStore};
 use crate::store::feed::RevocationFeed;
-use crate::store::redis::{EvictionPolicy, RedisOptions, RedisTokenStore};
+use crate::store::journal::RevocationJournal;
+use crate::store::journaled::{JournaledTokenStore, Parts};
+use crate::store::redis::{EvictionPolicy, Persistence, RedisOptions, RedisTokenStore};
 use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use crate::store::unreachable::UnreachableTokenStore;
 use crate::store::{AuditLog, RateLimitStore, Repository, TokenStore};
+
+/// What the restart of a Redis does that has no log and takes no snapshots.
+pub(super) const KEEPS_NOTHING: &str = "Redis keeps nothing on disk: its restart logs everybody out";
+
+/// The same of one that takes snapshots alone. Without the log its data may be older than what was
+/// acknowledged.
+pub(super) const KEEPS_SNAPSHOTS: &str = "Redis keeps snapshots and no log: its restart goes back to the last one, \
+    which logs out whoever came since; the journal in the database makes good what was revoked since";
+
+/// The same of one that may not be asked whether it takes snapshots.
+pub(super) const KEEPS_NO_LOG: &str = "Redis keeps no log: its restart logs out everybody, or whoever came since its \
+    last snapshot; whether it takes any is not known, since it may not be asked (CONFIG GET)";
+
+/// How long the first look at the token store is waited for.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// The file of the embedded token store, in the data folder.
 pub(super) const TOKENS_FILE: &str = "tokens.db";
@@ -35,19 +56,28 @@ pub struct Database {
     pub repository: Arc<dyn Repository>,
     /// Signing keys.
     pub signing_keys: Arc<dyn SigningKeyStore>,
+    /// What every revocation is written into.
+    pub journal: Arc<dyn RevocationJournal>,
     /// OAuth clients.
     pub clients: Arc<dyn ClientRegistry>,
+    /// Which deployment this is.
+    pub deployment: Arc<dyn DeploymentStore>,
     /// What happened.
     pub audit_log: Arc<dyn AuditLog>,
 }
 
 impl Database {
-    pub(super) fn of<R: Repository + SigningKeyStore + ClientRegistry + AuditLog>(repository: R) -> Self {
+    pub(super) fn of<R>(repository: R) -> Self
+    where
+        R: Repository + RevocationJournal + SigningKeyStore + ClientRegistry + DeploymentStore + AuditLog,
+    {
         let repository = Arc::new(repository);
         Self {
             repository: repository.clone(),
+            journal: repository.clone(),
             signing_keys: repository.clone(),
             clients: repository.clone(),
+            deployment: repository.clone(),
             audit_log: repository,
         }
     }
@@ -62,18 +92,40 @@ pub struct TokenStores {
     pub revocation_feed: Arc<dyn RevocationFeed>,
     /// What counts attempts.
     pub rate_limits: Arc<dyn RateLimitStore>,
+    /// The same token store, to be kept whole.
+    pub journaled: JournaledTokenStore,
+    /// The Redis behind them, where it is one.
+    pub redis: Option<OwnRedis>,
 }
 
 impl TokenStores {
-    fn of<S: TokenStore + RevocationFeed + RateLimitStore>(store: S) -> Self {
-        let store = Arc::new(store);
-        Self { token_store: store.clone(), revocation_feed: store.clone(), rate_limits: store }
+    /// A backend that the journal of a database keeps whole.
+    fn of<S>(store: Arc<S>, settings: &Settings, database: &Database, world: &World) -> Self
+    where
+        S: TokenBackend + RateLimitStore,
+    {
+        let journaled = JournaledTokenStore::new(Parts {
+            backend: store.clone(),
+            journal: database.journal.clone(),
+            repository: database.repository.clone(),
+            clock: world.clock.clone(),
+            random: world.random.clone(),
+            spans: (&settings.tokens.lifetimes).into(),
+        });
+        let shared = Arc::new(journaled.clone());
+        let (token_store, revocation_feed) = (shared.clone(), shared);
+        Self { token_store, revocation_feed, rate_limits: store, journaled, redis: None }
     }
 
     /// What stands in for a token store that belongs to another process: whatever is asked of it fails
-    /// for that cause.
-    pub(super) fn unreachable(cause: embedded::OpenError) -> Self {
-        Self::of(UnreachableTokenStore::new(cause))
+    /// for that cause, and what it is to revoke stands in the journal.
+    pub(super) fn unreachable(
+        cause: embedded::OpenError,
+        settings: &Settings,
+        database: &Database,
+        world: &World,
+    ) -> Self {
+        Self::of(Arc::new(UnreachableTokenStore::new(cause)), settings, database, world)
     }
 }
 
@@ -99,18 +151,45 @@ pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>
 /// attempts. A Redis that does not answer yet is no mistake: what needs it answers 503 until it comes.
 ///
 /// # Errors
-/// [`StartError`] when the store cannot be opened, or when Redis is set to forget keys.
-pub async fn open_token_store(settings: &Settings, clock: Arc<dyn Clock>) -> Result<TokenStores, StartError> {
+/// [`StartError`] when the store cannot be opened, when Redis is set to forget keys, or when `database`
+/// does not tell what the keys in Redis begin with.
+pub async fn open_token_store(
+    settings: &Settings,
+    database: &Database,
+    world: &World,
+) -> Result<TokenStores, StartError> {
     match &settings.token_store {
         TokenStoreSettings::Embedded => {
             let path = settings.data_dir.join(TOKENS_FILE);
-            Ok(TokenStores::of(EmbeddedTokenStore::open(&path, clock).await?))
+            let store = EmbeddedTokenStore::open(&path, world.clock.clone(), &*world.random).await?;
+            let stores = TokenStores::of(Arc::new(store), settings, database, world);
+            look_first(&stores.journaled).await;
+            Ok(stores)
         }
-        TokenStoreSettings::Redis { url, danger_allow_eviction } => {
-            let store = RedisTokenStore::connect_lazy(url.expose(), RedisOptions::default())?;
+        TokenStoreSettings::Redis { url, danger_allow_eviction, .. } => {
+            let identifying = deployment::identify(settings, database, &*world.random);
+            let Deployment { id, mark, .. } = identifying.await.map_err(StartError::Deployment)?;
+            let store = RedisTokenStore::connect_lazy(url.expose(), &mark, RedisOptions::default())?;
             inspect_redis(&store, *danger_allow_eviction).await?;
-            Ok(TokenStores::of(store))
+            let store = Arc::new(store);
+            let stores = TokenStores::of(store.clone(), settings, database, world);
+            look_first(&stores.journaled).await;
+            Ok(TokenStores { redis: Some(OwnRedis { store, id }), ..stores })
         }
+    }
+}
+
+/// The first look at a store takes longer than a request waits for one: 65 partitions may begin, or be made
+/// whole. What it does not bring about in this time goes on beside the requests.
+async fn look_first(journaled: &JournaledTokenStore) {
+    let journaled = journaled.clone();
+    let look = tokio::spawn(async move { journaled.keep().await });
+    match tokio::time::timeout(FIRST_LOOK, look).await {
+        Ok(Ok(Ok(_))) => {}
+        Ok(Ok(Err(error))) => {
+            tracing::debug!(error = %with_causes(&error), "the token store cannot be looked at just now");
+        }
+        Ok(Err(_)) | Err(_) => tracing::debug!("the first look at the token store goes on"),
     }
 }
 
@@ -118,8 +197,7 @@ async fn inspect_redis(store: &RedisTokenStore, allow_eviction: bool) -> Result<
     let inspection = match store.inspect().await {
         Ok(inspection) => inspection,
         Err(error) => {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "Redis does not answer yet");
+            tracing::warn!(error = %with_causes(&error), "Redis does not answer yet");
             return Ok(());
         }
     };
@@ -132,8 +210,11 @@ async fn inspect_redis(store: &RedisTokenStore, allow_eviction: bool) -> Result<
         }
         tracing::warn!(policy, "Redis may throw sessions and revocations away");
     }
-    if inspection.append_only == Some(false) {
-        tracing::warn!("Redis keeps nothing on disk: its restart logs everybody out (appendonly yes)");
+    match inspection.persistence {
+        Persistence::Nothing => tracing::warn!("{KEEPS_NOTHING} (appendonly yes)"),
+        Persistence::Snapshots => tracing::warn!("{KEEPS_SNAPSHOTS} (appendonly yes)"),
+        Persistence::NoLog => tracing::warn!("{KEEPS_NO_LOG} (appendonly yes)"),
+        Persistence::Log | Persistence::Unknown => {}
     }
     Ok(())
 }

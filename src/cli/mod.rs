@@ -6,6 +6,7 @@
 mod clients;
 mod completions;
 pub mod config;
+mod deployment;
 pub mod dev;
 mod doctor;
 pub mod healthcheck;
@@ -65,6 +66,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Tokens: what one says, whether it is good and why not, and taking it back
     Tokens(tokens::TokensArgs),
+    /// Deployment: which one the database is that of, and making it another
+    Deployment(deployment::DeploymentArgs),
     /// Look whether everything that the service stands on is fit for it
     Doctor(doctor::DoctorArgs),
     /// Look at the settings
@@ -127,6 +130,7 @@ pub fn run() -> ExitCode {
         Command::Sessions(args) => sessions::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Tokens(args) => tokens::run(args),
+        Command::Deployment(args) => deployment::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Completions(args) => completions::completions(&args),

@@ -116,7 +116,7 @@ impl Ending {
 pub(super) fn ending<T>(outcome: Result<T, AuthError>) -> Result<Ending, Failure> {
     match outcome {
         Ok(_) => Ok(Ending::Done),
-        Err(AuthError::CutOffOwed(_)) => Ok(Ending::LeftToService),
+        Err(AuthError::RevocationPending(_)) => Ok(Ending::LeftToService),
         Err(error) => Err(error.into()),
     }
 }

@@ -79,6 +79,11 @@ async fn revoke(services: &Services, argument: &str, output: OutputArgs) -> Resu
     let taken = outcome.map_err(|error| -> Failure {
         match error {
             AuthError::NotFound => "there is no such live session, or the audit log does not know whose".into(),
+            AuthError::RevocationPending(_) => {
+                "the token store is out of reach from here: that it is taken back is written down, and the running \
+                 service sees to it within seconds"
+                    .into()
+            }
             AuthError::Store(error) => {
                 let hint = "`hallpass sessions revoke` ends all of an account's sessions also beside a running \
                             service that has the token store to itself";

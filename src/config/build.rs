@@ -105,10 +105,13 @@ fn compute_defaults(values: &mut Values, listen: SocketAddr, data_dir: &str) {
 
 fn token_store(read: &mut Reader<'_>) -> TokenStoreSettings {
     let danger_allow_eviction = read.get("redis.danger_allow_eviction", parse::boolean, false);
+    let prefix = read.find("redis.prefix", parse::redis_prefix);
     let url = read.find("redis.url", parse::redis_url);
     let name = read.get("token_store", parse::token_store, TokenStoreName::Embedded);
     match (name, url) {
-        (TokenStoreName::Redis, Some(url)) => TokenStoreSettings::Redis { url, danger_allow_eviction },
+        (TokenStoreName::Redis, Some(url)) => {
+            TokenStoreSettings::Redis { url, prefix, danger_allow_eviction }
+        }
         (TokenStoreName::Redis, None) => {
             if read.values.get("redis.url").is_none() {
                 read.refuse(

@@ -42,6 +42,7 @@ pub use secret::{
 pub use source::{FlagValue, Sources, Values};
 
 use crate::crypto::password::Argon2Cost;
+use crate::domain::deployment::DeploymentMark;
 use crate::domain::email::Email;
 use crate::domain::link::LinkTemplate;
 use crate::domain::password::{Password, PasswordPolicy};
@@ -144,6 +145,8 @@ pub enum TokenStoreSettings {
     Redis {
         /// `redis://…` or `rediss://…`; may hold a password.
         url: Secret,
+        /// What all keys begin with; made of the deployment's id where it is not set.
+        prefix: Option<DeploymentMark>,
         /// Whether an evicting `maxmemory-policy` is warned about instead of refused.
         danger_allow_eviction: bool,
     },

@@ -15,6 +15,7 @@ use url::Url;
 
 use super::secret::{SECRET_MIN_BYTES, Secret};
 use super::{CompatApi, LogFormat, PublicUrl, ResetDelivery};
+use crate::domain::deployment::{DEPLOYMENT_MARK_MAX, DeploymentMark};
 use crate::domain::email::Email;
 use crate::domain::password::Password;
 use crate::domain::rate_limit::Rate;
@@ -134,6 +135,12 @@ pub(super) fn redis_url(text: &str) -> Parsed<Secret> {
         }
         _ => problem("is no Redis URL", MEND),
     }
+}
+
+pub(super) fn redis_prefix(text: &str) -> Parsed<DeploymentMark> {
+    DeploymentMark::parse(text).or_else(|_| {
+        problem("is no prefix", format!("write 1 to {DEPLOYMENT_MARK_MAX} characters of a-z, 0-9 and -"))
+    })
 }
 
 /// What keeps sessions and revocations; the Redis one needs `redis.url`.

@@ -97,6 +97,8 @@ pub const SETTINGS: &[Setting] = &[
         "The Redis that keeps sessions and revocations (`redis://` or `rediss://`).")),
     setting("redis.danger_allow_eviction", Kind::Boolean, Always("false"), "true",
         "Start although Redis may evict keys when its memory is full, which forgets sessions and revocations; a warning is logged instead."),
+    setting("redis.prefix", Kind::Text, Computed("made of the deployment's id, see `hallpass deployment show`"), "staging",
+        "What all keys in Redis begin with (1 to 32 characters of a-z, 0-9 and -). Deployments that share one Redis database need different ones; changing it logs everybody out."),
     setting("token_store", Kind::Text, Computed("`redis` if `redis.url` is set, else `embedded` (in `serve` only when set)"), "embedded",
         "What keeps sessions and revocations: `redis`, or `embedded` (SQLite files in `data_dir`, for a single process)."),
     setting("tokens.access_ttl", Kind::Text, Always("15m"), "5m",

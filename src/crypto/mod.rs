@@ -1,6 +1,7 @@
 //! Bytes in, verdict out: nothing here waits, stores or answers a request.
 
 pub mod client_secret;
+pub mod deployment;
 pub mod jwt;
 pub mod keys;
 pub mod opaque;

@@ -9,6 +9,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::smtp::DeliveryError;
 use super::templates::{self, Letter, Links};
+use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::email::Email;
 use crate::domain::random::{self, Random};
@@ -183,7 +184,7 @@ impl<T: Transport> Courier<T> {
         let message = match self.transport.write(letter, &mail.to, &id, self.clock.now()) {
             Ok(message) => message,
             Err(error) => {
-                tracing::warn!(%user, notice, error = as_dyn(&error), "mail given up");
+                tracing::warn!(%user, notice, error = %with_causes(&error), "mail given up");
                 return;
             }
         };
@@ -202,12 +203,12 @@ impl<T: Transport> Courier<T> {
                     return;
                 }
                 Err(error) if error.is_final() => {
-                    tracing::warn!(%user, notice, error = as_dyn(&error), "mail refused");
+                    tracing::warn!(%user, notice, error = %with_causes(&error), "mail refused");
                     return;
                 }
                 Err(error) => {
                     let pause = self.pause(tries).min(mail.deadline.since(self.clock.now()));
-                    tracing::warn!(%user, notice, ?pause, error = as_dyn(&error), "mail not sent yet");
+                    tracing::warn!(%user, notice, ?pause, error = %with_causes(&error), "mail not sent yet");
                     tokio::time::sleep(pause).await;
                 }
             }
@@ -223,10 +224,6 @@ impl<T: Transport> Courier<T> {
         self.random.fill(&mut byte);
         whole / 2 + (whole / 2).mul_f64(f64::from(byte[0]) / 255.0)
     }
-}
-
-fn as_dyn(error: &DeliveryError) -> &(dyn std::error::Error + 'static) {
-    error
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::client::{Client, REVOCATIONS_READ, Scopes};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId};
+use crate::domain::partition::Partition;
 use crate::domain::session::Session;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::Role;
@@ -31,6 +32,7 @@ pub const FIRST_PARTY_CLIENT_ID: &str = "hallpass";
 pub struct AccessTokens {
     context: Arc<Context>,
     key_ring: Arc<KeyRing>,
+    revocations: Revocations,
     /// One for each generation of the ring, with its keys.
     checks: Arc<PerGeneration<AccessTokenCheck<KnownRevocations>>>,
 }
@@ -38,16 +40,16 @@ pub struct AccessTokens {
 impl AccessTokens {
     pub(super) fn new(context: Arc<Context>, key_ring: Arc<KeyRing>, revocations: Revocations) -> Self {
         let of_context = context.clone();
+        let copy = revocations.clone();
         let checks = PerGeneration::new(key_ring.clone(), move |generation| {
             let rules = &of_context.rules;
             let verifier = Verifier::new(generation.key_set().clone(), &rules.issuer, &rules.audience)
                 .with_token_type(rules.token_type)
                 .with_leeway(rules.lifetimes.leeway);
-            let source =
-                KnownRevocations { copy: revocations.clone(), token_store: of_context.token_store.clone() };
+            let source = KnownRevocations { copy: copy.clone(), token_store: of_context.token_store.clone() };
             AccessTokenCheck::new(verifier, source)
         });
-        Self { checks: Arc::new(checks), context, key_ring }
+        Self { checks: Arc::new(checks), context, key_ring, revocations }
     }
 
     /// Mints an access token of a live session at `now`. It never outlives the session.
@@ -64,9 +66,11 @@ impl AccessTokens {
             sub: session.subject.user.to_string(),
             exp: expires_at.as_secs(),
             iat: now.as_secs(),
-            nbf: now.as_secs(),
+            nbf: None,
             jti: *Jti::generate(&*self.context.random).as_uuid(),
             sid: Some(*session.id.as_uuid()),
+            sv: Some(session.subject.security_version.get()),
+            inc: number_of(session.incarnation),
             client_id: session.origin.client.clone(),
             email: Some(session.subject.email.as_str().to_owned()),
             roles: vec![session.subject.role.as_str().to_owned()],
@@ -80,13 +84,15 @@ impl AccessTokens {
     /// logged in by it. One that may read the revocation feed is for this service as well.
     ///
     /// # Errors
-    /// [`AuthError::Signing`].
-    pub(super) fn mint_for_client(
+    /// [`AuthError::Signing`]; [`AuthError::Store`] while it is not known in which incarnation the token
+    /// store is.
+    pub(super) async fn mint_for_client(
         &self,
         client: &Client,
         scopes: &Scopes,
         now: Timestamp,
     ) -> AuthResult<(AccessToken, AccessClaims)> {
+        let incarnation = self.context.token_store.incarnation(Partition::EVERYBODY).await?;
         let rules = &self.context.rules;
         let own = &rules.audience;
         let mut aud: Vec<String> =
@@ -100,9 +106,11 @@ impl AccessTokens {
             sub: client.id.to_string(),
             exp: now.after(rules.lifetimes.access_token).as_secs(),
             iat: now.as_secs(),
-            nbf: now.as_secs(),
+            nbf: None,
             jti: *Jti::generate(&*self.context.random).as_uuid(),
             sid: None,
+            sv: None,
+            inc: number_of(incarnation),
             client_id: client.id.to_string(),
             email: None,
             roles: Vec::new(),
@@ -204,6 +212,54 @@ impl AccessTokens {
         Ok(claims)
     }
 
+    /// The same for a token that is to be revoked: while the token store is out of reach it is enough that
+    /// it is authentic, since that its session ends can be written down all the same.
+    ///
+    /// # Errors
+    /// What is wrong with the token.
+    pub(super) async fn authentic_claims_to_revoke(
+        &self,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> AuthResult<AccessClaims> {
+        let claims = match self.verify(access, now) {
+            Ok(claims) => claims,
+            Err(Rejection::Expired(claims)) => *claims,
+            Err(rejection) => return Err(AuthError::InvalidToken(rejection)),
+        };
+        match self.check_revocation(&claims, now).await {
+            Ok(()) | Err(AuthError::Store(StoreError::Unavailable { .. })) => Ok(claims),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The claims of a token that is refused here, and that followers of the feed would still take: its
+    /// session was opened in what the token store has lost.
+    pub(super) fn claims_unknown_to_followers(
+        &self,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> Option<AccessClaims> {
+        let claims = self.verify(access, now).ok()?;
+        (self.revocations.is_revoked(&claims) == Ok(false)).then_some(claims)
+    }
+
+    /// Whether a machine's token stands: it was not taken back.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub(super) async fn machine_stands(&self, claims: &AccessClaims, now: Timestamp) -> AuthResult<bool> {
+        if let Some(status) = self.revocations.status(claims, now) {
+            return Ok(status == RevocationStatus::Live);
+        }
+        let status = self
+            .context
+            .token_store
+            .machine_status(Jti::from(claims.jti), incarnation_of(claims), now)
+            .await?;
+        Ok(status == AccessStatus::Live)
+    }
+
     /// Whether a user's token was taken back.
     ///
     /// # Errors
@@ -231,6 +287,16 @@ impl AccessTokens {
         let (access, minted) = self.mint(&session, now)?;
         Ok(Caller { renewed: true, ..known_caller(access, &minted, address)? })
     }
+}
+
+/// The number of an incarnation of the token store, as tokens have it.
+pub(super) fn number_of(incarnation: i64) -> u64 {
+    u64::try_from(incarnation).unwrap_or_default()
+}
+
+/// The incarnation that a token with these claims was minted in.
+pub(super) fn incarnation_of(claims: &AccessClaims) -> i64 {
+    i64::try_from(claims.inc).unwrap_or(i64::MAX)
 }
 
 /// Turns a store's outcome into the live session, or into the verdict on the token, which was presented
@@ -322,7 +388,7 @@ impl RevocationSource for KnownRevocations {
             user,
             session,
             token: Jti::from(claims.jti),
-            issued_at: Timestamp::from_millis(claims.iat.saturating_mul(1000)),
+            incarnation: incarnation_of(claims),
         };
         Ok(match self.token_store.access_status(&subject, now.into()).await? {
             AccessStatus::Live => RevocationStatus::Live,

@@ -346,13 +346,15 @@ impl Accounts {
         let attempt = self.limits.password_attempt(visitor, &email, check).await;
         let user = attempt.inspect_err(|error| self.record_refused_change(caller, error))?;
         let hash = self.hash(new).await?;
-        let user = self
+        let entry = self.context.journal_entry();
+        let event = self
             .context
             .repository
-            .change_password(user.id, user.security_version, &hash)
+            .change_password(user.id, user.security_version, &hash, entry)
             .await?
             .ok_or(AuthError::InvalidCredentials)?;
-        let ended = self.cut_off.end_sessions(&user).await;
+        let ended = self.cut_off.end_sessions(&event).await;
+        let user = event.user;
         let entry = self.event_of(caller, AuditAction::PasswordChanged);
         self.context.audit.record(entry.ending(ended.as_ref().ok().copied()));
         ended?;

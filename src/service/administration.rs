@@ -15,7 +15,7 @@ use crate::domain::password::{NewPassword, PasswordHash};
 use crate::domain::session::Session;
 use crate::domain::tokens::ResetToken;
 use crate::domain::user::{AccountChange, NewUser, Role, User};
-use crate::store::{ChangeOutcome, DeleteOutcome, InsertUserOutcome};
+use crate::store::{ChangeOutcome, DeleteOutcome, InsertUserOutcome, OnUnknown, StoreError};
 
 /// An account as an administrator makes it.
 #[derive(Clone)]
@@ -105,16 +105,17 @@ impl Administration {
     ///
     /// # Errors
     /// [`AuthError::NotFound`], [`AuthError::LastAdmin`], [`AuthError::EmailTaken`], and
-    /// [`AuthError::CutOffOwed`]: the change stands, the end of the sessions is not confirmed yet.
+    /// [`AuthError::RevocationPending`]: the change stands, the end of the sessions is not confirmed yet.
     pub async fn change(&self, by: Administrator, id: UserId, change: &AccountChange) -> AuthResult<User> {
-        match self.context.repository.change_account(id, change).await? {
-            ChangeOutcome::Changed { before, after: user } => {
+        match self.context.repository.change_account(id, change, self.context.journal_entry()).await? {
+            ChangeOutcome::Changed { before, after: event } => {
+                let user = &event.user;
                 let by_whom = by.actor();
                 tracing::info!(user = %id, role = %user.role, disabled = user.disabled, by = %by_whom, "account changed");
-                let ended = self.cut_off.end_sessions(&user).await;
-                self.record_change(by, &before, &user, &ended);
+                let ended = self.cut_off.end_sessions(&*event).await;
+                self.record_change(by, &before, user, &ended);
                 ended?;
-                Ok(user)
+                Ok(event.user)
             }
             ChangeOutcome::Unchanged(user) => Ok(user),
             ChangeOutcome::NotFound => Err(AuthError::NotFound),
@@ -126,10 +127,10 @@ impl Administration {
     /// Deletes an account and ends all its sessions. Its id is never given again.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`], [`AuthError::LastAdmin`], and [`AuthError::CutOffOwed`]: the account
+    /// [`AuthError::NotFound`], [`AuthError::LastAdmin`], and [`AuthError::RevocationPending`]: the account
     /// is gone, the end of the sessions is not confirmed yet.
     pub async fn delete(&self, by: Administrator, id: UserId) -> AuthResult<()> {
-        match self.context.repository.delete_user(id).await? {
+        match self.context.repository.delete_user(id, self.context.journal_entry()).await? {
             DeleteOutcome::Deleted(order) => {
                 tracing::info!(user = %id, by = %by.actor(), "account deleted");
                 let ended = self.cut_off.end_sessions(order).await;
@@ -147,16 +148,18 @@ impl Administration {
     /// Sets a password and ends all sessions of the account.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`], [`AuthError::WeakPassword`], [`AuthError::CutOffOwed`].
+    /// [`AuthError::NotFound`], [`AuthError::WeakPassword`], [`AuthError::RevocationPending`].
     pub async fn set_password(&self, by: Administrator, id: UserId, password: String) -> AuthResult<User> {
         let user = self.get(by, id).await?;
         let hash = self.hash(password, &user.email, Field::NewPassword).await?;
-        let user = self.context.repository.set_password(id, &hash).await?.ok_or(AuthError::NotFound)?;
+        let entry = self.context.journal_entry();
+        let event =
+            self.context.repository.set_password(id, &hash, entry).await?.ok_or(AuthError::NotFound)?;
         tracing::info!(user = %id, by = %by.actor(), "password set");
-        let ended = self.cut_off.end_sessions(&user).await;
+        let ended = self.cut_off.end_sessions(&event).await;
         self.record(self.event(by, AuditAction::PasswordChanged, id).ending(ended.as_ref().ok().copied()));
         ended?;
-        Ok(user)
+        Ok(event.user)
     }
 
     /// Sends the account's owner a reset token, as if they had asked for one. Their sessions live on.
@@ -194,13 +197,14 @@ impl Administration {
     /// Ends all sessions of the account, those that are just being opened included; answers how many.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`], [`AuthError::CutOffOwed`].
+    /// [`AuthError::NotFound`], [`AuthError::RevocationPending`].
     pub async fn end_sessions(&self, by: Administrator, id: UserId) -> AuthResult<usize> {
-        let user = self.context.repository.advance_security_version(id).await?.ok_or(AuthError::NotFound)?;
-        tracing::info!(user = %id, by = %by.actor(), "sessions ended by an administrator");
-        let ended = self.cut_off.end_sessions(&user).await;
-        let entry = self.event(by, AuditAction::SessionsEnded, id).because(by.reason());
-        self.record(entry.ending(ended.as_ref().ok().copied()));
+        let ended = self.cut_off.end_all(id).await.and_then(|ended| ended.ok_or(AuthError::NotFound));
+        if matches!(ended, Ok(_) | Err(AuthError::RevocationPending(_))) {
+            tracing::info!(user = %id, by = %by.actor(), "sessions ended by an administrator");
+            let entry = self.event(by, AuditAction::SessionsEnded, id).because(by.reason());
+            self.record(entry.ending(ended.as_ref().ok().copied()));
+        }
         ended
     }
 
@@ -211,13 +215,13 @@ impl Administration {
     pub async fn end_session(&self, by: Administrator, id: UserId, session: SessionId) -> AuthResult<()> {
         let denial = self.context.rules.lifetimes.revocation();
         let now = self.context.clock.now();
-        let was_live = self.context.token_store.revoke_session(id, session, now, denial).await?;
-        if !was_live {
-            return Err(AuthError::NotFound);
+        let store = &self.context.token_store;
+        let ended = store.revoke_session(id, session, OnUnknown::Ignore, now, denial).await;
+        if matches!(ended, Ok(true) | Err(StoreError::RevocationPending(_))) {
+            tracing::info!(user = %id, %session, by = %by.actor(), "session ended by an administrator");
+            self.record(self.event(by, AuditAction::SessionEnded, id).session(session).because(by.reason()));
         }
-        tracing::info!(user = %id, %session, by = %by.actor(), "session ended by an administrator");
-        self.record(self.event(by, AuditAction::SessionEnded, id).session(session).because(by.reason()));
-        Ok(())
+        ended?.then_some(()).ok_or(AuthError::NotFound)
     }
 
     /// Takes one access token back; its session lives on.
@@ -233,11 +237,13 @@ impl Administration {
     ) -> AuthResult<()> {
         let denial = self.context.rules.lifetimes.revocation();
         let now = self.context.clock.now();
-        self.context.token_store.revoke_access_token(id, token, now, denial).await?;
-        tracing::info!(user = %id, %session, jti = %token, by = %by.actor(), "access token revoked");
-        let entry = self.event(by, AuditAction::TokenRevoked, id).session(session).token(token);
-        self.record(entry.because(by.reason()));
-        Ok(())
+        let revoked = self.context.token_store.revoke_access_token(id, token, now, denial).await;
+        if matches!(revoked, Ok(()) | Err(StoreError::RevocationPending(_))) {
+            tracing::info!(user = %id, %session, jti = %token, by = %by.actor(), "access token revoked");
+            let entry = self.event(by, AuditAction::TokenRevoked, id).session(session).token(token);
+            self.record(entry.because(by.reason()));
+        }
+        Ok(revoked?)
     }
 
     /// An entry for the audit log about what an administrator does to an account.

@@ -6,7 +6,6 @@
 //! says: nothing is lost without a word. Only a process that is killed takes its queue with it.
 
 use std::collections::{HashMap, VecDeque};
-use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use uuid::Uuid;
 use super::AuthResult;
 use super::caller::Administrator;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
+use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::store::{AuditLog, StoreResult};
 
@@ -167,8 +167,7 @@ impl Audit {
                     PRUNE_EVERY
                 }
                 Err(error) => {
-                    let error: &dyn Error = &error;
-                    tracing::warn!(error, "old audit entries cannot be deleted just now");
+                    tracing::warn!(error = %with_causes(&error), "old audit entries cannot be deleted just now");
                     PRUNE_AGAIN_AFTER
                 }
             };
@@ -316,8 +315,7 @@ async fn write(queue: Arc<Queue>, log: Arc<dyn AuditLog>) {
             }
             Err(error) => {
                 if failures == 0 {
-                    let error: &dyn Error = &error;
-                    tracing::warn!(error, waiting = batch.len(), "the audit log cannot be written just now");
+                    tracing::warn!(error = %with_causes(&error), waiting = batch.len(), "the audit log cannot be written just now");
                 }
                 if queue.ending() == Some(Ending::Brief) {
                     queue.log_the_rest();

@@ -7,7 +7,6 @@ use hallpass_verify::{AccessClaims, Rejection};
 use super::access_tokens::AccessTokens;
 use super::caller::Administrator;
 use super::limits::{Limits, Visitor};
-use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::client_secret;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
@@ -40,18 +39,12 @@ pub struct ClientToken {
 pub struct Clients {
     context: Arc<Context>,
     access_tokens: AccessTokens,
-    revocations: Revocations,
     limits: Limits,
 }
 
 impl Clients {
-    pub(super) fn new(
-        context: Arc<Context>,
-        access_tokens: AccessTokens,
-        revocations: Revocations,
-        limits: Limits,
-    ) -> Self {
-        Self { context, access_tokens, revocations, limits }
+    pub(super) fn new(context: Arc<Context>, access_tokens: AccessTokens, limits: Limits) -> Self {
+        Self { context, access_tokens, limits }
     }
 
     /// Makes a client; answers its first secret, which is kept nowhere.
@@ -193,7 +186,7 @@ impl Clients {
     ///
     /// # Errors
     /// [`AuthError::InvalidScope`] when it asks for more than it may have.
-    pub fn mint(&self, client: &Client, asked: Option<&str>) -> AuthResult<ClientToken> {
+    pub async fn mint(&self, client: &Client, asked: Option<&str>) -> AuthResult<ClientToken> {
         let scopes = match asked {
             None | Some("") => client.scopes.clone(),
             Some(text) => text.parse().map_err(|_| AuthError::InvalidScope)?,
@@ -202,7 +195,7 @@ impl Clients {
             return Err(AuthError::InvalidScope);
         }
         let now = self.context.clock.now();
-        let (access, claims) = self.access_tokens.mint_for_client(client, &scopes, now)?;
+        let (access, claims) = self.access_tokens.mint_for_client(client, &scopes, now).await?;
         Ok(ClientToken { access, expires_in: claims.exp - claims.iat, scopes })
     }
 
@@ -215,7 +208,7 @@ impl Clients {
     pub async fn authorize(&self, access: &AccessToken, scope: &str) -> AuthResult<ClientId> {
         let now = self.context.clock.now();
         let claims = self.access_tokens.check_client(access, now)?;
-        if self.revocations.is_revoked(&claims)? {
+        if !self.access_tokens.machine_stands(&claims, now).await? {
             return Err(AuthError::TokenRevoked);
         }
         if claims.require_scope(scope).is_err() {

@@ -12,12 +12,12 @@
 //!   (503): guesses must not be free then. What is wrong by itself stays wrong, uncounted; and a
 //!   registration, which reveals nothing and which the hash workers bound, is made.
 
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::rate_limit::{self, Whose};
+use crate::domain::causes::with_causes;
 use crate::domain::email::Email;
 use crate::domain::place::Place;
 use crate::domain::rate_limit::{AccountMark, Action, Bucket, Level, PlaceMark, Rate};
@@ -162,7 +162,7 @@ impl Limits {
         };
         match paid.await {
             Err(AuthError::Store(error)) if action == Action::Register => {
-                tracing::warn!(error = &error as &dyn Error, "a registration could not be counted");
+                tracing::warn!(error = %with_causes(&error), "a registration could not be counted");
                 return attempt.await;
             }
             paid => paid?,
@@ -196,7 +196,7 @@ impl Limits {
             Ok(()) => Err(failure),
             Err(AuthError::RateLimited { retry_after }) => Err(AuthError::RateLimited { retry_after }),
             Err(error) => {
-                tracing::debug!(error = &error as &dyn Error, "a failure could not be counted");
+                tracing::debug!(error = %with_causes(&error), "a failure could not be counted");
                 Err(failure)
             }
         }
@@ -211,7 +211,7 @@ impl Limits {
         let AccountAt { account, place } = self.account_at(visitor, email);
         let now = self.context.clock.now();
         if let Err(error) = self.context.rate_limits.remember_place(account, place, now).await {
-            tracing::debug!(error = &error as &dyn Error, "a place could not be remembered");
+            tracing::debug!(error = %with_causes(&error), "a place could not be remembered");
         }
     }
 
@@ -275,7 +275,7 @@ impl Limits {
         let Some(Charge { name, bucket }) = charge else { return };
         match self.context.rate_limits.give_back(&bucket, self.context.clock.now()).await {
             Ok(level) => visitor.note(name, bucket.rate, Some(level)),
-            Err(error) => tracing::debug!(error = &error as &dyn Error, "an attempt was not given back"),
+            Err(error) => tracing::debug!(error = %with_causes(&error), "an attempt was not given back"),
         }
     }
 }
@@ -285,7 +285,7 @@ pub(super) fn is_verdict(error: &AuthError) -> bool {
     match error {
         AuthError::Overloaded
         | AuthError::Store(_)
-        | AuthError::CutOffOwed(_)
+        | AuthError::RevocationPending(_)
         | AuthError::PasswordHash(_)
         | AuthError::Signing(_)
         | AuthError::Worker(_)

@@ -13,6 +13,7 @@ pub mod mail;
 pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;
+pub mod readiness;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
@@ -28,6 +29,7 @@ use crate::crypto::password::PasswordHashError;
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
 use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::journal::{EntryId, EventEntry};
 use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
 use crate::domain::rate_limit::LimitRules;
@@ -67,6 +69,17 @@ impl Context {
     /// An entry for the audit log about what happens now.
     fn event(&self, action: AuditAction, actor: AuditActor) -> AuditEntry {
         AuditEntry::new(action, actor, self.clock.now(), &*self.random)
+    }
+
+    /// The entry of the journal for a security event that happens now. It matters for as long as a session
+    /// of before could live.
+    fn journal_entry(&self) -> EventEntry {
+        let at = self.clock.now();
+        EventEntry {
+            id: EntryId::generate(&*self.random),
+            at,
+            until: at.after(self.rules.lifetimes.absolute),
+        }
     }
 
     /// Hands a mail over for delivery, where there is a way to send any.
@@ -222,11 +235,10 @@ pub enum AuthError {
     Overloaded,
     /// A store could not answer; nothing is known about the request.
     #[error("a store could not answer")]
-    Store(#[from] StoreError),
-    /// A security event was decided and stands, but the token store could not end the sessions of
-    /// before yet: that is owed and goes on by itself.
-    #[error("the sessions of before a security event could not be ended yet")]
-    CutOffOwed(#[source] StoreError),
+    Store(#[source] StoreError),
+    /// A revocation is decided and stands, but is not complete yet: that goes on by itself.
+    #[error("the revocation is not complete yet")]
+    RevocationPending(#[source] StoreError),
     /// A password hash could not be computed or read.
     #[error("password hashing failed")]
     PasswordHash(#[from] PasswordHashError),
@@ -236,6 +248,15 @@ pub enum AuthError {
     /// A worker of ours ended without an answer.
     #[error("a background task failed")]
     Worker(#[source] password_workers::WorkerLost),
+}
+
+impl From<StoreError> for AuthError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::RevocationPending(cause) => Self::RevocationPending(*cause),
+            error @ (StoreError::Unavailable { .. } | StoreError::Corrupt { .. }) => Self::Store(error),
+        }
+    }
 }
 
 /// The result of an operation.
@@ -290,7 +311,7 @@ impl Services {
         let revocations = revocations::Revocations::new(
             context.revocation_feed.clone(),
             context.clock.clone(),
-            &*context.random,
+            context.random.clone(),
             context.rules.lifetimes.revocation(),
             context.rules.validation,
         );
@@ -304,12 +325,7 @@ impl Services {
             cut_off.clone(),
             limits.clone(),
         );
-        let clients = clients::Clients::new(
-            context.clone(),
-            access_tokens.clone(),
-            revocations.clone(),
-            limits.clone(),
-        );
+        let clients = clients::Clients::new(context.clone(), access_tokens.clone(), limits.clone());
         let password_resets = password_reset::PasswordResets::new(
             context.clone(),
             workers.clone(),
@@ -324,12 +340,7 @@ impl Services {
             password_resets.clone(),
         );
         Self {
-            tokens: tokens::Tokens::new(
-                context.clone(),
-                access_tokens.clone(),
-                administration.clone(),
-                revocations.clone(),
-            ),
+            tokens: tokens::Tokens::new(context.clone(), access_tokens.clone(), administration.clone()),
             accounts: accounts::Accounts::new(
                 context.clone(),
                 sessions.clone(),
@@ -340,12 +351,7 @@ impl Services {
             ),
             limits,
             administration,
-            oauth: oauth::OAuth::new(
-                context.clone(),
-                access_tokens.clone(),
-                clients.clone(),
-                revocations.clone(),
-            ),
+            oauth: oauth::OAuth::new(context.clone(), access_tokens.clone(), clients.clone()),
             clients,
             revocations,
             password_resets,
@@ -368,22 +374,5 @@ impl Services {
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.context.clock.now()
-    }
-
-    /// Whether both stores answer: what readiness means.
-    ///
-    /// # Errors
-    /// The stores that do not, by name.
-    pub async fn ready(&self) -> Result<(), Vec<&'static str>> {
-        let (database, token_store) =
-            tokio::join!(self.context.repository.ping(), self.context.token_store.ping());
-        let mut missing = Vec::new();
-        for (name, answer) in [("database", database), ("token_store", token_store)] {
-            if let Err(error) = answer {
-                tracing::warn!(store = name, error = &error as &dyn std::error::Error, "not ready");
-                missing.push(name);
-            }
-        }
-        if missing.is_empty() { Ok(()) } else { Err(missing) }
     }
 }

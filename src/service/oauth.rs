@@ -7,7 +7,6 @@ use hallpass_verify::{AccessClaims, Rejection};
 use super::access_tokens::AccessTokens;
 use super::clients::Clients;
 use super::limits::Visitor;
-use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
@@ -16,7 +15,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::session::Session;
 use crate::domain::tokens::{AccessToken, RefreshToken};
-use crate::store::{OnReuse, RefreshOutcome};
+use crate::store::{OnReuse, OnUnknown, RefreshOutcome, StoreError};
 
 /// What there is to say about a token (RFC 7662 2.2).
 #[derive(Clone, Debug)]
@@ -36,17 +35,11 @@ pub struct OAuth {
     context: Arc<Context>,
     access_tokens: AccessTokens,
     clients: Clients,
-    revocations: Revocations,
 }
 
 impl OAuth {
-    pub(super) fn new(
-        context: Arc<Context>,
-        access_tokens: AccessTokens,
-        clients: Clients,
-        revocations: Revocations,
-    ) -> Self {
-        Self { context, access_tokens, clients, revocations }
+    pub(super) fn new(context: Arc<Context>, access_tokens: AccessTokens, clients: Clients) -> Self {
+        Self { context, access_tokens, clients }
     }
 
     /// Says whether a token stands, to a client whose credentials were checked (RFC 7662). An access
@@ -54,7 +47,7 @@ impl OAuth {
     /// up or revoked by asking.
     ///
     /// # Errors
-    /// Only when it cannot be told: [`AuthError::Store`], [`AuthError::FeedStale`].
+    /// Only when it cannot be told: [`AuthError::Store`].
     pub async fn introspect(&self, caller: &Client, token: &str) -> AuthResult<Introspection> {
         let now = self.context.clock.now();
         if token.starts_with(refresh_token::PREFIX) {
@@ -83,7 +76,8 @@ impl OAuth {
 
     async fn introspect_access(&self, claims: AccessClaims, now: Timestamp) -> AuthResult<Introspection> {
         let stands = if claims.is_machine() {
-            !self.revocations.is_revoked(&claims)? && self.clients.of_token(&claims).await?.is_some()
+            self.access_tokens.machine_stands(&claims, now).await?
+                && self.clients.of_token(&claims).await?.is_some()
         } else {
             match self.access_tokens.check_revocation(&claims, now).await {
                 Ok(()) => true,
@@ -129,11 +123,13 @@ impl OAuth {
         if token.starts_with(refresh_token::PREFIX) {
             let token = RefreshToken::new(token);
             if let Ok(claims) = refresh_token::verify(&self.context.secrets, &token) {
-                let was_live = store.revoke_session(claims.user, claims.session, now, denial).await?;
-                if was_live {
+                let (user, session) = (claims.user, claims.session);
+                let ended = store.revoke_session(user, session, OnUnknown::Deny, now, denial).await;
+                if matches!(ended, Ok(true) | Err(StoreError::RevocationPending(_))) {
                     let entry = event(AuditAction::SessionEnded);
                     self.context.audit.record(entry.on(claims.user).session(claims.session));
                 }
+                ended?;
                 tracing::info!(user = %claims.user, session = %claims.session, "session ended by its refresh token");
             }
             return Ok(());
@@ -143,7 +139,7 @@ impl OAuth {
         };
         let jti = Jti::from(claims.jti);
         if claims.is_machine() {
-            self.revocations.announce_token(jti).await?;
+            store.revoke_machine_token(jti, now, denial).await?;
             self.context.audit.record_seldom(event(AuditAction::TokenRevoked).token(jti));
         } else if let (Ok(user), Some(sid)) = (claims.sub.parse::<UserId>(), claims.sid) {
             store.revoke_access_token(user, jti, now, denial).await?;

@@ -10,6 +10,7 @@ use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
 use crate::crypto::reset_token;
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
+use crate::domain::causes::with_causes;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
@@ -193,16 +194,18 @@ impl PasswordResets {
 
         let now = self.context.clock.now();
         let grant = store.take_reset_token(&claims, now).await?.ok_or_else(dead)?;
-        let changed = self.context.repository.change_password(user.id, grant.version, &hash).await;
-        let user = match changed {
+        let entry = self.context.journal_entry();
+        let changed = self.context.repository.change_password(user.id, grant.version, &hash, entry).await;
+        let event = match changed {
             Ok(changed) => changed.ok_or_else(dead)?,
             Err(error) => {
                 self.put_back(&claims, grant, now).await;
                 return Err(error.into());
             }
         };
-        self.note_proven_address(&user, visitor).await;
-        let ended = self.cut_off.end_sessions(&user).await;
+        self.note_proven_address(&event.user, visitor).await;
+        let ended = self.cut_off.end_sessions(&event).await;
+        let user = event.user;
         let entry = self.context.event(AuditAction::PasswordReset, AuditActor::User(user.id)).on(user.id);
         self.context.audit.record(entry.from(visitor.address()).ending(ended.as_ref().ok().copied()));
         ended?;
@@ -224,8 +227,7 @@ impl PasswordResets {
                 }
             }
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(user = %user.id, error, "a proven address could not be noted");
+                tracing::warn!(user = %user.id, error = %with_causes(&error), "a proven address could not be noted");
             }
         }
     }
@@ -233,8 +235,7 @@ impl PasswordResets {
     /// The change could not be made: the token is good for another try.
     async fn put_back(&self, claims: &ResetClaims, grant: ResetGrant, now: Timestamp) {
         if let Err(error) = self.context.token_store.restore_reset_token(claims, grant, now).await {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(user = %claims.user, error, "reset token could not be put back");
+            tracing::warn!(user = %claims.user, error = %with_causes(&error), "reset token could not be put back");
         }
     }
 }

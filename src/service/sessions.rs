@@ -11,6 +11,7 @@ use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
+use crate::domain::causes::with_causes;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
@@ -19,8 +20,8 @@ use crate::domain::rate_limit::Action;
 use crate::domain::session::{Session, Subject};
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
-use crate::domain::user::User;
-use crate::store::{OnReuse, OpenOutcome, RefreshOutcome};
+use crate::domain::user::{SecurityVersion, User};
+use crate::store::{OnReuse, OnUnknown, OpenOutcome, RefreshOutcome, StoreError};
 
 /// What a login or a refresh hands out.
 #[derive(Clone, Debug)]
@@ -158,18 +159,81 @@ impl Sessions {
         };
         let id = SessionId::generate(&*self.context.random);
         let session = Session::open(id, subject, origin, now, &self.context.rules.lifetimes);
-        match self.context.token_store.open_session(&session, now).await? {
-            OpenOutcome::Opened => {
+        match self.open_at(user, session, now).await? {
+            Some(session) => {
                 let entry = self.context.event(AuditAction::LoginSucceeded, AuditActor::User(user.id));
                 let entry = entry.on(user.id).session(session.id).from(address);
                 self.context.audit.record(AuditEntry { reason: because, ..entry });
                 self.pair(session, now)
             }
-            OpenOutcome::Superseded => {
+            None => {
                 self.record_failed_login(Some(user.id), address, Reason::Superseded);
                 Err(AuthError::InvalidCredentials)
             }
         }
+    }
+
+    /// Opens the session, unless a security event came between the check of the credentials and this.
+    ///
+    /// Where the token store knows a later version than the database, either somebody has ended the
+    /// account's sessions while the database was away, which it takes over now, or the database was
+    /// restored from a backup: then it advances past what the token store knows, so that the person can
+    /// log in and nothing of before revives.
+    /// (model: LoginOutrunsRestoredSql)
+    async fn open_at(&self, user: &User, session: Session, now: Timestamp) -> AuthResult<Option<Session>> {
+        let store = &self.context.token_store;
+        let first = match store.open_session(&session, now).await? {
+            OpenOutcome::Opened { incarnation } => return Ok(Some(Session { incarnation, ..session })),
+            OpenOutcome::Superseded { first } => first,
+        };
+        let repository = &self.context.repository;
+        let is_behind = |standing: &User| standing.security_version < first;
+        if !repository.find_user(user.id).await?.as_ref().is_some_and(is_behind) {
+            return Ok(None);
+        }
+        store.settle_owed().await?;
+        let standing = repository.find_user(user.id).await?;
+        let Some(standing) = standing.filter(|standing| is_same_account(standing, user)) else {
+            return Ok(None);
+        };
+        let security_version = if is_behind(&standing) {
+            match self.advance_past(user.id, first).await? {
+                Some(version) => version,
+                None => return Ok(None),
+            }
+        } else {
+            standing.security_version
+        };
+        let subject = Subject { security_version, ..session.subject.clone() };
+        let session = Session { subject, ..session };
+        Ok(match store.open_session(&session, now).await? {
+            OpenOutcome::Opened { incarnation } => Some(Session { incarnation, ..session }),
+            OpenOutcome::Superseded { .. } => None,
+        })
+    }
+
+    /// The database was restored, and knows less than the token store: the account goes on behind it.
+    /// (model: LoginOutrunsRestoredSql)
+    async fn advance_past(
+        &self,
+        user: UserId,
+        first: SecurityVersion,
+    ) -> AuthResult<Option<SecurityVersion>> {
+        let entry = self.context.journal_entry();
+        let repository = &self.context.repository;
+        let Some(event) = repository.raise_security_version(user, first.next(entry.at), entry).await? else {
+            return Ok(None);
+        };
+        tracing::warn!(
+            %user,
+            "the database knows an older state of the account than the token store: it was restored; all sessions of the account end"
+        );
+        let ended = self.cut_off.end_sessions(&event).await;
+        let entry = self.context.event(AuditAction::SessionsEnded, AuditActor::Service).on(user);
+        let entry = entry.because(Reason::DatabaseRestored);
+        self.context.audit.record(entry.ending(ended.as_ref().ok().copied()));
+        ended?;
+        Ok(Some(event.user.security_version))
     }
 
     /// Redeems a refresh token. All concurrent callers with one token, and a caller that comes
@@ -218,7 +282,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`AuthError::TokenRevoked`] or [`AuthError::InvalidRefreshToken`] when the session is gone
-    /// already; [`AuthError::Unauthenticated`] when nothing came; [`AuthError::CutOffOwed`] when the
+    /// already; [`AuthError::Unauthenticated`] when nothing came; [`AuthError::RevocationPending`] when the
     /// end of all sessions is decided and not confirmed yet.
     pub async fn log_out(
         &self,
@@ -231,7 +295,13 @@ impl Sessions {
         let now = self.context.clock.now();
         let (user, session, gone) = match (access, refresh) {
             (Some(access), _) => {
-                let claims = self.access_tokens.authentic_claims(access, now).await?;
+                let claims = match self.access_tokens.authentic_claims_to_revoke(access, now).await {
+                    Err(AuthError::TokenRevoked) if scope == LogoutScope::Local => self
+                        .access_tokens
+                        .claims_unknown_to_followers(access, now)
+                        .ok_or(AuthError::TokenRevoked)?,
+                    claims => claims?,
+                };
                 let user = claims
                     .sub
                     .parse()
@@ -242,9 +312,15 @@ impl Sessions {
             (None, Some(refresh)) => {
                 let claims = self.read(refresh)?;
                 let lifetimes = &self.context.rules.lifetimes;
-                let outcome =
-                    self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Revoke).await?;
-                refresh_verdict(&self.context, &claims, outcome, address)?;
+                let store = &self.context.token_store;
+                match store.check_refresh(&claims, now, lifetimes, OnReuse::Revoke).await {
+                    Ok(outcome) => {
+                        refresh_verdict(&self.context, &claims, outcome, address)?;
+                    }
+                    // Authentic it is; that it is to end can be written down.
+                    Err(StoreError::Unavailable { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
                 (claims.user, claims.session, AuthError::InvalidRefreshToken)
             }
             (None, None) => return Err(AuthError::Unauthenticated),
@@ -252,18 +328,19 @@ impl Sessions {
         match scope {
             LogoutScope::Local => {
                 let ending = Ending { user, reason: Reason::LoggedOut, address, now };
-                self.revoke(&ending, session).await?.then_some(()).ok_or(gone)?;
+                self.revoke(&ending, session, OnUnknown::Deny).await?.then_some(()).ok_or(gone)?;
             }
             LogoutScope::Others => {
                 let ending = Ending { user, reason: Reason::LoggedOut, address, now };
                 self.end_others(&ending, session).await?;
             }
             LogoutScope::Global => {
-                let user = self.context.repository.advance_security_version(user).await?.ok_or(gone)?;
-                let ended = self.cut_off.end_sessions(&user).await;
-                let entry = self.context.event(AuditAction::SessionsEnded, AuditActor::User(user.id));
-                let entry = entry.on(user.id).session(session).from(address).because(Reason::LoggedOut);
-                self.context.audit.record(entry.ending(ended.as_ref().ok().copied()));
+                let ended = self.cut_off.end_all(user).await.and_then(|ended| ended.ok_or(gone));
+                if matches!(ended, Ok(_) | Err(AuthError::RevocationPending(_))) {
+                    let entry = self.context.event(AuditAction::SessionsEnded, AuditActor::User(user));
+                    let entry = entry.on(user).session(session).from(address).because(Reason::LoggedOut);
+                    self.context.audit.record(entry.ending(ended.as_ref().ok().copied()));
+                }
                 ended?;
             }
         }
@@ -283,7 +360,7 @@ impl Sessions {
     /// # Errors
     /// [`AuthError::NotFound`] when it has ended already, or is not the caller's.
     pub async fn revoke_own(&self, caller: &Caller, session: SessionId) -> AuthResult<()> {
-        let was_live = self.revoke(&self.ending_by(caller), session).await?;
+        let was_live = self.revoke(&self.ending_by(caller), session, OnUnknown::Ignore).await?;
         was_live.then_some(()).ok_or(AuthError::NotFound)
     }
 
@@ -305,7 +382,7 @@ impl Sessions {
     async fn end_others(&self, ending: &Ending, kept: SessionId) -> AuthResult<usize> {
         let mut ended = 0;
         for session in self.context.token_store.list_sessions(ending.user, ending.now).await? {
-            if session.id != kept && self.revoke(ending, session.id).await? {
+            if session.id != kept && self.revoke(ending, session.id, OnUnknown::Ignore).await? {
                 ended += 1;
             }
         }
@@ -352,7 +429,7 @@ impl Sessions {
         let session = self.session_of_both(access, refresh, visitor, now).await?;
         let user = session.subject.user;
         let ending = Ending { user, reason: Reason::LoggedOut, address: visitor.address(), now };
-        self.revoke(&ending, session.id).await?.then_some(()).ok_or(AuthError::TokenRevoked)
+        self.revoke(&ending, session.id, OnUnknown::Deny).await?.then_some(()).ok_or(AuthError::TokenRevoked)
     }
 
     /// The live session that both tokens belong to.
@@ -378,16 +455,17 @@ impl Sessions {
     }
 
     /// Ends a session; answers whether it was live.
-    async fn revoke(&self, ending: &Ending, session: SessionId) -> AuthResult<bool> {
+    async fn revoke(&self, ending: &Ending, session: SessionId, on_unknown: OnUnknown) -> AuthResult<bool> {
         let Ending { user, reason, address, now } = *ending;
         let denial = self.context.rules.lifetimes.revocation();
-        let was_live = self.context.token_store.revoke_session(user, session, now, denial).await?;
-        if was_live {
+        let store = &self.context.token_store;
+        let ended = store.revoke_session(user, session, on_unknown, now, denial).await;
+        if matches!(ended, Ok(true) | Err(StoreError::RevocationPending(_))) {
             tracing::info!(%user, %session, "session ended by its user");
             let entry = self.context.event(AuditAction::SessionEnded, AuditActor::User(user));
             self.context.audit.record(entry.on(user).session(session).from(address).because(reason));
         }
-        Ok(was_live)
+        Ok(ended?)
     }
 
     fn read(&self, refresh: &RefreshToken) -> AuthResult<RefreshClaims> {
@@ -425,9 +503,16 @@ impl Sessions {
         match replaced {
             Ok(replaced) => tracing::info!(user = %user.id, replaced, "password rehashed"),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(user = %user.id, error, "password not rehashed");
+                tracing::warn!(user = %user.id, error = %with_causes(&error), "password not rehashed");
             }
         }
     }
+}
+
+/// Whether the account is, but for its version, as it was when its credentials were checked.
+fn is_same_account(standing: &User, checked: &User) -> bool {
+    standing.password == checked.password
+        && standing.role == checked.role
+        && standing.email == checked.email
+        && standing.disabled == checked.disabled
 }

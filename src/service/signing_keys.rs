@@ -8,6 +8,7 @@ use jsonwebtoken::jwk::JwkSet;
 use super::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::domain::audit::{AuditAction, AuditActor};
+use crate::domain::causes::with_causes;
 use crate::domain::ids::KeyId;
 use crate::domain::signing_key::{
     KeyRefusal, KeyStep, PlannedStep, RingKey, SigningAlgorithm, StoredSigningKey,
@@ -197,8 +198,7 @@ impl SigningKeys {
         let announced = match self.ring.announce_owed().await {
             Ok(_) => true,
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::debug!(error, "the revocation of a key could not be announced yet");
+                tracing::debug!(error = %with_causes(&error), "the revocation of a key could not be announced yet");
                 false
             }
         };

@@ -132,14 +132,17 @@ pub struct IntrospectionDto {
     iss: Option<String>,
     /// When the token was issued, seconds since the Unix epoch.
     iat: Option<i64>,
-    /// When the token begins, seconds since the Unix epoch.
-    nbf: Option<i64>,
     /// When the token ends, seconds since the Unix epoch.
     exp: Option<i64>,
     /// The token's own id.
     jti: Option<String>,
     /// The session that the token belongs to.
     sid: Option<String>,
+    /// The account's security version when the session was opened.
+    sv: Option<i64>,
+    /// The number of the service's memory that an access token was issued under: it grows when that is
+    /// lost.
+    inc: Option<u64>,
 }
 
 impl From<Introspection> for IntrospectionDto {
@@ -157,10 +160,11 @@ impl From<Introspection> for IntrospectionDto {
                 aud: Some(claims.aud),
                 iss: Some(claims.iss),
                 iat: Some(claims.iat),
-                nbf: Some(claims.nbf),
                 exp: Some(claims.exp),
                 jti: Some(claims.jti.to_string()),
                 sid: claims.sid.map(|sid| sid.to_string()),
+                sv: claims.sv,
+                inc: Some(claims.inc),
             },
             Introspection::Refresh(session) => Self {
                 active: true,
@@ -172,6 +176,7 @@ impl From<Introspection> for IntrospectionDto {
                 iat: Some(session.rotated_at.as_secs()),
                 exp: Some(session.idle_deadline.min(session.absolute_deadline).as_secs()),
                 sid: Some(session.id.to_string()),
+                sv: Some(session.subject.security_version.get()),
                 ..Self::default()
             },
         }
@@ -191,10 +196,11 @@ impl Example for IntrospectionDto {
             aud: Some(vec!["https://auth.example.com".to_owned()]),
             iss: Some("https://auth.example.com".to_owned()),
             iat: Some(1_796_169_600),
-            nbf: Some(1_796_169_600),
             exp: Some(1_796_170_500),
             jti: Some("6f6bfa34-7d27-4b2c-8a5e-0f1f4c1b2a3d".to_owned()),
             sid: Some("0d9f1c3a-6a52-4b0e-9c7e-3f1d2b8a5e64".to_owned()),
+            sv: Some(1),
+            inc: Some(1),
         }
     }
 }
@@ -278,7 +284,7 @@ impl OAuthApi {
         match grant_type.as_str() {
             "client_credentials" => {
                 let client = required(services.0, visitor.0, credentials).await?;
-                let token = services.0.clients.mint(&client, scope.as_deref())?;
+                let token = services.0.clients.mint(&client, scope.as_deref()).await?;
                 Ok(Json(TokenResponse {
                     access_token: token.access.expose().to_owned(),
                     token_type: "Bearer".to_owned(),

@@ -29,6 +29,8 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_SECRET", "too short to be one", &["secret", "is shorter than 32 bytes", "openssl rand"]),
         ("DATABASE_URL", "mysql://host/db", &["database.url (variable DATABASE_URL) names no database"]),
         ("REDIS_URL", "redis+sentinel://h/m", &["Sentinel"]),
+        ("HALLPASS_REDIS__PREFIX", "Prod", &["redis.prefix", "\"Prod\" is no prefix", "1 to 32 characters"]),
+        ("HALLPASS_REDIS__PREFIX", "a:{all}", &["is no prefix"]),
         ("HALLPASS_TOKEN_STORE", "memory", &["token_store", "write redis or embedded"]),
         ("HALLPASS_TOKEN_STORE", "redis", &["`redis.url` is not set"]),
         ("HALLPASS_TOKENS__ACCESS_TTL", "900", &["\"900\" is no duration", "with a unit"]),

@@ -154,6 +154,7 @@ fn a_dump_says_where_each_value_came_from_and_is_a_settings_file() {
     assert!(mistakes.is_empty(), "{mistakes:?}");
     let unset = [
         "redis.url",
+        "redis.prefix",
         "keys.signing_key_file",
         "trusted_proxies",
         "smtp.host",

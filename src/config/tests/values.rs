@@ -114,6 +114,18 @@ fn a_mirror_has_a_bound_and_a_redis() {
 }
 
 #[test]
+fn keys_in_redis_begin_with_what_is_set() {
+    let prefix = |given: Given| match given.variable("REDIS_URL", "redis://127.0.0.1").settings().token_store
+    {
+        TokenStoreSettings::Redis { prefix, .. } => prefix.map(|prefix| prefix.to_string()),
+        TokenStoreSettings::Embedded => panic!("not Redis"),
+    };
+    assert_eq!(prefix(given()), None, "the deployment's id decides");
+    assert_eq!(prefix(given().variable("HALLPASS_REDIS__PREFIX", "staging-2")).as_deref(), Some("staging-2"));
+    assert_eq!(prefix(given().file("[redis]\nprefix = 'eu'")).as_deref(), Some("eu"));
+}
+
+#[test]
 fn keys_rotate_unless_that_is_turned_off_and_never_faster_than_they_are_announced() {
     let every = |text| given().variable("HALLPASS_KEYS__ROTATE_EVERY", text);
     assert_eq!(given().settings().keys.rotate_every, Some(Duration::from_secs(90 * 24 * 3600)));

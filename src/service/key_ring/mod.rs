@@ -6,7 +6,6 @@
 mod generation;
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +19,10 @@ use super::audit::Audit;
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
+use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
 use crate::domain::ids::KeyId;
 use crate::domain::random::Random;
-use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::signing_key::{KeyLife, KeyStep, RingKey, SigningAlgorithm, StoredSigningKey};
 use crate::store::feed::RevocationFeed;
 use crate::store::signing_keys::{AddNext, SigningKeyStore};
@@ -163,7 +162,7 @@ impl KeyRing {
                 Ok(signing) => drop(opened.insert(key.id.clone(), signing)),
                 // Without it the others still work, and above all a revoked one is gone.
                 Err(error) => {
-                    tracing::error!(key = %key.id, error = &error as &dyn Error, "a signing key is left out");
+                    tracing::error!(key = %key.id, error = %with_causes(&error), "a signing key is left out");
                 }
             }
         }
@@ -205,8 +204,7 @@ impl KeyRing {
             match &outcome {
                 Ok(()) if is_behind => tracing::info!("the key ring is followed again"),
                 Err(error) if !is_behind => {
-                    let error: &dyn Error = error;
-                    tracing::warn!(error, "the key ring cannot be followed; it stays as it is");
+                    tracing::warn!(error = %with_causes(error), "the key ring cannot be followed; it stays as it is");
                 }
                 Ok(()) | Err(_) => {}
             }
@@ -304,8 +302,7 @@ impl Foundation {
     pub(super) async fn announce(&self, key: &KeyId) -> StoreResult<()> {
         let now = self.clock.now();
         let until = now.after(self.life.access_token);
-        let revocation = Revocation { revoked: Revoked::Key(key.clone()), until };
-        self.feed.announce(&revocation, now).await?;
+        self.feed.announce_key(key, until, now).await?;
         self.store.note_signing_key_announced(key, now).await
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, oneshot};
 use self::threads::{Done, Threads};
 use super::{AuthError, AuthResult};
 use crate::crypto::password::{HashMemory, PasswordHashError, PasswordHasher};
+use crate::domain::causes::with_causes;
 use crate::domain::password::{NewPassword, Password, PasswordHash};
 use crate::domain::random::Random;
 
@@ -107,7 +108,7 @@ impl PasswordWorkers {
             }) as Done
         }));
         if let Err(error) = started {
-            tracing::error!(%error, "no thread to hash a password on");
+            tracing::error!(error = %with_causes(&error), "no thread to hash a password on");
             return Err(AuthError::Overloaded);
         }
         answered.await.map_err(|_| AuthError::Worker(WorkerLost))

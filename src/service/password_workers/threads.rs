@@ -10,6 +10,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use crate::crypto::password::HashMemory;
+use crate::domain::causes::with_causes;
 
 /// A thread that has had no work for so long gives its memory back.
 const KEEPS_MEMORY: Duration = Duration::from_secs(10);
@@ -106,7 +107,7 @@ fn next(tasks: &Receiver<Task>, memory: &mut HashMemory) -> Option<Task> {
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::warn!(%error, "password hashing has the priority of everything else");
+        tracing::warn!(error = %with_causes(&error), "password hashing has the priority of everything else");
     }
 }
 

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::clock::Timestamp;
+use crate::domain::journal::VouchingId;
+use crate::domain::partition::Partition;
 use crate::domain::revocation::{Revocation, Revoked};
 
 /// A copy that was confirmed longer ago than this is not handed out: two reads that failed.
@@ -45,39 +47,98 @@ impl FromStr for Cursor {
 }
 
 /// What was told so far.
-#[derive(Default)]
 pub(super) struct FeedCopy {
+    /// Which copy this is: places in it mean nothing in another. It becomes another when the token
+    /// store's data was vouched for anew.
+    pub(super) id: Uuid,
     pub(super) log: VecDeque<hallpass_verify::Revocation>,
     /// The position of the first entry of the log.
     pub(super) first: u64,
     pub(super) denylist: Denylist,
-    pub(super) remembers_since: Option<Timestamp>,
-    /// When the copy was last known to hold everything.
-    pub(super) confirmed: Option<Instant>,
+    /// By which vouching the token store's data was found whole.
+    pub(super) vouching: VouchingId,
+    /// The incarnation of each partition of the token store.
+    pub(super) incarnations: Vec<i64>,
+    /// When the last read began that made the copy hold everything, by the machine's monotonic clock and
+    /// by ours.
+    pub(super) confirmed: Option<(Instant, Timestamp)>,
     /// When the read began on the strength of which it answers in place of the token store, by the
     /// machine's monotonic clock and by ours: a machine that sleeps stops the first.
     pub(super) answers_since: Option<(Instant, Timestamp)>,
     pub(super) added_since_pruned: usize,
 }
 
-/// A revocation as validators read it. Moments are whole seconds there: a not-before time is rounded
-/// down and an end up, so that neither ever says too much.
+/// A revocation as validators read it. Moments are whole seconds there: an end is rounded up.
 fn told(Revocation { revoked, until }: &Revocation) -> hallpass_verify::Revocation {
     let target = match revoked {
         Revoked::Token(jti) => RevocationTarget::Token(*jti.as_uuid()),
         Revoked::Session(sid) => RevocationTarget::Session(*sid.as_uuid()),
-        Revoked::User { user, not_before } => {
-            RevocationTarget::User { sub: user.to_string(), not_before: not_before.as_secs() }
-        }
+        Revoked::User { user, below } => RevocationTarget::User { sub: user.to_string(), sv: below.get() },
         Revoked::Key(kid) => RevocationTarget::Key(kid.as_str().to_owned()),
-        Revoked::Everything { not_before } => RevocationTarget::All { not_before: not_before.as_secs() },
+        Revoked::Everything { below, partition } => RevocationTarget::All {
+            inc: *below,
+            // Both know the same numbers.
+            partition: partition.and_then(|partition| partition.number().try_into().ok()),
+        },
     };
     hallpass_verify::Revocation { target, exp: until.after(ALMOST_A_SECOND).as_secs() }
+}
+
+fn same_for_all(numbers: &[i64]) -> Option<i64> {
+    let first = numbers.first()?;
+    numbers.iter().all(|number| number == first).then_some(*first)
 }
 
 const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
 
 impl FeedCopy {
+    pub(super) fn new(id: Uuid) -> Self {
+        Self {
+            id,
+            log: VecDeque::new(),
+            first: 0,
+            denylist: Denylist::default(),
+            vouching: VouchingId::NONE,
+            incarnations: Vec::new(),
+            confirmed: None,
+            answers_since: None,
+            added_since_pruned: 0,
+        }
+    }
+
+    /// Takes in what the token store's data is. What is of an earlier incarnation is revoked, and `until`
+    /// then no token of one is left.
+    /// Another vouching makes another copy, whose readers begin anew (model: NewVouchingReadsAnew).
+    pub(super) fn settle_on(
+        &mut self,
+        vouching: VouchingId,
+        incarnations: &[i64],
+        until: Timestamp,
+        another: impl FnOnce() -> Uuid,
+    ) {
+        if self.vouching != vouching {
+            self.vouching = vouching;
+            self.id = another();
+        }
+        if self.incarnations == incarnations {
+            return;
+        }
+        let everything = |below: i64, partition| Revocation {
+            revoked: Revoked::Everything { below: u64::try_from(below).unwrap_or_default(), partition },
+            until,
+        };
+        if let Some(below) = same_for_all(incarnations) {
+            self.add(&everything(below, None));
+        } else {
+            for (partition, below) in Partition::all().zip(incarnations) {
+                if self.incarnations.get(partition.index()) != Some(below) {
+                    self.add(&everything(*below, Some(partition)));
+                }
+            }
+        }
+        self.incarnations = incarnations.to_vec();
+    }
+
     pub(super) fn add(&mut self, revocation: &Revocation) {
         let revocation = told(revocation);
         self.denylist.insert(&revocation);
@@ -106,7 +167,13 @@ impl FeedCopy {
     }
 
     pub(super) fn is_fresh(&self) -> bool {
-        self.confirmed.is_some_and(|confirmed| confirmed.elapsed() < FRESH_FOR)
+        self.complete_until().is_some()
+    }
+
+    /// Up to when nothing is missing here, where that is not too long ago.
+    /// (model: StaleSaysNothing)
+    pub(super) fn complete_until(&self) -> Option<Timestamp> {
+        self.confirmed.filter(|(began, _)| began.elapsed() < FRESH_FOR).map(|(_, by_our_clock)| by_our_clock)
     }
 
     /// Whether anything here but a revoked key speaks against a token with these claims.
@@ -115,6 +182,7 @@ impl FeedCopy {
     }
 
     /// Whether the copy may answer in place of the token store.
+    /// (model: StaleSaysNothing)
     pub(super) fn answers(&self, now: Timestamp, max_staleness: Duration) -> bool {
         self.answers_since.is_some_and(|(began, by_our_clock)| {
             began.elapsed() < max_staleness && now.since(by_our_clock) < max_staleness
@@ -126,6 +194,7 @@ impl FeedCopy {
 mod tests {
     use super::*;
     use crate::domain::ids::UserId;
+    use crate::domain::user::SecurityVersion;
 
     const NOW: Timestamp = Timestamp::from_millis(1_796_169_600_500);
 
@@ -138,17 +207,40 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_rounded_so_that_no_rightful_token_is_refused_and_no_denial_ends_early() {
+    fn ends_are_rounded_up_so_that_no_denial_ends_early() {
+        assert_eq!(told(&revocation(session(1), 900)).exp, NOW.as_secs() + 901);
+    }
+
+    #[test]
+    fn numbers_are_told_as_they_are() {
         let user = UserId::try_from(3).unwrap();
-        let told = told(&revocation(Revoked::User { user, not_before: NOW }, 900));
-        assert_eq!(told.exp, NOW.as_secs() + 901);
-        let expected = RevocationTarget::User { sub: "3".to_owned(), not_before: NOW.as_secs() };
-        assert_eq!(told.target, expected);
+        let event = told(&revocation(Revoked::User { user, below: SecurityVersion::new(7) }, 900));
+        assert_eq!(event.target, RevocationTarget::User { sub: "3".to_owned(), sv: 7 });
+        let all = told(&revocation(Revoked::Everything { below: 5, partition: None }, 900));
+        assert_eq!(all.target, RevocationTarget::All { inc: 5, partition: None });
+    }
+
+    /// Else a loss of one partition would be told as one of all, or pass over its tokens.
+    #[test]
+    fn validators_know_the_same_partitions() {
+        for partition in Partition::all() {
+            let lost = Revoked::Everything { below: 5, partition: Some(partition) };
+            let expected = hallpass_verify::Partition::try_from(partition.number()).ok();
+            assert!(expected.is_some());
+            let expected = RevocationTarget::All { inc: 5, partition: expected };
+            assert_eq!(told(&revocation(lost, 900)).target, expected);
+        }
+        for user in [1, 63, 64, 65, UserId::MAX] {
+            let ours = Partition::of(UserId::try_from(user).unwrap());
+            assert_eq!(hallpass_verify::Partition::of(&user.to_string()).number(), ours.number());
+        }
+        let everybody = Partition::EVERYBODY.number();
+        assert_eq!(hallpass_verify::Partition::of("orders").number(), everybody);
     }
 
     #[test]
     fn what_has_ended_is_dropped_and_positions_stay() {
-        let mut state = FeedCopy::default();
+        let mut state = FeedCopy::new(Uuid::nil());
         for (number, seconds) in [(1, 10), (2, 20), (3, 900)] {
             state.add(&revocation(session(number), seconds));
         }

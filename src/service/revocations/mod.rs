@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use self::copy::FeedCopy;
 pub use self::copy::{Cursor, CursorError};
+use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::ids::Jti;
 use crate::domain::random::{self, Random};
-use crate::domain::revocation::{Revocation, Revoked, ValidationMode};
+use crate::domain::revocation::{Revoked, ValidationMode};
 use crate::store::StoreResult;
 use crate::store::feed::{FeedBatch, ReaderRole, RevocationFeed, RevocationReader, Standing};
 
@@ -43,6 +43,8 @@ pub struct Entries {
     pub revocations: Vec<hallpass_verify::Revocation>,
     /// Where to go on.
     pub cursor: Cursor,
+    /// Up to when nothing is missing, by [`Revocations::clock`].
+    pub complete_until: Timestamp,
 }
 
 /// The copy, and the task that keeps it up to date. Cheap to clone.
@@ -55,8 +57,9 @@ struct Shared {
     /// How long a revocation matters.
     memory: Duration,
     mode: ValidationMode,
-    /// Which copy this is.
-    id: Uuid,
+    /// What others know this copy by.
+    name: Uuid,
+    random: Arc<dyn Random>,
     copy: RwLock<FeedCopy>,
     /// Rings when something was added or confirmed.
     bell: watch::Sender<()>,
@@ -72,7 +75,7 @@ impl Revocations {
     pub fn new(
         feed: Arc<dyn RevocationFeed>,
         clock: Arc<dyn Clock>,
-        random: &dyn Random,
+        random: Arc<dyn Random>,
         memory: Duration,
         mode: ValidationMode,
     ) -> Self {
@@ -81,8 +84,9 @@ impl Revocations {
             clock,
             memory,
             mode,
-            id: random::uuid(random),
-            copy: RwLock::default(),
+            name: random::uuid(&*random),
+            copy: RwLock::new(FeedCopy::new(random::uuid(&*random))),
+            random,
             bell: watch::Sender::new(()),
             key_bell: watch::Sender::new(()),
             is_closed: AtomicBool::new(false),
@@ -103,20 +107,27 @@ impl Revocations {
     /// # Errors
     /// [`Stale`].
     pub fn since(&self, cursor: Cursor) -> Result<Entries, Stale> {
-        self.entries((cursor.copy == self.0.id).then_some(cursor.position))
+        self.entries(Some(cursor))
     }
 
-    fn entries(&self, from: Option<u64>) -> Result<Entries, Stale> {
+    fn entries(&self, from: Option<Cursor>) -> Result<Entries, Stale> {
         let now = self.0.clock.now();
         let copy = self.copy();
-        if !copy.is_fresh() {
-            return Err(Stale);
-        }
+        let complete_until = copy.complete_until().ok_or(Stale)?;
+        let from = from.filter(|cursor| cursor.copy == copy.id).map(|cursor| cursor.position);
         let revocations = copy.from(from).filter(|entry| now.as_secs() < entry.exp).cloned().collect();
-        Ok(Entries { revocations, cursor: Cursor { copy: self.0.id, position: copy.end() } })
+        let cursor = Cursor { copy: copy.id, position: copy.end() };
+        Ok(Entries { revocations, cursor, complete_until })
+    }
+
+    /// What the clock shows by which it is told up to when nothing is missing: whoever follows the feed
+    /// compares the two, and nothing else with either.
+    pub fn clock(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// Whether the copy held everything a moment ago.
+    /// (model: StaleSaysNothing)
     pub fn is_fresh(&self) -> bool {
         self.copy().is_fresh()
     }
@@ -150,6 +161,7 @@ impl Revocations {
         self.answering_copy().is_some()
     }
 
+    /// The copy, while it may be used in place of the token store (model: StaleSaysNothing).
     fn answering_copy(&self) -> Option<RwLockReadGuard<'_, FeedCopy>> {
         let ValidationMode::Mirror { max_staleness } = self.0.mode else { return None };
         Some(self.copy()).filter(|copy| copy.answers(self.0.clock.now(), max_staleness))
@@ -193,21 +205,13 @@ impl Revocations {
         let _ = self.0.has_stepped_back.subscribe().wait_for(|stepped_back| *stepped_back).await;
     }
 
-    /// Takes back a token that belongs to no user.
-    ///
-    /// # Errors
-    /// The token store does not answer.
-    pub async fn announce_token(&self, token: Jti) -> StoreResult<()> {
-        let now = self.0.clock.now();
-        let revocation = Revocation { revoked: Revoked::Token(token), until: now.after(self.0.memory) };
-        self.0.feed.announce(&revocation, now).await
-    }
-
     /// Keeps the copy up to date for as long as it is polled.
     pub async fn keep_following(self) {
         let role = match self.0.mode {
             ValidationMode::Strict => ReaderRole::Observer,
-            ValidationMode::Mirror { max_staleness } => ReaderRole::Mirror { name: self.0.id, max_staleness },
+            ValidationMode::Mirror { max_staleness } => {
+                ReaderRole::Mirror { name: self.0.name, max_staleness }
+            }
         };
         let mut reader = self.0.feed.reader(role);
         loop {
@@ -216,7 +220,7 @@ impl Revocations {
                 // not know it either.
                 self.copy_mut().answers_since = None;
                 tracing::debug!(
-                    error = &error as &dyn std::error::Error,
+                    error = %with_causes(&error),
                     "the revocation feed cannot be followed"
                 );
                 tokio::time::sleep(RETRY_AFTER).await;
@@ -225,6 +229,8 @@ impl Revocations {
     }
 
     /// One read.
+    /// What it makes good counts from when it began (model: FreshFromTheBeginning), and for a mirror alone
+    /// (model: OnlyMembersAnswer).
     async fn follow(&self, reader: &mut dyn RevocationReader) -> StoreResult<()> {
         if self.is_closed() && !*self.0.has_stepped_back.borrow() {
             self.copy_mut().answers_since = None;
@@ -232,7 +238,7 @@ impl Revocations {
             self.0.has_stepped_back.send_replace(true);
         }
         // Whatever was announced before this moment is in what comes back.
-        let began = (Instant::now(), self.0.clock.now());
+        let began = (Instant::now(), self.clock());
         let batch = reader.read(began.1, READ_WAIT).await?;
         self.take_in(batch, began);
         let standing = reader.confirm(began.1).await?;
@@ -244,22 +250,19 @@ impl Revocations {
         Ok(())
     }
 
+    /// A read that was not all there is makes nothing fresh (model: OnlyCompleteReadsCount).
     fn take_in(&self, batch: FeedBatch, (began, now): (Instant, Timestamp)) {
         let key_was_revoked =
             batch.announced.iter().any(|revocation| matches!(revocation.revoked, Revoked::Key(_)));
         let mut copy = self.copy_mut();
-        if copy.remembers_since.replace(batch.remembers_since) != Some(batch.remembers_since) {
-            let until = batch.remembers_since.after(self.0.memory);
-            if now < until {
-                let not_before = batch.remembers_since;
-                copy.add(&Revocation { revoked: Revoked::Everything { not_before }, until });
-            }
-        }
+        copy.settle_on(batch.vouching, &batch.incarnations, now.after(self.0.memory), || {
+            random::uuid(&*self.0.random)
+        });
         for revocation in &batch.announced {
             copy.add(revocation);
         }
         if batch.is_complete {
-            copy.confirmed = Some(began);
+            copy.confirmed = Some((began, now));
         }
         if copy.added_since_pruned >= PRUNE_EVERY {
             copy.prune(now);
@@ -269,5 +272,90 @@ impl Revocations {
         if key_was_revoked {
             self.0.key_bell.send_replace(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::domain::clock::ManualClock;
+    use crate::domain::ids::KeyId;
+    use crate::domain::journal::VouchingId;
+    use crate::domain::partition::Partition;
+    use crate::store::feed::ReaderRole;
+
+    const START: Timestamp = Timestamp::from_millis(1_796_169_600_500);
+
+    struct Zeros;
+
+    impl Random for Zeros {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    /// Is read by the readers of the test alone.
+    struct NoFeed;
+
+    #[async_trait]
+    impl RevocationFeed for NoFeed {
+        fn reader(&self, _: ReaderRole) -> Box<dyn RevocationReader> {
+            unreachable!("the test has readers of its own")
+        }
+
+        async fn announce_key(&self, _: &KeyId, _: Timestamp, _: Timestamp) -> StoreResult<()> {
+            Ok(())
+        }
+    }
+
+    /// Reads nothing, which takes its time.
+    struct Slow {
+        clock: Arc<ManualClock>,
+        takes: Duration,
+        is_complete: bool,
+    }
+
+    #[async_trait]
+    impl RevocationReader for Slow {
+        async fn read(&mut self, _: Timestamp, _: Duration) -> StoreResult<FeedBatch> {
+            self.clock.advance(self.takes);
+            Ok(FeedBatch {
+                announced: Vec::new(),
+                vouching: VouchingId::new(1),
+                incarnations: vec![1; Partition::COUNT],
+                is_complete: self.is_complete,
+            })
+        }
+
+        async fn confirm(&mut self, _: Timestamp) -> StoreResult<Standing> {
+            Ok(Standing::Observer)
+        }
+
+        async fn step_back(&mut self) -> StoreResult<()> {
+            Ok(())
+        }
+    }
+
+    /// What is revoked while a read is under way may be missing from it.
+    #[tokio::test]
+    async fn a_copy_is_complete_up_to_when_its_last_complete_read_began() {
+        let clock = Arc::new(ManualClock::at(START));
+        let memory = Duration::from_secs(900);
+        let copy = Revocations::new(
+            Arc::new(NoFeed),
+            clock.clone(),
+            Arc::new(Zeros),
+            memory,
+            ValidationMode::Strict,
+        );
+        let takes = Duration::from_millis(300);
+        let mut reader = Slow { clock: clock.clone(), takes, is_complete: true };
+        copy.follow(&mut reader).await.unwrap();
+        assert_eq!(copy.snapshot().unwrap().complete_until, START);
+        assert_eq!(copy.clock(), START.after(takes));
+        copy.follow(&mut Slow { is_complete: false, ..reader }).await.unwrap();
+        assert_eq!(copy.snapshot().unwrap().complete_until, START, "not all was read");
     }
 }

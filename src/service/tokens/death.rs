@@ -66,8 +66,9 @@ impl Tokens {
     async fn inferred(&self, known: &Known, now: Timestamp) -> AuthResult<Reason> {
         let Some(lived_at) = known.lived_at else { return Ok(Reason::Unknown) };
         let nobody = Jti::from(Uuid::nil());
-        let subject =
-            AccessSubject { user: known.user, session: known.session, token: nobody, issued_at: lived_at };
+        // An incarnation is numbered by when it began, or by more.
+        let incarnation = lived_at.as_millis();
+        let subject = AccessSubject { user: known.user, session: known.session, token: nobody, incarnation };
         if self.context.token_store.access_status(&subject, now).await? == AccessStatus::StoreLost {
             return Ok(Reason::StoreLost);
         }

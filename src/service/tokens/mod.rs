@@ -11,10 +11,9 @@ use std::sync::Arc;
 use hallpass_verify::{AccessClaims, Rejection};
 use uuid::Uuid;
 
-use super::access_tokens::{AccessTokens, session_of};
+use super::access_tokens::{AccessTokens, incarnation_of, session_of};
 use super::administration::Administration;
 use super::caller::Administrator;
-use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, Reason, RecordedEntry};
@@ -153,7 +152,6 @@ pub struct Tokens {
     context: Arc<Context>,
     access_tokens: AccessTokens,
     administration: Administration,
-    revocations: Revocations,
 }
 
 impl Tokens {
@@ -161,9 +159,8 @@ impl Tokens {
         context: Arc<Context>,
         access_tokens: AccessTokens,
         administration: Administration,
-        revocations: Revocations,
     ) -> Self {
-        Self { context, access_tokens, administration, revocations }
+        Self { context, access_tokens, administration }
     }
 
     /// What is known of a token or an id.
@@ -215,9 +212,13 @@ impl Tokens {
             Err(rejection) => {
                 let client = self.machine_of(&claims).await?.ok_or(AuthError::InvalidToken(rejection))?;
                 let token = Jti::from(claims.jti);
-                self.revocations.announce_token(token).await?;
-                let entry = self.context.event(AuditAction::TokenRevoked, by.actor()).token(token);
-                self.context.audit.record(entry.client(&client.id).because(by.reason()));
+                let denial = self.context.rules.lifetimes.revocation();
+                let revoked = self.context.token_store.revoke_machine_token(token, now, denial).await;
+                if matches!(revoked, Ok(()) | Err(StoreError::RevocationPending(_))) {
+                    let entry = self.context.event(AuditAction::TokenRevoked, by.actor()).token(token);
+                    self.context.audit.record(entry.client(&client.id).because(by.reason()));
+                }
+                revoked?;
                 Ok(TakenBack::MachineToken(client.id, token))
             }
         }
@@ -252,11 +253,12 @@ impl Tokens {
         }
         if let Ok((user, sid, jti)) = subject(&claims) {
             let issued_at = Timestamp::from_millis(claims.iat.saturating_mul(1000));
+            let incarnation = incarnation_of(&claims);
             let known = self.known(by, user, sid, Some(issued_at)).await?;
             match self.live_session(user, sid, now).await? {
                 Lookup::Live(live) => {
                     session = Some(*live);
-                    let subject = AccessSubject { user, session: sid, token: jti, issued_at };
+                    let subject = AccessSubject { user, session: sid, token: jti, incarnation };
                     deaths.extend(self.denial_of(&subject, now).await?);
                 }
                 Lookup::Gone => deaths.push(self.death_of(by, &known, now).await?),
@@ -367,7 +369,7 @@ fn subject(claims: &AccessClaims) -> Result<(UserId, SessionId, Jti), Rejection>
 /// What the verifier has against a token.
 fn reason_of(rejection: &Rejection) -> Reason {
     match rejection {
-        Rejection::TooLong | Rejection::Malformed => Reason::Malformed,
+        Rejection::TooLong | Rejection::Malformed | Rejection::Unversioned => Reason::Malformed,
         Rejection::UnknownKey => Reason::UnknownKey,
         Rejection::WrongAlgorithm | Rejection::BadSignature => Reason::NotOurs,
         Rejection::WrongType => Reason::WrongType,
