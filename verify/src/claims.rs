@@ -10,7 +10,11 @@ use uuid::Uuid;
 /// tokens have may be left out, but not be `null`.
 ///
 /// A token that a client got for itself (`client_credentials`, RFC 6749 4.4) has no user behind it:
-/// no [`sid`](Self::sid), no [`email`](Self::email), and the client's id as [`sub`](Self::sub).
+/// no [`sid`](Self::sid), no [`sv`](Self::sv), no [`email`](Self::email), and the client's id as
+/// [`sub`](Self::sub).
+///
+/// What was taken back is told by [`sv`](Self::sv) and [`inc`](Self::inc): numbers, which no clock
+/// that is wrong can confuse.
 ///
 /// `Debug` leaves the e-mail address out: it is personal data, and claims end up in logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,15 +29,24 @@ pub struct AccessClaims {
     pub sub: String,
     /// When the token ends, seconds since the Unix epoch.
     pub exp: i64,
-    /// When the token was issued, seconds since the Unix epoch.
+    /// When the token was issued, seconds since the Unix epoch, rounded down.
     pub iat: i64,
-    /// When the token begins, seconds since the Unix epoch.
-    pub nbf: i64,
+    /// When the token begins, seconds since the Unix epoch. hallpass writes none: a token begins when
+    /// it is issued. One that is there is looked at.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
     /// The token's own id.
     pub jti: Uuid,
     /// The session that the token belongs to; a machine's token belongs to none.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub sid: Option<Uuid>,
+    /// The account's security version when the session was opened, which grows with every security
+    /// event (a new password, another role …). Every token with a [`sid`](Self::sid) has one.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub sv: Option<i64>,
+    /// The number of the issuer's memory of sessions and revocations that the token was issued under:
+    /// it grows whenever that memory was lost.
+    pub inc: u64,
     /// The client that the token was issued to.
     pub client_id: String,
     /// The user's e-mail address when the session was opened; a machine has none.
@@ -50,7 +63,8 @@ pub struct AccessClaims {
 impl fmt::Debug for AccessClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Every field by name: a new claim must decide whether it may be seen.
-        let Self { iss, aud, sub, exp, iat, nbf, jti, sid, client_id, email: _, roles, scope } = self;
+        let Self { iss, aud, sub, exp, iat, nbf, jti, sid, sv, inc, client_id, email: _, roles, scope } =
+            self;
         f.debug_struct("AccessClaims")
             .field("iss", iss)
             .field("aud", aud)
@@ -60,6 +74,8 @@ impl fmt::Debug for AccessClaims {
             .field("nbf", nbf)
             .field("jti", jti)
             .field("sid", sid)
+            .field("sv", sv)
+            .field("inc", inc)
             .field("client_id", client_id)
             .field("roles", roles)
             .field("scope", scope)
@@ -107,9 +123,11 @@ mod tests {
             sub: "42".to_owned(),
             exp: 2_000_000_900,
             iat: 2_000_000_000,
-            nbf: 2_000_000_000,
+            nbf: None,
             jti: Uuid::from_u128(1),
             sid: Some(Uuid::from_u128(2)),
+            sv: Some(3),
+            inc: 7,
             client_id: "hallpass".to_owned(),
             email: Some("ada@example.com".to_owned()),
             roles: vec!["member".to_owned()],
@@ -142,9 +160,9 @@ mod tests {
 
     #[test]
     fn what_a_machine_does_not_have_is_not_written_and_reads_back_as_absent() {
-        let machine = AccessClaims { sid: None, email: None, scope: None, ..claims(&["a"]) };
+        let machine = AccessClaims { sid: None, sv: None, email: None, scope: None, ..claims(&["a"]) };
         let written = serde_json::to_value(&machine).expect("JSON");
-        for claim in ["sid", "email", "scope"] {
+        for claim in ["nbf", "sid", "sv", "email", "scope"] {
             assert_eq!(written.get(claim), None, "{claim}");
         }
         let read: AccessClaims = serde_json::from_value(written).expect("claims");

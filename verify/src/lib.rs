@@ -35,11 +35,11 @@
 //!
 //! # When does a revocation take effect?
 //!
-//! The issuer sends each revocation to whoever follows it, and a heartbeat every second that says that
-//! nothing is missing. The validator trusts what it knows for
-//! [`max_staleness`](client::ValidatorBuilder::max_staleness) after the last heartbeat, two seconds
-//! unless set; the issuer itself adds a second at most. Connections break, and processes stop without closing them, so the time is what
-//! counts and not the connection. After that, the policy decides:
+//! The issuer sends each revocation to whoever follows it, and a heartbeat every second that says up to
+//! when nothing is missing. The validator trusts what it knows for
+//! [`max_staleness`](client::ValidatorBuilder::max_staleness) after that moment, two seconds unless set.
+//! Connections break, are late, and processes stop without closing them, so the time is what counts and
+//! not the connection, nor when something arrives. After that, the policy decides:
 //!
 //! | [`StalePolicy`](client::StalePolicy) | what happens to a token that is not known to be revoked | a revoked token is accepted for at most | without the issuer |
 //! | --- | --- | --- | --- |
@@ -51,6 +51,16 @@
 //! message takes. What is known to be revoked is refused with every policy, however old the rest is.
 //! After a disconnect the stream goes on behind the last entry that arrived; where the issuer no
 //! longer has what follows, the whole list is fetched again and put in place of the old one in one step.
+//!
+//! The issuer's clock need not be right. Where it stands against this machine's is bounded by each
+//! request that opens the stream, anew every five minutes at least, and of all that is possible what
+//! makes heartbeats oldest is taken. A clock that is set meanwhile makes nothing younger, but by a second
+//! at most. Ages are counted by a clock that goes on while the machine sleeps, where the system has one
+//! (see [`monotonic_clock`](client::ValidatorBuilder::monotonic_clock)).
+//!
+//! Tokens are told apart by numbers: a security event takes those of the account with a lower
+//! [`sv`](AccessClaims::sv), and a loss of the issuer's memory those with a lower
+//! [`inc`](AccessClaims::inc). Times that clocks put into tokens decide nothing here.
 //!
 //! An entry of a kind that this version does not know makes the feed stale, as passing over it would
 //! let in what was revoked: update validators before their issuer.
@@ -109,7 +119,7 @@ mod verifier;
 
 pub use check::{AccessTokenCheck, CheckError, RevocationSource, RevocationStatus};
 pub use claims::AccessClaims;
-pub use denylist::{Denylist, Revocation, RevocationTarget};
+pub use denylist::{Denylist, Partition, PartitionError, Revocation, RevocationTarget};
 pub use keys::{KeySet, KeySetError};
 pub use permission::Forbidden;
 pub use verifier::{Rejection, TokenType, Verified, Verifier};

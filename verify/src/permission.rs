@@ -58,7 +58,7 @@ mod tests {
 
     fn claims(roles: &[&str], scope: Option<&str>) -> AccessClaims {
         let mut claims = json!({
-            "iss": "i", "aud": "a", "sub": "orders", "exp": 2, "iat": 1, "nbf": 1, "client_id": "orders",
+            "iss": "i", "aud": "a", "sub": "orders", "exp": 2, "iat": 1, "inc": 1, "client_id": "orders",
             "jti": "00000000-0000-4000-8000-000000000001", "roles": roles,
         });
         if let Some(scope) = scope {

@@ -65,6 +65,9 @@ pub enum Rejection {
     /// For another audience.
     #[error("the token is for another audience")]
     WrongAudience,
+    /// It lacks a number by which it could be taken back: a person's token without `sv`.
+    #[error("the token has no security version")]
+    Unversioned,
     /// `nbf` or `iat` lies ahead.
     #[error("the token is not valid yet")]
     NotYetValid,
@@ -167,6 +170,10 @@ impl Verifier {
         if !claims.aud.contains(&self.audience) {
             return Err(Rejection::WrongAudience);
         }
+        // A security event is told by its number alone: it could not concern this token.
+        if claims.sid.is_some() && claims.sv.is_none() {
+            return Err(Rejection::Unversioned);
+        }
         self.check_times(&claims, now)?;
         Ok(Verified { claims, kid })
     }
@@ -176,7 +183,7 @@ impl Verifier {
         let now = unix_seconds(now);
         let leeway = self.leeway_seconds();
         let latest_start = now.saturating_add(leeway);
-        if claims.nbf > latest_start || claims.iat > latest_start {
+        if claims.iat > latest_start || claims.nbf.is_some_and(|begins| begins > latest_start) {
             return Err(Rejection::NotYetValid);
         }
         if now >= claims.exp.saturating_add(leeway) {

@@ -47,7 +47,7 @@ fn what_is_forgotten_gives_its_memory_back() {
 fn looking_for_a_token_allocates_nothing() {
     let list = list(1_000);
     let claims = serde_json::from_value(serde_json::json!({
-        "iss": "i", "aud": "a", "sub": "42", "exp": 2, "iat": 1, "nbf": 1, "client_id": "c", "roles": [],
+        "iss": "i", "aud": "a", "sub": "42", "exp": 2, "iat": 1, "sv": 1, "inc": 1, "client_id": "c", "roles": [],
         "jti": Uuid::from_u128(1), "sid": Uuid::from_u128(2),
     }))
     .expect("claims");

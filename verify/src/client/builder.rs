@@ -5,7 +5,7 @@ use tokio::runtime::Handle;
 use url::{Host, Url};
 
 use super::backoff::Backoff;
-use super::clock::Clock;
+use super::clock::{Clock, Monotonic};
 use super::credentials::{ClientSecret, Credentials};
 use super::error::{BuildError, ConnectError};
 use super::feed::{Feed, Follower, Progress};
@@ -55,6 +55,7 @@ pub struct ValidatorBuilder {
     root_certificates: Vec<Vec<u8>>,
     allow_http: bool,
     clock: Clock,
+    monotonic: Monotonic,
 }
 
 impl ValidatorBuilder {
@@ -76,6 +77,7 @@ impl ValidatorBuilder {
             root_certificates: Vec::new(),
             allow_http: false,
             clock: Clock::default(),
+            monotonic: Monotonic::default(),
         }
     }
 
@@ -93,9 +95,10 @@ impl ValidatorBuilder {
         self
     }
 
-    /// How old the knowledge of revocations may be, counted from the last heartbeat; two seconds unless
-    /// set. A heartbeat comes every second, so less than two makes it stale now and then. An issuer's
-    /// replica sends none when what it knows itself is more than a second old: that second comes on top.
+    /// How old the knowledge of revocations may be; two seconds unless set. It counts from the moment at
+    /// which the issuer had looked, and not from when its heartbeat arrives: a feed that is late is as
+    /// old as it is late. A heartbeat comes every second, so less than two makes the knowledge stale now
+    /// and then.
     pub fn max_staleness(mut self, age: Duration) -> Self {
         self.max_staleness = age;
         self
@@ -173,6 +176,16 @@ impl ValidatorBuilder {
         self
     }
 
+    /// Where the time comes from that the age of what is known is counted by: how long it is since some
+    /// moment, with the time in which the machine slept. For tests.
+    ///
+    /// Unless set, it is `CLOCK_BOOTTIME` on Linux and Android, `CLOCK_MONOTONIC` on Apple's systems, which
+    /// goes on as well while they sleep, and [`Instant`](std::time::Instant) elsewhere.
+    pub fn monotonic_clock(mut self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.monotonic = Monotonic::new(now);
+        self
+    }
+
     /// Fetches the issuer's metadata, keys and revocations, and follows them from then on.
     ///
     /// # Errors
@@ -208,7 +221,7 @@ impl ValidatorBuilder {
         let leeway = self.leeway.unwrap_or(crate::verifier::DEFAULT_LEEWAY);
         let shared = Arc::new(Shared {
             keys: Arc::new(Keys::new(self.key_cool_down)),
-            feed: Arc::new(Feed::new()),
+            feed: Arc::new(Feed::new(self.monotonic.clone())),
             introspection: Introspection::new(issuer.clone(), self.request_timeout),
             endpoints: OnceLock::new(),
             clock: self.clock.clone(),
@@ -311,6 +324,7 @@ impl Start {
             clock: self.settings.clock.clone(),
             leeway: self.leeway,
             silence: self.settings.silence_timeout,
+            max_staleness: self.settings.max_staleness,
             poll_every: self.settings.max_staleness / 3,
             progress: Progress::default(),
         }))

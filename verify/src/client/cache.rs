@@ -98,7 +98,7 @@ mod tests {
 
     fn known() -> Arc<KnownToken> {
         let claims = serde_json::from_value(json!({
-            "iss": "i", "aud": "a", "sub": "42", "exp": 2, "iat": 1, "nbf": 1, "client_id": "c", "roles": [],
+            "iss": "i", "aud": "a", "sub": "42", "exp": 2, "iat": 1, "inc": 1, "client_id": "c", "roles": [],
             "jti": "00000000-0000-4000-8000-000000000001",
         }));
         Arc::new(KnownToken { claims: claims.expect("claims"), kid: "k".to_owned() })

@@ -169,6 +169,7 @@ impl Validator {
 }
 
 impl Shared {
+    /// A list that is too old says yes to nothing, unless the policy allows it (model: StaleSaysNothing).
     fn look_at(&self, token: &str) -> Result<Finding, ValidationError> {
         let keys = self.keys.current();
         let keys = keys.as_ref().ok_or(CannotTell::NoKeys)?;

@@ -4,13 +4,15 @@ mod ids;
 mod revocation;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
-pub use revocation::{Revocation, RevocationTarget};
+pub use revocation::{Partition, PartitionError, Revocation, RevocationTarget};
 
 use crate::claims::AccessClaims;
 use ids::{ExpiringIds, expiry};
+use revocation::number;
 
 /// What has been taken back, as far as this process knows.
 ///
@@ -30,30 +32,34 @@ pub struct Denylist {
 /// What there is little of.
 #[derive(Default)]
 struct Rest {
-    /// Subjects that are a number, as users' are.
-    users: HashMap<u64, CutOff>,
+    /// Subjects that are a number, as users' are, with the least version that stands.
+    users: HashMap<u64, CutOff<i64>>,
     /// Other subjects.
-    clients: HashMap<Box<str>, CutOff>,
+    clients: HashMap<Box<str>, CutOff<i64>>,
     /// By `kid`, to the end.
     keys: HashMap<Box<str>, u32>,
-    all: Option<CutOff>,
+    /// The least incarnation that stands, of all tokens.
+    all: Option<CutOff<u64>>,
+    /// The same of the tokens of one partition, by its number.
+    parts: HashMap<Partition, CutOff<u64>>,
 }
 
-/// Tokens from before a second do not stand.
+/// Tokens that bear a number below this one do not stand.
 #[derive(Clone, Copy)]
-struct CutOff {
-    not_before: i64,
+struct CutOff<N> {
+    below: N,
     exp: u32,
 }
 
-impl CutOff {
-    /// Of two cut-offs both hold, which is the later one for as long as either.
+impl<N: Ord> CutOff<N> {
+    /// Of two cut-offs both hold, which is the greater one for as long as either.
+    /// (model: CutOffNeverGoesDown)
     fn join(self, other: Self) -> Self {
-        Self { not_before: self.not_before.max(other.not_before), exp: self.exp.max(other.exp) }
+        Self { below: self.below.max(other.below), exp: self.exp.max(other.exp) }
     }
 
-    fn concerns(self, issued_at: i64) -> bool {
-        issued_at < self.not_before
+    fn concerns(&self, number: N) -> bool {
+        number < self.below
     }
 }
 
@@ -69,8 +75,8 @@ impl Denylist {
         match &revocation.target {
             RevocationTarget::Token(jti) => self.tokens.insert(*jti, exp),
             RevocationTarget::Session(sid) => self.sessions.insert(*sid, exp),
-            RevocationTarget::User { sub, not_before } => {
-                let cut_off = CutOff { not_before: *not_before, exp };
+            RevocationTarget::User { sub, sv } => {
+                let cut_off = CutOff { below: *sv, exp };
                 self.write(|rest| match number(sub) {
                     Some(number) => join(rest.users.entry(number), cut_off),
                     None => join(rest.clients.entry(sub.as_str().into()), cut_off),
@@ -80,9 +86,12 @@ impl Denylist {
                 let end = rest.keys.entry(kid.as_str().into()).or_default();
                 *end = exp.max(*end);
             }),
-            RevocationTarget::All { not_before } => self.write(|rest| {
-                let cut_off = CutOff { not_before: *not_before, exp };
-                rest.all = Some(rest.all.map_or(cut_off, |known| known.join(cut_off)));
+            RevocationTarget::All { inc, partition } => self.write(|rest| {
+                let cut_off = CutOff { below: *inc, exp };
+                match partition {
+                    Some(partition) => join(rest.parts.entry(*partition), cut_off),
+                    None => rest.all = Some(rest.all.map_or(cut_off, |known| known.join(cut_off))),
+                }
             }),
         }
     }
@@ -106,13 +115,15 @@ impl Denylist {
             rest.clients.retain(|_, cut_off| cut_off.exp > now);
             rest.keys.retain(|_, exp| *exp > now);
             rest.all = rest.all.filter(|cut_off| cut_off.exp > now);
+            rest.parts.retain(|_, cut_off| cut_off.exp > now);
         });
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
         let rest = self.read(|rest| {
-            rest.users.len() + rest.clients.len() + rest.keys.len() + usize::from(rest.all.is_some())
+            let cut_offs = rest.users.len() + rest.clients.len() + rest.parts.len();
+            cut_offs + rest.keys.len() + usize::from(rest.all.is_some())
         });
         self.tokens.len() + self.sessions.len() + rest
     }
@@ -132,24 +143,21 @@ impl Denylist {
 }
 
 impl Rest {
+    /// By the numbers that tokens bear, and no time (model: VersionsNotTimes).
     fn speaks_against(&self, claims: &AccessClaims, kid: &str) -> bool {
         let of_subject = match number(&claims.sub) {
             Some(number) => self.users.get(&number),
             None => self.clients.get(claims.sub.as_str()),
         };
-        of_subject.is_some_and(|cut_off| cut_off.concerns(claims.iat))
-            || self.all.is_some_and(|cut_off| cut_off.concerns(claims.iat))
+        // A token without a version is older than any.
+        of_subject.is_some_and(|cut_off| claims.sv.is_none_or(|version| cut_off.concerns(version)))
+            || self.all.is_some_and(|cut_off| cut_off.concerns(claims.inc))
+            || self.parts.get(&Partition::of(&claims.sub)).is_some_and(|cut_off| cut_off.concerns(claims.inc))
             || self.keys.contains_key(kid)
     }
 }
 
-/// A subject in digits, where no other text means the same number.
-fn number(sub: &str) -> Option<u64> {
-    let canonical = sub == "0" || !sub.starts_with(['0', '+']);
-    sub.parse().ok().filter(|_| canonical)
-}
-
-fn join<K>(entry: std::collections::hash_map::Entry<'_, K, CutOff>, cut_off: CutOff) {
+fn join<K, N: Copy + Ord>(entry: Entry<'_, K, CutOff<N>>, cut_off: CutOff<N>) {
     entry.and_modify(|known| *known = known.join(cut_off)).or_insert(cut_off);
 }
 
@@ -184,7 +192,7 @@ mod tests {
 
     fn claims() -> AccessClaims {
         serde_json::from_value(json!({
-            "iss": "i", "aud": "a", "sub": "42", "exp": END, "iat": 2_000_000_000, "nbf": 2_000_000_000,
+            "iss": "i", "aud": "a", "sub": "42", "exp": END, "iat": 2_000_000_000, "sv": 5, "inc": 8,
             "jti": Uuid::from_u128(1), "sid": Uuid::from_u128(2), "client_id": "c", "roles": [],
         }))
         .expect("claims")
@@ -219,18 +227,62 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_off_concerns_what_was_issued_before_its_second_and_not_in_it() {
-        for (not_before, expected) in [(1_999_999_999, false), (2_000_000_000, false), (2_000_000_001, true)]
-        {
-            assert_eq!(revoked(json!({"sub": "42", "not_before": not_before, "exp": END})), expected);
-            assert_eq!(revoked(json!({"all": true, "not_before": not_before, "exp": END})), expected);
+    fn a_security_event_concerns_the_versions_below_its_own() {
+        for (sv, expected) in [(i64::MIN, false), (4, false), (5, false), (6, true), (i64::MAX, true)] {
+            assert_eq!(revoked(json!({"sub": "42", "sv": sv, "exp": END})), expected, "{sv}");
         }
-        assert!(!revoked(json!({"sub": "43", "not_before": 2_000_000_001, "exp": END})));
+        assert!(!revoked(json!({"sub": "43", "sv": 6, "exp": END})));
+    }
+
+    /// However the clocks of those who issue and those who revoke stand.
+    #[test]
+    fn a_cut_off_does_not_look_at_when_a_token_was_issued() {
+        let entries = [json!({"sub": "42", "sv": 6, "exp": END}), json!({"all": true, "inc": 8, "exp": END})];
+        let list = list(&entries);
+        for iat in [0, 2_000_000_000, END, i64::MAX] {
+            let new = AccessClaims { iat, sv: Some(6), ..claims() };
+            assert!(!list.is_revoked(&new, "k"), "{iat}");
+            assert!(list.is_revoked(&AccessClaims { sv: Some(5), ..new.clone() }, "k"), "{iat}");
+            assert!(list.is_revoked(&AccessClaims { inc: 7, ..new }, "k"), "{iat}");
+        }
+    }
+
+    #[test]
+    fn a_token_without_a_version_is_below_all_of_its_subject() {
+        let machine = AccessClaims { sub: "orders".to_owned(), sid: None, sv: None, ..claims() };
+        assert!(list(&[json!({"sub": "orders", "sv": i64::MIN, "exp": END})]).is_revoked(&machine, "k"));
+        assert!(!list(&[json!({"sub": "others", "sv": i64::MAX, "exp": END})]).is_revoked(&machine, "k"));
+    }
+
+    #[test]
+    fn a_loss_concerns_the_incarnations_below_its_own() {
+        for (inc, expected) in [(0, false), (8, false), (9, true), (u64::MAX, true)] {
+            assert_eq!(revoked(json!({"all": true, "inc": inc, "exp": END})), expected, "{inc}");
+            assert_eq!(
+                revoked(json!({"all": true, "inc": inc, "partition": 42, "exp": END})),
+                expected,
+                "{inc}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_loss_of_one_partition_concerns_that_alone() {
+        let of = |sub: &str| AccessClaims { sub: sub.to_owned(), ..claims() };
+        for (partition, within, outside) in [
+            (42, ["42", "106"], ["43", "orders"]),
+            (0, ["64", "128"], ["1", "064"]),
+            (64, ["orders", "042"], ["42", "64"]),
+        ] {
+            let list = list(&[json!({"all": true, "inc": 9, "partition": partition, "exp": END})]);
+            assert!(within.iter().all(|sub| list.is_revoked(&of(sub), "k")), "{partition}");
+            assert!(!outside.iter().any(|sub| list.is_revoked(&of(sub), "k")), "{partition}");
+        }
     }
 
     #[test]
     fn a_subject_is_its_text_and_not_a_number_that_reads_the_same() {
-        let of = |sub: &str| json!({"sub": sub, "not_before": 2_000_000_001, "exp": END});
+        let of = |sub: &str| json!({"sub": sub, "sv": 6, "exp": END});
         for other in ["042", "+42", "42 ", "٤٢", ""] {
             assert!(!revoked(of(other)), "{other:?}");
             let listed = AccessClaims { sub: other.to_owned(), ..claims() };
@@ -240,11 +292,17 @@ mod tests {
     }
 
     #[test]
-    fn of_two_cut_offs_the_later_holds_whichever_came_last() {
-        let cut_off = |not_before: i64| json!({"sub": "42", "not_before": not_before, "exp": END});
-        for order in [[2_000_000_001, 5], [5, 2_000_000_001]] {
-            assert!(list(&order.map(cut_off)).is_revoked(&claims(), "k"));
+    fn of_two_cut_offs_the_greater_holds_whichever_came_last() {
+        let event = |sv: i64| json!({"sub": "42", "sv": sv, "exp": END});
+        let loss = |inc: i64| json!({"all": true, "inc": inc, "exp": END});
+        let part = |inc: i64| json!({"all": true, "inc": inc, "partition": 42, "exp": END});
+        for order in [[9, 1], [1, 9]] {
+            assert!(list(&order.map(event)).is_revoked(&claims(), "k"));
+            assert!(list(&order.map(loss)).is_revoked(&claims(), "k"));
+            assert!(list(&order.map(part)).is_revoked(&claims(), "k"));
         }
+        assert!(list(&[loss(1), part(9)]).is_revoked(&claims(), "k"));
+        assert!(list(&[loss(9), part(1)]).is_revoked(&claims(), "k"));
     }
 
     #[test]
@@ -266,9 +324,10 @@ mod tests {
             json!({"jti": Uuid::from_u128(1), "exp": END}),
             json!({"sid": Uuid::from_u128(2), "exp": END}),
             json!({"kid": "k", "exp": END}),
-            json!({"sub": "42", "not_before": END, "exp": END}),
-            json!({"sub": "orders", "not_before": END, "exp": END}),
-            json!({"all": true, "not_before": END, "exp": END}),
+            json!({"sub": "42", "sv": 6, "exp": END}),
+            json!({"sub": "orders", "sv": 6, "exp": END}),
+            json!({"all": true, "inc": 9, "exp": END}),
+            json!({"all": true, "inc": 9, "partition": 42, "exp": END}),
         ] {
             let list = list(std::slice::from_ref(&entry));
             list.prune(END - 1);
@@ -310,7 +369,7 @@ mod tests {
 
     #[test]
     fn debug_shows_how_many_and_not_who() {
-        let shown = format!("{:?}", list(&[json!({"sub": "someone", "not_before": 5, "exp": 9})]));
+        let shown = format!("{:?}", list(&[json!({"sub": "someone", "sv": 5, "exp": 9})]));
         assert_eq!(shown, "Denylist { len: 1, .. }");
     }
 }

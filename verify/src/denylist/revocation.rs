@@ -5,8 +5,8 @@ use uuid::Uuid;
 ///
 /// ```
 /// use hallpass_verify::{Revocation, RevocationTarget};
-/// let read: Revocation = serde_json::from_str(r#"{"sub": "42", "not_before": 1700, "exp": 2600}"#)?;
-/// assert_eq!(read.target, RevocationTarget::User { sub: "42".to_owned(), not_before: 1700 });
+/// let read: Revocation = serde_json::from_str(r#"{"sub": "42", "sv": 7, "exp": 2600}"#)?;
+/// assert_eq!(read.target, RevocationTarget::User { sub: "42".to_owned(), sv: 7 });
 /// assert_eq!(read.exp, 2600);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -27,21 +27,71 @@ pub enum RevocationTarget {
     Token(Uuid),
     /// The tokens of the session with this `sid`.
     Session(Uuid),
-    /// The tokens of a subject that were issued before a second. `iat` has a grain of one second, so
-    /// those of that very second stand unless they are listed otherwise.
+    /// The tokens of a subject whose version is below a number, and those that have none.
     User {
         /// Claim `sub`.
         sub: String,
-        /// The first second whose tokens stand, since the Unix epoch.
-        not_before: i64,
+        /// The least claim `sv` that stands.
+        sv: i64,
     },
     /// The tokens that were signed with the key of this `kid`.
     Key(String),
-    /// All tokens that were issued before a second.
+    /// All tokens that were issued under an earlier memory of the issuer's.
     All {
-        /// The first second whose tokens stand, since the Unix epoch.
-        not_before: i64,
+        /// The least claim `inc` that stands.
+        inc: u64,
+        /// Where it is of some tokens alone, of which.
+        partition: Option<Partition>,
     },
+}
+
+/// One of the parts that an issuer's memory of tokens is divided into.
+///
+/// A token whose `sub` is a number belongs to the remainder of that by 64; what is no person's belongs
+/// to the last part, number 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct Partition(u8);
+
+/// There is no partition of that number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a partition is a whole number from 0 to 64")]
+pub struct PartitionError;
+
+impl Partition {
+    /// Of people.
+    const PEOPLE: u8 = 64;
+
+    /// That of tokens with this claim `sub`.
+    pub fn of(sub: &str) -> Self {
+        let person = number(sub).and_then(|number| u8::try_from(number % u64::from(Self::PEOPLE)).ok());
+        Self(person.unwrap_or(Self::PEOPLE))
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u8> for Partition {
+    type Error = PartitionError;
+
+    fn try_from(number: u8) -> Result<Self, PartitionError> {
+        if number <= Self::PEOPLE { Ok(Self(number)) } else { Err(PartitionError) }
+    }
+}
+
+impl From<Partition> for u8 {
+    fn from(partition: Partition) -> Self {
+        partition.0
+    }
+}
+
+/// A subject in digits, where no other text means the same number.
+pub(super) fn number(sub: &str) -> Option<u64> {
+    let canonical = sub == "0" || !sub.starts_with(['0', '+']);
+    sub.parse().ok().filter(|_| canonical)
 }
 
 /// The form on the wire: one of the names says what kind it is.
@@ -58,13 +108,19 @@ struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     all: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_before: Option<i64>,
+    sv: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inc: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition: Option<Partition>,
     exp: i64,
 }
 
 /// An entry of no kind that is known here.
 #[derive(Debug, thiserror::Error)]
-#[error("a revocation names one of jti, sid, sub, kid, all, and not_before with sub and all alone")]
+#[error(
+    "a revocation names one of jti, sid, sub, kid, all; sv with sub, inc with all, partition with inc alone"
+)]
 struct UnknownKind;
 
 impl TryFrom<Entry> for Revocation {
@@ -73,15 +129,15 @@ impl TryFrom<Entry> for Revocation {
     /// An entry that is not understood is an error, never nothing: passing over it would let in
     /// what the issuer has taken back.
     fn try_from(entry: Entry) -> Result<Self, UnknownKind> {
-        let Entry { jti, sid, sub, kid, all, not_before, exp } = entry;
-        let target = match (jti, sid, sub, kid, all, not_before) {
-            (Some(jti), None, None, None, None, None) => RevocationTarget::Token(jti),
-            (None, Some(sid), None, None, None, None) => RevocationTarget::Session(sid),
-            (None, None, Some(sub), None, None, Some(not_before)) => {
-                RevocationTarget::User { sub, not_before }
+        let Entry { jti, sid, sub, kid, all, sv, inc, partition, exp } = entry;
+        let target = match (jti, sid, sub, kid, all, (sv, inc, partition)) {
+            (Some(jti), None, None, None, None, (None, None, None)) => RevocationTarget::Token(jti),
+            (None, Some(sid), None, None, None, (None, None, None)) => RevocationTarget::Session(sid),
+            (None, None, Some(sub), None, None, (Some(sv), None, None)) => RevocationTarget::User { sub, sv },
+            (None, None, None, Some(kid), None, (None, None, None)) => RevocationTarget::Key(kid),
+            (None, None, None, None, Some(true), (None, Some(inc), partition)) => {
+                RevocationTarget::All { inc, partition }
             }
-            (None, None, None, Some(kid), None, None) => RevocationTarget::Key(kid),
-            (None, None, None, None, Some(true), Some(not_before)) => RevocationTarget::All { not_before },
             _ => return Err(UnknownKind),
         };
         Ok(Self { target, exp })
@@ -94,12 +150,10 @@ impl From<Revocation> for Entry {
         match target {
             RevocationTarget::Token(jti) => Self { jti: Some(jti), ..none },
             RevocationTarget::Session(sid) => Self { sid: Some(sid), ..none },
-            RevocationTarget::User { sub, not_before } => {
-                Self { sub: Some(sub), not_before: Some(not_before), ..none }
-            }
+            RevocationTarget::User { sub, sv } => Self { sub: Some(sub), sv: Some(sv), ..none },
             RevocationTarget::Key(kid) => Self { kid: Some(kid), ..none },
-            RevocationTarget::All { not_before } => {
-                Self { all: Some(true), not_before: Some(not_before), ..none }
+            RevocationTarget::All { inc, partition } => {
+                Self { all: Some(true), inc: Some(inc), partition, ..none }
             }
         }
     }
@@ -107,7 +161,7 @@ impl From<Revocation> for Entry {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -118,12 +172,35 @@ mod tests {
         for entry in [
             json!({"jti": ID, "exp": 9}),
             json!({"sid": ID, "exp": 9}),
-            json!({"sub": "42", "not_before": 5, "exp": 9}),
+            json!({"sub": "42", "sv": 5, "exp": 9}),
             json!({"kid": "k", "exp": 9}),
-            json!({"all": true, "not_before": 5, "exp": 9}),
+            json!({"all": true, "inc": 5, "exp": 9}),
+            json!({"all": true, "inc": u64::MAX, "partition": 0, "exp": 9}),
+            json!({"all": true, "inc": 0, "partition": 64, "exp": 9}),
         ] {
             let read: Revocation = serde_json::from_value(entry.clone()).expect("an entry");
             assert_eq!(serde_json::to_value(read).expect("JSON"), entry);
+        }
+    }
+
+    #[test]
+    fn a_person_belongs_to_the_remainder_of_the_number_and_all_else_to_the_last_part() {
+        for (sub, partition) in [
+            ("0", 0),
+            ("42", 42),
+            ("63", 63),
+            ("64", 0),
+            ("9007199254740991", 63),
+            ("18446744073709551615", 63),
+            ("18446744073709551616", 64),
+            ("orders", 64),
+            ("042", 64),
+            ("+42", 64),
+            ("-1", 64),
+            ("4.2", 64),
+            ("", 64),
+        ] {
+            assert_eq!(Partition::of(sub).number(), partition, "{sub:?}");
         }
     }
 
@@ -136,21 +213,36 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_not_understood_is_an_error() {
-        let not_understood: [Value; 16] = [
+        let not_understood = [
             json!({}),
             json!({"exp": 9}),
             json!({"jti": ID}),
             json!({"jti": ID, "exp": "9"}),
             json!({"jti": "1", "exp": 9}),
             json!({"jti": ID, "sid": ID, "exp": 9}),
-            json!({"jti": ID, "not_before": 5, "exp": 9}),
-            json!({"sub": 42, "not_before": 5, "exp": 9}),
+            json!({"jti": ID, "sv": 5, "exp": 9}),
+            json!({"jti": ID, "inc": 5, "exp": 9}),
+            json!({"kid": "k", "partition": 5, "exp": 9}),
+            json!({"sub": 42, "sv": 5, "exp": 9}),
             json!({"sub": "42", "exp": 9}),
-            json!({"sub": "42", "not_before": 5.5, "exp": 9}),
-            json!({"all": false, "not_before": 5, "exp": 9}),
+            json!({"sub": "42", "sv": 5.0, "exp": 9}),
+            json!({"sub": "42", "sv": "5", "exp": 9}),
+            json!({"sub": "42", "inc": 5, "exp": 9}),
+            json!({"sub": "42", "sv": 5, "inc": 5, "exp": 9}),
+            json!({"sub": "42", "sv": 5, "partition": 42, "exp": 9}),
+            json!({"sub": "42", "not_before": 5, "exp": 9}),
+            json!({"all": false, "inc": 5, "exp": 9}),
             json!({"all": true, "exp": 9}),
-            json!({"all": "true", "not_before": 5, "exp": 9}),
-            json!({"not_before": 5, "exp": 9}),
+            json!({"all": "true", "inc": 5, "exp": 9}),
+            json!({"all": true, "sv": 5, "exp": 9}),
+            json!({"all": true, "inc": -1, "exp": 9}),
+            json!({"all": true, "inc": 5.5, "exp": 9}),
+            json!({"all": true, "inc": 5, "partition": 65, "exp": 9}),
+            json!({"all": true, "inc": 5, "partition": -1, "exp": 9}),
+            json!({"all": true, "inc": 5, "partition": "5", "exp": 9}),
+            json!({"all": true, "partition": 5, "exp": 9}),
+            json!({"all": true, "not_before": 5, "exp": 9}),
+            json!({"inc": 5, "exp": 9}),
             json!({"client": "orders", "exp": 9}),
             json!("jti"),
         ];

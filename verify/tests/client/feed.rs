@@ -18,10 +18,13 @@ async fn every_kind_of_revocation_arrives_and_takes_its_tokens_and_no_others() {
     for (entry, claim, own, other) in [
         (json!({"jti": uuid(1)}), "jti", json!(uuid(1)), json!(uuid(2))),
         (json!({"sid": uuid(1)}), "sid", json!(uuid(1)), json!(uuid(2))),
-        (json!({"sub": "7", "not_before": NOW + 1}), "sub", json!("7"), json!("42")),
-        (json!({"sub": "orders", "not_before": NOW + 1}), "sub", json!("orders"), json!("42")),
-        (json!({"sub": "42", "not_before": NOW - 9}), "iat", json!(NOW - 10), json!(NOW - 9)),
-        (json!({"all": true, "not_before": NOW - 9}), "iat", json!(NOW - 10), json!(NOW - 9)),
+        (json!({"sub": "7", "sv": 4}), "sub", json!("7"), json!("42")),
+        (json!({"sub": "orders", "sv": 4}), "sub", json!("orders"), json!("42")),
+        (json!({"sub": "42", "sv": 9}), "sv", json!(8), json!(9)),
+        (json!({"all": true, "inc": 9}), "inc", json!(8), json!(9)),
+        (json!({"all": true, "inc": 9, "partition": 42}), "inc", json!(8), json!(9)),
+        (json!({"all": true, "inc": 9, "partition": 43}), "sub", json!("107"), json!("42")),
+        (json!({"all": true, "inc": 9, "partition": 64}), "sub", json!("orders"), json!("42")),
     ] {
         let issuer = Issuer::start(&[es256()]);
         let validator = patient(&issuer).await;
@@ -141,11 +144,11 @@ async fn a_reset_replaces_what_was_known() {
     issuer.revoke(session(1));
     eventually("the first has arrived", || validator.status().revocations == 1).await;
     issuer.lose_journal();
-    issuer.revoke(json!({"all": true, "not_before": NOW + 1, "exp": NOW + LIFETIME}));
+    issuer.revoke(json!({"all": true, "inc": 8, "exp": NOW + LIFETIME}));
     let any = token(&issuer, es256());
     eventually("all tokens are out", || is_revoked(&validator, &any)).await;
     assert_eq!(validator.status().revocations, 1);
-    let later = token_with(&issuer, es256(), "iat", NOW + 1);
+    let later = token_with(&issuer, es256(), "inc", 8);
     assert!(validator.check(&later).is_ok());
 }
 

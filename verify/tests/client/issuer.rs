@@ -12,8 +12,9 @@ use poem::listener::{Acceptor, Listener, TcpListener};
 use poem::{Body, IntoResponse, Request, Response, Server};
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt, DuplexStream};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use crate::tokens::{NOW, TestKey};
 
@@ -42,6 +43,9 @@ struct World {
     state: Mutex<State>,
     /// Wakes the streams.
     changed: watch::Sender<()>,
+    /// The runtime of the test: the issuer's clock runs as the validator's does.
+    test: Handle,
+    started_at: Instant,
 }
 
 struct State {
@@ -70,6 +74,10 @@ struct State {
     /// The cursor that the last stream began with.
     resumed_from: String,
     server_time: i64,
+    /// What its clock was set forward by, milliseconds.
+    set_forward: i64,
+    /// How old its own knowledge is, milliseconds.
+    statement_age: i64,
 }
 
 impl Issuer {
@@ -94,8 +102,15 @@ impl Issuer {
             not_modified: 0,
             resumed_from: String::new(),
             server_time: NOW,
+            set_forward: 0,
+            statement_age: 0,
         };
-        let world = Arc::new(World { state: Mutex::new(state), changed: watch::Sender::new(()) });
+        let world = Arc::new(World {
+            state: Mutex::new(state),
+            changed: watch::Sender::new(()),
+            test: Handle::current(),
+            started_at: Instant::now(),
+        });
         let (runtime, address) = serve(&world, SocketAddr::from(([127, 0, 0, 1], 0)));
         let issuer = Self { address, world, runtime: Some(runtime) };
         let url = format!("http://{address}");
@@ -212,6 +227,16 @@ impl Issuer {
         self.state().server_time = seconds;
     }
 
+    /// Sets the clock forward, or back.
+    pub fn set_clock_forward(&self, millis: i64) {
+        self.state().set_forward += millis;
+    }
+
+    /// How old what it says is when it says it.
+    pub fn set_statement_age(&self, millis: i64) {
+        self.state().statement_age = millis;
+    }
+
     /// How often a path was asked for.
     pub fn requests(&self, path: &str) -> usize {
         self.state().requests.get(path).copied().unwrap_or_default()
@@ -291,6 +316,13 @@ impl World {
         self.state.lock().expect("no test panicked here")
     }
 
+    /// What the clock shows, milliseconds.
+    fn clock(&self, state: &State) -> i64 {
+        let _of_the_test = self.test.enter();
+        let elapsed = i64::try_from(self.started_at.elapsed().as_millis()).expect("a short test");
+        NOW * 1_000 + elapsed + state.set_forward
+    }
+
     async fn answer(self: Arc<Self>, mut request: Request) -> Response {
         let path = request.uri().path().to_owned();
         let (hanging, broken) = {
@@ -365,12 +397,22 @@ impl World {
         }
         let cursor = state.cursor(state.entries.len());
         let etag = format!("\"{cursor}\"");
+        let clock = self.clock(&state);
+        let until = clock - state.statement_age;
+        let with_times = |response: Response| {
+            response
+                .with_header("hallpass-clock", clock.to_string())
+                .with_header("hallpass-complete-until", until.to_string())
+                .into_response()
+        };
         if request.header(header::IF_NONE_MATCH) == Some(&etag) {
             state.not_modified += 1;
-            return empty(StatusCode::NOT_MODIFIED);
+            return with_times(empty(StatusCode::NOT_MODIFIED));
         }
-        let body = json!({"cursor": cursor, "entries": state.entries, "server_time": state.server_time});
-        json_answer(&body).with_header(header::ETAG, &etag).into_response()
+        let body = json!({
+            "cursor": cursor, "entries": state.entries, "server_time": state.server_time, "server_time_ms": until,
+        });
+        with_times(json_answer(&body)).with_header(header::ETAG, &etag).into_response()
     }
 
     fn stream(self: Arc<Self>, request: &Request) -> Response {
@@ -385,13 +427,17 @@ impl World {
         let name = state.streams;
         let beats = state.beats;
         state.open_streams += 1;
+        let clock = self.clock(&state);
         drop(state);
         tokio::spawn(async move {
             // The other side may be gone.
             let _ = self.feed(out, from, name, beats).await;
             self.state().open_streams -= 1;
         });
-        Response::builder().content_type("text/event-stream").body(Body::from_async_read(body))
+        Response::builder()
+            .content_type("text/event-stream")
+            .header("hallpass-clock", clock.to_string())
+            .body(Body::from_async_read(body))
     }
 
     async fn feed(
@@ -423,10 +469,12 @@ impl World {
                     sent = state.entries.len();
                     if state.beating || beats != state.beats {
                         beats = state.beats;
-                        let (cursor, time) = (state.cursor(sent), state.server_time);
-                        text.push_str(&format!(
-                            "event: heartbeat\nid: {cursor}\ndata: {{\"server_time\": {time}}}\n\n"
-                        ));
+                        let cursor = state.cursor(sent);
+                        let data = json!({
+                            "server_time": state.server_time,
+                            "server_time_ms": self.clock(&state) - state.statement_age,
+                        });
+                        text.push_str(&format!("event: heartbeat\nid: {cursor}\ndata: {data}\n\n"));
                     }
                 }
             }

@@ -7,6 +7,7 @@ mod connect;
 mod feed;
 mod issuer;
 mod keys;
+mod late;
 mod poem_guard;
 mod stale;
 mod support;

@@ -12,12 +12,15 @@ use crate::tokens::{AUDIENCE, LIFETIME, NOW, TestKey, at, claims, with};
 /// Far more than anything here takes, even on a busy machine.
 const PATIENCE: u32 = 20_000;
 
-/// Settings for the issuer; the time of day stands still at [`NOW`]. Requests have so much time that
-/// a busy machine alone makes none fail, not even while a test moves a stopped clock on.
+/// Settings for the issuer; the time of day stands still at [`NOW`], and ages are counted by the
+/// runtime's clock, which a test can stop. Requests have so much time that a busy machine alone makes
+/// none fail, not even while a test moves a stopped clock on.
 pub fn builder(issuer: &Issuer) -> ValidatorBuilder {
+    let started_at = tokio::time::Instant::now();
     Validator::builder(issuer.url(), AUDIENCE)
         .credentials(CLIENT, SECRET)
         .clock(|| at(NOW))
+        .monotonic_clock(move || started_at.elapsed())
         .request_timeout(Duration::from_secs(600))
 }
 

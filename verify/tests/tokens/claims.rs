@@ -8,7 +8,7 @@ use crate::support::*;
 const TIMES: [&str; 3] = ["exp", "iat", "nbf"];
 const TEXTS: [&str; 7] = ["iss", "sub", "jti", "sid", "client_id", "email", "scope"];
 /// What a machine's token does not have.
-const OPTIONAL: [&str; 3] = ["sid", "email", "scope"];
+const OPTIONAL: [&str; 4] = ["sid", "sv", "email", "scope"];
 
 #[test]
 fn a_token_without_one_of_its_claims_is_malformed() {
@@ -25,8 +25,60 @@ fn a_machines_token_has_neither_session_nor_email_address() {
     let machine =
         OPTIONAL.iter().fold(with(claims(), "sub", "orders"), |claims, claim| without(claims, claim));
     let read = verdict_on_claims(&machine).expect("accepted");
-    assert_eq!((read.sid, read.email, read.scope), (None, None, None));
-    assert_eq!(read.sub, "orders");
+    assert_eq!((read.sid, read.sv, read.email, read.scope), (None, None, None, None));
+    assert_eq!((read.sub.as_str(), read.inc), ("orders", 7));
+}
+
+/// Nothing that ends the account's sessions could take it back.
+#[test]
+fn a_persons_token_without_a_version_is_refused() {
+    assert_eq!(verdict_on_claims(&without(claims(), "sv")), Err(Rejection::Unversioned));
+    // Only what is authentic is said to be so.
+    let stranger = TestKey::es256("es").token_of(&es256().header(), &without(claims(), "sv"));
+    assert_eq!(verdict(&stranger), Err(Rejection::BadSignature));
+}
+
+#[test]
+fn the_numbers_are_read_as_they_are_written() {
+    for (sv, inc) in [(1, 1), (i64::MAX, u64::MAX), (i64::MIN, 0)] {
+        let read = verdict_on_claims(&with(with(claims(), "sv", sv), "inc", inc)).expect("accepted");
+        assert_eq!((read.sv, read.inc), (Some(sv), inc));
+    }
+}
+
+#[test]
+fn a_number_that_is_no_whole_number_is_malformed() {
+    for claim in ["sv", "inc"] {
+        let value = claims()[claim].to_string();
+        for number in [
+            "-0",
+            "1e0",
+            "3.0",
+            "3.5",
+            "null",
+            "true",
+            "\"3\"",
+            "[3]",
+            "{}",
+            "18446744073709551616",
+            "0x7",
+            "NaN",
+        ] {
+            let text = claims().to_string();
+            let text = text.replacen(&format!(r#""{claim}":{value}"#), &format!(r#""{claim}":{number}"#), 1);
+            assert!(text.contains(number), "{text}");
+            let token = es256().token_of_text(&es256().header().to_string(), &text);
+            assert_eq!(verdict(&token), Err(Rejection::Malformed), "{claim}: {number}");
+        }
+    }
+    assert_eq!(verdict_on_claims(&with(claims(), "inc", -1)), Err(Rejection::Malformed));
+}
+
+/// hallpass writes no `nbf`; one that is there counts.
+#[test]
+fn a_token_has_its_beginning_by_being_issued() {
+    assert_eq!(verdict_on_claims(&claims()).expect("accepted").nbf, None);
+    assert_eq!(verdict_on_claims(&with(claims(), "nbf", NOW)).expect("accepted").nbf, Some(NOW));
 }
 
 #[test]
@@ -58,8 +110,8 @@ fn a_time_that_is_no_whole_number_is_malformed() {
         for number in
             ["-0", "2e9", "18446744073709551616", "99999999999999999999999999", "0x77", "Infinity", "NaN"]
         {
-            let text = claims().to_string();
-            let value = claims()[claim].to_string();
+            let claims = with(claims(), claim, NOW + 1);
+            let (text, value) = (claims.to_string(), NOW + 1);
             let text = text.replacen(&format!(r#""{claim}":{value}"#), &format!(r#""{claim}":{number}"#), 1);
             assert!(text.contains(number), "{text}");
             let token = es256().token_of_text(&es256().header().to_string(), &text);
@@ -174,8 +226,9 @@ fn an_audience_of_another_type_is_malformed() {
 /// Two readers of one token must not see two things (RFC 7519 4).
 #[test]
 fn a_claim_that_is_there_twice_is_malformed() {
-    let text = claims().to_string();
-    for (claim, value) in claims().as_object().expect("claims") {
+    let claims = with(claims(), "nbf", NOW);
+    let text = claims.to_string();
+    for (claim, value) in claims.as_object().expect("claims") {
         for value in [value.clone(), json!(null), json!("admin")] {
             let again = format!("{}:{value}", Value::from(claim.as_str()));
             for doubled in [

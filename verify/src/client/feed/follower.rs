@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::Feed;
+use super::issuer_clock::{ClockWasSet, IssuerClock};
 use super::snapshot::Snapshot;
 use super::sse::{Event, SseParser};
 use crate::client::backoff::Backoff;
@@ -26,6 +27,8 @@ use crate::verifier::unix_seconds;
 const SNAPSHOT_MAX_BYTES: usize = 256 * 1024 * 1024;
 const PRUNE_EVERY: Duration = Duration::from_secs(30);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Up to when nothing is missing, in an answer that has no body to say it.
+const COMPLETE_UNTIL: HeaderName = HeaderName::from_static("hallpass-complete-until");
 
 /// Follows the feed; there is one a validator.
 pub(crate) struct Follower {
@@ -42,6 +45,8 @@ pub(crate) struct Follower {
     pub(crate) leeway: Duration,
     /// How long a stream may say nothing.
     pub(crate) silence: Duration,
+    /// How old the knowledge may be that anybody uses.
+    pub(crate) max_staleness: Duration,
     /// How often the snapshot is fetched where there is no stream.
     pub(crate) poll_every: Duration,
     pub(crate) progress: Progress,
@@ -75,6 +80,12 @@ enum Interruption {
     /// The connection says nothing.
     #[error("the feed fell silent")]
     Silent,
+    /// What was measured of the issuer's clock does not fit what it says.
+    #[error(transparent)]
+    ClockWasSet(#[from] ClockWasSet),
+    /// What arrives is too old to be of use.
+    #[error("the feed is late")]
+    Late,
     /// A request failed, or its connection did.
     #[error(transparent)]
     Failed(#[from] RequestError),
@@ -90,7 +101,7 @@ impl Interruption {
         match self {
             Self::Reset | Self::NotUnderstood(_) => true,
             Self::Failed(error) => matches!(error.status(), Some(400 | 404 | 409 | 410 | 416)),
-            Self::Closed | Self::Silent => false,
+            Self::Closed | Self::Silent | Self::ClockWasSet(_) | Self::Late => false,
         }
     }
 
@@ -114,6 +125,12 @@ impl Interruption {
 #[derive(Deserialize)]
 struct Heartbeat {
     server_time: i64,
+    /// Up to when nothing is missing, milliseconds.
+    server_time_ms: i64,
+}
+
+fn no_clock() -> RequestError {
+    RequestError::unreadable("it does not say what the issuer's clock shows")
 }
 
 impl Follower {
@@ -136,8 +153,8 @@ impl Follower {
             return Ok(self.fetch_snapshot().await?);
         };
         if let Some(stream) = self.stream.clone() {
-            let body = self.open(&stream, cursor).await?;
-            return self.read(body, backoff).await;
+            let (body, clock) = self.open(&stream, cursor).await?;
+            return self.read(body, clock, backoff).await;
         }
         tokio::time::sleep(self.poll_every).await;
         self.fetch_snapshot().await?;
@@ -147,18 +164,23 @@ impl Follower {
 
     /// Fetches all revocations and puts them in the place of those that are known.
     pub(crate) async fn fetch_snapshot(&mut self) -> Result<(), RequestError> {
-        // What is revoked while the answer is on its way may be missing from it.
-        let asked_at = Instant::now();
         let etag = self.progress.etag.clone().filter(|_| self.stream.is_none());
         let condition = etag.map(|etag| (header::IF_NONE_MATCH, etag));
         let url = self.revocations.clone();
         let request = http::get(&url, condition.into_iter().chain([self.authorization().await?]))?;
+        let asked_at = self.feed.now();
         let answer = self.issuer.send(request, SNAPSHOT_MAX_BYTES).await?;
         if answer.status == StatusCode::NOT_MODIFIED && self.stream.is_none() {
-            self.feed.completed(asked_at);
+            let clock =
+                IssuerClock::of_answer(asked_at, self.feed.now(), &answer.headers).ok_or_else(no_clock)?;
+            let until =
+                answer.headers.get(COMPLETE_UNTIL).and_then(|value| value.to_str().ok()?.parse().ok());
+            self.completed_in_answer(&clock, until.ok_or_else(no_clock)?);
             return Ok(());
         }
         let answer = self.unless_refused(answer.ok())?;
+        let clock =
+            IssuerClock::of_answer(asked_at, self.feed.now(), &answer.headers).ok_or_else(no_clock)?;
         let etag = answer.etag();
         // A long list takes its time to read, and a runtime's thread has other things to do.
         let snapshot = tokio::task::spawn_blocking(move || answer.json::<Snapshot>());
@@ -166,40 +188,69 @@ impl Follower {
         let cursor = HeaderValue::from_str(&snapshot.cursor).map_err(RequestError::unreadable)?;
         tracing::info!(entries = snapshot.entries.len(), "the revocations have been fetched");
         self.feed.replace(snapshot.entries);
-        self.feed.completed(asked_at);
+        self.completed_in_answer(&clock, snapshot.server_time_ms);
         self.progress.cursor = Some(cursor);
         self.progress.etag = etag;
         self.progress.server_time = snapshot.server_time;
         Ok(())
     }
 
-    async fn open(&mut self, url: &Url, cursor: HeaderValue) -> Result<Incoming, RequestError> {
+    /// An answer that names a moment after itself says nothing of how old it is.
+    fn completed_in_answer(&self, clock: &IssuerClock, stated: i64) {
+        match clock.moment_in_answer(stated) {
+            Some(moment) => self.feed.completed(moment),
+            None => tracing::warn!("the issuer's clock was set while it answered"),
+        }
+    }
+
+    /// The stream, and where the clock of the replica stands that sends it.
+    async fn open(
+        &mut self,
+        url: &Url,
+        cursor: HeaderValue,
+    ) -> Result<(Incoming, IssuerClock), RequestError> {
         let accept = (header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         let headers = [accept, (LAST_EVENT_ID, cursor), self.authorization().await?];
-        let response = self.issuer.open(http::get(url, headers)?).await?;
+        let request = http::get(url, headers)?;
+        let asked_at = self.feed.now();
+        let response = self.issuer.open(request).await?;
         if response.status() == StatusCode::OK {
-            return Ok(response.into_body());
+            let clock =
+                IssuerClock::of_answer(asked_at, self.feed.now(), response.headers()).ok_or_else(no_clock)?;
+            return Ok((response.into_body(), clock));
         }
         self.unless_refused(Err(http::refusal(response.status(), response.headers())))
     }
 
-    /// Takes in events until there are no more.
-    async fn read(&mut self, mut body: Incoming, backoff: &mut Backoff) -> Result<(), Interruption> {
+    /// Takes in events until there are no more, or until the clock should be measured again.
+    async fn read(
+        &mut self,
+        mut body: Incoming,
+        mut clock: IssuerClock,
+        backoff: &mut Backoff,
+    ) -> Result<(), Interruption> {
         let (mut parser, mut events) = (SseParser::default(), Vec::new());
         let mut silent_at = Instant::now() + self.silence;
-        loop {
+        while !clock.is_over(self.feed.now()) {
             let piece = timeout_at(silent_at, next_piece(&mut body)).await;
             let piece = piece.map_err(|_| Interruption::Silent)??.ok_or(Interruption::Closed)?;
             parser.read(&piece, &mut events).map_err(Interruption::not_understood)?;
             for event in events.drain(..) {
                 silent_at = Instant::now() + self.silence;
-                self.take_in(event, backoff)?;
+                self.take_in(event, &mut clock, backoff)?;
             }
             self.prune();
         }
+        Ok(())
     }
 
-    fn take_in(&mut self, event: Event, backoff: &mut Backoff) -> Result<(), Interruption> {
+    /// Takes in an event; only a heartbeat says that nothing is missing (model: OnlyCompleteReadsCount).
+    fn take_in(
+        &mut self,
+        event: Event,
+        clock: &mut IssuerClock,
+        backoff: &mut Backoff,
+    ) -> Result<(), Interruption> {
         match event.name.as_str() {
             "revocation" => {
                 let revocation = serde_json::from_str(&event.data).map_err(Interruption::not_understood)?;
@@ -210,9 +261,15 @@ impl Follower {
             "heartbeat" => {
                 let heartbeat: Heartbeat =
                     serde_json::from_str(&event.data).map_err(Interruption::not_understood)?;
+                let heard_at = self.feed.now();
+                let moment = clock.moment_of(heartbeat.server_time_ms, heard_at)?;
                 self.progress.server_time = heartbeat.server_time;
-                self.feed.completed(Instant::now());
-                backoff.reset();
+                self.feed.completed(moment);
+                if self.feed.is_fresh(self.max_staleness) {
+                    backoff.reset();
+                } else if clock.may_be_wrong(heard_at) {
+                    return Err(Interruption::Late);
+                }
             }
             "reset" => return Err(Interruption::Reset),
             _ => {}

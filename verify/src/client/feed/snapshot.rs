@@ -14,6 +14,8 @@ pub(super) struct Snapshot {
     pub(super) entries: Denylist,
     /// The issuer's clock, seconds since the Unix epoch.
     pub(super) server_time: i64,
+    /// Up to when nothing is missing, by the same clock that the answer shows, milliseconds.
+    pub(super) server_time_ms: i64,
 }
 
 /// One entry at a time: there may be very many.
@@ -47,15 +49,17 @@ mod tests {
     fn a_snapshot_is_read_whole_or_not_at_all() {
         let id = "00000000-0000-4000-8000-000000000001";
         let right = format!(
-            r#"{{"cursor": "c", "server_time": 7, "entries": [{{"jti": "{id}", "exp": 9}}, {{"kid": "k", "exp": 9}}]}}"#
+            r#"{{"cursor": "c", "server_time": 7, "server_time_ms": 6900, "entries": [{{"jti": "{id}", "exp": 9}}, {{"kid": "k", "exp": 9}}]}}"#
         );
         let snapshot: Snapshot = serde_json::from_str(&right).expect("a snapshot");
-        assert_eq!((snapshot.cursor.as_str(), snapshot.server_time, snapshot.entries.len()), ("c", 7, 2));
+        assert_eq!((snapshot.cursor.as_str(), snapshot.entries.len()), ("c", 2));
+        assert_eq!((snapshot.server_time, snapshot.server_time_ms), (7, 6_900));
         for (from, to) in [
             ("\"kid\"", "\"colour\""),
             ("\"cursor\"", "\"position\""),
             ("\"entries\"", "\"revocations\""),
             ("\"exp\": 9}]", "\"exp\": \"9\"}]"),
+            ("\"server_time_ms\"", "\"server_time_us\""),
         ] {
             let wrong = right.replace(from, to);
             assert_ne!(right, wrong);
