@@ -8,6 +8,7 @@ mod administration;
 mod audit;
 mod client;
 mod commands;
+mod deployment;
 mod dev;
 #[cfg(target_os = "linux")]
 mod flood;
@@ -15,6 +16,7 @@ mod keys;
 mod mail;
 mod malformed;
 mod nginx;
+mod postgres_away;
 mod process;
 mod redis_away;
 mod replicas;

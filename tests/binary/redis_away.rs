@@ -24,11 +24,24 @@ async fn a_service_that_starts_without_redis_works_when_redis_comes() {
 
     assert_eq!(client.send(get("/health/live")).await.status, StatusCode::OK);
     let not_ready = client.send(get("/health/ready")).await;
-    not_ready.assert_problem(503, "dependency_unavailable");
-    assert!(not_ready.text().contains("token_store"), "{not_ready:?}");
+    assert_eq!(not_ready.status, StatusCode::SERVICE_UNAVAILABLE, "{not_ready:?}");
+    assert_eq!(not_ready.json()["checks"]["token_store"], "unavailable", "{not_ready:?}");
     assert_eq!(client.send(get("/.well-known/jwks.json")).await.status, StatusCode::OK);
     assert_eq!(client.register("ada@example.com").await.status, StatusCode::CREATED, "needs no Redis");
     assert_unavailable(&client).await;
+
+    // In JSON, as `serve` logs, and down to what the system said.
+    let log = service.log().text();
+    for (field, message) in [("error", "Redis does not answer yet"), ("cause", "request failed")] {
+        let lines: Vec<serde_json::Value> =
+            log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let line = lines.iter().find(|line| line["message"] == message);
+        let said = line.and_then(|line| line[field].as_str()).unwrap_or_default();
+        assert!(
+            said.contains("token store is unavailable: ") && said.contains("refused"),
+            "{message}:\n{log}"
+        );
+    }
 
     redis.restart();
     eventually("ready", async || client.is_ready().await).await;

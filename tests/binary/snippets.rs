@@ -115,7 +115,7 @@ impl Issuer {
             ),
             ("no signature", format!("{none}.{payload}.")),
             ("expired", with(&|claims| claims.exp = now() - 60)),
-            ("not yet", with(&|claims| claims.nbf = now() + 600)),
+            ("not yet", with(&|claims| claims.nbf = Some(now() + 600))),
             ("for somebody else", with(&|claims| claims.aud = vec!["https://other.example.com".to_owned()])),
             ("from somebody else", with(&|claims| claims.iss = "https://other.example.com".to_owned())),
             ("another kind of token", mint(&key, TokenType::Jwt, &claims)),

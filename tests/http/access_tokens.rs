@@ -6,7 +6,7 @@ use hallpass_verify::{AccessClaims, KeySet, Rejection, TokenType, Verifier};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Actor, DAY, ISSUER, MINUTE, TestApp, jwt};
+use crate::support::{Actor, DAY, ISSUER, LoggedIn, MINUTE, TestApp, jwt};
 
 async fn jwks(app: &TestApp) -> Value {
     app.anonymous().get("/.well-known/jwks.json").send().await.json(200)
@@ -35,11 +35,12 @@ async fn the_claims_are_those_of_rfc_9068_and_the_session() {
     let claims = jwt::claims(&ada.tokens.access);
     let expected = json!({
         "iss": ISSUER, "aud": claims["aud"], "sub": ada.id.to_string(),
-        "iat": app.now(), "nbf": app.now(), "exp": app.now() + 900,
+        "iat": app.now(), "exp": app.now() + 900, "sv": 1, "inc": claims["inc"],
         "jti": claims["jti"], "sid": claims["sid"], "client_id": "hallpass",
         "email": "ada@example.com", "roles": ["member"]
     });
     assert_eq!(claims, expected);
+    assert!(claims["inc"].is_u64(), "{claims}");
     assert!(claims["aud"] == json!(ISSUER) || claims["aud"] == json!([ISSUER]), "{claims}");
     for id in ["jti", "sid"] {
         claims[id].as_str().and_then(|id| id.parse::<Uuid>().ok()).expect("a UUID");
@@ -47,6 +48,28 @@ async fn the_claims_are_those_of_rfc_9068_and_the_session() {
     let elsewhere = jwt::claims(&ada.on_another_device().await.tokens.access);
     assert_ne!(elsewhere["jti"], claims["jti"]);
     assert_ne!(elsewhere["sid"], claims["sid"]);
+}
+
+/// By it, validators tell the tokens of after a security event from those of before.
+fn version_of(person: &LoggedIn) -> i64 {
+    jwt::claims(&person.tokens.access)["sv"].as_i64().expect("a number")
+}
+
+#[tokio::test]
+async fn every_security_event_raises_the_version_of_later_tokens() {
+    let app = TestApp::spawn().await;
+    let mut ada = app.member("ada").await;
+    let mut before = 0;
+    for number in 1..4 {
+        let version = version_of(&ada);
+        assert!(version > before, "{version} after {before}");
+        ada.refresh().await;
+        assert_eq!(version_of(&ada), version, "a refresh is none");
+        before = version;
+        let password = format!("a new password, number {number}");
+        ada.change_password(&password).await.json(200);
+        ada = LoggedIn::log_in(&app, "ada@example.com", &password).await;
+    }
 }
 
 #[tokio::test]
@@ -124,7 +147,8 @@ async fn a_rightly_signed_token_of_another_kind_is_refused() {
         (TokenType::AtJwt, AccessClaims { aud: vec!["https://elsewhere".to_owned()], ..right.clone() }),
         (TokenType::AtJwt, AccessClaims { aud: Vec::new(), ..right.clone() }),
         (TokenType::AtJwt, AccessClaims { iat: ahead, ..right.clone() }),
-        (TokenType::AtJwt, AccessClaims { nbf: ahead, ..right.clone() }),
+        (TokenType::AtJwt, AccessClaims { nbf: Some(ahead), ..right.clone() }),
+        (TokenType::AtJwt, AccessClaims { sv: None, ..right.clone() }),
         // A machine's token: no user logged in for it, whatever its subject is called.
         (TokenType::AtJwt, AccessClaims { sid: None, ..right.clone() }),
     ] {

@@ -269,8 +269,8 @@ async fn a_machines_token_lives_until_it_is_taken_back_or_its_client_is_gone(app
         .expect("a client");
     let credentials = ClientCredentials { id: books.id.to_string(), secret };
     let client = clients.authenticate(&credentials, &Visitor::new(None)).await.expect("the client");
-    let mint = || clients.mint(&client, None).expect("a token").access.expose().to_owned();
-    let (token, other) = (mint(), mint());
+    let mint = async || clients.mint(&client, None).await.expect("a token").access.expose().to_owned();
+    let (token, other) = (mint().await, mint().await);
     assert_eq!(explain(&app, &token).await.verdict, Verdict::Live);
 
     let in_hand = InHand::of(&token).expect("a token");
@@ -312,7 +312,7 @@ async fn what_redis_forgot_is_lost_and_not_logged_out() {
 async fn of_a_session_that_no_store_remembers_the_clock_tells() {
     let app = TestApp::on_redis_and_postgres().await;
     let ada = app.member("ada").await;
-    let forget = "for _, key in ipairs(redis.call('KEYS', '*:session:*')) do redis.call('DEL', key) end";
+    let forget = "for _, key in ipairs(redis.call('KEYS', '*:opened:*')) do redis.call('DEL', key) end";
     app.command_redis(&["EVAL", forget, "0"]).await;
     for (pause, reason) in [
         (DAY * 7 - SECOND, Reason::Unknown),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Actor, Answer, MINUTE, PASSWORD, Request, TestApp, Tokens};
+use crate::support::{Actor, Answer, MINUTE, PASSWORD, Request, TestApp, Tokens, jwt};
 
 /// How long a caller waits at most for a Redis that is away.
 const BOUND: Duration = Duration::from_secs(1);
@@ -19,21 +19,44 @@ async fn assert_serves_what_needs_no_store(app: &TestApp) {
     for path in ["/.well-known/jwks.json", "/health/live", "/livez", "/openapi.json"] {
         app.anonymous().get(path).send().await.json(200);
     }
+}
+
+/// Asserts what readiness says: in a word, of one check, and for which operations.
+async fn assert_readiness(app: &TestApp, status: &str, (name, word): (&str, &str), serves: &[&str]) {
+    let http_status = if status == "not_ready" { 503 } else { 200 };
     for path in ["/health/ready", "/readyz", "/healthz"] {
-        app.anonymous().get(path).send().await.assert_refused(503, "dependency_unavailable");
+        let answer = app.anonymous().get(path).send().await;
+        let body = answer.json(http_status);
+        assert_eq!(
+            (&body["status"], &body["checks"][name]),
+            (&status.into(), &word.into()),
+            "{path}: {body}"
+        );
+        assert_eq!(answer.header("retry-after").is_some(), http_status == 503, "{answer:?}");
+        for part in ["127.0.0.1", "localhost", "://"] {
+            assert!(!answer.text().contains(part), "a host's name in {answer:?}");
+        }
+    }
+    for operation in ["validate", "refresh", "login", "revoke"] {
+        let answer = app.anonymous().get(&format!("/health/ready/{operation}")).send().await;
+        let expected = if serves.contains(&operation) { 200 } else { 503 };
+        assert_eq!(answer.json(expected)["status"], status, "{answer:?}");
     }
 }
+
+const ALL: &[&str] = &["validate", "refresh", "login", "revoke"];
 
 #[tokio::test]
 async fn without_redis_nothing_that_needs_it_is_answered_and_nothing_is_used_up() {
     let app = TestApp::on_redis_and_postgres().await;
     let (mut ada, revoked, expired) =
         (app.member("ada").await, app.member("eve").await, app.member("old").await);
+    let (leaving, left) = (app.member("bob").await, app.member("kim").await);
     app.log_out(&revoked.tokens.access).await.json(200);
     app.advance(MINUTE * 16);
     ada.refresh().await;
     let reset_token = app.reset_token("ada@example.com").await;
-    app.anonymous().get("/health/ready").send().await.json(200);
+    assert_readiness(&app, "ready", ("token_store", "ok"), ALL).await;
 
     app.redis().kill();
     // Often enough for the circuit breaker to open.
@@ -53,25 +76,37 @@ async fn without_redis_nothing_that_needs_it_is_answered_and_nothing_is_used_up(
             ada.get("/users/me"),
             ada.get("/users"),
             revoked.get("/users/me").refresh(&ada.tokens.refresh),
-            ada.post("/auth/logout"),
-            anonymous.post("/auth/logout").refresh(&ada.tokens.refresh),
             anonymous.post("/auth/reset-password-request").json(&email),
             anonymous.post("/auth/reset-password").json(&new_password),
         ] {
             assert_unavailable(request).await;
         }
     }
+    // That a session is to end can be written down.
+    app.log_out(&leaving.tokens.access).await.assert_refused(503, "revocation_pending");
+    let by_refresh_token = app.anonymous().post("/auth/logout").refresh(&left.tokens.refresh);
+    by_refresh_token.send().await.assert_refused(503, "revocation_pending");
+    let forged = jwt::with_another_signature(&ada.tokens.access);
+    app.log_out(&forged).await.assert_refused(401, "invalid_token");
     // What is wrong without asking Redis stays wrong.
     app.refresh("hp_rt_").await.assert_refused(401, "invalid_refresh_token");
     // No guess is free: whether it may be made is not known.
     app.log_in("ada@example.com", "wrong").await.assert_refused(503, "dependency_unavailable");
     assert_serves_what_needs_no_store(&app).await;
+    assert_readiness(&app, "not_ready", ("token_store", "unavailable"), &[]).await;
 
     app.redis().restart();
     app.recovered().await;
     ada.assert_lives().await;
     app.refresh(&revoked.tokens.refresh).await.assert_refused(401, "invalid_refresh_token");
+    for person in [leaving, left] {
+        assert_eq!(app.me(&person.tokens.access).await.status, 401);
+        app.refresh(&person.tokens.refresh).await.assert_refused(401, "invalid_refresh_token");
+    }
     app.log_in("ada@example.com", PASSWORD).await.json(200);
+    // It may have been used since what the restart has read was written.
+    app.reset_password(&reset_token, NEW).await.assert_refused(400, "invalid_reset_token");
+    let reset_token = app.reset_token("ada@example.com").await;
     app.reset_password(&reset_token, NEW).await.json(200);
     ada.assert_is_over().await;
 }
@@ -123,14 +158,55 @@ async fn without_postgres_logins_wait_and_refreshes_go_on() {
     app.reset_password(&token, NEW).await.assert_refused(503, "dependency_unavailable");
     app.me(&ada.tokens.access).await.assert_refused(503, "dependency_unavailable");
     assert_serves_what_needs_no_store(&app).await;
+    assert_readiness(&app, "degraded", ("database", "unavailable"), &["validate", "refresh"]).await;
 
     let old = ada.tokens.clone();
     ada.refresh().await;
     assert_ne!(ada.tokens.refresh, old.refresh);
     app.advance(MINUTE * 16);
     ada.refresh().await;
-    app.log_out(&ada.tokens.access).await.json(200);
+    // It has ended, and the database is told when it is back.
+    app.log_out(&ada.tokens.access).await.assert_refused(503, "revocation_pending");
+    app.me(&ada.tokens.access).await.assert_refused(401, "token_revoked");
     app.refresh(&ada.tokens.refresh).await.assert_refused(401, "invalid_refresh_token");
+}
+
+/// A ping is answered by all of them.
+#[tokio::test]
+async fn a_redis_that_answers_and_takes_no_writes_is_not_ready_for_them() {
+    let app = TestApp::on_redis_and_postgres().await;
+    let ada = app.member("ada").await;
+    for (begin, end, word, serves) in [
+        (
+            &["REPLICAOF", "127.0.0.1", "1"][..],
+            &["REPLICAOF", "NO", "ONE"][..],
+            "read_only",
+            &["validate"][..],
+        ),
+        (
+            &["CONFIG", "SET", "min-replicas-to-write", "1"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+            "read_only",
+            &["validate"],
+        ),
+        (
+            &["CONFIG", "SET", "maxmemory", "1"],
+            &["CONFIG", "SET", "maxmemory", "0"],
+            "full",
+            &["validate", "revoke"],
+        ),
+    ] {
+        println!("{begin:?}");
+        command(&app, begin).await;
+        assert_readiness(&app, "not_ready", ("token_store", word), serves).await;
+        app.refresh(&ada.tokens.refresh).await.assert_refused(503, "dependency_unavailable");
+        ada.get("/auth/auth-me").send().await.json(200);
+        command(&app, end).await;
+        app.recovered().await;
+        // Once more a master, it has another history by its own account: that is looked at once a second.
+        app.keep_journal().await.expect("a look");
+        assert_readiness(&app, "ready", ("token_store", "ok"), ALL).await;
+    }
 }
 
 /// Sends one command to the service's Redis.

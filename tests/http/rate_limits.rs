@@ -527,6 +527,6 @@ async fn no_address_of_any_kind_is_a_key_in_redis() {
             assert!(!key.contains(address), "{key}");
         }
         let ttl: i64 = redis::cmd("TTL").arg(key).query_async(&mut redis).await.expect("TTL");
-        assert!(ttl > 0 || key.ends_with(":incarnation"), "{key}");
+        assert!(ttl > 0 || key.ends_with(":state"), "{key}");
     }
 }

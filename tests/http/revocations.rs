@@ -6,13 +6,14 @@ use futures_util::StreamExt;
 use poem::Endpoint;
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Answer, MINUTE, TestApp, on_both_flavours};
+use crate::support::{Actor, Answer, LoggedIn, MINUTE, TestApp, jwt, on_both_flavours};
 
 /// Longer than anything here takes: a wait that ends by what is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 on_both_flavours! {
     a_log_out_is_in_the_list_and_in_the_stream,
+    a_security_event_is_told_by_its_version,
     a_stream_goes_on_where_it_was_cut,
     what_a_stranger_tells_is_told_from_the_beginning,
 }
@@ -79,6 +80,7 @@ impl Follower {
         let response = app.endpoint().get_response(request.finish()).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.content_type(), Some("text/event-stream"));
+        assert_eq!(response.header("hallpass-clock"), Some((app.now() * 1_000).to_string().as_str()));
         let body = response.into_body().into_bytes_stream();
         let body = body.map(|chunk| chunk.expect("a stream that goes on").to_vec()).boxed();
         Self { body, text: String::new() }
@@ -144,7 +146,15 @@ async fn a_log_out_is_in_the_list_and_in_the_stream(app: TestApp) {
     let first = list(&app, &token).await;
     let etag = first.header("etag").expect("an ETag").to_owned();
     let again = app.anonymous().get("/revocations").access(&token).header("if-none-match", &etag);
-    assert_eq!(again.send().await.status, 304);
+    let again = again.send().await;
+    assert_eq!(again.status, 304);
+    // The clock stands still, on a whole second.
+    let now_ms = (app.now() * 1_000).to_string();
+    for answer in [&first, &again] {
+        for header in ["hallpass-clock", "hallpass-complete-until"] {
+            assert_eq!(answer.header(header), Some(now_ms.as_str()), "{header}");
+        }
+    }
     assert_eq!(etag, format!("\"{}\"", first.json(200)["cursor"].as_str().expect("a cursor")));
 
     // When every token of the session has expired, nobody needs to know any more.
@@ -152,6 +162,19 @@ async fn a_log_out_is_in_the_list_and_in_the_stream(app: TestApp) {
     let token = client_token(&app).await;
     let entries = list(&app, &token).await.json(200)["entries"].clone();
     assert!(entries.as_array().is_some_and(|entries| entries.iter().all(|e| e["sid"] != sid.as_str())));
+}
+
+/// Tokens of a login right after the event are above it, in whatever second they were issued.
+async fn a_security_event_is_told_by_its_version(app: TestApp) {
+    let token = client_token(&app).await;
+    let ada = app.member("ada").await;
+    let sub = ada.id.to_string();
+    ada.change_password("another password of hers").await.json(200);
+    let again = LoggedIn::log_in(&app, "ada@example.com", "another password of hers").await;
+    let (before, after) = (&jwt::claims(&ada.tokens.access)["sv"], &jwt::claims(&again.tokens.access)["sv"]);
+    assert!(before.as_i64() < after.as_i64(), "{before} before {after}");
+    let expected = json!({"sub": sub, "sv": after, "exp": app.now() + 905});
+    assert_eq!(listed(&app, &token, |entry| entry["sub"] == sub.as_str()).await, expected);
 }
 
 async fn a_stream_goes_on_where_it_was_cut(app: TestApp) {
@@ -174,7 +197,9 @@ async fn a_stream_goes_on_where_it_was_cut(app: TestApp) {
     loop {
         let event = follower.next().await;
         if event.name == "heartbeat" {
-            assert_eq!(event.data, json!({"server_time": app.now()}));
+            // The clock stands still, on a whole second.
+            let expected = json!({"server_time": app.now(), "server_time_ms": app.now() * 1_000});
+            assert_eq!(event.data, expected);
             assert!(event.id.is_some());
             break;
         }

@@ -38,7 +38,6 @@ fn the_public_operations_are_these() {
         "getOpenIdConfiguration /.well-known/openid-configuration",
         "live /health/live",
         "login /auth/login",
-        "ready /health/ready",
         "register /auth/register",
         "requestEmailVerification /auth/verify-email-request",
         "requestPasswordReset /auth/reset-password-request",

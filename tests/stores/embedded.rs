@@ -4,14 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
+use hallpass::app::SystemRandom;
+use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::session::Session;
+use hallpass::store::backend::TokenBackend;
 use hallpass::store::embedded::{EmbeddedTokenStore, OpenError};
 use hallpass::store::{AccessStatus, OpenOutcome, RateLimitStore, RefreshOutcome, StoreError, TokenStore};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
+use crate::journaled::{Journal, TestStore};
 use crate::rate_limits::{SharedLimits, fresh_account, fresh_place};
 use crate::token_store::SharedStore;
 use crate::token_store::support::*;
@@ -36,11 +40,12 @@ async fn limits_in_a_fresh_folder(clock: Arc<ManualClock>) -> (SharedLimits, Tem
 struct Data {
     folder: TempDir,
     clock: Arc<ManualClock>,
+    journal: OnceCell<Journal>,
 }
 
 impl Data {
     fn new(clock: Arc<ManualClock>) -> Self {
-        Self { folder: TempDir::new().expect("a folder"), clock }
+        Self { folder: TempDir::new().expect("a folder"), clock, journal: OnceCell::new() }
     }
 
     fn at_start() -> Self {
@@ -54,11 +59,14 @@ impl Data {
 
     async fn open(&self) -> Result<EmbeddedTokenStore, OpenError> {
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
-        EmbeddedTokenStore::open(&self.file(), clock).await
+        EmbeddedTokenStore::open(&self.file(), clock, &SystemRandom).await
     }
 
+    /// The store, with a journal that outlives it.
     async fn shared(&self) -> SharedStore {
-        Arc::new(self.open().await.expect("a store"))
+        let journal = self.journal.get_or_init(Journal::new).await.clone();
+        let backend = Arc::new(self.open().await.expect("a store"));
+        Arc::new(TestStore::over(backend, journal, self.clock.clone()))
     }
 
     /// A second look at the file, past the store.
@@ -83,7 +91,10 @@ async fn everything_survives_reopening() {
     clock.advance(SECOND);
     rotate(&store, clock, live.token(0)).await;
     let minted = clock.now();
-    store.revoke_session(ada.user, revoked.id, clock.now(), denial()).await.expect("revoke_session");
+    store
+        .revoke_session(ada.user, revoked.id, OnUnknown::Ignore, clock.now(), denial())
+        .await
+        .expect("revoke_session");
     store.revoke_access_token(ada.user, denied.token, clock.now(), denial()).await.expect("a denial");
     store.insert_reset_token(&reset, grant, clock.now()).await.expect("a reset token");
     grace.after_a_security_event().cut_off(&store, clock).await;
@@ -97,9 +108,10 @@ async fn everything_survives_reopening() {
     assert_dead(&store, clock, &revoked).await;
     assert_dead(&store, clock, &cut_off).await;
     let late = store.open_session(&grace.session(clock), clock.now()).await.expect("open_session");
-    assert_eq!(late, OpenOutcome::Superseded);
+    assert!(matches!(late, OpenOutcome::Superseded { .. }), "{late:?}");
+    // It may have been used, or replaced, in what a restored file has lost.
     let taken = store.take_reset_token(&reset, clock.now()).await.expect("take_reset_token");
-    assert_eq!(taken, Some(grant));
+    assert_eq!(taken, None, "{grant:?}");
 }
 
 #[tokio::test]
@@ -119,44 +131,15 @@ async fn known_places_survive_reopening_and_go_when_their_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_store_without_memory_says_so() {
+async fn a_token_of_an_earlier_incarnation_is_refused() {
     let data = Data::at_start();
     let clock = &*data.clock;
     let store = data.shared().await;
-    let ada = Person::new();
-    let before = ada.session(clock).access_token(clock);
-    assert_eq!(status(&store, clock, &before).await, AccessStatus::StoreLost);
-
-    clock.advance(SECOND);
-    let session = ada.log_in(&store, clock).await;
-    assert!(clock.now().as_millis() % 1000 > 0);
-    let in_that_second = session.access_token(clock);
-    let a_second_earlier = Timestamp::from_millis(in_that_second.issued_at.as_millis() - 1000);
-    let too_old = hallpass::store::AccessSubject { issued_at: a_second_earlier, ..in_that_second };
-    assert_eq!(status(&store, clock, &in_that_second).await, AccessStatus::Live);
-    assert_eq!(status(&store, clock, &too_old).await, AccessStatus::StoreLost);
-    assert_eq!(status(&store, clock, &before).await, AccessStatus::StoreLost);
-
-    clock.advance(SECOND);
-    ada.log_in(&store, clock).await;
-    assert_eq!(
-        status(&store, clock, &in_that_second).await,
-        AccessStatus::Live,
-        "later sessions do not make the store younger"
-    );
-}
-
-#[tokio::test]
-async fn a_refused_login_does_not_make_the_store_remember() {
-    let data = Data::at_start();
-    let clock = &*data.clock;
-    let store = data.shared().await;
-    let ada = Person::new();
-    ada.after_a_security_event().cut_off(&store, clock).await;
-    let late = ada.session(clock);
-    let outcome = store.open_session(&late, clock.now()).await.expect("open_session");
-    assert_eq!(outcome, OpenOutcome::Superseded);
-    assert_eq!(status(&store, clock, &late.access_token(clock)).await, AccessStatus::StoreLost);
+    let session = Person::new().log_in(&store, clock).await;
+    let now = session.access_token(clock);
+    assert_eq!(status(&store, clock, &now).await, AccessStatus::Live);
+    let earlier = hallpass::store::AccessSubject { incarnation: now.incarnation - 1, ..now };
+    assert_eq!(status(&store, clock, &earlier).await, AccessStatus::StoreLost);
 }
 
 #[tokio::test]

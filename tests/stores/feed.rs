@@ -4,20 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
+use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::ids::KeyId;
+use hallpass::domain::partition::Partition;
 use hallpass::domain::revocation::{Revocation, Revoked};
 use hallpass::store::embedded::EmbeddedTokenStore;
 use hallpass::store::feed::{ReaderRole, RevocationFeed, RevocationReader};
 use hallpass::store::redis::{RedisOptions, RedisTokenStore};
 use hallpass::store::{OnReuse, RefreshOutcome, TokenStore};
 
+use crate::journaled::TestStore;
 use crate::support::redis::RedisServer;
 use crate::token_store::support::*;
-
-/// A store that is both.
-trait Store: TokenStore + RevocationFeed {}
-impl<T: TokenStore + RevocationFeed> Store for T {}
 
 /// Runs every case against both stores.
 macro_rules! on_both_stores {
@@ -28,8 +26,10 @@ macro_rules! on_both_stores {
                 let folder = tempfile::tempdir().expect("a folder");
                 let clock = std::sync::Arc::new(super::ManualClock::at(super::START));
                 let path = folder.path().join("tokens.db");
-                let store = super::EmbeddedTokenStore::open(&path, clock.clone()).await.expect("a store");
-                super::$case(std::sync::Arc::new(store), clock).await;
+                let chance = &hallpass::app::SystemRandom;
+                let store = super::EmbeddedTokenStore::open(&path, clock.clone(), chance).await;
+                let store = super::TestStore::new(std::sync::Arc::new(store.expect("a store")), clock.clone());
+                super::$case(std::sync::Arc::new(store.await), clock).await;
             }
         )*}
 
@@ -39,8 +39,11 @@ macro_rules! on_both_stores {
                 let server = super::RedisServer::start();
                 let clock = std::sync::Arc::new(super::ManualClock::at(super::START));
                 let url = server.url();
-                let store = super::RedisTokenStore::connect(&url, super::RedisOptions::default()).await;
-                super::$case(std::sync::Arc::new(store.expect("Redis")), clock).await;
+                let mark = super::mark();
+                let store = super::RedisTokenStore::connect(&url, &mark, super::RedisOptions::default());
+                let store = std::sync::Arc::new(store.await.expect("Redis"));
+                let store = super::TestStore::new(store, clock.clone()).await;
+                super::$case(std::sync::Arc::new(store), clock).await;
             }
         )*}
     };
@@ -54,6 +57,7 @@ on_both_stores! {
     what_no_longer_matters_is_not_told,
     a_session_that_is_not_the_users_is_told_to_nobody,
     nothing_is_missed_while_thousands_are_revoked,
+    an_incarnation_is_told_as_long_as_nothing_is_lost,
 }
 
 const NOW_OR_NEVER: Duration = Duration::ZERO;
@@ -76,15 +80,18 @@ fn revoked(read: &[Revocation]) -> Vec<Revoked> {
 
 /// Revokes in every way there is; answers what is to be told of it. The order is that within one
 /// user, since each user's revocations have an order of their own.
-async fn revoke_in_every_way<S: Store>(store: &Arc<S>, clock: &ManualClock) -> Vec<Revoked> {
-    let shared: SharedStore = store.clone();
+async fn revoke_in_every_way(store: &SharedStore, clock: &ManualClock) -> Vec<Revoked> {
+    let shared = store.clone();
     let ada = Person::new();
     let (first, second, third) = (
         ada.log_in(&shared, clock).await,
         ada.log_in(&shared, clock).await,
         ada.log_in(&shared, clock).await,
     );
-    store.revoke_session(ada.user, first.id, clock.now(), denial()).await.expect("revoke_session");
+    store
+        .revoke_session(ada.user, first.id, OnUnknown::Ignore, clock.now(), denial())
+        .await
+        .expect("revoke_session");
     let token = second.access_token(clock).token;
     store.revoke_access_token(ada.user, token, clock.now(), denial()).await.expect("revoke_access_token");
     rotate(&shared, clock, third.token(0)).await;
@@ -95,18 +102,19 @@ async fn revoke_in_every_way<S: Store>(store: &Arc<S>, clock: &ManualClock) -> V
     rotate(&shared, clock, fourth.token(1)).await;
     let checked = store.check_refresh(&fourth.token(0), clock.now(), &LIFETIMES, OnReuse::Revoke).await;
     assert_eq!(checked.expect("check_refresh"), RefreshOutcome::Reused);
-    ada.after_a_security_event().cut_off(&shared, clock).await;
+    let after = ada.after_a_security_event();
+    after.cut_off(&shared, clock).await;
     vec![
         Revoked::Session(first.id),
         Revoked::Token(token),
         Revoked::Session(third.id),
         Revoked::Session(fourth.id),
         Revoked::Session(second.id),
-        Revoked::User { user: ada.user, not_before: clock.now() },
+        Revoked::User { user: ada.user, below: after.version },
     ]
 }
 
-async fn every_revocation_is_told_with_what_it_names<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+async fn every_revocation_is_told_with_what_it_names(store: SharedStore, clock: Arc<ManualClock>) {
     let mut reader = store.reader(ReaderRole::Observer);
     assert!(read_all(&mut *reader, &clock).await.is_empty());
     let expected = revoke_in_every_way(&store, &clock).await;
@@ -116,16 +124,16 @@ async fn every_revocation_is_told_with_what_it_names<S: Store>(store: Arc<S>, cl
     assert!(told.iter().all(|revocation| revocation.until == clock.now().after(denial())), "{told:?}");
 
     let until = clock.now().after(denial());
-    for revoked in
-        [Revoked::Key(KeyId::new("a-kid_1")), Revoked::Everything { not_before: Timestamp::from_millis(7) }]
-    {
-        let announced = Revocation { revoked, until };
-        store.announce(&announced, clock.now()).await.expect("announce");
-        assert_eq!(read_all(&mut *reader, &clock).await, [announced]);
-    }
+    store.announce_key(&KeyId::new("a-kid_1"), until, clock.now()).await.expect("announce_key");
+    let revoked = Revoked::Key(KeyId::new("a-kid_1"));
+    assert_eq!(read_all(&mut *reader, &clock).await, [Revocation { revoked, until }]);
+    let machine = hallpass::domain::ids::Jti::from(*fresh_session_id().as_uuid());
+    store.revoke_machine_token(machine, clock.now(), denial()).await.expect("revoke_machine_token");
+    let revoked = Revoked::Token(machine);
+    assert_eq!(read_all(&mut *reader, &clock).await, [Revocation { revoked, until }]);
 }
 
-async fn a_reader_that_comes_later_is_told_the_same<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+async fn a_reader_that_comes_later_is_told_the_same(store: SharedStore, clock: Arc<ManualClock>) {
     let expected = revoke_in_every_way(&store, &clock).await;
     clock.advance(SECOND);
     for _ in 0..2 {
@@ -133,7 +141,7 @@ async fn a_reader_that_comes_later_is_told_the_same<S: Store>(store: Arc<S>, clo
     }
 }
 
-async fn a_reader_is_told_each_thing_once<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+async fn a_reader_is_told_each_thing_once(store: SharedStore, clock: Arc<ManualClock>) {
     let mut reader = store.reader(ReaderRole::Observer);
     for _ in 0..3 {
         let expected = revoke_in_every_way(&store, &clock).await;
@@ -142,40 +150,44 @@ async fn a_reader_is_told_each_thing_once<S: Store>(store: Arc<S>, clock: Arc<Ma
     }
 }
 
-async fn a_waiting_reader_hears_at_once<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+async fn a_waiting_reader_hears_at_once(store: SharedStore, clock: Arc<ManualClock>) {
     let mut reader = store.reader(ReaderRole::Observer);
     read_all(&mut *reader, &clock).await;
     let now = clock.now();
     // Far longer than any test waits: it is the revocation that ends the wait.
     let waiting = tokio::spawn(async move { reader.read(now, Duration::from_secs(600)).await });
-    let shared: SharedStore = store.clone();
+    let shared = store.clone();
     let session = Person::new().log_in(&shared, &clock).await;
-    store.revoke_session(session.subject.user, session.id, now, denial()).await.expect("revoke_session");
+    store
+        .revoke_session(session.subject.user, session.id, OnUnknown::Ignore, now, denial())
+        .await
+        .expect("revoke_session");
     let batch = waiting.await.expect("no panic").expect("the feed");
     assert_eq!(revoked(&batch.announced), [Revoked::Session(session.id)]);
 }
 
-async fn what_no_longer_matters_is_not_told<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+async fn what_no_longer_matters_is_not_told(store: SharedStore, clock: Arc<ManualClock>) {
     revoke_in_every_way(&store, &clock).await;
     clock.advance(denial());
     assert!(read_all(&mut *store.reader(ReaderRole::Observer), &clock).await.is_empty());
 }
 
-async fn a_session_that_is_not_the_users_is_told_to_nobody<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
-    let shared: SharedStore = store.clone();
+async fn a_session_that_is_not_the_users_is_told_to_nobody(store: SharedStore, clock: Arc<ManualClock>) {
+    let shared = store.clone();
     let ada = Person::new().log_in(&shared, &clock).await;
     // Of the same partition as Ada, of another, and a session that never was.
     for (stranger, session) in
         [(fresh_user(), ada.id), (fresh_user(), ada.id), (ada.subject.user, fresh_session_id())]
     {
-        let was_live = store.revoke_session(stranger, session, clock.now(), denial()).await;
+        let was_live =
+            store.revoke_session(stranger, session, OnUnknown::Ignore, clock.now(), denial()).await;
         assert!(!was_live.expect("revoke_session"));
     }
     assert!(read_all(&mut *store.reader(ReaderRole::Observer), &clock).await.is_empty());
     assert_live(&shared, &clock, &ada, 0).await;
 }
 
-async fn nothing_is_missed_while_thousands_are_revoked<S: Store>(store: Arc<S>, clock: Arc<ManualClock>) {
+async fn nothing_is_missed_while_thousands_are_revoked(store: SharedStore, clock: Arc<ManualClock>) {
     const COUNT: usize = 2_500;
     let mut reader = store.reader(ReaderRole::Observer);
     read_all(&mut *reader, &clock).await;
@@ -210,25 +222,39 @@ async fn nothing_is_missed_while_thousands_are_revoked<S: Store>(store: Arc<S>, 
     assert_eq!(tokens.into_iter().collect::<BTreeSet<_>>(), revoked);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_lost_its_data_remembers_since_then() {
-    let server = RedisServer::start();
-    let clock = ManualClock::at(START);
-    let store = RedisTokenStore::connect(&server.url(), RedisOptions::default()).await.expect("Redis");
+/// Else everything from before would be refused again at each look.
+async fn an_incarnation_is_told_as_long_as_nothing_is_lost(store: SharedStore, clock: Arc<ManualClock>) {
     let mut reader = store.reader(ReaderRole::Observer);
-    let began = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed").remembers_since;
-    assert_eq!(began, START);
-    clock.advance(SECOND);
-    assert_eq!(reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed").remembers_since, START);
+    let first = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed");
+    assert_eq!(first.incarnations.len(), Partition::COUNT);
+    for _ in 0..3 {
+        clock.advance(SECOND);
+        Person::new().log_in(&store, &clock).await;
+        let batch = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed");
+        assert_eq!((batch.incarnations, batch.vouching), (first.incarnations.clone(), first.vouching));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_lost_its_data_begins_another_incarnation() {
+    let server = RedisServer::start();
+    let clock = Arc::new(ManualClock::at(START));
+    let backend = RedisTokenStore::connect(&server.url(), &mark(), RedisOptions::default()).await;
+    let store = TestStore::new(Arc::new(backend.expect("Redis")), clock.clone()).await;
+    let mut reader = store.reader(ReaderRole::Observer);
+    let before = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed");
 
     let client = ::redis::Client::open(server.url()).expect("the address");
     let mut connection = client.get_multiplexed_async_connection().await.expect("Redis");
     ::redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.expect("FLUSHALL");
 
-    let batch = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed");
-    assert_eq!(batch.remembers_since, clock.now());
+    // The first read finds out, and tells of nothing that is in doubt.
+    let after = reader.read(clock.now(), NOW_OR_NEVER).await.expect("the feed");
+    assert!(after.incarnations.iter().zip(&before.incarnations).all(|(after, before)| after > before));
+    assert_ne!(after.vouching, before.vouching);
     // Ids in the new streams may lie before those that were read: they are read all the same.
-    let late = Revocation { revoked: Revoked::Key(KeyId::new("k")), until: clock.now().after(denial()) };
-    store.announce(&late, START).await.expect("announce");
+    let until = clock.now().after(denial());
+    store.announce_key(&KeyId::new("k"), until, clock.now()).await.expect("announce_key");
+    let late = Revocation { revoked: Revoked::Key(KeyId::new("k")), until };
     assert_eq!(read_all(&mut *reader, &clock).await, [late]);
 }

@@ -5,6 +5,7 @@ mod support;
 
 mod embedded;
 mod feed;
+mod journaled;
 mod rate_limits;
 mod redis;
 mod repository;

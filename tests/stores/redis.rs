@@ -3,39 +3,47 @@
 mod failure;
 mod layout;
 mod mirrors;
+mod owner;
 mod rate_limits;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use hallpass::domain::clock::{Clock, ManualClock};
-use hallpass::store::redis::keys::Partition;
+use hallpass::domain::clock::ManualClock;
+use hallpass::domain::deployment::DeploymentMark;
+use hallpass::store::redis::keys::Keys;
 use hallpass::store::redis::{RedisOptions, RedisTokenStore};
 use redis::aio::MultiplexedConnection;
 
+use crate::journaled::TestStore;
 use crate::support::redis::RedisServer;
 use crate::token_store::SharedStore;
+use crate::token_store::support::{fresh_mark, mark};
 
 /// The server of all cases that neither break nor empty it.
 static SHARED: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
 crate::token_store::contract!(open_store);
 
-/// A store on the shared server. All partitions hold an incarnation from the start of the case
-/// (each case starts its clock at the same moment), as if somebody had logged in to each of them.
+/// A store on the shared server, with keys of its own.
 async fn open_store(clock: Arc<ManualClock>) -> (SharedStore, ()) {
-    let mut redis = client(&SHARED).await;
-    for partition in Partition::all() {
-        let key = partition.incarnation();
-        let now = clock.now().as_millis();
-        redis::cmd("SETNX").arg(key).arg(now).query_async::<()>(&mut redis).await.expect("SETNX");
-    }
-    (Arc::new(store(&SHARED).await), ())
+    let backend = backend(&SHARED, &fresh_mark()).await;
+    (Arc::new(TestStore::new(backend, clock).await), ())
 }
 
-/// A store on that server.
-async fn store(server: &RedisServer) -> RedisTokenStore {
-    RedisTokenStore::connect(&server.url(), RedisOptions::default()).await.expect("a store")
+/// A store on a server that nobody else uses.
+async fn store(server: &RedisServer, clock: &Arc<ManualClock>) -> SharedStore {
+    Arc::new(TestStore::new(backend(server, &mark()).await, clock.clone()).await)
+}
+
+/// What is behind a store.
+async fn backend(server: &RedisServer, mark: &DeploymentMark) -> Arc<RedisTokenStore> {
+    Arc::new(RedisTokenStore::connect(&server.url(), mark, RedisOptions::default()).await.expect("a store"))
+}
+
+/// The keys of these stores.
+fn keys() -> Keys {
+    Keys::new(&mark())
 }
 
 /// A plain connection to that server.

@@ -1,10 +1,12 @@
-//! What every [`Repository`] does, races included. Each case gets an empty, migrated database.
+//! What every [`Repository`] does, and all that is kept beside the accounts, races included. Each case gets an empty, migrated database.
 
 mod accounts;
 mod audit;
+mod deployment;
 mod faults;
 mod fixtures;
 mod imports;
+mod journal;
 mod migrations;
 mod signing_keys;
 
@@ -15,12 +17,14 @@ use hallpass::domain::clock::Timestamp;
 use hallpass::domain::ids::UserId;
 use hallpass::domain::password::PasswordHash;
 use hallpass::domain::user::{NewUser, ProfileChange, Role, SecurityVersion, User};
-use hallpass::store::{CutOffOrder, InsertUserOutcome, Repository};
+use hallpass::store::{CutOffOrder, InsertUserOutcome, Repository, SecurityEvent};
 
 use accounts::*;
 use audit::*;
-use fixtures::{email, insert, name, new_user, user_id};
+use deployment::*;
+use fixtures::{AT, Accounts, email, event, insert, name, new_user, user_id};
 use imports::*;
+use journal::*;
 use signing_keys::*;
 
 /// Runs every case on every engine.
@@ -60,18 +64,18 @@ contract! {
     a_password_change_moves_the_version_on,
     a_password_change_at_an_old_version_changes_nothing,
     of_fifty_concurrent_password_changes_one_wins,
-    a_password_change_owes_a_cut_off_until_it_is_settled,
-    settling_an_earlier_cut_off_leaves_the_later_one_owed,
-    a_change_of_an_account_is_kept_and_owes_a_cut_off,
+    a_change_of_an_account_is_kept_and_written_down,
     a_change_to_what_is_so_already_writes_nothing,
     a_change_of_role_keeps_a_proven_address_proven,
     a_taken_address_is_refused,
     nobody_is_changed_or_deleted_or_kicked,
     the_last_enabled_administrator_stays,
     of_many_administrators_who_are_demoted_at_once_one_stays,
-    a_deleted_account_is_gone_and_its_cut_off_stays_owed,
+    a_deleted_account_is_gone_and_its_cut_off_is_written_down,
     the_address_of_a_deleted_account_is_free_and_its_id_is_not,
     a_kick_moves_the_version_on_and_changes_nothing_else,
+    a_version_is_raised_and_never_lowered,
+    of_many_raises_at_once_the_highest_stands,
     a_password_that_is_set_replaces_any_version,
     an_address_is_proven_only_while_it_is_the_accounts,
     imported_accounts_are_found_as_they_were_given,
@@ -104,6 +108,32 @@ contract! {
     audit_pages_follow_each_other_without_a_gap,
     audit_entries_are_pruned_oldest_first_and_no_further,
     an_audit_id_is_never_given_again,
+    a_new_journal_has_a_head_for_each_partition,
+    entries_are_read_back_as_they_were_written,
+    each_partition_counts_its_own_entries,
+    of_fifty_concurrent_appends_each_has_a_position_and_all_are_one_chain,
+    a_reader_never_finds_a_gap,
+    an_entry_that_is_appended_again_stands_where_it_stood,
+    of_eight_replicas_that_append_one_entry_at_once_all_are_told_where_it_stands,
+    entries_are_listed_within_bounds_and_in_pages,
+    an_entry_is_found_at_its_position_alone,
+    every_security_event_writes_one_entry,
+    a_version_is_no_earlier_than_its_event,
+    concurrent_events_of_one_partition_are_one_chain_in_the_order_of_versions,
+    an_event_that_cannot_be_written_down_changes_nothing,
+    histories_are_joined_behind_both,
+    what_is_before_a_join_is_a_hole,
+    a_second_join_leaves_a_hole_up_to_the_later_one,
+    concurrent_joins_and_appends_are_one_chain,
+    an_incarnation_is_adopted_only_if_it_is_later,
+    of_eight_replicas_that_begin_an_incarnation_at_once_one_does,
+    an_incarnation_begins_only_where_the_known_one_still_is,
+    pruning_takes_what_has_not_mattered_and_nothing_else,
+    a_pruned_journal_goes_on_where_it_was,
+    the_longest_mirror_staleness_is_kept,
+    a_new_database_has_no_deployment_id_until_one_is_asked_for,
+    of_many_replicas_that_start_at_once_all_have_one_deployment_id,
+    another_deployment_id_replaces_the_one_before_or_none,
     a_running_database_answers_the_ping,
 }
 
@@ -273,74 +303,52 @@ async fn concurrent_changes_of_different_names_both_hold(repository: &dyn Reposi
     assert_eq!((first_name(&user), last_name(&user)), (Some("Augusta"), Some("King")));
 }
 
-async fn a_password_change_moves_the_version_on(repository: &dyn Repository) {
-    let ada = insert(repository, &new_user("ada@example.com")).await;
-    let new = PasswordHash::from_phc("$new$");
-    let changed = repository.change_password(ada.id, SecurityVersion::FIRST, &new).await.expect("an answer");
-    for user in [changed.expect("the account"), found(repository, ada.id).await] {
-        assert_eq!(user.password, new);
-        assert_eq!(user.security_version, SecurityVersion::FIRST.next());
-    }
+async fn change_password(
+    repository: &dyn Repository,
+    id: UserId,
+    expected: SecurityVersion,
+    password: &PasswordHash,
+) -> Option<SecurityEvent> {
+    repository.change_password(id, expected, password, event()).await.expect("an answer")
 }
 
-async fn a_password_change_at_an_old_version_changes_nothing(repository: &dyn Repository) {
+async fn a_password_change_moves_the_version_on(repository: &dyn Accounts) {
+    let ada = insert(repository, &new_user("ada@example.com")).await;
+    let new = PasswordHash::from_phc("$new$");
+    let changed = change_password(repository, ada.id, SecurityVersion::FIRST, &new).await;
+    let changed = changed.expect("the account");
+    for user in [&changed.user, &found(repository, ada.id).await] {
+        assert_eq!(user.password, new);
+        assert_eq!(user.security_version, SecurityVersion::FIRST.next(AT));
+    }
+    assert_the_only_entry(repository, &CutOffOrder::from(&changed)).await;
+}
+
+async fn a_password_change_at_an_old_version_changes_nothing(repository: &dyn Accounts) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     let first = PasswordHash::from_phc("$first$");
     let late = PasswordHash::from_phc("$late$");
-    repository.change_password(ada.id, SecurityVersion::FIRST, &first).await.expect("an answer");
+    let changed = change_password(repository, ada.id, SecurityVersion::FIRST, &first).await;
     for version in [SecurityVersion::FIRST, SecurityVersion::new(3)] {
-        assert!(repository.change_password(ada.id, version, &late).await.expect("an answer").is_none());
+        assert!(change_password(repository, ada.id, version, &late).await.is_none());
     }
-    assert!(
-        repository
-            .change_password(user_id(99), SecurityVersion::FIRST, &late)
-            .await
-            .expect("an answer")
-            .is_none()
-    );
+    assert!(change_password(repository, user_id(99), SecurityVersion::FIRST, &late).await.is_none());
     let user = found(repository, ada.id).await;
     assert_eq!((user.password, user.security_version), (first, SecurityVersion::new(2)));
+    assert_the_only_entry(repository, &CutOffOrder::from(&changed.expect("the account"))).await;
 }
 
-async fn of_fifty_concurrent_password_changes_one_wins(repository: &dyn Repository) {
+async fn of_fifty_concurrent_password_changes_one_wins(repository: &dyn Accounts) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     let hashes: Vec<PasswordHash> = (0..50).map(|n| PasswordHash::from_phc(format!("${n}$"))).collect();
-    let answers =
-        at_once(50, |n| repository.change_password(ada.id, SecurityVersion::FIRST, &hashes[n as usize]))
-            .await;
-    let winners: Vec<User> = answers.into_iter().filter_map(|answer| answer.expect("an answer")).collect();
-    assert_eq!(winners.len(), 1);
+    let change = |n: u32| change_password(repository, ada.id, SecurityVersion::FIRST, &hashes[n as usize]);
+    let winners: Vec<_> = at_once(50, change).await.into_iter().flatten().collect();
+    let [winner] = &winners[..] else { panic!("{} win", winners.len()) };
 
     let user = found(repository, ada.id).await;
-    assert_eq!(user.password, winners[0].password);
+    assert_eq!(user.password, winner.user.password);
     assert_eq!(user.security_version, SecurityVersion::new(2));
-}
-
-async fn a_password_change_owes_a_cut_off_until_it_is_settled(repository: &dyn Repository) {
-    let user = insert(repository, &new_user("owed@example.com")).await;
-    assert!(owed(repository).await.is_empty());
-    let changed = repository
-        .change_password(user.id, user.security_version, &PasswordHash::from_phc("$new"))
-        .await
-        .expect("change_password")
-        .expect("the version is right");
-    assert_eq!(owed(repository).await, [CutOffOrder::from(&changed)]);
-    settle(repository, user.id, changed.security_version).await;
-    assert!(owed(repository).await.is_empty());
-}
-
-async fn settling_an_earlier_cut_off_leaves_the_later_one_owed(repository: &dyn Repository) {
-    let user = insert(repository, &new_user("owed@example.com")).await;
-    let mut version = user.security_version;
-    for password in ["$second", "$third"] {
-        let changed = repository.change_password(user.id, version, &PasswordHash::from_phc(password)).await;
-        version = changed.expect("change_password").expect("the version is right").security_version;
-    }
-    settle(repository, user.id, user.security_version.next()).await;
-    assert_eq!(owed(repository).await, [CutOffOrder { user: user.id, version }]);
-    settle(repository, user.id, version).await;
-    settle(repository, user.id, user.security_version).await;
-    assert!(owed(repository).await.is_empty(), "a late confirmation takes nothing back");
+    assert_the_only_entry(repository, &CutOffOrder::from(winner)).await;
 }
 
 async fn a_rehash_keeps_the_version(repository: &dyn Repository) {
@@ -354,7 +362,7 @@ async fn a_rehash_keeps_the_version(repository: &dyn Repository) {
 async fn a_rehash_of_a_changed_password_changes_nothing(repository: &dyn Repository) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     let changed = PasswordHash::from_phc("$changed$");
-    repository.change_password(ada.id, SecurityVersion::FIRST, &changed).await.expect("an answer");
+    change_password(repository, ada.id, SecurityVersion::FIRST, &changed).await;
     let stronger = PasswordHash::from_phc("$stronger$");
     assert!(!repository.rehash_password(ada.id, &ada.password, &stronger).await.expect("an answer"));
     assert_eq!(found(repository, ada.id).await.password, changed);

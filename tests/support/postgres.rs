@@ -1,6 +1,7 @@
 //! A Postgres server of the tests' own.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,15 +13,23 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 /// Makes the server's files and runs it until standard input ends, which it does when the test
 /// process is gone, however it went; then stops it and removes its folder. Interrupts are for the
-/// test process: its end is what counts here. QUIT is Postgres' word for "at once"; TERM is for a
+/// test process: its end is what counts here. Meanwhile it takes the words `stop` and `start`. QUIT is Postgres' word for "at once"; TERM is for a
 /// server that does not listen to it yet, because a shell starts its children deaf to QUIT.
 const WATCHDOG: &str = r#"
 trap '' INT HUP
 exec >"$2/log" 2>&1
 "$1/initdb" -D "$2/data" --no-sync --auth=trust --username=postgres --encoding=UTF8 --locale=C || exit
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 &
-server=$!
-cat >/dev/null
+run() {
+    "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 &
+    server=$!
+}
+run "$1" "$2"
+while read -r word; do
+    case $word in
+        stop) kill -TERM "$server"; kill -INT "$server"; wait "$server" ;;
+        start) run "$1" "$2" ;;
+    esac
+done
 kill -TERM "$server"
 kill -QUIT "$server"
 wait "$server"
@@ -88,6 +97,34 @@ impl PostgresServer {
         self.watchdog.wait().expect("the watchdog ends");
     }
 
+    /// Takes the server down and waits until it is gone; [`Self::bring_back`] ends that.
+    pub fn take_down(&mut self) {
+        self.tell("stop");
+        let process = self.folder.join("data/postmaster.pid");
+        for _ in 0..3_000 {
+            if !process.exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("Postgres does not stop: {}", self.log());
+    }
+
+    /// Starts a server that was taken down, with all that it had.
+    pub fn bring_back(&mut self) {
+        self.tell("start");
+        self.wait_until_ready(&programs().join("pg_isready"));
+    }
+
+    fn tell(&mut self, word: &str) {
+        let lifeline = self.watchdog.stdin.as_mut().expect("a watchdog that listens");
+        writeln!(lifeline, "{word}").expect("a watchdog that lives");
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
     fn url(&self, database: &str) -> String {
         let folder = self.folder.to_str().expect("a UTF-8 path").replace('/', "%2F");
         format!("postgres://postgres@{folder}/{database}")
@@ -104,8 +141,7 @@ impl PostgresServer {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        panic!("Postgres does not start: {log}");
+        panic!("Postgres does not start: {}", self.log());
     }
 }
 

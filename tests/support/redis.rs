@@ -9,12 +9,31 @@ use tempfile::TempDir;
 /// How often a port is looked for: between finding a free one and using it, another process may.
 const START_ATTEMPTS: usize = 10;
 
+/// What a server keeps on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Persistence {
+    /// Every write.
+    Log,
+    /// What it is told to save (SAVE), as it was then.
+    Snapshots,
+}
+
+impl Persistence {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Log => &["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""],
+            Self::Snapshots => &["--appendonly", "no", "--save", ""],
+        }
+    }
+}
+
 /// A `redis-server` on a loopback port, with an append-only file in a temporary folder.
 ///
 /// It ends when this is dropped, and also when the process that holds this ends in any other way.
 pub struct RedisServer {
     port: u16,
     folder: TempDir,
+    persistence: Persistence,
     running: Option<Running>,
 }
 
@@ -32,14 +51,57 @@ impl RedisServer {
     /// # Panics
     /// When `redis-server` is not installed or does not start.
     pub fn start() -> Self {
+        Self::start_with(Persistence::Log)
+    }
+
+    /// Starts a server that keeps nothing but what it is told to save: a restart goes back to that.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn with_snapshots() -> Self {
+        Self::start_with(Persistence::Snapshots)
+    }
+
+    fn start_with(persistence: Persistence) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for _ in 0..START_ATTEMPTS {
             let port = free_port();
-            if let Some(running) = Running::start(port, &folder) {
-                return Self { port, folder, running: Some(running) };
+            if let Some(running) = Running::start(port, &folder, persistence) {
+                return Self { port, folder, persistence, running: Some(running) };
             }
         }
         panic!("redis-server does not start; run it by hand to see why");
+    }
+
+    /// Sends a command and answers what came back.
+    ///
+    /// # Panics
+    /// When the server does not answer, or not as is expected.
+    pub async fn command<T: ::redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let client = ::redis::Client::open(self.url()).expect("the address");
+        let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
+        let mut command = ::redis::cmd(words[0]);
+        command.arg(&words[1..]).query_async(&mut connection).await.expect("Redis takes the command")
+    }
+
+    /// Makes this server a replica of the one on that port, and waits until it has what that has.
+    pub async fn follow(&self, master: u16) {
+        self.command::<()>(&["REPLICAOF", "127.0.0.1", &master.to_string()]).await;
+        while !self.command::<String>(&["INFO", "replication"]).await.contains("master_link_status:up") {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Cuts a replica off from its master: it keeps what it has.
+    pub async fn fall_behind(&self) {
+        self.command::<()>(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    }
+
+    /// Promotes a replica, and lets it take over the port of a server that is gone.
+    pub async fn take_over(&mut self, port: u16) {
+        self.command::<()>(&["REPLICAOF", "NO", "ONE"]).await;
+        self.command::<()>(&["CONFIG", "SET", "port", &port.to_string()]).await;
+        self.port = port;
     }
 
     /// Its address, `redis://…`.
@@ -62,13 +124,14 @@ impl RedisServer {
         self.running = None;
     }
 
-    /// Starts it again on the same port, with the data of its append-only file.
+    /// Starts it again on the same port, with what it kept.
     ///
     /// # Panics
     /// When it does not start.
     pub fn restart(&mut self) {
         self.kill();
-        self.running = (0..START_ATTEMPTS).find_map(|_| Running::start(self.port, &self.folder));
+        self.running =
+            (0..START_ATTEMPTS).find_map(|_| Running::start(self.port, &self.folder, self.persistence));
         assert!(self.running.is_some(), "redis-server does not start on port {} again", self.port);
     }
 
@@ -92,12 +155,12 @@ impl RedisServer {
 impl Running {
     /// Starts a server; `None` when it ended before it was ready, most likely because the port
     /// was taken.
-    fn start(port: u16, folder: &TempDir) -> Option<Self> {
+    fn start(port: u16, folder: &TempDir, persistence: Persistence) -> Option<Self> {
         let mut server = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .arg("--dir")
             .arg(folder.path())
-            .args(["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""])
+            .args(persistence.arguments())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -13,19 +13,21 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hallpass::app::{self, Stores, World};
+use hallpass::app::{self, Stores, SystemRandom, World};
 use hallpass::config::{self, FlagValue, Profile, Purpose, ResetDelivery, Secret, Settings, Sources};
 use hallpass::crypto::password::Argon2Cost;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::email::Email;
+use hallpass::domain::journal::{EntryId, EventEntry};
 use hallpass::domain::password::PasswordHash;
+use hallpass::domain::rate_limit::LimitRules;
 use hallpass::domain::revocation::ValidationMode;
 use hallpass::domain::session::SessionLifetimes;
 use hallpass::domain::user::{ImportedUser, NewUser, Role, User};
 use hallpass::service::Services;
 use hallpass::store::feed::RevocationFeed;
 use hallpass::store::signing_keys::SigningKeyStore;
-use hallpass::store::{Repository, TokenStore};
+use hallpass::store::{Repository, StoreResult, TokenStore};
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Response};
 use serde_json::json;
@@ -120,6 +122,13 @@ struct Surroundings {
     postgres: Mutex<Option<PostgresServer>>,
 }
 
+impl Surroundings {
+    /// What the stores are opened in. What tests choose about chance is not about theirs.
+    fn stores_world(&self) -> World {
+        World { clock: self.clock.clone(), random: Arc::new(SystemRandom), mailer: None }
+    }
+}
+
 impl TestApp {
     /// A service as `hallpass dev` runs it: SQLite and the embedded store.
     pub async fn spawn() -> Self {
@@ -149,8 +158,35 @@ impl TestApp {
         Self::start_on_servers(&database, Some(postgres)).await
     }
 
+    /// A service on that Redis and a database on the tests' Postgres. It counts no attempts.
+    pub async fn on_redis(redis: RedisServer) -> Self {
+        let database = PostgresServer::shared().create_database().await;
+        Self::start_on(&database, redis, None).await.counting_nothing().await
+    }
+
+    /// A service on that Redis and SQLite. It counts no attempts.
+    pub async fn on_redis_and_sqlite(redis: RedisServer) -> Self {
+        let url = format!("redis.url={}", redis.url());
+        Self::start(&[&url], |_| (), Some(redis), None).await.counting_nothing().await
+    }
+
+    /// The same on stores of its own, which can be taken down.
+    pub async fn on_redis_and_its_own_postgres(redis: RedisServer) -> Self {
+        let postgres = PostgresServer::start();
+        let database = postgres.create_database().await;
+        Self::start_on(&database, redis, Some(postgres)).await.counting_nothing().await
+    }
+
+    /// The same where nobody has to wait for the attempts that they made.
+    pub async fn counting_nothing(&self) -> Self {
+        self.another_instance(|settings| settings.rate_limits = LimitRules::default()).await
+    }
+
     async fn start_on_servers(database: &str, postgres: Option<PostgresServer>) -> Self {
-        let redis = RedisServer::start();
+        Self::start_on(database, RedisServer::start(), postgres).await
+    }
+
+    async fn start_on(database: &str, redis: RedisServer, postgres: Option<PostgresServer>) -> Self {
         let assignments = [format!("redis.url={}", redis.url()), format!("database.url={database}")];
         let assignments = assignments.each_ref().map(String::as_str);
         Self::start(&assignments, |_| (), Some(redis), postgres).await
@@ -163,6 +199,32 @@ impl TestApp {
         postgres: Option<PostgresServer>,
     ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_in(folder, START, assignments, change, redis, postgres).await
+    }
+
+    /// A service in production, over what another one left in the folder and the stores that the
+    /// assignments name, at that moment.
+    pub async fn on_data_of_another(
+        folder: TempDir,
+        at: Timestamp,
+        assignments: &[&str],
+        redis: Option<RedisServer>,
+    ) -> Self {
+        let serve = |settings: &mut Settings| {
+            settings.profile = Profile::Serve;
+            settings.admin = None;
+        };
+        Self::start_in(folder, at, assignments, serve, redis, None).await
+    }
+
+    async fn start_in(
+        folder: TempDir,
+        at: Timestamp,
+        assignments: &[&str],
+        change: impl FnOnce(&mut Settings),
+        redis: Option<RedisServer>,
+        postgres: Option<PostgresServer>,
+    ) -> Self {
         let data_dir = format!("data_dir={}", folder.path().display());
         let flags = [data_dir.as_str()].into_iter().chain(assignments.iter().copied());
         let flags = flags.map(|flag| FlagValue::Set(flag.to_owned())).collect();
@@ -172,18 +234,18 @@ impl TestApp {
         settings.passwords.argon2 = ARGON2;
         change(&mut settings);
 
-        let clock = Arc::new(ManualClock::at(START));
-        let (database, _) = app::open_database(&settings).await.expect("a database");
-        let tokens = app::open_token_store(&settings, clock.clone()).await.expect("a token store");
         let surroundings = Surroundings {
-            clock,
+            clock: Arc::new(ManualClock::at(at)),
             chance: Arc::default(),
             outbox: Arc::default(),
             folder,
             redis: redis.map(Mutex::new),
             postgres: Mutex::new(postgres),
         };
-        Self::build(settings, Stores { database, tokens }, Arc::new(surroundings)).await
+        let (database, _) = app::open_database(&settings).await.expect("a database");
+        let opening = app::open_token_store(&settings, &database, &surroundings.stores_world()).await;
+        let stores = Stores { database, tokens: opening.expect("a token store") };
+        Self::build(settings, stores, Arc::new(surroundings)).await
     }
 
     async fn build(settings: Settings, stores: Stores, surroundings: Arc<Surroundings>) -> Self {
@@ -198,7 +260,10 @@ impl TestApp {
             app::build(&settings, &secret, bound, stores.clone(), world).await.expect("a service");
         tokio::spawn(services.revocations.clone().keep_following());
         let endpoint = endpoint.boxed();
-        Self(Arc::new(Running { endpoint, services, settings, stores, surroundings }))
+        let app = Self(Arc::new(Running { endpoint, services, settings, stores, surroundings }));
+        // As a service does when it begins; a store that is away is looked at when it is back.
+        let _ = app.keep_journal().await;
+        app
     }
 
     /// Another instance over the same stores, clock and chance, with other settings.
@@ -213,9 +278,10 @@ impl TestApp {
     pub async fn another_replica(&self, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.0.settings.clone();
         change(&mut settings);
-        let clock = self.0.surroundings.clock.clone();
-        let tokens = app::open_token_store(&settings, clock).await.expect("a token store");
-        let stores = Stores { database: self.0.stores.database.clone(), tokens };
+        let database = self.0.stores.database.clone();
+        let world = self.0.surroundings.stores_world();
+        let opening = app::open_token_store(&settings, &database, &world).await;
+        let stores = Stores { database, tokens: opening.expect("a token store") };
         Self::build(settings, stores, self.0.surroundings.clone()).await
     }
 
@@ -325,6 +391,21 @@ impl TestApp {
         postgres.take().expect("a Postgres of its own").stop();
     }
 
+    /// Takes the service's own Postgres down, until it is brought back.
+    pub fn take_postgres_down(&self) {
+        self.with_postgres(PostgresServer::take_down);
+    }
+
+    /// Starts the service's own Postgres again.
+    pub fn bring_postgres_back(&self) {
+        self.with_postgres(PostgresServer::bring_back);
+    }
+
+    fn with_postgres(&self, act: impl FnOnce(&mut PostgresServer)) {
+        let mut postgres = self.0.surroundings.postgres.lock().unwrap_or_else(PoisonError::into_inner);
+        act(postgres.as_mut().expect("a Postgres of its own"));
+    }
+
     /// Moves the clock.
     pub fn advance(&self, span: Duration) {
         self.0.surroundings.clock.advance(span);
@@ -345,6 +426,17 @@ impl TestApp {
         let key_ring = &self.0.services.key_ring;
         key_ring.catch_up().await.expect("the ring");
         key_ring.announce_owed().await.expect("the feed");
+    }
+
+    /// Looks after the token store and its journal, as the service does every second.
+    pub async fn keep_journal(&self) -> StoreResult<()> {
+        self.0.services.cut_off.carry_out_left_behind(&self.0.stores.tokens.journaled).await
+    }
+
+    /// An entry of the revocation journal for a change that no request makes.
+    pub fn journal_entry(&self) -> EventEntry {
+        let at = self.timestamp();
+        EventEntry { id: EntryId::generate(&SystemRandom), at, until: at.after(self.lifetimes().absolute) }
     }
 
     /// What keeps the signing keys.

@@ -4,14 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass::domain::clock::{Clock, ManualClock};
-use hallpass::store::redis::{ConnectError, EvictionPolicy, RedisInspection, RedisOptions, RedisTokenStore};
+use hallpass::domain::journal::VouchingId;
+use hallpass::domain::partition::Partition;
+use hallpass::store::backend::{BackendError, TokenBackend, Vouched, VouchedPartition};
+use hallpass::store::redis::{
+    ConnectError, EvictionPolicy, Persistence, RedisInspection, RedisOptions, RedisTokenStore,
+};
 use hallpass::store::{AccessStatus, RefreshOutcome, StoreError, StoreResult, TokenStore};
 use redis::aio::MultiplexedConnection;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{all_keys, client, store};
+use super::{backend, client, keys, store};
+use crate::journaled::TestStore;
 use crate::support::redis::RedisServer;
+use crate::support::switchboard::Switchboard;
 use crate::token_store::SharedStore;
 use crate::token_store::support::*;
 
@@ -20,6 +28,9 @@ const BOUND: Duration = Duration::from_secs(1);
 
 /// How soon the store works again after Redis does.
 const RECOVERY: Duration = Duration::from_secs(10);
+
+/// How soon the store has found the server that a failover has put in the place of another.
+const FAILOVER: Duration = Duration::from_secs(2);
 
 /// Asserts that the answer comes within the bound, and is that the token store is unavailable.
 async fn assert_unavailable<T: std::fmt::Debug>(call: impl Future<Output = StoreResult<T>>) {
@@ -51,12 +62,15 @@ async fn run(redis: &mut MultiplexedConnection, command: &[&str]) {
 #[tokio::test]
 async fn a_redis_that_is_killed_is_unavailable_and_comes_back_with_its_data() {
     let mut server = RedisServer::start();
-    let store: SharedStore = Arc::new(store(&server).await);
-    let clock = ManualClock::at(START);
+    let clock = Arc::new(ManualClock::at(START));
+    let store = store(&server, &clock).await;
     let ada = Person::new();
     let (session, revoked) = (ada.log_in(&store, &clock).await, ada.log_in(&store, &clock).await);
     let now = clock.now();
-    store.revoke_session(ada.user, revoked.id, now, denial()).await.expect("revoke_session");
+    store
+        .revoke_session(ada.user, revoked.id, OnUnknown::Ignore, now, denial())
+        .await
+        .expect("revoke_session");
     for _ in 0..2 {
         server.kill();
         for _ in 0..10 {
@@ -74,8 +88,8 @@ async fn a_redis_that_is_killed_is_unavailable_and_comes_back_with_its_data() {
 #[tokio::test]
 async fn a_hundred_callers_of_a_hung_redis_are_answered_within_the_bound() {
     let server = RedisServer::start();
-    let store: SharedStore = Arc::new(store(&server).await);
-    let clock = ManualClock::at(START);
+    let clock = Arc::new(ManualClock::at(START));
+    let store = store(&server, &clock).await;
     let session = Person::new().log_in(&store, &clock).await;
     server.pause();
     for _ in 0..2 {
@@ -102,8 +116,8 @@ async fn a_hundred_callers_of_a_hung_redis_are_answered_within_the_bound() {
 #[tokio::test]
 async fn scripts_that_redis_forgot_are_loaded_again() {
     let server = RedisServer::start();
-    let store: SharedStore = Arc::new(store(&server).await);
-    let (mut redis, clock) = (client(&server).await, ManualClock::at(START));
+    let (mut redis, clock) = (client(&server).await, Arc::new(ManualClock::at(START)));
+    let store = store(&server, &clock).await;
     let session = Person::new().log_in(&store, &clock).await;
     for generation in 0..5 {
         run(&mut redis, &["SCRIPT", "FLUSH"]).await;
@@ -112,24 +126,108 @@ async fn scripts_that_redis_forgot_are_loaded_again() {
     }
 }
 
-#[tokio::test]
-async fn connections_that_are_cut_are_replaced() {
+/// Between the two commands of which loading consists as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_that_redis_forgets_all_the_time_are_sent_whole() {
     let server = RedisServer::start();
-    let store: SharedStore = Arc::new(store(&server).await);
-    let (mut redis, clock) = (client(&server).await, ManualClock::at(START));
+    let (mut redis, clock) = (client(&server).await, Arc::new(ManualClock::at(START)));
+    let store = store(&server, &clock).await;
     let session = Person::new().log_in(&store, &clock).await;
-    for _ in 0..25 {
-        run(&mut redis, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
-        recovered(&store).await;
+    let forgetting = tokio::spawn(async move {
+        loop {
+            run(&mut redis, &["SCRIPT", "FLUSH"]).await;
+        }
+    });
+    for generation in 0..500 {
+        let outcome = rotate(&store, &clock, session.token(generation)).await;
+        assert!(matches!(outcome, RefreshOutcome::Current(_)), "{outcome:?}");
     }
-    assert_live(&store, &clock, &session, 0).await;
+    forgetting.abort();
+}
+
+#[tokio::test]
+async fn connections_that_are_cut_while_they_are_idle_cost_no_answer() {
+    let server = RedisServer::start();
+    let (mut redis, clock) = (client(&server).await, Arc::new(ManualClock::at(START)));
+    let store = store(&server, &clock).await;
+    let session = Person::new().log_in(&store, &clock).await;
+    for generation in 0..25 {
+        run(&mut redis, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+        let outcome = rotate(&store, &clock, session.token(generation)).await;
+        assert!(matches!(outcome, RefreshOutcome::Current(_)), "{outcome:?}");
+        assert_live(&store, &clock, &session, generation + 1).await;
+    }
+}
+
+#[tokio::test]
+async fn connections_that_redis_closes_by_itself_cost_no_answer() {
+    let server = RedisServer::start();
+    let store = backend(&server, &mark()).await;
+    store.ping().await.expect("ping");
+    let mut redis = client(&server).await;
+    run(&mut redis, &["CONFIG", "SET", "timeout", "1"]).await;
+    let mine: i64 = redis::cmd("CLIENT").arg("ID").query_async(&mut redis).await.expect("an id");
+    for _ in 0..2 {
+        store.ping().await.expect("ping");
+        let closed = async {
+            loop {
+                let list: String =
+                    redis::cmd("CLIENT").arg("LIST").query_async(&mut redis).await.expect("CLIENT LIST");
+                if list.lines().all(|client| client.starts_with(&format!("id={mine} "))) {
+                    break;
+                }
+            }
+        };
+        timeout(RECOVERY, closed).await.expect("Redis closes what is idle");
+        store.ping().await.expect("ping");
+    }
+}
+
+/// A server that takes a command and goes away instead of answering: it may have done it.
+#[tokio::test]
+async fn what_may_have_been_sent_is_not_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("redis://{}", listener.local_addr().expect("its address"));
+    let (taken, mut rotations) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut buffer = vec![0; 16 * 1024];
+            while let Ok(length @ 1..) = client.read(&mut buffer).await {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                if text.contains("EVALSHA") {
+                    taken.send(()).expect("a test that counts");
+                    break;
+                }
+                let greetings = text.matches("SETINFO").count();
+                client.write_all("+OK\r\n".repeat(greetings).as_bytes()).await.expect("an answer");
+                // Who it is, asked in two commands.
+                let info = "$27\r\nrun_id:a\r\nmaster_replid:b\r\n\r\n"
+                    .repeat(text.matches("INFO").count() - greetings);
+                client.write_all(info.as_bytes()).await.expect("an answer");
+            }
+        }
+    });
+    let store = RedisTokenStore::connect_lazy(&url, &mark(), RedisOptions::default()).expect("a store");
+    let clock = ManualClock::at(START);
+    let session = Person::new().session(&clock);
+    let partition = VouchedPartition { incarnation: 1, vouching: VouchingId::new(1) };
+    let by = Vouched::new("a:b".to_owned(), vec![partition; Partition::COUNT]).expect("all partitions");
+    let opening = async {
+        match store.open_session(&by, &session, clock.now()).await {
+            Err(BackendError::Store(error)) => Err(error),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_unavailable::<()>(opening).await;
+    rotations.recv().await.expect("one");
+    assert!(rotations.try_recv().is_err(), "one alone");
 }
 
 #[tokio::test]
 async fn an_emptied_redis_accepts_no_token_from_before() {
     let server = RedisServer::start();
-    let store: SharedStore = Arc::new(store(&server).await);
-    let (mut redis, clock) = (client(&server).await, ManualClock::at(START));
+    let (mut redis, clock) = (client(&server).await, Arc::new(ManualClock::at(START)));
+    let store = store(&server, &clock).await;
     let ada = Person::new();
     let session = ada.log_in(&store, &clock).await;
     let (token, reset) = (session.access_token(&clock), ada.reset_token());
@@ -141,8 +239,6 @@ async fn an_emptied_redis_accepts_no_token_from_before() {
     assert_eq!(status(&store, &clock, &token).await, AccessStatus::StoreLost);
     assert_eq!(rotate(&store, &clock, session.token(0)).await, RefreshOutcome::Unknown);
     assert_eq!(store.find_reset_token(&reset, clock.now()).await.expect("find_reset_token"), None);
-    assert_eq!(all_keys(&mut redis).await.len(), 0, "nothing was written by asking");
-
     clock.advance(SECOND);
     let new = ada.log_in(&store, &clock).await;
     assert_eq!(status(&store, &clock, &token).await, AccessStatus::StoreLost, "older than the new data");
@@ -151,27 +247,26 @@ async fn an_emptied_redis_accepts_no_token_from_before() {
 }
 
 #[tokio::test]
-async fn a_lost_incarnation_is_set_anew_when_a_session_is_refreshed() {
+async fn a_partition_that_lost_its_state_begins_anew_and_no_other_does() {
     let server = RedisServer::start();
-    let store: SharedStore = Arc::new(store(&server).await);
-    let (mut redis, clock) = (client(&server).await, ManualClock::at(START));
-    let session = Person::new().log_in(&store, &clock).await;
+    let (mut redis, clock) = (client(&server).await, Arc::new(ManualClock::at(START)));
+    let store = store(&server, &clock).await;
+    let (ada, grace) = (Person::new(), Person::new());
+    let (session, other) = (ada.log_in(&store, &clock).await, grace.log_in(&store, &clock).await);
+    run(&mut redis, &["DEL", &keys().of_user(ada.user).partition().state()]).await;
     let before = session.access_token(&clock);
-    let incarnations = all_keys(&mut redis).await.into_iter().filter(|key| key.ends_with(":incarnation"));
-    for key in incarnations {
-        run(&mut redis, &["DEL", &key]).await;
-    }
-    clock.advance(SECOND);
-    rotate(&store, &clock, session.token(0)).await;
     assert_eq!(status(&store, &clock, &before).await, AccessStatus::StoreLost);
-    assert_eq!(status(&store, &clock, &session.access_token(&clock)).await, AccessStatus::Live);
+    assert_eq!(rotate(&store, &clock, session.token(0)).await, RefreshOutcome::Unknown);
+    assert_live(&store, &clock, &other, 0).await;
+    let again = ada.log_in(&store, &clock).await;
+    assert_live(&store, &clock, &again, 0).await;
 }
 
 #[tokio::test]
 async fn a_full_redis_refuses_logins_and_still_revokes() {
     let server = RedisServer::start();
-    let store: SharedStore = Arc::new(store(&server).await);
-    let (mut redis, clock) = (client(&server).await, ManualClock::at(START));
+    let (mut redis, clock) = (client(&server).await, Arc::new(ManualClock::at(START)));
+    let store = store(&server, &clock).await;
     let ada = Person::new();
     let (session, other) = (ada.log_in(&store, &clock).await, ada.log_in(&store, &clock).await);
     let (token, now) = (session.access_token(&clock), clock.now());
@@ -181,7 +276,12 @@ async fn a_full_redis_refuses_logins_and_still_revokes() {
         assert_unavailable(store.rotate(&session.token(0), now, &LIFETIMES)).await;
     }
     assert_live(&store, &clock, &session, 0).await;
-    assert!(store.revoke_session(ada.user, session.id, now, denial()).await.expect("revoke_session"));
+    assert!(
+        store
+            .revoke_session(ada.user, session.id, OnUnknown::Ignore, now, denial())
+            .await
+            .expect("revoke_session")
+    );
     assert_eq!(status(&store, &clock, &token).await, AccessStatus::Revoked);
     let denied = other.access_token(&clock);
     store.revoke_access_token(ada.user, denied.token, now, denial()).await.expect("revoke_access_token");
@@ -194,8 +294,8 @@ async fn a_full_redis_refuses_logins_and_still_revokes() {
 #[tokio::test]
 async fn a_replica_that_refuses_writes_is_unavailable_until_it_is_the_master() {
     let server = RedisServer::start();
-    let store: SharedStore = Arc::new(store(&server).await);
-    let (mut redis, clock) = (client(&server).await, ManualClock::at(START));
+    let (mut redis, clock) = (client(&server).await, Arc::new(ManualClock::at(START)));
+    let store = store(&server, &clock).await;
     let ada = Person::new();
     ada.log_in(&store, &clock).await;
     run(&mut redis, &["REPLICAOF", "127.0.0.1", "1"]).await;
@@ -204,14 +304,38 @@ async fn a_replica_that_refuses_writes_is_unavailable_until_it_is_the_master() {
     ada.log_in(&store, &clock).await;
 }
 
+/// The address leads to the new master, and an open connection to the one that was demoted.
+#[tokio::test]
+async fn a_connection_to_a_server_that_takes_no_writes_any_more_is_given_up() {
+    for demoted in [&["REPLICAOF", "127.0.0.1", "1"][..], &["CONFIG", "SET", "min-replicas-to-write", "1"]] {
+        let (old, new) = (RedisServer::start(), RedisServer::start());
+        let address = Switchboard::to(old.port()).await;
+        let url = format!("redis://{}", address.address());
+        let (mut redis, clock) = (client(&old).await, Arc::new(ManualClock::at(START)));
+        let store = RedisTokenStore::connect(&url, &mark(), RedisOptions::default()).await.expect("a store");
+        let store = Arc::new(TestStore::new(Arc::new(store), clock.clone()).await);
+        let ada = Person::new();
+        ada.log_in(&store, &clock).await;
+        run(&mut redis, demoted).await;
+        address.lead_to(new.port());
+        let failed_over = Instant::now();
+        while store.open_session(&ada.session(&clock), clock.now()).await.is_err() {
+            assert!(failed_over.elapsed() < FAILOVER, "{demoted:?}");
+        }
+        ada.log_in(&store, &clock).await;
+    }
+}
+
 #[tokio::test]
 async fn a_store_starts_without_redis_and_works_when_redis_comes() {
     let mut server = RedisServer::start();
     server.kill();
     let (url, options) = (server.url(), RedisOptions::default());
-    let refused = timeout(BOUND, RedisTokenStore::connect(&url, options)).await.expect("an answer");
+    let refused = timeout(BOUND, RedisTokenStore::connect(&url, &mark(), options)).await.expect("an answer");
     assert!(matches!(refused, Err(ConnectError::Unreachable(_))), "{refused:?}");
-    let store: SharedStore = Arc::new(RedisTokenStore::connect_lazy(&url, options).expect("a store"));
+    let backend = RedisTokenStore::connect_lazy(&url, &mark(), options).expect("a store");
+    let clock = Arc::new(ManualClock::at(START));
+    let store = Arc::new(TestStore::new(Arc::new(backend), clock).await);
     assert_unavailable(store.ping()).await;
     server.restart();
     recovered(&store).await;
@@ -223,7 +347,7 @@ async fn a_server_that_never_answers_a_connection_is_unavailable() {
     let port = silent.local_addr().expect("its address").port();
     for scheme in ["redis", "rediss"] {
         let url = format!("{scheme}://127.0.0.1:{port}");
-        let store = RedisTokenStore::connect_lazy(&url, RedisOptions::default()).expect("a store");
+        let store = RedisTokenStore::connect_lazy(&url, &mark(), RedisOptions::default()).expect("a store");
         for _ in 0..2 {
             assert_unavailable(store.ping()).await;
         }
@@ -234,7 +358,7 @@ async fn a_server_that_never_answers_a_connection_is_unavailable() {
 async fn tls_to_a_server_that_speaks_none_is_unavailable() {
     let server = RedisServer::start();
     let url = server.url().replace("redis:", "rediss:");
-    let store = RedisTokenStore::connect_lazy(&url, RedisOptions::default()).expect("a store");
+    let store = RedisTokenStore::connect_lazy(&url, &mark(), RedisOptions::default()).expect("a store");
     assert_unavailable(store.ping()).await;
 }
 
@@ -245,10 +369,10 @@ async fn the_password_of_the_address_is_used_and_shown_nowhere() {
     run(&mut redis, &["CONFIG", "SET", "requirepass", "hunter2"]).await;
     let address = |password: &str| format!("redis://:{password}@127.0.0.1:{}", server.port());
     let options = RedisOptions::default();
-    let store = RedisTokenStore::connect(&address("hunter2"), options).await.expect("a store");
+    let store = RedisTokenStore::connect(&address("hunter2"), &mark(), options).await.expect("a store");
     assert!(!format!("{store:?}").contains("hunter2"));
 
-    let wrong = RedisTokenStore::connect(&address("hunter3"), options).await.expect_err("a refusal");
+    let wrong = RedisTokenStore::connect(&address("hunter3"), &mark(), options).await.expect_err("a refusal");
     let mut shown = format!("{wrong:?}");
     let mut cause: Option<&dyn std::error::Error> = Some(&wrong);
     while let Some(error) = cause {
@@ -258,7 +382,7 @@ async fn the_password_of_the_address_is_used_and_shown_nowhere() {
     assert!(!shown.contains("hunter"), "{shown}");
 
     // A wrong password is not for ever: the next attempt counts.
-    let early = RedisTokenStore::connect_lazy(&address("hunter3"), options).expect("a store");
+    let early = RedisTokenStore::connect_lazy(&address("hunter3"), &mark(), options).expect("a store");
     assert_unavailable(early.ping()).await;
     run(&mut redis, &["CONFIG", "SET", "requirepass", "hunter3"]).await;
     early.ping().await.expect("ping");
@@ -268,16 +392,31 @@ async fn the_password_of_the_address_is_used_and_shown_nowhere() {
 async fn redis_tells_whether_it_may_forget() {
     let server = RedisServer::start();
     let mut redis = client(&server).await;
-    let careful = store(&server).await.inspect().await.expect("inspect");
-    assert_eq!((careful.eviction.clone(), careful.append_only), (EvictionPolicy::NoEviction, Some(true)));
+    let careful = backend(&server, &mark()).await.inspect().await.expect("inspect");
+    assert_eq!(
+        (careful.eviction.clone(), careful.persistence),
+        (EvictionPolicy::NoEviction, Persistence::Log)
+    );
     assert!(!careful.is_too_old(), "{careful:?}");
     run(&mut redis, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
-    let forgetful = store(&server).await.inspect().await.expect("inspect");
+    let forgetful = backend(&server, &mark()).await.inspect().await.expect("inspect");
     assert_eq!(forgetful.eviction, EvictionPolicy::Evicts("allkeys-lru".to_owned()));
 
-    run(&mut redis, &["ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-info"]).await;
+    let persistence = async || backend(&server, &mark()).await.inspect().await.expect("inspect").persistence;
+    run(&mut redis, &["CONFIG", "SET", "appendonly", "no"]).await;
+    assert_eq!(persistence().await, Persistence::Nothing);
+    run(&mut redis, &["CONFIG", "SET", "save", "3600 1"]).await;
+    assert_eq!(persistence().await, Persistence::Snapshots);
+
     let url = format!("redis://app:pw@127.0.0.1:{}", server.port());
-    let restricted = RedisTokenStore::connect(&url, RedisOptions::default()).await.expect("a store");
-    let RedisInspection { version, eviction, append_only } = restricted.inspect().await.expect("inspect");
-    assert_eq!((version, eviction, append_only), (None, EvictionPolicy::Unknown, None));
+    run(&mut redis, &["ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-config"]).await;
+    let restricted = RedisTokenStore::connect(&url, &mark(), RedisOptions::default()).await.expect("a store");
+    let RedisInspection { version, eviction, persistence } = restricted.inspect().await.expect("inspect");
+    assert!(version.is_some(), "INFO says so");
+    assert_eq!(eviction, EvictionPolicy::Evicts("allkeys-lru".to_owned()));
+    assert_eq!(persistence, Persistence::NoLog);
+
+    run(&mut redis, &["ACL", "SETUSER", "app", "-info"]).await;
+    let RedisInspection { version, eviction, persistence } = restricted.inspect().await.expect("inspect");
+    assert_eq!((version, eviction, persistence), (None, EvictionPolicy::Unknown, Persistence::Unknown));
 }

@@ -36,7 +36,7 @@ fn entry(n: u32) -> AuditEntry {
 }
 
 /// An entry that says all it can.
-fn full_entry(n: u32) -> AuditEntry {
+pub fn full_entry(n: u32) -> AuditEntry {
     AuditEntry {
         action: AuditAction::SessionsEnded,
         actor: AuditActor::User(user_id(7)),

@@ -1,14 +1,17 @@
 //! Fresh databases, and the accounts and keys that the cases start from.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use hallpass::domain::clock::Timestamp;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{KeyId, UserId};
+use hallpass::domain::journal::{EntryId, EventEntry};
 use hallpass::domain::name::Name;
 use hallpass::domain::password::PasswordHash;
 use hallpass::domain::signing_key::{SealedKey, SigningAlgorithm, StoredSigningKey};
 use hallpass::domain::user::{NewUser, Role, User};
+use hallpass::store::journal::RevocationJournal;
 use hallpass::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use hallpass::store::{InsertUserOutcome, Repository};
@@ -21,6 +24,11 @@ use crate::support::postgres::PostgresServer;
 /// the contract is about.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Accounts, and the journal that their security events stand in.
+pub trait Accounts: Repository + RevocationJournal {}
+
+impl<T: Repository + RevocationJournal> Accounts for T {}
+
 /// A SQLite file in a folder of its own.
 pub struct Sqlite {
     pub repository: SqliteRepository,
@@ -32,7 +40,12 @@ impl Sqlite {
     pub async fn empty() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite://{}/data/hallpass.db", folder.path().display());
-        let options = SqliteOptions { acquire_timeout: PATIENCE, ..SqliteOptions::default() };
+        let options = SqliteOptions {
+            quiet_reads: PATIENCE,
+            quiet_writes: PATIENCE,
+            longest_wait: PATIENCE,
+            ..SqliteOptions::default()
+        };
         let repository = SqliteRepository::connect(&url, options).await.expect("a new file");
         Self { repository, url, folder }
     }
@@ -97,6 +110,23 @@ pub fn new_user(address: &str) -> NewUser {
         email_verified: false,
         created_at: Timestamp::from_millis(1_000),
     }
+}
+
+/// Until when the entries of the cases matter.
+pub const UNTIL: Timestamp = Timestamp::from_millis(9_000_000);
+
+/// When the events of the cases happen: before any version that is counted.
+pub const AT: Timestamp = Timestamp::from_millis(0);
+
+/// An entry that no other is.
+pub fn entry_id() -> EntryId {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    EntryId::new(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+/// How a security event is written down.
+pub fn event() -> EventEntry {
+    EventEntry { id: entry_id(), at: AT, until: UNTIL }
 }
 
 pub fn signing_key(kid: &str, algorithm: SigningAlgorithm, created_at: i64) -> StoredSigningKey {

@@ -5,7 +5,8 @@ use hallpass::domain::user::{ImportedUser, NewUser, Role, SecurityVersion};
 use hallpass::store::Repository;
 
 use super::at_once;
-use super::fixtures::{email, insert, name, new_user};
+use super::fixtures::{Accounts, email, insert, name, new_user};
+use super::journal::assert_nothing_is_journaled;
 
 fn imported(address: &str) -> ImportedUser {
     ImportedUser { account: new_user(address), disabled: false }
@@ -15,7 +16,7 @@ async fn import(repository: &dyn Repository, users: &[ImportedUser]) -> u64 {
     repository.insert_users(users).await.expect("an answer")
 }
 
-pub async fn imported_accounts_are_found_as_they_were_given(repository: &dyn Repository) {
+pub async fn imported_accounts_are_found_as_they_were_given(repository: &dyn Accounts) {
     let ada = ImportedUser {
         account: NewUser {
             first_name: name("Żółć"),
@@ -37,7 +38,7 @@ pub async fn imported_accounts_are_found_as_they_were_given(repository: &dyn Rep
         assert_eq!(user.email_verified, account.email_verified);
         assert_eq!(user.security_version, SecurityVersion::FIRST);
     }
-    assert_eq!(repository.list_owed_cut_offs(10).await.expect("an answer"), [], "nothing is owed for them");
+    assert_nothing_is_journaled(repository).await;
 }
 
 pub async fn an_import_leaves_accounts_that_are_there_as_they_stand(repository: &dyn Repository) {

@@ -4,14 +4,28 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hallpass::store::Repository;
+use hallpass::domain::audit::{AuditFilter, RecordedEntry};
+use hallpass::domain::client::{Client, ClientSecretHash, NewClient};
+use hallpass::domain::clock::Timestamp;
+use hallpass::domain::ids::UserId;
+use hallpass::domain::journal::{EntryId, JournalEntry, JournalHead, Journaled, Mark};
+use hallpass::domain::partition::Partition;
+use hallpass::domain::signing_key::{RingKey, SigningAlgorithm};
+use hallpass::domain::user::{NewUser, Role, User};
+use hallpass::store::clients::ClientRegistry;
+use hallpass::store::deployment::DeploymentStore;
+use hallpass::store::journal::RevocationJournal;
+use hallpass::store::signing_keys::SigningKeyStore;
 use hallpass::store::sql::DatabaseError;
 use hallpass::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+use hallpass::store::{AuditLog, Repository};
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
 
-use super::fixtures::{Postgres, Sqlite};
+use super::audit::full_entry;
+use super::fixtures::{Postgres, Sqlite, event, insert, name, new_user, signing_key};
 use crate::support::postgres::PostgresServer;
 
 /// Where a child process of [`processes_that_start_at_once_share_a_new_file`] finds the file.
@@ -131,6 +145,134 @@ async fn a_new_file_that_another_process_is_using_is_waited_for() {
     assert!(early.is_err(), "it waits: {early:?}");
     other.execute("COMMIT").await.expect("the lock given back");
     connecting.await.expect("the file").migrate().await.expect("the steps");
+}
+
+/// The steps of an engine up to the one that begins with `last`, as an earlier hallpass had them.
+async fn steps_up_to(engine: &str, last: &str) -> Migrator {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for step in steps_in(engine).into_iter().filter(|step| &step[..last.len()] <= last) {
+        let file = format!("{step}.sql");
+        let from = format!("{}/migrations/{engine}/{file}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::copy(from, folder.path().join(file)).expect("a copy");
+    }
+    Migrator::new(folder.path()).await.expect("steps")
+}
+
+/// All that a database of before the journal is used for.
+trait Everything: Repository + SigningKeyStore + ClientRegistry + AuditLog {}
+
+impl<T: Repository + SigningKeyStore + ClientRegistry + AuditLog> Everything for T {}
+
+/// All that stands in such a database, as the traits read it.
+type Contents = (Vec<String>, Vec<RingKey>, Vec<String>, Vec<RecordedEntry>);
+
+async fn contents(database: &dyn Everything) -> Contents {
+    let user = |user: &User| format!("{user:?} {}", user.password.expose());
+    let client = |client: &Client| {
+        let secrets: Vec<_> = client.secrets.iter().map(ClientSecretHash::as_bytes).collect();
+        format!("{client:?} {secrets:?}")
+    };
+    (
+        database.list_users(None, 100).await.expect("an answer").iter().map(user).collect(),
+        database.list_signing_keys().await.expect("an answer"),
+        database.list_clients().await.expect("an answer").iter().map(client).collect(),
+        database.list_audit(&AuditFilter::default(), None, 100).await.expect("an answer"),
+    )
+}
+
+/// Something of every kind. The first of the accounts has security version 4.
+async fn fill(database: &dyn Everything) -> UserId {
+    let ada = NewUser {
+        role: Role::Admin,
+        email_verified: true,
+        last_name: name("O'Brien \"x\" 🦀"),
+        ..new_user("ada@example.com")
+    };
+    let ada = insert(database, &ada).await;
+    insert(database, &NewUser { first_name: None, ..new_user("bob@example.com") }).await;
+    let key = signing_key("kid-1", SigningAlgorithm::Es256, 1_000);
+    assert!(database.insert_first_signing_key(&key).await.expect("an answer"));
+    let client = NewClient {
+        id: "reports".parse().expect("an id"),
+        scopes: "read write".parse().expect("scopes"),
+        audience: None,
+        secret: ClientSecretHash::new([7; 32]),
+        created_at: Timestamp::from_millis(1_000),
+    };
+    assert!(database.insert_client(&client).await.expect("an answer"));
+    database.append_audit(&[full_entry(1)]).await.expect("an answer");
+    ada.id
+}
+
+/// What the first account and a deleted one have owed to the token store. The sessions that these are
+/// about name no incarnation, so no token store takes them any more.
+const OWED: &str = "UPDATE users SET security_version = 4, cut_off_version = 2, disabled = TRUE WHERE id = 1;
+    INSERT INTO deleted_users (id, security_version) VALUES (99, 3)";
+
+/// What is owed from now on stands in the journal.
+const KEPT_BEFORE: [&str; 2] = ["SELECT cut_off_version FROM users", "SELECT 1 FROM deleted_users"];
+
+/// The journal of a database that has had none begins at the beginning, and accounts go on as they were.
+async fn assert_a_new_journal<T>(database: &T, ada: UserId)
+where
+    T: Everything + RevocationJournal + DeploymentStore,
+{
+    let heads = database.journal_heads().await.expect("an answer");
+    let new =
+        Partition::all().map(|partition| JournalHead { partition, newest: Mark::START, incarnation: 0 });
+    assert_eq!(heads, new.collect::<Vec<_>>());
+    assert_eq!(database.mirror_staleness().await.expect("an answer"), Duration::ZERO);
+    assert_eq!(database.find_deployment_id().await.expect("an answer"), None);
+
+    let kick =
+        database.advance_security_version(ada, event()).await.expect("an answer").expect("the account");
+    assert_eq!(kick.user.security_version.get(), 5);
+    assert_eq!((kick.link.at.position, kick.link.previous), (1, EntryId::NONE));
+    let revoked = Journaled::User { user: ada, below: kick.user.security_version };
+    let entries = database.list_entries(Partition::of(ada), 0, i64::MAX, 10).await.expect("an answer");
+    assert_eq!(entries, [JournalEntry { link: kick.link, revoked, until: kick.until }]);
+
+    let successor = insert(database, &new_user("eve@example.com")).await;
+    assert_eq!(successor.id.get(), 3, "the ids of before are not given again");
+}
+
+#[tokio::test]
+async fn a_sqlite_file_of_before_the_journal_keeps_all_that_is_in_it() {
+    let database = Sqlite::empty().await;
+    let mut connection = database.connection().await;
+    steps_up_to("sqlite", "0007").await.run(&mut connection).await.expect("the earlier steps");
+    let repository = &database.repository;
+    let ada = fill(repository).await;
+    connection.execute(OWED).await.expect("something owed");
+    let before = contents(repository).await;
+    assert_eq!((before.0.len(), before.1.len(), before.2.len(), before.3.len()), (2, 1, 1, 1));
+
+    assert_eq!(repository.migrate().await.expect("the steps"), ["0008_deployment", "0009_journal"]);
+    assert_eq!(contents(repository).await, before);
+    assert_a_new_journal(repository, ada).await;
+    for gone in KEPT_BEFORE {
+        assert!(connection.execute(gone).await.is_err(), "{gone}");
+    }
+}
+
+/// The connections of a replica that still runs go on through the steps.
+#[tokio::test]
+async fn a_postgres_database_of_before_the_journal_keeps_all_that_is_in_it() {
+    let database = Postgres::empty().await;
+    let mut connection = database.connection().await;
+    steps_up_to("postgres", "0007").await.run(&mut connection).await.expect("the earlier steps");
+    let repository = &database.repository;
+    let ada = fill(repository).await;
+    connection.execute(OWED).await.expect("something owed");
+    let before = contents(repository).await;
+    assert_eq!((before.0.len(), before.1.len(), before.2.len(), before.3.len()), (2, 1, 1, 1));
+
+    assert_eq!(repository.migrate().await.expect("the steps"), ["0008_deployment", "0009_journal"]);
+    assert_eq!(contents(repository).await, before);
+    assert_a_new_journal(repository, ada).await;
+    for gone in KEPT_BEFORE {
+        assert!(connection.execute(gone).await.is_err(), "{gone}");
+    }
 }
 
 const STEP_OF_THE_FUTURE: &str = "INSERT INTO _sqlx_migrations

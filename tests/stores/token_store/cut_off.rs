@@ -68,7 +68,8 @@ pub async fn a_cut_off_refuses_sessions_that_are_still_being_opened(
     assert_eq!(ada.after_a_security_event().cut_off(store, clock).await, vec![], "nothing was open");
     clock.advance(SECOND);
     let late = ada.session(clock);
-    assert_eq!(store.open_session(&late, clock.now()).await.expect("open_session"), OpenOutcome::Superseded);
+    let outcome = store.open_session(&late, clock.now()).await.expect("open_session");
+    assert!(matches!(outcome, OpenOutcome::Superseded { .. }), "{outcome:?}");
     assert_dead(store, clock, &late).await;
     assert_live(store, clock, &elsewhere, 0).await;
 }
@@ -81,7 +82,6 @@ pub async fn a_session_opened_in_the_second_of_the_cut_off_stands(store: &Shared
     changed.cut_off(store, clock).await;
     let new = changed.log_in(store, clock).await;
     let new_token = new.access_token(clock);
-    assert_eq!(new_token.issued_at, old_token.issued_at, "`iat` alone cannot tell them apart");
     assert_eq!(status(store, clock, &new_token).await, AccessStatus::Live);
     assert_eq!(status(store, clock, &old_token).await, AccessStatus::Revoked);
     assert_live(store, clock, &new, 0).await;
@@ -108,7 +108,8 @@ pub async fn a_late_cut_off_does_not_lower_the_version(store: &SharedStore, cloc
     let live = third.log_in(store, clock).await;
     assert_eq!(second.cut_off(store, clock).await, vec![]);
     let late = second.session(clock);
-    assert_eq!(store.open_session(&late, clock.now()).await.expect("open_session"), OpenOutcome::Superseded);
+    let outcome = store.open_session(&late, clock.now()).await.expect("open_session");
+    assert!(matches!(outcome, OpenOutcome::Superseded { .. }), "{outcome:?}");
     assert_live(store, clock, &live, 0).await;
     third.log_in(store, clock).await;
 }
@@ -186,7 +187,7 @@ pub async fn fifty_logins_racing_a_cut_off_leave_nothing_alive(store: &SharedSto
     let logins = tokio::spawn(race(calls));
     let ended = ada.after_a_security_event().cut_off(store, clock).await;
     let outcomes = logins.await.expect("the race");
-    let opened = outcomes.iter().filter(|outcome| **outcome == OpenOutcome::Opened).count();
+    let opened = outcomes.iter().filter(|outcome| matches!(outcome, OpenOutcome::Opened { .. })).count();
     assert_eq!(opened, ended.len(), "each login was ended by the cut-off or refused because of it");
     for session in &sessions {
         assert_dead(store, clock, session).await;

@@ -133,7 +133,8 @@ pub async fn a_revoked_session_leaves_the_newest_of_the_others(store: &SharedSto
     clock.advance(SECOND);
     let newer = ada.log_in(store, clock).await;
     for (revoked, left) in [(newer, Some(older.created_at)), (older, None)] {
-        let was_live = store.revoke_session(ada.user, revoked.id, clock.now(), denial()).await;
+        let was_live =
+            store.revoke_session(ada.user, revoked.id, OnUnknown::Ignore, clock.now(), denial()).await;
         assert!(was_live.expect("revoke_session"));
         assert_eq!(newest_access_token(store, clock, &ada).await, left);
     }

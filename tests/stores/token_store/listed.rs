@@ -50,7 +50,12 @@ pub async fn nobody_elses_sessions_are_listed(store: &SharedStore, clock: &Manua
 pub async fn a_revoked_session_is_not_listed(store: &SharedStore, clock: &ManualClock) {
     let ada = Person::new();
     let (revoked, left) = (ada.log_in(store, clock).await, ada.log_in(store, clock).await);
-    assert!(store.revoke_session(ada.user, revoked.id, clock.now(), denial()).await.expect("revoke_session"));
+    assert!(
+        store
+            .revoke_session(ada.user, revoked.id, OnUnknown::Ignore, clock.now(), denial())
+            .await
+            .expect("revoke_session")
+    );
     assert_eq!(listed(store, clock, &ada).await, [left]);
 }
 
@@ -102,7 +107,9 @@ pub async fn fifty_logins_at_once_are_all_listed(store: &SharedStore, clock: &Ma
         let store = Arc::clone(store);
         async move { store.open_session(&session, now).await }
     });
-    assert_eq!(race(calls).await, [OpenOutcome::Opened; RACERS]);
+    let outcomes = race(calls).await;
+    let opened = |outcome: &OpenOutcome| matches!(outcome, OpenOutcome::Opened { .. });
+    assert!(outcomes.iter().all(opened), "{outcomes:?}");
     assert_eq!(Session::sorted_ids(&listed(store, clock, &ada).await), Session::sorted_ids(&sessions));
 }
 
@@ -115,7 +122,7 @@ pub async fn fifty_revocations_at_once_leave_nothing_listed(store: &SharedStore,
     let now = clock.now();
     let calls = sessions.into_iter().map(|session: SessionId| {
         let store = Arc::clone(store);
-        async move { store.revoke_session(ada.user, session, now, denial()).await }
+        async move { store.revoke_session(ada.user, session, OnUnknown::Ignore, now, denial()).await }
     });
     assert_eq!(race(calls).await, [true; RACERS]);
     assert_eq!(listed(store, clock, &ada).await, []);
@@ -185,7 +192,9 @@ impl Walk {
             *ended |= is_live;
             return "reuse";
         }
-        let was_live = store.revoke_session(session.subject.user, session.id, clock.now(), denial()).await;
+        let was_live = store
+            .revoke_session(session.subject.user, session.id, OnUnknown::Ignore, clock.now(), denial())
+            .await;
         assert_eq!(was_live.expect("revoke_session"), is_live);
         *ended |= is_live;
         "revoke"

@@ -25,7 +25,9 @@ pub async fn a_new_session_keeps_every_field(store: &SharedStore, clock: &Manual
     let origin =
         SessionOrigin::new("2001:db8::7".parse().ok(), Some("Müller's \"Browser\" 🦀 {1}"), "a-client");
     let session = Session::open(fresh_session_id(), subject, origin, clock.now(), &LIFETIMES);
-    assert_eq!(store.open_session(&session, clock.now()).await.expect("open_session"), OpenOutcome::Opened);
+    let outcome = store.open_session(&session, clock.now()).await.expect("open_session");
+    let OpenOutcome::Opened { incarnation } = outcome else { panic!("{outcome:?}") };
+    let session = Session { incarnation, ..session };
     clock.advance(SECOND);
     let checked = check(store, clock, session.token(0)).await;
     assert_eq!(checked, RefreshOutcome::Current(Session { issued_at: clock.now(), ..session }));

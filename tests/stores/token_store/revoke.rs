@@ -32,7 +32,7 @@ pub async fn fifty_revocations_of_one_session_end_it_once(store: &SharedStore, c
     let (user, id, now) = (session.subject.user, session.id, clock.now());
     let answers = race((0..RACERS).map(|_| {
         let store = Arc::clone(store);
-        async move { store.revoke_session(user, id, now, denial()).await }
+        async move { store.revoke_session(user, id, OnUnknown::Ignore, now, denial()).await }
     }))
     .await;
     assert_eq!(answers.into_iter().filter(|was_live| *was_live).count(), 1);
@@ -47,7 +47,8 @@ pub async fn a_session_that_ended_by_itself_was_not_live(store: &SharedStore, cl
 
 pub async fn a_session_is_revoked_by_its_own_user_only(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
-    let answer = store.revoke_session(fresh_user(), session.id, clock.now(), denial()).await;
+    let answer =
+        store.revoke_session(fresh_user(), session.id, OnUnknown::Ignore, clock.now(), denial()).await;
     assert!(!answer.expect("revoke_session"));
     assert_live(store, clock, &session, 0).await;
 }
@@ -72,7 +73,7 @@ pub async fn fifty_rotations_racing_a_revocation_leave_nothing_alive(
 
 async fn revoke(store: &SharedStore, clock: &ManualClock, session: &Session) -> bool {
     store
-        .revoke_session(session.subject.user, session.id, clock.now(), denial())
+        .revoke_session(session.subject.user, session.id, OnUnknown::Ignore, clock.now(), denial())
         .await
         .expect("revoke_session")
 }

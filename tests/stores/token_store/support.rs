@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
+use hallpass::domain::deployment::DeploymentMark;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
 use hallpass::domain::session::{Session, SessionLifetimes, Subject};
@@ -13,12 +14,26 @@ use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
 use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreResult, TokenStore,
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreResult,
 };
+pub use hallpass::store::{OnUnknown, TokenStore};
+
 use uuid::Uuid;
 
+use crate::journaled::TestStore;
+
 /// The store under test, to be shared among tasks.
-pub type SharedStore = Arc<dyn TokenStore>;
+pub type SharedStore = Arc<TestStore>;
+
+/// The deployment that stores in a Redis of their own belong to.
+pub fn mark() -> DeploymentMark {
+    DeploymentMark::parse("test").expect("a mark")
+}
+
+/// A deployment of its own, for a store that shares a Redis with others.
+pub fn fresh_mark() -> DeploymentMark {
+    DeploymentMark::parse(&format!("test-{}", fresh_number())).expect("a mark")
+}
 
 /// When every case begins: not a whole second, and ahead of the machine's clock, so that a store
 /// which looked at that one would be found out.
@@ -100,7 +115,7 @@ impl Person {
 
     /// The same person after one more security event.
     pub fn after_a_security_event(self) -> Self {
-        Self { version: self.version.next(), ..self }
+        Self { version: self.version.next(Timestamp::from_millis(0)), ..self }
     }
 
     pub fn subject(&self) -> Subject {
@@ -121,8 +136,8 @@ impl Person {
     pub async fn log_in(&self, store: &SharedStore, clock: &ManualClock) -> Session {
         let session = self.session(clock);
         let outcome = store.open_session(&session, clock.now()).await.expect("open_session");
-        assert_eq!(outcome, OpenOutcome::Opened);
-        session
+        let OpenOutcome::Opened { incarnation } = outcome else { panic!("{outcome:?}") };
+        Session { incarnation, ..session }
     }
 
     /// A reset token of this person at this version, new each time.
@@ -139,7 +154,7 @@ impl Person {
 
     /// A security event: from now on only this version counts.
     pub async fn cut_off(&self, store: &SharedStore, clock: &ManualClock) -> Vec<SessionId> {
-        let mut ended = store.cut_off(self.user, self.version, clock.now(), denial()).await.expect("cut_off");
+        let mut ended = store.end_below(self.user, self.version, clock).await.expect("cut_off");
         ended.sort();
         ended
     }
@@ -162,12 +177,12 @@ impl SessionExt for Session {
         RefreshClaims { user: self.subject.user, session: self.id, generation: Generation::new(generation) }
     }
 
-    fn access_token(&self, clock: &ManualClock) -> AccessSubject {
+    fn access_token(&self, _clock: &ManualClock) -> AccessSubject {
         AccessSubject {
             user: self.subject.user,
             session: self.id,
             token: Jti::from(Uuid::from_u128(u128::from(fresh_number()))),
-            issued_at: Timestamp::from_millis(clock.now().as_secs() * 1000),
+            incarnation: self.incarnation,
         }
     }
 
@@ -222,7 +237,8 @@ pub async fn newest_access_token(
 /// Asserts that nothing of the session is accepted any more: neither refresh tokens up to the
 /// second generation nor an access token.
 pub async fn assert_dead(store: &SharedStore, clock: &ManualClock, session: &Session) {
-    assert_eq!(status(store, clock, &session.access_token(clock)).await, AccessStatus::Revoked);
+    let standing = status(store, clock, &session.access_token(clock)).await;
+    assert!(matches!(standing, AccessStatus::Revoked | AccessStatus::StoreLost), "{standing:?}");
     for generation in 0..=2 {
         assert_eq!(check_only(store, clock, session.token(generation)).await, RefreshOutcome::Unknown);
         assert_eq!(rotate(store, clock, session.token(generation)).await, RefreshOutcome::Unknown);

@@ -1,0 +1,94 @@
+//! Backends as the service uses them: kept whole by a journal, in a database of their own.
+
+mod rollback;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use hallpass::app::SystemRandom;
+use hallpass::domain::clock::{Clock, ManualClock};
+use hallpass::domain::journal::{EntryId, Journaled, NewEntry};
+use hallpass::domain::user::SecurityVersion;
+use hallpass::store::backend::TokenBackend;
+use hallpass::store::journal::RevocationJournal;
+use hallpass::store::journaled::{JournaledTokenStore, Parts};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+use hallpass::store::{CutOffOrder, StoreResult, TokenStore};
+use tempfile::TempDir;
+
+use crate::token_store::support::{LIFETIMES, denial};
+
+/// A journal, and the folder that it lies in.
+#[derive(Clone)]
+pub struct Journal {
+    pub repository: SqliteRepository,
+    _folder: Arc<TempDir>,
+}
+
+impl Journal {
+    pub async fn new() -> Self {
+        Self::in_folder(Arc::new(tempfile::tempdir().expect("a temporary folder"))).await
+    }
+
+    /// The database in a folder, or a new one.
+    pub async fn in_folder(folder: Arc<TempDir>) -> Self {
+        Self { repository: open(&folder).await, _folder: folder }
+    }
+}
+
+async fn open(folder: &TempDir) -> SqliteRepository {
+    let url = format!("sqlite://{}/hallpass.db", folder.path().display());
+    let repository = SqliteRepository::connect(&url, SqliteOptions::default()).await.expect("a file");
+    repository.migrate().await.expect("the steps");
+    repository
+}
+
+/// A token store, and the journal that keeps it whole.
+pub struct TestStore {
+    store: JournaledTokenStore,
+    pub journal: Journal,
+}
+
+impl TestStore {
+    /// A backend with an empty journal.
+    pub async fn new(backend: Arc<dyn TokenBackend>, clock: Arc<dyn Clock>) -> Self {
+        Self::over(backend, Journal::new().await, clock)
+    }
+
+    /// A backend with that journal.
+    pub fn over(backend: Arc<dyn TokenBackend>, journal: Journal, clock: Arc<dyn Clock>) -> Self {
+        let repository = Arc::new(journal.repository.clone());
+        let store = JournaledTokenStore::new(Parts {
+            backend,
+            journal: repository.clone(),
+            repository,
+            clock,
+            random: Arc::new(SystemRandom),
+            spans: (&LIFETIMES).into(),
+        });
+        Self { store, journal }
+    }
+
+    /// The cut-off of a security event, written down as accounts do it.
+    pub async fn end_below(
+        &self,
+        user: hallpass::domain::ids::UserId,
+        version: SecurityVersion,
+        clock: &ManualClock,
+    ) -> StoreResult<Vec<hallpass::domain::ids::SessionId>> {
+        let until = clock.now().after(LIFETIMES.absolute);
+        let id = EntryId::generate(&SystemRandom);
+        let revoked = Journaled::User { user, below: version };
+        let link = self.journal.repository.append_entry(&NewEntry { id, revoked, until }).await?;
+        let order = CutOffOrder { user, version, link, until };
+        self.store.cut_off(&order, clock.now(), denial()).await
+    }
+}
+
+impl Deref for TestStore {
+    type Target = JournaledTokenStore;
+
+    fn deref(&self) -> &JournaledTokenStore {
+        &self.store
+    }
+}
