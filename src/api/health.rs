@@ -11,10 +11,10 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use super::Tag;
 use super::error::RETRY_AFTER_SECONDS;
 use super::json::Json;
-use super::refusal::{Documented, INTERNAL, Refusal, examples, refusals};
+use super::refusal::{INTERNAL, Refusal, refusals};
 use super::well_known::DocumentErrors;
+use crate::service::Services;
 use crate::service::readiness::{self, Check};
-use crate::service::{AuthError, Services};
 
 /// The process is alive.
 #[derive(Object)]
@@ -128,16 +128,8 @@ impl ReadinessAnswer {
 }
 
 refusals! {
-    /// Of `ready`.
+    /// Of `ready` and `readyFor`.
     ReadyErrors {
-        500 => INTERNAL,
-    }
-}
-
-refusals! {
-    /// Of `readyFor`.
-    ReadyForErrors {
-        404 => Documented::new("There is no such part (`not_found`).", || examples([AuthError::NotFound])),
         500 => INTERNAL,
     }
 }
@@ -178,7 +170,7 @@ impl HealthApi {
         services: Data<&Services>,
         /// Which part.
         operation: Path<ReadinessOperation>,
-    ) -> Result<ReadinessAnswer, Refusal<ReadyForErrors>> {
+    ) -> Result<ReadinessAnswer, Refusal<ReadyErrors>> {
         let found = services.ready().await;
         Ok(ReadinessAnswer::new(found.serves(operation.0.into()), &found))
     }

@@ -157,7 +157,7 @@ pub struct JournalHead {
     pub partition: Partition,
     /// The newest entry.
     pub newest: Mark,
-    /// The number of the present incarnation: one more with each loss of the token store's data.
+    /// The number of the present incarnation: a greater one with each loss of the token store's data.
     pub incarnation: i64,
 }
 
