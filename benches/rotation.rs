@@ -143,7 +143,7 @@ async fn log_in(store: &impl TokenStore, callers: u64) -> Vec<RefreshClaims> {
         let id = SessionId::from(Uuid::from_u128(u128::from(number)));
         let session = Session::open(id, subject, SessionOrigin::new(None, None, "hallpass"), NOW, &LIFETIMES);
         let opened = store.open_session(&session, NOW).await.expect("open_session");
-        assert!(matches!(opened, OpenOutcome::Opened { .. }), "{opened:?}");
+        assert!(matches!(opened, OpenOutcome::Opened(_)), "{opened:?}");
         tokens.push(RefreshClaims { user, session: id, generation: session.generation });
     }
     tokens

@@ -28,6 +28,7 @@ use crate::domain::random::Random;
 use crate::domain::signing_key::KeyLife;
 use crate::domain::tokens::ClientSecret;
 use crate::service::audit::Audit;
+use crate::service::clock_watch::ClockWatch;
 use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
@@ -147,12 +148,28 @@ pub struct World {
     pub random: Arc<dyn Random>,
     /// Where mails go, if anywhere.
     pub mailer: Option<Arc<dyn Mailer>>,
+    /// Counts in place of the stores' own clocks: for tests, which move it.
+    pub laid_over: LaidOver,
+}
+
+/// Clocks that are laid over those of the stores.
+#[derive(Clone, Default)]
+pub struct LaidOver {
+    /// Over the token store's.
+    pub token_store: Option<Arc<dyn Clock>>,
+    /// Over the database's.
+    pub database: Option<Arc<dyn Clock>>,
 }
 
 impl World {
     /// The machine's clock and the operating system's chance; no mails.
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), mailer: None }
+        Self {
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            mailer: None,
+            laid_over: LaidOver::default(),
+        }
     }
 }
 
@@ -193,8 +210,10 @@ pub async fn services(
         verification_ttl: settings.verification.ttl,
         limits: settings.rate_limits,
     };
+    let keeper = stores.tokens.keeper;
     let context = Context {
-        clock: world.clock,
+        clock: keeper.clone(),
+        clocks: ClockWatch::new(keeper, stores.database.repository.clone(), world.laid_over.database),
         random: world.random,
         audit,
         repository: stores.database.repository,
@@ -290,7 +309,8 @@ async fn open_key_ring(
         let foundation = Foundation {
             store: stores.database.signing_keys.clone(),
             feed: stores.tokens.revocation_feed.clone(),
-            clock: world.clock.clone(),
+            clock: stores.tokens.keeper.clone(),
+            keeper: stores.tokens.keeper.clone(),
             random: world.random.clone(),
             secrets: secrets.clone(),
             audit: audit.clone(),

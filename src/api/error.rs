@@ -89,6 +89,9 @@ pub enum ErrorCode {
     Overloaded,
     /// A database or token store cannot answer right now: try again after `Retry-After`.
     DependencyUnavailable,
+    /// This replica's clock is wrong, and nothing begins here before it is right: try again after
+    /// `Retry-After`, others may answer.
+    ClockSkew,
     /// The change is made and stands, and the end of the earlier sessions is not confirmed yet: do
     /// not send the request again.
     RevocationPending,
@@ -250,6 +253,16 @@ impl ApiError {
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::DependencyUnavailable,
             "The service cannot answer right now. Nothing was decided about the request. Try again shortly.",
+        )
+    }
+
+    /// This replica's clock is wrong.
+    pub fn clock_skew() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::ClockSkew,
+            "The clock of this replica is wrong, so it begins nothing. Nothing was decided about the request. Try \
+             again shortly.",
         )
     }
 
@@ -479,6 +492,7 @@ impl From<AuthError> for ApiError {
                 ErrorCode::Overloaded,
                 "Too many passwords are being checked right now. Try again shortly.",
             ),
+            AuthError::ClockSkew(skew) => Self::clock_skew().caused_by(skew),
             AuthError::Store(error) => Self::dependency_unavailable().caused_by(error),
             AuthError::RevocationPending(error) => Self::revocation_pending().caused_by(error),
             AuthError::PasswordHash(error) => Self::internal(error),

@@ -76,13 +76,16 @@ pub struct Readiness {
     /// Each thing by its name: `ok`, or in a word what is wrong. `token_store` is `unavailable`,
     /// `read_only` (it takes no writes) or `full` (it takes revocations alone); `database` is
     /// `unavailable`; `journal`, what the token store may have forgotten, is `behind` while that is made good;
-    /// `feed`, the copy of the revocations that followers are told from, is `stale`.
+    /// `feed`, the copy of the revocations that followers are told from, is `stale`;
+    /// `clock` is `odd` where this replica's clock is wrong, `token_store_odd` or `database_odd` where
+    /// theirs is.
     checks: BTreeMap<String, String>,
 }
 
 impl Example for Readiness {
     fn example() -> Self {
-        let checks = [("database", "ok"), ("feed", "ok"), ("journal", "ok"), ("token_store", "ok")];
+        let checks =
+            [("clock", "ok"), ("database", "ok"), ("feed", "ok"), ("journal", "ok"), ("token_store", "ok")];
         let owned = |(name, check): (&str, &str)| (name.to_owned(), check.to_owned());
         Self { status: ReadinessStatus::Ready, checks: checks.map(owned).into() }
     }

@@ -183,32 +183,40 @@ pub(super) const NOT_ADMITTED: Documented = Documented::new(
     || examples([AuthError::AccountDisabled, AuthError::EmailNotVerified]),
 );
 pub(super) const UNAVAILABLE: Documented = Documented::new(
-    "A store does not answer (`dependency_unavailable`). Nothing was decided: send the same request again \
+    "A store does not answer (`dependency_unavailable`), or this replica's clock is wrong (`clock_skew`). Nothing was \
+     decided: send the same request again \
      after `Retry-After` seconds.",
-    || vec![ApiError::dependency_unavailable()],
+    || vec![ApiError::dependency_unavailable(), ApiError::clock_skew()],
 );
 /// Of operations that check or hash a password.
 pub(super) const UNAVAILABLE_OR_BUSY: Documented = Documented::new(
-    "A store does not answer (`dependency_unavailable`), or too many passwords are being checked right now \
-     (`overloaded`). Nothing was decided: send the same request again after `Retry-After` seconds.",
-    || vec![ApiError::dependency_unavailable(), AuthError::Overloaded.into()],
+    "A store does not answer (`dependency_unavailable`), this replica's clock is wrong (`clock_skew`), or too many \
+     passwords are being checked right now (`overloaded`). Nothing was decided: send the same request again after `Retry-After` seconds.",
+    || vec![ApiError::dependency_unavailable(), ApiError::clock_skew(), AuthError::Overloaded.into()],
 );
 
 /// Of operations that change a password.
 pub(super) const UNAVAILABLE_OR_CHANGED: Documented = Documented::new(
-    "A store does not answer (`dependency_unavailable`), or too many passwords are being checked right now \
-     (`overloaded`): send the same request again after `Retry-After` seconds. Or the password has been changed \
+    "A store does not answer (`dependency_unavailable`), this replica's clock is wrong (`clock_skew`), or too many \
+     passwords are being checked right now (`overloaded`): send the same request again after `Retry-After` seconds. Or the password has been changed \
      and the end of the earlier sessions is not confirmed yet (`revocation_pending`): it goes on by itself; log \
      in with the new password.",
-    || vec![ApiError::dependency_unavailable(), ApiError::revocation_pending(), AuthError::Overloaded.into()],
+    || {
+        vec![
+            ApiError::dependency_unavailable(),
+            ApiError::clock_skew(),
+            ApiError::revocation_pending(),
+            AuthError::Overloaded.into(),
+        ]
+    },
 );
 
 /// Of operations that end all sessions of an account.
 pub(super) const UNAVAILABLE_OR_ENDING: Documented = Documented::new(
-    "A store does not answer (`dependency_unavailable`): send the same request again after `Retry-After` seconds. Or \
+    "A store does not answer (`dependency_unavailable`), or this replica's clock is wrong (`clock_skew`): send the same request again after `Retry-After` seconds. Or \
      the change is made, and the end of the sessions is not confirmed yet (`revocation_pending`): it goes on by \
      itself, do not send the request again.",
-    || vec![ApiError::dependency_unavailable(), ApiError::revocation_pending()],
+    || vec![ApiError::dependency_unavailable(), ApiError::clock_skew(), ApiError::revocation_pending()],
 );
 
 #[cfg(test)]

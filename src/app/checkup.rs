@@ -1,8 +1,10 @@
 //! Whether everything that the service stands on is fit for it. Looking changes nothing: no file is
 //! made, no step of the schema is taken, no key is generated.
 
+mod clocks;
+
 use std::error::Error;
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::deployment::{Deployment, dispute};
 use super::stores::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE};
@@ -24,10 +26,6 @@ use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{self, SqliteOptions, SqliteRepository};
-
-/// Redis counts TTLs by its own clock and keeps what must not vanish early a minute longer: a clock
-/// that is further ahead would make it forget revocations too soon.
-const SKEW_MAX: Duration = Duration::from_secs(60);
 
 const DEPLOYMENT: &str = "deployment";
 
@@ -93,7 +91,7 @@ pub async fn checkup(settings: &Settings, world: &World) -> Vec<Finding> {
     };
     let (about_database, database) = check_database(settings, secret.as_ref()).await;
     findings.extend(about_database);
-    findings.extend(check_token_store(settings, database.as_ref(), &*world.clock).await);
+    findings.extend(check_token_store(settings, database.as_ref(), world.clock.clone()).await);
     findings
 }
 
@@ -240,7 +238,7 @@ fn judge_journal(looked: StoreResult<(View, Vec<JournalHead>)>) -> Finding {
 async fn check_token_store(
     settings: &Settings,
     database: Option<&Database>,
-    clock: &dyn Clock,
+    clock: Arc<dyn Clock>,
 ) -> Vec<Finding> {
     const SUBJECT: &str = "token store";
     match &settings.token_store {
@@ -272,7 +270,9 @@ async fn check_token_store(
             match store.inspect().await {
                 Ok(inspection) => {
                     let mut findings = judge_redis(&inspection, *danger_allow_eviction);
-                    findings.push(check_skew(&store, settings.tokens.lifetimes.leeway, clock).await);
+                    let repository = database.map(|database| &*database.repository);
+                    let leeway = settings.tokens.lifetimes.leeway;
+                    findings.push(clocks::check(clock, leeway, &store, repository).await);
                     findings.push(check_owner(settings, &store, known).await);
                     findings.push(check_others(&store).await);
                     findings.extend(check_journal(database, &store).await);
@@ -383,47 +383,9 @@ fn judge_redis(inspection: &RedisInspection, allow_eviction: bool) -> Vec<Findin
         .into()
 }
 
-/// How far the clock of Redis is from this machine's, give or take the way there and back.
-async fn check_skew(store: &RedisTokenStore, leeway: Duration, clock: &dyn Clock) -> Finding {
-    const SUBJECT: &str = "clock";
-    let asked_at = clock.now();
-    let theirs = match store.time().await {
-        Ok(theirs) => theirs,
-        Err(error) => return Finding::bad(SUBJECT, &error),
-    };
-    let ours = asked_at.after(clock.now().since(asked_at) / 2);
-    let skew = theirs.since(ours).max(ours.since(theirs));
-    judge_skew(skew, leeway)
-}
-
-fn judge_skew(skew: Duration, leeway: Duration) -> Finding {
-    let condition = match skew {
-        skew if skew > SKEW_MAX => Condition::Bad,
-        skew if skew > leeway => Condition::Warning,
-        _ => Condition::Good,
-    };
-    let millis = Duration::from_millis(u64::try_from(skew.as_millis()).unwrap_or(u64::MAX));
-    let text = format!("{} away from that of Redis", humantime::format_duration(millis));
-    Finding::new("clock", condition, text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn clocks_may_differ_by_the_leeway_and_never_by_more_than_a_minute() {
-        let leeway = Duration::from_secs(5);
-        for (skew_ms, condition) in [
-            (0, Condition::Good),
-            (5_000, Condition::Good),
-            (5_001, Condition::Warning),
-            (60_000, Condition::Warning),
-            (60_001, Condition::Bad),
-        ] {
-            assert_eq!(judge_skew(Duration::from_millis(skew_ms), leeway).condition, condition, "{skew_ms}");
-        }
-    }
 
     #[test]
     fn what_a_restart_of_redis_does_is_told_apart() {

@@ -14,7 +14,7 @@ use super::{Database, StartError, Stores, World, build, mail, open_database, ope
 use crate::api;
 use crate::config::{self, Settings};
 use crate::domain::causes::with_causes;
-use crate::domain::clock::Clock;
+use crate::domain::timekeeper::Timekeeper;
 use crate::mail::RunningQueue;
 use crate::server;
 use crate::service::Services;
@@ -70,13 +70,13 @@ pub async fn run(
     }
     let tokens = open_token_store(&settings, &database, &world).await?;
     let stores = Stores { database, tokens };
-    let clock = world.clock.clone();
+    let keeper = stores.tokens.keeper.clone();
     let redis = stores.tokens.redis.clone();
     let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &world).await?.unzip();
     let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
     let journaled = stores.tokens.journaled.clone();
     let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
-    let mut background = start_background(&settings, &services, journaled, clock);
+    let mut background = start_background(&settings, &services, journaled, keeper);
     if let Some(redis) = redis {
         let public_url = settings.public_url.as_ref().map(ToString::to_string);
         background.spawn(redis.keep_claiming(settings.issuer(bound).to_string(), public_url));
@@ -154,14 +154,15 @@ fn start_background(
     settings: &Settings,
     services: &Services,
     journaled: JournaledTokenStore,
-    clock: Arc<dyn Clock>,
+    keeper: Arc<Timekeeper>,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(services.key_ring.clone().keep_up(services.revocations.listen_for_keys()));
+    tasks.spawn(services.clocks.clone().keep_comparing());
     tasks.spawn(services.cut_off.clone().keep_carrying_out(journaled));
     tasks.spawn(services.revocations.clone().keep_following());
     if let Some(retention) = settings.audit.retention {
-        tasks.spawn(services.audit.clone().keep_pruning(clock, retention));
+        tasks.spawn(services.audit.clone().keep_pruning(keeper, retention));
     }
     tasks
 }

@@ -7,14 +7,15 @@ use super::deployment::{self, Deployment, OwnRedis};
 use super::{StartError, World};
 use crate::config::{Settings, TokenStoreSettings};
 use crate::domain::causes::with_causes;
+use crate::domain::timekeeper::Timekeeper;
 use crate::store::backend::TokenBackend;
 use crate::store::clients::ClientRegistry;
 use crate::store::deployment::DeploymentStore;
-use crate::store::embedded::{self, EmbeddedTokenStore};
+use crate::store::embedded::{self, EmbeddedTime, EmbeddedTokenStore};
 use crate::store::feed::RevocationFeed;
 use crate::store::journal::RevocationJournal;
 use crate::store::journaled::{JournaledTokenStore, Parts};
-use crate::store::redis::{EvictionPolicy, Persistence, RedisOptions, RedisTokenStore};
+use crate::store::redis::{EvictionPolicy, Persistence, RedisOptions, RedisTokenStore, StoreTime};
 use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
@@ -94,13 +95,26 @@ pub struct TokenStores {
     pub rate_limits: Arc<dyn RateLimitStore>,
     /// The same token store, to be kept whole.
     pub journaled: JournaledTokenStore,
+    /// What is known of the clocks.
+    pub keeper: Arc<Timekeeper>,
     /// The Redis behind them, where it is one.
     pub redis: Option<OwnRedis>,
 }
 
+/// Knows the clocks of a process with these settings.
+fn timekeeper(settings: &Settings, world: &World) -> Arc<Timekeeper> {
+    Arc::new(Timekeeper::new(world.clock.clone(), settings.tokens.lifetimes.leeway))
+}
+
 impl TokenStores {
     /// A backend that the journal of a database keeps whole.
-    fn of<S>(store: Arc<S>, settings: &Settings, database: &Database, world: &World) -> Self
+    fn of<S>(
+        store: Arc<S>,
+        keeper: Arc<Timekeeper>,
+        settings: &Settings,
+        database: &Database,
+        world: &World,
+    ) -> Self
     where
         S: TokenBackend + RateLimitStore,
     {
@@ -108,13 +122,13 @@ impl TokenStores {
             backend: store.clone(),
             journal: database.journal.clone(),
             repository: database.repository.clone(),
-            clock: world.clock.clone(),
+            keeper: keeper.clone(),
             random: world.random.clone(),
             spans: (&settings.tokens.lifetimes).into(),
         });
         let shared = Arc::new(journaled.clone());
         let (token_store, revocation_feed) = (shared.clone(), shared);
-        Self { token_store, revocation_feed, rate_limits: store, journaled, redis: None }
+        Self { token_store, revocation_feed, rate_limits: store, journaled, keeper, redis: None }
     }
 
     /// What stands in for a token store that belongs to another process: whatever is asked of it fails
@@ -125,7 +139,8 @@ impl TokenStores {
         database: &Database,
         world: &World,
     ) -> Self {
-        Self::of(Arc::new(UnreachableTokenStore::new(cause)), settings, database, world)
+        let store = Arc::new(UnreachableTokenStore::new(cause));
+        Self::of(store, timekeeper(settings, world), settings, database, world)
     }
 }
 
@@ -158,11 +173,14 @@ pub async fn open_token_store(
     database: &Database,
     world: &World,
 ) -> Result<TokenStores, StartError> {
+    let keeper = timekeeper(settings, world);
     match &settings.token_store {
         TokenStoreSettings::Embedded => {
             let path = settings.data_dir.join(TOKENS_FILE);
-            let store = EmbeddedTokenStore::open(&path, world.clock.clone(), &*world.random).await?;
-            let stores = TokenStores::of(Arc::new(store), settings, database, world);
+            let clock = world.laid_over.token_store.as_ref().unwrap_or(&world.clock).clone();
+            let time = EmbeddedTime { clock, keeper: Some(keeper.clone()) };
+            let store = EmbeddedTokenStore::open(&path, time, &*world.random).await?;
+            let stores = TokenStores::of(Arc::new(store), keeper, settings, database, world);
             look_first(&stores.journaled).await;
             Ok(stores)
         }
@@ -171,8 +189,9 @@ pub async fn open_token_store(
             let Deployment { id, mark, .. } = identifying.await.map_err(StartError::Deployment)?;
             let store = RedisTokenStore::connect_lazy(url.expose(), &mark, RedisOptions::default())?;
             inspect_redis(&store, *danger_allow_eviction).await?;
-            let store = Arc::new(store);
-            let stores = TokenStores::of(store.clone(), settings, database, world);
+            let laid_over = world.laid_over.token_store.clone();
+            let store = Arc::new(store.with_time(StoreTime { keeper: Some(keeper.clone()), laid_over }));
+            let stores = TokenStores::of(store.clone(), keeper, settings, database, world);
             look_first(&stores.journaled).await;
             Ok(TokenStores { redis: Some(OwnRedis { store, id }), ..stores })
         }

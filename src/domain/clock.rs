@@ -66,6 +66,10 @@ pub fn millis_of(span: Duration) -> i64 {
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// How long something has gone on, from some moment of its own: nobody sets this clock, and it goes
+    /// on while the machine sleeps. Only differences mean anything.
+    fn monotonic(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -77,33 +81,85 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         SystemTime::now().into()
     }
+
+    fn monotonic(&self) -> Duration {
+        since_boot()
+    }
+}
+
+/// The standard library's clock stops while the machine sleeps.
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u32::try_from(now.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
+}
+
+/// On Windows it goes on while the machine sleeps; elsewhere it may stop, and a machine that slept is
+/// found to be behind the stores.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    START.elapsed()
 }
 
 /// A clock that stands until it is moved: for tests, here and in programs that embed hallpass.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: AtomicI64,
+    /// How far it was moved as time moves, and not set.
+    passed: AtomicI64,
+}
 
 impl ManualClock {
     /// A clock that stands at `start`.
     pub fn at(start: Timestamp) -> Self {
-        Self(AtomicI64::new(start.as_millis()))
+        Self { now: AtomicI64::new(start.as_millis()), passed: AtomicI64::new(0) }
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward, as time does.
     pub fn advance(&self, span: Duration) {
-        self.0.fetch_add(millis_of(span), Ordering::SeqCst);
+        self.now.fetch_add(millis_of(span), Ordering::SeqCst);
+        self.passed.fetch_add(millis_of(span), Ordering::SeqCst);
+    }
+
+    /// Sets the clock to another moment, in which no time passes: somebody has corrected it, or got it
+    /// wrong.
+    pub fn set(&self, moment: Timestamp) {
+        self.now.store(moment.as_millis(), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.passed.load(Ordering::SeqCst)).unwrap_or(0))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_lets_no_time_pass() {
+        let clock = ManualClock::at(Timestamp::from_millis(1_000));
+        clock.advance(Duration::from_millis(5));
+        clock.set(Timestamp::from_millis(500));
+        assert_eq!((clock.now().as_millis(), clock.monotonic()), (500, Duration::from_millis(5)));
+    }
+
+    #[test]
+    fn the_machines_monotonic_clock_goes_on() {
+        let before = SystemClock.monotonic();
+        while SystemClock.monotonic() == before {
+            std::hint::spin_loop();
+        }
+        assert!(SystemClock.monotonic() > before);
+    }
 
     #[test]
     fn seconds_round_down_also_before_the_epoch() {

@@ -19,5 +19,6 @@ pub mod revocation;
 pub mod session;
 pub mod session_origin;
 pub mod signing_key;
+pub mod timekeeper;
 pub mod tokens;
 pub mod user;

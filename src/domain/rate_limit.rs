@@ -111,14 +111,16 @@ impl Fill {
         Self { units: (leaked.units - rate.units_per_take()).max(0), ..leaked }
     }
 
-    /// What is left of it at `now`. Nothing leaks where `now` lies before (another clock is ahead).
+    /// What is left of it at `now`. Nothing has leaked where `now` lies before (the clock was put back), and
+    /// from now on it does.
+    /// (model: StoresClockDecides)
     fn leaked(self, rate: Rate, now: Timestamp) -> Self {
         let elapsed = now.since(self.at);
         let units = match elapsed >= rate.period {
             true => 0,
             false => self.units.min(rate.room()) - millis_of(elapsed) * rate.units_per_milli(),
         };
-        Self { units: units.max(0), at: self.at.max(now) }
+        Self { units: units.max(0), at: now }
     }
 
     /// When nothing is in it any more: it need not be kept longer.
@@ -388,14 +390,15 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_behind_neither_fills_nor_empties() {
+    fn a_bucket_leaks_on_from_when_the_clock_was_put_back() {
         let rate = rate(2, 60);
         let full = exhausted(rate);
         let before = Timestamp::from_millis(START.as_millis() - 3_600_000);
-        assert_eq!(full.take(rate, before), (full, false));
+        assert_eq!(full.take(rate, before), (Fill { at: before, ..full }, false));
         let (fill, admitted) = full.give_back(rate, before).take(rate, before);
         assert!(admitted);
-        assert_eq!(fill, full);
+        assert_eq!(fill, Fill { at: before, ..full });
+        assert!(fill.take(rate, before.after(Duration::from_secs(30))).1);
     }
 
     #[test]

@@ -26,10 +26,12 @@ pub struct SessionLifetimes {
 }
 
 impl SessionLifetimes {
-    /// How long a revocation must be remembered: until the last access token that it concerns
-    /// is refused for its age by every validator.
+    /// How long a revocation must be remembered: until the last access token that it concerns is refused
+    /// for its age by every validator. It was minted by a clock that may be ahead by the leeway, and is
+    /// judged by one that may be behind by it.
+    /// (model: DenialsOutliveTokens)
     pub fn revocation(&self) -> Duration {
-        self.access_token + self.leeway
+        self.access_token + 2 * self.leeway
     }
 
     /// When a session that is used at `now` ends unless it is used again.
@@ -52,6 +54,37 @@ pub struct Subject {
     pub security_version: SecurityVersion,
 }
 
+/// A session that is to be opened. When it begins and ends the token store says, by its clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSession {
+    /// Which one.
+    pub id: SessionId,
+    /// Whom it acts for.
+    pub subject: Subject,
+    /// Where it is opened.
+    pub origin: SessionOrigin,
+}
+
+impl NewSession {
+    /// The session as it is when it is opened at `now`, in that incarnation.
+    pub fn at(&self, now: Timestamp, incarnation: i64, lifetimes: &SessionLifetimes) -> Session {
+        let Self { id, subject, origin } = self.clone();
+        let absolute_deadline = now.after(lifetimes.absolute);
+        Session {
+            id,
+            subject,
+            origin,
+            incarnation,
+            generation: Generation::FIRST,
+            created_at: now,
+            rotated_at: now,
+            issued_at: now,
+            idle_deadline: lifetimes.idle_deadline(now, absolute_deadline),
+            absolute_deadline,
+        }
+    }
+}
+
 /// A live session as the token store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -62,7 +95,7 @@ pub struct Session {
     /// Where it was opened.
     pub origin: SessionOrigin,
     /// In which incarnation of the token store it was opened: after a loss of the store's data nothing of
-    /// an earlier one counts. 0 before it is opened.
+    /// an earlier one counts.
     pub incarnation: i64,
     /// The current refresh token.
     pub generation: Generation,
@@ -80,27 +113,24 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that is opened at `now`.
-    pub fn open(
-        id: SessionId,
-        subject: Subject,
-        origin: SessionOrigin,
-        now: Timestamp,
-        lifetimes: &SessionLifetimes,
-    ) -> Self {
-        let absolute_deadline = now.after(lifetimes.absolute);
-        Self {
-            id,
-            subject,
-            origin,
-            incarnation: 0,
-            generation: Generation::FIRST,
-            created_at: now,
-            rotated_at: now,
-            issued_at: now,
-            idle_deadline: lifetimes.idle_deadline(now, absolute_deadline),
-            absolute_deadline,
+    /// Moments that lie ahead of `now` cannot be true: the clock was put back. They count from now on, and
+    /// what hangs on them keeps its length. Answers by how much they lay ahead, if they did.
+    /// (model: StoresClockDecides)
+    pub fn bring_back(&mut self, now: Timestamp) -> Option<Duration> {
+        let ahead = self.rotated_at.max(self.created_at).since(now);
+        if ahead.is_zero() {
+            return None;
         }
+        if self.rotated_at > now {
+            self.idle_deadline = now.after(self.idle_deadline.since(self.rotated_at));
+            self.rotated_at = now;
+        }
+        if self.created_at > now {
+            self.absolute_deadline = now.after(self.absolute_deadline.since(self.created_at));
+            self.created_at = now;
+        }
+        self.idle_deadline = self.idle_deadline.min(self.absolute_deadline);
+        Some(ahead)
     }
 
     /// Whether the session has ended by itself at `now`.
@@ -194,6 +224,37 @@ mod tests {
     fn current_and_ahead_do_not_depend_on_time() {
         assert_eq!(judge(5, 5, 1_000_000), Presented::Current);
         assert_eq!(judge(9, 5, 1_000_000), Presented::Ahead);
+    }
+
+    #[test]
+    fn what_lies_ahead_of_the_clock_counts_from_now_on_and_keeps_its_length() {
+        let lifetimes = SessionLifetimes {
+            idle: GRACE * 10,
+            absolute: GRACE * 100,
+            rotation_grace_period: GRACE,
+            access_token: GRACE,
+            leeway: Duration::ZERO,
+        };
+        let new = NewSession {
+            id: uuid::Uuid::nil().into(),
+            subject: Subject {
+                user: UserId::try_from(7).expect("a user id"),
+                email: Email::parse("ada@example.com").expect("an address"),
+                role: Role::Member,
+                security_version: SecurityVersion::FIRST,
+            },
+            origin: SessionOrigin::new(None, None, "hallpass"),
+        };
+        let (now, later) = (Timestamp::from_millis(1_000_000), Timestamp::from_millis(9_000_000));
+        let mut session = new.at(now, 3, &lifetimes);
+        assert_eq!(session.bring_back(now), None);
+        session.rotated_at = later;
+        session.idle_deadline = later.after(lifetimes.idle);
+        assert_eq!(session.bring_back(now), Some(later.since(now)));
+        assert_eq!(session, new.at(now, 3, &lifetimes), "what was opened in time keeps its end");
+        let mut session = new.at(later, 3, &lifetimes);
+        assert_eq!(session.bring_back(now), Some(later.since(now)));
+        assert_eq!(session, Session { issued_at: later, ..new.at(now, 3, &lifetimes) });
     }
 
     #[test]

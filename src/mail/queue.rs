@@ -276,6 +276,10 @@ mod tests {
         fn now(&self) -> Timestamp {
             Timestamp::from_millis(0).after(self.0.elapsed())
         }
+
+        fn monotonic(&self) -> Duration {
+            self.0.elapsed()
+        }
     }
 
     struct Highest;

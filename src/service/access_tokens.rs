@@ -52,11 +52,13 @@ impl AccessTokens {
         Self { checks: Arc::new(checks), context, key_ring, revocations }
     }
 
-    /// Mints an access token of a live session at `now`. It never outlives the session.
+    /// Mints an access token of a live session. It never outlives the session.
     ///
     /// # Errors
-    /// [`AuthError::Signing`].
-    pub fn mint(&self, session: &Session, now: Timestamp) -> AuthResult<(AccessToken, AccessClaims)> {
+    /// [`AuthError::ClockSkew`]; [`AuthError::Signing`].
+    pub fn mint(&self, session: &Session) -> AuthResult<(AccessToken, AccessClaims)> {
+        self.context.clocks.may_mint()?;
+        let now = self.context.clock.now();
         let rules = &self.context.rules;
         let ends_at = session.idle_deadline.min(session.absolute_deadline);
         let expires_at = now.after(rules.lifetimes.access_token).min(ends_at);
@@ -84,14 +86,15 @@ impl AccessTokens {
     /// logged in by it. One that may read the revocation feed is for this service as well.
     ///
     /// # Errors
-    /// [`AuthError::Signing`]; [`AuthError::Store`] while it is not known in which incarnation the token
+    /// [`AuthError::ClockSkew`]; [`AuthError::Signing`]; [`AuthError::Store`] while it is not known in which incarnation the token
     /// store is.
     pub(super) async fn mint_for_client(
         &self,
         client: &Client,
         scopes: &Scopes,
-        now: Timestamp,
     ) -> AuthResult<(AccessToken, AccessClaims)> {
+        self.context.clocks.may_mint()?;
+        let now = self.context.clock.now();
         let incarnation = self.context.token_store.incarnation(Partition::EVERYBODY).await?;
         let rules = &self.context.rules;
         let own = &rules.audience;
@@ -165,7 +168,7 @@ impl AccessTokens {
         let now = self.context.clock.now();
         let Some(access) = access else {
             let refresh = refresh.ok_or(AuthError::Unauthenticated)?;
-            return self.renew(refresh, None, address, now).await;
+            return self.renew(refresh, None, address).await;
         };
         match self.verify(access, now) {
             Ok(claims) => {
@@ -175,7 +178,7 @@ impl AccessTokens {
             Err(Rejection::Expired(claims)) => {
                 let refresh = refresh.ok_or(AuthError::TokenExpired)?;
                 self.check_revocation(&claims, now).await?;
-                self.renew(refresh, Some(&claims), address, now).await
+                self.renew(refresh, Some(&claims), address).await
             }
             Err(rejection) => Err(AuthError::InvalidToken(rejection)),
         }
@@ -252,11 +255,8 @@ impl AccessTokens {
         if let Some(status) = self.revocations.status(claims, now) {
             return Ok(status == RevocationStatus::Live);
         }
-        let status = self
-            .context
-            .token_store
-            .machine_status(Jti::from(claims.jti), incarnation_of(claims), now)
-            .await?;
+        let status =
+            self.context.token_store.machine_status(Jti::from(claims.jti), incarnation_of(claims)).await?;
         Ok(status == AccessStatus::Live)
     }
 
@@ -273,18 +273,17 @@ impl AccessTokens {
         refresh: &RefreshToken,
         expired: Option<&AccessClaims>,
         address: Option<IpAddr>,
-        now: Timestamp,
     ) -> AuthResult<Caller> {
         let claims = refresh_token::verify(&self.context.secrets, refresh)
             .map_err(|_| AuthError::InvalidRefreshToken)?;
         if expired.is_some_and(|expired| expired.sub != claims.user.to_string()) {
             return Err(AuthError::InvalidRefreshToken);
         }
+        self.context.clocks.may_mint()?;
         let lifetimes = &self.context.rules.lifetimes;
-        let outcome =
-            self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Revoke).await?;
+        let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await?;
         let session = refresh_verdict(&self.context, &claims, outcome, address)?;
-        let (access, minted) = self.mint(&session, now)?;
+        let (access, minted) = self.mint(&session)?;
         Ok(Caller { renewed: true, ..known_caller(access, &minted, address)? })
     }
 }
@@ -390,7 +389,7 @@ impl RevocationSource for KnownRevocations {
             token: Jti::from(claims.jti),
             incarnation: incarnation_of(claims),
         };
-        Ok(match self.token_store.access_status(&subject, now.into()).await? {
+        Ok(match self.token_store.access_status(&subject).await? {
             AccessStatus::Live => RevocationStatus::Live,
             AccessStatus::Revoked | AccessStatus::StoreLost => RevocationStatus::Revoked,
         })

@@ -213,6 +213,7 @@ impl Accounts {
     ) -> AuthResult<(User, TokenPair)> {
         // An account whose owner got no answer would be in the way of their next try.
         self.context.token_store.ping().await?;
+        self.context.clocks.may_mint()?;
         match self.register(registration, visitor).await? {
             Registered::Account(user) if !self.context.rules.verify_email => {
                 let pair = self.sessions.open(&user, origin, None).await?;
@@ -286,7 +287,7 @@ impl Accounts {
         let next = users.last().map(|user| user.id).filter(|_| more);
         let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
         let now = self.context.clock.now();
-        let issued = self.context.token_store.newest_access_tokens(&ids, now).await?;
+        let issued = self.context.token_store.newest_access_tokens(&ids).await?;
         let lifetime = self.context.rules.lifetimes.access_token;
         let users = users
             .into_iter()
@@ -333,6 +334,7 @@ impl Accounts {
         visitor: &Visitor,
         origin: SessionOrigin,
     ) -> AuthResult<(User, TokenPair)> {
+        self.context.clocks.may_mint()?;
         let current = Password::parse(current).map_err(|_| AuthError::InvalidCredentials)?;
         let user = self.me(caller).await?;
         let new = self

@@ -191,7 +191,7 @@ impl Administration {
     /// [`AuthError::NotFound`].
     pub async fn sessions(&self, by: Administrator, id: UserId) -> AuthResult<Vec<Session>> {
         self.get(by, id).await?;
-        Ok(self.context.token_store.list_sessions(id, self.context.clock.now()).await?)
+        Ok(self.context.token_store.list_sessions(id).await?)
     }
 
     /// Ends all sessions of the account, those that are just being opened included; answers how many.
@@ -213,10 +213,8 @@ impl Administration {
     /// # Errors
     /// [`AuthError::NotFound`] when it has ended already, or is not the account's.
     pub async fn end_session(&self, by: Administrator, id: UserId, session: SessionId) -> AuthResult<()> {
-        let denial = self.context.rules.lifetimes.revocation();
-        let now = self.context.clock.now();
         let store = &self.context.token_store;
-        let ended = store.revoke_session(id, session, OnUnknown::Ignore, now, denial).await;
+        let ended = store.revoke_session(id, session, OnUnknown::Ignore).await;
         if matches!(ended, Ok(true) | Err(StoreError::RevocationPending(_))) {
             tracing::info!(user = %id, %session, by = %by.actor(), "session ended by an administrator");
             self.record(self.event(by, AuditAction::SessionEnded, id).session(session).because(by.reason()));
@@ -235,9 +233,7 @@ impl Administration {
         session: SessionId,
         token: Jti,
     ) -> AuthResult<()> {
-        let denial = self.context.rules.lifetimes.revocation();
-        let now = self.context.clock.now();
-        let revoked = self.context.token_store.revoke_access_token(id, token, now, denial).await;
+        let revoked = self.context.token_store.revoke_access_token(id, token).await;
         if matches!(revoked, Ok(()) | Err(StoreError::RevocationPending(_))) {
             tracing::info!(user = %id, %session, jti = %token, by = %by.actor(), "access token revoked");
             let entry = self.event(by, AuditAction::TokenRevoked, id).session(session).token(token);

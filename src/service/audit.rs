@@ -18,6 +18,7 @@ use super::caller::Administrator;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::timekeeper::{Odd, Timekeeper};
 use crate::store::{AuditLog, StoreResult};
 
 /// Entries that may wait while the database is away: at 50 logins a second, some minutes' worth.
@@ -157,9 +158,14 @@ impl Audit {
     }
 
     /// Deletes entries that are older than `retention` for as long as it is polled.
-    pub async fn keep_pruning(self, clock: Arc<dyn Clock>, retention: Duration) {
+    pub async fn keep_pruning(self, keeper: Arc<Timekeeper>, retention: Duration) {
         loop {
-            let pause = match self.prune(clock.now().before(retention)).await {
+            if keeper.odd() != Odd::default() {
+                // Nothing goes by a clock that may be wrong.
+                tokio::time::sleep(PRUNE_AGAIN_AFTER).await;
+                continue;
+            }
+            let pause = match self.prune(keeper.now().before(retention)).await {
                 Ok(pruned) => {
                     if pruned > 0 {
                         tracing::info!(pruned, "audit entries deleted, since their time is over");

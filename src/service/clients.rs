@@ -194,8 +194,7 @@ impl Clients {
         if !client.scopes.include(&scopes) {
             return Err(AuthError::InvalidScope);
         }
-        let now = self.context.clock.now();
-        let (access, claims) = self.access_tokens.mint_for_client(client, &scopes, now).await?;
+        let (access, claims) = self.access_tokens.mint_for_client(client, &scopes).await?;
         Ok(ClientToken { access, expires_in: claims.exp - claims.iat, scopes })
     }
 

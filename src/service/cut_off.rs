@@ -44,9 +44,7 @@ impl CutOff {
     /// token store answers, and nobody is told meanwhile that it is done.
     pub async fn end_sessions(&self, order: impl Into<CutOffOrder>) -> AuthResult<usize> {
         let order = order.into();
-        let denial = self.context.rules.lifetimes.revocation();
-        let now = self.context.clock.now();
-        let ended = self.context.token_store.cut_off(&order, now, denial).await?;
+        let ended = self.context.token_store.cut_off(&order).await?;
         tracing::info!(user = %order.user, sessions = ended.len(), "sessions ended by a security event");
         Ok(ended.len())
     }
@@ -64,9 +62,7 @@ impl CutOff {
             Ok(Some(event)) => self.end_sessions(&event).await.map(Some),
             Ok(None) => Ok(None),
             Err(StoreError::Unavailable { .. }) => {
-                let denial = self.context.rules.lifetimes.revocation();
-                let now = self.context.clock.now();
-                match self.context.token_store.cut_off_ahead(user, now, denial).await? {}
+                match self.context.token_store.cut_off_ahead(user).await? {}
             }
             Err(error) => Err(error.into()),
         }

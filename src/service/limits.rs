@@ -209,8 +209,7 @@ impl Limits {
             return;
         }
         let AccountAt { account, place } = self.account_at(visitor, email);
-        let now = self.context.clock.now();
-        if let Err(error) = self.context.rate_limits.remember_place(account, place, now).await {
+        if let Err(error) = self.context.rate_limits.remember_place(account, place).await {
             tracing::debug!(error = %with_causes(&error), "a place could not be remembered");
         }
     }
@@ -219,8 +218,7 @@ impl Limits {
     async fn charge_login(&self, visitor: &Visitor, email: &Email) -> AuthResult<Option<Charge>> {
         let Some(rate) = self.context.rules.limits.login.per_account else { return Ok(None) };
         let AccountAt { account, place } = self.account_at(visitor, email);
-        let now = self.context.clock.now();
-        let whose = match self.context.rate_limits.is_known_place(account, place, now).await? {
+        let whose = match self.context.rate_limits.is_known_place(account, place).await? {
             true => Whose::AccountAt(account, place),
             false => Whose::Account(account),
         };
@@ -255,7 +253,7 @@ impl Limits {
     /// Takes a charge. If that cannot be, gives `paid` back: what is refused costs nothing.
     async fn take(&self, visitor: &Visitor, charge: Option<Charge>, paid: Option<Charge>) -> AuthResult<()> {
         let Some(Charge { name, bucket }) = charge else { return Ok(()) };
-        let error = match self.context.rate_limits.take(&bucket, self.context.clock.now()).await {
+        let error = match self.context.rate_limits.take(&bucket).await {
             Ok(take) => {
                 visitor.note(name, bucket.rate, Some(take.level));
                 if take.admitted {
@@ -273,7 +271,7 @@ impl Limits {
     /// Gives a charge back. Nobody's answer depends on it: what is not given back leaks in time.
     async fn give_back(&self, visitor: &Visitor, charge: Option<Charge>) {
         let Some(Charge { name, bucket }) = charge else { return };
-        match self.context.rate_limits.give_back(&bucket, self.context.clock.now()).await {
+        match self.context.rate_limits.give_back(&bucket).await {
             Ok(level) => visitor.note(name, bucket.rate, Some(level)),
             Err(error) => tracing::debug!(error = %with_causes(&error), "an attempt was not given back"),
         }
@@ -285,6 +283,7 @@ pub(super) fn is_verdict(error: &AuthError) -> bool {
     match error {
         AuthError::Overloaded
         | AuthError::Store(_)
+        | AuthError::ClockSkew(_)
         | AuthError::RevocationPending(_)
         | AuthError::PasswordHash(_)
         | AuthError::Signing(_)

@@ -6,6 +6,7 @@ pub mod administration;
 pub mod audit;
 pub mod caller;
 pub mod clients;
+pub mod clock_watch;
 pub mod cut_off;
 pub mod key_ring;
 pub mod limits;
@@ -24,6 +25,7 @@ pub mod verification;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::clock_watch::ClockWatch;
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
 use crate::crypto::secret::DerivedKeys;
@@ -35,6 +37,7 @@ use crate::domain::random::Random;
 use crate::domain::rate_limit::LimitRules;
 use crate::domain::revocation::ValidationMode;
 use crate::domain::session::SessionLifetimes;
+use crate::domain::timekeeper::ClockSkew;
 use crate::store::clients::ClientRegistry;
 use crate::store::feed::RevocationFeed;
 use crate::store::{RateLimitStore, Repository, StoreError, TokenStore};
@@ -43,6 +46,8 @@ use crate::store::{RateLimitStore, Repository, StoreError, TokenStore};
 pub struct Context {
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Whose clock is odd.
+    pub clocks: ClockWatch,
     /// Chance.
     pub random: Arc<dyn Random>,
     /// Accounts and signing keys.
@@ -233,6 +238,9 @@ pub enum AuthError {
     /// All password workers are busy and their queue is full.
     #[error("too many password checks at once")]
     Overloaded,
+    /// This replica's clock is the odd one, so nothing begins here.
+    #[error(transparent)]
+    ClockSkew(ClockSkew),
     /// A store could not answer; nothing is known about the request.
     #[error("a store could not answer")]
     Store(#[source] StoreError),
@@ -287,6 +295,8 @@ pub struct Services {
     pub limits: limits::Limits,
     /// What security events bring about.
     pub cut_off: cut_off::CutOff,
+    /// Whose clock is odd.
+    pub clocks: ClockWatch,
     /// The audit log.
     pub audit: audit::Audit,
     /// Tokens in an operator's hand.
@@ -310,7 +320,7 @@ impl Services {
         let cut_off = cut_off::CutOff::new(context.clone());
         let revocations = revocations::Revocations::new(
             context.revocation_feed.clone(),
-            context.clock.clone(),
+            context.clocks.keeper(),
             context.random.clone(),
             context.rules.lifetimes.revocation(),
             context.rules.validation,
@@ -360,6 +370,7 @@ impl Services {
             access_tokens,
             sessions,
             signing_keys: signing_keys::SigningKeys::new(key_ring.clone()),
+            clocks: context.clocks.clone(),
             audit: context.audit.clone(),
             key_ring,
             context,

@@ -51,7 +51,7 @@ impl OAuth {
     pub async fn introspect(&self, caller: &Client, token: &str) -> AuthResult<Introspection> {
         let now = self.context.clock.now();
         if token.starts_with(refresh_token::PREFIX) {
-            return self.introspect_refresh(&RefreshToken::new(token), now).await;
+            return self.introspect_refresh(&RefreshToken::new(token)).await;
         }
         match self.claims(Some(caller), token, now) {
             Some(claims) => self.introspect_access(claims, now).await,
@@ -88,13 +88,12 @@ impl OAuth {
         Ok(if stands { Introspection::Access(Box::new(claims)) } else { Introspection::Inactive })
     }
 
-    async fn introspect_refresh(&self, token: &RefreshToken, now: Timestamp) -> AuthResult<Introspection> {
+    async fn introspect_refresh(&self, token: &RefreshToken) -> AuthResult<Introspection> {
         let Ok(claims) = refresh_token::verify(&self.context.secrets, token) else {
             return Ok(Introspection::Inactive);
         };
         let lifetimes = &self.context.rules.lifetimes;
-        let outcome =
-            self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Refuse).await?;
+        let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
         Ok(match outcome {
             RefreshOutcome::Current(session)
             | RefreshOutcome::Previous(session)
@@ -118,13 +117,12 @@ impl OAuth {
             entry.from(visitor.address()).because(Reason::RevokedByClient)
         };
         let now = self.context.clock.now();
-        let denial = self.context.rules.lifetimes.revocation();
         let store = &self.context.token_store;
         if token.starts_with(refresh_token::PREFIX) {
             let token = RefreshToken::new(token);
             if let Ok(claims) = refresh_token::verify(&self.context.secrets, &token) {
                 let (user, session) = (claims.user, claims.session);
-                let ended = store.revoke_session(user, session, OnUnknown::Deny, now, denial).await;
+                let ended = store.revoke_session(user, session, OnUnknown::Deny).await;
                 if matches!(ended, Ok(true) | Err(StoreError::RevocationPending(_))) {
                     let entry = event(AuditAction::SessionEnded);
                     self.context.audit.record(entry.on(claims.user).session(claims.session));
@@ -139,10 +137,10 @@ impl OAuth {
         };
         let jti = Jti::from(claims.jti);
         if claims.is_machine() {
-            store.revoke_machine_token(jti, now, denial).await?;
+            store.revoke_machine_token(jti).await?;
             self.context.audit.record_seldom(event(AuditAction::TokenRevoked).token(jti));
         } else if let (Ok(user), Some(sid)) = (claims.sub.parse::<UserId>(), claims.sid) {
-            store.revoke_access_token(user, jti, now, denial).await?;
+            store.revoke_access_token(user, jti).await?;
             let entry = event(AuditAction::TokenRevoked).on(user).session(SessionId::from(sid)).token(jti);
             self.context.audit.record_seldom(entry);
             tracing::info!(%user, session = %SessionId::from(sid), "access token taken back");

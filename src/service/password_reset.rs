@@ -111,10 +111,9 @@ impl PasswordResets {
         version: SecurityVersion,
     ) -> AuthResult<(ResetToken, Timestamp)> {
         let (token, claims) = reset_token::mint(&self.context.secrets, user, &*self.context.random);
-        let now = self.context.clock.now();
-        let deadline = now.after(self.context.rules.reset_ttl);
-        self.context.token_store.insert_reset_token(&claims, ResetGrant { version, deadline }, now).await?;
-        Ok((token, deadline))
+        let ttl = self.context.rules.reset_ttl;
+        self.context.token_store.insert_reset_token(&claims, version, ttl).await?;
+        Ok((token, self.context.clock.now().after(ttl)))
     }
 
     fn answer(&self, token: ResetToken) -> Option<ResetToken> {
@@ -179,8 +178,7 @@ impl PasswordResets {
             AuthError::InvalidResetToken
         };
         let store = &self.context.token_store;
-        let now = self.context.clock.now();
-        store.find_reset_token(&claims, now).await?.ok_or_else(dead)?;
+        store.find_reset_token(&claims).await?.ok_or_else(dead)?;
         let user =
             self.context.repository.find_user(claims.user).await?.ok_or(AuthError::InvalidResetToken)?;
         let new = self
@@ -192,14 +190,13 @@ impl PasswordResets {
         let random = self.context.random.clone();
         let hash = self.workers.run(move |hasher| hasher.hash(&new, &*random)).await??;
 
-        let now = self.context.clock.now();
-        let grant = store.take_reset_token(&claims, now).await?.ok_or_else(dead)?;
+        let grant = store.take_reset_token(&claims).await?.ok_or_else(dead)?;
         let entry = self.context.journal_entry();
         let changed = self.context.repository.change_password(user.id, grant.version, &hash, entry).await;
         let event = match changed {
             Ok(changed) => changed.ok_or_else(dead)?,
             Err(error) => {
-                self.put_back(&claims, grant, now).await;
+                self.put_back(&claims, grant).await;
                 return Err(error.into());
             }
         };
@@ -233,8 +230,8 @@ impl PasswordResets {
     }
 
     /// The change could not be made: the token is good for another try.
-    async fn put_back(&self, claims: &ResetClaims, grant: ResetGrant, now: Timestamp) {
-        if let Err(error) = self.context.token_store.restore_reset_token(claims, grant, now).await {
+    async fn put_back(&self, claims: &ResetClaims, grant: ResetGrant) {
+        if let Err(error) = self.context.token_store.restore_reset_token(claims, grant).await {
             tracing::warn!(user = %claims.user, error = %with_causes(&error), "reset token could not be put back");
         }
     }

@@ -99,6 +99,7 @@ impl Services {
         let feed = if self.revocations.is_fresh() { Check::Ok } else { Check::Failing("stale") };
         // A copy that answers needs no store to validate by.
         let reads_for = if self.revocations.answers() { &[Refresh, Login, Revoke] } else { Operation::ALL };
+        let (own_clock, others_clocks) = self.check_clocks();
         let check = |name, check, needed_for| Checked { name, check, needed_for };
         Readiness {
             checks: vec![
@@ -108,8 +109,21 @@ impl Services {
                 check("database", database, &[Login, Revoke]),
                 check("feed", feed, &[]),
                 check("journal", journal, reads_for),
+                check("clock", own_clock, &[Refresh, Login]),
+                check("clock", others_clocks, &[]),
             ],
         }
+    }
+
+    /// This replica's clock, by which tokens begin and end here, and those of the stores.
+    fn check_clocks(&self) -> (Check, Check) {
+        let odd = self.clocks.odd();
+        let judge = |ahead: Option<i64>, problem| ahead.map_or(Check::Ok, |_| Check::Failing(problem));
+        let others = match judge(odd.token_store, "token_store_odd") {
+            Check::Ok => judge(odd.database, "database_odd"),
+            failing => failing,
+        };
+        (judge(odd.own, "odd"), others)
     }
 
     async fn check_database(&self) -> Check {

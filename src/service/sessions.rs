@@ -17,7 +17,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::rate_limit::Action;
-use crate::domain::session::{Session, Subject};
+use crate::domain::session::{NewSession, Session, Subject};
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::{SecurityVersion, User};
@@ -53,7 +53,6 @@ struct Ending {
     user: UserId,
     reason: Reason,
     address: Option<IpAddr>,
-    now: Timestamp,
 }
 
 /// Login, refresh, logout. Cheap to clone.
@@ -91,6 +90,7 @@ impl Sessions {
         visitor: &Visitor,
         origin: SessionOrigin,
     ) -> AuthResult<(User, TokenPair)> {
+        self.context.clocks.may_mint()?;
         let email = Email::parse(email).map_err(|_| AuthError::InvalidCredentials)?;
         let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
         let failed = |user: Option<UserId>, reason| self.record_failed_login(user, visitor.address(), reason);
@@ -150,7 +150,6 @@ impl Sessions {
         because: Option<Reason>,
     ) -> AuthResult<TokenPair> {
         let address = origin.address;
-        let now = self.context.clock.now();
         let subject = Subject {
             user: user.id,
             email: user.email.clone(),
@@ -158,13 +157,12 @@ impl Sessions {
             security_version: user.security_version,
         };
         let id = SessionId::generate(&*self.context.random);
-        let session = Session::open(id, subject, origin, now, &self.context.rules.lifetimes);
-        match self.open_at(user, session, now).await? {
+        match self.open_at(user, NewSession { id, subject, origin }).await? {
             Some(session) => {
                 let entry = self.context.event(AuditAction::LoginSucceeded, AuditActor::User(user.id));
                 let entry = entry.on(user.id).session(session.id).from(address);
                 self.context.audit.record(AuditEntry { reason: because, ..entry });
-                self.pair(session, now)
+                self.pair(session)
             }
             None => {
                 self.record_failed_login(Some(user.id), address, Reason::Superseded);
@@ -180,10 +178,11 @@ impl Sessions {
     /// restored from a backup: then it advances past what the token store knows, so that the person can
     /// log in and nothing of before revives.
     /// (model: LoginOutrunsRestoredSql)
-    async fn open_at(&self, user: &User, session: Session, now: Timestamp) -> AuthResult<Option<Session>> {
+    async fn open_at(&self, user: &User, new: NewSession) -> AuthResult<Option<Session>> {
         let store = &self.context.token_store;
-        let first = match store.open_session(&session, now).await? {
-            OpenOutcome::Opened { incarnation } => return Ok(Some(Session { incarnation, ..session })),
+        let lifetimes = &self.context.rules.lifetimes;
+        let first = match store.open_session(&new, lifetimes).await? {
+            OpenOutcome::Opened(session) => return Ok(Some(session)),
             OpenOutcome::Superseded { first } => first,
         };
         let repository = &self.context.repository;
@@ -204,10 +203,9 @@ impl Sessions {
         } else {
             standing.security_version
         };
-        let subject = Subject { security_version, ..session.subject.clone() };
-        let session = Session { subject, ..session };
-        Ok(match store.open_session(&session, now).await? {
-            OpenOutcome::Opened { incarnation } => Some(Session { incarnation, ..session }),
+        let subject = Subject { security_version, ..new.subject };
+        Ok(match store.open_session(&NewSession { subject, ..new }, lifetimes).await? {
+            OpenOutcome::Opened(session) => Some(session),
             OpenOutcome::Superseded { .. } => None,
         })
     }
@@ -250,6 +248,7 @@ impl Sessions {
         access: Option<&AccessToken>,
         visitor: &Visitor,
     ) -> AuthResult<TokenPair> {
+        self.context.clocks.may_mint()?;
         let rotation = self.rotate(refresh, access, visitor.address());
         self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, rotation).await
     }
@@ -269,8 +268,8 @@ impl Sessions {
             }
         }
         let lifetimes = &self.context.rules.lifetimes;
-        let outcome = self.context.token_store.rotate(&claims, now, lifetimes).await?;
-        self.pair(refresh_verdict(&self.context, &claims, outcome, address)?, now)
+        let outcome = self.context.token_store.rotate(&claims, lifetimes).await?;
+        self.pair(refresh_verdict(&self.context, &claims, outcome, address)?)
     }
 
     /// Ends the session that the tokens belong to, or others of its account, at once and for all
@@ -313,7 +312,7 @@ impl Sessions {
                 let claims = self.read(refresh)?;
                 let lifetimes = &self.context.rules.lifetimes;
                 let store = &self.context.token_store;
-                match store.check_refresh(&claims, now, lifetimes, OnReuse::Revoke).await {
+                match store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await {
                     Ok(outcome) => {
                         refresh_verdict(&self.context, &claims, outcome, address)?;
                     }
@@ -327,11 +326,11 @@ impl Sessions {
         };
         match scope {
             LogoutScope::Local => {
-                let ending = Ending { user, reason: Reason::LoggedOut, address, now };
+                let ending = Ending { user, reason: Reason::LoggedOut, address };
                 self.revoke(&ending, session, OnUnknown::Deny).await?.then_some(()).ok_or(gone)?;
             }
             LogoutScope::Others => {
-                let ending = Ending { user, reason: Reason::LoggedOut, address, now };
+                let ending = Ending { user, reason: Reason::LoggedOut, address };
                 self.end_others(&ending, session).await?;
             }
             LogoutScope::Global => {
@@ -352,7 +351,7 @@ impl Sessions {
     /// # Errors
     /// [`AuthError::Store`].
     pub async fn list(&self, caller: &Caller) -> AuthResult<Vec<Session>> {
-        Ok(self.context.token_store.list_sessions(caller.user, self.context.clock.now()).await?)
+        Ok(self.context.token_store.list_sessions(caller.user).await?)
     }
 
     /// Ends a session of the caller's, at once and for all its tokens.
@@ -374,14 +373,13 @@ impl Sessions {
     }
 
     fn ending_by(&self, caller: &Caller) -> Ending {
-        let now = self.context.clock.now();
-        Ending { user: caller.user, reason: Reason::RevokedByUser, address: caller.address, now }
+        Ending { user: caller.user, reason: Reason::RevokedByUser, address: caller.address }
     }
 
     /// Ends the user's sessions but `kept`; answers how many.
     async fn end_others(&self, ending: &Ending, kept: SessionId) -> AuthResult<usize> {
         let mut ended = 0;
-        for session in self.context.token_store.list_sessions(ending.user, ending.now).await? {
+        for session in self.context.token_store.list_sessions(ending.user).await? {
             if session.id != kept && self.revoke(ending, session.id, OnUnknown::Ignore).await? {
                 ended += 1;
             }
@@ -407,9 +405,10 @@ impl Sessions {
         visitor: &Visitor,
     ) -> AuthResult<AccessToken> {
         let renewal = async {
+            self.context.clocks.may_mint()?;
             let now = self.context.clock.now();
             let session = self.session_of_both(access, refresh, visitor, now).await?;
-            let (access, _) = self.access_tokens.mint(&session, now)?;
+            let (access, _) = self.access_tokens.mint(&session)?;
             Ok(access)
         };
         self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, renewal).await
@@ -428,7 +427,7 @@ impl Sessions {
         let now = self.context.clock.now();
         let session = self.session_of_both(access, refresh, visitor, now).await?;
         let user = session.subject.user;
-        let ending = Ending { user, reason: Reason::LoggedOut, address: visitor.address(), now };
+        let ending = Ending { user, reason: Reason::LoggedOut, address: visitor.address() };
         self.revoke(&ending, session.id, OnUnknown::Deny).await?.then_some(()).ok_or(AuthError::TokenRevoked)
     }
 
@@ -446,8 +445,7 @@ impl Sessions {
             return Err(AuthError::InvalidRefreshToken);
         }
         let lifetimes = &self.context.rules.lifetimes;
-        let outcome =
-            self.context.token_store.check_refresh(&claims, now, lifetimes, OnReuse::Refuse).await?;
+        let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
         match outcome {
             RefreshOutcome::Reused => Err(AuthError::InvalidRefreshToken),
             outcome => refresh_verdict(&self.context, &claims, outcome, visitor.address()),
@@ -456,10 +454,9 @@ impl Sessions {
 
     /// Ends a session; answers whether it was live.
     async fn revoke(&self, ending: &Ending, session: SessionId, on_unknown: OnUnknown) -> AuthResult<bool> {
-        let Ending { user, reason, address, now } = *ending;
-        let denial = self.context.rules.lifetimes.revocation();
+        let Ending { user, reason, address } = *ending;
         let store = &self.context.token_store;
-        let ended = store.revoke_session(user, session, on_unknown, now, denial).await;
+        let ended = store.revoke_session(user, session, on_unknown).await;
         if matches!(ended, Ok(true) | Err(StoreError::RevocationPending(_))) {
             tracing::info!(%user, %session, "session ended by its user");
             let entry = self.context.event(AuditAction::SessionEnded, AuditActor::User(user));
@@ -472,8 +469,8 @@ impl Sessions {
         refresh_token::verify(&self.context.secrets, refresh).map_err(|_| AuthError::InvalidRefreshToken)
     }
 
-    fn pair(&self, session: Session, now: Timestamp) -> AuthResult<TokenPair> {
-        let (access, claims) = self.access_tokens.mint(&session, now)?;
+    fn pair(&self, session: Session) -> AuthResult<TokenPair> {
+        let (access, claims) = self.access_tokens.mint(&session)?;
         let refresh =
             RefreshClaims { user: session.subject.user, session: session.id, generation: session.generation };
         Ok(TokenPair {

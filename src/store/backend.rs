@@ -18,7 +18,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, JournalEntry, Link, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
-use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::session::{NewSession, Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 
@@ -146,6 +146,8 @@ pub struct View {
     pub states: Vec<Option<PartitionState>>,
     /// Whether anything is owed to the journal.
     pub owes: bool,
+    /// What the store's clock shows.
+    pub time: Timestamp,
 }
 
 /// Looks at a store, and makes it whole, over one connection: what was read of its server holds for
@@ -177,7 +179,6 @@ pub trait Examination: Send + Sync {
         from: i64,
         entries: &[JournalEntry],
         to: Mark,
-        now: Timestamp,
         denial: Duration,
     ) -> StoreResult<bool>;
 
@@ -203,8 +204,8 @@ pub trait TokenBackend: Send + Sync + 'static {
     async fn open_session(
         &self,
         by: &Vouched,
-        session: &Session,
-        now: Timestamp,
+        session: &NewSession,
+        lifetimes: &SessionLifetimes,
     ) -> BackendResult<OpenOutcome>;
 
     /// As [`TokenStore::rotate`](super::TokenStore::rotate). A session that a reused token ends is owed
@@ -214,7 +215,6 @@ pub trait TokenBackend: Send + Sync + 'static {
         by: &Vouched,
         token: &RefreshClaims,
         alarm: EntryId,
-        now: Timestamp,
         lifetimes: &SessionLifetimes,
     ) -> BackendResult<Presented>;
 
@@ -224,7 +224,6 @@ pub trait TokenBackend: Send + Sync + 'static {
         by: &Vouched,
         token: &RefreshClaims,
         alarm: EntryId,
-        now: Timestamp,
         lifetimes: &SessionLifetimes,
         on_reuse: OnReuse,
     ) -> BackendResult<Presented>;
@@ -243,7 +242,6 @@ pub trait TokenBackend: Send + Sync + 'static {
         by: &Vouched,
         entry: &NewEntry,
         placement: Placement,
-        now: Timestamp,
         denial: Duration,
     ) -> BackendResult<CarriedOut>;
 
@@ -256,62 +254,40 @@ pub trait TokenBackend: Send + Sync + 'static {
         user: UserId,
         entry: EntryId,
         until: Timestamp,
-        now: Timestamp,
         denial: Duration,
     ) -> BackendResult<(SecurityVersion, Vec<SessionId>)>;
 
     /// As [`TokenStore::access_status`](super::TokenStore::access_status).
-    async fn access_status(
-        &self,
-        by: &Vouched,
-        token: &AccessSubject,
-        now: Timestamp,
-    ) -> BackendResult<AccessStatus>;
+    async fn access_status(&self, by: &Vouched, token: &AccessSubject) -> BackendResult<AccessStatus>;
 
     /// As [`TokenStore::machine_status`](super::TokenStore::machine_status).
-    async fn machine_status(
-        &self,
-        by: &Vouched,
-        token: Jti,
-        incarnation: i64,
-        now: Timestamp,
-    ) -> BackendResult<AccessStatus>;
+    async fn machine_status(&self, by: &Vouched, token: Jti, incarnation: i64)
+    -> BackendResult<AccessStatus>;
 
     /// As [`TokenStore::newest_access_tokens`](super::TokenStore::newest_access_tokens).
     async fn newest_access_tokens(
         &self,
         by: &Vouched,
         users: &[UserId],
-        now: Timestamp,
     ) -> BackendResult<Vec<Option<Timestamp>>>;
 
     /// As [`TokenStore::list_sessions`](super::TokenStore::list_sessions).
-    async fn list_sessions(&self, by: &Vouched, user: UserId, now: Timestamp) -> BackendResult<Vec<Session>>;
+    async fn list_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<Session>>;
 
     /// As [`TokenStore::insert_reset_token`](super::TokenStore::insert_reset_token).
     async fn insert_reset_token(
         &self,
         by: &Vouched,
         token: &ResetClaims,
-        grant: ResetGrant,
-        now: Timestamp,
+        version: SecurityVersion,
+        ttl: Duration,
     ) -> BackendResult<()>;
 
     /// As [`TokenStore::find_reset_token`](super::TokenStore::find_reset_token).
-    async fn find_reset_token(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> BackendResult<Option<ResetGrant>>;
+    async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>>;
 
     /// As [`TokenStore::take_reset_token`](super::TokenStore::take_reset_token).
-    async fn take_reset_token(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> BackendResult<Option<ResetGrant>>;
+    async fn take_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>>;
 
     /// As [`TokenStore::restore_reset_token`](super::TokenStore::restore_reset_token).
     async fn restore_reset_token(
@@ -319,7 +295,6 @@ pub trait TokenBackend: Send + Sync + 'static {
         by: &Vouched,
         token: &ResetClaims,
         grant: ResetGrant,
-        now: Timestamp,
     ) -> BackendResult<()>;
 
     /// Returns once every replica that answers from a copy of the feed knows all that was announced.
@@ -327,13 +302,7 @@ pub trait TokenBackend: Send + Sync + 'static {
 
     /// Announces that a signing key was revoked; what is in the journal is announced as it is carried
     /// out.
-    async fn announce_key(
-        &self,
-        by: &Vouched,
-        key: &KeyId,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> BackendResult<()>;
+    async fn announce_key(&self, by: &Vouched, key: &KeyId, remembered: Duration) -> BackendResult<()>;
 
     /// A reader of what was announced, that begins with all that still matters.
     fn reader(&self, role: ReaderRole) -> Box<dyn BackendReader>;
@@ -351,10 +320,10 @@ pub trait BackendReader: Send {
     /// As [`RevocationReader::read`](super::feed::RevocationReader::read). Begins anew where the data
     /// was vouched for by another vouching than at the last read.
     /// (model: NewVouchingReadsAnew, ReadsWhatIsVouchedFor)
-    async fn read(&mut self, by: &Vouched, now: Timestamp, wait: Duration) -> BackendResult<FeedBatch>;
+    async fn read(&mut self, by: &Vouched, wait: Duration) -> BackendResult<FeedBatch>;
 
     /// As [`RevocationReader::confirm`](super::feed::RevocationReader::confirm).
-    async fn confirm(&mut self, by: &Vouched, now: Timestamp) -> BackendResult<Standing>;
+    async fn confirm(&mut self, by: &Vouched) -> BackendResult<Standing>;
 
     /// As [`RevocationReader::step_back`](super::feed::RevocationReader::step_back).
     async fn step_back(&mut self) -> StoreResult<()>;

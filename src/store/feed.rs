@@ -18,9 +18,9 @@ pub trait RevocationFeed: Send + Sync + 'static {
     /// A reader that begins with all that still matters.
     fn reader(&self, role: ReaderRole) -> Box<dyn RevocationReader>;
 
-    /// Announces that a signing key was revoked. Other revocations are announced by the operations
+    /// Announces that a signing key was revoked, which matters for as long as `remembered`. Other revocations are announced by the operations
     /// that make them.
-    async fn announce_key(&self, key: &KeyId, until: Timestamp, now: Timestamp) -> StoreResult<()>;
+    async fn announce_key(&self, key: &KeyId, remembered: Duration) -> StoreResult<()>;
 }
 
 /// What a reader's copy of the feed is for.
@@ -55,10 +55,10 @@ pub enum Standing {
 pub trait RevocationReader: Send {
     /// What was announced since the last call; the first call answers all that still matters. Waits
     /// up to `wait` for something to come. After an error the same reader goes on where it was.
-    async fn read(&mut self, now: Timestamp, wait: Duration) -> StoreResult<FeedBatch>;
+    async fn read(&mut self, wait: Duration) -> StoreResult<FeedBatch>;
 
     /// Says that all that was read has been taken in, and hears what the copy is good for.
-    async fn confirm(&mut self, now: Timestamp) -> StoreResult<Standing>;
+    async fn confirm(&mut self) -> StoreResult<Standing>;
 
     /// Goes on as an observer: the copy is used in place of the store no more.
     async fn step_back(&mut self) -> StoreResult<()>;
@@ -75,6 +75,9 @@ pub struct FeedBatch {
     /// The incarnation of each partition, in the order of [`Partition::all`](crate::domain::partition::Partition::all):
     /// every token of an earlier one is to be refused.
     pub incarnations: Vec<i64>,
+    /// The token store's clock before anything of this was read: all that was announced until then is in
+    /// what was read so far.
+    pub as_of: Timestamp,
     /// Whether this was all there is. If not, the next call answers at once.
     pub is_complete: bool,
 }

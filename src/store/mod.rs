@@ -13,8 +13,8 @@
 //! may be absent, `list_*` pages, `insert_*` adds, `take_*` reads and deletes once, `revoke_*` is
 //! idempotent. Expected outcomes are values; an error means that the answer is not known.
 //!
-//! Every method takes the caller's `now`: a deadline is stored with its entry and compared with
-//! that, never with a store's own clock.
+//! Where a moment decides, the token store's own clock does: callers say how long, never when. A test
+//! clock can be laid over it.
 
 mod audit;
 pub mod backend;
@@ -47,7 +47,7 @@ use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::journal::{EventEntry, Link};
 use crate::domain::partition::Partition;
 use crate::domain::password::PasswordHash;
-use crate::domain::session::{Session, SessionLifetimes, Timeout};
+use crate::domain::session::{NewSession, Session, SessionLifetimes, Timeout};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 
@@ -241,18 +241,18 @@ pub trait Repository: Send + Sync + 'static {
     /// The security version stays. Answers whether the hash was replaced.
     async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool>;
 
+    /// What the database's own clock shows; `None` where it has none: a file is on this machine.
+    async fn time(&self) -> StoreResult<Option<Timestamp>>;
+
     /// Whether the database answers.
     async fn ping(&self) -> StoreResult<()>;
 }
 
 /// What became of opening a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenOutcome {
     /// The session is live.
-    Opened {
-        /// In which incarnation of its partition: its access tokens name it.
-        incarnation: i64,
-    },
+    Opened(Session),
     /// The credentials were checked at a version that a security event has ended; nothing was
     /// written.
     Superseded {
@@ -347,18 +347,21 @@ pub enum Probe {
 /// Sessions, the denylist and reset tokens. Each method is atomic under any interleaving.
 ///
 /// Whoever gets a live session from `rotate` or `check_refresh` mints an access token for it, so
-/// both note `now` as the session's `issued_at`.
+/// both note the moment as the session's `issued_at`.
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
     /// Opens a session, unless a security event has ended the version of its credentials.
-    async fn open_session(&self, session: &Session, now: Timestamp) -> StoreResult<OpenOutcome>;
+    async fn open_session(
+        &self,
+        session: &NewSession,
+        lifetimes: &SessionLifetimes,
+    ) -> StoreResult<OpenOutcome>;
 
     /// Redeems a refresh token for its successor (RFC 9700 4.14.2). Concurrent calls with one
     /// token: one gets `Current`, the others `Previous` with the same generation.
     async fn rotate(
         &self,
         token: &RefreshClaims,
-        now: Timestamp,
         lifetimes: &SessionLifetimes,
     ) -> StoreResult<RefreshOutcome>;
 
@@ -366,12 +369,11 @@ pub trait TokenStore: Send + Sync + 'static {
     async fn check_refresh(
         &self,
         token: &RefreshClaims,
-        now: Timestamp,
         lifetimes: &SessionLifetimes,
         on_reuse: OnReuse,
     ) -> StoreResult<RefreshOutcome>;
 
-    /// Ends a session and denies its access tokens for `denial`. Answers whether it was live; of
+    /// Ends a session and denies its access tokens. Answers whether it was live; of
     /// several concurrent calls exactly one gets `true`.
     ///
     /// Every revocation answers once it stands in the journal, is carried out, and no replica can be
@@ -381,36 +383,23 @@ pub trait TokenStore: Send + Sync + 'static {
         user: UserId,
         session: SessionId,
         on_unknown: OnUnknown,
-        now: Timestamp,
-        denial: Duration,
     ) -> StoreResult<bool>;
 
-    /// Denies one access token for `denial`; its session lives on.
-    async fn revoke_access_token(
-        &self,
-        user: UserId,
-        token: Jti,
-        now: Timestamp,
-        denial: Duration,
-    ) -> StoreResult<()>;
+    /// Denies one access token; its session lives on.
+    async fn revoke_access_token(&self, user: UserId, token: Jti) -> StoreResult<()>;
 
-    /// Denies a machine's access token for `denial`.
-    async fn revoke_machine_token(&self, token: Jti, now: Timestamp, denial: Duration) -> StoreResult<()>;
+    /// Denies a machine's access token.
+    async fn revoke_machine_token(&self, token: Jti) -> StoreResult<()>;
 
     /// The cut-off of a security event: ends every session of the user that was opened under a
-    /// version before the ordered one, denies their access tokens for `denial`, refuses sessions that
+    /// version before the ordered one, denies their access tokens, refuses sessions that
     /// are still being opened under an older version, and voids outstanding reset tokens.
     /// Answers the sessions that ended.
-    async fn cut_off(
-        &self,
-        order: &CutOffOrder,
-        now: Timestamp,
-        denial: Duration,
-    ) -> StoreResult<Vec<SessionId>>;
+    async fn cut_off(&self, order: &CutOffOrder) -> StoreResult<Vec<SessionId>>;
 
     /// The same while the database is away, which the answer ([`StoreError::RevocationPending`]) says:
     /// the version is the next that the store knows of, and the database takes it over when it is back.
-    async fn cut_off_ahead(&self, user: UserId, now: Timestamp, denial: Duration) -> StoreResult<Infallible>;
+    async fn cut_off_ahead(&self, user: UserId) -> StoreResult<Infallible>;
 
     /// Writes down what is owed to the journal, now: of the user's security events in particular.
     async fn settle_owed(&self) -> StoreResult<()>;
@@ -419,46 +408,36 @@ pub trait TokenStore: Send + Sync + 'static {
     async fn incarnation(&self, partition: Partition) -> StoreResult<i64>;
 
     /// Whether an access token still stands.
-    async fn access_status(&self, token: &AccessSubject, now: Timestamp) -> StoreResult<AccessStatus>;
+    async fn access_status(&self, token: &AccessSubject) -> StoreResult<AccessStatus>;
 
     /// Whether a machine's access token that was minted in that incarnation still stands.
-    async fn machine_status(&self, token: Jti, incarnation: i64, now: Timestamp)
-    -> StoreResult<AccessStatus>;
+    async fn machine_status(&self, token: Jti, incarnation: i64) -> StoreResult<AccessStatus>;
 
     /// For each user, when the newest access token of their live sessions was minted; `None` for a
     /// user without one. In the order of `users`.
-    async fn newest_access_tokens(
-        &self,
-        users: &[UserId],
-        now: Timestamp,
-    ) -> StoreResult<Vec<Option<Timestamp>>>;
+    async fn newest_access_tokens(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>>;
 
     /// The user's live sessions, newest first: none that was revoked, cut off, or has ended by itself.
-    async fn list_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>>;
+    async fn list_sessions(&self, user: UserId) -> StoreResult<Vec<Session>>;
 
-    /// Keeps a reset token until its grant's deadline; an earlier one of the user is void from then
-    /// on.
+    /// Keeps a reset token of that version of the account for `ttl`; an earlier one of the user is void
+    /// from then on.
     async fn insert_reset_token(
         &self,
         token: &ResetClaims,
-        grant: ResetGrant,
-        now: Timestamp,
+        version: SecurityVersion,
+        ttl: Duration,
     ) -> StoreResult<()>;
 
     /// The grant of a reset token, if it is the user's newest and unused. Consumes nothing.
-    async fn find_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>>;
+    async fn find_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>>;
 
     /// Consumes a reset token. Of several concurrent calls exactly one gets the grant.
-    async fn take_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>>;
+    async fn take_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>>;
 
     /// Puts back a reset token that was taken for a change which then could not be made, unless
     /// a newer one stands there.
-    async fn restore_reset_token(
-        &self,
-        token: &ResetClaims,
-        grant: ResetGrant,
-        now: Timestamp,
-    ) -> StoreResult<()>;
+    async fn restore_reset_token(&self, token: &ResetClaims, grant: ResetGrant) -> StoreResult<()>;
 
     /// Does what that side of the store is there for, on something that nobody needs.
     async fn probe(&self, side: Probe) -> StoreResult<()>;

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 
 use super::StoreResult;
-use crate::domain::clock::Timestamp;
 use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
 
 /// How long a place is remembered that an account logged in from, in days: as long as a session can
@@ -30,21 +29,15 @@ pub struct Take {
 pub trait RateLimitStore: Send + Sync + 'static {
     /// Takes one from a bucket. Of concurrent calls exactly as many are admitted as there is room
     /// for.
-    async fn take(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Take>;
+    async fn take(&self, bucket: &Bucket) -> StoreResult<Take>;
 
     /// Gives one back to a bucket; answers what can be taken then. Never more than its burst.
-    async fn give_back(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Level>;
+    async fn give_back(&self, bucket: &Bucket) -> StoreResult<Level>;
 
     /// Whether the account has logged in from that place of late.
-    async fn is_known_place(
-        &self,
-        account: AccountMark,
-        place: PlaceMark,
-        now: Timestamp,
-    ) -> StoreResult<bool>;
+    async fn is_known_place(&self, account: AccountMark, place: PlaceMark) -> StoreResult<bool>;
 
     /// Remembers a place that the account logged in from, for [`PLACE_MEMORY_DAYS`] from now on; of
     /// more than [`PLACES_MAX`] the oldest are forgotten.
-    async fn remember_place(&self, account: AccountMark, place: PlaceMark, now: Timestamp)
-    -> StoreResult<()>;
+    async fn remember_place(&self, account: AccountMark, place: PlaceMark) -> StoreResult<()>;
 }

@@ -18,7 +18,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, NewEntry};
 use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
-use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::session::{NewSession, Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 
@@ -46,11 +46,11 @@ impl UnreachableTokenStore {
 
 #[async_trait]
 impl BackendReader for UnreachableTokenStore {
-    async fn read(&mut self, _: &Vouched, _: Timestamp, _: Duration) -> BackendResult<FeedBatch> {
+    async fn read(&mut self, _: &Vouched, _: Duration) -> BackendResult<FeedBatch> {
         self.no_answer()
     }
 
-    async fn confirm(&mut self, _: &Vouched, _: Timestamp) -> BackendResult<Standing> {
+    async fn confirm(&mut self, _: &Vouched) -> BackendResult<Standing> {
         self.no_answer()
     }
 
@@ -65,7 +65,12 @@ impl TokenBackend for UnreachableTokenStore {
         self.unavailable()
     }
 
-    async fn open_session(&self, _: &Vouched, _: &Session, _: Timestamp) -> BackendResult<OpenOutcome> {
+    async fn open_session(
+        &self,
+        _: &Vouched,
+        _: &NewSession,
+        _: &SessionLifetimes,
+    ) -> BackendResult<OpenOutcome> {
         self.no_answer()
     }
 
@@ -74,7 +79,6 @@ impl TokenBackend for UnreachableTokenStore {
         _: &Vouched,
         _: &RefreshClaims,
         _: EntryId,
-        _: Timestamp,
         _: &SessionLifetimes,
     ) -> BackendResult<Presented> {
         self.no_answer()
@@ -85,7 +89,6 @@ impl TokenBackend for UnreachableTokenStore {
         _: &Vouched,
         _: &RefreshClaims,
         _: EntryId,
-        _: Timestamp,
         _: &SessionLifetimes,
         _: OnReuse,
     ) -> BackendResult<Presented> {
@@ -101,7 +104,6 @@ impl TokenBackend for UnreachableTokenStore {
         _: &Vouched,
         _: &NewEntry,
         _: Placement,
-        _: Timestamp,
         _: Duration,
     ) -> BackendResult<CarriedOut> {
         self.no_answer()
@@ -113,35 +115,24 @@ impl TokenBackend for UnreachableTokenStore {
         _: UserId,
         _: EntryId,
         _: Timestamp,
-        _: Timestamp,
         _: Duration,
     ) -> BackendResult<(SecurityVersion, Vec<SessionId>)> {
         self.no_answer()
     }
 
-    async fn access_status(
-        &self,
-        _: &Vouched,
-        _: &AccessSubject,
-        _: Timestamp,
-    ) -> BackendResult<AccessStatus> {
+    async fn access_status(&self, _: &Vouched, _: &AccessSubject) -> BackendResult<AccessStatus> {
         self.no_answer()
     }
 
-    async fn machine_status(&self, _: &Vouched, _: Jti, _: i64, _: Timestamp) -> BackendResult<AccessStatus> {
+    async fn machine_status(&self, _: &Vouched, _: Jti, _: i64) -> BackendResult<AccessStatus> {
         self.no_answer()
     }
 
-    async fn newest_access_tokens(
-        &self,
-        _: &Vouched,
-        _: &[UserId],
-        _: Timestamp,
-    ) -> BackendResult<Vec<Option<Timestamp>>> {
+    async fn newest_access_tokens(&self, _: &Vouched, _: &[UserId]) -> BackendResult<Vec<Option<Timestamp>>> {
         self.no_answer()
     }
 
-    async fn list_sessions(&self, _: &Vouched, _: UserId, _: Timestamp) -> BackendResult<Vec<Session>> {
+    async fn list_sessions(&self, _: &Vouched, _: UserId) -> BackendResult<Vec<Session>> {
         self.no_answer()
     }
 
@@ -149,37 +140,21 @@ impl TokenBackend for UnreachableTokenStore {
         &self,
         _: &Vouched,
         _: &ResetClaims,
-        _: ResetGrant,
-        _: Timestamp,
+        _: SecurityVersion,
+        _: Duration,
     ) -> BackendResult<()> {
         self.no_answer()
     }
 
-    async fn find_reset_token(
-        &self,
-        _: &Vouched,
-        _: &ResetClaims,
-        _: Timestamp,
-    ) -> BackendResult<Option<ResetGrant>> {
+    async fn find_reset_token(&self, _: &Vouched, _: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
         self.no_answer()
     }
 
-    async fn take_reset_token(
-        &self,
-        _: &Vouched,
-        _: &ResetClaims,
-        _: Timestamp,
-    ) -> BackendResult<Option<ResetGrant>> {
+    async fn take_reset_token(&self, _: &Vouched, _: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
         self.no_answer()
     }
 
-    async fn restore_reset_token(
-        &self,
-        _: &Vouched,
-        _: &ResetClaims,
-        _: ResetGrant,
-        _: Timestamp,
-    ) -> BackendResult<()> {
+    async fn restore_reset_token(&self, _: &Vouched, _: &ResetClaims, _: ResetGrant) -> BackendResult<()> {
         self.no_answer()
     }
 
@@ -187,7 +162,7 @@ impl TokenBackend for UnreachableTokenStore {
         self.no_answer()
     }
 
-    async fn announce_key(&self, _: &Vouched, _: &KeyId, _: Timestamp, _: Timestamp) -> BackendResult<()> {
+    async fn announce_key(&self, _: &Vouched, _: &KeyId, _: Duration) -> BackendResult<()> {
         self.no_answer()
     }
 
@@ -206,19 +181,19 @@ impl TokenBackend for UnreachableTokenStore {
 
 #[async_trait]
 impl RateLimitStore for UnreachableTokenStore {
-    async fn take(&self, _: &Bucket, _: Timestamp) -> StoreResult<Take> {
+    async fn take(&self, _: &Bucket) -> StoreResult<Take> {
         self.unavailable()
     }
 
-    async fn give_back(&self, _: &Bucket, _: Timestamp) -> StoreResult<Level> {
+    async fn give_back(&self, _: &Bucket) -> StoreResult<Level> {
         self.unavailable()
     }
 
-    async fn is_known_place(&self, _: AccountMark, _: PlaceMark, _: Timestamp) -> StoreResult<bool> {
+    async fn is_known_place(&self, _: AccountMark, _: PlaceMark) -> StoreResult<bool> {
         self.unavailable()
     }
 
-    async fn remember_place(&self, _: AccountMark, _: PlaceMark, _: Timestamp) -> StoreResult<()> {
+    async fn remember_place(&self, _: AccountMark, _: PlaceMark) -> StoreResult<()> {
         self.unavailable()
     }
 }

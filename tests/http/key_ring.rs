@@ -196,9 +196,9 @@ async fn the_keys_may_be_kept_until_they_change_as_planned() {
     assert_eq!(max_age(&app).await, 300);
     // The key that signed before goes when its last token has expired.
     app.advance(MINUTE * 15);
-    assert_eq!(max_age(&app).await, 65);
+    assert_eq!(max_age(&app).await, 70);
     assert_eq!(published(&app).await.len(), 3);
-    app.advance(SECOND * 65);
+    app.advance(SECOND * 70);
     app.catch_up().await;
     assert_eq!((max_age(&app).await, published(&app).await.len()), (300, 2));
 }

@@ -10,6 +10,7 @@ mod audit;
 mod auth_me;
 mod boundaries;
 mod clients;
+mod clocks;
 mod compat;
 mod concealed_registration;
 mod cut_off;

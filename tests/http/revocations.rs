@@ -134,7 +134,7 @@ async fn a_log_out_is_in_the_list_and_in_the_stream(app: TestApp) {
     let sid = sid_of(&ada).await;
     app.log_out(&ada.tokens.access).await.json(200);
 
-    let expected = json!({"sid": sid, "exp": app.now() + 905});
+    let expected = json!({"sid": sid, "exp": app.now() + 910});
     assert_eq!(listed(&app, &token, |entry| entry["sid"] == sid.as_str()).await, expected);
     loop {
         let event = follower.next_revocation().await;
@@ -173,7 +173,7 @@ async fn a_security_event_is_told_by_its_version(app: TestApp) {
     let again = LoggedIn::log_in(&app, "ada@example.com", "another password of hers").await;
     let (before, after) = (&jwt::claims(&ada.tokens.access)["sv"], &jwt::claims(&again.tokens.access)["sv"]);
     assert!(before.as_i64() < after.as_i64(), "{before} before {after}");
-    let expected = json!({"sub": sub, "sv": after, "exp": app.now() + 905});
+    let expected = json!({"sub": sub, "sv": after, "exp": app.now() + 910});
     assert_eq!(listed(&app, &token, |entry| entry["sub"] == sub.as_str()).await, expected);
 }
 

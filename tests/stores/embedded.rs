@@ -8,7 +8,7 @@ use hallpass::app::SystemRandom;
 use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::session::Session;
 use hallpass::store::backend::TokenBackend;
-use hallpass::store::embedded::{EmbeddedTokenStore, OpenError};
+use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore, OpenError};
 use hallpass::store::{AccessStatus, OpenOutcome, RateLimitStore, RefreshOutcome, StoreError, TokenStore};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -59,7 +59,7 @@ impl Data {
 
     async fn open(&self) -> Result<EmbeddedTokenStore, OpenError> {
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
-        EmbeddedTokenStore::open(&self.file(), clock, &SystemRandom).await
+        EmbeddedTokenStore::open(&self.file(), EmbeddedTime { clock, keeper: None }, &SystemRandom).await
     }
 
     /// The store, with a journal that outlives it.
@@ -85,32 +85,29 @@ async fn everything_survives_reopening() {
     let store = data.shared().await;
     let live = ada.log_in(&store, clock).await;
     let revoked = ada.log_in(&store, clock).await;
-    let denied = live.access_token(clock);
+    let denied = live.access_token();
     let cut_off = grace.log_in(&store, clock).await;
     let (reset, grant) = (ada.reset_token(), ada.reset_grant(clock, DAY));
     clock.advance(SECOND);
-    rotate(&store, clock, live.token(0)).await;
+    rotate(&store, live.token(0)).await;
     let minted = clock.now();
-    store
-        .revoke_session(ada.user, revoked.id, OnUnknown::Ignore, clock.now(), denial())
-        .await
-        .expect("revoke_session");
-    store.revoke_access_token(ada.user, denied.token, clock.now(), denial()).await.expect("a denial");
-    store.insert_reset_token(&reset, grant, clock.now()).await.expect("a reset token");
+    store.revoke_session(ada.user, revoked.id, OnUnknown::Ignore).await.expect("revoke_session");
+    store.revoke_access_token(ada.user, denied.token).await.expect("a denial");
+    store.insert_reset_token(&reset, ada.version, DAY).await.expect("a reset token");
     grace.after_a_security_event().cut_off(&store, clock).await;
     drop(store);
 
     clock.advance(SECOND);
     let store = data.shared().await;
-    assert_eq!(newest_access_token(&store, clock, &ada).await, Some(minted));
-    assert_live(&store, clock, &live, 1).await;
-    assert_eq!(status(&store, clock, &denied).await, AccessStatus::Revoked);
-    assert_dead(&store, clock, &revoked).await;
-    assert_dead(&store, clock, &cut_off).await;
-    let late = store.open_session(&grace.session(clock), clock.now()).await.expect("open_session");
+    assert_eq!(newest_access_token(&store, &ada).await, Some(minted));
+    assert_live(&store, &live, 1).await;
+    assert_eq!(status(&store, &denied).await, AccessStatus::Revoked);
+    assert_dead(&store, &revoked).await;
+    assert_dead(&store, &cut_off).await;
+    let late = store.open_session(&grace.session(), &LIFETIMES).await.expect("open_session");
     assert!(matches!(late, OpenOutcome::Superseded { .. }), "{late:?}");
     // It may have been used, or replaced, in what a restored file has lost.
-    let taken = store.take_reset_token(&reset, clock.now()).await.expect("take_reset_token");
+    let taken = store.take_reset_token(&reset).await.expect("take_reset_token");
     assert_eq!(taken, None, "{grant:?}");
 }
 
@@ -119,11 +116,11 @@ async fn known_places_survive_reopening_and_go_when_their_time_is_over() {
     let data = Data::at_start();
     let (ada, home) = (fresh_account(), fresh_place());
     let store = data.open().await.expect("a store");
-    store.remember_place(ada, home, data.clock.now()).await.expect("remember_place");
+    store.remember_place(ada, home).await.expect("remember_place");
     drop(store);
 
     let store = data.open().await.expect("a store");
-    assert!(store.is_known_place(ada, home, data.clock.now()).await.expect("is_known_place"));
+    assert!(store.is_known_place(ada, home).await.expect("is_known_place"));
     drop(store);
     data.clock.advance(DAY * 30);
     let _store = data.open().await.expect("a store");
@@ -136,10 +133,10 @@ async fn a_token_of_an_earlier_incarnation_is_refused() {
     let clock = &*data.clock;
     let store = data.shared().await;
     let session = Person::new().log_in(&store, clock).await;
-    let now = session.access_token(clock);
-    assert_eq!(status(&store, clock, &now).await, AccessStatus::Live);
+    let now = session.access_token();
+    assert_eq!(status(&store, &now).await, AccessStatus::Live);
     let earlier = hallpass::store::AccessSubject { incarnation: now.incarnation - 1, ..now };
-    assert_eq!(status(&store, clock, &earlier).await, AccessStatus::StoreLost);
+    assert_eq!(status(&store, &earlier).await, AccessStatus::StoreLost);
 }
 
 #[tokio::test]
@@ -148,17 +145,17 @@ async fn a_lost_file_refuses_the_tokens_from_before() {
     let clock = &*data.clock;
     let store = data.shared().await;
     let session = Person::new().log_in(&store, clock).await;
-    let token = session.access_token(clock);
+    let token = session.access_token();
     drop(store);
     std::fs::remove_dir_all(data.file().parent().expect("a folder")).expect("a loss");
 
     clock.advance(SECOND);
     let store = data.shared().await;
-    assert_eq!(status(&store, clock, &token).await, AccessStatus::StoreLost);
+    assert_eq!(status(&store, &token).await, AccessStatus::StoreLost);
     let new = Person::new().log_in(&store, clock).await;
-    assert_eq!(status(&store, clock, &token).await, AccessStatus::StoreLost);
-    assert_live(&store, clock, &new, 0).await;
-    assert_eq!(rotate(&store, clock, session.token(0)).await, RefreshOutcome::Unknown);
+    assert_eq!(status(&store, &token).await, AccessStatus::StoreLost);
+    assert_live(&store, &new, 0).await;
+    assert_eq!(rotate(&store, session.token(0)).await, RefreshOutcome::Unknown);
 }
 
 #[tokio::test]
@@ -229,7 +226,7 @@ async fn a_session_that_means_nothing_is_named() {
         ("sessions.email", "UPDATE sessions SET email = 'nobody'"),
     ] {
         sqlx::query(statement).execute(&data.database().await).await.expect(statement);
-        let error = store.rotate(&session.token(0), clock.now(), &LIFETIMES).await.expect_err(column);
+        let error = store.rotate(&session.token(0), &LIFETIMES).await.expect_err(column);
         let StoreError::Corrupt { place, key, .. } = error else { panic!("{error:?}") };
         assert_eq!((place, key), (column, session.id.to_string()));
     }
@@ -244,7 +241,7 @@ async fn access_tokens_are_judged_while_a_write_is_under_way() {
     let database = data.database().await;
     let writer = database.begin_with("BEGIN IMMEDIATE").await.expect("the lock for writing");
     // In the second of the login, so that checking the refresh token has nothing to note.
-    assert_live(&store, clock, &session, 0).await;
+    assert_live(&store, &session, 0).await;
     writer.rollback().await.expect("rollback");
 }
 
@@ -258,14 +255,14 @@ async fn what_is_given_up_halfway_changes_nothing() {
     let writer = database.begin_with("BEGIN IMMEDIATE").await.expect("the lock for writing");
     {
         let token = session.token(0);
-        let mut rotation = std::pin::pin!(store.rotate(&token, clock.now(), &LIFETIMES));
+        let mut rotation = std::pin::pin!(store.rotate(&token, &LIFETIMES));
         let waker = futures_util::task::noop_waker();
         let polled = rotation.as_mut().poll(&mut std::task::Context::from_waker(&waker));
         assert!(polled.is_pending(), "it waits for its turn");
     }
     writer.rollback().await.expect("rollback");
-    assert_live(&store, clock, &session, 0).await;
-    assert!(matches!(rotate(&store, clock, session.token(0)).await, RefreshOutcome::Current(_)));
+    assert_live(&store, &session, 0).await;
+    assert!(matches!(rotate(&store, session.token(0)).await, RefreshOutcome::Current(_)));
 }
 
 #[tokio::test]
@@ -285,16 +282,15 @@ async fn opening_deletes_what_ended_meanwhile() {
 async fn an_earlier_deadline_wakes_the_purge() {
     let data = Data::at_start();
     let clock = &*data.clock;
-    let now = clock.now();
     let store = data.shared().await;
     let (ada, grace) = (Person::new(), Person::new());
     let (kept, ended) = (ada.reset_token(), grace.reset_token());
-    let (in_a_day, at_once) = (ada.reset_grant(clock, DAY), grace.reset_grant(clock, Duration::ZERO));
-    store.insert_reset_token(&kept, in_a_day, now).await.expect("a reset token");
+    let in_a_day = ada.reset_grant(clock, DAY);
+    store.insert_reset_token(&kept, ada.version, DAY).await.expect("a reset token");
     eventually(&data, "SELECT count(*) = 1 FROM reset_tokens").await;
-    store.insert_reset_token(&ended, at_once, now).await.expect("a reset token");
+    store.insert_reset_token(&ended, grace.version, Duration::ZERO).await.expect("a reset token");
     eventually(&data, "SELECT count(*) = 1 FROM reset_tokens").await;
-    let found = store.find_reset_token(&kept, now).await.expect("find_reset_token");
+    let found = store.find_reset_token(&kept).await.expect("find_reset_token");
     assert_eq!(found, Some(in_a_day));
 }
 
@@ -302,7 +298,7 @@ async fn an_earlier_deadline_wakes_the_purge() {
 async fn the_purge_ends_with_its_store() {
     let data = Data::at_start();
     let store = data.open().await.expect("a store");
-    assert_eq!(Arc::strong_count(&data.clock), 2);
+    assert_eq!(Arc::strong_count(&data.clock), 3);
     drop(store);
     for _ in 0..1_000 {
         tokio::task::yield_now().await;

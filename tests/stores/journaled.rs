@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hallpass::app::SystemRandom;
 use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::journal::{EntryId, Journaled, NewEntry};
+use hallpass::domain::timekeeper::Timekeeper;
 use hallpass::domain::user::SecurityVersion;
 use hallpass::store::backend::TokenBackend;
 use hallpass::store::journal::RevocationJournal;
@@ -16,7 +17,7 @@ use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use hallpass::store::{CutOffOrder, StoreResult, TokenStore};
 use tempfile::TempDir;
 
-use crate::token_store::support::{LIFETIMES, denial};
+use crate::token_store::support::LIFETIMES;
 
 /// A journal, and the folder that it lies in.
 #[derive(Clone)]
@@ -62,7 +63,7 @@ impl TestStore {
             backend,
             journal: repository.clone(),
             repository,
-            clock,
+            keeper: Arc::new(Timekeeper::new(clock, LIFETIMES.leeway)),
             random: Arc::new(SystemRandom),
             spans: (&LIFETIMES).into(),
         });
@@ -81,7 +82,7 @@ impl TestStore {
         let revoked = Journaled::User { user, below: version };
         let link = self.journal.repository.append_entry(&NewEntry { id, revoked, until }).await?;
         let order = CutOffOrder { user, version, link, until };
-        self.store.cut_off(&order, clock.now(), denial()).await
+        self.store.cut_off(&order).await
     }
 }
 

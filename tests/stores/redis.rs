@@ -18,7 +18,7 @@ use redis::aio::MultiplexedConnection;
 use crate::journaled::TestStore;
 use crate::support::redis::RedisServer;
 use crate::token_store::SharedStore;
-use crate::token_store::support::{fresh_mark, mark};
+use crate::token_store::support::{fresh_mark, laid_over, mark};
 
 /// The server of all cases that neither break nor empty it.
 static SHARED: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
@@ -27,18 +27,24 @@ crate::token_store::contract!(open_store);
 
 /// A store on the shared server, with keys of its own.
 async fn open_store(clock: Arc<ManualClock>) -> (SharedStore, ()) {
-    let backend = backend(&SHARED, &fresh_mark()).await;
+    let backend = backend(&SHARED, &fresh_mark(), &clock).await;
     (Arc::new(TestStore::new(backend, clock).await), ())
 }
 
 /// A store on a server that nobody else uses.
 async fn store(server: &RedisServer, clock: &Arc<ManualClock>) -> SharedStore {
-    Arc::new(TestStore::new(backend(server, &mark()).await, clock.clone()).await)
+    Arc::new(TestStore::new(backend(server, &mark(), clock).await, clock.clone()).await)
 }
 
 /// What is behind a store.
-async fn backend(server: &RedisServer, mark: &DeploymentMark) -> Arc<RedisTokenStore> {
-    Arc::new(RedisTokenStore::connect(&server.url(), mark, RedisOptions::default()).await.expect("a store"))
+async fn backend(
+    server: &RedisServer,
+    mark: &DeploymentMark,
+    clock: &Arc<ManualClock>,
+) -> Arc<RedisTokenStore> {
+    let url = server.url();
+    let connecting = RedisTokenStore::connect(&url, mark, RedisOptions::default());
+    Arc::new(connecting.await.expect("a store").with_time(laid_over(clock)))
 }
 
 /// The keys of these stores.

@@ -93,6 +93,7 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::RateLimited
         | ErrorCode::Overloaded
         | ErrorCode::DependencyUnavailable
+        | ErrorCode::ClockSkew
         | ErrorCode::RevocationPending
         | ErrorCode::InternalError => error.detail(),
     }

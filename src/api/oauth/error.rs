@@ -56,9 +56,10 @@ fn name(code: ErrorCode) -> &'static str {
         | ErrorCode::RefreshTokenReused
         | ErrorCode::SessionExpired
         | ErrorCode::AccountDisabled => "invalid_grant",
-        ErrorCode::DependencyUnavailable | ErrorCode::Overloaded | ErrorCode::RevocationPending => {
-            "temporarily_unavailable"
-        }
+        ErrorCode::DependencyUnavailable
+        | ErrorCode::Overloaded
+        | ErrorCode::ClockSkew
+        | ErrorCode::RevocationPending => "temporarily_unavailable",
         ErrorCode::RateLimited => "rate_limited",
         ErrorCode::InternalError => "server_error",
         _ => "invalid_request",

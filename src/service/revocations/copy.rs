@@ -59,12 +59,14 @@ pub(super) struct FeedCopy {
     pub(super) vouching: VouchingId,
     /// The incarnation of each partition of the token store.
     pub(super) incarnations: Vec<i64>,
-    /// When the last read began that made the copy hold everything, by the machine's monotonic clock and
-    /// by ours.
+    /// When the last read began that made the copy hold everything, and what the token store's clock showed
+    /// then.
     pub(super) confirmed: Option<(Instant, Timestamp)>,
-    /// When the read began on the strength of which it answers in place of the token store, by the
-    /// machine's monotonic clock and by ours: a machine that sleeps stops the first.
-    pub(super) answers_since: Option<(Instant, Timestamp)>,
+    /// When the read began on the strength of which it answers in place of the token store; as well by
+    /// [`Clock::monotonic`]: a machine that sleeps stops the first.
+    ///
+    /// [`Clock::monotonic`]: crate::domain::clock::Clock::monotonic
+    pub(super) answers_since: Option<(Instant, Duration)>,
     pub(super) added_since_pruned: usize,
 }
 
@@ -170,10 +172,10 @@ impl FeedCopy {
         self.complete_until().is_some()
     }
 
-    /// Up to when nothing is missing here, where that is not too long ago.
+    /// Up to when nothing is missing here, by the token store's clock, where that is not too long ago.
     /// (model: StaleSaysNothing)
     pub(super) fn complete_until(&self) -> Option<Timestamp> {
-        self.confirmed.filter(|(began, _)| began.elapsed() < FRESH_FOR).map(|(_, by_our_clock)| by_our_clock)
+        self.confirmed.filter(|(began, _)| began.elapsed() < FRESH_FOR).map(|(_, as_of)| as_of)
     }
 
     /// Whether anything here but a revoked key speaks against a token with these claims.
@@ -183,9 +185,9 @@ impl FeedCopy {
 
     /// Whether the copy may answer in place of the token store.
     /// (model: StaleSaysNothing)
-    pub(super) fn answers(&self, now: Timestamp, max_staleness: Duration) -> bool {
-        self.answers_since.is_some_and(|(began, by_our_clock)| {
-            began.elapsed() < max_staleness && now.since(by_our_clock) < max_staleness
+    pub(super) fn answers(&self, now: Duration, max_staleness: Duration) -> bool {
+        self.answers_since.is_some_and(|(began, monotonic)| {
+            began.elapsed() < max_staleness && now.saturating_sub(monotonic) < max_staleness
         })
     }
 }

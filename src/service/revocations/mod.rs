@@ -15,9 +15,10 @@ use uuid::Uuid;
 use self::copy::FeedCopy;
 pub use self::copy::{Cursor, CursorError};
 use crate::domain::causes::with_causes;
-use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::clock::{Clock as _, Timestamp};
 use crate::domain::random::{self, Random};
 use crate::domain::revocation::{Revoked, ValidationMode};
+use crate::domain::timekeeper::Timekeeper;
 use crate::store::StoreResult;
 use crate::store::feed::{FeedBatch, ReaderRole, RevocationFeed, RevocationReader, Standing};
 
@@ -53,7 +54,7 @@ pub struct Revocations(Arc<Shared>);
 
 struct Shared {
     feed: Arc<dyn RevocationFeed>,
-    clock: Arc<dyn Clock>,
+    keeper: Arc<Timekeeper>,
     /// How long a revocation matters.
     memory: Duration,
     mode: ValidationMode,
@@ -74,14 +75,14 @@ impl Revocations {
     /// An empty copy of the feed, which is not up to date before it is followed.
     pub fn new(
         feed: Arc<dyn RevocationFeed>,
-        clock: Arc<dyn Clock>,
+        keeper: Arc<Timekeeper>,
         random: Arc<dyn Random>,
         memory: Duration,
         mode: ValidationMode,
     ) -> Self {
         Self(Arc::new(Shared {
             feed,
-            clock,
+            keeper,
             memory,
             mode,
             name: random::uuid(&*random),
@@ -111,7 +112,7 @@ impl Revocations {
     }
 
     fn entries(&self, from: Option<Cursor>) -> Result<Entries, Stale> {
-        let now = self.0.clock.now();
+        let now = self.clock();
         let copy = self.copy();
         let complete_until = copy.complete_until().ok_or(Stale)?;
         let from = from.filter(|cursor| cursor.copy == copy.id).map(|cursor| cursor.position);
@@ -120,10 +121,10 @@ impl Revocations {
         Ok(Entries { revocations, cursor, complete_until })
     }
 
-    /// What the clock shows by which it is told up to when nothing is missing: whoever follows the feed
-    /// compares the two, and nothing else with either.
+    /// What the clock shows by which it is told up to when nothing is missing: the token store's, whichever
+    /// replica answers. Whoever follows the feed compares the two, and nothing else with either.
     pub fn clock(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.keeper.store_time()
     }
 
     /// Whether the copy held everything a moment ago.
@@ -164,7 +165,7 @@ impl Revocations {
     /// The copy, while it may be used in place of the token store (model: StaleSaysNothing).
     fn answering_copy(&self) -> Option<RwLockReadGuard<'_, FeedCopy>> {
         let ValidationMode::Mirror { max_staleness } = self.0.mode else { return None };
-        Some(self.copy()).filter(|copy| copy.answers(self.0.clock.now(), max_staleness))
+        Some(self.copy()).filter(|copy| copy.answers(self.0.keeper.monotonic(), max_staleness))
     }
 
     fn copy(&self) -> RwLockReadGuard<'_, FeedCopy> {
@@ -238,10 +239,10 @@ impl Revocations {
             self.0.has_stepped_back.send_replace(true);
         }
         // Whatever was announced before this moment is in what comes back.
-        let began = (Instant::now(), self.clock());
-        let batch = reader.read(began.1, READ_WAIT).await?;
+        let began = (Instant::now(), self.0.keeper.monotonic());
+        let batch = reader.read(READ_WAIT).await?;
         self.take_in(batch, began);
-        let standing = reader.confirm(began.1).await?;
+        let standing = reader.confirm().await?;
         match standing {
             Standing::Mirror => self.copy_mut().answers_since = Some(began),
             Standing::CatchingUp => {}
@@ -251,7 +252,8 @@ impl Revocations {
     }
 
     /// A read that was not all there is makes nothing fresh (model: OnlyCompleteReadsCount).
-    fn take_in(&self, batch: FeedBatch, (began, now): (Instant, Timestamp)) {
+    fn take_in(&self, batch: FeedBatch, (began, _): (Instant, Duration)) {
+        let now = batch.as_of;
         let key_was_revoked =
             batch.announced.iter().any(|revocation| matches!(revocation.revoked, Revoked::Key(_)));
         let mut copy = self.copy_mut();
@@ -305,7 +307,7 @@ mod tests {
             unreachable!("the test has readers of its own")
         }
 
-        async fn announce_key(&self, _: &KeyId, _: Timestamp, _: Timestamp) -> StoreResult<()> {
+        async fn announce_key(&self, _: &KeyId, _: Duration) -> StoreResult<()> {
             Ok(())
         }
     }
@@ -319,17 +321,19 @@ mod tests {
 
     #[async_trait]
     impl RevocationReader for Slow {
-        async fn read(&mut self, _: Timestamp, _: Duration) -> StoreResult<FeedBatch> {
+        async fn read(&mut self, _: Duration) -> StoreResult<FeedBatch> {
+            let as_of = self.clock.now();
             self.clock.advance(self.takes);
             Ok(FeedBatch {
                 announced: Vec::new(),
                 vouching: VouchingId::new(1),
                 incarnations: vec![1; Partition::COUNT],
+                as_of,
                 is_complete: self.is_complete,
             })
         }
 
-        async fn confirm(&mut self, _: Timestamp) -> StoreResult<Standing> {
+        async fn confirm(&mut self) -> StoreResult<Standing> {
             Ok(Standing::Observer)
         }
 
@@ -345,7 +349,7 @@ mod tests {
         let memory = Duration::from_secs(900);
         let copy = Revocations::new(
             Arc::new(NoFeed),
-            clock.clone(),
+            Arc::new(Timekeeper::new(clock.clone(), Duration::ZERO)),
             Arc::new(Zeros),
             memory,
             ValidationMode::Strict,

@@ -20,12 +20,8 @@ const PAGES_MAX: usize = 50;
 impl Tokens {
     /// Whether an access token of a live session is denied by itself, or too old for what the store
     /// remembers.
-    pub(super) async fn denial_of(
-        &self,
-        subject: &AccessSubject,
-        now: Timestamp,
-    ) -> AuthResult<Option<Death>> {
-        Ok(match self.context.token_store.access_status(subject, now).await? {
+    pub(super) async fn denial_of(&self, subject: &AccessSubject) -> AuthResult<Option<Death>> {
+        Ok(match self.context.token_store.access_status(subject).await? {
             AccessStatus::Live => None,
             // The log is asked as well, and has the better answer if it has one.
             AccessStatus::Revoked => Some(Death::of(Reason::Unknown)),
@@ -43,7 +39,7 @@ impl Tokens {
         if let Some(death) = self.told_death_of(by, known).await? {
             return Ok(death);
         }
-        let timeout = self.timeout_of(known, now).await?;
+        let timeout = self.timeout_of(known).await?;
         Ok(Death::of(match timeout {
             Some(timeout) => timeout.into(),
             None => self.inferred(known, now).await?,
@@ -51,11 +47,11 @@ impl Tokens {
     }
 
     /// By which of its deadlines a session has ended, as long as the token store knows that.
-    async fn timeout_of(&self, known: &Known, now: Timestamp) -> AuthResult<Option<Timeout>> {
+    async fn timeout_of(&self, known: &Known) -> AuthResult<Option<Timeout>> {
         let lifetimes = &self.context.rules.lifetimes;
         // Of a session that is not live this changes nothing, whatever the generation.
         let any = RefreshClaims { user: known.user, session: known.session, generation: Generation::FIRST };
-        let outcome = self.context.token_store.check_refresh(&any, now, lifetimes, OnReuse::Refuse).await?;
+        let outcome = self.context.token_store.check_refresh(&any, lifetimes, OnReuse::Refuse).await?;
         Ok(match outcome {
             RefreshOutcome::Expired(timeout) => Some(timeout),
             _ => None,
@@ -69,7 +65,7 @@ impl Tokens {
         // An incarnation is numbered by when it began, or by more.
         let incarnation = lived_at.as_millis();
         let subject = AccessSubject { user: known.user, session: known.session, token: nobody, incarnation };
-        if self.context.token_store.access_status(&subject, now).await? == AccessStatus::StoreLost {
+        if self.context.token_store.access_status(&subject).await? == AccessStatus::StoreLost {
             return Ok(Reason::StoreLost);
         }
         let lifetimes = &self.context.rules.lifetimes;

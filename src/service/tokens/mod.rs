@@ -212,8 +212,7 @@ impl Tokens {
             Err(rejection) => {
                 let client = self.machine_of(&claims).await?.ok_or(AuthError::InvalidToken(rejection))?;
                 let token = Jti::from(claims.jti);
-                let denial = self.context.rules.lifetimes.revocation();
-                let revoked = self.context.token_store.revoke_machine_token(token, now, denial).await;
+                let revoked = self.context.token_store.revoke_machine_token(token).await;
                 if matches!(revoked, Ok(()) | Err(StoreError::RevocationPending(_))) {
                     let entry = self.context.event(AuditAction::TokenRevoked, by.actor()).token(token);
                     self.context.audit.record(entry.client(&client.id).because(by.reason()));
@@ -255,11 +254,11 @@ impl Tokens {
             let issued_at = Timestamp::from_millis(claims.iat.saturating_mul(1000));
             let incarnation = incarnation_of(&claims);
             let known = self.known(by, user, sid, Some(issued_at)).await?;
-            match self.live_session(user, sid, now).await? {
+            match self.live_session(user, sid).await? {
                 Lookup::Live(live) => {
                     session = Some(*live);
                     let subject = AccessSubject { user, session: sid, token: jti, incarnation };
-                    deaths.extend(self.denial_of(&subject, now).await?);
+                    deaths.extend(self.denial_of(&subject).await?);
                 }
                 Lookup::Gone => deaths.push(self.death_of(by, &known, now).await?),
                 Lookup::OutOfReach => {
@@ -331,7 +330,7 @@ impl Tokens {
         known: &Known,
         now: Timestamp,
     ) -> AuthResult<(Verdict, Option<Session>)> {
-        Ok(match self.live_session(known.user, known.session, now).await? {
+        Ok(match self.live_session(known.user, known.session).await? {
             Lookup::Live(session) => (Verdict::Live, Some(*session)),
             Lookup::Gone => (Verdict::Dead(self.death_of(by, known, now).await?), None),
             Lookup::OutOfReach => {
@@ -341,8 +340,8 @@ impl Tokens {
         })
     }
 
-    async fn live_session(&self, user: UserId, session: SessionId, now: Timestamp) -> AuthResult<Lookup> {
-        match self.context.token_store.list_sessions(user, now).await {
+    async fn live_session(&self, user: UserId, session: SessionId) -> AuthResult<Lookup> {
+        match self.context.token_store.list_sessions(user).await {
             Ok(sessions) => Ok(match sessions.into_iter().find(|live| live.id == session) {
                 Some(live) => Lookup::Live(Box::new(live)),
                 None => Lookup::Gone,

@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use sqlx::SqlitePool;
 
 use super::feed::Bell;
-use super::{Fault, bounded, partitions, revoke};
-use crate::domain::clock::Timestamp;
+use super::{EmbeddedTime, Fault, bounded, partitions, revoke};
 use crate::domain::journal::{EntryId, JournalEntry, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::store::StoreResult;
@@ -18,6 +17,7 @@ pub(super) struct Opening {
     pub(super) file: SqlitePool,
     pub(super) opening: String,
     pub(super) bell: Bell,
+    pub(super) time: EmbeddedTime,
 }
 
 #[async_trait]
@@ -26,7 +26,7 @@ impl Examination for Opening {
         Ok(bounded(async {
             let states = partitions::states(&self.file).await?;
             let owes = partitions::owes(&self.file).await?;
-            Ok(View { server: self.opening.clone(), states, owes })
+            Ok(View { server: self.opening.clone(), states, owes, time: self.time.shown() })
         })
         .await?)
     }
@@ -65,11 +65,11 @@ impl Examination for Opening {
         from: i64,
         entries: &[JournalEntry],
         to: Mark,
-        now: Timestamp,
         denial: Duration,
     ) -> StoreResult<bool> {
         let moved = bounded(async {
             let mut tx = self.file.begin_with("BEGIN IMMEDIATE").await?;
+            let now = self.time.shown();
             for entry in entries {
                 revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?;
             }

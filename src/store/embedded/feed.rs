@@ -7,7 +7,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Fault, bounded, partitions};
+use super::{EmbeddedTime, Fault, bounded, partitions};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId};
 use crate::domain::journal::VouchingId;
@@ -64,6 +64,7 @@ impl Bell {
 pub(super) struct Reader {
     readers: SqlitePool,
     bell: watch::Receiver<()>,
+    time: EmbeddedTime,
     position: i64,
     /// By which vouching the position was read.
     of: Option<VouchingId>,
@@ -79,15 +80,16 @@ struct Row {
 }
 
 impl Reader {
-    pub(super) fn new(readers: SqlitePool, bell: watch::Receiver<()>) -> Self {
-        Self { readers, bell, position: 0, of: None }
+    pub(super) fn new(readers: SqlitePool, bell: watch::Receiver<()>, time: EmbeddedTime) -> Self {
+        Self { readers, bell, time, position: 0, of: None }
     }
 
     /// The next entries of data that is vouched for (model: ReadsWhatIsVouchedFor).
-    async fn page(&self, by: &Vouched, now: Timestamp) -> Result<Vec<Row>, Fault> {
+    async fn page(&self, by: &Vouched) -> Result<(Timestamp, Vec<Row>), Fault> {
         bounded(async {
             let everybody = Partition::EVERYBODY;
             let mut reader = self.readers.acquire().await?;
+            let now = self.time.now()?;
             partitions::require(&mut *reader, everybody, by.of(everybody)).await?;
             let rows = sqlx::query_as(
                 "SELECT id, kind, subject, below, expires_at FROM revocations
@@ -98,7 +100,7 @@ impl Reader {
             .bind(PAGE)
             .fetch_all(&mut *reader)
             .await?;
-            Ok(rows)
+            Ok((now, rows))
         })
         .await
     }
@@ -107,21 +109,21 @@ impl Reader {
 #[async_trait]
 impl BackendReader for Reader {
     /// From the beginning by another vouching (model: NewVouchingReadsAnew).
-    async fn read(&mut self, by: &Vouched, now: Timestamp, wait: Duration) -> BackendResult<FeedBatch> {
+    async fn read(&mut self, by: &Vouched, wait: Duration) -> BackendResult<FeedBatch> {
         let vouching = by.of(Partition::EVERYBODY).vouching;
         let is_new = self.of.replace(vouching) != Some(vouching);
         if is_new {
             self.position = 0;
         }
         let deadline = tokio::time::Instant::now() + if is_new { Duration::ZERO } else { wait };
-        let rows = loop {
+        let (as_of, rows) = loop {
             // Before looking: what is added from here on rings. It may ring for what was seen already.
             self.bell.mark_unchanged();
-            let rows = self.page(by, now).await?;
+            let (as_of, rows) = self.page(by).await?;
             let is_over =
                 !rows.is_empty() || tokio::time::timeout_at(deadline, self.bell.changed()).await.is_err();
             if is_over {
-                break rows;
+                break (as_of, rows);
             }
         };
         let is_complete = i64::try_from(rows.len()).unwrap_or(PAGE) < PAGE;
@@ -129,11 +131,11 @@ impl BackendReader for Reader {
             self.position = last.id;
         }
         let announced = rows.into_iter().map(announced).collect::<Result<_, Fault>>()?;
-        Ok(FeedBatch { announced, vouching, incarnations: by.incarnations(), is_complete })
+        Ok(FeedBatch { announced, vouching, incarnations: by.incarnations(), as_of, is_complete })
     }
 
     /// The store is in this process already: nobody needs a copy in place of it.
-    async fn confirm(&mut self, _: &Vouched, _: Timestamp) -> BackendResult<Standing> {
+    async fn confirm(&mut self, _: &Vouched) -> BackendResult<Standing> {
         Ok(Standing::Observer)
     }
 

@@ -6,7 +6,7 @@
 //! - Writes go through one connection, each in one `BEGIN IMMEDIATE`, so that nothing interleaves.
 //!   Reads have connections of their own: an access token is judged while a write waits for the
 //!   disk, and sees everything that was acknowledged before.
-//! - Every deadline is stored and compared with the caller's `now`; the purge task only saves room.
+//! - Every deadline is stored and compared with this process's clock; the purge task only saves room.
 //! - A session's row is what its access tokens live by: no row, no access. Ending a session thus
 //!   needs no entry in a denylist; the `denial` of the trait bounds single tokens and the feed.
 //! - The file belongs to one process, which holds a lock beside it.
@@ -23,9 +23,9 @@ mod rate_limits;
 mod refresh;
 mod revoke;
 mod session_row;
+mod time;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,19 +37,20 @@ use self::file::DataFile;
 pub use self::file::OpenError;
 use self::purge::PurgeTask;
 use self::refresh::{Change, Decision};
+pub use self::time::EmbeddedTime;
 use super::backend::{
     BackendError, BackendReader, BackendResult, CarriedOut, Examination, Placed, Placement, Presented,
     TokenBackend, Vouched,
 };
 use super::feed::ReaderRole;
 use super::{AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, ResetGrant, StoreError, StoreResult};
-use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::partition::Partition;
 use crate::domain::random::{self, Random};
 use crate::domain::revocation::{Revocation, Revoked};
-use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::session::{NewSession, Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 use crate::store::patience::{self, Line};
@@ -76,20 +77,21 @@ pub struct EmbeddedTokenStore {
     /// Which opening this is: what was vouched for in another one is looked at anew
     /// (model: SealIsTheServer).
     opening: String,
+    time: EmbeddedTime,
 }
 
 impl EmbeddedTokenStore {
     /// Opens the store in the file `path`, and makes file and folder if they are not there.
     ///
-    /// Must be called within a tokio runtime, where a task then deletes what has ended by `clock`.
+    /// Must be called within a tokio runtime, where a task then deletes what has ended by `time`.
     ///
     /// # Errors
     /// [`OpenError`] when another process has the file, or it cannot be made or read.
-    pub async fn open(path: &Path, clock: Arc<dyn Clock>, random: &dyn Random) -> Result<Self, OpenError> {
+    pub async fn open(path: &Path, time: EmbeddedTime, random: &dyn Random) -> Result<Self, OpenError> {
         let file = DataFile::open(path).await?;
-        let purge = PurgeTask::spawn(file.writer.clone(), clock);
+        let purge = PurgeTask::spawn(file.writer.clone(), time.clone());
         let opening = random::uuid(random).to_string();
-        Ok(Self { purge, buckets: Buckets::new(), file, feed_bell: Bell::new(), opening })
+        Ok(Self { purge, buckets: Buckets::new(), file, feed_bell: Bell::new(), opening, time })
     }
 
     /// Waits for what is under way, tidies the file up and closes it. Every call after that is
@@ -119,6 +121,7 @@ impl TokenBackend for EmbeddedTokenStore {
             file: self.file.writer.clone(),
             opening: self.opening.clone(),
             bell: self.feed_bell.clone(),
+            time: self.time.clone(),
         }))
     }
 
@@ -126,24 +129,27 @@ impl TokenBackend for EmbeddedTokenStore {
     async fn open_session(
         &self,
         by: &Vouched,
-        session: &Session,
-        now: Timestamp,
+        session: &NewSession,
+        lifetimes: &SessionLifetimes,
     ) -> BackendResult<OpenOutcome> {
         let user = session.subject.user;
         let outcome = bounded(async {
             let mut tx = self.begin_on(by, Partition::of(user)).await?;
+            let now = self.time.now()?;
             if let Some(first) = cut_off_row::find(&mut tx, user, now).await?
                 && session.subject.security_version < first
             {
                 return Ok(OpenOutcome::Superseded { first });
             }
-            let incarnation = by.of(Partition::of(user)).incarnation;
-            session_row::insert(&mut tx, session, incarnation).await?;
+            let session = session.at(now, by.of(Partition::of(user)).incarnation, lifetimes);
+            session_row::insert(&mut tx, &session).await?;
             tx.commit().await?;
-            Ok(OpenOutcome::Opened { incarnation })
+            Ok(OpenOutcome::Opened(session))
         })
         .await?;
-        self.purge.expect(purge::end_of(session));
+        if let OpenOutcome::Opened(session) = &outcome {
+            self.purge.expect(purge::end_of(session));
+        }
         Ok(outcome)
     }
 
@@ -152,12 +158,12 @@ impl TokenBackend for EmbeddedTokenStore {
         by: &Vouched,
         token: &RefreshClaims,
         alarm: EntryId,
-        now: Timestamp,
         lifetimes: &SessionLifetimes,
     ) -> BackendResult<Presented> {
         Ok(bounded(async {
             let mut tx = self.begin_on(by, Partition::of(token.user)).await?;
             let row = self.row(&mut tx, by, token).await?;
+            let now = self.time.now()?;
             let decision = refresh::rotate(row, token, now, lifetimes)?;
             self.settle(tx, token, decision, alarm, now.after(lifetimes.revocation())).await
         })
@@ -169,7 +175,6 @@ impl TokenBackend for EmbeddedTokenStore {
         by: &Vouched,
         token: &RefreshClaims,
         alarm: EntryId,
-        now: Timestamp,
         lifetimes: &SessionLifetimes,
         on_reuse: OnReuse,
     ) -> BackendResult<Presented> {
@@ -180,12 +185,14 @@ impl TokenBackend for EmbeddedTokenStore {
                 .await?;
             let row = self.row(&mut reader, by, token).await?;
             drop(reader);
+            let now = self.time.now()?;
             let decision = refresh::check(row, token, now, lifetimes, on_reuse)?;
             if matches!(decision.change, Change::None) {
                 return Ok(Presented { outcome: decision.outcome, ended_until: None });
             }
             let mut tx = self.begin_on(by, Partition::of(token.user)).await?;
             let row = self.row(&mut tx, by, token).await?;
+            let now = self.time.now()?;
             let decision = refresh::check(row, token, now, lifetimes, on_reuse)?;
             self.settle(tx, token, decision, alarm, now.after(lifetimes.revocation())).await
         })
@@ -218,12 +225,12 @@ impl TokenBackend for EmbeddedTokenStore {
         by: &Vouched,
         entry: &NewEntry,
         placement: Placement,
-        now: Timestamp,
         denial: Duration,
     ) -> BackendResult<CarriedOut> {
         let partition = entry.revoked.partition();
-        let carried_out = bounded(async {
+        let (now, carried_out) = bounded(async {
             let mut tx = self.begin_on(by, partition).await?;
+            let now = self.time.now()?;
             let (was_owed, placed) = match placement {
                 Placement::At(link) => {
                     let was_owed = partitions::settle(&mut tx, entry.id).await?;
@@ -239,7 +246,7 @@ impl TokenBackend for EmbeddedTokenStore {
                 false => revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?,
             };
             tx.commit().await?;
-            Ok(CarriedOut { ended, placed })
+            Ok((now, CarriedOut { ended, placed }))
         })
         .await?;
         self.announced(now.after(denial));
@@ -253,32 +260,28 @@ impl TokenBackend for EmbeddedTokenStore {
         user: UserId,
         id: EntryId,
         until: Timestamp,
-        now: Timestamp,
         denial: Duration,
     ) -> BackendResult<(SecurityVersion, Vec<SessionId>)> {
-        let outcome = bounded(async {
+        let (now, outcome) = bounded(async {
             let mut tx = self.begin_on(by, Partition::of(user)).await?;
+            let now = self.time.now()?;
             let below = revoke::next_version(&mut tx, user, now).await?;
             let revoked = Journaled::User { user, below };
             let ended = revoke::carry_out(&mut tx, &revoked, now, denial).await?;
             partitions::owe(&mut tx, &NewEntry { id, revoked, until }).await?;
             tx.commit().await?;
-            Ok((below, ended))
+            Ok((now, (below, ended)))
         })
         .await?;
         self.announced(now.after(denial));
         Ok(outcome)
     }
 
-    async fn access_status(
-        &self,
-        by: &Vouched,
-        token: &AccessSubject,
-        now: Timestamp,
-    ) -> BackendResult<AccessStatus> {
+    async fn access_status(&self, by: &Vouched, token: &AccessSubject) -> BackendResult<AccessStatus> {
         let partition = Partition::of(token.user);
         let by = by.of(partition);
         Ok(bounded(async {
+            let now = self.time.now()?;
             let (vouching, live, denied): (Option<i64>, bool, bool) = sqlx::query_as(
                 "SELECT
                    (SELECT vouching FROM partitions WHERE partition = ?5),
@@ -313,10 +316,10 @@ impl TokenBackend for EmbeddedTokenStore {
         by: &Vouched,
         token: Jti,
         incarnation: i64,
-        now: Timestamp,
     ) -> BackendResult<AccessStatus> {
         let by = by.of(Partition::EVERYBODY);
         Ok(bounded(async {
+            let now = self.time.now()?;
             let (vouching, denied): (Option<i64>, bool) = sqlx::query_as(
                 "SELECT
                    (SELECT vouching FROM partitions WHERE partition = ?1),
@@ -346,9 +349,9 @@ impl TokenBackend for EmbeddedTokenStore {
         &self,
         by: &Vouched,
         users: &[UserId],
-        now: Timestamp,
     ) -> BackendResult<Vec<Option<Timestamp>>> {
         Ok(bounded(async {
+            let now = self.time.now()?;
             let mut newest = Vec::with_capacity(users.len());
             for user in users {
                 let incarnation = by.of(Partition::of(*user)).incarnation;
@@ -359,8 +362,9 @@ impl TokenBackend for EmbeddedTokenStore {
         .await?)
     }
 
-    async fn list_sessions(&self, by: &Vouched, user: UserId, now: Timestamp) -> BackendResult<Vec<Session>> {
+    async fn list_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<Session>> {
         let incarnation = by.of(Partition::of(user)).incarnation;
+        let now = self.time.now()?;
         Ok(bounded(session_row::list_live(self.reader(), user, incarnation, now)).await?)
     }
 
@@ -368,20 +372,17 @@ impl TokenBackend for EmbeddedTokenStore {
         &self,
         by: &Vouched,
         token: &ResetClaims,
-        grant: ResetGrant,
-        _now: Timestamp,
+        version: SecurityVersion,
+        ttl: Duration,
     ) -> BackendResult<()> {
+        let grant = ResetGrant { version, deadline: self.time.now()?.after(ttl) };
         // An earlier token is overwritten whatever its deadline.
         self.keep_reset_token(by, token, grant, Timestamp::from_millis(i64::MAX)).await
     }
 
-    async fn find_reset_token(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> BackendResult<Option<ResetGrant>> {
+    async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
         Ok(bounded(async {
+            let now = self.time.now()?;
             let found: Option<(i64, i64)> = sqlx::query_as(
                 "SELECT security_version, expires_at FROM reset_tokens
                  WHERE user_id = ?1 AND hash = ?2 AND expires_at > ?3 AND vouching = ?4",
@@ -397,14 +398,10 @@ impl TokenBackend for EmbeddedTokenStore {
         .await?)
     }
 
-    async fn take_reset_token(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> BackendResult<Option<ResetGrant>> {
+    async fn take_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
         Ok(bounded(async {
             let mut tx = self.begin_on(by, Partition::of(token.user)).await?;
+            let now = self.time.now()?;
             let taken: Option<(i64, i64)> = sqlx::query_as(
                 "DELETE FROM reset_tokens
                  WHERE user_id = ?1 AND hash = ?2 AND expires_at > ?3 AND vouching = ?4
@@ -427,10 +424,9 @@ impl TokenBackend for EmbeddedTokenStore {
         by: &Vouched,
         token: &ResetClaims,
         grant: ResetGrant,
-        now: Timestamp,
     ) -> BackendResult<()> {
         // A newer token that has expired stands no more.
-        self.keep_reset_token(by, token, grant, now).await
+        self.keep_reset_token(by, token, grant, self.time.now()?).await
     }
 
     /// No copy outside this process answers from this file.
@@ -438,13 +434,8 @@ impl TokenBackend for EmbeddedTokenStore {
         Ok(())
     }
 
-    async fn announce_key(
-        &self,
-        by: &Vouched,
-        key: &KeyId,
-        until: Timestamp,
-        _now: Timestamp,
-    ) -> BackendResult<()> {
+    async fn announce_key(&self, by: &Vouched, key: &KeyId, remembered: Duration) -> BackendResult<()> {
+        let until = self.time.now()?.after(remembered);
         bounded(async {
             let mut tx = self.begin_on(by, Partition::EVERYBODY).await?;
             feed::insert(&mut tx, &Revocation { revoked: Revoked::Key(key.clone()), until }).await?;
@@ -457,7 +448,7 @@ impl TokenBackend for EmbeddedTokenStore {
     }
 
     fn reader(&self, _: ReaderRole) -> Box<dyn BackendReader> {
-        Box::new(feed::Reader::new(self.file.readers.clone(), self.feed_bell.listen()))
+        Box::new(feed::Reader::new(self.file.readers.clone(), self.feed_bell.listen(), self.time.clone()))
     }
 
     async fn probe(&self, side: Probe) -> StoreResult<()> {

@@ -8,8 +8,9 @@ use sqlx::SqlitePool;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::EmbeddedTime;
 use crate::domain::causes::with_causes;
-use crate::domain::clock::{Clock, Timestamp, millis_of};
+use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::session::Session;
 
 /// A session that has ended by itself stays for this long, so that its client hears `Expired`
@@ -47,9 +48,9 @@ struct Schedule {
 
 impl PurgeTask {
     /// Starts the task; it deletes what has ended, then sleeps until the next deadline.
-    pub(super) fn spawn(pool: SqlitePool, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn spawn(pool: SqlitePool, time: EmbeddedTime) -> Self {
         let schedule = Arc::new(Schedule { next: AtomicI64::new(i64::MAX), sooner: Notify::new() });
-        let task = tokio::spawn(run(pool, clock, Arc::clone(&schedule))).abort_handle();
+        let task = tokio::spawn(run(pool, time, Arc::clone(&schedule))).abort_handle();
         Self { schedule, task }
     }
 
@@ -73,11 +74,15 @@ impl Drop for PurgeTask {
     }
 }
 
-async fn run(pool: SqlitePool, clock: Arc<dyn Clock>, schedule: Arc<Schedule>) {
+async fn run(pool: SqlitePool, time: EmbeddedTime, schedule: Arc<Schedule>) {
     loop {
         // Forgotten before looking: a deadline that is added meanwhile wakes the task again.
         schedule.next.store(i64::MAX, Ordering::Release);
-        let now = clock.now();
+        let Ok(now) = time.now() else {
+            // The clock was set ahead: nothing goes before that has been looked into.
+            tokio::time::sleep(SHORTEST_PAUSE).await;
+            continue;
+        };
         let pause = match purge(&pool, now).await {
             Ok(next) => {
                 let next = next.unwrap_or(Timestamp::from_millis(i64::MAX));

@@ -5,35 +5,29 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{EmbeddedTokenStore, bounded};
-use crate::domain::clock::Timestamp;
 use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
 use crate::store::StoreResult;
 use crate::store::rate_limits::{PLACE_MEMORY_DAYS, PLACES_MAX, RateLimitStore, Take};
 
 #[async_trait]
 impl RateLimitStore for EmbeddedTokenStore {
-    async fn take(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Take> {
-        let (fill, admitted) = self.buckets.take(bucket, now);
+    async fn take(&self, bucket: &Bucket) -> StoreResult<Take> {
+        let (fill, admitted) = self.buckets.take(bucket, self.time.shown());
         Ok(Take { admitted, level: fill.level(bucket.rate) })
     }
 
-    async fn give_back(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Level> {
-        Ok(self.buckets.give_back(bucket, now).level(bucket.rate))
+    async fn give_back(&self, bucket: &Bucket) -> StoreResult<Level> {
+        Ok(self.buckets.give_back(bucket, self.time.shown()).level(bucket.rate))
     }
 
-    async fn is_known_place(
-        &self,
-        account: AccountMark,
-        place: PlaceMark,
-        now: Timestamp,
-    ) -> StoreResult<bool> {
+    async fn is_known_place(&self, account: AccountMark, place: PlaceMark) -> StoreResult<bool> {
         Ok(bounded(async {
             let known = sqlx::query_scalar(
                 "SELECT EXISTS (SELECT 1 FROM places WHERE account = ?1 AND place = ?2 AND expires_at > ?3)",
             )
             .bind(account.as_bytes().as_slice())
             .bind(place.as_bytes().as_slice())
-            .bind(now.as_millis())
+            .bind(self.time.shown().as_millis())
             .fetch_one(self.reader())
             .await?;
             Ok(known)
@@ -41,13 +35,8 @@ impl RateLimitStore for EmbeddedTokenStore {
         .await?)
     }
 
-    async fn remember_place(
-        &self,
-        account: AccountMark,
-        place: PlaceMark,
-        now: Timestamp,
-    ) -> StoreResult<()> {
-        let expires_at = now.after(Duration::from_secs(PLACE_MEMORY_DAYS * 24 * 60 * 60));
+    async fn remember_place(&self, account: AccountMark, place: PlaceMark) -> StoreResult<()> {
+        let expires_at = self.time.shown().after(Duration::from_secs(PLACE_MEMORY_DAYS * 24 * 60 * 60));
         bounded(async {
             let mut tx = self.begin().await?;
             sqlx::query(

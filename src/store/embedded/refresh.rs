@@ -43,9 +43,14 @@ impl Decision {
     }
 
     /// The session stays as it is, but for the access token that is minted for it now. `issued_at`
-    /// has the grain of that token's `iat`: within one second there is nothing new to write.
-    fn minted(session: Session, now: Timestamp, outcome: fn(Session) -> RefreshOutcome) -> Self {
-        let is_noted = session.issued_at.as_secs() >= now.as_secs();
+    /// has the grain of that token's `iat`: within one second there is nothing new to write, unless it has `changed`.
+    fn minted(
+        session: Session,
+        changed: bool,
+        now: Timestamp,
+        outcome: fn(Session) -> RefreshOutcome,
+    ) -> Self {
+        let is_noted = !changed && session.issued_at.as_secs() >= now.as_secs();
         let minted = Self::kept(Session { issued_at: now, ..session }, outcome);
         if is_noted { Self::unchanged(minted.outcome) } else { minted }
     }
@@ -66,16 +71,16 @@ pub(super) fn rotate(
     let successor = |session| successor(session, token.generation, now, lifetimes);
     Ok(match judge(row, token, now, lifetimes)? {
         Judged::Settled(outcome) => Decision::unchanged(outcome),
-        Judged::Stands(Presented::Current, session) => {
+        Judged::Stands(Presented::Current, session, _) => {
             Decision::kept(successor(session), RefreshOutcome::Current)
         }
-        Judged::Stands(Presented::Ahead, session) => {
+        Judged::Stands(Presented::Ahead, session, _) => {
             Decision::kept(successor(session), RefreshOutcome::Recovered)
         }
-        Judged::Stands(Presented::Previous, session) => {
-            Decision::minted(session, now, RefreshOutcome::Previous)
+        Judged::Stands(Presented::Previous, session, changed) => {
+            Decision::minted(session, changed, now, RefreshOutcome::Previous)
         }
-        Judged::Stands(Presented::Superseded, session) => Decision::reused(Change::end(&session)),
+        Judged::Stands(Presented::Superseded, session, _) => Decision::reused(Change::end(&session)),
     })
 }
 
@@ -90,18 +95,18 @@ pub(super) fn check(
 ) -> Result<Decision, Fault> {
     Ok(match judge(row, token, now, lifetimes)? {
         Judged::Settled(outcome) => Decision::unchanged(outcome),
-        Judged::Stands(Presented::Current, session) => {
-            Decision::minted(session, now, RefreshOutcome::Current)
+        Judged::Stands(Presented::Current, session, changed) => {
+            Decision::minted(session, changed, now, RefreshOutcome::Current)
         }
-        Judged::Stands(Presented::Previous, session) => {
-            Decision::minted(session, now, RefreshOutcome::Previous)
+        Judged::Stands(Presented::Previous, session, changed) => {
+            Decision::minted(session, changed, now, RefreshOutcome::Previous)
         }
-        Judged::Stands(Presented::Ahead, session) => {
+        Judged::Stands(Presented::Ahead, session, _) => {
             let moved_on =
                 Session { generation: token.generation, rotated_at: now, issued_at: now, ..session };
             Decision::kept(moved_on, RefreshOutcome::Recovered)
         }
-        Judged::Stands(Presented::Superseded, session) => Decision::reused(match on_reuse {
+        Judged::Stands(Presented::Superseded, session, _) => Decision::reused(match on_reuse {
             OnReuse::Revoke => Change::end(&session),
             OnReuse::Refuse => Change::None,
         }),
@@ -112,8 +117,8 @@ pub(super) fn check(
 enum Judged {
     /// There is no such session, or it has ended by itself.
     Settled(RefreshOutcome),
-    /// There is one, and this is what the token is to it.
-    Stands(Presented, Session),
+    /// There is one, and this is what the token is to it; and whether the clock was put back since.
+    Stands(Presented, Session, bool),
 }
 
 fn judge(
@@ -122,15 +127,20 @@ fn judge(
     now: Timestamp,
     lifetimes: &SessionLifetimes,
 ) -> Result<Judged, Fault> {
-    let Some(session) = row.map(Session::try_from).transpose()? else {
+    let Some(mut session) = row.map(Session::try_from).transpose()? else {
         return Ok(Judged::Settled(RefreshOutcome::Unknown));
     };
     if let Some(timeout) = session.timeout(now) {
         return Ok(Judged::Settled(RefreshOutcome::Expired(timeout)));
     }
+    let ahead = session.bring_back(now);
+    if let Some(ahead) = ahead {
+        let (session, ahead_ms) = (session.id, ahead.as_millis());
+        tracing::warn!(%session, ahead_ms, "the clock was put back: a session counts from now on");
+    }
     let grace = lifetimes.rotation_grace_period;
     let presented = Presented::judge(token.generation, session.generation, session.rotated_at, now, grace);
-    Ok(Judged::Stands(presented, session))
+    Ok(Judged::Stands(presented, session, ahead.is_some()))
 }
 
 /// The session once the token of `redeemed` has been exchanged for the next.

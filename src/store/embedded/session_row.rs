@@ -79,11 +79,7 @@ pub(super) async fn list_live(
 }
 
 /// Adds a session.
-pub(super) async fn insert(
-    tx: &mut SqliteConnection,
-    session: &Session,
-    incarnation: i64,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO sessions (id, user_id, email, role, security_version, generation,
            created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
@@ -104,7 +100,7 @@ pub(super) async fn insert(
     .bind(session.origin.address.map(|address| address.to_string()))
     .bind(session.origin.user_agent.as_deref())
     .bind(session.origin.client.as_str())
-    .bind(incarnation)
+    .bind(session.incarnation)
     .execute(tx)
     .await?;
     Ok(())
@@ -125,7 +121,8 @@ pub(super) async fn apply(
 
 async fn update(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE sessions SET generation = ?2, rotated_at = ?3, issued_at = ?4, idle_deadline = ?5
+        "UPDATE sessions SET generation = ?2, rotated_at = ?3, issued_at = ?4, idle_deadline = ?5,
+           created_at = ?6, absolute_deadline = ?7
          WHERE id = ?1",
     )
     .bind(session.id.to_string())
@@ -133,6 +130,8 @@ async fn update(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx
     .bind(session.rotated_at.as_millis())
     .bind(session.issued_at.as_millis())
     .bind(session.idle_deadline.as_millis())
+    .bind(session.created_at.as_millis())
+    .bind(session.absolute_deadline.as_millis())
     .execute(tx)
     .await?;
     Ok(())

@@ -31,13 +31,15 @@ use super::{
     Repository, ResetGrant, StoreError, StoreResult, TokenStore,
 };
 use crate::domain::causes::with_causes;
-use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::clock::{Clock as _, Timestamp};
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, EventEntry, Journaled, Link, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::domain::random::Random;
-use crate::domain::session::{Session, SessionLifetimes};
+use crate::domain::session::{NewSession, Session, SessionLifetimes};
+use crate::domain::timekeeper::{Odd, Timekeeper};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
+use crate::domain::user::SecurityVersion;
 
 /// How long an operation waits for the store to be vouched for: usually that takes two round trips.
 const VOUCHING_WAIT: Duration = Duration::from_millis(500);
@@ -88,8 +90,8 @@ pub struct Parts {
     pub journal: Arc<dyn RevocationJournal>,
     /// Accounts: they take over versions that the store has given while they were away.
     pub repository: Arc<dyn Repository>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
+    /// Time, and what is known of the store's clock.
+    pub keeper: Arc<Timekeeper>,
     /// Chance.
     pub random: Arc<dyn Random>,
     /// How long revocations matter.
@@ -104,7 +106,7 @@ struct Shared {
     backend: Arc<dyn TokenBackend>,
     journal: Arc<dyn RevocationJournal>,
     repository: Arc<dyn Repository>,
-    clock: Arc<dyn Clock>,
+    keeper: Arc<Timekeeper>,
     random: Arc<dyn Random>,
     spans: Spans,
     /// What was found whole; `None` until it is.
@@ -122,13 +124,13 @@ struct Shared {
 impl JournaledTokenStore {
     /// Keeps a backend whole by a journal. Nothing is asked yet.
     pub fn new(parts: Parts) -> Self {
-        let Parts { backend, journal, repository, clock, random, spans } = parts;
+        let Parts { backend, journal, repository, keeper, random, spans } = parts;
         let holder = EntryId::generate(&*random);
         Self(Arc::new(Shared {
             backend,
             journal,
             repository,
-            clock,
+            keeper,
             random,
             spans,
             vouched: ArcSwapOption::empty(),
@@ -149,12 +151,16 @@ impl JournaledTokenStore {
         self.0.keep().await
     }
 
-    /// Deletes entries of the journal that have not mattered for a day; answers how many.
+    /// Deletes entries of the journal that have not mattered for a day; answers how many. None while any
+    /// clock is odd.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn prune_journal(&self) -> StoreResult<u64> {
-        let before = self.0.clock.now().before(KEPT_AFTER);
+        if self.0.keeper.odd() != Odd::default() {
+            return Ok(0);
+        }
+        let before = self.0.now().before(KEPT_AFTER);
         let mut pruned = 0;
         loop {
             let batch = self.0.journal.prune_journal(before, PRUNE_BATCH).await?;
@@ -190,7 +196,7 @@ impl JournaledTokenStore {
 
     /// Writes a revocation down, carries it out, and returns once no replica can be without it.
     /// While the journal is away it is owed, and said to be pending (model: OwedUntilJournaled).
-    async fn revoke(&self, revoked: Journaled, until: Timestamp, now: Timestamp) -> StoreResult<CarriedOut> {
+    async fn revoke(&self, revoked: Journaled, until: Timestamp) -> StoreResult<CarriedOut> {
         let entry = NewEntry { id: EntryId::generate(&*self.0.random), revoked, until };
         match self.0.journal.append_entry(&entry).await {
             Ok(link) => self.carry_out_written(&entry, link).await.map_err(pending),
@@ -198,7 +204,7 @@ impl JournaledTokenStore {
                 tracing::warn!(error = %with_causes(&unwritten), "a revocation is owed to the journal");
                 let denial = self.0.spans.denial;
                 let carry_out = |by: Arc<Vouched>| async move {
-                    self.0.backend.carry_out(&by, &entry, Placement::Owed, now, denial).await
+                    self.0.backend.carry_out(&by, &entry, Placement::Owed, denial).await
                 };
                 self.on_vouched(carry_out).await?;
                 // Only now is it decided: with both stores away nothing is.
@@ -217,13 +223,8 @@ impl JournaledTokenStore {
     }
 
     /// Until when the end of a session matters; `None` where nothing is to be ended.
-    async fn end_of(
-        &self,
-        user: UserId,
-        session: SessionId,
-        on_unknown: OnUnknown,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
+    async fn end_of(&self, user: UserId, session: SessionId, on_unknown: OnUnknown) -> Option<Timestamp> {
+        let now = self.0.now();
         let asking = |by: Arc<Vouched>| async move { self.0.backend.session_end(&by, user, session).await };
         let end = match (self.on_vouched(asking).await, on_unknown) {
             (Ok(Some(end)), _) => end,
@@ -260,6 +261,15 @@ fn pending(cause: StoreError) -> StoreError {
 }
 
 impl Shared {
+    fn now(&self) -> Timestamp {
+        self.keeper.now()
+    }
+
+    /// Until when a token that is revoked now is to be denied.
+    fn end_of_denial(&self) -> Timestamp {
+        self.now().after(self.spans.denial)
+    }
+
     /// What was found whole; looked for if need be, but not for long.
     async fn vouched(self: &Arc<Self>) -> StoreResult<Arc<Vouched>> {
         if let Some(vouched) = self.vouched.load_full() {
@@ -343,7 +353,7 @@ impl Shared {
     /// Writes down what is owed. A version that the store has given is the account's from then on.
     async fn write_down(&self, entry: &NewEntry) -> StoreResult<Link> {
         if let Journaled::User { user, below } = entry.revoked {
-            let event = EventEntry { id: entry.id, at: self.clock.now(), until: entry.until };
+            let event = EventEntry { id: entry.id, at: self.now(), until: entry.until };
             if let Some(event) = self.repository.raise_security_version(user, below, event).await? {
                 return Ok(event.link);
             }
@@ -392,26 +402,28 @@ impl Shared {
     }
 
     async fn carry_out_by(&self, by: &Vouched, entry: &NewEntry, link: Link) -> BackendResult<CarriedOut> {
-        let (placement, now) = (Placement::At(link), self.clock.now());
-        self.backend.carry_out(by, entry, placement, now, self.spans.denial).await
+        self.backend.carry_out(by, entry, Placement::At(link), self.spans.denial).await
     }
 }
 
 #[async_trait]
 impl TokenStore for JournaledTokenStore {
-    async fn open_session(&self, session: &Session, now: Timestamp) -> StoreResult<OpenOutcome> {
-        self.on_vouched(|by| async move { self.0.backend.open_session(&by, session, now).await }).await
+    async fn open_session(
+        &self,
+        session: &NewSession,
+        lifetimes: &SessionLifetimes,
+    ) -> StoreResult<OpenOutcome> {
+        self.on_vouched(|by| async move { self.0.backend.open_session(&by, session, lifetimes).await }).await
     }
 
     async fn rotate(
         &self,
         token: &RefreshClaims,
-        now: Timestamp,
         lifetimes: &SessionLifetimes,
     ) -> StoreResult<RefreshOutcome> {
         let alarm = EntryId::generate(&*self.0.random);
         let presented = self
-            .on_vouched(|by| async move { self.0.backend.rotate(&by, token, alarm, now, lifetimes).await })
+            .on_vouched(|by| async move { self.0.backend.rotate(&by, token, alarm, lifetimes).await })
             .await?;
         self.settle_alarm(token, alarm, &presented);
         Ok(presented.outcome)
@@ -420,14 +432,13 @@ impl TokenStore for JournaledTokenStore {
     async fn check_refresh(
         &self,
         token: &RefreshClaims,
-        now: Timestamp,
         lifetimes: &SessionLifetimes,
         on_reuse: OnReuse,
     ) -> StoreResult<RefreshOutcome> {
         let alarm = EntryId::generate(&*self.0.random);
         let presented = self
             .on_vouched(|by| async move {
-                self.0.backend.check_refresh(&by, token, alarm, now, lifetimes, on_reuse).await
+                self.0.backend.check_refresh(&by, token, alarm, lifetimes, on_reuse).await
             })
             .await?;
         self.settle_alarm(token, alarm, &presented);
@@ -439,52 +450,37 @@ impl TokenStore for JournaledTokenStore {
         user: UserId,
         session: SessionId,
         on_unknown: OnUnknown,
-        now: Timestamp,
-        _denial: Duration,
     ) -> StoreResult<bool> {
-        let Some(until) = self.end_of(user, session, on_unknown, now).await else {
+        let Some(until) = self.end_of(user, session, on_unknown).await else {
             // Somebody else has ended it, and it may just have been announced.
             self.on_vouched(|by| async move { self.0.backend.passed_on(&by).await }).await?;
             self.0.quiet().await;
             return Ok(false);
         };
-        let revoked = self.revoke(Journaled::Session { user, session }, until, now).await?;
+        let revoked = self.revoke(Journaled::Session { user, session }, until).await?;
         Ok(!revoked.ended.is_empty())
     }
 
-    async fn revoke_access_token(
-        &self,
-        user: UserId,
-        token: Jti,
-        now: Timestamp,
-        denial: Duration,
-    ) -> StoreResult<()> {
-        self.revoke(Journaled::Token { user, token }, now.after(denial), now).await.map(drop)
+    async fn revoke_access_token(&self, user: UserId, token: Jti) -> StoreResult<()> {
+        self.revoke(Journaled::Token { user, token }, self.0.end_of_denial()).await.map(drop)
     }
 
-    async fn revoke_machine_token(&self, token: Jti, now: Timestamp, denial: Duration) -> StoreResult<()> {
-        self.revoke(Journaled::MachineToken(token), now.after(denial), now).await.map(drop)
+    async fn revoke_machine_token(&self, token: Jti) -> StoreResult<()> {
+        self.revoke(Journaled::MachineToken(token), self.0.end_of_denial()).await.map(drop)
     }
 
-    async fn cut_off(
-        &self,
-        order: &CutOffOrder,
-        _now: Timestamp,
-        _denial: Duration,
-    ) -> StoreResult<Vec<SessionId>> {
+    async fn cut_off(&self, order: &CutOffOrder) -> StoreResult<Vec<SessionId>> {
         let CutOffOrder { user, version, link, until } = *order;
         let revoked = Journaled::User { user, below: version };
         let entry = NewEntry { id: link.at.entry, revoked, until };
         Ok(self.carry_out_written(&entry, link).await.map_err(pending)?.ended)
     }
 
-    async fn cut_off_ahead(&self, user: UserId, now: Timestamp, denial: Duration) -> StoreResult<Infallible> {
+    async fn cut_off_ahead(&self, user: UserId) -> StoreResult<Infallible> {
         let id = EntryId::generate(&*self.0.random);
-        let until = now.after(self.0.spans.absolute);
+        let (until, denial) = (self.0.now().after(self.0.spans.absolute), self.0.spans.denial);
         let (below, _) = self
-            .on_vouched(
-                |by| async move { self.0.backend.cut_off_ahead(&by, user, id, until, now, denial).await },
-            )
+            .on_vouched(|by| async move { self.0.backend.cut_off_ahead(&by, user, id, until, denial).await })
             .await?;
         self.0.remember(NewEntry { id, revoked: Journaled::User { user, below }, until });
         Err(pending(StoreError::Unavailable { store: "database", source: Box::new(Owed) }))
@@ -505,58 +501,43 @@ impl TokenStore for JournaledTokenStore {
         Ok(self.0.vouched().await?.of(partition).incarnation)
     }
 
-    async fn access_status(&self, token: &AccessSubject, now: Timestamp) -> StoreResult<AccessStatus> {
-        self.on_vouched(|by| async move { self.0.backend.access_status(&by, token, now).await }).await
+    async fn access_status(&self, token: &AccessSubject) -> StoreResult<AccessStatus> {
+        self.on_vouched(|by| async move { self.0.backend.access_status(&by, token).await }).await
     }
 
-    async fn machine_status(
-        &self,
-        token: Jti,
-        incarnation: i64,
-        now: Timestamp,
-    ) -> StoreResult<AccessStatus> {
-        self.on_vouched(|by| async move { self.0.backend.machine_status(&by, token, incarnation, now).await })
+    async fn machine_status(&self, token: Jti, incarnation: i64) -> StoreResult<AccessStatus> {
+        self.on_vouched(|by| async move { self.0.backend.machine_status(&by, token, incarnation).await })
             .await
     }
 
-    async fn newest_access_tokens(
-        &self,
-        users: &[UserId],
-        now: Timestamp,
-    ) -> StoreResult<Vec<Option<Timestamp>>> {
-        self.on_vouched(|by| async move { self.0.backend.newest_access_tokens(&by, users, now).await }).await
+    async fn newest_access_tokens(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
+        self.on_vouched(|by| async move { self.0.backend.newest_access_tokens(&by, users).await }).await
     }
 
-    async fn list_sessions(&self, user: UserId, now: Timestamp) -> StoreResult<Vec<Session>> {
-        self.on_vouched(|by| async move { self.0.backend.list_sessions(&by, user, now).await }).await
+    async fn list_sessions(&self, user: UserId) -> StoreResult<Vec<Session>> {
+        self.on_vouched(|by| async move { self.0.backend.list_sessions(&by, user).await }).await
     }
 
     async fn insert_reset_token(
         &self,
         token: &ResetClaims,
-        grant: ResetGrant,
-        now: Timestamp,
+        version: SecurityVersion,
+        ttl: Duration,
     ) -> StoreResult<()> {
-        self.on_vouched(|by| async move { self.0.backend.insert_reset_token(&by, token, grant, now).await })
+        self.on_vouched(|by| async move { self.0.backend.insert_reset_token(&by, token, version, ttl).await })
             .await
     }
 
-    async fn find_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>> {
-        self.on_vouched(|by| async move { self.0.backend.find_reset_token(&by, token, now).await }).await
+    async fn find_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>> {
+        self.on_vouched(|by| async move { self.0.backend.find_reset_token(&by, token).await }).await
     }
 
-    async fn take_reset_token(&self, token: &ResetClaims, now: Timestamp) -> StoreResult<Option<ResetGrant>> {
-        self.on_vouched(|by| async move { self.0.backend.take_reset_token(&by, token, now).await }).await
+    async fn take_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>> {
+        self.on_vouched(|by| async move { self.0.backend.take_reset_token(&by, token).await }).await
     }
 
-    async fn restore_reset_token(
-        &self,
-        token: &ResetClaims,
-        grant: ResetGrant,
-        now: Timestamp,
-    ) -> StoreResult<()> {
-        self.on_vouched(|by| async move { self.0.backend.restore_reset_token(&by, token, grant, now).await })
-            .await
+    async fn restore_reset_token(&self, token: &ResetClaims, grant: ResetGrant) -> StoreResult<()> {
+        self.on_vouched(|by| async move { self.0.backend.restore_reset_token(&by, token, grant).await }).await
     }
 
     async fn probe(&self, side: Probe) -> StoreResult<()> {
@@ -580,8 +561,8 @@ impl RevocationFeed for JournaledTokenStore {
         Box::new(reader::Reader::new(self.clone(), role))
     }
 
-    async fn announce_key(&self, key: &KeyId, until: Timestamp, now: Timestamp) -> StoreResult<()> {
-        self.on_vouched(|by| async move { self.0.backend.announce_key(&by, key, until, now).await }).await?;
+    async fn announce_key(&self, key: &KeyId, remembered: Duration) -> StoreResult<()> {
+        self.on_vouched(|by| async move { self.0.backend.announce_key(&by, key, remembered).await }).await?;
         self.0.quiet().await;
         Ok(())
     }

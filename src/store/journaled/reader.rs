@@ -5,7 +5,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{JournaledTokenStore, TRIES};
-use crate::domain::clock::Timestamp;
 use crate::store::StoreResult;
 use crate::store::backend::{BackendError, BackendReader};
 use crate::store::feed::{FeedBatch, ReaderRole, RevocationReader, Standing};
@@ -43,11 +42,11 @@ impl Reader {
 
 #[async_trait]
 impl RevocationReader for Reader {
-    async fn read(&mut self, now: Timestamp, wait: Duration) -> StoreResult<FeedBatch> {
+    async fn read(&mut self, wait: Duration) -> StoreResult<FeedBatch> {
         self.note_staleness().await?;
         for _ in 0..TRIES {
             let by = self.store.0.vouched().await?;
-            match self.inner.read(&by, now, wait).await {
+            match self.inner.read(&by, wait).await {
                 Ok(batch) => return Ok(batch),
                 Err(BackendError::Store(error)) => return Err(error),
                 Err(BackendError::Unvouched) => self.store.0.doubt(&by),
@@ -56,10 +55,10 @@ impl RevocationReader for Reader {
         Err(NotVouched.error())
     }
 
-    async fn confirm(&mut self, now: Timestamp) -> StoreResult<Standing> {
+    async fn confirm(&mut self) -> StoreResult<Standing> {
         let by = self.store.0.vouched().await?;
         // Not once more: what stands there now was not read.
-        match self.inner.confirm(&by, now).await {
+        match self.inner.confirm(&by).await {
             Ok(standing) => Ok(standing),
             Err(BackendError::Store(error)) => Err(error),
             Err(BackendError::Unvouched) => {

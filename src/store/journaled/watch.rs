@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::decision::{Knowledge, Step};
+use crate::domain::clock::Clock as _;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Journaled, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
@@ -111,7 +112,15 @@ impl Shared {
             Some(open) => open,
             None => self.backend.examine().await?,
         };
-        let view = examination.view().await?;
+        let asked_at = self.keeper.monotonic();
+        let mut view = examination.view().await?;
+        let reading = self.keeper.reading(asked_at, view.time);
+        if !self.keeper.is_plausible(view.time) || self.keeper.has_store_jumped() {
+            self.vouched.store(None);
+            self.revoke_again(watch, &mut *examination, &view).await?;
+            view = examination.view().await?;
+        }
+        self.keeper.observe_token_store(reading);
         let standing = self.vouched.load_full();
         if standing.as_deref().is_some_and(|standing| still_holds(standing, &view, &watch.seen)) {
             watch.note(&view);
@@ -123,6 +132,61 @@ impl Shared {
         watch.note(&view);
         watch.examination = Some(examination);
         Ok(view)
+    }
+
+    /// The store's clock was set ahead, and may have ended too early what it was to remember: all that
+    /// still matters is carried out once more, and lives a whole access token's lifetime from now on. The
+    /// partitions are vouched for anew, so that whoever follows the feed begins anew.
+    /// (model: StoresClockDecides, ReplayBeforeVouching)
+    async fn revoke_again(
+        &self,
+        watch: &Watch,
+        examination: &mut dyn Examination,
+        view: &View,
+    ) -> StoreResult<()> {
+        tracing::warn!(
+            "the token store's clock was set ahead: what it may have forgotten too early is revoked again"
+        );
+        let mut whole = Vec::new();
+        for head in self.journal.journal_heads().await? {
+            let state = view.states.get(head.partition.index()).and_then(Option::as_ref);
+            let Some(state) = state.filter(|state| state.vouching != VouchingId::NONE) else { continue };
+            while !examination.lease(watch.holder, LEASE).await? {
+                tokio::time::sleep(LEASE_PAUSE).await;
+            }
+            if !self
+                .carry_out_again(watch, examination, head.partition, state.mark, head.newest.position)
+                .await?
+            {
+                return Err(NotVouched.error());
+            }
+            whole.push((head.partition, state.clone()));
+        }
+        examination.seal(&whole, VouchingId::generate(&*self.random)).await
+    }
+
+    /// Carries out all entries up to `last` that still matter; the mark stays where it is. Answers whether
+    /// it did: not if the mark has moved, or another replica has taken over.
+    async fn carry_out_again(
+        &self,
+        watch: &Watch,
+        examination: &mut dyn Examination,
+        partition: Partition,
+        mark: Mark,
+        last: i64,
+    ) -> StoreResult<bool> {
+        let mut at = 0;
+        loop {
+            let entries = self.journal.list_entries(partition, at, last, BATCH).await?;
+            let Some(end) = entries.last().map(|entry| entry.link.at.position) else { return Ok(true) };
+            let matter = self.that_matter(entries);
+            if !examination.lease(watch.holder, LEASE).await?
+                || !examination.replay(partition, mark.position, &matter, mark, self.spans.denial).await?
+            {
+                return Ok(false);
+            }
+            at = end;
+        }
     }
 
     /// Does what has to be done until every partition is whole, then vouches for them.
@@ -264,27 +328,15 @@ impl Shared {
         tracing::warn!(%partition, "the database was restored: its journal goes on behind what the token store has carried out");
         let join = EntryId::generate(&*self.random);
         let joined = self.journal.join_history(partition, mark.position, join).await?;
-        let mut at = 0;
-        loop {
-            let entries = self.journal.list_entries(partition, at, joined.position, BATCH).await?;
-            let Some(last) = entries.last().map(|entry| entry.link.at.position) else { break };
-            let matter = self.that_matter(entries);
-            if !examination.lease(watch.holder, LEASE).await? {
-                return Ok(());
-            }
-            // The mark stays where it is until all of them are done.
-            let now = self.clock.now();
-            if !examination.replay(partition, mark.position, &matter, mark, now, self.spans.denial).await? {
-                return Ok(());
-            }
-            at = last;
+        // The mark stays where it is until all of them are done.
+        if !self.carry_out_again(watch, examination, partition, mark, joined.position).await? {
+            return Ok(());
         }
-        let now = self.clock.now();
-        examination.replay(partition, mark.position, &[], joined, now, self.spans.denial).await.map(drop)
+        examination.replay(partition, mark.position, &[], joined, self.spans.denial).await.map(drop)
     }
 
     fn that_matter(&self, entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
-        let now = self.clock.now();
+        let now = self.now();
         entries.into_iter().filter(|entry| now < entry.until).collect()
     }
 
@@ -304,7 +356,7 @@ impl Shared {
         let known = lost.iter().map(|head| head.incarnation.max(self.known_incarnation(head.partition)));
         let greatest = known.chain(stored).max().unwrap_or_default();
         // Beside counting on, ahead of whatever a history that is lost may have counted to.
-        let number = greatest.saturating_add(1).max(self.clock.now().as_millis());
+        let number = greatest.saturating_add(1).max(self.now().as_millis());
         if greatest > 0 {
             tracing::warn!(
                 partitions = lost.len(),
@@ -363,9 +415,7 @@ impl Shared {
             }
             let matter = self.that_matter(entries);
             carried_out += matter.len();
-            let now = self.clock.now();
-            let moved =
-                examination.replay(partition, at.position, &matter, to, now, self.spans.denial).await?;
+            let moved = examination.replay(partition, at.position, &matter, to, self.spans.denial).await?;
             if !moved || !examination.lease(watch.holder, LEASE).await? {
                 // Somebody else has moved the mark: what is left is seen at the next look.
                 return Ok(true);

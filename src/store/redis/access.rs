@@ -5,6 +5,7 @@ use redis::Value;
 use super::codec::{Entry, Fields};
 use super::connection::Connection;
 use super::keys::{self, Everybody, UserKeys};
+use super::time::{StoreTime, Time};
 use super::{CUTOFF, DENYLIST, SESSION, backend_error, time};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, UserId};
@@ -18,6 +19,7 @@ pub(super) struct AccessFacts {
     session: Fields,
     cutoff: Option<String>,
     incarnation: i64,
+    now: Timestamp,
 }
 
 impl AccessFacts {
@@ -25,6 +27,7 @@ impl AccessFacts {
     /// revocation are still seen by what is read after them, and nothing makes a dead token live.
     pub(super) async fn read(
         connection: &Connection,
+        time: &StoreTime,
         by: &Vouched,
         keys: &UserKeys,
         token: &AccessSubject,
@@ -43,37 +46,35 @@ impl AccessFacts {
             .arg(keys.cutoff())
             .cmd("HMGET")
             .arg(keys.partition().state())
-            .arg(&STANDING_FIELDS);
+            .arg(&STANDING_FIELDS)
+            // Last: a clock that was set ahead may have ended what was read before.
+            .cmd("TIME");
         let entry = Entry { place: SESSION, key: &key };
         let value: Value = connection
             .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
             .await
             .map_err(|error| backend_error(entry, error))?;
-        let (denied_until, session, cutoff, standing) = entry.convert(value)?;
+        let (denied_until, session, cutoff, standing, shown) = entry.convert(value)?;
+        let now = time.decisive(shown)?;
         let incarnation = standing_incarnation(entry, by.of(Partition::of(token.user)), &standing)?;
-        Ok(Self { denied_until, session, cutoff, incarnation })
+        Ok(Self { denied_until, session, cutoff, incarnation, now })
     }
 
     /// A token stands only on what is positively there, and only in the incarnation that it was minted
     /// in; its session's version tells whether a security event has ended it. No clock decides but for
     /// its deadlines.
-    pub(super) fn judge(
-        &self,
-        keys: &UserKeys,
-        token: &AccessSubject,
-        now: Timestamp,
-    ) -> BackendResult<AccessStatus> {
+    pub(super) fn judge(&self, keys: &UserKeys, token: &AccessSubject) -> BackendResult<AccessStatus> {
         if token.incarnation != self.incarnation {
             return Ok(AccessStatus::StoreLost);
         }
-        let denied = self.denied_until.iter().flatten().any(|until| lies_after(*until, now));
-        let stands = !denied && self.session_stands(keys, token, now)?;
+        let denied = self.denied_until.iter().flatten().any(|until| lies_after(*until, self.now));
+        let stands = !denied && self.session_stands(keys, token)?;
         Ok(if stands { AccessStatus::Live } else { AccessStatus::Revoked })
     }
 
     /// Whether the token's session is the user's, has not ended, and counts after the cut-off.
     /// (model: TokensOfTheirIncarnation, VersionsNotTimes)
-    fn session_stands(&self, keys: &UserKeys, token: &AccessSubject, now: Timestamp) -> StoreResult<bool> {
+    fn session_stands(&self, keys: &UserKeys, token: &AccessSubject) -> StoreResult<bool> {
         if self.session.iter().all(Option::is_none) {
             return Ok(false);
         }
@@ -88,18 +89,18 @@ impl AccessFacts {
         let incarnation: i64 = entry.read("b", incarnation.as_deref())?;
         let counts = incarnation == self.incarnation
             && first_version(keys, self.cutoff.as_deref())?.is_none_or(|first| version >= first);
-        Ok(user == token.user && counts && now < idle && now < absolute)
+        Ok(user == token.user && counts && self.now < idle && self.now < absolute)
     }
 }
 
 /// Whether a machine's access token stands: nobody has revoked it, and it was minted in this incarnation.
 pub(super) async fn machine_status(
     connection: &Connection,
+    time: &StoreTime,
     by: &Vouched,
     keys: &Everybody,
     token: Jti,
     minted_in: i64,
-    now: Timestamp,
 ) -> BackendResult<AccessStatus> {
     let key = keys.denied();
     let entry = Entry { place: DENYLIST, key: &key };
@@ -110,12 +111,14 @@ pub(super) async fn machine_status(
         .arg(keys::denied_token(token))
         .cmd("HMGET")
         .arg(keys.partition().state())
-        .arg(&STANDING_FIELDS);
+        .arg(&STANDING_FIELDS)
+        .cmd("TIME");
     let value: Value = connection
         .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
         .await
         .map_err(|error| backend_error(entry, error))?;
-    let (denied_until, standing): (Option<f64>, Fields) = entry.convert(value)?;
+    let (denied_until, standing, shown): (Option<f64>, Fields, Time) = entry.convert(value)?;
+    let now = time.decisive(shown)?;
     let incarnation = standing_incarnation(entry, by.of(Partition::EVERYBODY), &standing)?;
     Ok(if minted_in != incarnation {
         AccessStatus::StoreLost
@@ -148,6 +151,6 @@ pub(super) fn first_version(keys: &UserKeys, cutoff: Option<&str>) -> StoreResul
 /// Whether a sorted set's score, in milliseconds, lies after `now`. Both are far below 2^53, up to
 /// which a double is exact.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch are exact in a double")]
-fn lies_after(score: f64, now: Timestamp) -> bool {
+pub(super) fn lies_after(score: f64, now: Timestamp) -> bool {
     score > time(now) as f64
 }

@@ -71,6 +71,9 @@ impl Answer {
     }
 }
 
+/// Where a script says by how many ms a session was ahead of the clock: behind its fields.
+pub(super) const AHEAD: usize = SESSION_FIELDS.len();
+
 /// A session out of the fields of its hash, in the order of [`SESSION_FIELDS`].
 pub(super) fn session(entry: Entry<'_>, id: SessionId, fields: &Fields) -> StoreResult<Session> {
     let text = |position: usize| fields.get(position).and_then(|field| field.as_deref());

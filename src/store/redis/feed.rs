@@ -11,7 +11,8 @@ use super::codec::Entry;
 use super::connection::{CallError, Connection, WaitingConnection};
 use super::keys::{Everybody, Keys};
 use super::mirrors::{Barrier, Membership, Row};
-use super::{RedisTokenStore, backend_error, scripts, span, store_error, time};
+use super::time::{StoreTime, Time};
+use super::{RedisTokenStore, backend_error, scripts, span, store_error};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::VouchingId;
@@ -36,8 +37,7 @@ impl RedisTokenStore {
         &self,
         by: &Vouched,
         revoked: &KeyId,
-        until: Timestamp,
-        now: Timestamp,
+        remembered: Duration,
     ) -> BackendResult<()> {
         let everybody = self.keys.everybody();
         let key = everybody.partition().revocations();
@@ -46,9 +46,9 @@ impl RedisTokenStore {
         script
             .key(&key)
             .key(everybody.partition().state())
-            .arg(span(until.since(now)))
+            .arg(self.time.argument())
             .arg(revoked.as_str())
-            .arg(time(until))
+            .arg(span(remembered))
             .arg(by.of(Partition::EVERYBODY).vouching.get());
         self.call(by, entry, script).await.map(drop)
     }
@@ -61,6 +61,7 @@ fn feed_error(error: CallError) -> BackendError {
 /// Reads all streams at once, on a connection of its own: a read that waits would hold up others.
 pub(super) struct Reader {
     connection: WaitingConnection,
+    time: StoreTime,
     keys: Everybody,
     /// Each stream and the last entry of it that was read.
     positions: Vec<(String, String)>,
@@ -73,7 +74,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(connection: Arc<Connection>, keys: &Keys, role: ReaderRole) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, time: StoreTime, keys: &Keys, role: ReaderRole) -> Self {
         let everybody = keys.everybody();
         let streams = Partition::all().map(|partition| keys.partition(partition).revocations());
         let (barriers, membership) = match role {
@@ -85,7 +86,7 @@ impl Reader {
         };
         let positions = streams.chain(barriers).map(|stream| (stream, BEGINNING.to_owned())).collect();
         let connection = WaitingConnection::new(connection);
-        Self { connection, keys: everybody, positions, of: None, membership, has_all: false }
+        Self { connection, time, keys: everybody, positions, of: None, membership, has_all: false }
     }
 
     async fn run(&mut self, by: &Vouched, command: redis::Cmd, wait: Duration) -> BackendResult<Value> {
@@ -99,12 +100,18 @@ impl Reader {
     /// by another vouching, tell nothing about where to go on: a failover may have lost a suffix of a
     /// stream, and later entries may have smaller ids.
     /// (model: ReadsWhatIsVouchedFor, NewVouchingReadsAnew)
-    async fn settle_on(&mut self, by: &Vouched) -> BackendResult<bool> {
+    ///
+    /// Answers whether it begins anew, and what the clock shows.
+    async fn settle_on(&mut self, by: &Vouched) -> BackendResult<(bool, Timestamp)> {
         let key = self.keys.partition().state();
-        let get = redis::cmd("HGET").arg(&key).arg("vouching").to_owned();
-        let stored = self.run(by, get, Duration::ZERO).await?;
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HGET").arg(&key).arg("vouching").cmd("TIME");
+        let running = self.connection.run(Some(&by.server), Duration::ZERO, |mut redis| async move {
+            pipeline.query_async::<Value>(&mut redis).await
+        });
         let entry = Entry { place: "state of a partition", key: &key };
-        let stored: Option<String> = entry.convert(stored)?;
+        let (stored, shown): (Option<String>, Time) = entry.convert(running.await.map_err(feed_error)?)?;
+        let now = self.time.decisive(shown)?;
         let vouching = by.of(Partition::EVERYBODY).vouching;
         if stored.as_deref() != Some(vouching.get().to_string().as_str()) {
             return Err(BackendError::Unvouched);
@@ -115,7 +122,7 @@ impl Reader {
             self.begin_anew();
             self.of = of;
         }
-        Ok(is_new)
+        Ok((is_new, now))
     }
 
     /// Goes on from the beginning: these are other streams, or none at all, and entries of theirs may
@@ -131,10 +138,9 @@ impl Reader {
     /// Makes sure that the next read counts for a mirror's copy. A copy that lacks anything is not
     /// worth that others wait for it.
     /// (model: OnlyMembersAnswer)
-    async fn join_mirrors(&mut self, by: &Vouched, now: Timestamp) -> BackendResult<()> {
+    async fn join_mirrors(&mut self, by: &Vouched) -> BackendResult<()> {
         let Some(membership) = self.membership.as_mut().filter(|_| self.has_all) else { return Ok(()) };
-        let joining =
-            self.connection.run(Some(&by.server), Duration::ZERO, |redis| membership.join(now, redis));
+        let joining = self.connection.run(Some(&by.server), Duration::ZERO, |redis| membership.join(redis));
         joining.await.map_err(feed_error)
     }
 
@@ -160,9 +166,9 @@ impl Reader {
 
 #[async_trait]
 impl BackendReader for Reader {
-    async fn read(&mut self, by: &Vouched, now: Timestamp, wait: Duration) -> BackendResult<FeedBatch> {
-        let is_new = self.settle_on(by).await?;
-        self.join_mirrors(by, now).await?;
+    async fn read(&mut self, by: &Vouched, wait: Duration) -> BackendResult<FeedBatch> {
+        let (is_new, as_of) = self.settle_on(by).await?;
+        self.join_mirrors(by).await?;
         let streams = self.rows(by, if is_new { Duration::ZERO } else { wait }).await?;
         let barriers = self.keys.barriers();
         let (mut announced, mut barrier, mut is_complete) = (Vec::new(), None, true);
@@ -188,13 +194,13 @@ impl BackendReader for Reader {
             membership.owe(barrier);
         }
         self.has_all = is_complete;
-        announced.retain(|revocation| now < revocation.until);
+        announced.retain(|revocation| as_of < revocation.until);
         let vouching = by.of(Partition::EVERYBODY).vouching;
-        Ok(FeedBatch { announced, vouching, incarnations: by.incarnations(), is_complete })
+        Ok(FeedBatch { announced, vouching, incarnations: by.incarnations(), as_of, is_complete })
     }
 
     /// A read that was not all there is does not count (model: OnlyCompleteReadsCount).
-    async fn confirm(&mut self, by: &Vouched, _now: Timestamp) -> BackendResult<Standing> {
+    async fn confirm(&mut self, by: &Vouched) -> BackendResult<Standing> {
         let Some(membership) = &mut self.membership else { return Ok(Standing::Observer) };
         if !self.has_all {
             return Ok(Standing::CatchingUp);

@@ -12,8 +12,8 @@ use super::codec::{Entry, Fields};
 use super::connection::{Connection, WaitingConnection};
 use super::keys::Keys;
 use super::orders::{self, Order};
+use super::time::StoreTime;
 use super::{scripts, span, store_error};
-use crate::domain::clock::Timestamp;
 use crate::domain::journal::{EntryId, JournalEntry, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::store::StoreResult;
@@ -35,13 +35,14 @@ const OWED_PAGE: u32 = 1_000;
 pub(super) struct Inspector {
     connection: WaitingConnection,
     keys: Keys,
+    time: StoreTime,
     /// Which server was looked at: what follows is done to no other.
     server: Option<String>,
 }
 
 impl Inspector {
-    pub(super) async fn open(connection: Arc<Connection>, keys: Keys) -> StoreResult<Self> {
-        Ok(Self { connection: WaitingConnection::new(connection), keys, server: None })
+    pub(super) fn open(connection: Arc<Connection>, keys: Keys, time: StoreTime) -> Self {
+        Self { connection: WaitingConnection::new(connection), keys, time, server: None }
     }
 
     async fn ask<T: FromRedisValue>(&mut self, entry: Entry<'_>, pipeline: Pipeline) -> StoreResult<T> {
@@ -87,13 +88,15 @@ impl Examination for Inspector {
             pipeline.cmd("HMGET").arg(keys.state()).arg(&STATE_FIELDS);
             pipeline.cmd("EXISTS").arg(keys.owed());
         }
+        pipeline.cmd("TIME");
         let entry = Entry { place: STATE, key: "of any partition" };
         self.server = None;
         // The server may have got another history over an open connection, too. Asked before what it
         // holds: that may only be newer.
         let server = self.connection.identify().await.map_err(|error| store_error(entry, error))?;
         self.server = Some(server.clone());
-        let answers: Vec<Value> = self.ask(entry, pipeline).await?;
+        let mut answers: Vec<Value> = self.ask(entry, pipeline).await?;
+        let time = self.time.shown(entry.convert(answers.pop().unwrap_or(Value::Nil))?);
         let mut states = Vec::with_capacity(Partition::COUNT);
         let mut owes = false;
         for pair in answers.chunks(2) {
@@ -101,7 +104,7 @@ impl Examination for Inspector {
             states.push(read_state(entry, entry.convert(state.clone())?)?);
             owes |= entry.convert::<bool>(owed.clone())?;
         }
-        Ok(View { server, states, owes })
+        Ok(View { server, states, owes, time })
     }
 
     async fn lease(&mut self, holder: EntryId, term: Duration) -> StoreResult<bool> {
@@ -154,14 +157,15 @@ impl Examination for Inspector {
         from: i64,
         entries: &[JournalEntry],
         to: Mark,
-        now: Timestamp,
         denial: Duration,
     ) -> StoreResult<bool> {
         let keys = self.keys.clone();
         let carry_out = |entry: &JournalEntry| {
             let new = NewEntry { id: entry.link.at.entry, revoked: entry.revoked, until: entry.until };
             let previous = entry.link.previous;
-            Order { new, vouching: String::new(), position: -1, previous }.script(&keys, now, denial).1
+            Order { new, vouching: String::new(), position: -1, previous }
+                .script(&keys, self.time.argument_of_replay(), denial)
+                .1
         };
         let mut scripts: Vec<_> = entries.iter().map(carry_out).collect();
         let of_partition = self.keys.partition(partition);

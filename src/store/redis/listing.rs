@@ -5,11 +5,12 @@ use std::cmp::Reverse;
 use redis::{Pipeline, Value};
 use uuid::Uuid;
 
-use super::access::first_version;
+use super::access::{first_version, lies_after};
 use super::codec::{self, Entry, Fields};
 use super::connection::Connection;
 use super::keys::{Keys, SESSION_FIELDS, UserKeys};
-use super::{CUTOFF, SESSION, SESSIONS, backend_error, time};
+use super::time::StoreTime;
+use super::{CUTOFF, SESSION, SESSIONS, backend_error};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::partition::Partition;
@@ -24,14 +25,15 @@ use crate::store::backend::{BackendResult, Vouched};
 /// (model: TokensOfTheirIncarnation, VersionsNotTimes)
 pub(super) async fn live_sessions(
     connection: &Connection,
+    time: &StoreTime,
     by: &Vouched,
     keys: &Keys,
     user: UserId,
-    now: Timestamp,
 ) -> BackendResult<Vec<Session>> {
     let keys = keys.of_user(user);
     let incarnation = by.of(Partition::of(user)).incarnation;
-    let ids = unended(connection, by, std::slice::from_ref(&keys), now).await?.pop().unwrap_or_default();
+    let (now, mut ids) = unended(connection, time, by, std::slice::from_ref(&keys)).await?;
+    let ids = ids.pop().unwrap_or_default();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -66,16 +68,16 @@ pub(super) async fn live_sessions(
 /// cut-off has ended is no member of the user's set any more.
 pub(super) async fn newest_access_tokens(
     connection: &Connection,
+    time: &StoreTime,
     by: &Vouched,
     keys: &Keys,
     users: &[UserId],
-    now: Timestamp,
 ) -> BackendResult<Vec<Option<Timestamp>>> {
     if users.is_empty() {
         return Ok(Vec::new());
     }
     let keys: Vec<UserKeys> = users.iter().map(|user| keys.of_user(*user)).collect();
-    let sessions = unended(connection, by, &keys, now).await?;
+    let (_, sessions) = unended(connection, time, by, &keys).await?;
 
     let mut times = redis::pipe();
     for (user, sessions) in keys.iter().zip(&sessions) {
@@ -90,20 +92,28 @@ pub(super) async fn newest_access_tokens(
     Ok(sessions.iter().map(&mut newest).map(|time| time.map(Timestamp::from_millis)).collect())
 }
 
-/// For each user, the sessions in their set whose idle deadline has not come.
+/// What the clock shows, and for each user the sessions in their set whose idle deadline has not come.
 async fn unended(
     connection: &Connection,
+    time: &StoreTime,
     by: &Vouched,
     users: &[UserKeys],
-    now: Timestamp,
-) -> BackendResult<Vec<Vec<SessionId>>> {
+) -> BackendResult<(Timestamp, Vec<Vec<SessionId>>)> {
     let mut pipeline = redis::pipe();
     for user in users {
-        pipeline.cmd("ZRANGEBYSCORE").arg(user.sessions()).arg(format!("({}", time(now))).arg("+inf");
+        pipeline.cmd("ZRANGE").arg(user.sessions()).arg(0).arg(-1).arg("WITHSCORES");
     }
-    let members: Vec<Vec<String>> = ask(connection, by, pipeline).await?;
-    let ids = |members: &Vec<String>| members.iter().filter_map(|member| session_of(member)).collect();
-    Ok(members.iter().map(ids).collect())
+    pipeline.cmd("TIME");
+    let entry = Entry { place: SESSIONS, key: "of one or several users" };
+    let mut answers: Vec<Value> = ask(connection, by, pipeline).await?;
+    let now = time.decisive(entry.convert(answers.pop().unwrap_or(Value::Nil))?)?;
+    let mut sessions = Vec::with_capacity(answers.len());
+    for members in answers {
+        let members: Vec<(String, f64)> = entry.convert(members)?;
+        let unended = members.iter().filter(|(_, deadline)| lies_after(*deadline, now));
+        sessions.push(unended.filter_map(|(member, _)| session_of(member)).collect());
+    }
+    Ok((now, sessions))
 }
 
 /// The session of a member `<sid>:<security version>`.

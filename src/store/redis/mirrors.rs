@@ -33,8 +33,7 @@ use uuid::Uuid;
 use super::codec::{Answer, Entry};
 use super::connection::{Connection, WaitingConnection};
 use super::keys::Everybody;
-use super::{scripts, span, store_error, time};
-use crate::domain::clock::Timestamp;
+use super::{scripts, span, store_error};
 use crate::store::backend::BackendError;
 use crate::store::{StoreError, StoreResult};
 
@@ -327,20 +326,23 @@ pub(super) struct Membership {
     max_staleness: Duration,
     /// The newest barrier that was read and not acknowledged yet.
     owed: Option<Barrier>,
+    /// How often it has entered the register: a register that was lost has no earlier name again.
+    joined: u64,
     /// Whether it was in the register before the last read began.
     is_member: bool,
 }
 
 impl Membership {
     pub(super) fn new(keys: Everybody, name: Uuid, max_staleness: Duration) -> Self {
-        Self { keys, name, max_staleness, owed: None, is_member: false }
+        Self { keys, name, max_staleness, owed: None, joined: 0, is_member: false }
     }
 
     /// Enters the register, or stays in it. To be done before a read.
     /// (model: OnlyMembersAnswer)
-    pub(super) async fn join(&mut self, now: Timestamp, mut redis: MultiplexedConnection) -> RedisResult<()> {
+    pub(super) async fn join(&mut self, mut redis: MultiplexedConnection) -> RedisResult<()> {
         self.is_member = false;
-        let epoch = format!("{}.{}", self.name.simple(), time(now));
+        self.joined += 1;
+        let epoch = format!("{}.{}", self.name.simple(), self.joined);
         let mut script = scripts::JOIN_MIRRORS.prepare_invoke();
         script
             .key(self.keys.mirrors())

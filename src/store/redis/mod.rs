@@ -18,6 +18,7 @@ mod orders;
 mod owner;
 mod rate_limits;
 mod scripts;
+mod time;
 mod wire;
 
 use std::sync::Arc;
@@ -36,14 +37,15 @@ use self::keys::{Keys, UserKeys};
 use self::mirrors::Mirrors;
 use self::orders::Order;
 pub use self::owner::Others;
+pub use self::time::StoreTime;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::deployment::DeploymentMark;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::partition::Partition;
-use crate::domain::session::{Session, SessionLifetimes, Timeout};
-use crate::domain::tokens::{RefreshClaims, ResetClaims, ResetTokenHash};
+use crate::domain::session::{NewSession, Session, SessionLifetimes, Timeout};
+use crate::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
 use crate::domain::user::SecurityVersion;
 use crate::store::backend::{
     BackendError, BackendReader, BackendResult, CarriedOut, Examination, Placement, Presented, TokenBackend,
@@ -61,6 +63,7 @@ pub struct RedisTokenStore {
     connection: Arc<Connection>,
     keys: Keys,
     mirrors: Mirrors,
+    time: StoreTime,
 }
 
 /// Why a store could not be set up.
@@ -89,7 +92,18 @@ impl RedisTokenStore {
     ) -> Result<Self, RedisUrlError> {
         let connection = Arc::new(Connection::lazy(url, options)?);
         let keys = Keys::new(mark);
-        Ok(Self { mirrors: Mirrors::new(connection.clone(), keys.everybody()), connection, keys })
+        Ok(Self {
+            mirrors: Mirrors::new(connection.clone(), keys.everybody()),
+            connection,
+            keys,
+            time: StoreTime::default(),
+        })
+    }
+
+    /// The same store, that decides by what is known of its clock.
+    #[must_use]
+    pub fn with_time(self, time: StoreTime) -> Self {
+        Self { time, ..self }
     }
 
     /// The same, and sees that Redis answers, within [`RedisOptions::operation_timeout`].
@@ -121,18 +135,17 @@ impl RedisTokenStore {
         Ok(RedisInspection::read(info.as_deref(), save_points))
     }
 
-    /// What time it is by the clock of Redis. Nothing is decided by that; it is for telling how far
-    /// the clocks are apart.
+    /// What time it is by the clock of Redis.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn time(&self) -> StoreResult<Timestamp> {
-        let (seconds, micros): (i64, i64) = self
+        let time = self
             .connection
             .run(None, |mut redis| async move { redis::cmd("TIME").query_async(&mut redis).await })
             .await
             .map_err(|error| store_error(Entry { place: "server", key: "TIME" }, error))?;
-        Ok(Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)))
+        Ok(self.time.shown(time))
     }
 
     /// Runs a script on the server that was vouched for (model: SealIsTheServer), which compares the vouching
@@ -144,7 +157,14 @@ impl RedisTokenStore {
         script: ScriptInvocation<'static>,
     ) -> BackendResult<Answer> {
         let answer = self.connection.call(Some(&by.server), entry, script).await?;
-        if answer.verdict == "unvouched" { Err(BackendError::Unvouched) } else { Ok(answer) }
+        match answer.verdict.as_str() {
+            "unvouched" => Err(BackendError::Unvouched),
+            "implausible" => {
+                self.time.has_jumped();
+                Err(BackendError::Unvouched)
+            }
+            _ => Ok(answer),
+        }
     }
 
     /// What Redis answers; `None` where it may not be asked that.
@@ -165,14 +185,14 @@ impl RedisTokenStore {
 #[async_trait]
 impl TokenBackend for RedisTokenStore {
     async fn examine(&self) -> StoreResult<Box<dyn Examination>> {
-        Ok(Box::new(Inspector::open(self.connection.clone(), self.keys.clone()).await?))
+        Ok(Box::new(Inspector::open(self.connection.clone(), self.keys.clone(), self.time.clone())))
     }
 
     async fn open_session(
         &self,
         by: &Vouched,
-        session: &Session,
-        now: Timestamp,
+        session: &NewSession,
+        lifetimes: &SessionLifetimes,
     ) -> BackendResult<OpenOutcome> {
         let keys = self.keys.of_user(session.subject.user);
         let key = keys.session(session.id);
@@ -183,25 +203,22 @@ impl TokenBackend for RedisTokenStore {
             .key(keys.sessions())
             .key(keys.cutoff())
             .key(keys.partition().state())
-            .arg(time(now))
+            .arg(self.time.argument())
             .arg(session.id.to_string())
             .arg(session.subject.user.get())
             .arg(session.subject.email.as_str())
             .arg(session.subject.role.as_str())
             .arg(session.subject.security_version.get())
-            .arg(session.generation.get())
-            .arg(time(session.created_at))
-            .arg(time(session.rotated_at))
-            .arg(time(session.issued_at))
-            .arg(time(session.idle_deadline))
-            .arg(time(session.absolute_deadline))
+            .arg(Generation::FIRST.get())
+            .arg(span(lifetimes.idle))
+            .arg(span(lifetimes.absolute))
             .arg(session.origin.address.map(|address| address.to_string()).unwrap_or_default())
             .arg(session.origin.user_agent.as_deref().unwrap_or_default())
             .arg(session.origin.client.as_str())
             .arg(vouching_of(by, session.subject.user));
         let answer = self.call(by, entry, script).await?;
         match answer.verdict.as_str() {
-            "opened" => Ok(OpenOutcome::Opened { incarnation: entry.read("incarnation", answer.field(0))? }),
+            "opened" => Ok(OpenOutcome::Opened(codec::session(entry, session.id, &answer.fields)?)),
             "superseded" => {
                 let first = SecurityVersion::new(entry.read("version", answer.field(0))?);
                 Ok(OpenOutcome::Superseded { first })
@@ -215,13 +232,12 @@ impl TokenBackend for RedisTokenStore {
         by: &Vouched,
         token: &RefreshClaims,
         alarm: EntryId,
-        now: Timestamp,
         lifetimes: &SessionLifetimes,
     ) -> BackendResult<Presented> {
         let mut script = scripts::ROTATE_SESSION.prepare_invoke();
         add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
         script
-            .arg(time(now))
+            .arg(self.time.argument())
             .arg(token.session.to_string())
             .arg(token.user.get())
             .arg(token.generation.get())
@@ -238,14 +254,13 @@ impl TokenBackend for RedisTokenStore {
         by: &Vouched,
         token: &RefreshClaims,
         alarm: EntryId,
-        now: Timestamp,
         lifetimes: &SessionLifetimes,
         on_reuse: OnReuse,
     ) -> BackendResult<Presented> {
         let mut script = scripts::CHECK_SESSION.prepare_invoke();
         add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
         script
-            .arg(time(now))
+            .arg(self.time.argument())
             .arg(token.session.to_string())
             .arg(token.user.get())
             .arg(token.generation.get())
@@ -285,7 +300,6 @@ impl TokenBackend for RedisTokenStore {
         by: &Vouched,
         new: &NewEntry,
         placement: Placement,
-        now: Timestamp,
         denial: Duration,
     ) -> BackendResult<CarriedOut> {
         let vouching = by.of(new.revoked.partition()).vouching.get().to_string();
@@ -294,7 +308,7 @@ impl TokenBackend for RedisTokenStore {
             Placement::Owed => (0, EntryId::NONE),
         };
         let order = Order { new: *new, vouching, position, previous };
-        let (entry_key, script) = order.script(&self.keys, now, denial);
+        let (entry_key, script) = order.script(&self.keys, self.time.argument(), denial);
         let answer = self.call(by, entry_key.entry(), script).await?;
         let carried_out = order.carried_out(&entry_key, &self.keys, &answer)?;
         if let Journaled::User { user, .. } = new.revoked {
@@ -311,7 +325,6 @@ impl TokenBackend for RedisTokenStore {
         user: UserId,
         id: EntryId,
         until: Timestamp,
-        now: Timestamp,
         denial: Duration,
     ) -> BackendResult<(SecurityVersion, Vec<SessionId>)> {
         let keys = self.keys.of_user(user);
@@ -320,7 +333,7 @@ impl TokenBackend for RedisTokenStore {
         let mut script = scripts::CUT_OFF_USER.prepare_invoke();
         add_cut_off_keys(&mut script, &keys);
         script
-            .arg(time(now))
+            .arg(self.time.argument())
             .arg("next")
             .arg(span(denial))
             .arg(user.get())
@@ -340,14 +353,9 @@ impl TokenBackend for RedisTokenStore {
         Ok((version, ended))
     }
 
-    async fn access_status(
-        &self,
-        by: &Vouched,
-        token: &AccessSubject,
-        now: Timestamp,
-    ) -> BackendResult<AccessStatus> {
+    async fn access_status(&self, by: &Vouched, token: &AccessSubject) -> BackendResult<AccessStatus> {
         let keys = self.keys.of_user(token.user);
-        AccessFacts::read(&self.connection, by, &keys, token).await?.judge(&keys, token, now)
+        AccessFacts::read(&self.connection, &self.time, by, &keys, token).await?.judge(&keys, token)
     }
 
     async fn machine_status(
@@ -355,45 +363,46 @@ impl TokenBackend for RedisTokenStore {
         by: &Vouched,
         token: Jti,
         incarnation: i64,
-        now: Timestamp,
     ) -> BackendResult<AccessStatus> {
-        access::machine_status(&self.connection, by, &self.keys.everybody(), token, incarnation, now).await
+        access::machine_status(&self.connection, &self.time, by, &self.keys.everybody(), token, incarnation)
+            .await
     }
 
     async fn newest_access_tokens(
         &self,
         by: &Vouched,
         users: &[UserId],
-        now: Timestamp,
     ) -> BackendResult<Vec<Option<Timestamp>>> {
-        listing::newest_access_tokens(&self.connection, by, &self.keys, users, now).await
+        listing::newest_access_tokens(&self.connection, &self.time, by, &self.keys, users).await
     }
 
-    async fn list_sessions(&self, by: &Vouched, user: UserId, now: Timestamp) -> BackendResult<Vec<Session>> {
-        listing::live_sessions(&self.connection, by, &self.keys, user, now).await
+    async fn list_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<Session>> {
+        listing::live_sessions(&self.connection, &self.time, by, &self.keys, user).await
     }
 
     async fn insert_reset_token(
         &self,
         by: &Vouched,
         token: &ResetClaims,
-        grant: ResetGrant,
-        now: Timestamp,
+        version: SecurityVersion,
+        ttl: Duration,
     ) -> BackendResult<()> {
-        self.keep_reset_token(by, scripts::INSERT_RESET_TOKEN.prepare_invoke(), token, grant, now).await
+        let script = scripts::INSERT_RESET_TOKEN.prepare_invoke();
+        self.keep_reset_token(by, script, token, version, span(ttl)).await
     }
 
-    async fn find_reset_token(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> BackendResult<Option<ResetGrant>> {
+    async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
         let key = self.keys.of_user(token.user).reset();
         let entry = Entry { place: RESET, key: &key };
-        let mut command = redis::cmd("HMGET");
-        command.arg(&key).arg("hash").arg("version").arg("deadline").arg("vouching");
-        let stored: Fields = entry.convert(self.ask_vouched(by, entry, command).await?)?;
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HMGET").arg(&key).arg(&["hash", "version", "deadline", "vouching"]).cmd("TIME");
+        let value: Value = self
+            .connection
+            .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
+            .await
+            .map_err(|error| backend_error(entry, error))?;
+        let (stored, shown): (Fields, time::Time) = entry.convert(value)?;
+        let now = self.time.decisive(shown)?;
         let [hash, version, deadline, vouching] = stored.as_slice() else {
             return Err(entry.corrupt("is not what was stored").into());
         };
@@ -408,12 +417,7 @@ impl TokenBackend for RedisTokenStore {
         Ok(good.then_some(ResetGrant { version, deadline }))
     }
 
-    async fn take_reset_token(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-        now: Timestamp,
-    ) -> BackendResult<Option<ResetGrant>> {
+    async fn take_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
         let keys = self.keys.of_user(token.user);
         let key = keys.reset();
         let entry = Entry { place: RESET, key: &key };
@@ -421,7 +425,7 @@ impl TokenBackend for RedisTokenStore {
         script
             .key(&key)
             .key(keys.partition().state())
-            .arg(time(now))
+            .arg(self.time.argument())
             .arg(hex(&token.hash))
             .arg(vouching_of(by, token.user));
         let answer = self.call(by, entry, script).await?;
@@ -441,9 +445,9 @@ impl TokenBackend for RedisTokenStore {
         by: &Vouched,
         token: &ResetClaims,
         grant: ResetGrant,
-        now: Timestamp,
     ) -> BackendResult<()> {
-        self.keep_reset_token(by, scripts::RESTORE_RESET_TOKEN.prepare_invoke(), token, grant, now).await
+        let script = scripts::RESTORE_RESET_TOKEN.prepare_invoke();
+        self.keep_reset_token(by, script, token, grant.version, time(grant.deadline)).await
     }
 
     async fn passed_on(&self, by: &Vouched) -> BackendResult<()> {
@@ -451,19 +455,13 @@ impl TokenBackend for RedisTokenStore {
     }
 
     /// As above (model: AnnouncedBeforeTheBarrier).
-    async fn announce_key(
-        &self,
-        by: &Vouched,
-        key: &KeyId,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> BackendResult<()> {
-        self.announce_revoked_key(by, key, until, now).await?;
+    async fn announce_key(&self, by: &Vouched, key: &KeyId, remembered: Duration) -> BackendResult<()> {
+        self.announce_revoked_key(by, key, remembered).await?;
         self.pass_on(by).await
     }
 
     fn reader(&self, role: ReaderRole) -> Box<dyn BackendReader> {
-        Box::new(feed::Reader::new(self.connection.clone(), &self.keys, role))
+        Box::new(feed::Reader::new(self.connection.clone(), self.time.clone(), &self.keys, role))
     }
 
     async fn probe(&self, side: Probe) -> StoreResult<()> {
@@ -517,6 +515,7 @@ impl RedisTokenStore {
         let key = keys.session(token.session);
         let entry = Entry { place: SESSION, key: &key };
         let answer = self.call(by, entry, script).await?;
+        note_brought_back(token.session, answer.field(codec::AHEAD));
         let session = || codec::session(entry, token.session, &answer.fields);
         let mut ended_until = None;
         let outcome = match answer.verdict.as_str() {
@@ -548,8 +547,8 @@ impl RedisTokenStore {
         by: &Vouched,
         mut script: ScriptInvocation<'static>,
         token: &ResetClaims,
-        grant: ResetGrant,
-        now: Timestamp,
+        version: SecurityVersion,
+        end: i64,
     ) -> BackendResult<()> {
         let keys = self.keys.of_user(token.user);
         let key = keys.reset();
@@ -558,10 +557,10 @@ impl RedisTokenStore {
             .key(&key)
             .key(keys.cutoff())
             .key(keys.partition().state())
-            .arg(time(now))
+            .arg(self.time.argument())
             .arg(hex(&token.hash))
-            .arg(grant.version.get())
-            .arg(time(grant.deadline))
+            .arg(version.get())
+            .arg(end)
             .arg(vouching_of(by, token.user));
         let answer = self.call(by, entry, script).await?;
         match answer.verdict.as_str() {
@@ -584,6 +583,13 @@ impl RedisTokenStore {
         if let Err(error) = self.ask_vouched(by, entry, command).await {
             tracing::debug!(error = %with_causes(&error), "ended sessions stay in Redis until their TTL removes them");
         }
+    }
+}
+
+/// What a session had noted lay ahead of the clock.
+fn note_brought_back(session: SessionId, ahead_ms: Option<&str>) {
+    if let Some(ahead_ms) = ahead_ms {
+        tracing::warn!(%session, ahead_ms, "the token store's clock was put back: a session counts from now on");
     }
 }
 

@@ -42,7 +42,7 @@ impl Order {
     pub(super) fn script(
         &self,
         keys: &Keys,
-        now: Timestamp,
+        time_argument: String,
         denial: Duration,
     ) -> (OrderKey, ScriptInvocation<'static>) {
         let NewEntry { id, revoked, until } = self.new;
@@ -61,7 +61,7 @@ impl Order {
                     .key(partition.state())
                     .key(partition.applied())
                     .key(partition.owed())
-                    .arg(time(now))
+                    .arg(&time_argument)
                     .arg(session.to_string())
                     .arg(user.get())
                     .arg(span(denial))
@@ -84,7 +84,7 @@ impl Order {
                     .key(partition.state())
                     .key(partition.applied())
                     .key(partition.owed())
-                    .arg(time(now))
+                    .arg(&time_argument)
                     .arg(token.to_string())
                     .arg(user)
                     .arg(span(denial))
@@ -100,7 +100,7 @@ impl Order {
                 let mut script = scripts::CUT_OFF_USER.prepare_invoke();
                 add_cut_off_keys(&mut script, &keys);
                 script
-                    .arg(time(now))
+                    .arg(&time_argument)
                     .arg(below.get())
                     .arg(span(denial))
                     .arg(user.get())

@@ -5,8 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::{ScriptInvocation, Value};
 
+use super::access::lies_after;
 use super::codec::{Answer, Entry};
-use super::{RedisTokenStore, scripts, span, store_error, time};
+use super::time::Time;
+use super::{RedisTokenStore, scripts, span, store_error};
 use crate::domain::clock::Timestamp;
 use crate::domain::rate_limit::{AccountMark, Bucket, Fill, Level, PlaceMark};
 use crate::store::backend::BackendError;
@@ -18,11 +20,11 @@ const PLACES: &str = "places";
 
 #[async_trait]
 impl RateLimitStore for RedisTokenStore {
-    async fn take(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Take> {
+    async fn take(&self, bucket: &Bucket) -> StoreResult<Take> {
         let key = self.keys.bucket(bucket.id);
         let entry = Entry { place: BUCKET, key: &key };
-        let answer = self.change_bucket(entry, bucket, now, "take").await?;
-        let level = level(entry, bucket, &answer, now)?;
+        let answer = self.change_bucket(entry, bucket, "take").await?;
+        let level = level(entry, bucket, &answer)?;
         match answer.verdict.as_str() {
             "admitted" => Ok(Take { admitted: true, level }),
             "refused" => Ok(Take { admitted: false, level }),
@@ -30,48 +32,37 @@ impl RateLimitStore for RedisTokenStore {
         }
     }
 
-    async fn give_back(&self, bucket: &Bucket, now: Timestamp) -> StoreResult<Level> {
+    async fn give_back(&self, bucket: &Bucket) -> StoreResult<Level> {
         let key = self.keys.bucket(bucket.id);
         let entry = Entry { place: BUCKET, key: &key };
-        let answer = self.change_bucket(entry, bucket, now, "give_back").await?;
+        let answer = self.change_bucket(entry, bucket, "give_back").await?;
         match answer.verdict.as_str() {
-            "given_back" => level(entry, bucket, &answer, now),
+            "given_back" => level(entry, bucket, &answer),
             _ => Err(unreadable(entry, &answer)),
         }
     }
 
-    async fn is_known_place(
-        &self,
-        account: AccountMark,
-        place: PlaceMark,
-        now: Timestamp,
-    ) -> StoreResult<bool> {
+    async fn is_known_place(&self, account: AccountMark, place: PlaceMark) -> StoreResult<bool> {
         let key = self.keys.places(account);
         let entry = Entry { place: PLACES, key: &key };
-        let mut command = redis::cmd("ZSCORE");
-        command.arg(&key).arg(place.to_string());
-        let score: Value = self
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("ZSCORE").arg(&key).arg(place.to_string()).cmd("TIME");
+        let answer: Value = self
             .connection
-            .run(None, |mut redis| async move { command.query_async(&mut redis).await })
+            .run(None, |mut redis| async move { pipeline.query_async(&mut redis).await })
             .await
             .map_err(|error| store_error(entry, error))?;
-        let deadline: Option<f64> = entry.convert(score)?;
-        #[expect(clippy::cast_precision_loss, reason = "times are below 2^53, as scores are")]
-        Ok(deadline.is_some_and(|deadline| (time(now) as f64) < deadline))
+        let (deadline, shown): (Option<f64>, Time) = entry.convert(answer)?;
+        Ok(deadline.is_some_and(|deadline| lies_after(deadline, self.time.shown(shown))))
     }
 
-    async fn remember_place(
-        &self,
-        account: AccountMark,
-        place: PlaceMark,
-        now: Timestamp,
-    ) -> StoreResult<()> {
+    async fn remember_place(&self, account: AccountMark, place: PlaceMark) -> StoreResult<()> {
         let key = self.keys.places(account);
         let entry = Entry { place: PLACES, key: &key };
         let mut script = scripts::REMEMBER_PLACE.prepare_invoke();
         script
             .key(&key)
-            .arg(time(now))
+            .arg(self.time.argument_of_replay())
             .arg(place.to_string())
             .arg(span(Duration::from_secs(PLACE_MEMORY_DAYS * 24 * 60 * 60)))
             .arg(PLACES_MAX);
@@ -94,17 +85,11 @@ impl RedisTokenStore {
         }
     }
 
-    async fn change_bucket(
-        &self,
-        entry: Entry<'_>,
-        bucket: &Bucket,
-        now: Timestamp,
-        what: &str,
-    ) -> StoreResult<Answer> {
+    async fn change_bucket(&self, entry: Entry<'_>, bucket: &Bucket, what: &str) -> StoreResult<Answer> {
         let mut script = scripts::TAKE_FROM_BUCKET.prepare_invoke();
         script
             .key(entry.key)
-            .arg(time(now))
+            .arg(self.time.argument_of_replay())
             .arg(bucket.rate.burst())
             .arg(span(bucket.rate.period()))
             .arg(what);
@@ -114,9 +99,9 @@ impl RedisTokenStore {
 }
 
 /// What can be taken, by the units that the script answered.
-fn level(entry: Entry<'_>, bucket: &Bucket, answer: &Answer, now: Timestamp) -> StoreResult<Level> {
+fn level(entry: Entry<'_>, bucket: &Bucket, answer: &Answer) -> StoreResult<Level> {
     let units = answer.fields.first().and_then(|units| units.as_deref());
-    Ok(Fill { units: entry.read("units", units)?, at: now }.level(bucket.rate))
+    Ok(Fill { units: entry.read("units", units)?, at: Timestamp::from_millis(0) }.level(bucket.rate))
 }
 
 fn unreadable(entry: Entry<'_>, answer: &Answer) -> StoreError {

@@ -45,7 +45,7 @@ pub async fn states(app: &TestApp) -> Vec<(String, KeyState)> {
 /// What the revocation feed tells somebody who begins to read it.
 pub async fn announced(app: &TestApp) -> Vec<Revoked> {
     let mut reader = app.revocation_feed().reader(ReaderRole::Observer);
-    let batch = reader.read(app.timestamp(), Duration::ZERO).await.expect("the feed");
+    let batch = reader.read(Duration::ZERO).await.expect("the feed");
     let revoked = batch.announced.into_iter();
     revoked
         .filter(|revocation| app.timestamp() < revocation.until)

@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hallpass::app::{self, Stores, SystemRandom, World};
+use hallpass::app::{self, LaidOver, Stores, SystemRandom, World};
 use hallpass::config::{self, FlagValue, Profile, Purpose, ResetDelivery, Secret, Settings, Sources};
 use hallpass::crypto::password::Argon2Cost;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
@@ -125,7 +125,32 @@ struct Surroundings {
 impl Surroundings {
     /// What the stores are opened in. What tests choose about chance is not about theirs.
     fn stores_world(&self) -> World {
-        World { clock: self.clock.clone(), random: Arc::new(SystemRandom), mailer: None }
+        self.clocks().stores_world()
+    }
+
+    /// All clocks are one.
+    fn clocks(&self) -> Clocks {
+        let [own, token_store, database] = std::array::from_fn(|_| self.clock.clone());
+        Clocks { own, token_store, database }
+    }
+}
+
+/// The clocks that a replica sees.
+#[derive(Clone)]
+pub struct Clocks {
+    /// Its own machine's.
+    pub own: Arc<ManualClock>,
+    /// The token store's.
+    pub token_store: Arc<ManualClock>,
+    /// The database's.
+    pub database: Arc<ManualClock>,
+}
+
+impl Clocks {
+    fn stores_world(&self) -> World {
+        let laid_over =
+            LaidOver { token_store: Some(self.token_store.clone()), database: Some(self.database.clone()) };
+        World { clock: self.own.clone(), random: Arc::new(SystemRandom), mailer: None, laid_over }
     }
 }
 
@@ -249,12 +274,21 @@ impl TestApp {
     }
 
     async fn build(settings: Settings, stores: Stores, surroundings: Arc<Surroundings>) -> Self {
+        Self::build_by(surroundings.clocks(), settings, stores, surroundings).await
+    }
+
+    async fn build_by(
+        clocks: Clocks,
+        settings: Settings,
+        stores: Stores,
+        surroundings: Arc<Surroundings>,
+    ) -> Self {
         let bound = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
         let secret = Secret::new(SERVER_SECRET);
         let world = World {
-            clock: surroundings.clock.clone(),
             random: surroundings.chance.clone(),
             mailer: Some(surroundings.outbox.clone()),
+            ..clocks.stores_world()
         };
         let (services, endpoint) =
             app::build(&settings, &secret, bound, stores.clone(), world).await.expect("a service");
@@ -283,6 +317,28 @@ impl TestApp {
         let opening = app::open_token_store(&settings, &database, &world).await;
         let stores = Stores { database, tokens: opening.expect("a token store") };
         Self::build(settings, stores, self.0.surroundings.clone()).await
+    }
+
+    /// Another process, whose clocks are these.
+    pub async fn another_replica_by(&self, clocks: Clocks, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.0.settings.clone();
+        change(&mut settings);
+        let database = self.0.stores.database.clone();
+        let opening = app::open_token_store(&settings, &database, &clocks.stores_world()).await;
+        let stores = Stores { database, tokens: opening.expect("a token store") };
+        Self::build_by(clocks, settings, stores, self.0.surroundings.clone()).await
+    }
+
+    /// The clock of the token store and the database, and of replicas that were given no other.
+    pub fn clock(&self) -> Arc<ManualClock> {
+        self.0.surroundings.clock.clone()
+    }
+
+    /// Compares the clocks, as a service does once a second.
+    pub async fn compare_clocks(&self) {
+        // A store that is away is looked at when it is back.
+        let _ = self.keep_journal().await;
+        self.0.services.clocks.compare().await;
     }
 
     /// A replica that answers from its own copy of the revocation feed, once it does.
@@ -348,6 +404,11 @@ impl TestApp {
     /// The URL of the SQLite file.
     pub fn sqlite_url(&self) -> String {
         format!("sqlite://{}/hallpass.db", self.0.surroundings.folder.path().display())
+    }
+
+    /// Whether there is a Redis behind the service.
+    pub fn has_redis(&self) -> bool {
+        self.0.surroundings.redis.is_some()
     }
 
     /// The Redis behind the service.

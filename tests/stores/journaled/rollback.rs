@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hallpass::app::SystemRandom;
 use hallpass::domain::clock::{Clock, ManualClock};
-use hallpass::store::embedded::EmbeddedTokenStore;
+use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
 use hallpass::store::{AccessStatus, OnUnknown, TokenStore};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
@@ -74,7 +74,12 @@ impl Stores {
     /// Both, as a process that has just begun has them.
     async fn open(&self) -> Opened {
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let tokens = EmbeddedTokenStore::open(&self.tokens(), clock.clone(), &SystemRandom).await;
+        let tokens = EmbeddedTokenStore::open(
+            &self.tokens(),
+            EmbeddedTime { clock: clock.clone(), keeper: None },
+            &SystemRandom,
+        )
+        .await;
         let tokens = Arc::new(tokens.expect("a store"));
         let journal = Journal::in_folder(self.folder.clone()).await;
         let store = Arc::new(TestStore::over(tokens.clone(), journal, clock));
@@ -114,14 +119,13 @@ async fn what_was_revoked_stays_revoked_whichever_store_is_restored() {
         let clock = &*stores.clock;
         let store = stores.open().await;
         let (ended, live) = (ada.log_in(&store, clock).await, ada.log_in(&store, clock).await);
-        let denied = live.access_token(clock);
+        let denied = live.access_token();
         store.close().await;
         let copy = stores.copy(restored);
 
         let store = stores.open().await;
-        let now = clock.now();
-        store.revoke_session(ada.user, ended.id, OnUnknown::Deny, now, denial()).await.expect("an end");
-        store.revoke_access_token(ada.user, denied.token, now, denial()).await.expect("a denial");
+        store.revoke_session(ada.user, ended.id, OnUnknown::Deny).await.expect("an end");
+        store.revoke_access_token(ada.user, denied.token).await.expect("a denial");
         let other = Person::new();
         let others = other.log_in(&store, clock).await;
         other.after_a_security_event().cut_off(&store, clock).await;
@@ -130,21 +134,21 @@ async fn what_was_revoked_stays_revoked_whichever_store_is_restored() {
 
         for _ in 0..2 {
             let store = stores.open().await;
-            assert_dead(&store, clock, &ended).await;
-            assert_dead(&store, clock, &others).await;
+            assert_dead(&store, &ended).await;
+            assert_dead(&store, &others).await;
             // Restored tokens have the rest of the journal carried out. Of a database that was restored while
             // nobody looked it cannot be told what else was: then everybody logs in again.
             let expected = match restored {
                 Restored::Tokens => AccessStatus::Revoked,
                 Restored::Database => AccessStatus::StoreLost,
             };
-            assert_eq!(status(&store, clock, &denied).await, expected, "{restored:?}");
+            assert_eq!(status(&store, &denied).await, expected, "{restored:?}");
             match restored {
-                Restored::Tokens => assert_live(&store, clock, &live, 0).await,
-                Restored::Database => assert_dead(&store, clock, &live).await,
+                Restored::Tokens => assert_live(&store, &live, 0).await,
+                Restored::Database => assert_dead(&store, &live).await,
             }
             let another = ada.log_in(&store, clock).await;
-            store.revoke_session(ada.user, another.id, OnUnknown::Deny, now, denial()).await.expect("an end");
+            store.revoke_session(ada.user, another.id, OnUnknown::Deny).await.expect("an end");
             store.close().await;
         }
     }
@@ -160,9 +164,9 @@ async fn a_store_without_data_logs_everybody_out_and_goes_on() {
     std::fs::remove_file(stores.tokens()).expect("removed");
 
     let store = stores.open().await;
-    assert_dead(&store, clock, &session).await;
+    assert_dead(&store, &session).await;
     let session = ada.log_in(&store, clock).await;
-    assert_live(&store, clock, &session, 0).await;
+    assert_live(&store, &session, 0).await;
 }
 
 #[tokio::test]
@@ -176,7 +180,7 @@ async fn data_that_is_of_a_hole_in_the_journal_counts_for_nothing() {
 
     // The database forgets the end of the session, and goes on behind that.
     let store = stores.open().await;
-    store.revoke_session(ada.user, session.id, OnUnknown::Deny, clock.now(), denial()).await.expect("an end");
+    store.revoke_session(ada.user, session.id, OnUnknown::Deny).await.expect("an end");
     store.close().await;
     stores.restore(Restored::Database, &database);
     let store = stores.open().await;
@@ -186,9 +190,9 @@ async fn data_that_is_of_a_hole_in_the_journal_counts_for_nothing() {
     // Then the token store does, too: nobody knows any more what was revoked.
     stores.restore(Restored::Tokens, &tokens);
     let store = stores.open().await;
-    assert_dead(&store, clock, &session).await;
+    assert_dead(&store, &session).await;
     let session = ada.log_in(&store, clock).await;
-    assert_live(&store, clock, &session, 0).await;
+    assert_live(&store, &session, 0).await;
 }
 
 /// A process that goes on has seen what the database has forgotten.
@@ -201,7 +205,7 @@ async fn a_database_that_goes_back_beside_a_running_process_goes_on_behind_what_
         let live = ada.log_in(&store, clock).await;
         let ended = [ada.log_in(&store, clock).await, ada.log_in(&store, clock).await];
         for session in &ended {
-            let ending = store.revoke_session(ada.user, session.id, OnUnknown::Deny, clock.now(), denial());
+            let ending = store.revoke_session(ada.user, session.id, OnUnknown::Deny);
             assert!(ending.await.expect("an end"));
         }
         if has_looked {
@@ -217,16 +221,16 @@ async fn a_database_that_goes_back_beside_a_running_process_goes_on_behind_what_
         }
         for _ in 0..3 {
             let another = ada.log_in(&store, clock).await;
-            let ending = store.revoke_session(ada.user, another.id, OnUnknown::Deny, clock.now(), denial());
+            let ending = store.revoke_session(ada.user, another.id, OnUnknown::Deny);
             assert!(ending.await.expect("an end"));
             store.keep().await.expect("a look");
             assert!(store.is_vouched());
-            assert_dead(&store, clock, &another).await;
+            assert_dead(&store, &another).await;
         }
         for session in &ended {
-            assert_dead(&store, clock, session).await;
+            assert_dead(&store, session).await;
         }
-        assert_live(&store, clock, &live, 0).await;
+        assert_live(&store, &live, 0).await;
         let newest = sqlx::query_scalar("SELECT max(position) FROM journal_heads");
         let newest: i64 = newest.fetch_one(&mut database).await.expect("a position");
         assert!(newest < 10, "{newest}: joined once");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass::domain::clock::{Clock, ManualClock};
+use hallpass::domain::clock::ManualClock;
 use hallpass::domain::journal::VouchingId;
 use hallpass::domain::partition::Partition;
 use hallpass::store::backend::{BackendError, TokenBackend, Vouched, VouchedPartition};
@@ -66,23 +66,19 @@ async fn a_redis_that_is_killed_is_unavailable_and_comes_back_with_its_data() {
     let store = store(&server, &clock).await;
     let ada = Person::new();
     let (session, revoked) = (ada.log_in(&store, &clock).await, ada.log_in(&store, &clock).await);
-    let now = clock.now();
-    store
-        .revoke_session(ada.user, revoked.id, OnUnknown::Ignore, now, denial())
-        .await
-        .expect("revoke_session");
+    store.revoke_session(ada.user, revoked.id, OnUnknown::Ignore).await.expect("revoke_session");
     for _ in 0..2 {
         server.kill();
         for _ in 0..10 {
-            assert_unavailable(store.access_status(&session.access_token(&clock), now)).await;
-            assert_unavailable(store.rotate(&session.token(0), now, &LIFETIMES)).await;
+            assert_unavailable(store.access_status(&session.access_token())).await;
+            assert_unavailable(store.rotate(&session.token(0), &LIFETIMES)).await;
         }
         server.restart();
         recovered(&store).await;
-        assert_live(&store, &clock, &session, 0).await;
-        assert_eq!(status(&store, &clock, &revoked.access_token(&clock)).await, AccessStatus::Revoked);
+        assert_live(&store, &session, 0).await;
+        assert_eq!(status(&store, &revoked.access_token()).await, AccessStatus::Revoked);
     }
-    assert!(matches!(rotate(&store, &clock, session.token(0)).await, RefreshOutcome::Current(_)));
+    assert!(matches!(rotate(&store, session.token(0)).await, RefreshOutcome::Current(_)));
 }
 
 #[tokio::test]
@@ -95,8 +91,8 @@ async fn a_hundred_callers_of_a_hung_redis_are_answered_within_the_bound() {
     for _ in 0..2 {
         let calls: Vec<_> = (0..100)
             .map(|_| {
-                let (store, token, now) = (Arc::clone(&store), session.token(0), clock.now());
-                tokio::spawn(async move { assert_unavailable(store.rotate(&token, now, &LIFETIMES)).await })
+                let (store, token) = (Arc::clone(&store), session.token(0));
+                tokio::spawn(async move { assert_unavailable(store.rotate(&token, &LIFETIMES)).await })
             })
             .collect();
         for call in calls {
@@ -109,7 +105,7 @@ async fn a_hundred_callers_of_a_hung_redis_are_answered_within_the_bound() {
     server.resume();
     recovered(&store).await;
     // The rotations may or may not have been made; the token is the current or the previous one.
-    let outcome = rotate(&store, &clock, session.token(0)).await;
+    let outcome = rotate(&store, session.token(0)).await;
     assert!(matches!(outcome, RefreshOutcome::Current(_) | RefreshOutcome::Previous(_)), "{outcome:?}");
 }
 
@@ -121,7 +117,7 @@ async fn scripts_that_redis_forgot_are_loaded_again() {
     let session = Person::new().log_in(&store, &clock).await;
     for generation in 0..5 {
         run(&mut redis, &["SCRIPT", "FLUSH"]).await;
-        let outcome = rotate(&store, &clock, session.token(generation)).await;
+        let outcome = rotate(&store, session.token(generation)).await;
         assert!(matches!(outcome, RefreshOutcome::Current(_)), "{outcome:?}");
     }
 }
@@ -139,7 +135,7 @@ async fn scripts_that_redis_forgets_all_the_time_are_sent_whole() {
         }
     });
     for generation in 0..500 {
-        let outcome = rotate(&store, &clock, session.token(generation)).await;
+        let outcome = rotate(&store, session.token(generation)).await;
         assert!(matches!(outcome, RefreshOutcome::Current(_)), "{outcome:?}");
     }
     forgetting.abort();
@@ -153,16 +149,16 @@ async fn connections_that_are_cut_while_they_are_idle_cost_no_answer() {
     let session = Person::new().log_in(&store, &clock).await;
     for generation in 0..25 {
         run(&mut redis, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
-        let outcome = rotate(&store, &clock, session.token(generation)).await;
+        let outcome = rotate(&store, session.token(generation)).await;
         assert!(matches!(outcome, RefreshOutcome::Current(_)), "{outcome:?}");
-        assert_live(&store, &clock, &session, generation + 1).await;
+        assert_live(&store, &session, generation + 1).await;
     }
 }
 
 #[tokio::test]
 async fn connections_that_redis_closes_by_itself_cost_no_answer() {
     let server = RedisServer::start();
-    let store = backend(&server, &mark()).await;
+    let store = backend(&server, &mark(), &Arc::new(ManualClock::at(START))).await;
     store.ping().await.expect("ping");
     let mut redis = client(&server).await;
     run(&mut redis, &["CONFIG", "SET", "timeout", "1"]).await;
@@ -208,12 +204,11 @@ async fn what_may_have_been_sent_is_not_sent_again() {
         }
     });
     let store = RedisTokenStore::connect_lazy(&url, &mark(), RedisOptions::default()).expect("a store");
-    let clock = ManualClock::at(START);
-    let session = Person::new().session(&clock);
+    let session = Person::new().session();
     let partition = VouchedPartition { incarnation: 1, vouching: VouchingId::new(1) };
     let by = Vouched::new("a:b".to_owned(), vec![partition; Partition::COUNT]).expect("all partitions");
     let opening = async {
-        match store.open_session(&by, &session, clock.now()).await {
+        match store.open_session(&by, &session, &LIFETIMES).await {
             Err(BackendError::Store(error)) => Err(error),
             other => panic!("{other:?}"),
         }
@@ -230,20 +225,17 @@ async fn an_emptied_redis_accepts_no_token_from_before() {
     let store = store(&server, &clock).await;
     let ada = Person::new();
     let session = ada.log_in(&store, &clock).await;
-    let (token, reset) = (session.access_token(&clock), ada.reset_token());
-    store
-        .insert_reset_token(&reset, ada.reset_grant(&clock, SECOND * 600), clock.now())
-        .await
-        .expect("insert_reset_token");
+    let (token, reset) = (session.access_token(), ada.reset_token());
+    store.insert_reset_token(&reset, ada.version, SECOND * 600).await.expect("insert_reset_token");
     run(&mut redis, &["FLUSHALL"]).await;
-    assert_eq!(status(&store, &clock, &token).await, AccessStatus::StoreLost);
-    assert_eq!(rotate(&store, &clock, session.token(0)).await, RefreshOutcome::Unknown);
-    assert_eq!(store.find_reset_token(&reset, clock.now()).await.expect("find_reset_token"), None);
+    assert_eq!(status(&store, &token).await, AccessStatus::StoreLost);
+    assert_eq!(rotate(&store, session.token(0)).await, RefreshOutcome::Unknown);
+    assert_eq!(store.find_reset_token(&reset).await.expect("find_reset_token"), None);
     clock.advance(SECOND);
     let new = ada.log_in(&store, &clock).await;
-    assert_eq!(status(&store, &clock, &token).await, AccessStatus::StoreLost, "older than the new data");
-    assert_eq!(status(&store, &clock, &new.access_token(&clock)).await, AccessStatus::Live);
-    assert_eq!(rotate(&store, &clock, session.token(0)).await, RefreshOutcome::Unknown);
+    assert_eq!(status(&store, &token).await, AccessStatus::StoreLost, "older than the new data");
+    assert_eq!(status(&store, &new.access_token()).await, AccessStatus::Live);
+    assert_eq!(rotate(&store, session.token(0)).await, RefreshOutcome::Unknown);
 }
 
 #[tokio::test]
@@ -254,12 +246,12 @@ async fn a_partition_that_lost_its_state_begins_anew_and_no_other_does() {
     let (ada, grace) = (Person::new(), Person::new());
     let (session, other) = (ada.log_in(&store, &clock).await, grace.log_in(&store, &clock).await);
     run(&mut redis, &["DEL", &keys().of_user(ada.user).partition().state()]).await;
-    let before = session.access_token(&clock);
-    assert_eq!(status(&store, &clock, &before).await, AccessStatus::StoreLost);
-    assert_eq!(rotate(&store, &clock, session.token(0)).await, RefreshOutcome::Unknown);
-    assert_live(&store, &clock, &other, 0).await;
+    let before = session.access_token();
+    assert_eq!(status(&store, &before).await, AccessStatus::StoreLost);
+    assert_eq!(rotate(&store, session.token(0)).await, RefreshOutcome::Unknown);
+    assert_live(&store, &other, 0).await;
     let again = ada.log_in(&store, &clock).await;
-    assert_live(&store, &clock, &again, 0).await;
+    assert_live(&store, &again, 0).await;
 }
 
 #[tokio::test]
@@ -269,23 +261,18 @@ async fn a_full_redis_refuses_logins_and_still_revokes() {
     let store = store(&server, &clock).await;
     let ada = Person::new();
     let (session, other) = (ada.log_in(&store, &clock).await, ada.log_in(&store, &clock).await);
-    let (token, now) = (session.access_token(&clock), clock.now());
+    let token = session.access_token();
     run(&mut redis, &["CONFIG", "SET", "maxmemory", "1"]).await;
     for _ in 0..10 {
-        assert_unavailable(store.open_session(&ada.session(&clock), now)).await;
-        assert_unavailable(store.rotate(&session.token(0), now, &LIFETIMES)).await;
+        assert_unavailable(store.open_session(&ada.session(), &LIFETIMES)).await;
+        assert_unavailable(store.rotate(&session.token(0), &LIFETIMES)).await;
     }
-    assert_live(&store, &clock, &session, 0).await;
-    assert!(
-        store
-            .revoke_session(ada.user, session.id, OnUnknown::Ignore, now, denial())
-            .await
-            .expect("revoke_session")
-    );
-    assert_eq!(status(&store, &clock, &token).await, AccessStatus::Revoked);
-    let denied = other.access_token(&clock);
-    store.revoke_access_token(ada.user, denied.token, now, denial()).await.expect("revoke_access_token");
-    assert_eq!(status(&store, &clock, &denied).await, AccessStatus::Revoked);
+    assert_live(&store, &session, 0).await;
+    assert!(store.revoke_session(ada.user, session.id, OnUnknown::Ignore).await.expect("revoke_session"));
+    assert_eq!(status(&store, &token).await, AccessStatus::Revoked);
+    let denied = other.access_token();
+    store.revoke_access_token(ada.user, denied.token).await.expect("revoke_access_token");
+    assert_eq!(status(&store, &denied).await, AccessStatus::Revoked);
     assert_eq!(ada.after_a_security_event().cut_off(&store, &clock).await, vec![other.id]);
     run(&mut redis, &["CONFIG", "SET", "maxmemory", "0"]).await;
     ada.after_a_security_event().log_in(&store, &clock).await;
@@ -299,7 +286,7 @@ async fn a_replica_that_refuses_writes_is_unavailable_until_it_is_the_master() {
     let ada = Person::new();
     ada.log_in(&store, &clock).await;
     run(&mut redis, &["REPLICAOF", "127.0.0.1", "1"]).await;
-    assert_unavailable(store.open_session(&ada.session(&clock), clock.now())).await;
+    assert_unavailable(store.open_session(&ada.session(), &LIFETIMES)).await;
     run(&mut redis, &["REPLICAOF", "NO", "ONE"]).await;
     ada.log_in(&store, &clock).await;
 }
@@ -313,13 +300,14 @@ async fn a_connection_to_a_server_that_takes_no_writes_any_more_is_given_up() {
         let url = format!("redis://{}", address.address());
         let (mut redis, clock) = (client(&old).await, Arc::new(ManualClock::at(START)));
         let store = RedisTokenStore::connect(&url, &mark(), RedisOptions::default()).await.expect("a store");
+        let store = store.with_time(laid_over(&clock));
         let store = Arc::new(TestStore::new(Arc::new(store), clock.clone()).await);
         let ada = Person::new();
         ada.log_in(&store, &clock).await;
         run(&mut redis, demoted).await;
         address.lead_to(new.port());
         let failed_over = Instant::now();
-        while store.open_session(&ada.session(&clock), clock.now()).await.is_err() {
+        while store.open_session(&ada.session(), &LIFETIMES).await.is_err() {
             assert!(failed_over.elapsed() < FAILOVER, "{demoted:?}");
         }
         ada.log_in(&store, &clock).await;
@@ -335,6 +323,7 @@ async fn a_store_starts_without_redis_and_works_when_redis_comes() {
     assert!(matches!(refused, Err(ConnectError::Unreachable(_))), "{refused:?}");
     let backend = RedisTokenStore::connect_lazy(&url, &mark(), options).expect("a store");
     let clock = Arc::new(ManualClock::at(START));
+    let backend = backend.with_time(laid_over(&clock));
     let store = Arc::new(TestStore::new(Arc::new(backend), clock).await);
     assert_unavailable(store.ping()).await;
     server.restart();
@@ -392,17 +381,19 @@ async fn the_password_of_the_address_is_used_and_shown_nowhere() {
 async fn redis_tells_whether_it_may_forget() {
     let server = RedisServer::start();
     let mut redis = client(&server).await;
-    let careful = backend(&server, &mark()).await.inspect().await.expect("inspect");
+    let clock = Arc::new(ManualClock::at(START));
+    let careful = backend(&server, &mark(), &clock).await.inspect().await.expect("inspect");
     assert_eq!(
         (careful.eviction.clone(), careful.persistence),
         (EvictionPolicy::NoEviction, Persistence::Log)
     );
     assert!(!careful.is_too_old(), "{careful:?}");
     run(&mut redis, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
-    let forgetful = backend(&server, &mark()).await.inspect().await.expect("inspect");
+    let forgetful = backend(&server, &mark(), &clock).await.inspect().await.expect("inspect");
     assert_eq!(forgetful.eviction, EvictionPolicy::Evicts("allkeys-lru".to_owned()));
 
-    let persistence = async || backend(&server, &mark()).await.inspect().await.expect("inspect").persistence;
+    let persistence =
+        async || backend(&server, &mark(), &clock).await.inspect().await.expect("inspect").persistence;
     run(&mut redis, &["CONFIG", "SET", "appendonly", "no"]).await;
     assert_eq!(persistence().await, Persistence::Nothing);
     run(&mut redis, &["CONFIG", "SET", "save", "3600 1"]).await;

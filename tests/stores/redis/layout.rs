@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
+use hallpass::domain::clock::{ManualClock, Timestamp};
 use hallpass::domain::partition::Partition;
 use hallpass::domain::session::Session;
 use hallpass::store::{AccessStatus, OnReuse, OpenOutcome, RefreshOutcome, StoreError, TokenStore};
@@ -29,32 +29,23 @@ async fn alone() -> (RedisServer, SharedStore, MultiplexedConnection, Arc<Manual
 
 /// Does everything there is to do, once.
 async fn do_everything(store: &SharedStore, clock: &ManualClock, person: &Person) {
-    let now = clock.now();
     let (rotated, reused, revoked) = (
         person.log_in(store, clock).await,
         person.log_in(store, clock).await,
         person.log_in(store, clock).await,
     );
-    rotate(store, clock, rotated.token(0)).await;
-    rotate(store, clock, rotated.token(7)).await;
-    store.check_refresh(&rotated.token(9), now, &LIFETIMES, OnReuse::Refuse).await.expect("check_refresh");
-    rotate(store, clock, reused.token(5)).await;
-    assert_eq!(rotate(store, clock, reused.token(1)).await, RefreshOutcome::Reused);
-    assert!(
-        store
-            .revoke_session(person.user, revoked.id, OnUnknown::Ignore, now, denial())
-            .await
-            .expect("revoke_session")
-    );
-    let denied = rotated.access_token(clock).token;
-    store.revoke_access_token(person.user, denied, now, denial()).await.expect("revoke_access_token");
+    rotate(store, rotated.token(0)).await;
+    rotate(store, rotated.token(7)).await;
+    store.check_refresh(&rotated.token(9), &LIFETIMES, OnReuse::Refuse).await.expect("check_refresh");
+    rotate(store, reused.token(5)).await;
+    assert_eq!(rotate(store, reused.token(1)).await, RefreshOutcome::Reused);
+    assert!(store.revoke_session(person.user, revoked.id, OnUnknown::Ignore).await.expect("revoke_session"));
+    let denied = rotated.access_token().token;
+    store.revoke_access_token(person.user, denied).await.expect("revoke_access_token");
     let reset = person.reset_token();
-    store.insert_reset_token(&reset, person.reset_grant(clock, DAY), now).await.expect("insert_reset_token");
-    store.take_reset_token(&reset, now).await.expect("take_reset_token");
-    store
-        .restore_reset_token(&reset, person.reset_grant(clock, DAY), now)
-        .await
-        .expect("restore_reset_token");
+    store.insert_reset_token(&reset, person.version, DAY).await.expect("insert_reset_token");
+    store.take_reset_token(&reset).await.expect("take_reset_token");
+    store.restore_reset_token(&reset, person.reset_grant(clock, DAY)).await.expect("restore_reset_token");
 }
 
 #[tokio::test]
@@ -85,20 +76,17 @@ async fn a_key_lives_as_long_as_what_it_holds() {
     assert_ttl(&mut redis, &keys.sessions(), idle).await;
 
     clock.advance(DAY);
-    store.check_refresh(&session.token(0), clock.now(), &LIFETIMES, OnReuse::Revoke).await.expect("check");
-    rotate(&store, &clock, session.token(0)).await;
+    store.check_refresh(&session.token(0), &LIFETIMES, OnReuse::Revoke).await.expect("check");
+    rotate(&store, session.token(0)).await;
     assert_ttl(&mut redis, &keys.session(session.id), idle).await;
     let revocation = LIFETIMES.revocation().as_millis() as i64;
-    let token = session.access_token(&clock).token;
-    store.revoke_access_token(ada.user, token, clock.now(), denial()).await.expect("revoke_access_token");
+    let token = session.access_token().token;
+    store.revoke_access_token(ada.user, token).await.expect("revoke_access_token");
     assert_ttl(&mut redis, &keys.denied(), revocation).await;
     assert_ttl(&mut redis, &keys.revocations(), revocation + MARGIN_MS).await;
 
     let reset = ada.reset_token();
-    store
-        .insert_reset_token(&reset, ada.reset_grant(&clock, SECOND * 600), clock.now())
-        .await
-        .expect("insert");
+    store.insert_reset_token(&reset, ada.version, SECOND * 600).await.expect("insert");
     assert_ttl(&mut redis, &keys.reset(), 600_000).await;
 }
 
@@ -135,12 +123,12 @@ async fn a_session_whose_hash_outlives_a_cut_off_is_dead() {
         command.query_async::<()>(redis).await.expect("RESTORE");
     };
     restore(&mut redis).await;
-    assert_eq!(status(&store, &clock, &session.access_token(&clock)).await, AccessStatus::Revoked);
-    assert_eq!(check_only(&store, &clock, session.token(0)).await, RefreshOutcome::Unknown);
+    assert_eq!(status(&store, &session.access_token()).await, AccessStatus::Revoked);
+    assert_eq!(check_only(&store, session.token(0)).await, RefreshOutcome::Unknown);
     restore(&mut redis).await;
-    assert_eq!(rotate(&store, &clock, session.token(0)).await, RefreshOutcome::Unknown);
+    assert_eq!(rotate(&store, session.token(0)).await, RefreshOutcome::Unknown);
     restore(&mut redis).await;
-    let revoked = store.revoke_session(ada.user, session.id, OnUnknown::Ignore, clock.now(), denial()).await;
+    let revoked = store.revoke_session(ada.user, session.id, OnUnknown::Ignore).await;
     assert!(!revoked.expect("revoke_session"));
 }
 
@@ -158,13 +146,13 @@ async fn a_member_of_the_session_set_is_listed_only_while_its_session_stands() {
     let mut command = redis::cmd("ZADD");
     command.arg(keys.sessions()).arg(session.idle_deadline.as_millis()).arg(&member);
     command.query_async::<()>(&mut redis).await.expect("ZADD");
-    let listed = store.list_sessions(ada.user, clock.now()).await.expect("list_sessions");
+    let listed = store.list_sessions(ada.user).await.expect("list_sessions");
     assert_eq!(listed, std::slice::from_ref(&left), "its hash is gone");
 
     let mut command = redis::cmd("RESTORE");
     command.arg(&key).arg(1_000_000).arg(&copy);
     command.query_async::<()>(&mut redis).await.expect("RESTORE");
-    let listed = store.list_sessions(ada.user, clock.now()).await.expect("list_sessions");
+    let listed = store.list_sessions(ada.user).await.expect("list_sessions");
     assert_eq!(listed, [left], "its version is cut off");
 }
 
@@ -175,8 +163,8 @@ async fn the_denylist_and_the_session_set_hold_nothing_that_has_ended() {
     let keys = keys().of_user(ada.user);
     for _ in 0..3 {
         let session = ada.log_in(&store, &clock).await;
-        let token = session.access_token(&clock).token;
-        store.revoke_access_token(ada.user, token, clock.now(), denial()).await.expect("revoke_access_token");
+        let token = session.access_token().token;
+        store.revoke_access_token(ada.user, token).await.expect("revoke_access_token");
         clock.advance(LIFETIMES.idle);
     }
     for key in [keys.denied(), keys.sessions()] {
@@ -225,8 +213,8 @@ async fn the_feed_forgets_what_no_reader_needs() {
         add.arg("sub").arg(ada.user.get()).arg("jti").arg("x").arg("until").arg(1);
         add.query_async::<()>(&mut redis).await.expect("XADD");
     }
-    let token = session.access_token(&clock).token;
-    store.revoke_access_token(ada.user, token, clock.now(), denial()).await.expect("revoke_access_token");
+    let token = session.access_token().token;
+    store.revoke_access_token(ada.user, token).await.expect("revoke_access_token");
     let left = feed(&mut redis, ada.user.get()).await.len();
     assert!(left <= 100, "{left} entries");
 }
@@ -253,12 +241,12 @@ async fn fifty_rotations_over_separate_connections_give_one_successor() {
     let clock = Arc::new(ManualClock::at(START));
     let first = store(&server, &clock).await;
     let session = Person::new().log_in(&first, &clock).await;
-    let (token, now) = (session.token(0), clock.now());
+    let token = session.token(0);
     let mut calls = Vec::new();
     for _ in 0..RACERS {
-        let another = backend(&server, &mark()).await;
+        let another = backend(&server, &mark(), &clock).await;
         let store = TestStore::over(another, first.journal.clone(), clock.clone());
-        calls.push(async move { store.rotate(&token, now, &LIFETIMES).await });
+        calls.push(async move { store.rotate(&token, &LIFETIMES).await });
     }
     let answers = race(calls).await;
     let (mut current, mut previous) = (0, 0);
@@ -289,15 +277,15 @@ async fn what_means_nothing_is_reported_with_its_key_and_changes_nothing() {
         let kept: String =
             redis::cmd("HGET").arg(&key).arg(field).query_async(&mut redis).await.expect("HGET");
         set_field(&mut redis, &key, field, value).await;
-        let error = store.rotate(&session.token(0), clock.now(), &LIFETIMES).await.expect_err("corrupt");
+        let error = store.rotate(&session.token(0), &LIFETIMES).await.expect_err("corrupt");
         assert_corrupt(&error, &key);
         set_field(&mut redis, &key, field, &kept).await;
     }
     redis::cmd("HDEL").arg(&key).arg("e").query_async::<()>(&mut redis).await.expect("HDEL");
-    let error = store.rotate(&session.token(0), clock.now(), &LIFETIMES).await.expect_err("corrupt");
+    let error = store.rotate(&session.token(0), &LIFETIMES).await.expect_err("corrupt");
     assert_corrupt(&error, &key);
     set_field(&mut redis, &key, "e", "ada@example.com").await;
-    let outcome = rotate(&store, &clock, session.token(0)).await;
+    let outcome = rotate(&store, session.token(0)).await;
     assert!(matches!(outcome, RefreshOutcome::Current(_)), "nothing was consumed: {outcome:?}");
 }
 
@@ -308,18 +296,17 @@ async fn a_cut_off_that_cannot_be_read_lets_nobody_in() {
     let session = ada.log_in(&store, &clock).await;
     let key = keys().of_user(ada.user).cutoff();
     redis::cmd("SET").arg(&key).arg("new").query_async::<()>(&mut redis).await.expect("SET");
-    let now = clock.now();
     let errors = [
-        store.access_status(&session.access_token(&clock), now).await.expect_err("access_status"),
-        store.rotate(&session.token(0), now, &LIFETIMES).await.expect_err("rotate"),
-        store.open_session(&ada.session(&clock), now).await.expect_err("open_session"),
+        store.access_status(&session.access_token()).await.expect_err("access_status"),
+        store.rotate(&session.token(0), &LIFETIMES).await.expect_err("rotate"),
+        store.open_session(&ada.session(), &LIFETIMES).await.expect_err("open_session"),
     ];
     for error in &errors {
         assert_corrupt(error, &key);
     }
     // The next security event replaces it.
     assert_eq!(ada.after_a_security_event().cut_off(&store, &clock).await, vec![session.id]);
-    let refused = store.open_session(&ada.session(&clock), now).await.expect("open_session");
+    let refused = store.open_session(&ada.session(), &LIFETIMES).await.expect("open_session");
     assert!(matches!(refused, OpenOutcome::Superseded { .. }), "{refused:?}");
 }
 
@@ -330,10 +317,9 @@ async fn a_key_of_another_type_is_corrupt_not_unavailable() {
     let session: Session = ada.log_in(&store, &clock).await;
     let key = keys().of_user(ada.user).session(session.id);
     redis::cmd("SET").arg(&key).arg("x").query_async::<()>(&mut redis).await.expect("SET");
-    let now = clock.now();
-    assert_corrupt(&store.rotate(&session.token(0), now, &LIFETIMES).await.expect_err("rotate"), &key);
-    let token = session.access_token(&clock);
-    assert_corrupt(&store.access_status(&token, now).await.expect_err("access_status"), &key);
+    assert_corrupt(&store.rotate(&session.token(0), &LIFETIMES).await.expect_err("rotate"), &key);
+    let token = session.access_token();
+    assert_corrupt(&store.access_status(&token).await.expect_err("access_status"), &key);
 }
 
 fn assert_corrupt(error: &StoreError, expected: &str) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hallpass::domain::clock::{Clock, ManualClock};
+use hallpass::domain::clock::ManualClock;
 use hallpass::domain::ids::{Jti, KeyId};
 use hallpass::domain::revocation::Revoked;
 use hallpass::store::feed::{ReaderRole, RevocationFeed, RevocationReader, Standing};
@@ -50,7 +50,7 @@ impl Case {
     /// A mirror, with a connection of its own.
     async fn mirror(&self, max_staleness: Duration) -> Mirror {
         let name = *fresh_session_id().as_uuid();
-        let backend = backend(&self.server, &mark()).await;
+        let backend = backend(&self.server, &mark(), &self.clock).await;
         let replica = TestStore::over(backend, self.store.journal.clone(), self.clock.clone());
         let reader = replica.reader(ReaderRole::Mirror { name, max_staleness });
         Mirror { reader, copy: Vec::new() }
@@ -66,9 +66,9 @@ impl Case {
     /// Revokes a token in the background.
     fn revoke(&self) -> (Jti, JoinHandle<()>) {
         let token = Jti::from(*fresh_session_id().as_uuid());
-        let (store, now) = (self.store.clone(), self.clock.now());
+        let store = self.store.clone();
         let revoking = async move {
-            store.revoke_access_token(fresh_user(), token, now, denial()).await.expect("revoke_access_token");
+            store.revoke_access_token(fresh_user(), token).await.expect("revoke_access_token");
         };
         (token, tokio::spawn(revoking))
     }
@@ -76,13 +76,13 @@ impl Case {
 
 impl Mirror {
     /// One read, taken in.
-    async fn read(&mut self, case: &Case, wait: Duration) {
-        let batch = self.reader.read(case.clock.now(), wait).await.expect("the feed");
+    async fn read(&mut self, _: &Case, wait: Duration) {
+        let batch = self.reader.read(wait).await.expect("the feed");
         self.copy.extend(batch.announced.into_iter().map(|revocation| revocation.revoked));
     }
 
-    async fn confirm(&mut self, case: &Case) -> Standing {
-        self.reader.confirm(case.clock.now()).await.expect("the feed")
+    async fn confirm(&mut self, _: &Case) -> Standing {
+        self.reader.confirm().await.expect("the feed")
     }
 
     /// Reads until its copy answers.
@@ -145,49 +145,38 @@ async fn every_way_of_revoking_waits() {
         ada.log_in(&shared, clock).await,
     );
     for session in [&reused, &checked] {
-        rotate(&shared, clock, session.token(0)).await;
-        rotate(&shared, clock, session.token(1)).await;
+        rotate(&shared, session.token(0)).await;
+        rotate(&shared, session.token(1)).await;
     }
     let user = ada.user;
     let after = ada.after_a_security_event();
     let mut mirror = case.answering_mirror(FOR_EVER).await;
-    let now = clock.now();
     type Revoking = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
     let ways: Vec<(&str, Revoking)> = vec![
         ("revoke_session", {
             let (store, id) = (shared.clone(), ended.id);
             Box::pin(async move {
-                assert!(
-                    store
-                        .revoke_session(user, id, OnUnknown::Ignore, now, denial())
-                        .await
-                        .expect("revoke_session")
-                );
+                assert!(store.revoke_session(user, id, OnUnknown::Ignore).await.expect("revoke_session"));
             })
         }),
         // A repeated call may be that of somebody whom the first one could not tell that it was done.
         ("revoke_session, again", {
             let (store, id) = (shared.clone(), ended.id);
             Box::pin(async move {
-                assert!(
-                    !store
-                        .revoke_session(user, id, OnUnknown::Ignore, now, denial())
-                        .await
-                        .expect("revoke_session")
-                );
+                assert!(!store.revoke_session(user, id, OnUnknown::Ignore).await.expect("revoke_session"));
             })
         }),
         ("rotate", {
             let (store, token) = (shared.clone(), reused.token(0));
             Box::pin(async move {
-                let outcome = store.rotate(&token, now, &LIFETIMES).await.expect("rotate");
+                let outcome = store.rotate(&token, &LIFETIMES).await.expect("rotate");
                 assert_eq!(outcome, RefreshOutcome::Reused);
             })
         }),
         ("check_refresh", {
             let (store, token) = (shared.clone(), checked.token(0));
             Box::pin(async move {
-                let outcome = store.check_refresh(&token, now, &LIFETIMES, OnReuse::Revoke).await;
+                let outcome = store.check_refresh(&token, &LIFETIMES, OnReuse::Revoke).await;
                 assert_eq!(outcome.expect("check_refresh"), RefreshOutcome::Reused);
             })
         }),
@@ -199,9 +188,8 @@ async fn every_way_of_revoking_waits() {
         }),
         ("announce_key", {
             let store = case.store.clone();
-            let until = now.after(denial());
             Box::pin(async move {
-                store.announce_key(&KeyId::new("k"), until, now).await.expect("announce_key");
+                store.announce_key(&KeyId::new("k"), denial()).await.expect("announce_key");
             })
         }),
     ];
@@ -256,8 +244,8 @@ async fn a_silent_mirror_is_waited_for_until_its_copy_is_too_old_and_then_no_mor
 async fn nobody_waits_for_an_observer_nor_for_a_mirror_that_has_stepped_back_or_has_just_begun() {
     let case = Case::new().await;
     let mut observer = case.store.reader(ReaderRole::Observer);
-    observer.read(case.clock.now(), Duration::ZERO).await.expect("the feed");
-    assert_eq!(observer.confirm(case.clock.now()).await.expect("the feed"), Standing::Observer);
+    observer.read(Duration::ZERO).await.expect("the feed");
+    assert_eq!(observer.confirm().await.expect("the feed"), Standing::Observer);
     let mut beginner = case.mirror(FOR_EVER).await;
     beginner.read(&case, Duration::ZERO).await;
     assert_eq!(beginner.confirm(&case).await, Standing::Observer, "that read began outside the register");
@@ -339,9 +327,8 @@ async fn a_redis_that_goes_away_meanwhile_leaves_the_revocation_unconfirmed() {
     let mut case = Case::new().await;
     let _mirror = case.answering_mirror(FOR_EVER).await;
     let token = Jti::from(*fresh_session_id().as_uuid());
-    let (store, now) = (case.store.clone(), case.clock.now());
-    let revoking =
-        tokio::spawn(async move { store.revoke_access_token(fresh_user(), token, now, denial()).await });
+    let store = case.store.clone();
+    let revoking = tokio::spawn(async move { store.revoke_access_token(fresh_user(), token).await });
     // It waits for the mirror once the barrier is there.
     let mut redis = client(&case.server).await;
     let (key, mut raised) = (keys().everybody().barriers(), 0_u64);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hallpass::domain::clock::{Clock, ManualClock};
+use hallpass::domain::clock::ManualClock;
 use hallpass::store::{RateLimitStore, StoreError};
 
 use super::{SHARED, all_keys, backend, client, keys, ttl_ms};
@@ -16,22 +16,21 @@ const MARGIN_MS: i64 = 60_000;
 
 crate::rate_limits::contract!(open_store);
 
-async fn open_store(_clock: Arc<ManualClock>) -> (SharedLimits, ()) {
-    (backend(&SHARED, &mark()).await, ())
+async fn open_store(clock: Arc<ManualClock>) -> (SharedLimits, ()) {
+    (backend(&SHARED, &mark(), &clock).await, ())
 }
 
 #[tokio::test]
 async fn no_key_is_without_a_ttl_and_none_names_anybody() {
     let server = RedisServer::start();
-    let (store, mut redis, clock) =
-        (backend(&server, &mark()).await, client(&server).await, ManualClock::at(START));
-    let now = clock.now();
+    let clock = Arc::new(ManualClock::at(START));
+    let (store, mut redis) = (backend(&server, &mark(), &clock).await, client(&server).await);
     let (bucket, account) = (fresh_bucket(60, 900), fresh_account());
     for _ in 0..3 {
-        store.take(&bucket, now).await.expect("take");
+        store.take(&bucket).await.expect("take");
     }
-    store.give_back(&bucket, now).await.expect("give_back");
-    store.remember_place(account, fresh_place(), now).await.expect("remember_place");
+    store.give_back(&bucket).await.expect("give_back");
+    store.remember_place(account, fresh_place()).await.expect("remember_place");
     let all = all_keys(&mut redis).await;
     assert_eq!(all, [keys().bucket(bucket.id), keys().places(account)].into());
     for key in &all {
@@ -47,37 +46,38 @@ async fn no_key_is_without_a_ttl_and_none_names_anybody() {
 #[tokio::test]
 async fn an_empty_bucket_is_no_key() {
     let server = RedisServer::start();
-    let (store, mut redis, clock) =
-        (backend(&server, &mark()).await, client(&server).await, ManualClock::at(START));
+    let clock = Arc::new(ManualClock::at(START));
+    let (store, mut redis) = (backend(&server, &mark(), &clock).await, client(&server).await);
     let bucket = fresh_bucket(60, 900);
-    store.give_back(&bucket, clock.now()).await.expect("give_back");
+    store.give_back(&bucket).await.expect("give_back");
     assert!(all_keys(&mut redis).await.is_empty());
-    store.take(&bucket, clock.now()).await.expect("take");
-    store.give_back(&bucket, clock.now()).await.expect("give_back");
+    store.take(&bucket).await.expect("take");
+    store.give_back(&bucket).await.expect("give_back");
     assert!(all_keys(&mut redis).await.is_empty());
 }
 
 #[tokio::test]
 async fn a_hundred_takes_over_separate_connections_admit_exactly_the_burst() {
-    let (bucket, now) = (fresh_bucket(60, 900), START);
+    let bucket = fresh_bucket(60, 900);
     let mut calls = Vec::new();
     for _ in 0..100 {
-        let store = backend(&SHARED, &mark()).await;
-        calls.push(async move { store.take(&bucket, now).await });
+        let store = backend(&SHARED, &mark(), &Arc::new(ManualClock::at(START))).await;
+        calls.push(async move { store.take(&bucket).await });
     }
     assert_eq!(race(calls).await.iter().filter(|take| take.admitted).count(), 60);
 }
 
 #[tokio::test]
 async fn a_bucket_that_means_nothing_is_reported_with_its_key() {
-    let (store, mut redis) = (backend(&SHARED, &mark()).await, client(&SHARED).await);
+    let clock = Arc::new(ManualClock::at(START));
+    let (store, mut redis) = (backend(&SHARED, &mark(), &clock).await, client(&SHARED).await);
     let bucket = fresh_bucket(60, 900);
     let key = keys().bucket(bucket.id);
     for (units, at) in [("many", "1"), ("1", ""), ("1e3", "1")] {
         let mut command = redis::cmd("HSET");
         command.arg(&key).arg("u").arg(units).arg("t").arg(at);
         command.query_async::<()>(&mut redis).await.expect("HSET");
-        let error = store.take(&bucket, START).await.expect_err("corrupt");
+        let error = store.take(&bucket).await.expect_err("corrupt");
         assert!(matches!(&error, StoreError::Corrupt { key: named, .. } if *named == key), "{error:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::email::Email;
-use hallpass::domain::session::{Session, SessionLifetimes, Subject, Timeout};
+use hallpass::domain::session::{NewSession, Session, SessionLifetimes, Subject, Timeout};
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::Generation;
 use hallpass::domain::user::{Role, SecurityVersion};
@@ -24,22 +24,23 @@ pub async fn a_new_session_keeps_every_field(store: &SharedStore, clock: &Manual
     };
     let origin =
         SessionOrigin::new("2001:db8::7".parse().ok(), Some("Müller's \"Browser\" 🦀 {1}"), "a-client");
-    let session = Session::open(fresh_session_id(), subject, origin, clock.now(), &LIFETIMES);
-    let outcome = store.open_session(&session, clock.now()).await.expect("open_session");
-    let OpenOutcome::Opened { incarnation } = outcome else { panic!("{outcome:?}") };
-    let session = Session { incarnation, ..session };
+    let session = NewSession { id: fresh_session_id(), subject, origin };
+    let outcome = store.open_session(&session, &LIFETIMES).await.expect("open_session");
+    let OpenOutcome::Opened(opened) = outcome else { panic!("{outcome:?}") };
+    let session = session.at(clock.now(), opened.incarnation, &LIFETIMES);
+    assert_eq!(opened, session);
     clock.advance(SECOND);
-    let checked = check(store, clock, session.token(0)).await;
+    let checked = check(store, session.token(0)).await;
     assert_eq!(checked, RefreshOutcome::Current(Session { issued_at: clock.now(), ..session }));
 }
 
-pub async fn a_session_of_unknown_origin_keeps_that_it_is_unknown(store: &SharedStore, clock: &ManualClock) {
+pub async fn a_session_of_unknown_origin_keeps_that_it_is_unknown(store: &SharedStore, _: &ManualClock) {
     let origin = SessionOrigin::new(None, None, "hallpass");
-    let session = Session { origin, ..Person::new().session(clock) };
-    store.open_session(&session, clock.now()).await.expect("open_session");
-    let rotated = successor(rotate(store, clock, session.token(0)).await);
+    let session = NewSession { origin, ..Person::new().session() };
+    store.open_session(&session, &LIFETIMES).await.expect("open_session");
+    let rotated = successor(rotate(store, session.token(0)).await);
     assert_eq!(rotated.origin, session.origin);
-    assert_eq!(check(store, clock, session.token(1)).await, RefreshOutcome::Current(rotated));
+    assert_eq!(check(store, session.token(1)).await, RefreshOutcome::Current(rotated));
 }
 
 pub async fn a_current_token_is_rotated_to_its_successor(store: &SharedStore, clock: &ManualClock) {
@@ -52,8 +53,8 @@ pub async fn a_current_token_is_rotated_to_its_successor(store: &SharedStore, cl
         idle_deadline: clock.now().after(LIFETIMES.idle),
         ..session.clone()
     };
-    assert_eq!(rotate(store, clock, session.token(0)).await, RefreshOutcome::Current(rotated.clone()));
-    assert_eq!(check(store, clock, session.token(1)).await, RefreshOutcome::Current(rotated));
+    assert_eq!(rotate(store, session.token(0)).await, RefreshOutcome::Current(rotated.clone()));
+    assert_eq!(check(store, session.token(1)).await, RefreshOutcome::Current(rotated));
 }
 
 pub async fn a_token_redeemed_again_within_the_grace_period_gets_the_same_successor(
@@ -61,52 +62,52 @@ pub async fn a_token_redeemed_again_within_the_grace_period_gets_the_same_succes
     clock: &ManualClock,
 ) {
     let session = Person::new().log_in(store, clock).await;
-    let rotated = successor(rotate(store, clock, session.token(0)).await);
+    let rotated = successor(rotate(store, session.token(0)).await);
     for _ in 0..3 {
         clock.advance(SECOND);
-        let replay = rotate(store, clock, session.token(0)).await;
+        let replay = rotate(store, session.token(0)).await;
         let same = Session { issued_at: clock.now(), ..rotated.clone() };
         assert_eq!(replay, RefreshOutcome::Previous(same));
     }
-    assert_live(store, clock, &session, 1).await;
+    assert_live(store, &session, 1).await;
 }
 
 pub async fn the_grace_period_ends_to_the_millisecond(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
-    rotate(store, clock, session.token(0)).await;
+    rotate(store, session.token(0)).await;
     clock.advance(GRACE - MILLISECOND);
-    assert!(matches!(rotate(store, clock, session.token(0)).await, RefreshOutcome::Previous(_)));
+    assert!(matches!(rotate(store, session.token(0)).await, RefreshOutcome::Previous(_)));
     clock.advance(MILLISECOND);
-    assert_eq!(rotate(store, clock, session.token(0)).await, RefreshOutcome::Reused);
-    assert_dead(store, clock, &session).await;
+    assert_eq!(rotate(store, session.token(0)).await, RefreshOutcome::Reused);
+    assert_dead(store, &session).await;
 }
 
 pub async fn a_replay_within_the_grace_period_does_not_prolong_it(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
-    rotate(store, clock, session.token(0)).await;
+    rotate(store, session.token(0)).await;
     clock.advance(GRACE / 2);
-    assert!(matches!(rotate(store, clock, session.token(0)).await, RefreshOutcome::Previous(_)));
+    assert!(matches!(rotate(store, session.token(0)).await, RefreshOutcome::Previous(_)));
     clock.advance(GRACE / 2);
-    assert_eq!(rotate(store, clock, session.token(0)).await, RefreshOutcome::Reused);
+    assert_eq!(rotate(store, session.token(0)).await, RefreshOutcome::Reused);
 }
 
 pub async fn a_grace_period_of_zero_makes_every_replay_reuse(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
     let strict = SessionLifetimes { rotation_grace_period: Duration::ZERO, ..LIFETIMES };
     let token = session.token(0);
-    let first = store.rotate(&token, clock.now(), &strict).await.expect("rotate");
+    let first = store.rotate(&token, &strict).await.expect("rotate");
     assert!(matches!(first, RefreshOutcome::Current(_)), "{first:?}");
-    let second = store.rotate(&token, clock.now(), &strict).await.expect("rotate");
+    let second = store.rotate(&token, &strict).await.expect("rotate");
     assert_eq!(second, RefreshOutcome::Reused);
-    assert_dead(store, clock, &session).await;
+    assert_dead(store, &session).await;
 }
 
 pub async fn a_used_successor_closes_the_grace_period_at_once(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
-    rotate(store, clock, session.token(0)).await;
-    rotate(store, clock, session.token(1)).await;
-    assert_eq!(rotate(store, clock, session.token(0)).await, RefreshOutcome::Reused);
-    assert_dead(store, clock, &session).await;
+    rotate(store, session.token(0)).await;
+    rotate(store, session.token(1)).await;
+    assert_eq!(rotate(store, session.token(0)).await, RefreshOutcome::Reused);
+    assert_dead(store, &session).await;
 }
 
 pub async fn a_token_two_generations_back_revokes_its_session_and_no_other(
@@ -118,17 +119,17 @@ pub async fn a_token_two_generations_back_revokes_its_session_and_no_other(
     let elsewhere = ada.log_in(store, clock).await;
     let strangers = Person::new().log_in(store, clock).await;
     for generation in 0..3 {
-        rotate(store, clock, stolen.token(generation)).await;
+        rotate(store, stolen.token(generation)).await;
         clock.advance(SECOND);
     }
-    let access = stolen.access_token(clock);
-    assert_eq!(status(store, clock, &access).await, AccessStatus::Live);
-    assert_eq!(rotate(store, clock, stolen.token(1)).await, RefreshOutcome::Reused);
-    assert_eq!(status(store, clock, &access).await, AccessStatus::Revoked);
-    assert_eq!(rotate(store, clock, stolen.token(3)).await, RefreshOutcome::Unknown);
-    assert_dead(store, clock, &stolen).await;
-    assert_live(store, clock, &elsewhere, 0).await;
-    assert_live(store, clock, &strangers, 0).await;
+    let access = stolen.access_token();
+    assert_eq!(status(store, &access).await, AccessStatus::Live);
+    assert_eq!(rotate(store, stolen.token(1)).await, RefreshOutcome::Reused);
+    assert_eq!(status(store, &access).await, AccessStatus::Revoked);
+    assert_eq!(rotate(store, stolen.token(3)).await, RefreshOutcome::Unknown);
+    assert_dead(store, &stolen).await;
+    assert_live(store, &elsewhere, 0).await;
+    assert_live(store, &strangers, 0).await;
 }
 
 pub async fn fifty_rotations_of_one_token_give_one_successor(store: &SharedStore, clock: &ManualClock) {
@@ -146,13 +147,13 @@ pub async fn fifty_rotations_of_one_token_give_one_successor(store: &SharedStore
         }
     }
     assert_eq!(winners, 1);
-    assert_live(store, clock, &session, 1).await;
+    assert_live(store, &session, 1).await;
 }
 
 pub async fn fifty_reuses_of_one_token_are_reported_once(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
-    rotate(store, clock, session.token(0)).await;
-    rotate(store, clock, session.token(1)).await;
+    rotate(store, session.token(0)).await;
+    rotate(store, session.token(1)).await;
     let outcomes = race(rotations(store, clock, &session, 0)).await;
     let reports = outcomes.iter().filter(|outcome| **outcome == RefreshOutcome::Reused).count();
     let unknown = outcomes.iter().filter(|outcome| **outcome == RefreshOutcome::Unknown).count();
@@ -172,48 +173,48 @@ pub async fn a_token_newer_than_the_store_knows_moves_the_session_forward(
         idle_deadline: clock.now().after(LIFETIMES.idle),
         ..session.clone()
     };
-    assert_eq!(rotate(store, clock, session.token(5)).await, RefreshOutcome::Recovered(recovered.clone()));
-    assert_eq!(rotate(store, clock, session.token(5)).await, RefreshOutcome::Previous(recovered));
-    assert_live(store, clock, &session, 6).await;
-    assert_eq!(rotate(store, clock, session.token(4)).await, RefreshOutcome::Reused);
+    assert_eq!(rotate(store, session.token(5)).await, RefreshOutcome::Recovered(recovered.clone()));
+    assert_eq!(rotate(store, session.token(5)).await, RefreshOutcome::Previous(recovered));
+    assert_live(store, &session, 6).await;
+    assert_eq!(rotate(store, session.token(4)).await, RefreshOutcome::Reused);
 }
 
 pub async fn checking_a_newer_token_moves_the_session_to_it(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
     clock.advance(SECOND);
-    let RefreshOutcome::Recovered(recovered) = check_only(store, clock, session.token(5)).await else {
+    let RefreshOutcome::Recovered(recovered) = check_only(store, session.token(5)).await else {
         panic!("a newer token is recovered from");
     };
     assert_eq!(recovered.generation, Generation::new(5));
     assert_eq!(recovered.idle_deadline, session.idle_deadline, "a check never prolongs");
-    assert_live(store, clock, &session, 5).await;
-    assert_eq!(rotate(store, clock, session.token(3)).await, RefreshOutcome::Reused);
+    assert_live(store, &session, 5).await;
+    assert_eq!(rotate(store, session.token(3)).await, RefreshOutcome::Reused);
 }
 
 pub async fn an_idle_session_ends_to_the_millisecond(store: &SharedStore, clock: &ManualClock) {
     let ada = Person::new();
     let idle = ada.log_in(store, clock).await;
     let used = ada.log_in(store, clock).await;
-    let access = idle.access_token(clock);
+    let access = idle.access_token();
     clock.advance(LIFETIMES.idle - MILLISECOND);
-    assert_live(store, clock, &idle, 0).await;
-    assert!(matches!(rotate(store, clock, used.token(0)).await, RefreshOutcome::Current(_)));
+    assert_live(store, &idle, 0).await;
+    assert!(matches!(rotate(store, used.token(0)).await, RefreshOutcome::Current(_)));
     clock.advance(MILLISECOND);
     assert_ended(store, clock, &idle, 0, Timeout::Idle).await;
-    assert_eq!(status(store, clock, &access).await, AccessStatus::Revoked);
-    assert_live(store, clock, &used, 1).await;
+    assert_eq!(status(store, &access).await, AccessStatus::Revoked);
+    assert_live(store, &used, 1).await;
 }
 
 pub async fn a_session_ends_at_its_absolute_end_to_the_millisecond(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
     for generation in 0..5 {
         clock.advance(DAY * 5);
-        assert!(matches!(rotate(store, clock, session.token(generation)).await, RefreshOutcome::Current(_)));
+        assert!(matches!(rotate(store, session.token(generation)).await, RefreshOutcome::Current(_)));
     }
     clock.advance(DAY * 5 - MILLISECOND);
-    let last = successor(rotate(store, clock, session.token(5)).await);
+    let last = successor(rotate(store, session.token(5)).await);
     assert_eq!(last.idle_deadline, session.absolute_deadline);
-    assert_live(store, clock, &session, 6).await;
+    assert_live(store, &session, 6).await;
     clock.advance(MILLISECOND);
     assert_eq!(clock.now(), session.absolute_deadline);
     assert_ended(store, clock, &session, 6, Timeout::Absolute).await;
@@ -226,7 +227,7 @@ pub async fn a_rotation_moves_the_idle_end_but_not_the_absolute_end(
     let session = Person::new().log_in(store, clock).await;
     for generation in 0..4 {
         clock.advance(DAY * 6);
-        let rotated = successor(rotate(store, clock, session.token(generation)).await);
+        let rotated = successor(rotate(store, session.token(generation)).await);
         assert_eq!(
             rotated.idle_deadline,
             clock.now().after(LIFETIMES.idle).min(session.absolute_deadline),
@@ -242,8 +243,8 @@ pub async fn a_superseded_token_of_an_ended_session_is_expired_not_reused(
     clock: &ManualClock,
 ) {
     let session = Person::new().log_in(store, clock).await;
-    rotate(store, clock, session.token(0)).await;
-    rotate(store, clock, session.token(1)).await;
+    rotate(store, session.token(0)).await;
+    rotate(store, session.token(1)).await;
     clock.advance(LIFETIMES.idle);
     assert_ended(store, clock, &session, 0, Timeout::Idle).await;
     assert_ended(store, clock, &session, 9, Timeout::Idle).await;
@@ -254,7 +255,7 @@ pub async fn checking_neither_rotates_nor_prolongs(store: &SharedStore, clock: &
     for _ in 0..6 {
         clock.advance(DAY);
         let same = Session { issued_at: clock.now(), ..session.clone() };
-        assert_eq!(check(store, clock, session.token(0)).await, RefreshOutcome::Current(same));
+        assert_eq!(check(store, session.token(0)).await, RefreshOutcome::Current(same));
     }
     clock.advance(DAY);
     assert_ended(store, clock, &session, 0, Timeout::Idle).await;
@@ -262,57 +263,57 @@ pub async fn checking_neither_rotates_nor_prolongs(store: &SharedStore, clock: &
 
 pub async fn checking_knows_the_grace_period(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
-    let rotated = successor(rotate(store, clock, session.token(0)).await);
+    let rotated = successor(rotate(store, session.token(0)).await);
     clock.advance(GRACE - MILLISECOND);
     let same = Session { issued_at: clock.now(), ..rotated };
-    assert_eq!(check(store, clock, session.token(0)).await, RefreshOutcome::Previous(same));
+    assert_eq!(check(store, session.token(0)).await, RefreshOutcome::Previous(same));
     clock.advance(MILLISECOND);
-    assert_eq!(check_only(store, clock, session.token(0)).await, RefreshOutcome::Reused);
+    assert_eq!(check_only(store, session.token(0)).await, RefreshOutcome::Reused);
 }
 
 pub async fn a_reused_token_that_is_checked_revokes_its_session(store: &SharedStore, clock: &ManualClock) {
     let ada = Person::new();
     let stolen = ada.log_in(store, clock).await;
     let elsewhere = ada.log_in(store, clock).await;
-    rotate(store, clock, stolen.token(0)).await;
+    rotate(store, stolen.token(0)).await;
     clock.advance(GRACE);
-    assert_eq!(check(store, clock, stolen.token(0)).await, RefreshOutcome::Reused);
-    assert_eq!(check(store, clock, stolen.token(0)).await, RefreshOutcome::Unknown);
-    assert_dead(store, clock, &stolen).await;
-    assert_live(store, clock, &elsewhere, 0).await;
+    assert_eq!(check(store, stolen.token(0)).await, RefreshOutcome::Reused);
+    assert_eq!(check(store, stolen.token(0)).await, RefreshOutcome::Unknown);
+    assert_dead(store, &stolen).await;
+    assert_live(store, &elsewhere, 0).await;
 }
 
 pub async fn a_reused_token_that_is_only_refused_changes_nothing(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
-    rotate(store, clock, session.token(0)).await;
-    let rotated = successor(rotate(store, clock, session.token(1)).await);
+    rotate(store, session.token(0)).await;
+    let rotated = successor(rotate(store, session.token(1)).await);
     for _ in 0..2 {
-        assert_eq!(check_only(store, clock, session.token(0)).await, RefreshOutcome::Reused);
+        assert_eq!(check_only(store, session.token(0)).await, RefreshOutcome::Reused);
     }
-    assert_eq!(check(store, clock, session.token(2)).await, RefreshOutcome::Current(rotated));
-    assert_live(store, clock, &session, 2).await;
+    assert_eq!(check(store, session.token(2)).await, RefreshOutcome::Current(rotated));
+    assert_live(store, &session, 2).await;
 }
 
 pub async fn a_token_that_names_another_users_session_is_unknown(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
-    rotate(store, clock, session.token(0)).await;
-    rotate(store, clock, session.token(1)).await;
+    rotate(store, session.token(0)).await;
+    rotate(store, session.token(1)).await;
     let stranger = fresh_user();
     for generation in 0..=3 {
         let mut token = session.token(generation);
         token.user = stranger;
-        assert_eq!(rotate(store, clock, token).await, RefreshOutcome::Unknown);
-        assert_eq!(check(store, clock, token).await, RefreshOutcome::Unknown);
+        assert_eq!(rotate(store, token).await, RefreshOutcome::Unknown);
+        assert_eq!(check(store, token).await, RefreshOutcome::Unknown);
     }
-    assert_live(store, clock, &session, 2).await;
+    assert_live(store, &session, 2).await;
 }
 
-pub async fn a_token_of_no_session_is_unknown(store: &SharedStore, clock: &ManualClock) {
-    let session = Person::new().session(clock);
+pub async fn a_token_of_no_session_is_unknown(store: &SharedStore, _: &ManualClock) {
+    let session = Person::new().session();
     for generation in 0..=1 {
         let token = session.token(generation);
-        assert_eq!(rotate(store, clock, token).await, RefreshOutcome::Unknown);
-        assert_eq!(check(store, clock, token).await, RefreshOutcome::Unknown);
+        assert_eq!(rotate(store, token).await, RefreshOutcome::Unknown);
+        assert_eq!(check(store, token).await, RefreshOutcome::Unknown);
     }
 }
 
@@ -327,26 +328,26 @@ fn successor(outcome: RefreshOutcome) -> Session {
 /// Asserts that the session has ended by itself for rotation, check and access tokens.
 async fn assert_ended(
     store: &SharedStore,
-    clock: &ManualClock,
+    _: &ManualClock,
     session: &Session,
     generation: u32,
     timeout: Timeout,
 ) {
     let token = session.token(generation);
-    assert_eq!(check(store, clock, token).await, RefreshOutcome::Expired(timeout));
-    assert_eq!(check_only(store, clock, token).await, RefreshOutcome::Expired(timeout));
-    assert_eq!(rotate(store, clock, token).await, RefreshOutcome::Expired(timeout));
-    assert_eq!(status(store, clock, &session.access_token(clock)).await, AccessStatus::Revoked);
+    assert_eq!(check(store, token).await, RefreshOutcome::Expired(timeout));
+    assert_eq!(check_only(store, token).await, RefreshOutcome::Expired(timeout));
+    assert_eq!(rotate(store, token).await, RefreshOutcome::Expired(timeout));
+    assert_eq!(status(store, &session.access_token()).await, AccessStatus::Revoked);
 }
 
 /// As many calls with one token as a race has callers.
 fn rotations(
     store: &SharedStore,
-    clock: &ManualClock,
+    _: &ManualClock,
     session: &Session,
     generation: u32,
 ) -> Vec<impl Future<Output = hallpass::store::StoreResult<RefreshOutcome>> + Send + use<>> {
-    let (token, now) = (session.token(generation), clock.now());
-    let call = |store: SharedStore| async move { store.rotate(&token, now, &LIFETIMES).await };
+    let token = session.token(generation);
+    let call = |store: SharedStore| async move { store.rotate(&token, &LIFETIMES).await };
     (0..RACERS).map(|_| call(Arc::clone(store))).collect()
 }

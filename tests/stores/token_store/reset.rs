@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass::domain::clock::{Clock, ManualClock};
+use hallpass::domain::clock::ManualClock;
 use hallpass::domain::tokens::ResetClaims;
 use hallpass::store::ResetGrant;
 
@@ -17,23 +17,22 @@ pub async fn a_reset_token_is_found_without_being_consumed(store: &SharedStore, 
     for _ in 0..3 {
         assert_eq!(find(store, clock, &token).await, Some(grant));
     }
-    assert_eq!(take(store, clock, &token).await, Some(grant));
+    assert_eq!(take(store, &token).await, Some(grant));
 }
 
 pub async fn a_reset_token_is_taken_once(store: &SharedStore, clock: &ManualClock) {
     let ada = Person::new();
     let (token, grant) = insert(store, clock, &ada).await;
-    assert_eq!(take(store, clock, &token).await, Some(grant));
-    assert_eq!(take(store, clock, &token).await, None);
+    assert_eq!(take(store, &token).await, Some(grant));
+    assert_eq!(take(store, &token).await, None);
     assert_eq!(find(store, clock, &token).await, None);
 }
 
 pub async fn fifty_takes_of_one_reset_token_succeed_once(store: &SharedStore, clock: &ManualClock) {
     let (token, _) = insert(store, clock, &Person::new()).await;
-    let now = clock.now();
     let answers = race((0..RACERS).map(|_| {
         let store = Arc::clone(store);
-        async move { store.take_reset_token(&token, now).await }
+        async move { store.take_reset_token(&token).await }
     }))
     .await;
     assert_eq!(answers.into_iter().flatten().count(), 1);
@@ -53,8 +52,8 @@ pub async fn taking_an_older_reset_token_leaves_the_newest(store: &SharedStore, 
     let (older, _) = insert(store, clock, &ada).await;
     clock.advance(SECOND);
     let (newest, grant) = insert(store, clock, &ada).await;
-    assert_eq!(take(store, clock, &older).await, None);
-    assert_eq!(take(store, clock, &newest).await, Some(grant));
+    assert_eq!(take(store, &older).await, None);
+    assert_eq!(take(store, &newest).await, Some(grant));
 }
 
 pub async fn a_reset_token_ends_to_the_millisecond(store: &SharedStore, clock: &ManualClock) {
@@ -64,11 +63,11 @@ pub async fn a_reset_token_ends_to_the_millisecond(store: &SharedStore, clock: &
     assert_eq!(find(store, clock, &token).await, Some(grant));
     clock.advance(MILLISECOND);
     assert_eq!(find(store, clock, &token).await, None);
-    assert_eq!(take(store, clock, &token).await, None);
+    assert_eq!(take(store, &token).await, None);
 
     let (token, grant) = insert(store, clock, &ada).await;
     clock.advance(TTL - MILLISECOND);
-    assert_eq!(take(store, clock, &token).await, Some(grant));
+    assert_eq!(take(store, &token).await, Some(grant));
 }
 
 pub async fn a_reset_token_belongs_to_its_user(store: &SharedStore, clock: &ManualClock) {
@@ -76,43 +75,43 @@ pub async fn a_reset_token_belongs_to_its_user(store: &SharedStore, clock: &Manu
     let (token, grant) = insert(store, clock, &ada).await;
     let misnamed = ResetClaims { user: fresh_user(), ..token };
     assert_eq!(find(store, clock, &misnamed).await, None);
-    assert_eq!(take(store, clock, &misnamed).await, None);
+    assert_eq!(take(store, &misnamed).await, None);
     assert_eq!(find(store, clock, &token).await, Some(grant));
 }
 
 pub async fn a_restored_reset_token_is_as_good_as_new(store: &SharedStore, clock: &ManualClock) {
     let ada = Person::new().after_a_security_event();
     let (token, grant) = insert(store, clock, &ada).await;
-    take(store, clock, &token).await;
+    take(store, &token).await;
     restore(store, clock, &token, grant).await;
     assert_eq!(find(store, clock, &token).await, Some(grant));
-    assert_eq!(take(store, clock, &token).await, Some(grant));
-    assert_eq!(take(store, clock, &token).await, None);
+    assert_eq!(take(store, &token).await, Some(grant));
+    assert_eq!(take(store, &token).await, None);
 }
 
 pub async fn a_restored_reset_token_keeps_its_deadline(store: &SharedStore, clock: &ManualClock) {
     let ada = Person::new();
     let (token, grant) = insert(store, clock, &ada).await;
     clock.advance(TTL / 2);
-    assert_eq!(take(store, clock, &token).await, Some(grant));
+    assert_eq!(take(store, &token).await, Some(grant));
     restore(store, clock, &token, grant).await;
     clock.advance(TTL / 2 - MILLISECOND);
     assert_eq!(find(store, clock, &token).await, Some(grant));
     clock.advance(MILLISECOND);
     assert_eq!(find(store, clock, &token).await, None);
-    assert_eq!(take(store, clock, &token).await, None);
+    assert_eq!(take(store, &token).await, None);
 }
 
 pub async fn a_reset_token_restored_after_its_deadline_stays_dead(store: &SharedStore, clock: &ManualClock) {
     let ada = Person::new();
     let (token, grant) = insert(store, clock, &ada).await;
     clock.advance(TTL - MILLISECOND);
-    assert_eq!(take(store, clock, &token).await, Some(grant));
+    assert_eq!(take(store, &token).await, Some(grant));
     for _ in 0..2 {
         clock.advance(MILLISECOND);
         restore(store, clock, &token, grant).await;
         assert_eq!(find(store, clock, &token).await, None);
-        assert_eq!(take(store, clock, &token).await, None);
+        assert_eq!(take(store, &token).await, None);
     }
 }
 
@@ -122,7 +121,7 @@ pub async fn a_newer_reset_token_is_not_overwritten_by_a_restored_one(
 ) {
     let ada = Person::new();
     let (taken, older) = insert(store, clock, &ada).await;
-    take(store, clock, &taken).await;
+    take(store, &taken).await;
     clock.advance(SECOND);
     let (newer, grant) = insert(store, clock, &ada).await;
     restore(store, clock, &taken, older).await;
@@ -132,18 +131,18 @@ pub async fn a_newer_reset_token_is_not_overwritten_by_a_restored_one(
 
 async fn insert(store: &SharedStore, clock: &ManualClock, person: &Person) -> (ResetClaims, ResetGrant) {
     let (token, grant) = (person.reset_token(), person.reset_grant(clock, TTL));
-    store.insert_reset_token(&token, grant, clock.now()).await.expect("insert_reset_token");
+    store.insert_reset_token(&token, person.version, TTL).await.expect("insert_reset_token");
     (token, grant)
 }
 
-async fn find(store: &SharedStore, clock: &ManualClock, token: &ResetClaims) -> Option<ResetGrant> {
-    store.find_reset_token(token, clock.now()).await.expect("find_reset_token")
+async fn find(store: &SharedStore, _: &ManualClock, token: &ResetClaims) -> Option<ResetGrant> {
+    store.find_reset_token(token).await.expect("find_reset_token")
 }
 
-async fn take(store: &SharedStore, clock: &ManualClock, token: &ResetClaims) -> Option<ResetGrant> {
-    store.take_reset_token(token, clock.now()).await.expect("take_reset_token")
+async fn take(store: &SharedStore, token: &ResetClaims) -> Option<ResetGrant> {
+    store.take_reset_token(token).await.expect("take_reset_token")
 }
 
-async fn restore(store: &SharedStore, clock: &ManualClock, token: &ResetClaims, grant: ResetGrant) {
-    store.restore_reset_token(token, grant, clock.now()).await.expect("restore_reset_token");
+async fn restore(store: &SharedStore, _: &ManualClock, token: &ResetClaims, grant: ResetGrant) {
+    store.restore_reset_token(token, grant).await.expect("restore_reset_token");
 }

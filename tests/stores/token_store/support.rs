@@ -9,10 +9,11 @@ use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::deployment::DeploymentMark;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
-use hallpass::domain::session::{Session, SessionLifetimes, Subject};
+use hallpass::domain::session::{NewSession, Session, SessionLifetimes, Subject};
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
 use hallpass::domain::user::{Role, SecurityVersion};
+use hallpass::store::redis::StoreTime;
 use hallpass::store::{
     AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreResult,
 };
@@ -35,8 +36,8 @@ pub fn fresh_mark() -> DeploymentMark {
     DeploymentMark::parse(&format!("test-{}", fresh_number())).expect("a mark")
 }
 
-/// When every case begins: not a whole second, and ahead of the machine's clock, so that a store
-/// which looked at that one would be found out.
+/// When every case begins: not a whole second, and ahead of the clocks of the machine and of Redis: the
+/// test's is laid over them.
 pub const START: Timestamp = Timestamp::from_millis(2_000_000_000_250);
 
 /// The lifetimes of the defaults.
@@ -54,6 +55,11 @@ pub const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// How many callers a race has.
 pub const RACERS: usize = 50;
+
+/// The test's clock in place of that of Redis.
+pub fn laid_over(clock: &Arc<ManualClock>) -> StoreTime {
+    StoreTime { keeper: None, laid_over: Some(clock.clone()) }
+}
 
 /// Makes a store, runs one case against it on two threads, and tidies up.
 pub fn run<Opening, Guard>(
@@ -127,17 +133,18 @@ impl Person {
         }
     }
 
-    /// A session as a login would make it now; not stored.
-    pub fn session(&self, clock: &ManualClock) -> Session {
-        Session::open(fresh_session_id(), self.subject(), origin(), clock.now(), &LIFETIMES)
+    /// A session as a login would ask for it; not stored.
+    pub fn session(&self) -> NewSession {
+        NewSession { id: fresh_session_id(), subject: self.subject(), origin: origin() }
     }
 
     /// Logs in.
     pub async fn log_in(&self, store: &SharedStore, clock: &ManualClock) -> Session {
-        let session = self.session(clock);
-        let outcome = store.open_session(&session, clock.now()).await.expect("open_session");
-        let OpenOutcome::Opened { incarnation } = outcome else { panic!("{outcome:?}") };
-        Session { incarnation, ..session }
+        let session = self.session();
+        let outcome = store.open_session(&session, &LIFETIMES).await.expect("open_session");
+        let OpenOutcome::Opened(opened) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(opened, session.at(clock.now(), opened.incarnation, &LIFETIMES));
+        opened
     }
 
     /// A reset token of this person at this version, new each time.
@@ -147,7 +154,7 @@ impl Person {
         ResetClaims { user: self.user, hash: ResetTokenHash::new(digest) }
     }
 
-    /// What a reset token of this person stands for when it lives for `ttl` from now on.
+    /// What a reset token of this person stands for that is kept now, and lives for `ttl`.
     pub fn reset_grant(&self, clock: &ManualClock, ttl: Duration) -> ResetGrant {
         ResetGrant { version: self.version, deadline: clock.now().after(ttl) }
     }
@@ -160,95 +167,117 @@ impl Person {
     }
 }
 
-/// What one does with a session's tokens.
+/// What one does with a session's tokens, whether or not it was opened.
 pub trait SessionExt {
+    /// Whose it is.
+    fn user(&self) -> UserId;
+
+    /// Which one.
+    fn session_id(&self) -> SessionId;
+
+    /// In which incarnation it was opened; 0 where it was not.
+    fn opened_in(&self) -> i64;
+
     /// The refresh token of that generation.
-    fn token(&self, generation: u32) -> RefreshClaims;
+    fn token(&self, generation: u32) -> RefreshClaims {
+        let (user, session) = (self.user(), self.session_id());
+        RefreshClaims { user, session, generation: Generation::new(generation) }
+    }
 
-    /// An access token of this session, issued now.
-    fn access_token(&self, clock: &ManualClock) -> AccessSubject;
-
-    /// The ids in the order of [`Person::cut_off`]'s answer.
-    fn sorted_ids(sessions: &[Session]) -> Vec<SessionId>;
+    /// An access token of this session, another each time.
+    fn access_token(&self) -> AccessSubject {
+        AccessSubject {
+            user: self.user(),
+            session: self.session_id(),
+            token: Jti::from(Uuid::from_u128(u128::from(fresh_number()))),
+            incarnation: self.opened_in(),
+        }
+    }
 }
 
 impl SessionExt for Session {
-    fn token(&self, generation: u32) -> RefreshClaims {
-        RefreshClaims { user: self.subject.user, session: self.id, generation: Generation::new(generation) }
+    fn user(&self) -> UserId {
+        self.subject.user
     }
 
-    fn access_token(&self, _clock: &ManualClock) -> AccessSubject {
-        AccessSubject {
-            user: self.subject.user,
-            session: self.id,
-            token: Jti::from(Uuid::from_u128(u128::from(fresh_number()))),
-            incarnation: self.incarnation,
-        }
+    fn session_id(&self) -> SessionId {
+        self.id
     }
 
-    fn sorted_ids(sessions: &[Session]) -> Vec<SessionId> {
-        let mut ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
-        ids.sort();
-        ids
+    fn opened_in(&self) -> i64 {
+        self.incarnation
     }
+}
+
+impl SessionExt for NewSession {
+    fn user(&self) -> UserId {
+        self.subject.user
+    }
+
+    fn session_id(&self) -> SessionId {
+        self.id
+    }
+
+    fn opened_in(&self) -> i64 {
+        0
+    }
+}
+
+/// The ids in the order of [`Person::cut_off`]'s answer.
+pub fn sorted_ids(sessions: &[impl SessionExt]) -> Vec<SessionId> {
+    let mut ids: Vec<_> = sessions.iter().map(SessionExt::session_id).collect();
+    ids.sort();
+    ids
 }
 
 /// Redeems a refresh token.
-pub async fn rotate(store: &SharedStore, clock: &ManualClock, token: RefreshClaims) -> RefreshOutcome {
-    store.rotate(&token, clock.now(), &LIFETIMES).await.expect("rotate")
+pub async fn rotate(store: &SharedStore, token: RefreshClaims) -> RefreshOutcome {
+    store.rotate(&token, &LIFETIMES).await.expect("rotate")
 }
 
 /// Judges a refresh token, revoking on reuse.
-pub async fn check(store: &SharedStore, clock: &ManualClock, token: RefreshClaims) -> RefreshOutcome {
-    store.check_refresh(&token, clock.now(), &LIFETIMES, OnReuse::Revoke).await.expect("check_refresh")
+pub async fn check(store: &SharedStore, token: RefreshClaims) -> RefreshOutcome {
+    store.check_refresh(&token, &LIFETIMES, OnReuse::Revoke).await.expect("check_refresh")
 }
 
 /// Judges a refresh token, changing nothing on reuse.
-pub async fn check_only(store: &SharedStore, clock: &ManualClock, token: RefreshClaims) -> RefreshOutcome {
-    store.check_refresh(&token, clock.now(), &LIFETIMES, OnReuse::Refuse).await.expect("check_refresh")
+pub async fn check_only(store: &SharedStore, token: RefreshClaims) -> RefreshOutcome {
+    store.check_refresh(&token, &LIFETIMES, OnReuse::Refuse).await.expect("check_refresh")
 }
 
 /// Whether an access token stands now.
-pub async fn status(store: &SharedStore, clock: &ManualClock, token: &AccessSubject) -> AccessStatus {
-    store.access_status(token, clock.now()).await.expect("access_status")
+pub async fn status(store: &SharedStore, token: &AccessSubject) -> AccessStatus {
+    store.access_status(token).await.expect("access_status")
 }
 
 /// When the newest access token of each was minted.
-pub async fn newest_access_tokens(
-    store: &SharedStore,
-    clock: &ManualClock,
-    people: &[Person],
-) -> Vec<Option<Timestamp>> {
+pub async fn newest_access_tokens(store: &SharedStore, people: &[Person]) -> Vec<Option<Timestamp>> {
     let users: Vec<_> = people.iter().map(|person| person.user).collect();
-    store.newest_access_tokens(&users, clock.now()).await.expect("newest_access_tokens")
+    store.newest_access_tokens(&users).await.expect("newest_access_tokens")
 }
 
 /// When the newest access token of one was minted.
-pub async fn newest_access_token(
-    store: &SharedStore,
-    clock: &ManualClock,
-    person: &Person,
-) -> Option<Timestamp> {
-    let answers = newest_access_tokens(store, clock, &[*person]).await;
+pub async fn newest_access_token(store: &SharedStore, person: &Person) -> Option<Timestamp> {
+    let answers = newest_access_tokens(store, &[*person]).await;
     assert_eq!(answers.len(), 1);
     answers[0]
 }
 
 /// Asserts that nothing of the session is accepted any more: neither refresh tokens up to the
 /// second generation nor an access token.
-pub async fn assert_dead(store: &SharedStore, clock: &ManualClock, session: &Session) {
-    let standing = status(store, clock, &session.access_token(clock)).await;
+pub async fn assert_dead(store: &SharedStore, session: &impl SessionExt) {
+    let standing = status(store, &session.access_token()).await;
     assert!(matches!(standing, AccessStatus::Revoked | AccessStatus::StoreLost), "{standing:?}");
     for generation in 0..=2 {
-        assert_eq!(check_only(store, clock, session.token(generation)).await, RefreshOutcome::Unknown);
-        assert_eq!(rotate(store, clock, session.token(generation)).await, RefreshOutcome::Unknown);
+        assert_eq!(check_only(store, session.token(generation)).await, RefreshOutcome::Unknown);
+        assert_eq!(rotate(store, session.token(generation)).await, RefreshOutcome::Unknown);
     }
 }
 
 /// Asserts that the session goes on at that generation. Changes nothing but its `issued_at`.
-pub async fn assert_live(store: &SharedStore, clock: &ManualClock, session: &Session, generation: u32) {
-    assert_eq!(status(store, clock, &session.access_token(clock)).await, AccessStatus::Live);
-    let outcome = check_only(store, clock, session.token(generation)).await;
+pub async fn assert_live(store: &SharedStore, session: &Session, generation: u32) {
+    assert_eq!(status(store, &session.access_token()).await, AccessStatus::Live);
+    let outcome = check_only(store, session.token(generation)).await;
     assert!(matches!(outcome, RefreshOutcome::Current(_)), "{outcome:?}");
 }
 

@@ -3,20 +3,22 @@
 -- KEYS[3] the user's denylist    KEYS[4] the user's cut-off
 -- KEYS[5] state of the partition KEYS[6] revocation feed
 -- KEYS[7] what is owed to the journal                             (same slot)
--- ARGV[1] now, ms since epoch, from our Clock
+-- ARGV[1] time: the latest that it can be, and a test clock's
 -- ARGV[2] session id             ARGV[3] user id
 -- ARGV[4] presented generation   ARGV[5] "revoke" or "refuse": what reuse brings about
 -- ARGV[6] grace period, ms       ARGV[7] how long a revocation is remembered, ms
 -- ARGV[8] vouching               ARGV[9] id of an entry of the journal, for an alarm
--- Returns {"current" | "previous" | "recovered", the session's fields after it}
+-- Returns {"current" | "previous" | "recovered", the session's fields after it, and by how many ms it was ahead}
 --       | {"reused", until when its end matters, ms, or nothing where it goes on}
---       | {"expired", "idle" | "absolute"} | {"unknown"} | {"foreign"} | {"unvouched"}
+--       | {"expired", "idle" | "absolute"} | {"unknown"} | {"foreign"} | {"unvouched"} | {"implausible"}
 --       | {"corrupt", kind of key, field}
 -- Atomic: of concurrent calls with one superseded token the first gets "reused", when it revokes
 -- the others get "unknown".
 -- Model: VouchingIsPassed, GraceClosesOnUse, AheadMovesForward, ReuseEndsTheSession
 
-local now, presented = tonumber(ARGV[1]), tonumber(ARGV[4])
+local now = moment(ARGV[1])
+if not now then return {'implausible'} end
+local presented = tonumber(ARGV[4])
 local incarnation = vouched(KEYS[5], ARGV[8])
 if not incarnation then return {'unvouched'} end
 local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], incarnation, ARGV[2], ARGV[3], now)
@@ -30,8 +32,8 @@ if verdict == 'superseded' then
 end
 
 if verdict == 'ahead' then
-  redis.call('HSET', KEYS[1], 'g', ARGV[4], 't', ARGV[1])
+  redis.call('HSET', KEYS[1], 'g', ARGV[4], 't', digits(now))
   verdict = 'recovered'
 end
 note_access_token(KEYS[1], now)
-return answer(verdict, KEYS[1])
+return answer(verdict, KEYS[1], session.ahead)

@@ -3,7 +3,7 @@
 -- KEYS[3] the user's denylist    KEYS[4] the user's reset token
 -- KEYS[5] revocation feed        KEYS[6] state of the partition
 -- KEYS[7] applied entries        KEYS[8] what is owed to the journal (same slot)
--- ARGV[1] now, ms since epoch, from our Clock
+-- ARGV[1] time: the latest that it can be, and a test clock's
 -- ARGV[2] the first version that still counts, or "next": the first that nothing here is of
 -- ARGV[3] how long the revocation is remembered, ms
 -- ARGV[4] user id
@@ -11,13 +11,15 @@
 -- ARGV[6] position in the journal, 0 for one that is owed to it, -1 in a replay
 -- ARGV[7] id of the entry        ARGV[8] id of the entry before it
 -- ARGV[9] until when it matters, ms
--- Returns {"ended", "counted" | "passed" | "diverged", version, session id ...} | {"unvouched"}: the caller removes the
+-- Returns {"ended", "counted" | "passed" | "diverged", version, session id ...} | {"unvouched"} | {"implausible"}: the caller removes the
 -- sessions' hashes, which are dead already since their version is below the cut-off's; this script
 -- cannot, it does not know their keys beforehand
 -- Atomic: no session older than the event can be opened or refreshed after it.
 -- Model: VouchingIsPassed, CutOffNeverGoesDown, VersionsAreNew, AppliedBeforeTheMark, OwedUntilJournaled
 
-local now, denial = tonumber(ARGV[1]), tonumber(ARGV[3])
+local now = moment(ARGV[1])
+if not now then return {'implausible'} end
+local denial = tonumber(ARGV[3])
 if not vouched(KEYS[6], ARGV[5]) then return {'unvouched'} end
 local position = tonumber(ARGV[6])
 if was_owed(KEYS[8], position, ARGV[7]) then

@@ -1,30 +1,33 @@
 -- Writes a new session, unless a security event has ended the version its credentials were checked at.
 -- KEYS[1] session hash           KEYS[2] the user's session set
 -- KEYS[3] the user's cut-off     KEYS[4] state of the partition   (same slot)
--- ARGV[1] now, ms since epoch, from our Clock
+-- ARGV[1] time: the latest that it can be, and a test clock's
 -- ARGV[2] session id             ARGV[3] user id
 -- ARGV[4] e-mail address         ARGV[5] role
 -- ARGV[6] security version       ARGV[7] generation
--- ARGV[8] created at, ms         ARGV[9] rotated at, ms
--- ARGV[10] access token at, ms   ARGV[11] idle deadline, ms
--- ARGV[12] absolute deadline, ms ARGV[13] client's address, or empty
--- ARGV[14] user agent, or empty  ARGV[15] client
--- ARGV[16] vouching
--- Returns {"opened", incarnation} | {"superseded", first version} | {"unvouched"} | {"corrupt", kind of key, field}
+-- ARGV[8] idle lifetime, ms      ARGV[9] absolute lifetime, ms
+-- ARGV[10] client's address, or empty
+-- ARGV[11] user agent, or empty  ARGV[12] client
+-- ARGV[13] vouching
+-- Returns {"opened", the session's fields} | {"superseded", first version} | {"unvouched"} | {"implausible"}
+--       | {"corrupt", kind of key, field}
 -- Atomic: a cut-off that comes first refuses the session, one that comes later ends it.
 -- Model: VouchingIsPassed, NoSessionBelowTheCutOff
 
-local now = tonumber(ARGV[1])
-local incarnation = vouched(KEYS[4], ARGV[16])
+local now = moment(ARGV[1])
+if not now then return {'implausible'} end
+local incarnation = vouched(KEYS[4], ARGV[13])
 if not incarnation then return {'unvouched'} end
 local first_version = cutoff_version(KEYS[3])
 if not first_version then return {'corrupt', 'cutoff', 'version'} end
 if tonumber(ARGV[6]) < first_version then return {'superseded', digits(first_version)} end
 
+local absolute_deadline = now + tonumber(ARGV[9])
+local idle_deadline = math.min(now + tonumber(ARGV[8]), absolute_deadline)
 redis.call('HSET', KEYS[1], 'u', ARGV[3], 'e', ARGV[4], 'r', ARGV[5], 'v', ARGV[6], 'g', ARGV[7],
-  'c', ARGV[8], 't', ARGV[9], 'n', ARGV[10], 'i', ARGV[11], 'a', ARGV[12], 'b', incarnation,
-  'p', ARGV[13], 'w', ARGV[14], 'k', ARGV[15])
-expire_in(KEYS[1], tonumber(ARGV[11]) - now)
-redis.call('ZADD', KEYS[2], ARGV[11], set_member(ARGV[2], ARGV[6]))
+  'c', digits(now), 't', digits(now), 'n', digits(now), 'i', digits(idle_deadline),
+  'a', digits(absolute_deadline), 'b', incarnation, 'p', ARGV[10], 'w', ARGV[11], 'k', ARGV[12])
+expire_in(KEYS[1], idle_deadline - now)
+redis.call('ZADD', KEYS[2], digits(idle_deadline), set_member(ARGV[2], ARGV[6]))
 tidy(KEYS[2], now)
-return {'opened', incarnation}
+return answer('opened', KEYS[1])

@@ -3,7 +3,7 @@
 -- Removals come before additions wherever something is revoked: a Redis that is full refuses a
 -- script's first growing write, so a revocation goes through and a login fails as a whole.
 
--- Redis counts a TTL down by its own clock: what must not vanish early stays a minute longer.
+-- What must not vanish early stays a minute longer than by its deadline, which alone decides.
 local MARGIN_MS = 60000
 local GENERATION_MAX = 4294967295
 
@@ -13,12 +13,27 @@ local function integer(text)
   return tonumber(text)
 end
 
+-- The moment by which everything here is decided: this server's own, unless a test clock is laid over
+-- it. nil where that is later than it can be: somebody has set the clock, and what ends by it may have
+-- ended too early. Given as "latest:test clock's", in ms since the epoch, either of them empty.
+-- Model: StoresClockDecides
+local function moment(given)
+  local latest, laid_over = string.match(given, '^(%d*):(%d*)$')
+  local now = tonumber(laid_over)
+  if not now then
+    local time = redis.call('TIME')
+    now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  end
+  if latest ~= '' and now > tonumber(latest) then return nil end
+  return now
+end
+
 -- All digits: tostring() would round a time to 14 of them.
 local function digits(number)
   return string.format('%.0f', number)
 end
 
--- Collects garbage only, deadlines are compared with our `now`: hence never less than a second.
+-- Collects garbage only, it is deadlines that are compared: hence never less than a second.
 local function expire_in(key, ms)
   redis.call('PEXPIRE', key, digits(math.max(1000, ms)))
 end
@@ -60,8 +75,12 @@ local function session_fields(session)
   return redis.call('HMGET', session, unpack(FIELDS))
 end
 
-local function answer(verdict, session)
-  return {verdict, unpack(session_fields(session))}
+-- The session's fields after a verdict, and by how many ms it was ahead of the clock, if it was.
+local function answer(verdict, session, ahead)
+  local words = {verdict}
+  for position, field in ipairs(session_fields(session)) do words[position + 1] = field end
+  if ahead and ahead > 0 then words[#FIELDS + 2] = digits(ahead) end
+  return words
 end
 
 local function set_member(sid, version)
@@ -73,6 +92,21 @@ local function forget(session, sessions, sid, version, now)
   redis.call('DEL', session)
   redis.call('ZREM', sessions, set_member(sid, version))
   tidy(sessions, now)
+end
+
+-- What was noted before the clock was put back lies ahead of it, which cannot be true: it counts from
+-- now on, and what hangs on it keeps its length. A full Redis refuses that write, and the next call makes
+-- it.
+-- Model: StoresClockDecides
+local function bring_back(session, sessions, member, values, now)
+  values.ahead = math.max(values.t, values.c) - now
+  if values.ahead <= 0 then return end
+  if values.t > now then values.i, values.t = now + (values.i - values.t), now end
+  if values.c > now then values.a, values.c = now + (values.a - values.c), now end
+  values.i = math.min(values.i, values.a)
+  redis.pcall('HSET', session, 'c', digits(values.c), 't', digits(values.t), 'i', digits(values.i),
+    'a', digits(values.a))
+  redis.pcall('ZADD', sessions, digits(values.i), member)
 end
 
 -- The session if it is the user's, of this incarnation and live; else nil and the answer to give. One
@@ -100,12 +134,14 @@ local function live_session(session, sessions, cutoff, incarnation, sid, user, n
   if now >= math.min(values.i, values.a) then
     return nil, {'expired', values.i < values.a and 'idle' or 'absolute'}
   end
+  bring_back(session, sessions, set_member(sid, stored[FIRST_NUMBER]), values, now)
   return {
     version = stored[FIRST_NUMBER],
     generation = values.g,
     rotated_at = values.t,
     absolute_deadline = values.a,
     end_of_itself = math.min(values.i, values.a),
+    ahead = values.ahead,
   }
 end
 

@@ -1,14 +1,15 @@
 -- Puts back a reset token that was taken in vain, unless a newer one stands there.
 -- KEYS[1] the user's reset token KEYS[2] the user's cut-off
 -- KEYS[3] state of the partition                                  (same slot)
--- ARGV[1] now, ms since epoch, from our Clock
+-- ARGV[1] time: the latest that it can be, and a test clock's
 -- ARGV[2] hash of the token, hex ARGV[3] security version
 -- ARGV[4] deadline, ms           ARGV[5] vouching
--- Returns {"kept"} | {"superseded"}: a security event or a newer token has voided it | {"unvouched"} | {"corrupt", kind of key, field}
+-- Returns {"kept"} | {"superseded"}: a security event or a newer token has voided it | {"unvouched"} | {"implausible"} | {"corrupt", kind of key, field}
 -- Atomic: a token that is inserted at the same time wins, whichever comes first.
 -- Model: VouchingIsPassed
 
-local now = tonumber(ARGV[1])
+local now = moment(ARGV[1])
+if not now then return {'implausible'} end
 if not vouched(KEYS[3], ARGV[5]) then return {'unvouched'} end
 local first_version = cutoff_version(KEYS[2])
 if not first_version then return {'corrupt', 'cutoff', 'version'} end

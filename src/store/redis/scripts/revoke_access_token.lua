@@ -2,18 +2,20 @@
 -- KEYS[1] the denylist           KEYS[2] revocation feed
 -- KEYS[3] state of the partition KEYS[4] applied entries
 -- KEYS[5] what is owed to the journal                             (same slot)
--- ARGV[1] now, ms since epoch, from our Clock
+-- ARGV[1] time: the latest that it can be, and a test clock's
 -- ARGV[2] token id (jti)         ARGV[3] user id, or empty for a machine's
 -- ARGV[4] how long the revocation is remembered, ms
 -- ARGV[5] vouching, or empty in a replay
 -- ARGV[6] position in the journal, 0 for one that is owed to it, -1 in a replay
 -- ARGV[7] id of the entry        ARGV[8] id of the entry before it
 -- ARGV[9] the entry as it is owed
--- Returns {"denied", "counted" | "passed" | "diverged"} | {"unvouched"}
+-- Returns {"denied", "counted" | "passed" | "diverged"} | {"unvouched"} | {"implausible"}
 -- Atomic: a repeated call never shortens the denial.
 -- Model: VouchingIsPassed, AppliedBeforeTheMark, OwedUntilJournaled
 
-local now, denial = tonumber(ARGV[1]), tonumber(ARGV[4])
+local now = moment(ARGV[1])
+if not now then return {'implausible'} end
+local denial = tonumber(ARGV[4])
 if not vouched(KEYS[3], ARGV[5]) then return {'unvouched'} end
 local position = tonumber(ARGV[6])
 if not was_owed(KEYS[5], position, ARGV[7]) then

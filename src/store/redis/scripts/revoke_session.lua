@@ -3,19 +3,20 @@
 -- KEYS[3] the user's denylist    KEYS[4] the user's cut-off
 -- KEYS[5] revocation feed        KEYS[6] state of the partition
 -- KEYS[7] applied entries        KEYS[8] what is owed to the journal (same slot)
--- ARGV[1] now, ms since epoch, from our Clock
+-- ARGV[1] time: the latest that it can be, and a test clock's
 -- ARGV[2] session id             ARGV[3] user id
 -- ARGV[4] how long the revocation is remembered, ms
 -- ARGV[5] vouching, or empty in a replay
 -- ARGV[6] position in the journal, 0 for one that is owed to it, -1 in a replay
 -- ARGV[7] id of the entry        ARGV[8] id of the entry before it
 -- ARGV[9] the entry as it is owed
--- Returns {"live" | "gone" | "foreign", "counted" | "passed" | "diverged"} | {"unvouched"}; a foreign one is another
+-- Returns {"live" | "gone" | "foreign", "counted" | "passed" | "diverged"} | {"unvouched"} | {"implausible"}; a foreign one is another
 -- user's, and lives on
 -- Atomic: of concurrent calls exactly one gets "live".
 -- Model: VouchingIsPassed, AppliedBeforeTheMark, OwedUntilJournaled
 
-local now = tonumber(ARGV[1])
+local now = moment(ARGV[1])
+if not now then return {'implausible'} end
 local incarnation = vouched(KEYS[6], ARGV[5])
 if not incarnation then return {'unvouched'} end
 local position = tonumber(ARGV[6])

@@ -3,20 +3,22 @@
 -- KEYS[3] the user's denylist    KEYS[4] the user's cut-off
 -- KEYS[5] state of the partition KEYS[6] revocation feed
 -- KEYS[7] what is owed to the journal                             (same slot)
--- ARGV[1] now, ms since epoch, from our Clock
+-- ARGV[1] time: the latest that it can be, and a test clock's
 -- ARGV[2] session id             ARGV[3] user id
 -- ARGV[4] presented generation   ARGV[5] idle lifetime, ms
 -- ARGV[6] grace period, ms       ARGV[7] how long a revocation is remembered, ms
 -- ARGV[8] vouching               ARGV[9] id of an entry of the journal, for an alarm
--- Returns {"current" | "previous" | "recovered", the session's fields after it}
+-- Returns {"current" | "previous" | "recovered", the session's fields after it, and by how many ms it was ahead}
 --       | {"reused", until when its end matters, ms, or nothing where it goes on}
---       | {"expired", "idle" | "absolute"} | {"unknown"} | {"foreign"} | {"unvouched"}
+--       | {"expired", "idle" | "absolute"} | {"unknown"} | {"foreign"} | {"unvouched"} | {"implausible"}
 --       | {"corrupt", kind of key, field}
 -- Atomic: of concurrent calls with one token the first gets "current", the others "previous" with
 -- the same generation; a session that is gone is never written again.
 -- Model: VouchingIsPassed, GraceClosesOnUse, AheadMovesForward, ReuseEndsTheSession
 
-local now, presented = tonumber(ARGV[1]), tonumber(ARGV[4])
+local now = moment(ARGV[1])
+if not now then return {'implausible'} end
+local presented = tonumber(ARGV[4])
 local incarnation = vouched(KEYS[5], ARGV[8])
 if not incarnation then return {'unvouched'} end
 local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], incarnation, ARGV[2], ARGV[3], now)
@@ -29,14 +31,14 @@ if verdict == 'superseded' then
 end
 if verdict == 'previous' then
   note_access_token(KEYS[1], now)
-  return answer('previous', KEYS[1])
+  return answer('previous', KEYS[1], session.ahead)
 end
 
 local idle_deadline = math.min(now + tonumber(ARGV[5]), session.absolute_deadline)
-redis.call('HSET', KEYS[1], 'g', digits(math.min(presented + 1, GENERATION_MAX)), 't', ARGV[1],
-  'n', ARGV[1], 'i', digits(idle_deadline))
+redis.call('HSET', KEYS[1], 'g', digits(math.min(presented + 1, GENERATION_MAX)), 't', digits(now),
+  'n', digits(now), 'i', digits(idle_deadline))
 expire_in(KEYS[1], idle_deadline - now)
 redis.call('ZADD', KEYS[2], digits(idle_deadline), set_member(ARGV[2], session.version))
 tidy(KEYS[2], now)
-if verdict == 'ahead' then return answer('recovered', KEYS[1]) end
-return answer('current', KEYS[1])
+if verdict == 'ahead' then return answer('recovered', KEYS[1], session.ahead) end
+return answer('current', KEYS[1], session.ahead)

@@ -9,6 +9,7 @@ use super::super::journal_rows;
 use super::super::rows::{self, user_columns};
 use super::super::{Failure, ReadOnly, STATEMENT_TIMEOUT, unavailable};
 use super::PostgresRepository;
+use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::journal::EventEntry;
@@ -314,6 +315,12 @@ impl Repository for PostgresRepository {
             .bind(to.expose());
         let updated = self.within(update.execute(&self.pool)).await?;
         Ok(updated.rows_affected() == 1)
+    }
+
+    async fn time(&self) -> StoreResult<Option<Timestamp>> {
+        let select = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        let millis = self.on(Work::Probe, sqlx::query_scalar(select).fetch_one(&self.pool)).await?;
+        Ok(Some(Timestamp::from_millis(millis)))
     }
 
     async fn ping(&self) -> StoreResult<()> {

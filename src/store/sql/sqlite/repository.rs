@@ -11,6 +11,7 @@ use super::super::calls::Work;
 use super::super::rows::{self, user_columns};
 use super::SqliteRepository;
 use super::journal::append_in;
+use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EventEntry, Journaled, NewEntry};
@@ -261,6 +262,10 @@ impl Repository for SqliteRepository {
             .bind(to.expose());
         let updated = self.within(update.execute(&self.writer)).await?;
         Ok(updated.rows_affected() == 1)
+    }
+
+    async fn time(&self) -> StoreResult<Option<Timestamp>> {
+        Ok(None)
     }
 
     async fn ping(&self) -> StoreResult<()> {
