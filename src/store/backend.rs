@@ -126,6 +126,19 @@ pub struct PartitionState {
     pub seal: String,
 }
 
+/// Some entries of a partition that are carried out again, and how its mark moves over them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayStep {
+    /// Which one.
+    pub partition: Partition,
+    /// Where its mark has to stand.
+    pub from: Mark,
+    /// What matters of what lies behind that, in order.
+    pub entries: Vec<JournalEntry>,
+    /// Where its mark is to stand then.
+    pub to: Mark,
+}
+
 /// A partition that begins anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPartition {
@@ -168,18 +181,15 @@ pub trait Examination: Send + Sync {
     /// (model: StepsCompareAndSet)
     async fn begin(&mut self, partitions: &[NewPartition]) -> StoreResult<()>;
 
-    /// Carries out entries of the journal in their order, and moves the mark from `from` over each and
-    /// at last to `to`. Answers whether it did: not if the mark is not where it was to begin.
+    /// Carries out entries of the journal, those of each partition in their order, and then moves the marks.
+    /// Answers for each step whether its mark has moved: not if it is not where it was to begin.
     /// (model: AppliedBeforeTheMark, StepsCompareAndSet)
     async fn replay(
         &mut self,
-        partition: Partition,
-        from: i64,
-        entries: &[JournalEntry],
-        to: Mark,
+        steps: &[ReplayStep],
         now: Timestamp,
         denial: Duration,
-    ) -> StoreResult<bool>;
+    ) -> StoreResult<Vec<bool>>;
 
     /// Vouches for partitions that stand as they were read: `vouching` replaces theirs, and their seal
     /// becomes this server's (model: SealIsTheServer, StepsCompareAndSet).

@@ -412,8 +412,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// the version is the next that the store knows of, and the database takes it over when it is back.
     async fn cut_off_ahead(&self, user: UserId, now: Timestamp, denial: Duration) -> StoreResult<Infallible>;
 
-    /// Writes down what is owed to the journal, now: of the user's security events in particular.
-    async fn settle_owed(&self) -> StoreResult<()>;
+    /// Writes down what is owed to the journal of that user, now: of their security events in particular.
+    async fn settle_owed(&self, user: UserId) -> StoreResult<()>;
 
     /// In which incarnation a partition is: what is minted in it names that.
     async fn incarnation(&self, partition: Partition) -> StoreResult<i64>;

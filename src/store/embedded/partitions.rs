@@ -123,22 +123,26 @@ pub(super) async fn seal(
     Ok(())
 }
 
-/// Moves the mark from one position to another; answers whether it stood where it was to begin.
+/// Moves the mark from one entry to another; answers whether it stood where it was to begin. A position
+/// that was given again is another one.
 /// (model: StepsCompareAndSet)
 pub(super) async fn move_mark(
     tx: &mut SqliteConnection,
     partition: Partition,
-    from: i64,
+    from: Mark,
     to: Mark,
 ) -> Result<bool, sqlx::Error> {
-    let moved =
-        sqlx::query("UPDATE partitions SET position = ?3, entry = ?4 WHERE partition = ?1 AND position = ?2")
-            .bind(i64::from(partition.number()))
-            .bind(from)
-            .bind(to.position)
-            .bind(to.entry.get())
-            .execute(&mut *tx)
-            .await?;
+    let moved = sqlx::query(
+        "UPDATE partitions SET position = ?4, entry = ?5
+         WHERE partition = ?1 AND position = ?2 AND entry = ?3",
+    )
+    .bind(i64::from(partition.number()))
+    .bind(from.position)
+    .bind(from.entry.get())
+    .bind(to.position)
+    .bind(to.entry.get())
+    .execute(&mut *tx)
+    .await?;
     if moved.rows_affected() == 0 {
         return Ok(false);
     }

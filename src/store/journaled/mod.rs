@@ -7,7 +7,9 @@
 //! store without data begins another incarnation, in which nothing of before counts.
 
 mod decision;
+mod owed;
 mod reader;
+mod replay;
 mod watch;
 
 use std::convert::Infallible;
@@ -19,6 +21,7 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use self::owed::{OwedMemory, is_of, pending};
 use self::watch::{NotVouched, Watch};
 use super::backend::{
     BackendError, BackendResult, CarriedOut, Placed, Placement, Presented, TokenBackend, Vouched,
@@ -33,7 +36,7 @@ use super::{
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
-use crate::domain::journal::{EntryId, EventEntry, Journaled, Link, NewEntry, VouchingId};
+use crate::domain::journal::{EntryId, Journaled, Link, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::domain::random::Random;
 use crate::domain::session::{Session, SessionLifetimes};
@@ -54,14 +57,23 @@ const DRIFT_ALLOWANCE: Duration = Duration::from_millis(50);
 /// one.
 const KEPT_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many entries are pruned at a time.
+/// How many entries are pruned by one statement.
 const PRUNE_BATCH: u32 = 1_000;
+
+/// How many entries are pruned by one call.
+pub const PRUNED_AT_ONCE: u64 = 10_000;
 
 /// How often an entry is written once more before the operation is given up.
 const REWRITES_MAX: usize = 3;
 
-/// The most owed entries that this process remembers; beyond that the store alone does.
-const REMEMBERED_MAX: usize = 100_000;
+/// What became of pruning the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many entries were deleted.
+    pub entries: u64,
+    /// Whether no other is left that can be.
+    pub is_all: bool,
+}
 
 /// How long revocations matter.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +128,7 @@ struct Shared {
     quiet_until: StdMutex<Option<Instant>>,
     watch: tokio::sync::Mutex<Watch>,
     /// Revocations that were carried out while the journal could not be written.
-    owed: StdMutex<Vec<NewEntry>>,
+    owed: StdMutex<OwedMemory>,
 }
 
 impl JournaledTokenStore {
@@ -135,7 +147,7 @@ impl JournaledTokenStore {
             last: ArcSwapOption::empty(),
             quiet_until: StdMutex::new(None),
             watch: tokio::sync::Mutex::new(Watch::new(holder)),
-            owed: StdMutex::new(Vec::new()),
+            owed: StdMutex::default(),
         }))
     }
 
@@ -149,20 +161,22 @@ impl JournaledTokenStore {
         self.0.keep().await
     }
 
-    /// Deletes entries of the journal that have not mattered for a day; answers how many.
+    /// Deletes entries of the journal that have not mattered for a day, but no more than
+    /// [`PRUNED_AT_ONCE`].
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn prune_journal(&self) -> StoreResult<u64> {
+    pub async fn prune_journal(&self) -> StoreResult<Pruned> {
         let before = self.0.clock.now().before(KEPT_AFTER);
-        let mut pruned = 0;
-        loop {
+        let mut entries = 0;
+        while entries < PRUNED_AT_ONCE {
             let batch = self.0.journal.prune_journal(before, PRUNE_BATCH).await?;
-            pruned += batch;
+            entries += batch;
             if batch < u64::from(PRUNE_BATCH) {
-                return Ok(pruned);
+                return Ok(Pruned { entries, is_all: true });
             }
         }
+        Ok(Pruned { entries, is_all: false })
     }
 
     /// Whether the store's data was found whole and is not in doubt.
@@ -243,19 +257,8 @@ impl JournaledTokenStore {
         let entry = NewEntry { id: alarm, revoked, until };
         self.0.remember(entry);
         let shared = self.0.clone();
-        tokio::spawn(async move {
-            if let Err(error) = shared.settle_one(&entry).await {
-                tracing::warn!(error = %with_causes(&error), "the end of a session whose token was reused is owed to the journal");
-            }
-        });
-    }
-}
-
-/// A revocation that is decided, and not complete for this cause.
-fn pending(cause: StoreError) -> StoreError {
-    match cause {
-        StoreError::RevocationPending(_) => cause,
-        cause => StoreError::RevocationPending(Box::new(cause)),
+        // Should that fail it stays owed, which is said there.
+        tokio::spawn(async move { shared.settle_one(&entry).await });
     }
 }
 
@@ -314,41 +317,6 @@ impl Shared {
         if let Some(until) = until.filter(|until| Instant::now() < *until) {
             tokio::time::sleep_until(until).await;
         }
-    }
-
-    fn remember(&self, entry: NewEntry) {
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
-        if owed.len() < REMEMBERED_MAX {
-            owed.push(entry);
-        }
-    }
-
-    fn remembered(&self) -> Vec<NewEntry> {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn forget(&self, id: EntryId) {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).retain(|entry| entry.id != id);
-    }
-
-    /// Writes down what is owed, and carries it out where it stands.
-    /// Forgotten only then (model: OwedUntilJournaled).
-    async fn settle_one(self: &Arc<Self>, entry: &NewEntry) -> StoreResult<()> {
-        let link = self.write_down(entry).await?;
-        self.carry_out_at(entry, link).await?;
-        self.forget(entry.id);
-        Ok(())
-    }
-
-    /// Writes down what is owed. A version that the store has given is the account's from then on.
-    async fn write_down(&self, entry: &NewEntry) -> StoreResult<Link> {
-        if let Journaled::User { user, below } = entry.revoked {
-            let event = EventEntry { id: entry.id, at: self.clock.now(), until: entry.until };
-            if let Some(event) = self.repository.raise_security_version(user, below, event).await? {
-                return Ok(event.link);
-            }
-        }
-        self.journal.append_entry(entry).await
     }
 
     /// Carries out an entry where it stands. Should the store be past that already, somebody else has
@@ -490,11 +458,12 @@ impl TokenStore for JournaledTokenStore {
         Err(pending(StoreError::Unavailable { store: "database", source: Box::new(Owed) }))
     }
 
-    async fn settle_owed(&self) -> StoreResult<()> {
+    async fn settle_owed(&self, user: UserId) -> StoreResult<()> {
         let mut watch = self.0.watch.lock().await;
         let view = self.0.look(&mut watch).await?;
-        let owed = self.0.owed(&mut watch, view.owes).await?;
+        let mut owed = self.0.owed(&mut watch, view.owes).await?;
         drop(watch);
+        owed.retain(|entry| is_of(entry, user));
         self.0.settle(owed).await
     }
 
