@@ -1,6 +1,7 @@
 //! What administrators do to other people's accounts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::caller::Administrator;
 use super::cut_off::CutOff;
@@ -68,6 +69,7 @@ impl Administration {
         };
         match self.context.repository.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
+                self.cut_off.begin_account(&user).await?;
                 tracing::info!(user = %user.id, role = %user.role, by = %by.actor(), "account created");
                 self.record(self.event(by, AuditAction::AccountCreated, user.id));
                 Ok(user)
@@ -224,7 +226,7 @@ impl Administration {
         ended?.then_some(()).ok_or(AuthError::NotFound)
     }
 
-    /// Takes one access token back; its session lives on.
+    /// Takes one access token back, which has to be denied for `denial`; its session lives on.
     ///
     /// # Errors
     /// [`AuthError::Store`].
@@ -234,8 +236,8 @@ impl Administration {
         id: UserId,
         session: SessionId,
         token: Jti,
+        denial: Duration,
     ) -> AuthResult<()> {
-        let denial = self.context.rules.lifetimes.revocation();
         let now = self.context.clock.now();
         let revoked = self.context.token_store.revoke_access_token(id, token, now, denial).await;
         if matches!(revoked, Ok(()) | Err(StoreError::RevocationPending(_))) {

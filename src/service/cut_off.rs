@@ -13,6 +13,7 @@ use super::{AuthResult, Context};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::causes::with_causes;
 use crate::domain::ids::UserId;
+use crate::domain::user::User;
 use crate::store::journaled::{JournaledTokenStore, Pruned};
 use crate::store::{CutOffOrder, StoreError, StoreResult};
 
@@ -53,6 +54,31 @@ impl CutOff {
         let ended = self.context.token_store.cut_off(&order, now, denial).await?;
         tracing::info!(user = %order.user, sessions = ended.len(), "sessions ended by a security event");
         Ok(ended.len())
+    }
+
+    /// Sees that a new account has nothing of an earlier holder of its id. To be done before anybody hears of
+    /// the account. Where that cannot be told just now it stands in the journal, and whoever has the token
+    /// store carries it out.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`](super::AuthError::Store): a store does not answer.
+    pub(super) async fn begin_account(&self, user: &User) -> AuthResult<()> {
+        let now = self.context.clock.now();
+        let ended = match self.context.token_store.begin_account(user.id, user.security_version, now).await {
+            Ok(ended) => ended,
+            Err(StoreError::RevocationPending(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if !ended.is_empty() {
+            tracing::warn!(
+                user = %user.id,
+                sessions = ended.len(),
+                "the database was restored, and has given this id again: the sessions of its earlier holder end"
+            );
+            let entry = self.context.event(AuditAction::SessionsEnded, AuditActor::Service).on(user.id);
+            self.context.audit.record(entry.because(Reason::DatabaseRestored).ending(Some(ended.len())));
+        }
+        Ok(())
     }
 
     /// Ends all sessions of a user, whose security version moves on: a kick, or a log-out everywhere.

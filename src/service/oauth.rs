@@ -138,6 +138,7 @@ impl OAuth {
             return Ok(());
         };
         let jti = Jti::from(claims.jti);
+        let denial = self.access_tokens.rest_of(&claims, now);
         if claims.is_machine() {
             store.revoke_machine_token(jti, now, denial).await?;
             self.context.audit.record_seldom(event(AuditAction::TokenRevoked).token(jti));

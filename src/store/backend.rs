@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
-use crate::domain::journal::{EntryId, JournalEntry, Link, Mark, NewEntry, VouchingId};
+use crate::domain::journal::{EntryId, JournalEntry, Journaled, Link, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
@@ -83,6 +83,15 @@ pub struct Presented {
     pub ended_until: Option<Timestamp>,
 }
 
+/// What became of opening a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// What the caller hears.
+    Settled(OpenOutcome),
+    /// The user has sessions of an earlier version, which have to end first; nothing was written.
+    OlderStand,
+}
+
 /// How a revocation that is carried out stands in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
@@ -99,6 +108,17 @@ pub struct CarriedOut {
     pub ended: Vec<SessionId>,
     /// What it was to the mark.
     pub placed: Placed,
+}
+
+/// What a store knows of a revocation that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It has not carried it out, or for less time than is asked for.
+    Nothing,
+    /// It is carried out, and its entry may be owed to the journal.
+    CarriedOut,
+    /// It is carried out, and its entry stands in the journal: nothing is owed to that.
+    Journaled,
 }
 
 /// What a position in the journal was to the mark of its partition.
@@ -209,13 +229,13 @@ pub trait TokenBackend: Send + Sync + 'static {
     /// A connection to look at the store by.
     async fn examine(&self) -> StoreResult<Box<dyn Examination>>;
 
-    /// As [`TokenStore::open_session`](super::TokenStore::open_session).
-    async fn open_session(
-        &self,
-        by: &Vouched,
-        session: &Session,
-        now: Timestamp,
-    ) -> BackendResult<OpenOutcome>;
+    /// Opens a session, unless a security event has ended the version of its credentials, or the user has
+    /// sessions of an earlier version.
+    /// (model: NoSessionBelowTheCutOff)
+    async fn open_session(&self, by: &Vouched, session: &Session, now: Timestamp) -> BackendResult<Opening>;
+
+    /// Whether the user has any session; it may have ended by itself.
+    async fn has_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<bool>;
 
     /// As [`TokenStore::rotate`](super::TokenStore::rotate). A session that a reused token ends is owed
     /// to the journal under `alarm`.
@@ -246,6 +266,15 @@ pub trait TokenBackend: Send + Sync + 'static {
         user: UserId,
         session: SessionId,
     ) -> BackendResult<Option<Timestamp>>;
+
+    /// Whether a session that is over, or a token, is revoked already, and denied until then at least; of a
+    /// user that is never known. It may be announced and not have reached everybody yet.
+    async fn known_revocation(
+        &self,
+        by: &Vouched,
+        revoked: &Journaled,
+        until: Timestamp,
+    ) -> BackendResult<Known>;
 
     /// Carries a revocation out, or once more, and announces it; what it ends is denied for `denial`.
     async fn carry_out(

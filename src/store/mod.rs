@@ -168,8 +168,9 @@ pub trait Repository: Send + Sync + 'static {
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome>;
 
     /// Adds the accounts whose address nobody has, in one transaction, and answers how many these
-    /// are. The others are left as they stand, so that the same call can be made again.
-    async fn insert_users(&self, users: &[ImportedUser]) -> StoreResult<u64>;
+    /// are. The others are left as they stand, so that the same call can be made again. Their security
+    /// versions are of `now`, whenever they were made where they come from.
+    async fn insert_users(&self, users: &[ImportedUser], now: Timestamp) -> StoreResult<u64>;
 
     /// How many of these addresses have an account; one that is named twice counts once.
     async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64>;
@@ -350,8 +351,22 @@ pub enum Probe {
 /// both note `now` as the session's `issued_at`.
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
-    /// Opens a session, unless a security event has ended the version of its credentials.
+    /// Opens a session, unless a security event has ended the version of its credentials. Sessions of the user
+    /// of an earlier version end before that: they are an earlier holder's of that id, or a security event is
+    /// about to end them.
     async fn open_session(&self, session: &Session, now: Timestamp) -> StoreResult<OpenOutcome>;
+
+    /// Sees that a new account has nothing of an earlier holder of its id: a database that was restored gives
+    /// ids again, and there may be sessions of theirs. Answers those that ended.
+    ///
+    /// # Errors
+    /// [`StoreError::RevocationPending`] also where it is not known whether there are any.
+    async fn begin_account(
+        &self,
+        user: UserId,
+        version: SecurityVersion,
+        now: Timestamp,
+    ) -> StoreResult<Vec<SessionId>>;
 
     /// Redeems a refresh token for its successor (RFC 9700 4.14.2). Concurrent calls with one
     /// token: one gets `Current`, the others `Previous` with the same generation.

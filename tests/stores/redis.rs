@@ -37,17 +37,17 @@ async fn store(server: &RedisServer, clock: &Arc<ManualClock>) -> SharedStore {
 }
 
 /// What is behind a store.
-async fn backend(server: &RedisServer, mark: &DeploymentMark) -> Arc<RedisTokenStore> {
+pub(crate) async fn backend(server: &RedisServer, mark: &DeploymentMark) -> Arc<RedisTokenStore> {
     Arc::new(RedisTokenStore::connect(&server.url(), mark, RedisOptions::default()).await.expect("a store"))
 }
 
 /// The keys of these stores.
-fn keys() -> Keys {
+pub(crate) fn keys() -> Keys {
     Keys::new(&mark())
 }
 
 /// A plain connection to that server.
-async fn client(server: &RedisServer) -> MultiplexedConnection {
+pub(crate) async fn client(server: &RedisServer) -> MultiplexedConnection {
     let client = redis::Client::open(server.url()).expect("an address");
     client.get_multiplexed_async_connection().await.expect("a connection")
 }

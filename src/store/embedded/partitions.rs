@@ -9,7 +9,7 @@ use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, Journaled, Link, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::domain::user::SecurityVersion;
-use crate::store::backend::{NewPartition, PartitionState, Placed, VouchedPartition};
+use crate::store::backend::{NewPartition, PartitionState, Placed, Vouched, VouchedPartition};
 
 type StateRow = (i64, i64, i64, i64, i64, String);
 
@@ -50,7 +50,21 @@ pub(super) async fn require(
     if vouching == Some(by.vouching.get()) { Ok(()) } else { Err(Fault::Unvouched) }
 }
 
+/// Sees that every partition is what was vouched for: one alone can be begun anew.
+/// (model: VouchingIsPassed)
+pub(super) async fn require_all(connection: &mut SqliteConnection, by: &Vouched) -> Result<(), Fault> {
+    let stored: Vec<i64> = sqlx::query_scalar("SELECT vouching FROM partitions ORDER BY partition")
+        .fetch_all(connection)
+        .await?;
+    let expected = Partition::all().map(|partition| by.of(partition).vouching.get());
+    if stored.into_iter().eq(expected) { Ok(()) } else { Err(Fault::Unvouched) }
+}
+
 /// Begins a partition anew, if it stands as it was read.
+///
+/// That compares the vouching alone, and one who was paused may find it condemned a second time, or lost
+/// again. They write the incarnation that they have drawn, below the one that the database has got since: so
+/// nobody vouches for it, and the next look begins it anew (model: IncarnationNeverGoesBack).
 /// (model: StepsCompareAndSet)
 pub(super) async fn begin(tx: &mut SqliteConnection, new: &NewPartition) -> Result<(), sqlx::Error> {
     let (partition, state) = (i64::from(new.partition.number()), &new.state);

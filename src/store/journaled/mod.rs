@@ -12,6 +12,7 @@ mod reader;
 mod replay;
 mod watch;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -24,7 +25,8 @@ use tokio::time::Instant;
 use self::owed::{OwedMemory, is_of, pending};
 use self::watch::{NotVouched, Watch};
 use super::backend::{
-    BackendError, BackendResult, CarriedOut, Placed, Placement, Presented, TokenBackend, Vouched,
+    BackendError, BackendResult, CarriedOut, Known, Opening, Placed, Placement, Presented, TokenBackend,
+    Vouched,
 };
 use super::feed::{ReaderRole, RevocationFeed, RevocationReader};
 use super::journal::RevocationJournal;
@@ -41,6 +43,7 @@ use crate::domain::partition::Partition;
 use crate::domain::random::Random;
 use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
+use crate::domain::user::SecurityVersion;
 
 /// How long an operation waits for the store to be vouched for: usually that takes two round trips.
 const VOUCHING_WAIT: Duration = Duration::from_millis(500);
@@ -74,6 +77,9 @@ pub struct Pruned {
     /// Whether no other is left that can be.
     pub is_all: bool,
 }
+
+/// How many revocations that could not be acknowledged are remembered.
+const UNFINISHED_MAX: usize = 10_000;
 
 /// How long revocations matter.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +135,8 @@ struct Shared {
     watch: tokio::sync::Mutex<Watch>,
     /// Revocations that were carried out while the journal could not be written.
     owed: StdMutex<OwedMemory>,
+    /// Revocations that were begun and could not be acknowledged.
+    unfinished: StdMutex<HashMap<Journaled, NewEntry>>,
 }
 
 impl JournaledTokenStore {
@@ -148,6 +156,7 @@ impl JournaledTokenStore {
             quiet_until: StdMutex::new(None),
             watch: tokio::sync::Mutex::new(Watch::new(holder)),
             owed: StdMutex::default(),
+            unfinished: StdMutex::default(),
         }))
     }
 
@@ -204,22 +213,85 @@ impl JournaledTokenStore {
 
     /// Writes a revocation down, carries it out, and returns once no replica can be without it.
     /// While the journal is away it is owed, and said to be pending (model: OwedUntilJournaled).
-    async fn revoke(&self, revoked: Journaled, until: Timestamp, now: Timestamp) -> StoreResult<CarriedOut> {
-        let entry = NewEntry { id: EntryId::generate(&*self.0.random), revoked, until };
-        match self.0.journal.append_entry(&entry).await {
-            Ok(link) => self.carry_out_written(&entry, link).await.map_err(pending),
-            Err(unwritten) => {
-                tracing::warn!(error = %with_causes(&unwritten), "a revocation is owed to the journal");
-                let denial = self.0.spans.denial;
-                let carry_out = |by: Arc<Vouched>| async move {
-                    self.0.backend.carry_out(&by, &entry, Placement::Owed, now, denial).await
-                };
-                self.on_vouched(carry_out).await?;
-                // Only now is it decided: with both stores away nothing is.
-                self.0.remember(entry);
-                Err(pending(unwritten))
-            }
+    ///
+    /// One that is nothing new, since what is revoked is denied until `known_until` already, is written down
+    /// and announced no second time. It is acknowledged like the first: when its entry stands, and no replica
+    /// can be without it.
+    async fn revoke(
+        &self,
+        revoked: Journaled,
+        until: Timestamp,
+        known_until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> StoreResult<CarriedOut> {
+        let known = match known_until {
+            Some(known_until) => self.known(&revoked, known_until).await,
+            None => Known::Nothing,
+        };
+        if known == Known::Journaled {
+            self.announced_is_known().await.map_err(pending)?;
+            return Ok(CarriedOut { ended: Vec::new(), placed: Placed::Counted });
         }
+        let unfinished = self.0.take_unfinished(&revoked, until);
+        let new = || NewEntry { id: EntryId::generate(&*self.0.random), revoked, until };
+        let entry = unfinished.unwrap_or_else(new);
+        let done = self.write_and_carry_out(&entry, known, now).await;
+        if done.is_err() {
+            self.0.note_unfinished(entry);
+        }
+        done
+    }
+
+    async fn write_and_carry_out(
+        &self,
+        entry: &NewEntry,
+        known: Known,
+        now: Timestamp,
+    ) -> StoreResult<CarriedOut> {
+        let unwritten = match self.0.journal.append_entry(entry).await {
+            Ok(link) => return self.carry_out_written(entry, link).await.map_err(pending),
+            Err(unwritten) => unwritten,
+        };
+        tracing::warn!(error = %with_causes(&unwritten), "a revocation is owed to the journal");
+        if known == Known::CarriedOut {
+            // Its entry is owed, by whoever has carried it out.
+            return Err(pending(unwritten));
+        }
+        let denial = self.0.spans.denial;
+        let carry_out = |by: Arc<Vouched>| async move {
+            self.0.backend.carry_out(&by, entry, Placement::Owed, now, denial).await
+        };
+        self.on_vouched(carry_out).await?;
+        // Only now is it decided: with both stores away nothing is.
+        self.0.remember(*entry);
+        Err(pending(unwritten))
+    }
+
+    /// Ends the sessions of a user that are of an earlier version.
+    async fn end_older(
+        &self,
+        user: UserId,
+        below: SecurityVersion,
+        now: Timestamp,
+    ) -> StoreResult<Vec<SessionId>> {
+        tracing::warn!(%user, "sessions of an earlier version of the account end, if there are any");
+        let until = whole_minute(now.after(self.0.spans.absolute));
+        Ok(self.revoke(Journaled::User { user, below }, until, None, now).await?.ended)
+    }
+
+    /// What the store knows of a revocation; nothing when it does not answer: it is written down then.
+    async fn known(&self, revoked: &Journaled, until: Timestamp) -> Known {
+        let ask =
+            |by: Arc<Vouched>| async move { self.0.backend.known_revocation(&by, revoked, until).await };
+        self.on_vouched(ask).await.unwrap_or(Known::Nothing)
+    }
+
+    /// Returns once no replica can be without what was announced before this call.
+    /// (model: RevocationWaitsForMirrors, VouchingIsWaitedOut)
+    async fn announced_is_known(&self) -> StoreResult<()> {
+        self.on_vouched(|by| async move { self.0.backend.passed_on(&by).await }).await?;
+        self.0.quiet().await;
+        Ok(())
     }
 
     /// Carries out what stands in the journal.
@@ -228,26 +300,6 @@ impl JournaledTokenStore {
         let carried_out = self.0.carry_out_at(entry, link).await?;
         self.0.quiet().await;
         Ok(carried_out)
-    }
-
-    /// Until when the end of a session matters; `None` where nothing is to be ended.
-    async fn end_of(
-        &self,
-        user: UserId,
-        session: SessionId,
-        on_unknown: OnUnknown,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
-        let asking = |by: Arc<Vouched>| async move { self.0.backend.session_end(&by, user, session).await };
-        let end = match (self.on_vouched(asking).await, on_unknown) {
-            (Ok(Some(end)), _) => end,
-            (Ok(None), OnUnknown::Deny) => now,
-            (Ok(None), OnUnknown::Ignore) => return None,
-            // The latest that it can be.
-            (Err(_), _) => now.after(self.0.spans.idle),
-        };
-        // Its access tokens have to be denied in any case.
-        Some(end.max(now.after(self.0.spans.denial)))
     }
 
     /// A session that a reused token has ended is owed to the journal: written down beside the answer.
@@ -319,6 +371,22 @@ impl Shared {
         }
     }
 
+    /// The entry that an earlier call could not finish, should that matter for as long: however often somebody
+    /// asks while a store is away, it is one entry.
+    fn take_unfinished(&self, revoked: &Journaled, until: Timestamp) -> Option<NewEntry> {
+        let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        unfinished.remove(revoked).filter(|entry| until <= entry.until)
+    }
+
+    fn note_unfinished(&self, entry: NewEntry) {
+        let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        if unfinished.len() >= UNFINISHED_MAX {
+            // They stand in the journal, or are owed to it: at worst one is written once more.
+            unfinished.clear();
+        }
+        unfinished.insert(entry.revoked, entry);
+    }
+
     /// Carries out an entry where it stands. Should the store be past that already, somebody else has
     /// carried it out; or it is of another history, since the database was restored and has given the
     /// position again. A look makes one history of the two. Should the entry not stand in that, it is
@@ -368,7 +436,31 @@ impl Shared {
 #[async_trait]
 impl TokenStore for JournaledTokenStore {
     async fn open_session(&self, session: &Session, now: Timestamp) -> StoreResult<OpenOutcome> {
-        self.on_vouched(|by| async move { self.0.backend.open_session(&by, session, now).await }).await
+        for _ in 0..TRIES {
+            let open = |by: Arc<Vouched>| async move { self.0.backend.open_session(&by, session, now).await };
+            match self.on_vouched(open).await? {
+                Opening::Settled(outcome) => return Ok(outcome),
+                // By an entry of the journal, as whatever ends sessions: a store that goes back revives none.
+                Opening::OlderStand => {
+                    self.end_older(session.subject.user, session.subject.security_version, now).await?;
+                }
+            }
+        }
+        Err(NotVouched.error())
+    }
+
+    async fn begin_account(
+        &self,
+        user: UserId,
+        version: SecurityVersion,
+        now: Timestamp,
+    ) -> StoreResult<Vec<SessionId>> {
+        let ask = |by: Arc<Vouched>| async move { self.0.backend.has_sessions(&by, user).await };
+        match self.on_vouched(ask).await {
+            Ok(false) => Ok(Vec::new()),
+            // Where nobody knows, it stands in the journal before somebody does.
+            Ok(true) | Err(_) => self.end_older(user, version, now).await,
+        }
     }
 
     async fn rotate(
@@ -410,13 +502,23 @@ impl TokenStore for JournaledTokenStore {
         now: Timestamp,
         _denial: Duration,
     ) -> StoreResult<bool> {
-        let Some(until) = self.end_of(user, session, on_unknown, now).await else {
-            // Somebody else has ended it, and it may just have been announced.
-            self.on_vouched(|by| async move { self.0.backend.passed_on(&by).await }).await?;
-            self.0.quiet().await;
-            return Ok(false);
+        let asking = |by: Arc<Vouched>| async move { self.0.backend.session_end(&by, user, session).await };
+        let (end, is_over) = match (self.on_vouched(asking).await, on_unknown) {
+            (Ok(Some(end)), _) => (end, end <= now),
+            (Ok(None), OnUnknown::Deny) => (now, true),
+            (Ok(None), OnUnknown::Ignore) => {
+                // Somebody else has ended it, and it may just have been announced.
+                self.announced_is_known().await?;
+                return Ok(false);
+            }
+            // The latest that it can be.
+            (Err(_), _) => (now.after(self.0.spans.idle), false),
         };
-        let revoked = self.revoke(Journaled::Session { user, session }, until, now).await?;
+        // Its access tokens have to be denied in any case.
+        let until = whole_minute(end.max(now.after(self.0.spans.denial)));
+        // No access token is minted any more for one that is over: whatever denies it still denies them all.
+        let known_until = is_over.then_some(now);
+        let revoked = self.revoke(Journaled::Session { user, session }, until, known_until, now).await?;
         Ok(!revoked.ended.is_empty())
     }
 
@@ -427,11 +529,13 @@ impl TokenStore for JournaledTokenStore {
         now: Timestamp,
         denial: Duration,
     ) -> StoreResult<()> {
-        self.revoke(Journaled::Token { user, token }, now.after(denial), now).await.map(drop)
+        let until = now.after(denial);
+        self.revoke(Journaled::Token { user, token }, until, Some(until), now).await.map(drop)
     }
 
     async fn revoke_machine_token(&self, token: Jti, now: Timestamp, denial: Duration) -> StoreResult<()> {
-        self.revoke(Journaled::MachineToken(token), now.after(denial), now).await.map(drop)
+        let until = now.after(denial);
+        self.revoke(Journaled::MachineToken(token), until, Some(until), now).await.map(drop)
     }
 
     async fn cut_off(
@@ -536,6 +640,14 @@ impl TokenStore for JournaledTokenStore {
         self.0.backend.ping().await?;
         self.0.vouched().await.map(drop)
     }
+}
+
+/// The end of the minute: who asks again soon asks for the same.
+fn whole_minute(moment: Timestamp) -> Timestamp {
+    const MINUTE: i64 = 60_000;
+    Timestamp::from_millis(
+        moment.as_millis().saturating_add(MINUTE - 1).div_euclid(MINUTE).saturating_mul(MINUTE),
+    )
 }
 
 /// The entry of a cut-off is owed.

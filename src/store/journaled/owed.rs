@@ -1,6 +1,6 @@
 //! What is owed to the journal: revocations that were carried out while it could not be written.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 use futures_util::{StreamExt, stream};
@@ -21,7 +21,7 @@ const SETTLED_AT_ONCE: usize = 16;
 /// What this process remembers of it.
 #[derive(Default)]
 pub(super) struct OwedMemory {
-    entries: Vec<NewEntry>,
+    entries: HashMap<EntryId, NewEntry>,
     /// Those that could not be written down when they were tried, which is said once of each.
     failing: HashSet<EntryId>,
 }
@@ -34,17 +34,17 @@ impl Shared {
     pub(super) fn remember(&self, entry: NewEntry) {
         let mut owed = self.owed_memory();
         if owed.entries.len() < REMEMBERED_MAX {
-            owed.entries.push(entry);
+            owed.entries.insert(entry.id, entry);
         }
     }
 
     fn remembered(&self) -> Vec<NewEntry> {
-        self.owed_memory().entries.clone()
+        self.owed_memory().entries.values().copied().collect()
     }
 
     fn forget(&self, id: EntryId) {
         let mut owed = self.owed_memory();
-        owed.entries.retain(|entry| entry.id != id);
+        owed.entries.remove(&id);
         owed.failing.remove(&id);
     }
 

@@ -62,10 +62,12 @@ fn feed_error(error: CallError) -> BackendError {
 pub(super) struct Reader {
     connection: WaitingConnection,
     keys: Everybody,
+    /// The state of each partition.
+    states: Vec<String>,
     /// Each stream and the last entry of it that was read.
     positions: Vec<(String, String)>,
-    /// What the positions are of: a connection, and the vouching of the data there.
-    of: Option<(u64, VouchingId)>,
+    /// What the positions are of: a connection, and the vouching of each partition there.
+    of: Option<(u64, Vec<VouchingId>)>,
     /// The place among the mirrors; `None` for an observer.
     membership: Option<Membership>,
     /// Whether the last read was complete: only then is there a copy worth confirming.
@@ -84,8 +86,9 @@ impl Reader {
             }
         };
         let positions = streams.chain(barriers).map(|stream| (stream, BEGINNING.to_owned())).collect();
+        let states = Partition::all().map(|partition| keys.partition(partition).state()).collect();
         let connection = WaitingConnection::new(connection);
-        Self { connection, keys: everybody, positions, of: None, membership, has_all: false }
+        Self { connection, keys: everybody, states, positions, of: None, membership, has_all: false }
     }
 
     async fn run(&mut self, by: &Vouched, command: redis::Cmd, wait: Duration) -> BackendResult<Value> {
@@ -100,22 +103,30 @@ impl Reader {
     /// stream, and later entries may have smaller ids.
     /// (model: ReadsWhatIsVouchedFor, NewVouchingReadsAnew)
     async fn settle_on(&mut self, by: &Vouched) -> BackendResult<bool> {
-        let key = self.keys.partition().state();
-        let get = redis::cmd("HGET").arg(&key).arg("vouching").to_owned();
-        let stored = self.run(by, get, Duration::ZERO).await?;
-        let entry = Entry { place: "state of a partition", key: &key };
-        let stored: Option<String> = entry.convert(stored)?;
-        let vouching = by.of(Partition::EVERYBODY).vouching;
-        if stored.as_deref() != Some(vouching.get().to_string().as_str()) {
-            return Err(BackendError::Unvouched);
-        }
-        let of = self.connection.number().map(|number| (number, vouching));
+        self.require(by).await?;
+        let vouchings = Partition::all().map(|partition| by.of(partition).vouching).collect();
+        let of = self.connection.number().map(|number| (number, vouchings));
         let is_new = self.of != of || of.is_none();
         if is_new {
             self.begin_anew();
             self.of = of;
         }
         Ok(is_new)
+    }
+
+    /// Sees that every partition is what was vouched for: one alone can be begun anew, and what its stream
+    /// has lost is as little known as what all have.
+    async fn require(&mut self, by: &Vouched) -> BackendResult<()> {
+        let mut pipeline = redis::pipe();
+        for state in &self.states {
+            pipeline.cmd("HGET").arg(state).arg("vouching");
+        }
+        let asking = self.connection.run(Some(&by.server), Duration::ZERO, |mut redis| async move {
+            pipeline.query_async::<Vec<Option<String>>>(&mut redis).await
+        });
+        let stored = asking.await.map_err(feed_error)?;
+        let expected = Partition::all().map(|partition| Some(by.of(partition).vouching.get().to_string()));
+        if stored.into_iter().eq(expected) { Ok(()) } else { Err(BackendError::Unvouched) }
     }
 
     /// Goes on from the beginning: these are other streams, or none at all, and entries of theirs may
@@ -164,6 +175,8 @@ impl BackendReader for Reader {
         let is_new = self.settle_on(by).await?;
         self.join_mirrors(by, now).await?;
         let streams = self.rows(by, if is_new { Duration::ZERO } else { wait }).await?;
+        // Once more: what was lost while this waited is not in what was read.
+        self.require(by).await?;
         let barriers = self.keys.barriers();
         let (mut announced, mut barrier, mut is_complete) = (Vec::new(), None, true);
         for (stream, rows) in &streams {

@@ -32,7 +32,7 @@ use self::connection::{CallError, Connection};
 pub use self::connection::{RedisOptions, RedisUrlError};
 pub use self::inspection::{EvictionPolicy, Persistence, RedisInspection};
 use self::inspector::Inspector;
-use self::keys::{Keys, UserKeys};
+use self::keys::{Keys, PartitionKeys, UserKeys};
 use self::mirrors::Mirrors;
 use self::orders::Order;
 pub use self::owner::Others;
@@ -46,8 +46,8 @@ use crate::domain::session::{Session, SessionLifetimes, Timeout};
 use crate::domain::tokens::{RefreshClaims, ResetClaims, ResetTokenHash};
 use crate::domain::user::SecurityVersion;
 use crate::store::backend::{
-    BackendError, BackendReader, BackendResult, CarriedOut, Examination, Placement, Presented, TokenBackend,
-    Vouched,
+    BackendError, BackendReader, BackendResult, CarriedOut, Examination, Known, Opening, Placement,
+    Presented, TokenBackend, Vouched,
 };
 use crate::store::feed::ReaderRole;
 use crate::store::{
@@ -168,12 +168,7 @@ impl TokenBackend for RedisTokenStore {
         Ok(Box::new(Inspector::open(self.connection.clone(), self.keys.clone()).await?))
     }
 
-    async fn open_session(
-        &self,
-        by: &Vouched,
-        session: &Session,
-        now: Timestamp,
-    ) -> BackendResult<OpenOutcome> {
+    async fn open_session(&self, by: &Vouched, session: &Session, now: Timestamp) -> BackendResult<Opening> {
         let keys = self.keys.of_user(session.subject.user);
         let key = keys.session(session.id);
         let entry = Entry { place: SESSION, key: &key };
@@ -201,13 +196,25 @@ impl TokenBackend for RedisTokenStore {
             .arg(vouching_of(by, session.subject.user));
         let answer = self.call(by, entry, script).await?;
         match answer.verdict.as_str() {
-            "opened" => Ok(OpenOutcome::Opened { incarnation: entry.read("incarnation", answer.field(0))? }),
+            "opened" => {
+                let incarnation = entry.read("incarnation", answer.field(0))?;
+                Ok(Opening::Settled(OpenOutcome::Opened { incarnation }))
+            }
             "superseded" => {
                 let first = SecurityVersion::new(entry.read("version", answer.field(0))?);
-                Ok(OpenOutcome::Superseded { first })
+                Ok(Opening::Settled(OpenOutcome::Superseded { first }))
             }
+            "older" => Ok(Opening::OlderStand),
             _ => Err(unreadable(entry, &keys, &answer).into()),
         }
+    }
+
+    async fn has_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<bool> {
+        let keys = self.keys.of_user(user);
+        let key = keys.sessions();
+        let entry = Entry { place: SESSIONS, key: &key };
+        let exists = redis::cmd("EXISTS").arg(&key).to_owned();
+        Ok(entry.convert(self.ask_standing(by, entry, keys.partition(), exists).await?)?)
     }
 
     async fn rotate(
@@ -266,17 +273,28 @@ impl TokenBackend for RedisTokenStore {
         user: UserId,
         session: SessionId,
     ) -> BackendResult<Option<Timestamp>> {
-        let key = self.keys.of_user(user).session(session);
+        let keys = self.keys.of_user(user);
+        let key = keys.session(session);
         let entry = Entry { place: SESSION, key: &key };
         let mut command = redis::cmd("HMGET");
         command.arg(&key).arg("u").arg("i");
-        let stored: Fields = entry.convert(self.ask_vouched(by, entry, command).await?)?;
+        let stored = self.ask_standing(by, entry, keys.partition(), command).await?;
+        let stored: Fields = entry.convert(stored)?;
         let [owner, end] = stored.as_slice() else { return Ok(None) };
         let is_own = owner.as_deref() == Some(user.to_string().as_str());
         match end.as_deref().filter(|_| is_own) {
             Some(end) => Ok(Some(Timestamp::from_millis(entry.read("i", Some(end))?))),
             None => Ok(None),
         }
+    }
+
+    async fn known_revocation(
+        &self,
+        by: &Vouched,
+        revoked: &Journaled,
+        until: Timestamp,
+    ) -> BackendResult<Known> {
+        access::known_revocation(&self.connection, by, &self.keys, revoked, until).await
     }
 
     /// The script announces it, and the barrier comes behind that (model: AnnouncedBeforeTheBarrier).
@@ -389,11 +407,13 @@ impl TokenBackend for RedisTokenStore {
         token: &ResetClaims,
         now: Timestamp,
     ) -> BackendResult<Option<ResetGrant>> {
-        let key = self.keys.of_user(token.user).reset();
+        let keys = self.keys.of_user(token.user);
+        let key = keys.reset();
         let entry = Entry { place: RESET, key: &key };
         let mut command = redis::cmd("HMGET");
         command.arg(&key).arg("hash").arg("version").arg("deadline").arg("vouching");
-        let stored: Fields = entry.convert(self.ask_vouched(by, entry, command).await?)?;
+        let stored = self.ask_standing(by, entry, keys.partition(), command).await?;
+        let stored: Fields = entry.convert(stored)?;
         let [hash, version, deadline, vouching] = stored.as_slice() else {
             return Err(entry.corrupt("is not what was stored").into());
         };
@@ -498,6 +518,28 @@ impl RedisTokenStore {
             .run(Some(&by.server), |mut redis| async move { command.query_async(&mut redis).await })
             .await
             .map_err(|error| backend_error(entry, error))
+    }
+
+    /// The same, and sees that the data of a partition is what was vouched for. Asked afterwards: data that
+    /// was vouched for anew, or lost, in between counts for nothing.
+    /// (model: VouchingIsPassed)
+    async fn ask_standing(
+        &self,
+        by: &Vouched,
+        entry: Entry<'_>,
+        partition: &PartitionKeys,
+        command: redis::Cmd,
+    ) -> BackendResult<Value> {
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(command).cmd("HMGET").arg(partition.state()).arg(&access::STANDING_FIELDS);
+        let answers = self
+            .connection
+            .run(Some(&by.server), |mut redis| async move { pipeline.query_async::<Value>(&mut redis).await })
+            .await
+            .map_err(|error| backend_error(entry, error))?;
+        let (answer, standing): (Value, Fields) = entry.convert(answers)?;
+        access::standing_incarnation(entry, by.of(partition.partition()), &standing)?;
+        Ok(answer)
     }
 
     /// Returns once no replica of this Redis' mirrors can be without what was revoked before.

@@ -10,7 +10,8 @@
 -- ARGV[12] absolute deadline, ms ARGV[13] client's address, or empty
 -- ARGV[14] user agent, or empty  ARGV[15] client
 -- ARGV[16] vouching
--- Returns {"opened", incarnation} | {"superseded", first version} | {"unvouched"} | {"corrupt", kind of key, field}
+-- Returns {"opened", incarnation} | {"superseded", first version} | {"older"}: sessions of an earlier version stand
+-- | {"unvouched"} | {"corrupt", kind of key, field}
 -- Atomic: a cut-off that comes first refuses the session, one that comes later ends it.
 -- Model: VouchingIsPassed, NoSessionBelowTheCutOff
 
@@ -20,6 +21,11 @@ if not incarnation then return {'unvouched'} end
 local first_version = cutoff_version(KEYS[3])
 if not first_version then return {'corrupt', 'cutoff', 'version'} end
 if tonumber(ARGV[6]) < first_version then return {'superseded', digits(first_version)} end
+-- They are an earlier holder's of that number, or a security event is about to end them.
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. digits(now), '+inf')) do
+  local version = string.match(member, ':(%-?%d+)$')
+  if version and tonumber(version) < tonumber(ARGV[6]) then return {'older'} end
+end
 
 redis.call('HSET', KEYS[1], 'u', ARGV[3], 'e', ARGV[4], 'r', ARGV[5], 'v', ARGV[6], 'g', ARGV[7],
   'c', ARGV[8], 't', ARGV[9], 'n', ARGV[10], 'i', ARGV[11], 'a', ARGV[12], 'b', incarnation,
