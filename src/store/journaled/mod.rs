@@ -9,6 +9,7 @@
 mod decision;
 mod owed;
 mod reader;
+mod repeated;
 mod replay;
 mod watch;
 
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use self::owed::{OwedMemory, is_of, pending};
+use self::repeated::whole_minute;
 use self::watch::{NotVouched, Watch};
 use super::backend::{
     BackendError, BackendResult, CarriedOut, Known, Opening, Placed, Placement, Presented, TokenBackend,
@@ -77,9 +79,6 @@ pub struct Pruned {
     /// Whether no other is left that can be.
     pub is_all: bool,
 }
-
-/// How many revocations that could not be acknowledged are remembered.
-const UNFINISHED_MAX: usize = 10_000;
 
 /// How long revocations matter.
 #[derive(Clone, Copy, Debug)]
@@ -267,33 +266,6 @@ impl JournaledTokenStore {
         Err(pending(unwritten))
     }
 
-    /// Ends the sessions of a user that are of an earlier version.
-    async fn end_older(
-        &self,
-        user: UserId,
-        below: SecurityVersion,
-        now: Timestamp,
-    ) -> StoreResult<Vec<SessionId>> {
-        tracing::warn!(%user, "sessions of an earlier version of the account end, if there are any");
-        let until = whole_minute(now.after(self.0.spans.absolute));
-        Ok(self.revoke(Journaled::User { user, below }, until, None, now).await?.ended)
-    }
-
-    /// What the store knows of a revocation; nothing when it does not answer: it is written down then.
-    async fn known(&self, revoked: &Journaled, until: Timestamp) -> Known {
-        let ask =
-            |by: Arc<Vouched>| async move { self.0.backend.known_revocation(&by, revoked, until).await };
-        self.on_vouched(ask).await.unwrap_or(Known::Nothing)
-    }
-
-    /// Returns once no replica can be without what was announced before this call.
-    /// (model: RevocationWaitsForMirrors, VouchingIsWaitedOut)
-    async fn announced_is_known(&self) -> StoreResult<()> {
-        self.on_vouched(|by| async move { self.0.backend.passed_on(&by).await }).await?;
-        self.0.quiet().await;
-        Ok(())
-    }
-
     /// Carries out what stands in the journal.
     /// It is told after any wait that a new vouching asks for (model: VouchingIsWaitedOut).
     async fn carry_out_written(&self, entry: &NewEntry, link: Link) -> StoreResult<CarriedOut> {
@@ -369,22 +341,6 @@ impl Shared {
         if let Some(until) = until.filter(|until| Instant::now() < *until) {
             tokio::time::sleep_until(until).await;
         }
-    }
-
-    /// The entry that an earlier call could not finish, should that matter for as long: however often somebody
-    /// asks while a store is away, it is one entry.
-    fn take_unfinished(&self, revoked: &Journaled, until: Timestamp) -> Option<NewEntry> {
-        let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
-        unfinished.remove(revoked).filter(|entry| until <= entry.until)
-    }
-
-    fn note_unfinished(&self, entry: NewEntry) {
-        let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
-        if unfinished.len() >= UNFINISHED_MAX {
-            // They stand in the journal, or are owed to it: at worst one is written once more.
-            unfinished.clear();
-        }
-        unfinished.insert(entry.revoked, entry);
     }
 
     /// Carries out an entry where it stands. Should the store be past that already, somebody else has
@@ -640,14 +596,6 @@ impl TokenStore for JournaledTokenStore {
         self.0.backend.ping().await?;
         self.0.vouched().await.map(drop)
     }
-}
-
-/// The end of the minute: who asks again soon asks for the same.
-fn whole_minute(moment: Timestamp) -> Timestamp {
-    const MINUTE: i64 = 60_000;
-    Timestamp::from_millis(
-        moment.as_millis().saturating_add(MINUTE - 1).div_euclid(MINUTE).saturating_mul(MINUTE),
-    )
 }
 
 /// The entry of a cut-off is owed.
