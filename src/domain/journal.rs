@@ -78,7 +78,7 @@ pub struct Link {
 }
 
 /// What an entry takes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Journaled {
     /// A session, with all its tokens.
     Session {

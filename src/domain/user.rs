@@ -62,8 +62,15 @@ impl fmt::Display for Role {
 pub struct SecurityVersion(i64);
 
 impl SecurityVersion {
-    /// The version of a new account.
+    /// The least that there is.
     pub const FIRST: Self = Self(1);
+
+    /// The version of an account that is made at `now`: no earlier than the time in milliseconds, so that it
+    /// is greater than any of an earlier holder of its id. A database that is restored gives ids again.
+    /// (model: VersionsAreNew)
+    pub fn of_new_account(now: Timestamp) -> Self {
+        Self(now.as_millis()).max(Self::FIRST)
+    }
 
     /// From a stored number.
     pub const fn new(version: i64) -> Self {

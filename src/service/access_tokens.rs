@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use hallpass_verify::{
     AccessClaims, AccessTokenCheck, CheckError, Rejection, RevocationSource, RevocationStatus, Verifier,
@@ -245,6 +245,13 @@ impl AccessTokens {
     ) -> Option<AccessClaims> {
         let claims = self.verify(access, now).ok()?;
         (self.revocations.is_revoked(&claims) == Ok(false)).then_some(claims)
+    }
+
+    /// For how long a token has to be denied that is taken back now: until it counts nowhere any more.
+    pub(super) fn rest_of(&self, claims: &AccessClaims, now: Timestamp) -> Duration {
+        let end = Timestamp::from_millis(claims.exp.saturating_mul(1000));
+        // Its end is by the clock that it was minted by, and this replica's differs from the token store's.
+        end.after(2 * self.context.rules.lifetimes.leeway).since(now)
     }
 
     /// Whether a machine's token stands: it was not taken back.

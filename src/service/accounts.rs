@@ -154,6 +154,7 @@ impl Accounts {
     async fn add(&self, user: &NewUser, visitor: &Visitor) -> AuthResult<Option<User>> {
         match self.context.repository.insert_user(user).await? {
             InsertUserOutcome::Inserted(user) => {
+                self.cut_off.begin_account(&user).await?;
                 tracing::info!(user = %user.id, "registered");
                 self.record_creation(&user, AuditActor::Anonymous, visitor.address());
                 if self.context.rules.verify_email {
@@ -247,6 +248,7 @@ impl Accounts {
         };
         Ok(match self.context.repository.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
+                self.cut_off.begin_account(&user).await?;
                 self.record_creation(&user, AuditActor::Service, None);
                 true
             }

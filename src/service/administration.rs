@@ -1,6 +1,7 @@
 //! What administrators do to other people's accounts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::caller::Administrator;
 use super::cut_off::CutOff;
@@ -68,6 +69,7 @@ impl Administration {
         };
         match self.context.repository.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
+                self.cut_off.begin_account(&user).await?;
                 tracing::info!(user = %user.id, role = %user.role, by = %by.actor(), "account created");
                 self.record(self.event(by, AuditAction::AccountCreated, user.id));
                 Ok(user)
@@ -222,7 +224,7 @@ impl Administration {
         ended?.then_some(()).ok_or(AuthError::NotFound)
     }
 
-    /// Takes one access token back; its session lives on.
+    /// Takes one access token back, which has to be denied for `denial`; its session lives on.
     ///
     /// # Errors
     /// [`AuthError::Store`].
@@ -232,8 +234,9 @@ impl Administration {
         id: UserId,
         session: SessionId,
         token: Jti,
+        denial: Duration,
     ) -> AuthResult<()> {
-        let revoked = self.context.token_store.revoke_access_token(id, token).await;
+        let revoked = self.context.token_store.revoke_access_token(id, token, denial).await;
         if matches!(revoked, Ok(()) | Err(StoreError::RevocationPending(_))) {
             tracing::info!(user = %id, %session, jti = %token, by = %by.actor(), "access token revoked");
             let entry = self.event(by, AuditAction::TokenRevoked, id).session(session).token(token);

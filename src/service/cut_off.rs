@@ -13,15 +13,20 @@ use super::{AuthResult, Context};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::causes::with_causes;
 use crate::domain::ids::UserId;
-use crate::store::journaled::JournaledTokenStore;
+use crate::domain::user::User;
+use crate::store::journaled::{JournaledTokenStore, Pruned};
 use crate::store::{CutOffOrder, StoreError, StoreResult};
 
 /// How often it is looked whether the token store is whole: what a replica that crashed left behind, or
 /// a command that has no token store of its own, is carried out by another within two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often entries of the journal that matter no more are looked for.
+/// How often entries of the journal that matter no more are looked for. While some are left, they are at
+/// every look.
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How soon that is tried again when it fails.
+const PRUNE_AGAIN: Duration = Duration::from_secs(60);
 
 /// Ends everything that was issued to a user under an earlier security version. Cheap to clone.
 #[derive(Clone)]
@@ -47,6 +52,30 @@ impl CutOff {
         let ended = self.context.token_store.cut_off(&order).await?;
         tracing::info!(user = %order.user, sessions = ended.len(), "sessions ended by a security event");
         Ok(ended.len())
+    }
+
+    /// Sees that a new account has nothing of an earlier holder of its id. To be done before anybody hears of
+    /// the account. Where that cannot be told just now it stands in the journal, and whoever has the token
+    /// store carries it out.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`](super::AuthError::Store): a store does not answer.
+    pub(super) async fn begin_account(&self, user: &User) -> AuthResult<()> {
+        let ended = match self.context.token_store.begin_account(user.id, user.security_version).await {
+            Ok(ended) => ended,
+            Err(StoreError::RevocationPending(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if !ended.is_empty() {
+            tracing::warn!(
+                user = %user.id,
+                sessions = ended.len(),
+                "the database was restored, and has given this id again: the sessions of its earlier holder end"
+            );
+            let entry = self.context.event(AuditAction::SessionsEnded, AuditActor::Service).on(user.id);
+            self.context.audit.record(entry.because(Reason::DatabaseRestored).ending(Some(ended.len())));
+        }
+        Ok(())
     }
 
     /// Ends all sessions of a user, whose security version moves on: a kick, or a log-out everywhere.
@@ -80,20 +109,33 @@ impl CutOff {
         Ok(())
     }
 
-    /// Does that for as long as it is polled.
+    /// Does that for as long as it is polled, and prunes the journal: for the first time as soon as the
+    /// token store was found whole.
     pub async fn keep_carrying_out(self, journaled: JournaledTokenStore) {
-        let mut pruned_at = Instant::now();
+        let mut prune_at = Instant::now();
         loop {
-            if let Err(error) = self.carry_out_left_behind(&journaled).await {
-                tracing::debug!(error = %with_causes(&error), "the token store cannot be looked at just now");
-            }
-            if pruned_at.elapsed() >= PRUNE_EVERY {
-                pruned_at = Instant::now();
-                if let Err(error) = journaled.prune_journal().await {
-                    tracing::warn!(error = %with_causes(&error), "the revocation journal cannot be pruned");
+            match self.carry_out_left_behind(&journaled).await {
+                Ok(()) if prune_at <= Instant::now() => {
+                    prune_at = Instant::now() + prune(&journaled).await;
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::debug!(error = %with_causes(&error), "the token store cannot be looked at just now");
                 }
             }
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// Deletes some of what matters no more in the journal; answers how long there is nothing to delete.
+async fn prune(journaled: &JournaledTokenStore) -> Duration {
+    match journaled.prune_journal().await {
+        Ok(Pruned { is_all: true, .. }) => PRUNE_EVERY,
+        Ok(Pruned { is_all: false, .. }) => Duration::ZERO,
+        Err(error) => {
+            tracing::warn!(error = %with_causes(&error), "the revocation journal cannot be pruned");
+            PRUNE_AGAIN
         }
     }
 }

@@ -136,11 +136,12 @@ impl OAuth {
             return Ok(());
         };
         let jti = Jti::from(claims.jti);
+        let denial = self.access_tokens.rest_of(&claims, now);
         if claims.is_machine() {
-            store.revoke_machine_token(jti).await?;
+            store.revoke_machine_token(jti, denial).await?;
             self.context.audit.record_seldom(event(AuditAction::TokenRevoked).token(jti));
         } else if let (Ok(user), Some(sid)) = (claims.sub.parse::<UserId>(), claims.sid) {
-            store.revoke_access_token(user, jti).await?;
+            store.revoke_access_token(user, jti, denial).await?;
             let entry = event(AuditAction::TokenRevoked).on(user).session(SessionId::from(sid)).token(jti);
             self.context.audit.record_seldom(entry);
             tracing::info!(%user, session = %SessionId::from(sid), "access token taken back");

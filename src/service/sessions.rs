@@ -190,7 +190,7 @@ impl Sessions {
         if !repository.find_user(user.id).await?.as_ref().is_some_and(is_behind) {
             return Ok(None);
         }
-        store.settle_owed().await?;
+        store.settle_owed(user.id).await?;
         let standing = repository.find_user(user.id).await?;
         let Some(standing) = standing.filter(|standing| is_same_account(standing, user)) else {
             return Ok(None);

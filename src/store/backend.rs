@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
-use crate::domain::journal::{EntryId, JournalEntry, Link, Mark, NewEntry, VouchingId};
+use crate::domain::journal::{EntryId, JournalEntry, Journaled, Link, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::domain::session::{NewSession, Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
@@ -83,6 +83,15 @@ pub struct Presented {
     pub ended_until: Option<Timestamp>,
 }
 
+/// What became of opening a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// What the caller hears.
+    Settled(OpenOutcome),
+    /// The user has sessions of an earlier version, which have to end first; nothing was written.
+    OlderStand,
+}
+
 /// How a revocation that is carried out stands in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
@@ -99,6 +108,17 @@ pub struct CarriedOut {
     pub ended: Vec<SessionId>,
     /// What it was to the mark.
     pub placed: Placed,
+}
+
+/// What a store knows of a revocation that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It has not carried it out, or for less time than is asked for.
+    Nothing,
+    /// It is carried out, and its entry may be owed to the journal.
+    CarriedOut,
+    /// It is carried out, and its entry stands in the journal: nothing is owed to that.
+    Journaled,
 }
 
 /// What a position in the journal was to the mark of its partition.
@@ -124,6 +144,19 @@ pub struct PartitionState {
     pub mark: Mark,
     /// The server that it was vouched for on; restored data names another.
     pub seal: String,
+}
+
+/// Some entries of a partition that are carried out again, and how its mark moves over them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayStep {
+    /// Which one.
+    pub partition: Partition,
+    /// Where its mark has to stand.
+    pub from: Mark,
+    /// What matters of what lies behind that, in order.
+    pub entries: Vec<JournalEntry>,
+    /// Where its mark is to stand then.
+    pub to: Mark,
 }
 
 /// A partition that begins anew.
@@ -170,17 +203,10 @@ pub trait Examination: Send + Sync {
     /// (model: StepsCompareAndSet)
     async fn begin(&mut self, partitions: &[NewPartition]) -> StoreResult<()>;
 
-    /// Carries out entries of the journal in their order, and moves the mark from `from` over each and
-    /// at last to `to`. Answers whether it did: not if the mark is not where it was to begin.
+    /// Carries out entries of the journal, those of each partition in their order, and then moves the marks.
+    /// Answers for each step whether its mark has moved: not if it is not where it was to begin.
     /// (model: AppliedBeforeTheMark, StepsCompareAndSet)
-    async fn replay(
-        &mut self,
-        partition: Partition,
-        from: i64,
-        entries: &[JournalEntry],
-        to: Mark,
-        denial: Duration,
-    ) -> StoreResult<bool>;
+    async fn replay(&mut self, steps: &[ReplayStep], denial: Duration) -> StoreResult<Vec<bool>>;
 
     /// Vouches for partitions that stand as they were read: `vouching` replaces theirs, and their seal
     /// becomes this server's (model: SealIsTheServer, StepsCompareAndSet).
@@ -200,13 +226,18 @@ pub trait TokenBackend: Send + Sync + 'static {
     /// A connection to look at the store by.
     async fn examine(&self) -> StoreResult<Box<dyn Examination>>;
 
-    /// As [`TokenStore::open_session`](super::TokenStore::open_session).
+    /// Opens a session, unless a security event has ended the version of its credentials, or the user has
+    /// sessions of an earlier version.
+    /// (model: NoSessionBelowTheCutOff)
     async fn open_session(
         &self,
         by: &Vouched,
         session: &NewSession,
         lifetimes: &SessionLifetimes,
-    ) -> BackendResult<OpenOutcome>;
+    ) -> BackendResult<Opening>;
+
+    /// Whether the user has any session; it may have ended by itself.
+    async fn has_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<bool>;
 
     /// As [`TokenStore::rotate`](super::TokenStore::rotate). A session that a reused token ends is owed
     /// to the journal under `alarm`.
@@ -235,6 +266,15 @@ pub trait TokenBackend: Send + Sync + 'static {
         user: UserId,
         session: SessionId,
     ) -> BackendResult<Option<Timestamp>>;
+
+    /// Whether a session that is over, or a token, is revoked already, and denied until then at least; of a
+    /// user that is never known. It may be announced and not have reached everybody yet.
+    async fn known_revocation(
+        &self,
+        by: &Vouched,
+        revoked: &Journaled,
+        until: Timestamp,
+    ) -> BackendResult<Known>;
 
     /// Carries a revocation out, or once more, and announces it; what it ends is denied for `denial`.
     async fn carry_out(

@@ -33,8 +33,13 @@ pub trait RevocationJournal: Send + Sync + 'static {
         limit: u32,
     ) -> StoreResult<Vec<JournalEntry>>;
 
+    /// The entry at each of these positions, in their order; `None` where it was pruned, or never stood.
+    async fn find_entries(&self, positions: &[(Partition, i64)]) -> StoreResult<Vec<Option<EntryId>>>;
+
     /// The entry at a position; `None` when it was pruned, or never stood there.
-    async fn find_entry(&self, partition: Partition, position: i64) -> StoreResult<Option<EntryId>>;
+    async fn find_entry(&self, partition: Partition, position: i64) -> StoreResult<Option<EntryId>> {
+        Ok(self.find_entries(&[(partition, position)]).await?.pop().flatten())
+    }
 
     /// Whether the history of a position behind `after`, up to `last`, is not known any more.
     async fn has_hole(&self, partition: Partition, after: i64, last: i64) -> StoreResult<bool>;

@@ -168,8 +168,9 @@ pub trait Repository: Send + Sync + 'static {
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome>;
 
     /// Adds the accounts whose address nobody has, in one transaction, and answers how many these
-    /// are. The others are left as they stand, so that the same call can be made again.
-    async fn insert_users(&self, users: &[ImportedUser]) -> StoreResult<u64>;
+    /// are. The others are left as they stand, so that the same call can be made again. Their security
+    /// versions are of `now`, whenever they were made where they come from.
+    async fn insert_users(&self, users: &[ImportedUser], now: Timestamp) -> StoreResult<u64>;
 
     /// How many of these addresses have an account; one that is named twice counts once.
     async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64>;
@@ -350,12 +351,21 @@ pub enum Probe {
 /// both note the moment as the session's `issued_at`.
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
-    /// Opens a session, unless a security event has ended the version of its credentials.
+    /// Opens a session, unless a security event has ended the version of its credentials. Sessions of the user
+    /// of an earlier version end before that: they are an earlier holder's of that id, or a security event is
+    /// about to end them.
     async fn open_session(
         &self,
         session: &NewSession,
         lifetimes: &SessionLifetimes,
     ) -> StoreResult<OpenOutcome>;
+
+    /// Sees that a new account has nothing of an earlier holder of its id: a database that was restored gives
+    /// ids again, and there may be sessions of theirs. Answers those that ended.
+    ///
+    /// # Errors
+    /// [`StoreError::RevocationPending`] also where it is not known whether there are any.
+    async fn begin_account(&self, user: UserId, version: SecurityVersion) -> StoreResult<Vec<SessionId>>;
 
     /// Redeems a refresh token for its successor (RFC 9700 4.14.2). Concurrent calls with one
     /// token: one gets `Current`, the others `Previous` with the same generation.
@@ -385,11 +395,11 @@ pub trait TokenStore: Send + Sync + 'static {
         on_unknown: OnUnknown,
     ) -> StoreResult<bool>;
 
-    /// Denies one access token; its session lives on.
-    async fn revoke_access_token(&self, user: UserId, token: Jti) -> StoreResult<()>;
+    /// Denies one access token for `denial`, for as long as anybody could accept it; its session lives on.
+    async fn revoke_access_token(&self, user: UserId, token: Jti, denial: Duration) -> StoreResult<()>;
 
-    /// Denies a machine's access token.
-    async fn revoke_machine_token(&self, token: Jti) -> StoreResult<()>;
+    /// Denies a machine's access token, as above.
+    async fn revoke_machine_token(&self, token: Jti, denial: Duration) -> StoreResult<()>;
 
     /// The cut-off of a security event: ends every session of the user that was opened under a
     /// version before the ordered one, denies their access tokens, refuses sessions that
@@ -401,8 +411,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// the version is the next that the store knows of, and the database takes it over when it is back.
     async fn cut_off_ahead(&self, user: UserId) -> StoreResult<Infallible>;
 
-    /// Writes down what is owed to the journal, now: of the user's security events in particular.
-    async fn settle_owed(&self) -> StoreResult<()>;
+    /// Writes down what is owed to the journal of that user, now: of their security events in particular.
+    async fn settle_owed(&self, user: UserId) -> StoreResult<()>;
 
     /// In which incarnation a partition is: what is minted in it names that.
     async fn incarnation(&self, partition: Partition) -> StoreResult<i64>;

@@ -7,16 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::backend::{
-    BackendReader, BackendResult, CarriedOut, Examination, Placement, Presented, TokenBackend, Vouched,
+    BackendReader, BackendResult, CarriedOut, Examination, Known, Opening, Placement, Presented,
+    TokenBackend, Vouched,
 };
 use super::feed::{FeedBatch, ReaderRole, Standing};
 use super::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, RateLimitStore, ResetGrant, StoreError,
-    StoreResult, Take,
+    AccessStatus, AccessSubject, OnReuse, Probe, RateLimitStore, ResetGrant, StoreError, StoreResult, Take,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
-use crate::domain::journal::{EntryId, NewEntry};
+use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
 use crate::domain::session::{NewSession, Session, SessionLifetimes};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
@@ -70,7 +70,11 @@ impl TokenBackend for UnreachableTokenStore {
         _: &Vouched,
         _: &NewSession,
         _: &SessionLifetimes,
-    ) -> BackendResult<OpenOutcome> {
+    ) -> BackendResult<Opening> {
+        self.no_answer()
+    }
+
+    async fn has_sessions(&self, _: &Vouched, _: UserId) -> BackendResult<bool> {
         self.no_answer()
     }
 
@@ -96,6 +100,10 @@ impl TokenBackend for UnreachableTokenStore {
     }
 
     async fn session_end(&self, _: &Vouched, _: UserId, _: SessionId) -> BackendResult<Option<Timestamp>> {
+        self.no_answer()
+    }
+
+    async fn known_revocation(&self, _: &Vouched, _: &Journaled, _: Timestamp) -> BackendResult<Known> {
         self.no_answer()
     }
 

@@ -153,7 +153,7 @@ impl Story {
 }
 
 /// Fails where a token is good for anything.
-async fn assert_dead(app: &TestApp, tokens: &Tokens) {
+pub async fn assert_dead(app: &TestApp, tokens: &Tokens) {
     app.me(&tokens.access).await.assert_refused(401, "token_revoked");
     app.auth_me_by_refresh_token(&tokens.refresh).await.assert_refused(401, "invalid_refresh_token");
     app.refresh(&tokens.refresh).await.assert_refused(401, "invalid_refresh_token");
@@ -455,7 +455,7 @@ async fn tables(connection: &mut SqliteConnection) -> Vec<String> {
 }
 
 /// A backup of the accounts.
-async fn back_up(app: &TestApp, to: &Path) {
+pub async fn back_up(app: &TestApp, to: &Path) {
     let mut connection = SqliteConnection::connect(&app.sqlite_url()).await.expect("the database");
     let backup = format!("VACUUM INTO '{}'", to.display());
     connection.execute(AssertSqlSafe(backup)).await.expect("a backup");
@@ -463,7 +463,7 @@ async fn back_up(app: &TestApp, to: &Path) {
 }
 
 /// Brings the accounts of a backup back, under a service that runs.
-async fn restore(app: &TestApp, from: &Path) {
+pub async fn restore(app: &TestApp, from: &Path) {
     let mut connection = SqliteConnection::connect(&app.sqlite_url()).await.expect("the database");
     let mut run = async |statement: String| {
         connection.execute(AssertSqlSafe(statement)).await.expect("restored");

@@ -26,7 +26,7 @@ mod limits {
     crate::rate_limits::contract!(super::limits_in_a_fresh_folder);
 }
 
-async fn in_a_fresh_folder(clock: Arc<ManualClock>) -> (SharedStore, TempDir) {
+pub(crate) async fn in_a_fresh_folder(clock: Arc<ManualClock>) -> (SharedStore, TempDir) {
     let data = Data::new(clock);
     (data.shared().await, data.folder)
 }

@@ -1,5 +1,7 @@
 //! Backends as the service uses them: kept whole by a journal, in a database of their own.
 
+pub mod bounds;
+mod replay;
 mod rollback;
 
 use std::ops::Deref;
@@ -15,6 +17,7 @@ use hallpass::store::journal::RevocationJournal;
 use hallpass::store::journaled::{JournaledTokenStore, Parts};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use hallpass::store::{CutOffOrder, StoreResult, TokenStore};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::token_store::support::LIFETIMES;
@@ -23,7 +26,7 @@ use crate::token_store::support::LIFETIMES;
 #[derive(Clone)]
 pub struct Journal {
     pub repository: SqliteRepository,
-    _folder: Arc<TempDir>,
+    folder: Arc<TempDir>,
 }
 
 impl Journal {
@@ -33,13 +36,29 @@ impl Journal {
 
     /// The database in a folder, or a new one.
     pub async fn in_folder(folder: Arc<TempDir>) -> Self {
-        Self { repository: open(&folder).await, _folder: folder }
+        Self { repository: open(&folder).await, folder }
+    }
+
+    /// A statement of somebody else's.
+    pub async fn execute(&self, statement: &str) {
+        let mut connection = SqliteConnection::connect(&url(&self.folder)).await.expect("the database");
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.expect("done");
+        connection.close().await.expect("a clean end");
+    }
+
+    /// How many entries it has given positions to.
+    pub async fn count(&self) -> i64 {
+        let heads = self.repository.journal_heads().await.expect("the heads");
+        heads.iter().map(|head| head.newest.position).sum()
     }
 }
 
+fn url(folder: &TempDir) -> String {
+    format!("sqlite://{}/hallpass.db", folder.path().display())
+}
+
 async fn open(folder: &TempDir) -> SqliteRepository {
-    let url = format!("sqlite://{}/hallpass.db", folder.path().display());
-    let repository = SqliteRepository::connect(&url, SqliteOptions::default()).await.expect("a file");
+    let repository = SqliteRepository::connect(&url(folder), SqliteOptions::default()).await.expect("a file");
     repository.migrate().await.expect("the steps");
     repository
 }

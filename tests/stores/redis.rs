@@ -37,7 +37,7 @@ async fn store(server: &RedisServer, clock: &Arc<ManualClock>) -> SharedStore {
 }
 
 /// What is behind a store.
-async fn backend(
+pub(crate) async fn backend(
     server: &RedisServer,
     mark: &DeploymentMark,
     clock: &Arc<ManualClock>,
@@ -48,12 +48,12 @@ async fn backend(
 }
 
 /// The keys of these stores.
-fn keys() -> Keys {
+pub(crate) fn keys() -> Keys {
     Keys::new(&mark())
 }
 
 /// A plain connection to that server.
-async fn client(server: &RedisServer) -> MultiplexedConnection {
+pub(crate) async fn client(server: &RedisServer) -> MultiplexedConnection {
     let client = redis::Client::open(server.url()).expect("an address");
     client.get_multiplexed_async_connection().await.expect("a connection")
 }

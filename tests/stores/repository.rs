@@ -117,6 +117,7 @@ contract! {
     of_eight_replicas_that_append_one_entry_at_once_all_are_told_where_it_stands,
     entries_are_listed_within_bounds_and_in_pages,
     an_entry_is_found_at_its_position_alone,
+    entries_of_many_partitions_are_found_at_once,
     every_security_event_writes_one_entry,
     a_version_is_no_earlier_than_its_event,
     concurrent_events_of_one_partition_are_one_chain_in_the_order_of_versions,
@@ -176,7 +177,7 @@ async fn an_inserted_account_is_found_as_it_was_given(repository: &dyn Repositor
         assert_eq!(user.role, Role::Admin);
         assert_eq!(user.password, given.password);
         assert!(user.email_verified && !user.disabled);
-        assert_eq!(user.security_version, SecurityVersion::FIRST);
+        assert_eq!(user.security_version, SecurityVersion::of_new_account(given.created_at));
         assert_eq!(user.created_at, given.created_at);
     }
 }

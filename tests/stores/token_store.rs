@@ -9,6 +9,7 @@
 
 mod access;
 mod cut_off;
+mod given_again;
 mod issued;
 mod listed;
 mod refresh;
@@ -16,8 +17,10 @@ mod reset;
 mod revoke;
 pub mod support;
 
+pub use crate::journaled::bounds::*;
 pub use access::*;
 pub use cut_off::*;
+pub use given_again::*;
 pub use issued::*;
 pub use listed::*;
 pub use refresh::*;
@@ -113,6 +116,15 @@ macro_rules! contract {
             a_cut_off_voids_the_reset_token
             fifty_rotations_racing_a_cut_off_leave_nothing_alive
             fifty_logins_racing_a_cut_off_leave_nothing_alive
+            // given again
+            a_new_account_ends_what_an_earlier_holder_of_its_id_has
+            a_new_account_whose_id_is_new_writes_nothing_down
+            a_login_ends_what_is_of_an_earlier_version
+            // bounds
+            what_is_revoked_is_written_down_and_told_once
+            a_token_is_revoked_once_more_where_it_would_outlive_its_denial
+            a_revocation_that_is_owed_is_pending_and_told_once
+            what_is_owed_is_settled_each_for_itself
             // reset
             a_reset_token_is_found_without_being_consumed
             a_reset_token_is_taken_once

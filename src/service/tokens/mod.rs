@@ -206,13 +206,15 @@ impl Tokens {
         };
         match subject(&claims) {
             Ok((user, session, token)) => {
-                self.administration.revoke_access_token(by, user, session, token).await?;
+                let denial = self.access_tokens.rest_of(&claims, now);
+                self.administration.revoke_access_token(by, user, session, token, denial).await?;
                 Ok(TakenBack::Token(user, token))
             }
             Err(rejection) => {
                 let client = self.machine_of(&claims).await?.ok_or(AuthError::InvalidToken(rejection))?;
                 let token = Jti::from(claims.jti);
-                let revoked = self.context.token_store.revoke_machine_token(token).await;
+                let denial = self.access_tokens.rest_of(&claims, now);
+                let revoked = self.context.token_store.revoke_machine_token(token, denial).await;
                 if matches!(revoked, Ok(()) | Err(StoreError::RevocationPending(_))) {
                     let entry = self.context.event(AuditAction::TokenRevoked, by.actor()).token(token);
                     self.context.audit.record(entry.client(&client.id).because(by.reason()));

@@ -146,7 +146,7 @@ impl UserImport {
             total.saturating_sub(self.repository.count_emails(&emails).await?)
         } else {
             let users: Vec<ImportedUser> = self.batch.iter().map(|record| record.user.clone()).collect();
-            self.repository.insert_users(&users).await?
+            self.repository.insert_users(&users, self.clock.now()).await?
         };
         self.report.imported += new;
         self.report.already_there += total.saturating_sub(new);

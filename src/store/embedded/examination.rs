@@ -7,10 +7,10 @@ use sqlx::SqlitePool;
 
 use super::feed::Bell;
 use super::{EmbeddedTime, Fault, bounded, partitions, revoke};
-use crate::domain::journal::{EntryId, JournalEntry, Mark, NewEntry, VouchingId};
+use crate::domain::journal::{EntryId, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::store::StoreResult;
-use crate::store::backend::{Examination, NewPartition, PartitionState, View};
+use crate::store::backend::{Examination, NewPartition, PartitionState, ReplayStep, View};
 
 /// One opening of the file: its only connection that writes.
 pub(super) struct Opening {
@@ -58,26 +58,22 @@ impl Examination for Opening {
         .await?)
     }
 
-    /// All of them and the mark in one transaction (model: AppliedBeforeTheMark).
-    async fn replay(
-        &mut self,
-        partition: Partition,
-        from: i64,
-        entries: &[JournalEntry],
-        to: Mark,
-        denial: Duration,
-    ) -> StoreResult<bool> {
-        let moved = bounded(async {
-            let mut tx = self.file.begin_with("BEGIN IMMEDIATE").await?;
-            let now = self.time.shown();
-            for entry in entries {
-                revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?;
-            }
-            let moved = partitions::move_mark(&mut tx, partition, from, to).await?;
-            tx.commit().await?;
-            Ok::<_, Fault>(moved)
-        })
-        .await?;
+    /// The entries of each step and its mark in one transaction (model: AppliedBeforeTheMark).
+    async fn replay(&mut self, steps: &[ReplayStep], denial: Duration) -> StoreResult<Vec<bool>> {
+        let mut moved = Vec::with_capacity(steps.len());
+        for step in steps {
+            let mark_moved = bounded(async {
+                let mut tx = self.file.begin_with("BEGIN IMMEDIATE").await?;
+                let now = self.time.shown();
+                for entry in &step.entries {
+                    revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?;
+                }
+                let moved = partitions::move_mark(&mut tx, step.partition, step.from, step.to).await?;
+                tx.commit().await?;
+                Ok::<_, Fault>(moved)
+            });
+            moved.push(mark_moved.await?);
+        }
         self.bell.ring();
         Ok(moved)
     }

@@ -66,8 +66,8 @@ pub(super) struct Reader {
     bell: watch::Receiver<()>,
     time: EmbeddedTime,
     position: i64,
-    /// By which vouching the position was read.
-    of: Option<VouchingId>,
+    /// By which vouching of each partition the position was read.
+    of: Option<Vec<VouchingId>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -87,10 +87,9 @@ impl Reader {
     /// The next entries of data that is vouched for (model: ReadsWhatIsVouchedFor).
     async fn page(&self, by: &Vouched) -> Result<(Timestamp, Vec<Row>), Fault> {
         bounded(async {
-            let everybody = Partition::EVERYBODY;
-            let mut reader = self.readers.acquire().await?;
+            let mut reader = self.readers.begin().await?;
             let now = self.time.now()?;
-            partitions::require(&mut *reader, everybody, by.of(everybody)).await?;
+            partitions::require_all(&mut reader, by).await?;
             let rows = sqlx::query_as(
                 "SELECT id, kind, subject, below, expires_at FROM revocations
                  WHERE id > ?1 AND expires_at > ?2 ORDER BY id LIMIT ?3",
@@ -111,7 +110,9 @@ impl BackendReader for Reader {
     /// From the beginning by another vouching (model: NewVouchingReadsAnew).
     async fn read(&mut self, by: &Vouched, wait: Duration) -> BackendResult<FeedBatch> {
         let vouching = by.of(Partition::EVERYBODY).vouching;
-        let is_new = self.of.replace(vouching) != Some(vouching);
+        let vouchings: Vec<_> = Partition::all().map(|partition| by.of(partition).vouching).collect();
+        let is_new = self.of.as_ref() != Some(&vouchings);
+        self.of = Some(vouchings);
         if is_new {
             self.position = 0;
         }

@@ -39,8 +39,8 @@ use self::purge::PurgeTask;
 use self::refresh::{Change, Decision};
 pub use self::time::EmbeddedTime;
 use super::backend::{
-    BackendError, BackendReader, BackendResult, CarriedOut, Examination, Placed, Placement, Presented,
-    TokenBackend, Vouched,
+    BackendError, BackendReader, BackendResult, CarriedOut, Examination, Known, Opening, Placed, Placement,
+    Presented, TokenBackend, Vouched,
 };
 use super::feed::ReaderRole;
 use super::{AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, ResetGrant, StoreError, StoreResult};
@@ -131,7 +131,7 @@ impl TokenBackend for EmbeddedTokenStore {
         by: &Vouched,
         session: &NewSession,
         lifetimes: &SessionLifetimes,
-    ) -> BackendResult<OpenOutcome> {
+    ) -> BackendResult<Opening> {
         let user = session.subject.user;
         let outcome = bounded(async {
             let mut tx = self.begin_on(by, Partition::of(user)).await?;
@@ -139,18 +139,29 @@ impl TokenBackend for EmbeddedTokenStore {
             if let Some(first) = cut_off_row::find(&mut tx, user, now).await?
                 && session.subject.security_version < first
             {
-                return Ok(OpenOutcome::Superseded { first });
+                return Ok(Opening::Settled(OpenOutcome::Superseded { first }));
+            }
+            if session_row::older_stand(&mut tx, user, session.subject.security_version, now).await? {
+                return Ok(Opening::OlderStand);
             }
             let session = session.at(now, by.of(Partition::of(user)).incarnation, lifetimes);
             session_row::insert(&mut tx, &session).await?;
             tx.commit().await?;
-            Ok(OpenOutcome::Opened(session))
+            Ok(Opening::Settled(OpenOutcome::Opened(session)))
         })
         .await?;
-        if let OpenOutcome::Opened(session) = &outcome {
+        if let Opening::Settled(OpenOutcome::Opened(session)) = &outcome {
             self.purge.expect(purge::end_of(session));
         }
         Ok(outcome)
+    }
+
+    async fn has_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<bool> {
+        Ok(bounded(async {
+            let mut reader = self.begin_reading(by, Partition::of(user)).await?;
+            Ok(session_row::has_any(&mut reader, user).await?)
+        })
+        .await?)
     }
 
     async fn rotate(
@@ -206,15 +217,36 @@ impl TokenBackend for EmbeddedTokenStore {
         session: SessionId,
     ) -> BackendResult<Option<Timestamp>> {
         Ok(bounded(async {
+            let mut reader = self.begin_reading(by, Partition::of(user)).await?;
             let end: Option<i64> = sqlx::query_scalar(
                 "SELECT idle_deadline FROM sessions WHERE id = ?1 AND user_id = ?2 AND incarnation = ?3",
             )
             .bind(session.to_string())
             .bind(user.get())
             .bind(by.of(Partition::of(user)).incarnation)
-            .fetch_optional(self.reader())
+            .fetch_optional(&mut *reader)
             .await?;
             Ok(end.map(Timestamp::from_millis))
+        })
+        .await?)
+    }
+
+    async fn known_revocation(
+        &self,
+        by: &Vouched,
+        revoked: &Journaled,
+        until: Timestamp,
+    ) -> BackendResult<Known> {
+        let partition = revoked.partition();
+        Ok(bounded(async {
+            let mut reader = self.begin_reading(by, partition).await?;
+            let is_denied = revoke::is_denied(&mut reader, revoked, until).await?;
+            let owes = partitions::owes(&mut *reader).await?;
+            Ok(match (is_denied, owes) {
+                (false, _) => Known::Nothing,
+                (true, true) => Known::CarriedOut,
+                (true, false) => Known::Journaled,
+            })
         })
         .await?)
     }
@@ -352,6 +384,8 @@ impl TokenBackend for EmbeddedTokenStore {
     ) -> BackendResult<Vec<Option<Timestamp>>> {
         Ok(bounded(async {
             let now = self.time.now()?;
+            // No vouching is compared: it is a time that administrators are shown, from which nobody concludes
+            // that something stands or has ended.
             let mut newest = Vec::with_capacity(users.len());
             for user in users {
                 let incarnation = by.of(Partition::of(*user)).incarnation;
@@ -363,9 +397,13 @@ impl TokenBackend for EmbeddedTokenStore {
     }
 
     async fn list_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<Session>> {
-        let incarnation = by.of(Partition::of(user)).incarnation;
-        let now = self.time.now()?;
-        Ok(bounded(session_row::list_live(self.reader(), user, incarnation, now)).await?)
+        let partition = Partition::of(user);
+        Ok(bounded(async {
+            let mut reader = self.begin_reading(by, partition).await?;
+            let now = self.time.now()?;
+            session_row::list_live(&mut *reader, user, by.of(partition).incarnation, now).await
+        })
+        .await?)
     }
 
     async fn insert_reset_token(
@@ -382,6 +420,7 @@ impl TokenBackend for EmbeddedTokenStore {
 
     async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
         Ok(bounded(async {
+            let mut reader = self.begin_reading(by, Partition::of(token.user)).await?;
             let now = self.time.now()?;
             let found: Option<(i64, i64)> = sqlx::query_as(
                 "SELECT security_version, expires_at FROM reset_tokens
@@ -391,7 +430,7 @@ impl TokenBackend for EmbeddedTokenStore {
             .bind(token.hash.as_bytes().as_slice())
             .bind(now.as_millis())
             .bind(by.of(Partition::of(token.user)).vouching.get())
-            .fetch_optional(self.reader())
+            .fetch_optional(&mut *reader)
             .await?;
             Ok(found.map(grant))
         })
@@ -485,6 +524,18 @@ impl EmbeddedTokenStore {
         partition: Partition,
     ) -> Result<Transaction<'static, Sqlite>, Fault> {
         let mut tx = self.begin().await?;
+        partitions::require(&mut *tx, partition, by.of(partition)).await?;
+        Ok(tx)
+    }
+
+    /// Begins to read a partition that is what was vouched for: all that is read is of one moment.
+    /// (model: VouchingIsPassed)
+    async fn begin_reading(
+        &self,
+        by: &Vouched,
+        partition: Partition,
+    ) -> Result<Transaction<'static, Sqlite>, Fault> {
+        let mut tx = self.reader().begin().await?;
         partitions::require(&mut *tx, partition, by.of(partition)).await?;
         Ok(tx)
     }

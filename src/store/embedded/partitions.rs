@@ -9,7 +9,7 @@ use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, Journaled, Link, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::domain::user::SecurityVersion;
-use crate::store::backend::{NewPartition, PartitionState, Placed, VouchedPartition};
+use crate::store::backend::{NewPartition, PartitionState, Placed, Vouched, VouchedPartition};
 
 type StateRow = (i64, i64, i64, i64, i64, String);
 
@@ -50,7 +50,21 @@ pub(super) async fn require(
     if vouching == Some(by.vouching.get()) { Ok(()) } else { Err(Fault::Unvouched) }
 }
 
+/// Sees that every partition is what was vouched for: one alone can be begun anew.
+/// (model: VouchingIsPassed)
+pub(super) async fn require_all(connection: &mut SqliteConnection, by: &Vouched) -> Result<(), Fault> {
+    let stored: Vec<i64> = sqlx::query_scalar("SELECT vouching FROM partitions ORDER BY partition")
+        .fetch_all(connection)
+        .await?;
+    let expected = Partition::all().map(|partition| by.of(partition).vouching.get());
+    if stored.into_iter().eq(expected) { Ok(()) } else { Err(Fault::Unvouched) }
+}
+
 /// Begins a partition anew, if it stands as it was read.
+///
+/// That compares the vouching alone, and one who was paused may find it condemned a second time, or lost
+/// again. They write the incarnation that they have drawn, below the one that the database has got since: so
+/// nobody vouches for it, and the next look begins it anew (model: IncarnationNeverGoesBack).
 /// (model: StepsCompareAndSet)
 pub(super) async fn begin(tx: &mut SqliteConnection, new: &NewPartition) -> Result<(), sqlx::Error> {
     let (partition, state) = (i64::from(new.partition.number()), &new.state);
@@ -123,22 +137,26 @@ pub(super) async fn seal(
     Ok(())
 }
 
-/// Moves the mark from one position to another; answers whether it stood where it was to begin.
+/// Moves the mark from one entry to another; answers whether it stood where it was to begin. A position
+/// that was given again is another one.
 /// (model: StepsCompareAndSet)
 pub(super) async fn move_mark(
     tx: &mut SqliteConnection,
     partition: Partition,
-    from: i64,
+    from: Mark,
     to: Mark,
 ) -> Result<bool, sqlx::Error> {
-    let moved =
-        sqlx::query("UPDATE partitions SET position = ?3, entry = ?4 WHERE partition = ?1 AND position = ?2")
-            .bind(i64::from(partition.number()))
-            .bind(from)
-            .bind(to.position)
-            .bind(to.entry.get())
-            .execute(&mut *tx)
-            .await?;
+    let moved = sqlx::query(
+        "UPDATE partitions SET position = ?4, entry = ?5
+         WHERE partition = ?1 AND position = ?2 AND entry = ?3",
+    )
+    .bind(i64::from(partition.number()))
+    .bind(from.position)
+    .bind(from.entry.get())
+    .bind(to.position)
+    .bind(to.entry.get())
+    .execute(&mut *tx)
+    .await?;
     if moved.rows_affected() == 0 {
         return Ok(false);
     }

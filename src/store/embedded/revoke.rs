@@ -93,6 +93,37 @@ async fn deny(
     Ok(Vec::new())
 }
 
+/// Whether a session that is over, or a token, was revoked, which is told until then at least.
+pub(super) async fn is_denied(
+    connection: &mut SqliteConnection,
+    revoked: &Journaled,
+    until: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let (owner, token) = match *revoked {
+        Journaled::Session { session, .. } => {
+            // No row, no access: only what was announced tells that there was one.
+            return sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM revocations WHERE subject = ?1 AND kind = 'sid' AND expires_at >= ?2)",
+            )
+            .bind(session.to_string())
+            .bind(until.as_millis())
+            .fetch_one(connection)
+            .await;
+        }
+        Journaled::Token { user, token } => (user.get(), token),
+        Journaled::MachineToken(token) => (MACHINES, token),
+        Journaled::User { .. } => return Ok(false),
+    };
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM denials WHERE user_id = ?1 AND jti = ?2 AND expires_at >= ?3)",
+    )
+    .bind(owner)
+    .bind(token.to_string())
+    .bind(until.as_millis())
+    .fetch_one(connection)
+    .await
+}
+
 /// The first version of a user that nothing here is of.
 /// (model: VersionsAreNew)
 pub(super) async fn next_version(

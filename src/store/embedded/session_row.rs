@@ -162,6 +162,32 @@ pub(super) async fn end_older(
     ended.into_iter().filter(|(_, was_live)| *was_live).map(|(id, _)| parse_id(&id)).collect()
 }
 
+/// Whether live sessions of the user are of a version before `version`.
+pub(super) async fn older_stand(
+    tx: &mut SqliteConnection,
+    user: UserId,
+    version: SecurityVersion,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = ?1 AND security_version < ?2
+                          AND idle_deadline > ?3 AND absolute_deadline > ?3)",
+    )
+    .bind(user.get())
+    .bind(version.get())
+    .bind(now.as_millis())
+    .fetch_one(tx)
+    .await
+}
+
+/// Whether the user has any session, of whatever version and incarnation.
+pub(super) async fn has_any(connection: &mut SqliteConnection, user: UserId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = ?1)")
+        .bind(user.get())
+        .fetch_one(connection)
+        .await
+}
+
 /// When the newest access token of the user's live sessions was minted.
 pub(super) async fn newest_issue(
     executor: impl SqliteExecutor<'_>,

@@ -7,9 +7,13 @@
 //! store without data begins another incarnation, in which nothing of before counts.
 
 mod decision;
+mod owed;
 mod reader;
+mod repeated;
+mod replay;
 mod watch;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -19,9 +23,12 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use self::owed::{OwedMemory, is_of, pending};
+use self::repeated::whole_minute;
 use self::watch::{NotVouched, Watch};
 use super::backend::{
-    BackendError, BackendResult, CarriedOut, Placed, Placement, Presented, TokenBackend, Vouched,
+    BackendError, BackendResult, CarriedOut, Known, Opening, Placed, Placement, Presented, TokenBackend,
+    Vouched,
 };
 use super::feed::{ReaderRole, RevocationFeed, RevocationReader};
 use super::journal::RevocationJournal;
@@ -33,7 +40,7 @@ use super::{
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock as _, Timestamp};
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
-use crate::domain::journal::{EntryId, EventEntry, Journaled, Link, NewEntry, VouchingId};
+use crate::domain::journal::{EntryId, Journaled, Link, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::domain::random::Random;
 use crate::domain::session::{NewSession, Session, SessionLifetimes};
@@ -56,14 +63,23 @@ const DRIFT_ALLOWANCE: Duration = Duration::from_millis(50);
 /// one.
 const KEPT_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many entries are pruned at a time.
+/// How many entries are pruned by one statement.
 const PRUNE_BATCH: u32 = 1_000;
+
+/// How many entries are pruned by one call.
+pub const PRUNED_AT_ONCE: u64 = 10_000;
 
 /// How often an entry is written once more before the operation is given up.
 const REWRITES_MAX: usize = 3;
 
-/// The most owed entries that this process remembers; beyond that the store alone does.
-const REMEMBERED_MAX: usize = 100_000;
+/// What became of pruning the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many entries were deleted.
+    pub entries: u64,
+    /// Whether no other is left that can be.
+    pub is_all: bool,
+}
 
 /// How long revocations matter.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +134,9 @@ struct Shared {
     quiet_until: StdMutex<Option<Instant>>,
     watch: tokio::sync::Mutex<Watch>,
     /// Revocations that were carried out while the journal could not be written.
-    owed: StdMutex<Vec<NewEntry>>,
+    owed: StdMutex<OwedMemory>,
+    /// Revocations that were begun and could not be acknowledged.
+    unfinished: StdMutex<HashMap<Journaled, NewEntry>>,
 }
 
 impl JournaledTokenStore {
@@ -137,7 +155,8 @@ impl JournaledTokenStore {
             last: ArcSwapOption::empty(),
             quiet_until: StdMutex::new(None),
             watch: tokio::sync::Mutex::new(Watch::new(holder)),
-            owed: StdMutex::new(Vec::new()),
+            owed: StdMutex::default(),
+            unfinished: StdMutex::default(),
         }))
     }
 
@@ -151,24 +170,25 @@ impl JournaledTokenStore {
         self.0.keep().await
     }
 
-    /// Deletes entries of the journal that have not mattered for a day; answers how many. None while any
-    /// clock is odd.
+    /// Deletes entries of the journal that have not mattered for a day, but no more than
+    /// [`PRUNED_AT_ONCE`]. None while any clock is odd.
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn prune_journal(&self) -> StoreResult<u64> {
+    pub async fn prune_journal(&self) -> StoreResult<Pruned> {
         if self.0.keeper.odd() != Odd::default() {
-            return Ok(0);
+            return Ok(Pruned { entries: 0, is_all: true });
         }
         let before = self.0.now().before(KEPT_AFTER);
-        let mut pruned = 0;
-        loop {
+        let mut entries = 0;
+        while entries < PRUNED_AT_ONCE {
             let batch = self.0.journal.prune_journal(before, PRUNE_BATCH).await?;
-            pruned += batch;
+            entries += batch;
             if batch < u64::from(PRUNE_BATCH) {
-                return Ok(pruned);
+                return Ok(Pruned { entries, is_all: true });
             }
         }
+        Ok(Pruned { entries, is_all: false })
     }
 
     /// Whether the store's data was found whole and is not in doubt.
@@ -196,22 +216,52 @@ impl JournaledTokenStore {
 
     /// Writes a revocation down, carries it out, and returns once no replica can be without it.
     /// While the journal is away it is owed, and said to be pending (model: OwedUntilJournaled).
-    async fn revoke(&self, revoked: Journaled, until: Timestamp) -> StoreResult<CarriedOut> {
-        let entry = NewEntry { id: EntryId::generate(&*self.0.random), revoked, until };
-        match self.0.journal.append_entry(&entry).await {
-            Ok(link) => self.carry_out_written(&entry, link).await.map_err(pending),
-            Err(unwritten) => {
-                tracing::warn!(error = %with_causes(&unwritten), "a revocation is owed to the journal");
-                let denial = self.0.spans.denial;
-                let carry_out = |by: Arc<Vouched>| async move {
-                    self.0.backend.carry_out(&by, &entry, Placement::Owed, denial).await
-                };
-                self.on_vouched(carry_out).await?;
-                // Only now is it decided: with both stores away nothing is.
-                self.0.remember(entry);
-                Err(pending(unwritten))
-            }
+    ///
+    /// One that is nothing new, since what is revoked is denied until `known_until` already, is written down
+    /// and announced no second time. It is acknowledged like the first: when its entry stands, and no replica
+    /// can be without it.
+    async fn revoke(
+        &self,
+        revoked: Journaled,
+        until: Timestamp,
+        known_until: Option<Timestamp>,
+    ) -> StoreResult<CarriedOut> {
+        let known = match known_until {
+            Some(known_until) => self.known(&revoked, known_until).await,
+            None => Known::Nothing,
+        };
+        if known == Known::Journaled {
+            self.announced_is_known().await.map_err(pending)?;
+            return Ok(CarriedOut { ended: Vec::new(), placed: Placed::Counted });
         }
+        let unfinished = self.0.take_unfinished(&revoked, until);
+        let new = || NewEntry { id: EntryId::generate(&*self.0.random), revoked, until };
+        let entry = unfinished.unwrap_or_else(new);
+        let done = self.write_and_carry_out(&entry, known).await;
+        if done.is_err() {
+            self.0.note_unfinished(entry);
+        }
+        done
+    }
+
+    async fn write_and_carry_out(&self, entry: &NewEntry, known: Known) -> StoreResult<CarriedOut> {
+        let unwritten = match self.0.journal.append_entry(entry).await {
+            Ok(link) => return self.carry_out_written(entry, link).await.map_err(pending),
+            Err(unwritten) => unwritten,
+        };
+        tracing::warn!(error = %with_causes(&unwritten), "a revocation is owed to the journal");
+        if known == Known::CarriedOut {
+            // Its entry is owed, by whoever has carried it out.
+            return Err(pending(unwritten));
+        }
+        let denial = self.0.spans.denial;
+        let carry_out = |by: Arc<Vouched>| async move {
+            self.0.backend.carry_out(&by, entry, Placement::Owed, denial).await
+        };
+        self.on_vouched(carry_out).await?;
+        // Only now is it decided: with both stores away nothing is.
+        self.0.remember(*entry);
+        Err(pending(unwritten))
     }
 
     /// Carries out what stands in the journal.
@@ -222,21 +272,6 @@ impl JournaledTokenStore {
         Ok(carried_out)
     }
 
-    /// Until when the end of a session matters; `None` where nothing is to be ended.
-    async fn end_of(&self, user: UserId, session: SessionId, on_unknown: OnUnknown) -> Option<Timestamp> {
-        let now = self.0.now();
-        let asking = |by: Arc<Vouched>| async move { self.0.backend.session_end(&by, user, session).await };
-        let end = match (self.on_vouched(asking).await, on_unknown) {
-            (Ok(Some(end)), _) => end,
-            (Ok(None), OnUnknown::Deny) => now,
-            (Ok(None), OnUnknown::Ignore) => return None,
-            // The latest that it can be.
-            (Err(_), _) => now.after(self.0.spans.idle),
-        };
-        // Its access tokens have to be denied in any case.
-        Some(end.max(now.after(self.0.spans.denial)))
-    }
-
     /// A session that a reused token has ended is owed to the journal: written down beside the answer.
     fn settle_alarm(&self, token: &RefreshClaims, alarm: EntryId, presented: &Presented) {
         let Some(until) = presented.ended_until else { return };
@@ -244,19 +279,8 @@ impl JournaledTokenStore {
         let entry = NewEntry { id: alarm, revoked, until };
         self.0.remember(entry);
         let shared = self.0.clone();
-        tokio::spawn(async move {
-            if let Err(error) = shared.settle_one(&entry).await {
-                tracing::warn!(error = %with_causes(&error), "the end of a session whose token was reused is owed to the journal");
-            }
-        });
-    }
-}
-
-/// A revocation that is decided, and not complete for this cause.
-fn pending(cause: StoreError) -> StoreError {
-    match cause {
-        StoreError::RevocationPending(_) => cause,
-        cause => StoreError::RevocationPending(Box::new(cause)),
+        // Should that fail it stays owed, which is said there.
+        tokio::spawn(async move { shared.settle_one(&entry).await });
     }
 }
 
@@ -326,41 +350,6 @@ impl Shared {
         }
     }
 
-    fn remember(&self, entry: NewEntry) {
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
-        if owed.len() < REMEMBERED_MAX {
-            owed.push(entry);
-        }
-    }
-
-    fn remembered(&self) -> Vec<NewEntry> {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn forget(&self, id: EntryId) {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).retain(|entry| entry.id != id);
-    }
-
-    /// Writes down what is owed, and carries it out where it stands.
-    /// Forgotten only then (model: OwedUntilJournaled).
-    async fn settle_one(self: &Arc<Self>, entry: &NewEntry) -> StoreResult<()> {
-        let link = self.write_down(entry).await?;
-        self.carry_out_at(entry, link).await?;
-        self.forget(entry.id);
-        Ok(())
-    }
-
-    /// Writes down what is owed. A version that the store has given is the account's from then on.
-    async fn write_down(&self, entry: &NewEntry) -> StoreResult<Link> {
-        if let Journaled::User { user, below } = entry.revoked {
-            let event = EventEntry { id: entry.id, at: self.now(), until: entry.until };
-            if let Some(event) = self.repository.raise_security_version(user, below, event).await? {
-                return Ok(event.link);
-            }
-        }
-        self.journal.append_entry(entry).await
-    }
-
     /// Carries out an entry where it stands. Should the store be past that already, somebody else has
     /// carried it out; or it is of another history, since the database was restored and has given the
     /// position again. A look makes one history of the two. Should the entry not stand in that, it is
@@ -413,7 +402,27 @@ impl TokenStore for JournaledTokenStore {
         session: &NewSession,
         lifetimes: &SessionLifetimes,
     ) -> StoreResult<OpenOutcome> {
-        self.on_vouched(|by| async move { self.0.backend.open_session(&by, session, lifetimes).await }).await
+        for _ in 0..TRIES {
+            let open =
+                |by: Arc<Vouched>| async move { self.0.backend.open_session(&by, session, lifetimes).await };
+            match self.on_vouched(open).await? {
+                Opening::Settled(outcome) => return Ok(outcome),
+                // By an entry of the journal, as whatever ends sessions: a store that goes back revives none.
+                Opening::OlderStand => {
+                    self.end_older(session.subject.user, session.subject.security_version).await?;
+                }
+            }
+        }
+        Err(NotVouched.error())
+    }
+
+    async fn begin_account(&self, user: UserId, version: SecurityVersion) -> StoreResult<Vec<SessionId>> {
+        let ask = |by: Arc<Vouched>| async move { self.0.backend.has_sessions(&by, user).await };
+        match self.on_vouched(ask).await {
+            Ok(false) => Ok(Vec::new()),
+            // Where nobody knows, it stands in the journal before somebody does.
+            Ok(true) | Err(_) => self.end_older(user, version).await,
+        }
     }
 
     async fn rotate(
@@ -451,22 +460,35 @@ impl TokenStore for JournaledTokenStore {
         session: SessionId,
         on_unknown: OnUnknown,
     ) -> StoreResult<bool> {
-        let Some(until) = self.end_of(user, session, on_unknown).await else {
-            // Somebody else has ended it, and it may just have been announced.
-            self.on_vouched(|by| async move { self.0.backend.passed_on(&by).await }).await?;
-            self.0.quiet().await;
-            return Ok(false);
+        let now = self.0.now();
+        let asking = |by: Arc<Vouched>| async move { self.0.backend.session_end(&by, user, session).await };
+        let (end, is_over) = match (self.on_vouched(asking).await, on_unknown) {
+            (Ok(Some(end)), _) => (end, end <= now),
+            (Ok(None), OnUnknown::Deny) => (now, true),
+            (Ok(None), OnUnknown::Ignore) => {
+                // Somebody else has ended it, and it may just have been announced.
+                self.announced_is_known().await?;
+                return Ok(false);
+            }
+            // The latest that it can be.
+            (Err(_), _) => (now.after(self.0.spans.idle), false),
         };
-        let revoked = self.revoke(Journaled::Session { user, session }, until).await?;
+        // Its access tokens have to be denied in any case.
+        let until = whole_minute(end.max(now.after(self.0.spans.denial)));
+        // No access token is minted any more for one that is over: whatever denies it still denies them all.
+        let known_until = is_over.then_some(now);
+        let revoked = self.revoke(Journaled::Session { user, session }, until, known_until).await?;
         Ok(!revoked.ended.is_empty())
     }
 
-    async fn revoke_access_token(&self, user: UserId, token: Jti) -> StoreResult<()> {
-        self.revoke(Journaled::Token { user, token }, self.0.end_of_denial()).await.map(drop)
+    async fn revoke_access_token(&self, user: UserId, token: Jti, denial: Duration) -> StoreResult<()> {
+        let until = self.0.now().after(denial);
+        self.revoke(Journaled::Token { user, token }, until, Some(until)).await.map(drop)
     }
 
-    async fn revoke_machine_token(&self, token: Jti) -> StoreResult<()> {
-        self.revoke(Journaled::MachineToken(token), self.0.end_of_denial()).await.map(drop)
+    async fn revoke_machine_token(&self, token: Jti, denial: Duration) -> StoreResult<()> {
+        let until = self.0.now().after(denial);
+        self.revoke(Journaled::MachineToken(token), until, Some(until)).await.map(drop)
     }
 
     async fn cut_off(&self, order: &CutOffOrder) -> StoreResult<Vec<SessionId>> {
@@ -486,11 +508,12 @@ impl TokenStore for JournaledTokenStore {
         Err(pending(StoreError::Unavailable { store: "database", source: Box::new(Owed) }))
     }
 
-    async fn settle_owed(&self) -> StoreResult<()> {
+    async fn settle_owed(&self, user: UserId) -> StoreResult<()> {
         let mut watch = self.0.watch.lock().await;
         let view = self.0.look(&mut watch).await?;
-        let owed = self.0.owed(&mut watch, view.owes).await?;
+        let mut owed = self.0.owed(&mut watch, view.owes).await?;
         drop(watch);
+        owed.retain(|entry| is_of(entry, user));
         self.0.settle(owed).await
     }
 

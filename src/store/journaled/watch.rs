@@ -1,6 +1,6 @@
 //! Making sure that the token store has not gone back in time, and making good what it has forgotten.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +8,11 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::decision::{Knowledge, Step};
+use super::replay::Replay;
+use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock as _;
 use crate::domain::ids::UserId;
-use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Journaled, Mark, NewEntry, VouchingId};
+use crate::domain::journal::{EntryId, JournalHead, Journaled, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::store::backend::{
     BackendError, Examination, NewPartition, PartitionState, Placed, View, Vouched, VouchedPartition,
@@ -18,12 +20,12 @@ use crate::store::backend::{
 use crate::store::{StoreError, StoreResult};
 
 /// For how long one replica has the task of making the store whole, unless it goes on.
-const LEASE: Duration = Duration::from_secs(2);
+pub(super) const LEASE: Duration = Duration::from_secs(2);
 
 /// How long to wait for the replica that has the lease before looking again.
 const LEASE_PAUSE: Duration = Duration::from_millis(20);
 
-/// How many entries are carried out in one step.
+/// How many entries that were left behind are carried out of a partition at one look.
 const BATCH: u32 = 500;
 
 /// How often one look begins again because something was done, by this replica or by another, before
@@ -32,7 +34,7 @@ const ROUNDS_MAX: usize = 64;
 
 /// What is remembered from look to look.
 pub(super) struct Watch {
-    examination: Option<Box<dyn Examination>>,
+    pub(super) examination: Option<Box<dyn Examination>>,
     /// The furthest mark that was seen at any look, of each partition. What this process has carried out
     /// since its last look is not among them: a look compares with what was known when it began.
     /// (model: HighMarkIsCompared)
@@ -40,7 +42,8 @@ pub(super) struct Watch {
     /// Where the journal stood at the last look: what is behind the mark since then was not carried out
     /// by whoever wrote it.
     stood: Vec<i64>,
-    holder: EntryId,
+    /// Under which name this process has the lease.
+    pub(super) holder: EntryId,
     failed: Option<Instant>,
 }
 
@@ -165,30 +168,6 @@ impl Shared {
         examination.seal(&whole, VouchingId::generate(&*self.random)).await
     }
 
-    /// Carries out all entries up to `last` that still matter; the mark stays where it is. Answers whether
-    /// it did: not if the mark has moved, or another replica has taken over.
-    async fn carry_out_again(
-        &self,
-        watch: &Watch,
-        examination: &mut dyn Examination,
-        partition: Partition,
-        mark: Mark,
-        last: i64,
-    ) -> StoreResult<bool> {
-        let mut at = 0;
-        loop {
-            let entries = self.journal.list_entries(partition, at, last, BATCH).await?;
-            let Some(end) = entries.last().map(|entry| entry.link.at.position) else { return Ok(true) };
-            let matter = self.that_matter(entries);
-            if !examination.lease(watch.holder, LEASE).await?
-                || !examination.replay(partition, mark.position, &matter, mark, self.spans.denial).await?
-            {
-                return Ok(false);
-            }
-            at = end;
-        }
-    }
-
     /// Does what has to be done until every partition is whole, then vouches for them.
     async fn make_whole(
         &self,
@@ -233,11 +212,13 @@ impl Shared {
         // Read after the server was: a revocation that this does not know was acknowledged by whoever has
         // carried it out on that very server.
         let heads = self.journal.journal_heads().await?;
+        let known_at = self.entries_at_marks(watch, view, &heads).await?;
         let mut steps = Vec::new();
         for (head, state) in heads.iter().zip(&view.states) {
             let partition = head.partition;
             let seen = watch.seen(partition);
             let mark = state.as_ref().map_or(Mark::START, |state| state.mark);
+            let at = |position| known_at.get(&(partition, position)).copied();
             let known = Knowledge {
                 state: state.as_ref(),
                 head,
@@ -245,8 +226,8 @@ impl Shared {
                 server: &view.server,
                 incarnation: self.known_incarnation(partition),
                 vouching: self.known_vouching(partition),
-                at_mark: self.entry_below(head, mark.position).await?,
-                at_seen: self.entry_below(head, seen.position).await?,
+                at_mark: at(mark.position),
+                at_seen: at(seen.position),
             };
             match known.next_step() {
                 Step::None => {}
@@ -256,12 +237,26 @@ impl Shared {
         Ok(steps)
     }
 
-    /// The entry at a position below the newest.
-    async fn entry_below(&self, head: &JournalHead, position: i64) -> StoreResult<Option<EntryId>> {
-        if position <= 0 || position >= head.newest.position {
-            return Ok(None);
+    /// What the database has at the store's marks and at those that were seen, where these are below the
+    /// newest entry: asked at once for all partitions.
+    async fn entries_at_marks(
+        &self,
+        watch: &Watch,
+        view: &View,
+        heads: &[JournalHead],
+    ) -> StoreResult<HashMap<(Partition, i64), EntryId>> {
+        let mut positions = Vec::new();
+        for (head, state) in heads.iter().zip(&view.states) {
+            let mark = state.as_ref().map_or(Mark::START, |state| state.mark);
+            let is_below = |position: &i64| (1..head.newest.position).contains(position);
+            let marks = [mark.position, watch.seen(head.partition).position].into_iter().filter(is_below);
+            positions.extend(marks.map(|position| (head.partition, position)));
         }
-        self.journal.find_entry(head.partition, position).await
+        if positions.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let entries = self.journal.find_entries(&positions).await?;
+        Ok(positions.into_iter().zip(entries).filter_map(|(at, entry)| Some((at, entry?))).collect())
     }
 
     /// One step for each partition that needs one.
@@ -273,7 +268,7 @@ impl Shared {
         view: &View,
         steps: Vec<(JournalHead, Step)>,
     ) -> StoreResult<()> {
-        let mut condemned = Vec::new();
+        let (mut condemned, mut replays) = (Vec::new(), Vec::new());
         let mut anew = Vec::new();
         let mut seal = Vec::new();
         for (head, step) in steps {
@@ -291,13 +286,15 @@ impl Shared {
                 }
                 (Step::Join, Some(state)) => self.join(watch, examination, partition, state.mark).await?,
                 (Step::Replay, Some(state)) => {
-                    if !self.replay(watch, examination, partition, state.mark, head.newest).await? {
-                        condemned.push((partition, state.clone()));
-                    }
+                    replays.push(Replay { partition, from: state.mark, newest: head.newest });
                 }
                 (Step::Seal, Some(state)) => seal.push((partition, state.clone())),
                 (Step::AdoptIncarnation | Step::Join | Step::Replay | Step::Seal, None) => {}
             }
+        }
+        for partition in self.replay(watch, examination, replays).await? {
+            let state = view.states.get(partition.index()).and_then(Option::as_ref);
+            condemned.extend(state.map(|state| (partition, state.clone())));
         }
         if !condemned.is_empty() {
             // Before a number is drawn: a look that was overtaken draws none, and logs nobody out.
@@ -313,31 +310,6 @@ impl Shared {
             examination.seal(&seal, vouching).await?;
         }
         Ok(())
-    }
-
-    /// The database was restored while the store went on: from here on they have one history again. What
-    /// was written since the restore is carried out, since the store's mark was past its positions.
-    /// Only then does the mark move to where both go on (model: JoinCarriesOut).
-    async fn join(
-        &self,
-        watch: &Watch,
-        examination: &mut dyn Examination,
-        partition: Partition,
-        mark: Mark,
-    ) -> StoreResult<()> {
-        tracing::warn!(%partition, "the database was restored: its journal goes on behind what the token store has carried out");
-        let join = EntryId::generate(&*self.random);
-        let joined = self.journal.join_history(partition, mark.position, join).await?;
-        // The mark stays where it is until all of them are done.
-        if !self.carry_out_again(watch, examination, partition, mark, joined.position).await? {
-            return Ok(());
-        }
-        examination.replay(partition, mark.position, &[], joined, self.spans.denial).await.map(drop)
-    }
-
-    fn that_matter(&self, entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
-        let now = self.now();
-        entries.into_iter().filter(|entry| now < entry.until).collect()
     }
 
     /// Begins another incarnation of partitions whose data is lost; answers what is to stand there, but
@@ -387,45 +359,6 @@ impl Shared {
         Ok(heads.into_iter().filter(|head| begun.contains(&head.partition)).map(begin).collect())
     }
 
-    /// Carries out what stands in the journal behind `from`, up to `newest`. Answers `false` where that
-    /// is not all known any more (model: NoReplayAcrossAHole), or is of another chain
-    /// (model: MarkFollowsTheChain).
-    async fn replay(
-        &self,
-        watch: &Watch,
-        examination: &mut dyn Examination,
-        partition: Partition,
-        from: Mark,
-        newest: Mark,
-    ) -> StoreResult<bool> {
-        if self.journal.has_hole(partition, from.position, newest.position).await? {
-            tracing::warn!(%partition, "what the token store has forgotten is not known any more");
-            return Ok(false);
-        }
-        let (mut at, mut carried_out) = (from, 0);
-        while at.position < newest.position {
-            let entries = self.journal.list_entries(partition, at.position, newest.position, BATCH).await?;
-            let to = match entries.last() {
-                Some(last) if entries.len() == BATCH as usize => last.link.at,
-                _ => newest,
-            };
-            if !is_chain(at, &entries) {
-                tracing::warn!(%partition, "the journal has another history than the token store");
-                return Ok(false);
-            }
-            let matter = self.that_matter(entries);
-            carried_out += matter.len();
-            let moved = examination.replay(partition, at.position, &matter, to, self.spans.denial).await?;
-            if !moved || !examination.lease(watch.holder, LEASE).await? {
-                // Somebody else has moved the mark: what is left is seen at the next look.
-                return Ok(true);
-            }
-            at = to;
-        }
-        tracing::warn!(%partition, entries = carried_out, "revocations that the token store lacked are carried out");
-        Ok(true)
-    }
-
     /// From now on this data counts.
     /// Until copies that nobody knows of are over, nothing is acknowledged (model: VouchingIsWaitedOut).
     async fn vouch(&self, view: &View) -> StoreResult<()> {
@@ -458,10 +391,16 @@ impl Shared {
             return Ok(Vec::new());
         }
         let ended = self.carry_out_left_behind(&mut watch, &view, &heads).await?;
-        let owed = self.owed(&mut watch, view.owes).await?;
+        let owed = self.owed(&mut watch, view.owes).await;
         // What follows may have to look.
         drop(watch);
-        self.settle(owed).await?;
+        match owed {
+            // What stays owed has been said, and is tried again.
+            Ok(owed) => drop(self.settle(owed).await),
+            Err(error) => {
+                tracing::warn!(error = %with_causes(&error), "what is owed to the journal cannot be read just now");
+            }
+        }
         Ok(ended)
     }
 
@@ -504,27 +443,6 @@ impl Shared {
         ended.retain(|(_, sessions)| *sessions > 0);
         Ok(ended)
     }
-
-    /// What is owed to the journal: by the store, and by this process's memory.
-    pub(super) async fn owed(&self, watch: &mut Watch, store_owes: bool) -> StoreResult<Vec<NewEntry>> {
-        let mut owed = self.remembered();
-        if store_owes && let Some(mut examination) = watch.examination.take() {
-            owed.extend(examination.owed().await?);
-            watch.examination = Some(examination);
-        }
-        let mut seen = HashSet::new();
-        owed.retain(|entry| seen.insert(entry.id));
-        Ok(owed)
-    }
-
-    /// Writes that down.
-    /// (model: OwedUntilJournaled)
-    pub(super) async fn settle(self: &Arc<Self>, owed: Vec<NewEntry>) -> StoreResult<()> {
-        for entry in owed {
-            self.settle_one(&entry).await?;
-        }
-        Ok(())
-    }
 }
 
 /// Whether what was vouched for is what stands there: the same server, the same vouching, and no mark
@@ -549,16 +467,5 @@ fn is_behind(heads: &[JournalHead], view: &View) -> bool {
             let (mark, newest) = (state.mark, head.newest);
             mark.position > newest.position || mark.position == newest.position && mark != newest
         })
-    })
-}
-
-/// Whether entries follow on a mark and on one another. Where one was pruned the chain cannot be seen.
-/// (model: MarkFollowsTheChain)
-fn is_chain(mark: Mark, entries: &[JournalEntry]) -> bool {
-    let mut at = mark;
-    entries.iter().all(|entry| {
-        let follows = entry.link.at.position > at.position + 1 || entry.link.previous == at.entry;
-        at = entry.link.at;
-        follows
     })
 }

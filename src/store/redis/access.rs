@@ -1,16 +1,19 @@
 //! Whether an access token still stands: one pipeline, no script.
 
+use std::time::Duration;
+
 use redis::Value;
 
 use super::codec::{Entry, Fields};
 use super::connection::Connection;
-use super::keys::{self, Everybody, UserKeys};
+use super::keys::{self, Everybody, Keys, UserKeys};
 use super::time::{StoreTime, Time};
 use super::{CUTOFF, DENYLIST, SESSION, backend_error, time};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, UserId};
+use crate::domain::journal::Journaled;
 use crate::domain::partition::Partition;
-use crate::store::backend::{BackendError, BackendResult, Vouched, VouchedPartition};
+use crate::store::backend::{BackendError, BackendResult, Known, Vouched, VouchedPartition};
 use crate::store::{AccessStatus, AccessSubject, StoreResult};
 
 /// What Redis knows about an access token, read in one round trip.
@@ -129,12 +132,60 @@ pub(super) async fn machine_status(
     })
 }
 
+/// Whether a session that is over, or a token, is denied until then, and its entry in the journal.
+///
+/// The denial is read before what is owed: who denies owes in the same step, so that a denial that was seen
+/// and is not owed afterwards stands in the journal.
+/// (model: OwedUntilJournaled)
+pub(super) async fn known_revocation(
+    connection: &Connection,
+    by: &Vouched,
+    keys: &Keys,
+    revoked: &Journaled,
+    until: Timestamp,
+) -> BackendResult<Known> {
+    let (key, member) = match *revoked {
+        Journaled::Session { user, session } => (keys.of_user(user).denied(), keys::denied_session(session)),
+        Journaled::Token { user, token } => (keys.of_user(user).denied(), keys::denied_token(token)),
+        Journaled::MachineToken(token) => (keys.everybody().denied(), keys::denied_token(token)),
+        Journaled::User { .. } => return Ok(Known::Nothing),
+    };
+    let entry = Entry { place: DENYLIST, key: &key };
+    let partition = keys.partition(revoked.partition());
+    let mut pipeline = redis::pipe();
+    pipeline
+        .cmd("ZSCORE")
+        .arg(&key)
+        .arg(member)
+        .cmd("EXISTS")
+        .arg(partition.owed())
+        .cmd("HMGET")
+        .arg(partition.state())
+        .arg(&STANDING_FIELDS);
+    let value: Value = connection
+        .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
+        .await
+        .map_err(|error| backend_error(entry, error))?;
+    let (denied_until, owes, standing): (Option<f64>, bool, Fields) = entry.convert(value)?;
+    standing_incarnation(entry, by.of(revoked.partition()), &standing)?;
+    let is_denied = denied_until.is_some_and(|denied| reaches(denied, until));
+    Ok(match (is_denied, owes) {
+        (false, _) => Known::Nothing,
+        (true, true) => Known::CarriedOut,
+        (true, false) => Known::Journaled,
+    })
+}
+
 /// The fields of a partition's state that tell whether its data is what was vouched for.
-const STANDING_FIELDS: [&str; 2] = ["vouching", "incarnation"];
+pub(super) const STANDING_FIELDS: [&str; 2] = ["vouching", "incarnation"];
 
 /// The incarnation of a partition that is what was vouched for, out of the [`STANDING_FIELDS`].
 /// (model: VouchingIsPassed)
-fn standing_incarnation(entry: Entry<'_>, by: VouchedPartition, standing: &Fields) -> BackendResult<i64> {
+pub(super) fn standing_incarnation(
+    entry: Entry<'_>,
+    by: VouchedPartition,
+    standing: &Fields,
+) -> BackendResult<i64> {
     let field = |position: usize| standing.get(position).and_then(|field| field.as_deref());
     if field(0) != Some(by.vouching.get().to_string().as_str()) {
         return Err(BackendError::Unvouched);
@@ -148,9 +199,14 @@ pub(super) fn first_version(keys: &UserKeys, cutoff: Option<&str>) -> StoreResul
     cutoff.map(|version| entry.read("version", Some(version))).transpose()
 }
 
-/// Whether a sorted set's score, in milliseconds, lies after `now`. Both are far below 2^53, up to
+/// Whether a sorted set's score, in milliseconds, is `moment` or later. Both are far below 2^53, up to
 /// which a double is exact.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch are exact in a double")]
+fn reaches(score: f64, moment: Timestamp) -> bool {
+    score >= time(moment) as f64
+}
+
+/// Whether a score lies after `now`.
 pub(super) fn lies_after(score: f64, now: Timestamp) -> bool {
-    score > time(now) as f64
+    reaches(score, now.after(Duration::from_millis(1)))
 }

@@ -63,10 +63,12 @@ pub(super) struct Reader {
     connection: WaitingConnection,
     time: StoreTime,
     keys: Everybody,
+    /// The state of each partition.
+    states: Vec<String>,
     /// Each stream and the last entry of it that was read.
     positions: Vec<(String, String)>,
-    /// What the positions are of: a connection, and the vouching of the data there.
-    of: Option<(u64, VouchingId)>,
+    /// What the positions are of: a connection, and the vouching of each partition there.
+    of: Option<(u64, Vec<VouchingId>)>,
     /// The place among the mirrors; `None` for an observer.
     membership: Option<Membership>,
     /// Whether the last read was complete: only then is there a copy worth confirming.
@@ -85,8 +87,9 @@ impl Reader {
             }
         };
         let positions = streams.chain(barriers).map(|stream| (stream, BEGINNING.to_owned())).collect();
+        let states = Partition::all().map(|partition| keys.partition(partition).state()).collect();
         let connection = WaitingConnection::new(connection);
-        Self { connection, time, keys: everybody, positions, of: None, membership, has_all: false }
+        Self { connection, time, keys: everybody, states, positions, of: None, membership, has_all: false }
     }
 
     async fn run(&mut self, by: &Vouched, command: redis::Cmd, wait: Duration) -> BackendResult<Value> {
@@ -103,26 +106,37 @@ impl Reader {
     ///
     /// Answers whether it begins anew, and what the clock shows.
     async fn settle_on(&mut self, by: &Vouched) -> BackendResult<(bool, Timestamp)> {
-        let key = self.keys.partition().state();
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("HGET").arg(&key).arg("vouching").cmd("TIME");
-        let running = self.connection.run(Some(&by.server), Duration::ZERO, |mut redis| async move {
-            pipeline.query_async::<Value>(&mut redis).await
-        });
-        let entry = Entry { place: "state of a partition", key: &key };
-        let (stored, shown): (Option<String>, Time) = entry.convert(running.await.map_err(feed_error)?)?;
-        let now = self.time.decisive(shown)?;
-        let vouching = by.of(Partition::EVERYBODY).vouching;
-        if stored.as_deref() != Some(vouching.get().to_string().as_str()) {
-            return Err(BackendError::Unvouched);
-        }
-        let of = self.connection.number().map(|number| (number, vouching));
+        let now = self.require(by).await?;
+        let vouchings = Partition::all().map(|partition| by.of(partition).vouching).collect();
+        let of = self.connection.number().map(|number| (number, vouchings));
         let is_new = self.of != of || of.is_none();
         if is_new {
             self.begin_anew();
             self.of = of;
         }
         Ok((is_new, now))
+    }
+
+    /// Sees that every partition is what was vouched for: one alone can be begun anew, and what its stream
+    /// has lost is as little known as what all have. Answers what the clock shows.
+    async fn require(&mut self, by: &Vouched) -> BackendResult<Timestamp> {
+        let mut pipeline = redis::pipe();
+        for state in &self.states {
+            pipeline.cmd("HGET").arg(state).arg("vouching");
+        }
+        pipeline.cmd("TIME");
+        let asking = self.connection.run(Some(&by.server), Duration::ZERO, |mut redis| async move {
+            pipeline.query_async::<Vec<Value>>(&mut redis).await
+        });
+        let mut answers = asking.await.map_err(feed_error)?;
+        let entry = Entry { place: "state of a partition", key: "of any partition" };
+        let shown: Time = entry.convert(answers.pop().unwrap_or(Value::Nil))?;
+        let stored: Vec<Option<String>> = entry.convert(Value::Array(answers))?;
+        let expected = Partition::all().map(|partition| Some(by.of(partition).vouching.get().to_string()));
+        if !stored.into_iter().eq(expected) {
+            return Err(BackendError::Unvouched);
+        }
+        self.time.decisive(shown)
     }
 
     /// Goes on from the beginning: these are other streams, or none at all, and entries of theirs may
@@ -170,6 +184,8 @@ impl BackendReader for Reader {
         let (is_new, as_of) = self.settle_on(by).await?;
         self.join_mirrors(by).await?;
         let streams = self.rows(by, if is_new { Duration::ZERO } else { wait }).await?;
+        // Once more: what was lost while this waited is not in what was read.
+        self.require(by).await?;
         let barriers = self.keys.barriers();
         let (mut announced, mut barrier, mut is_complete) = (Vec::new(), None, true);
         for (stream, rows) in &streams {

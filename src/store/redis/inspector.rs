@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
 use redis::{FromRedisValue, Pipeline, Value};
 
 use super::codec::{Entry, Fields};
@@ -17,7 +18,7 @@ use super::{scripts, span, store_error};
 use crate::domain::journal::{EntryId, JournalEntry, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::store::StoreResult;
-use crate::store::backend::{Examination, NewPartition, PartitionState, View};
+use crate::store::backend::{Examination, NewPartition, PartitionState, ReplayStep, View};
 
 const STATE: &str = "state of a partition";
 const OWED: &str = "owed to the journal";
@@ -27,6 +28,9 @@ const STATE_FIELDS: [&str; 5] = ["incarnation", "vouching", "mark", "entry", "se
 
 /// How much longer than a single operation a batch of entries may take.
 const REPLAY_WAIT: Duration = Duration::from_secs(2);
+
+/// How many pipelines of a replay are under way at once: Redis works on one while the next is made.
+const PIPELINES_AHEAD: usize = 3;
 
 /// How many owed entries are read of a partition at a time.
 const OWED_PAGE: u32 = 1_000;
@@ -63,18 +67,44 @@ impl Inspector {
         let server = self.server.clone();
         let running = self.connection.run(server.as_deref(), REPLAY_WAIT, |redis| async move {
             let mut answers = Vec::with_capacity(count);
-            let mut running = futures_util::stream::FuturesOrdered::new();
+            let mut running = stream::FuturesOrdered::new();
             for script in scripts {
                 let mut redis = redis.clone();
                 running.push_back(async move { script.invoke_async::<Value>(&mut redis).await });
             }
-            while let Some(answer) = futures_util::StreamExt::next(&mut running).await {
+            while let Some(answer) = running.next().await {
                 answers.push(answer?);
             }
             Ok(answers)
         });
         let answers = running.await.map_err(|error| store_error(entry, error))?;
         answers.into_iter().map(|answer| Ok(super::codec::Answer::read(entry, answer)?.verdict)).collect()
+    }
+}
+
+impl Inspector {
+    /// Carries out the entries of all steps; one that fails ends this. Each step is a pipeline of its own, and
+    /// the next are made while Redis works.
+    async fn carry_out_again(&mut self, steps: &[ReplayStep], denial: Duration) -> StoreResult<()> {
+        let time = self.time.argument_of_replay();
+        let steps: Vec<_> =
+            steps.iter().map(|step| step.entries.clone()).filter(|entries| !entries.is_empty()).collect();
+        let (server, keys) = (self.server.clone(), self.keys.clone());
+        let running = self.connection.run(server.as_deref(), REPLAY_WAIT, |redis| async move {
+            for script in orders::SCRIPTS {
+                script.load_async(&mut redis.clone()).await?;
+            }
+            let sent = steps.into_iter().map(|entries| {
+                let (pipeline, mut redis) = (again(&entries, &keys, &time, denial), redis.clone());
+                async move { pipeline.query_async(&mut redis).await }
+            });
+            let mut heard = stream::iter(sent).buffered(PIPELINES_AHEAD);
+            while let Some(answer) = heard.next().await {
+                answer?;
+            }
+            Ok(())
+        });
+        running.await.map_err(|error| store_error(Entry { place: STATE, key: "of a partition" }, error))
     }
 }
 
@@ -150,38 +180,24 @@ impl Examination for Inspector {
         self.run(Entry { place: STATE, key: "of a new partition" }, scripts).await.map(drop)
     }
 
-    /// All entries before the mark (model: AppliedBeforeTheMark).
-    async fn replay(
-        &mut self,
-        partition: Partition,
-        from: i64,
-        entries: &[JournalEntry],
-        to: Mark,
-        denial: Duration,
-    ) -> StoreResult<bool> {
-        let keys = self.keys.clone();
-        let carry_out = |entry: &JournalEntry| {
-            let new = NewEntry { id: entry.link.at.entry, revoked: entry.revoked, until: entry.until };
-            let previous = entry.link.previous;
-            Order { new, vouching: String::new(), position: -1, previous }
-                .script(&keys, self.time.argument_of_replay(), denial)
-                .1
+    /// All entries before the marks (model: AppliedBeforeTheMark).
+    async fn replay(&mut self, steps: &[ReplayStep], denial: Duration) -> StoreResult<Vec<bool>> {
+        self.carry_out_again(steps, denial).await?;
+        let move_mark = |step: &ReplayStep| {
+            let keys = self.keys.partition(step.partition);
+            let mut script = scripts::MOVE_MARK.prepare_invoke();
+            script
+                .key(keys.state())
+                .key(keys.applied())
+                .arg(step.from.position)
+                .arg(step.from.entry.get())
+                .arg(step.to.position)
+                .arg(step.to.entry.get());
+            script
         };
-        let mut scripts: Vec<_> = entries.iter().map(carry_out).collect();
-        let of_partition = self.keys.partition(partition);
-        let mut move_mark = scripts::MOVE_MARK.prepare_invoke();
-        move_mark
-            .key(of_partition.state())
-            .key(of_partition.applied())
-            .arg(from)
-            .arg(to.position)
-            .arg(to.entry.get());
-        let key = of_partition.state();
-        let entry = Entry { place: STATE, key: &key };
-        // All of them before the mark: one that failed ends this here.
-        self.run(entry, std::mem::take(&mut scripts)).await?;
-        let verdicts = self.run(entry, vec![move_mark]).await?;
-        Ok(verdicts.last().is_some_and(|verdict| verdict == "moved"))
+        let scripts = steps.iter().map(move_mark).collect();
+        let verdicts = self.run(Entry { place: STATE, key: "of a partition" }, scripts).await?;
+        Ok(verdicts.iter().map(|verdict| verdict == "moved").collect())
     }
 
     /// By the identity of the server that was looked at (model: SealIsTheServer).
@@ -220,6 +236,18 @@ impl Examination for Inspector {
             .map(|(id, words)| orders::owed(Entry { place: OWED, key: id }, id, words))
             .collect()
     }
+}
+
+/// Entries as they are carried out again.
+fn again(entries: &[JournalEntry], keys: &Keys, time: &str, denial: Duration) -> scripts::ScriptPipeline {
+    let mut pipeline = scripts::ScriptPipeline::new();
+    for entry in entries {
+        let new = NewEntry { id: entry.link.at.entry, revoked: entry.revoked, until: entry.until };
+        let previous = entry.link.previous;
+        let order = Order { new, vouching: String::new(), position: -1, previous };
+        pipeline.add(&order.script(keys, time.to_owned(), denial).1);
+    }
+    pipeline
 }
 
 fn read_state(entry: Entry<'_>, fields: Fields) -> StoreResult<Option<PartitionState>> {

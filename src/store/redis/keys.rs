@@ -104,6 +104,11 @@ pub struct PartitionKeys {
 }
 
 impl PartitionKeys {
+    /// Which one.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
     /// What the partition says of itself.
     pub fn state(&self) -> String {
         self.key("state")

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use redis::{Pipeline, Value};
 use uuid::Uuid;
 
-use super::access::{first_version, lies_after};
+use super::access::{STANDING_FIELDS, first_version, lies_after, standing_incarnation};
 use super::codec::{self, Entry, Fields};
 use super::connection::Connection;
 use super::keys::{Keys, SESSION_FIELDS, UserKeys};
@@ -20,9 +20,10 @@ use crate::store::backend::{BackendResult, Vouched};
 /// The user's live sessions, newest first.
 ///
 /// The set of the user's sessions says where to look, the sessions themselves say whether they live:
-/// one that ended between the two round trips is not listed. The cut-off is read last, so that a
-/// session that a security event has just ended is known by its version.
-/// (model: TokensOfTheirIncarnation, VersionsNotTimes)
+/// one that ended between the two round trips is not listed. The cut-off is read behind them, so that a
+/// session that a security event has just ended is known by its version, and last of all whether the data is
+/// what was vouched for.
+/// (model: TokensOfTheirIncarnation, VersionsNotTimes, VouchingIsPassed)
 pub(super) async fn live_sessions(
     connection: &Connection,
     time: &StoreTime,
@@ -34,15 +35,17 @@ pub(super) async fn live_sessions(
     let incarnation = by.of(Partition::of(user)).incarnation;
     let (now, mut ids) = unended(connection, time, by, std::slice::from_ref(&keys)).await?;
     let ids = ids.pop().unwrap_or_default();
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
     let mut pipeline = redis::pipe();
     for id in &ids {
         pipeline.cmd("HMGET").arg(keys.session(*id)).arg(&SESSION_FIELDS);
     }
     pipeline.cmd("GET").arg(keys.cutoff());
+    pipeline.cmd("HMGET").arg(keys.partition().state()).arg(&STANDING_FIELDS);
     let mut stored: Vec<Value> = ask(connection, by, pipeline).await?;
+    // Also where there is none: whoever ends all of them would be told that it is done.
+    let entry = Entry { place: SESSIONS, key: &keys.sessions() };
+    let standing: Fields = entry.convert(stored.pop().unwrap_or(Value::Nil))?;
+    standing_incarnation(entry, by.of(Partition::of(user)), &standing)?;
     let entry = Entry { place: CUTOFF, key: &keys.cutoff() };
     let cutoff: Option<String> = entry.convert(stored.pop().unwrap_or(Value::Nil))?;
     let first_version = first_version(&keys, cutoff.as_deref())?;
@@ -66,6 +69,9 @@ pub(super) async fn live_sessions(
 
 /// For each user, when the newest access token of their live sessions was minted. A session that a
 /// cut-off has ended is no member of the user's set any more.
+///
+/// No vouching is compared: it is a time that administrators are shown, from which nobody concludes that
+/// something stands or has ended.
 pub(super) async fn newest_access_tokens(
     connection: &Connection,
     time: &StoreTime,

@@ -33,7 +33,7 @@ use self::connection::{CallError, Connection};
 pub use self::connection::{RedisOptions, RedisUrlError};
 pub use self::inspection::{EvictionPolicy, Persistence, RedisInspection};
 use self::inspector::Inspector;
-use self::keys::{Keys, UserKeys};
+use self::keys::{Keys, PartitionKeys, UserKeys};
 use self::mirrors::Mirrors;
 use self::orders::Order;
 pub use self::owner::Others;
@@ -48,8 +48,8 @@ use crate::domain::session::{NewSession, Session, SessionLifetimes, Timeout};
 use crate::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
 use crate::domain::user::SecurityVersion;
 use crate::store::backend::{
-    BackendError, BackendReader, BackendResult, CarriedOut, Examination, Placement, Presented, TokenBackend,
-    Vouched,
+    BackendError, BackendReader, BackendResult, CarriedOut, Examination, Known, Opening, Placement,
+    Presented, TokenBackend, Vouched,
 };
 use crate::store::feed::ReaderRole;
 use crate::store::{
@@ -193,7 +193,7 @@ impl TokenBackend for RedisTokenStore {
         by: &Vouched,
         session: &NewSession,
         lifetimes: &SessionLifetimes,
-    ) -> BackendResult<OpenOutcome> {
+    ) -> BackendResult<Opening> {
         let keys = self.keys.of_user(session.subject.user);
         let key = keys.session(session.id);
         let entry = Entry { place: SESSION, key: &key };
@@ -218,13 +218,26 @@ impl TokenBackend for RedisTokenStore {
             .arg(vouching_of(by, session.subject.user));
         let answer = self.call(by, entry, script).await?;
         match answer.verdict.as_str() {
-            "opened" => Ok(OpenOutcome::Opened(codec::session(entry, session.id, &answer.fields)?)),
+            "opened" => {
+                let session = codec::session(entry, session.id, &answer.fields)?;
+                Ok(Opening::Settled(OpenOutcome::Opened(session)))
+            }
             "superseded" => {
                 let first = SecurityVersion::new(entry.read("version", answer.field(0))?);
-                Ok(OpenOutcome::Superseded { first })
+                Ok(Opening::Settled(OpenOutcome::Superseded { first }))
             }
+            "older" => Ok(Opening::OlderStand),
             _ => Err(unreadable(entry, &keys, &answer).into()),
         }
+    }
+
+    async fn has_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<bool> {
+        let keys = self.keys.of_user(user);
+        let key = keys.sessions();
+        let entry = Entry { place: SESSIONS, key: &key };
+        let exists = redis::cmd("EXISTS").arg(&key).to_owned();
+        let (exists, _) = self.ask_standing(by, entry, keys.partition(), exists).await?;
+        Ok(entry.convert(exists)?)
     }
 
     async fn rotate(
@@ -281,17 +294,28 @@ impl TokenBackend for RedisTokenStore {
         user: UserId,
         session: SessionId,
     ) -> BackendResult<Option<Timestamp>> {
-        let key = self.keys.of_user(user).session(session);
+        let keys = self.keys.of_user(user);
+        let key = keys.session(session);
         let entry = Entry { place: SESSION, key: &key };
         let mut command = redis::cmd("HMGET");
         command.arg(&key).arg("u").arg("i");
-        let stored: Fields = entry.convert(self.ask_vouched(by, entry, command).await?)?;
+        let (stored, _) = self.ask_standing(by, entry, keys.partition(), command).await?;
+        let stored: Fields = entry.convert(stored)?;
         let [owner, end] = stored.as_slice() else { return Ok(None) };
         let is_own = owner.as_deref() == Some(user.to_string().as_str());
         match end.as_deref().filter(|_| is_own) {
             Some(end) => Ok(Some(Timestamp::from_millis(entry.read("i", Some(end))?))),
             None => Ok(None),
         }
+    }
+
+    async fn known_revocation(
+        &self,
+        by: &Vouched,
+        revoked: &Journaled,
+        until: Timestamp,
+    ) -> BackendResult<Known> {
+        access::known_revocation(&self.connection, by, &self.keys, revoked, until).await
     }
 
     /// The script announces it, and the barrier comes behind that (model: AnnouncedBeforeTheBarrier).
@@ -392,17 +416,13 @@ impl TokenBackend for RedisTokenStore {
     }
 
     async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
-        let key = self.keys.of_user(token.user).reset();
+        let keys = self.keys.of_user(token.user);
+        let key = keys.reset();
         let entry = Entry { place: RESET, key: &key };
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("HMGET").arg(&key).arg(&["hash", "version", "deadline", "vouching"]).cmd("TIME");
-        let value: Value = self
-            .connection
-            .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
-            .await
-            .map_err(|error| backend_error(entry, error))?;
-        let (stored, shown): (Fields, time::Time) = entry.convert(value)?;
-        let now = self.time.decisive(shown)?;
+        let mut command = redis::cmd("HMGET");
+        command.arg(&key).arg("hash").arg("version").arg("deadline").arg("vouching");
+        let (stored, now) = self.ask_standing(by, entry, keys.partition(), command).await?;
+        let stored: Fields = entry.convert(stored)?;
         let [hash, version, deadline, vouching] = stored.as_slice() else {
             return Err(entry.corrupt("is not what was stored").into());
         };
@@ -496,6 +516,33 @@ impl RedisTokenStore {
             .run(Some(&by.server), |mut redis| async move { command.query_async(&mut redis).await })
             .await
             .map_err(|error| backend_error(entry, error))
+    }
+
+    /// The same, and sees that the data of a partition is what was vouched for. Asked afterwards: data that
+    /// was vouched for anew, or lost, in between counts for nothing. Answers what the clock shows as well.
+    /// (model: VouchingIsPassed)
+    async fn ask_standing(
+        &self,
+        by: &Vouched,
+        entry: Entry<'_>,
+        partition: &PartitionKeys,
+        command: redis::Cmd,
+    ) -> BackendResult<(Value, Timestamp)> {
+        let mut pipeline = redis::pipe();
+        pipeline
+            .add_command(command)
+            .cmd("HMGET")
+            .arg(partition.state())
+            .arg(&access::STANDING_FIELDS)
+            .cmd("TIME");
+        let answers = self
+            .connection
+            .run(Some(&by.server), |mut redis| async move { pipeline.query_async::<Value>(&mut redis).await })
+            .await
+            .map_err(|error| backend_error(entry, error))?;
+        let (answer, standing, shown): (Value, Fields, time::Time) = entry.convert(answers)?;
+        access::standing_incarnation(entry, by.of(partition.partition()), &standing)?;
+        Ok((answer, self.time.decisive(shown)?))
     }
 
     /// Returns once no replica of this Redis' mirrors can be without what was revoked before.

@@ -1,8 +1,9 @@
 //! Entries of the journal as the scripts that carry them out.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::ScriptInvocation;
+use redis::{Script, ScriptInvocation};
 
 use super::codec::{Answer, Entry};
 use super::keys::Keys;
@@ -13,6 +14,10 @@ use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::user::SecurityVersion;
 use crate::store::StoreResult;
 use crate::store::backend::{BackendResult, CarriedOut, Placed};
+
+/// The scripts that carry entries out.
+pub(super) static SCRIPTS: [&LazyLock<Script>; 3] =
+    [&scripts::REVOKE_SESSION, &scripts::REVOKE_ACCESS_TOKEN, &scripts::CUT_OFF_USER];
 
 /// An entry that is to be carried out.
 pub(super) struct Order {

@@ -5,8 +5,9 @@
 
 use std::sync::LazyLock;
 
+use futures_util::FutureExt;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisFuture, Script, Value};
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Script, ScriptInvocation, Value};
 
 /// Makes of the driver's "load the script and send its hash again" one command that sends the text.
 /// Between the driver's two commands the script can be forgotten once more.
@@ -64,6 +65,54 @@ impl<C: ConnectionLike + Send> ConnectionLike for OrEval<C> {
 
     fn get_db(&self) -> i64 {
         self.redis.get_db()
+    }
+}
+
+/// Calls of scripts that are sent together. The scripts must have been loaded: should Redis have forgotten
+/// one, the pipeline fails.
+pub(super) struct ScriptPipeline(Pipeline);
+
+impl ScriptPipeline {
+    pub(super) fn new() -> Self {
+        Self(redis::pipe())
+    }
+
+    /// Adds a call.
+    pub(super) fn add(&mut self, call: &ScriptInvocation<'_>) {
+        // The driver gives a script's command to connections alone, and this one takes note of it at once.
+        let noted = call.invoke_async::<Value>(self).now_or_never();
+        debug_assert!(matches!(noted, Some(Ok(_))), "it waits for nobody");
+    }
+
+    /// Sends all of them, and hears how each went.
+    ///
+    /// # Errors
+    /// One of them failed; others may have been carried out.
+    pub(super) async fn query_async(&self, redis: &mut impl ConnectionLike) -> RedisResult<()> {
+        self.0.query_async::<Vec<Value>>(redis).await.map(drop)
+    }
+}
+
+impl ConnectionLike for ScriptPipeline {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        self.0.add_command(command.clone());
+        Box::pin(async { Ok(Value::Nil) })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        for command in commands.cmd_iter().skip(offset).take(count) {
+            self.0.add_command(command.clone());
+        }
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn get_db(&self) -> i64 {
+        0
     }
 }
 

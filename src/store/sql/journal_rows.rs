@@ -1,5 +1,6 @@
 //! Entries of the journal, from a row of either engine to the domain and back.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use sqlx::{ColumnIndex, Decode, Row, Type};
@@ -91,6 +92,25 @@ where
 {
     let row = Entry { row, key: "an unreadable position".to_owned() };
     Ok(Mark { position: row.get("journal.position")?, entry: EntryId::new(row.get("journal.entry")?) })
+}
+
+/// What rows of `partition`, `position` and `entry` say of some positions, in the order of those.
+pub(super) fn at_positions<'r, R>(
+    rows: &'r [R],
+    positions: &[(Partition, i64)],
+) -> StoreResult<Vec<Option<EntryId>>>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let mark = mark(row)?;
+        let row = Entry { row, key: format!("position {}", mark.position) };
+        found.insert((partition(&row)?, mark.position), mark.entry);
+    }
+    Ok(positions.iter().map(|position| found.get(position).copied()).collect())
 }
 
 /// The columns `position`, `entry` and `previous` of a row.

@@ -26,6 +26,8 @@ use hallpass::domain::session::SessionLifetimes;
 use hallpass::domain::user::{ImportedUser, NewUser, Role, User};
 use hallpass::service::Services;
 use hallpass::store::feed::RevocationFeed;
+use hallpass::store::journal::RevocationJournal;
+use hallpass::store::journaled::JournaledTokenStore;
 use hallpass::store::signing_keys::SigningKeyStore;
 use hallpass::store::{Repository, StoreResult, TokenStore};
 use poem::endpoint::BoxEndpoint;
@@ -494,6 +496,16 @@ impl TestApp {
         self.0.services.cut_off.carry_out_left_behind(&self.0.stores.tokens.journaled).await
     }
 
+    /// What the service keeps its stores whole by.
+    pub fn journaled(&self) -> &JournaledTokenStore {
+        &self.0.stores.tokens.journaled
+    }
+
+    /// The revocation journal.
+    pub fn journal(&self) -> &dyn RevocationJournal {
+        &*self.0.stores.database.journal
+    }
+
     /// An entry of the revocation journal for a change that no request makes.
     pub fn journal_entry(&self) -> EventEntry {
         let at = self.timestamp();
@@ -538,7 +550,10 @@ impl TestApp {
             created_at: START,
         };
         let users = [ImportedUser { account, disabled: false }];
-        assert_eq!(self.0.stores.database.repository.insert_users(&users).await.expect("a database"), 1);
+        assert_eq!(
+            self.0.stores.database.repository.insert_users(&users, START).await.expect("a database"),
+            1
+        );
     }
 
     /// Asks until the service is ready again; its stores space the attempts themselves.

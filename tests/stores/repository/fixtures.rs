@@ -108,7 +108,7 @@ pub fn new_user(address: &str) -> NewUser {
         role: Role::Member,
         password: PasswordHash::from_phc("$argon2id$the-secret-hash"),
         email_verified: false,
-        created_at: Timestamp::from_millis(1_000),
+        created_at: Timestamp::from_millis(1),
     }
 }
 

@@ -8,12 +8,15 @@ use super::at_once;
 use super::fixtures::{Accounts, email, insert, name, new_user};
 use super::journal::assert_nothing_is_journaled;
 
+/// When these imports take place.
+const IMPORTED_AT: Timestamp = Timestamp::from_millis(1_900_000_000_456);
+
 fn imported(address: &str) -> ImportedUser {
     ImportedUser { account: new_user(address), disabled: false }
 }
 
 async fn import(repository: &dyn Repository, users: &[ImportedUser]) -> u64 {
-    repository.insert_users(users).await.expect("an answer")
+    repository.insert_users(users, IMPORTED_AT).await.expect("an answer")
 }
 
 pub async fn imported_accounts_are_found_as_they_were_given(repository: &dyn Accounts) {
@@ -36,7 +39,11 @@ pub async fn imported_accounts_are_found_as_they_were_given(repository: &dyn Acc
         assert_eq!((user.role, user.disabled), (account.role, disabled));
         assert_eq!((&user.password, user.created_at), (&account.password, account.created_at));
         assert_eq!(user.email_verified, account.email_verified);
-        assert_eq!(user.security_version, SecurityVersion::FIRST);
+        assert_eq!(
+            user.security_version,
+            SecurityVersion::of_new_account(IMPORTED_AT),
+            "not of when it was made"
+        );
     }
     assert_nothing_is_journaled(repository).await;
 }

@@ -219,13 +219,26 @@ pub async fn an_entry_is_found_at_its_position_alone(journal: &dyn RevocationJou
     assert_eq!((find(1, 0).await, find(1, 3).await, find(2, 1).await), (None, None, None));
 }
 
+pub async fn entries_of_many_partitions_are_found_at_once(journal: &dyn RevocationJournal) {
+    let (first, second, third) = (new_entry(1), new_entry(1), new_entry(2));
+    for entry in [&first, &second, &third] {
+        append(journal, entry).await;
+    }
+    let asked =
+        [(2, 1), (1, 2), (3, 1), (1, 1), (2, 2), (1, 2)].map(|(user, position)| (partition(user), position));
+    let found = journal.find_entries(&asked).await.expect("an answer");
+    let expected = [Some(third.id), Some(second.id), None, Some(first.id), None, Some(second.id)];
+    assert_eq!(found, expected, "in the order of the positions that were asked for");
+    assert_eq!(journal.find_entries(&[]).await.expect("an answer"), []);
+}
+
 /// Two accounts of one partition.
 async fn neighbours(accounts: &dyn Accounts) -> [UserId; 2] {
     let address = |n| format!("user{n}@example.com");
     let users: Vec<_> = (0..=Partition::USERS)
         .map(|n| ImportedUser { account: new_user(&address(n)), disabled: false })
         .collect();
-    assert_eq!(accounts.insert_users(&users).await.expect("an answer"), 65);
+    assert_eq!(accounts.insert_users(&users, Timestamp::from_millis(0)).await.expect("an answer"), 65);
     let id = async |n: u8| {
         let found = accounts.find_user_by_email(&email(&address(n))).await;
         found.expect("an answer").expect("the account").id

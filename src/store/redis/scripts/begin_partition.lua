@@ -5,7 +5,9 @@
 -- ARGV[5] seal: the server that it is vouched for on
 -- ARGV[6] vouching as it was read, or empty where there was nothing
 -- Returns {"begun"} | {"changed"}: it does not stand as it was read
--- Atomic: of several that find nothing the first counts, and the others look again.
+-- Atomic: of several that find nothing the first counts, and the others look again. One who was paused, and
+-- finds it condemned or lost a second time, writes an incarnation below the one that the database has got since:
+-- nobody vouches for that, and the next look begins it anew (model: IncarnationNeverGoesBack).
 -- Model: StepsCompareAndSet
 
 if (redis.call('HGET', KEYS[1], 'vouching') or '') ~= ARGV[6] then return {'changed'} end

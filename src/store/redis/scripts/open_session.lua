@@ -9,8 +9,8 @@
 -- ARGV[10] client's address, or empty
 -- ARGV[11] user agent, or empty  ARGV[12] client
 -- ARGV[13] vouching
--- Returns {"opened", the session's fields} | {"superseded", first version} | {"unvouched"} | {"implausible"}
---       | {"corrupt", kind of key, field}
+-- Returns {"opened", the session's fields} | {"superseded", first version} | {"older"}: sessions of an earlier version
+--         stand | {"unvouched"} | {"implausible"} | {"corrupt", kind of key, field}
 -- Atomic: a cut-off that comes first refuses the session, one that comes later ends it.
 -- Model: VouchingIsPassed, NoSessionBelowTheCutOff
 
@@ -21,6 +21,11 @@ if not incarnation then return {'unvouched'} end
 local first_version = cutoff_version(KEYS[3])
 if not first_version then return {'corrupt', 'cutoff', 'version'} end
 if tonumber(ARGV[6]) < first_version then return {'superseded', digits(first_version)} end
+-- They are an earlier holder's of that number, or a security event is about to end them.
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. digits(now), '+inf')) do
+  local version = string.match(member, ':(%-?%d+)$')
+  if version and tonumber(version) < tonumber(ARGV[6]) then return {'older'} end
+end
 
 local absolute_deadline = now + tonumber(ARGV[9])
 local idle_deadline = math.min(now + tonumber(ARGV[8]), absolute_deadline)

@@ -84,12 +84,18 @@ impl RevocationJournal for PostgresRepository {
         entries.iter().map(journal_rows::entry).collect()
     }
 
-    async fn find_entry(&self, partition: Partition, position: i64) -> StoreResult<Option<EntryId>> {
-        let select = sqlx::query_scalar("SELECT entry FROM journal WHERE partition = $1 AND position = $2")
-            .bind(i16::from(partition.number()))
-            .bind(position);
-        let entry: Option<i64> = self.on(Work::JournalReads, select.fetch_optional(&self.pool)).await?;
-        Ok(entry.map(EntryId::new))
+    async fn find_entries(&self, positions: &[(Partition, i64)]) -> StoreResult<Vec<Option<EntryId>>> {
+        let (partitions, numbers): (Vec<i16>, Vec<i64>) =
+            positions.iter().map(|(partition, position)| (i16::from(partition.number()), *position)).unzip();
+        let select = sqlx::query(
+            "SELECT journal.partition::bigint AS partition, journal.position, journal.entry
+             FROM UNNEST($1::smallint[], $2::bigint[]) AS asked (partition, position)
+             JOIN journal ON journal.partition = asked.partition AND journal.position = asked.position",
+        )
+        .bind(partitions)
+        .bind(numbers);
+        let rows = self.on(Work::JournalReads, select.fetch_all(&self.pool)).await?;
+        journal_rows::at_positions(&rows, positions)
     }
 
     /// Asked before a replay (model: NoReplayAcrossAHole).

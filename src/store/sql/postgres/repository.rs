@@ -69,7 +69,7 @@ impl Repository for PostgresRepository {
         .bind(user.role.as_str())
         .bind(user.password.expose())
         .bind(user.email_verified)
-        .bind(SecurityVersion::FIRST.get())
+        .bind(SecurityVersion::of_new_account(user.created_at).get())
         .bind(user.created_at.as_millis());
         let inserted = self.within(insert.fetch_all(&self.pool)).await?;
         match inserted.first() {
@@ -78,7 +78,7 @@ impl Repository for PostgresRepository {
         }
     }
 
-    async fn insert_users(&self, users: &[ImportedUser]) -> StoreResult<u64> {
+    async fn insert_users(&self, users: &[ImportedUser], now: Timestamp) -> StoreResult<u64> {
         /// One column of all accounts.
         fn column<'a, T>(users: &'a [ImportedUser], of: impl Fn(&'a ImportedUser) -> T) -> Vec<T> {
             users.iter().map(of).collect()
@@ -100,7 +100,7 @@ impl Repository for PostgresRepository {
         .bind(column(users, |user| user.account.email_verified))
         .bind(column(users, |user| user.disabled))
         .bind(column(users, |user| user.account.created_at.as_millis()))
-        .bind(SecurityVersion::FIRST.get());
+        .bind(SecurityVersion::of_new_account(now).get());
         Ok(self.within(insert.execute(&self.pool)).await?.rows_affected())
     }
 

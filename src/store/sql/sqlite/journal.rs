@@ -100,12 +100,18 @@ impl RevocationJournal for SqliteRepository {
         entries.iter().map(journal_rows::entry).collect()
     }
 
-    async fn find_entry(&self, partition: Partition, position: i64) -> StoreResult<Option<EntryId>> {
-        let select = sqlx::query_scalar("SELECT entry FROM journal WHERE partition = ?1 AND position = ?2")
-            .bind(i64::from(partition.number()))
-            .bind(position);
-        let entry: Option<i64> = self.on(Work::JournalReads, select.fetch_optional(&self.readers)).await?;
-        Ok(entry.map(EntryId::new))
+    async fn find_entries(&self, positions: &[(Partition, i64)]) -> StoreResult<Vec<Option<EntryId>>> {
+        let asked: Vec<_> =
+            positions.iter().map(|(partition, position)| json!([partition.number(), position])).collect();
+        // CROSS JOIN: the positions come first, and each is looked up by the key.
+        let select = sqlx::query(
+            "SELECT journal.partition, journal.position, journal.entry FROM json_each(?1) AS asked
+             CROSS JOIN journal
+             WHERE journal.partition = asked.value->>0 AND journal.position = asked.value->>1",
+        )
+        .bind(json!(asked).to_string());
+        let rows = self.on(Work::JournalReads, select.fetch_all(&self.readers)).await?;
+        journal_rows::at_positions(&rows, positions)
     }
 
     /// Asked before a replay (model: NoReplayAcrossAHole).

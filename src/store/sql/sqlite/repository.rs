@@ -37,7 +37,7 @@ impl Repository for SqliteRepository {
         .bind(user.role.as_str())
         .bind(user.password.expose())
         .bind(user.email_verified)
-        .bind(SecurityVersion::FIRST.get())
+        .bind(SecurityVersion::of_new_account(user.created_at).get())
         .bind(user.created_at.as_millis());
         let inserted = self.within(insert.fetch_all(&self.writer)).await?;
         match inserted.first() {
@@ -46,7 +46,7 @@ impl Repository for SqliteRepository {
         }
     }
 
-    async fn insert_users(&self, users: &[ImportedUser]) -> StoreResult<u64> {
+    async fn insert_users(&self, users: &[ImportedUser], now: Timestamp) -> StoreResult<u64> {
         // One statement, so one transaction and one turn of the writer, however many rows.
         // `WHERE true`: without it SQLite takes ON CONFLICT for a join (lang_upsert, "parsing ambiguity").
         let insert = sqlx::query(
@@ -58,7 +58,7 @@ impl Repository for SqliteRepository {
              ON CONFLICT (email) DO NOTHING",
         )
         .bind(rows_as_json(users))
-        .bind(SecurityVersion::FIRST.get());
+        .bind(SecurityVersion::of_new_account(now).get());
         Ok(self.within(insert.execute(&self.writer)).await?.rows_affected())
     }
 

@@ -1,0 +1,68 @@
+//! Revocations that are asked for once more: what is known of them already, and what was left unfinished.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{JournaledTokenStore, Shared};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::journal::{Journaled, NewEntry};
+use crate::domain::user::SecurityVersion;
+use crate::store::StoreResult;
+use crate::store::backend::{Known, Vouched};
+
+/// How many revocations that could not be acknowledged are remembered.
+const UNFINISHED_MAX: usize = 10_000;
+
+impl JournaledTokenStore {
+    /// Ends the sessions of a user that are of an earlier version.
+    pub(super) async fn end_older(
+        &self,
+        user: UserId,
+        below: SecurityVersion,
+    ) -> StoreResult<Vec<SessionId>> {
+        tracing::warn!(%user, "sessions of an earlier version of the account end, if there are any");
+        let until = whole_minute(self.0.now().after(self.0.spans.absolute));
+        Ok(self.revoke(Journaled::User { user, below }, until, None).await?.ended)
+    }
+
+    /// What the store knows of a revocation; nothing when it does not answer: it is written down then.
+    pub(super) async fn known(&self, revoked: &Journaled, until: Timestamp) -> Known {
+        let ask =
+            |by: Arc<Vouched>| async move { self.0.backend.known_revocation(&by, revoked, until).await };
+        self.on_vouched(ask).await.unwrap_or(Known::Nothing)
+    }
+
+    /// Returns once no replica can be without what was announced before this call.
+    /// (model: RevocationWaitsForMirrors, VouchingIsWaitedOut)
+    pub(super) async fn announced_is_known(&self) -> StoreResult<()> {
+        self.on_vouched(|by| async move { self.0.backend.passed_on(&by).await }).await?;
+        self.0.quiet().await;
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// The entry that an earlier call could not finish, should that matter for as long: however often somebody
+    /// asks while a store is away, it is one entry.
+    pub(super) fn take_unfinished(&self, revoked: &Journaled, until: Timestamp) -> Option<NewEntry> {
+        let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        unfinished.remove(revoked).filter(|entry| until <= entry.until)
+    }
+
+    pub(super) fn note_unfinished(&self, entry: NewEntry) {
+        let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        if unfinished.len() >= UNFINISHED_MAX {
+            // They stand in the journal, or are owed to it: at worst one is written once more.
+            unfinished.clear();
+        }
+        unfinished.insert(entry.revoked, entry);
+    }
+}
+
+/// The end of the minute: who asks again soon asks for the same.
+pub(super) fn whole_minute(moment: Timestamp) -> Timestamp {
+    const MINUTE: i64 = 60_000;
+    Timestamp::from_millis(
+        moment.as_millis().saturating_add(MINUTE - 1).div_euclid(MINUTE).saturating_mul(MINUTE),
+    )
+}

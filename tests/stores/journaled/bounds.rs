@@ -1,0 +1,200 @@
+//! What somebody can bring about who asks for the same again and again, and what waits for what.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass::app::SystemRandom;
+use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
+use hallpass::domain::ids::{Jti, SessionId};
+use hallpass::domain::journal::{EntryId, Journaled, NewEntry};
+use hallpass::domain::revocation::Revoked;
+use hallpass::store::feed::{ReaderRole, RevocationFeed};
+use hallpass::store::journal::RevocationJournal;
+use hallpass::store::journaled::{PRUNED_AT_ONCE, Pruned};
+use hallpass::store::{OnUnknown, StoreError, StoreResult, TokenStore};
+
+use crate::token_store::SharedStore;
+use crate::token_store::support::*;
+
+/// No entry is taken, or none about that.
+async fn refuse(store: &SharedStore, subject: Option<String>) {
+    let condition = subject.map(|subject| format!("WHEN NEW.subject = '{subject}'")).unwrap_or_default();
+    let refuse = "BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    let trigger = format!(
+        "DROP TRIGGER IF EXISTS refused; CREATE TRIGGER refused BEFORE INSERT ON journal {condition} {refuse}"
+    );
+    store.journal.execute(&trigger).await;
+}
+
+async fn refuse_nothing(store: &SharedStore) {
+    store.journal.execute("DROP TRIGGER refused").await;
+}
+
+/// How often the feed tells of it.
+async fn times_told(store: &SharedStore, clock: &ManualClock, of: &Revoked) -> usize {
+    let mut reader = store.reader(ReaderRole::Observer);
+    let batch = reader.read(clock.now(), Duration::ZERO).await.expect("the feed");
+    assert!(batch.is_complete);
+    batch.announced.iter().filter(|told| told.revoked == *of).count()
+}
+
+/// Ways to ask that one thing be revoked.
+enum Asked {
+    Token(Person, Jti),
+    Machine(Jti),
+    Session(Person, SessionId),
+}
+
+impl Asked {
+    async fn again(&self, store: &SharedStore, clock: &ManualClock, until: Timestamp) -> StoreResult<()> {
+        let (now, rest) = (clock.now(), until.since(clock.now()));
+        match self {
+            Self::Token(person, token) => store.revoke_access_token(person.user, *token, now, rest).await,
+            Self::Machine(token) => store.revoke_machine_token(*token, now, rest).await,
+            Self::Session(person, session) => {
+                store.revoke_session(person.user, *session, OnUnknown::Deny, now, rest).await.map(drop)
+            }
+        }
+    }
+
+    fn told(&self) -> Revoked {
+        match self {
+            Self::Token(_, token) | Self::Machine(token) => Revoked::Token(*token),
+            Self::Session(_, session) => Revoked::Session(*session),
+        }
+    }
+
+    fn subject(&self) -> String {
+        match self {
+            Self::Token(_, token) | Self::Machine(token) => token.to_string(),
+            Self::Session(_, session) => session.to_string(),
+        }
+    }
+}
+
+/// A token, a machine's, a session, one that has ended by itself, and one that the store does not know.
+async fn one_of_each(store: &SharedStore, clock: &ManualClock) -> [Asked; 5] {
+    let ada = Person::new();
+    let over = ada.log_in(store, clock).await;
+    clock.advance(LIFETIMES.idle);
+    let session = ada.log_in(store, clock).await;
+    let unknown = ada.session(clock);
+    [
+        Asked::Token(ada, session.access_token(clock).token),
+        Asked::Machine(session.access_token(clock).token),
+        Asked::Session(ada, over.id),
+        Asked::Session(ada, ada.log_in(store, clock).await.id),
+        Asked::Session(ada, unknown.id),
+    ]
+}
+
+pub async fn what_is_revoked_is_written_down_and_told_once(store: &SharedStore, clock: &ManualClock) {
+    for asked in one_of_each(store, clock).await {
+        let (until, before) = (clock.now().after(LIFETIMES.access_token), store.journal.count().await);
+        for _ in 0..20 {
+            asked.again(store, clock, until).await.expect("a revocation");
+            clock.advance(MILLISECOND);
+        }
+        assert_eq!(store.journal.count().await, before + 1, "{:?}", asked.told());
+        assert_eq!(times_told(store, clock, &asked.told()).await, 1, "{:?}", asked.told());
+    }
+}
+
+/// What was denied for too short a time is denied anew.
+pub async fn a_token_is_revoked_once_more_where_it_would_outlive_its_denial(
+    store: &SharedStore,
+    clock: &ManualClock,
+) {
+    let [token, machine, ..] = one_of_each(store, clock).await;
+    for asked in [token, machine] {
+        let before = store.journal.count().await;
+        asked.again(store, clock, clock.now().after(denial())).await.expect("a revocation");
+        clock.advance(MILLISECOND);
+        for _ in 0..2 {
+            asked.again(store, clock, clock.now().after(denial())).await.expect("a revocation");
+        }
+        assert_eq!(store.journal.count().await, before + 2, "{:?}", asked.told());
+    }
+}
+
+/// Nobody hears that it is done before the entry stands, however often they ask.
+pub async fn a_revocation_that_is_owed_is_pending_and_told_once(store: &SharedStore, clock: &ManualClock) {
+    for asked in one_of_each(store, clock).await {
+        let (until, before) = (clock.now().after(LIFETIMES.access_token), store.journal.count().await);
+        refuse(store, Some(asked.subject())).await;
+        for _ in 0..5 {
+            let answer = asked.again(store, clock, until).await;
+            assert!(matches!(answer, Err(StoreError::RevocationPending(_))), "{answer:?}");
+        }
+        assert_eq!(store.journal.count().await, before, "{:?}", asked.told());
+        assert_eq!(times_told(store, clock, &asked.told()).await, 1, "{:?}", asked.told());
+        refuse_nothing(store).await;
+        for _ in 0..5 {
+            asked.again(store, clock, until).await.expect("a revocation");
+        }
+        assert_eq!(store.journal.count().await, before + 1, "{:?}", asked.told());
+        // Settled by the entry that it was owed under: there is nothing left to write down.
+        store.keep().await.expect("both stores answer");
+        assert_eq!(store.journal.count().await, before + 1, "{:?}", asked.told());
+    }
+}
+
+/// One that cannot be written down stays owed, and holds up no other.
+pub async fn what_is_owed_is_settled_each_for_itself(store: &SharedStore, clock: &ManualClock) {
+    let people: Vec<_> = (0..40).map(|_| Person::new()).collect();
+    let mut sessions = Vec::new();
+    for person in &people {
+        sessions.push(person.log_in(store, clock).await);
+    }
+    let before = store.journal.count().await;
+    refuse(store, None).await;
+    for session in &sessions {
+        let (user, now) = (session.subject.user, clock.now());
+        let owed = store.revoke_session(user, session.id, OnUnknown::Deny, now, denial()).await;
+        assert!(matches!(owed, Err(StoreError::RevocationPending(_))), "{owed:?}");
+    }
+    let stuck = &sessions[3];
+    refuse(store, Some(stuck.id.to_string())).await;
+    for _ in 0..2 {
+        store.keep().await.expect("both stores answer");
+        assert_eq!(store.journal.count().await, before + 39);
+    }
+    // Whoever asks for one person is told of that person's alone.
+    store.settle_owed(people[4].user).await.expect("nothing is owed of this one");
+    assert!(store.settle_owed(people[3].user).await.is_err());
+    refuse_nothing(store).await;
+    store.settle_owed(people[3].user).await.expect("it is written down");
+    assert_eq!(store.journal.count().await, before + 40);
+    store.keep().await.expect("both stores answer");
+    assert_eq!(store.journal.count().await, before + 40, "nothing is owed any more");
+    for session in &sessions {
+        assert_dead(store, clock, session).await;
+    }
+}
+
+#[tokio::test]
+async fn the_journal_is_pruned_in_pieces() {
+    let clock = Arc::new(ManualClock::at(START));
+    let (store, _guard) = crate::embedded::in_a_fresh_folder(clock.clone()).await;
+    let entries = PRUNED_AT_ONCE + 1;
+    let write = format!(
+        "INSERT INTO journal (partition, position, entry, previous, kind, user_id, subject, until)
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {entries})
+         SELECT 0, i, i, i - 1, 'token', 64, '00000000-0000-4000-8000-000000000000', 1 FROM n"
+    );
+    store.journal.execute(&write).await;
+    let matters = Journaled::Session { user: Person::new().user, session: fresh_session_id() };
+    let until = clock.now();
+    let kept = NewEntry { id: EntryId::generate(&SystemRandom), revoked: matters, until };
+    store.journal.repository.append_entry(&kept).await.expect("an entry");
+    for expected in [
+        Pruned { entries: PRUNED_AT_ONCE, is_all: false },
+        Pruned { entries: 1, is_all: true },
+        Pruned { entries: 0, is_all: true },
+    ] {
+        assert_eq!(store.prune_journal().await.expect("the database"), expected);
+    }
+    let partition = matters.partition();
+    let left = store.journal.repository.list_entries(partition, 0, i64::MAX, 10).await.expect("the entries");
+    assert_eq!(left.iter().map(|entry| entry.link.at.entry).collect::<Vec<_>>(), [kept.id]);
+}
