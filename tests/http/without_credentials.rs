@@ -48,9 +48,7 @@ fn operations() -> Vec<Operation> {
                     document: name,
                     id: operation["operationId"].as_str().expect("an id").to_owned(),
                     method,
-                    path: path
-                        .replace("{id}", "1")
-                        .replace("{sid}", "00000000-0000-0000-0000-000000000001"),
+                    path: path.replace("{id}", "1").replace("{sid}", "00000000-0000-0000-0000-000000000001"),
                     is_public: security.is_empty(),
                 });
             }
