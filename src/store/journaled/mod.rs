@@ -212,8 +212,15 @@ impl JournaledTokenStore {
     /// It is told after any wait that a new vouching asks for (model: VouchingIsWaitedOut).
     async fn carry_out_written(&self, entry: &NewEntry, link: Link) -> StoreResult<CarriedOut> {
         let carried_out = self.0.carry_out_at(entry, link).await?;
+        self.replicated().await?;
         self.0.quiet().await;
         Ok(carried_out)
+    }
+
+    /// Returns once the store's own replicas have what was carried out. Should another server have taken
+    /// the place of the one that did so, it was found whole since, with all that stands in the journal.
+    async fn replicated(&self) -> StoreResult<()> {
+        self.on_vouched(|by| async move { self.0.backend.replicated(&by).await }).await
     }
 
     /// Until when the end of a session matters; `None` where nothing is to be ended.
@@ -445,6 +452,7 @@ impl TokenStore for JournaledTokenStore {
         let Some(until) = self.end_of(user, session, on_unknown, now).await else {
             // Somebody else has ended it, and it may just have been announced.
             self.on_vouched(|by| async move { self.0.backend.passed_on(&by).await }).await?;
+            self.replicated().await.map_err(pending)?;
             self.0.quiet().await;
             return Ok(false);
         };

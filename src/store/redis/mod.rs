@@ -17,6 +17,7 @@ mod mirrors;
 mod orders;
 mod owner;
 mod rate_limits;
+mod replicas;
 mod scripts;
 mod wire;
 
@@ -36,6 +37,7 @@ use self::keys::{Keys, UserKeys};
 use self::mirrors::Mirrors;
 use self::orders::Order;
 pub use self::owner::Others;
+use self::replicas::Replicas;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::deployment::DeploymentMark;
@@ -61,6 +63,8 @@ pub struct RedisTokenStore {
     connection: Arc<Connection>,
     keys: Keys,
     mirrors: Mirrors,
+    /// What revocations wait for, where the settings say so.
+    replicas: Option<Replicas>,
 }
 
 /// Why a store could not be set up.
@@ -89,7 +93,11 @@ impl RedisTokenStore {
     ) -> Result<Self, RedisUrlError> {
         let connection = Arc::new(Connection::lazy(url, options)?);
         let keys = Keys::new(mark);
-        Ok(Self { mirrors: Mirrors::new(connection.clone(), keys.everybody()), connection, keys })
+        let replicas = match options.wait_replicas {
+            0 => None,
+            wanted => Some(Replicas::new(&connection, keys.everybody(), wanted)?),
+        };
+        Ok(Self { mirrors: Mirrors::new(connection.clone(), keys.everybody()), replicas, connection, keys })
     }
 
     /// The same, and sees that Redis answers, within [`RedisOptions::operation_timeout`].
@@ -448,6 +456,13 @@ impl TokenBackend for RedisTokenStore {
 
     async fn passed_on(&self, by: &Vouched) -> BackendResult<()> {
         self.pass_on(by).await
+    }
+
+    async fn replicated(&self, by: &Vouched) -> BackendResult<()> {
+        match &self.replicas {
+            Some(replicas) => replicas.have_it(by).await,
+            None => Ok(()),
+        }
     }
 
     /// As above (model: AnnouncedBeforeTheBarrier).

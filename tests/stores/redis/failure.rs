@@ -411,12 +411,12 @@ async fn redis_tells_whether_it_may_forget() {
     let url = format!("redis://app:pw@127.0.0.1:{}", server.port());
     run(&mut redis, &["ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-config"]).await;
     let restricted = RedisTokenStore::connect(&url, &mark(), RedisOptions::default()).await.expect("a store");
-    let RedisInspection { version, eviction, persistence } = restricted.inspect().await.expect("inspect");
+    let RedisInspection { version, eviction, persistence, .. } = restricted.inspect().await.expect("inspect");
     assert!(version.is_some(), "INFO says so");
     assert_eq!(eviction, EvictionPolicy::Evicts("allkeys-lru".to_owned()));
     assert_eq!(persistence, Persistence::NoLog);
 
     run(&mut redis, &["ACL", "SETUSER", "app", "-info"]).await;
-    let RedisInspection { version, eviction, persistence } = restricted.inspect().await.expect("inspect");
+    let RedisInspection { version, eviction, persistence, .. } = restricted.inspect().await.expect("inspect");
     assert_eq!((version, eviction, persistence), (None, EvictionPolicy::Unknown, Persistence::Unknown));
 }
