@@ -7,7 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::deployment::{Deployment, dispute};
-use super::stores::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE};
+use super::stores::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE, lack_of_replicas};
 use super::{Database, World};
 use crate::config::{self, Secret, Settings, TokenStoreSettings};
 use crate::crypto::keys::SigningKey;
@@ -256,7 +256,7 @@ async fn check_token_store(
                 Err(error) => Finding::bad(SUBJECT, &error),
             }]
         }
-        TokenStoreSettings::Redis { url, danger_allow_eviction, .. } => {
+        TokenStoreSettings::Redis { url, wait_replicas, danger_allow_eviction, .. } => {
             let known = known_deployment(settings, database).await;
             // Where it is not known, nothing is read by it.
             let mark = match &known {
@@ -273,6 +273,7 @@ async fn check_token_store(
                     let repository = database.map(|database| &*database.repository);
                     let leeway = settings.tokens.lifetimes.leeway;
                     findings.push(clocks::check(clock, leeway, &store, repository).await);
+                    findings.extend(judge_replicas(&inspection, *wait_replicas));
                     findings.push(check_owner(settings, &store, known).await);
                     findings.push(check_others(&store).await);
                     findings.extend(check_journal(database, &store).await);
@@ -383,15 +384,54 @@ fn judge_redis(inspection: &RedisInspection, allow_eviction: bool) -> Vec<Findin
         .into()
 }
 
+/// Whether there are as many replicas as revocations wait for; nothing where they wait for none.
+fn judge_replicas(inspection: &RedisInspection, wanted: u32) -> Option<Finding> {
+    const SUBJECT: &str = "replicas";
+    if wanted == 0 {
+        return None;
+    }
+    Some(match inspection.replicas {
+        None => Finding::new(SUBJECT, Condition::Unknown, "Redis does not say"),
+        Some(replicas) if replicas < wanted => {
+            Finding::new(SUBJECT, Condition::Warning, lack_of_replicas(wanted, replicas))
+        }
+        Some(replicas) => {
+            let text = format!("revocations wait for {wanted} of {replicas}");
+            Finding::new(SUBJECT, Condition::Good, text)
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn fine() -> RedisInspection {
+        RedisInspection {
+            version: Some((7, 2)),
+            eviction: EvictionPolicy::NoEviction,
+            persistence: Persistence::Log,
+            replicas: Some(1),
+        }
+    }
+
+    #[test]
+    fn fewer_replicas_than_revocations_wait_for_are_a_warning() {
+        let of = |replicas, wanted| {
+            let found = judge_replicas(&RedisInspection { replicas, ..fine() }, wanted);
+            found.map(|finding| finding.condition)
+        };
+        use Condition::{Good, Unknown, Warning};
+        assert_eq!([of(Some(0), 0), of(None, 0)], [None, None]);
+        assert_eq!([of(Some(0), 1), of(Some(1), 2)], [Some(Warning); 2]);
+        assert_eq!([of(Some(1), 1), of(Some(3), 2)], [Some(Good); 2]);
+        assert_eq!(of(None, 1), Some(Unknown));
+    }
+
     #[test]
     fn what_a_restart_of_redis_does_is_told_apart() {
         let of = |persistence| {
-            let inspection =
-                RedisInspection { version: Some((7, 2)), eviction: EvictionPolicy::NoEviction, persistence };
+            let inspection = RedisInspection { persistence, ..fine() };
             let finding = judge_redis(&inspection, false).pop().expect("the last one is about that");
             (finding.condition, finding.text)
         };
@@ -428,16 +468,12 @@ mod tests {
             version: Some((6, 0)),
             eviction: EvictionPolicy::Evicts("allkeys-lru".to_owned()),
             persistence: Persistence::Nothing,
+            replicas: None,
         };
         let conditions = |allow| judge_redis(&evicting, allow).into_iter().map(|finding| finding.condition);
         use Condition::{Bad, Good, Warning};
         assert!(conditions(false).eq([Bad, Bad, Warning]));
         assert!(conditions(true).eq([Bad, Warning, Warning]));
-        let fine = RedisInspection {
-            version: Some((7, 2)),
-            eviction: EvictionPolicy::NoEviction,
-            persistence: Persistence::Log,
-        };
-        assert!(judge_redis(&fine, false).iter().all(|finding| finding.condition == Good));
+        assert!(judge_redis(&fine(), false).iter().all(|finding| finding.condition == Good));
     }
 }

@@ -184,11 +184,12 @@ pub async fn open_token_store(
             look_first(&stores.journaled).await;
             Ok(stores)
         }
-        TokenStoreSettings::Redis { url, danger_allow_eviction, .. } => {
+        TokenStoreSettings::Redis { url, wait_replicas, danger_allow_eviction, .. } => {
             let identifying = deployment::identify(settings, database, &*world.random);
             let Deployment { id, mark, .. } = identifying.await.map_err(StartError::Deployment)?;
-            let store = RedisTokenStore::connect_lazy(url.expose(), &mark, RedisOptions::default())?;
-            inspect_redis(&store, *danger_allow_eviction).await?;
+            let options = RedisOptions { wait_replicas: *wait_replicas, ..RedisOptions::default() };
+            let store = RedisTokenStore::connect_lazy(url.expose(), &mark, options)?;
+            inspect_redis(&store, *danger_allow_eviction, *wait_replicas).await?;
             let laid_over = world.laid_over.token_store.clone();
             let store = Arc::new(store.with_time(StoreTime { keeper: Some(keeper.clone()), laid_over }));
             let stores = TokenStores::of(store.clone(), keeper, settings, database, world);
@@ -212,7 +213,19 @@ async fn look_first(journaled: &JournaledTokenStore) {
     }
 }
 
-async fn inspect_redis(store: &RedisTokenStore, allow_eviction: bool) -> Result<(), StartError> {
+/// What is to be said where revocations wait for more replicas than there are.
+pub(super) fn lack_of_replicas(wanted: u32, replicas: u32) -> String {
+    format!(
+        "redis.wait_replicas is {wanted} and Redis has {replicas}: revocations are carried out and not acknowledged \
+         (503 revocation_pending) until it has enough"
+    )
+}
+
+async fn inspect_redis(
+    store: &RedisTokenStore,
+    allow_eviction: bool,
+    wait_replicas: u32,
+) -> Result<(), StartError> {
     let inspection = match store.inspect().await {
         Ok(inspection) => inspection,
         Err(error) => {
@@ -234,6 +247,9 @@ async fn inspect_redis(store: &RedisTokenStore, allow_eviction: bool) -> Result<
         Persistence::Snapshots => tracing::warn!("{KEEPS_SNAPSHOTS} (appendonly yes)"),
         Persistence::NoLog => tracing::warn!("{KEEPS_NO_LOG} (appendonly yes)"),
         Persistence::Log | Persistence::Unknown => {}
+    }
+    if let Some(replicas) = inspection.replicas.filter(|replicas| *replicas < wait_replicas) {
+        tracing::warn!("{}", lack_of_replicas(wait_replicas, replicas));
     }
     Ok(())
 }

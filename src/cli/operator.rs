@@ -96,7 +96,8 @@ pub(super) async fn everybody(administration: &Administration) -> Result<Vec<Use
 pub(super) enum Ending {
     /// All has ended.
     Done,
-    /// The change stands; the running service ends the sessions within seconds.
+    /// The change stands, and whatever has to end is written down: the running service sees to it within
+    /// seconds.
     LeftToService,
 }
 
@@ -106,7 +107,7 @@ impl Ending {
         match self {
             Self::Done => "",
             Self::LeftToService => {
-                " (the token store is out of reach from here: the running service ends the sessions within seconds)"
+                " (that it holds everywhere is not confirmed from here: the running service sees to it within seconds)"
             }
         }
     }

@@ -55,11 +55,14 @@ pub(super) fn run(args: SessionsArgs) -> Result<ExitCode, Failure> {
             SessionsCommand::Revoke { account: Some(account), session: Some(session), dry_run, .. } => {
                 let user = operator::find(administration, &account).await?;
                 let session = operator::session_id(&session)?;
-                if !dry_run {
-                    administration.end_session(OPERATOR, user.id, session).await?;
-                }
-                let done = if dry_run { "would be ended" } else { "ended" };
-                print_line(&format!("{done}: session {session} of {} {}", user.id, user.email));
+                let (done, ending) = if dry_run {
+                    ("would be ended", operator::Ending::Done)
+                } else {
+                    let outcome = administration.end_session(OPERATOR, user.id, session).await;
+                    ("ended", operator::ending(outcome)?)
+                };
+                let remark = ending.remark();
+                print_line(&format!("{done}: session {session} of {} {}{remark}", user.id, user.email));
             }
             SessionsCommand::Revoke { account, everybody, dry_run, .. } => {
                 let users = match account {

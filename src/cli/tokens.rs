@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::operator::{self, OPERATOR, OutputArgs};
+use super::operator::{self, Ending, OPERATOR, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::domain::clock::Timestamp;
-use crate::service::tokens::{Content, Death, Explanation, InHand, TakenBack, Verdict};
+use crate::service::tokens::{Content, Death, Explanation, InHand, Revoked, TakenBack, Verdict};
 use crate::service::{AuthError, Services};
 
 /// The arguments of the command.
@@ -76,23 +76,16 @@ async fn explain(services: &Services, argument: &str) -> Result<Explanation, Fai
 
 async fn revoke(services: &Services, argument: &str, output: OutputArgs) -> Result<(), Failure> {
     let outcome = services.tokens.revoke(OPERATOR, &in_hand(argument)?).await;
-    let taken = outcome.map_err(|error| -> Failure {
+    let Revoked { what, is_confirmed } = outcome.map_err(|error| -> Failure {
         match error {
-            AuthError::NotFound => "there is no such live session, or the audit log does not know whose".into(),
-            AuthError::RevocationPending(_) => {
-                "the token store is out of reach from here: that it is taken back is written down, and the running \
-                 service sees to it within seconds"
-                    .into()
+            AuthError::NotFound => {
+                "there is no such live session, or the audit log does not know whose".into()
             }
-            AuthError::Store(error) => {
-                let hint = "`hallpass sessions revoke` ends all of an account's sessions also beside a running \
-                            service that has the token store to itself";
-                format!("nothing was taken back: {error}; {hint}").into()
-            }
+            AuthError::Store(error) => format!("nothing was taken back: {error}").into(),
             error => error.into(),
         }
     })?;
-    let (json, line) = match taken {
+    let (mut json, line) = match what {
         TakenBack::Token(user, token) => (
             json!({"revoked": "access_token", "user": user.get(), "token": token.to_string()}),
             format!("revoked: access token {token} of {user}"),
@@ -106,7 +99,9 @@ async fn revoke(services: &Services, argument: &str, output: OutputArgs) -> Resu
             format!("revoked: session {session} of {user}"),
         ),
     };
-    say(output, &json, &[line]);
+    let ending = if is_confirmed { Ending::Done } else { Ending::LeftToService };
+    json["left_to_service"] = (ending == Ending::LeftToService).into();
+    say(output, &json, &[format!("{line}{}", ending.remark())]);
     Ok(())
 }
 

@@ -25,6 +25,9 @@ use crate::domain::signing_key::SigningAlgorithm;
 /// The most characters of a value that an error repeats.
 const SHOWN_CHARS: usize = 80;
 
+/// The most replicas that a revocation can wait for; nobody has as many.
+const WAIT_REPLICAS_MAX: u32 = 100;
+
 /// Parses every value and works out the remaining defaults. Where a value is refused, its field
 /// holds a stand-in: such settings serve to look for further mistakes and are never handed out.
 pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> Settings {
@@ -106,11 +109,12 @@ fn compute_defaults(values: &mut Values, listen: SocketAddr, data_dir: &str) {
 fn token_store(read: &mut Reader<'_>) -> TokenStoreSettings {
     let danger_allow_eviction = read.get("redis.danger_allow_eviction", parse::boolean, false);
     let prefix = read.find("redis.prefix", parse::redis_prefix);
+    let wait_replicas = read.get("redis.wait_replicas", parse::number(0..=WAIT_REPLICAS_MAX), 0);
     let url = read.find("redis.url", parse::redis_url);
     let name = read.get("token_store", parse::token_store, TokenStoreName::Embedded);
     match (name, url) {
         (TokenStoreName::Redis, Some(url)) => {
-            TokenStoreSettings::Redis { url, prefix, danger_allow_eviction }
+            TokenStoreSettings::Redis { url, prefix, wait_replicas, danger_allow_eviction }
         }
         (TokenStoreName::Redis, None) => {
             if read.values.get("redis.url").is_none() {

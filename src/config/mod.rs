@@ -147,6 +147,8 @@ pub enum TokenStoreSettings {
         url: Secret,
         /// What all keys begin with; made of the deployment's id where it is not set.
         prefix: Option<DeploymentMark>,
+        /// How many replicas must have a revocation before it is acknowledged.
+        wait_replicas: u32,
         /// Whether an evicting `maxmemory-policy` is warned about instead of refused.
         danger_allow_eviction: bool,
     },

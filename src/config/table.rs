@@ -99,6 +99,8 @@ pub const SETTINGS: &[Setting] = &[
         "Start although Redis may evict keys when its memory is full, which forgets sessions and revocations; a warning is logged instead."),
     setting("redis.prefix", Kind::Text, Computed("made of the deployment's id, see `hallpass deployment show`"), "staging",
         "What all keys in Redis begin with (1 to 32 characters of a-z, 0-9 and -). Deployments that share one Redis database need different ones; changing it logs everybody out."),
+    setting("redis.wait_replicas", Kind::Number, Always("0"), "1",
+        "How many replicas of Redis must have a revocation before it is acknowledged (WAIT); too few within 250ms are 503 `revocation_pending`. Where Redis can tell (7.2 or later, `appendonly yes`, and `appendfsync` not `no`), its log on disk must have it as well (WAITAOF), which takes up to a second with `everysec`. `0` waits for neither."),
     setting("token_store", Kind::Text, Computed("`redis` if `redis.url` is set, else `embedded` (in `serve` only when set)"), "embedded",
         "What keeps sessions and revocations: `redis`, or `embedded` (SQLite files in `data_dir`, for a single process)."),
     setting("tokens.access_ttl", Kind::Text, Always("15m"), "5m",

@@ -236,15 +236,16 @@ impl AccessTokens {
         }
     }
 
-    /// The claims of a token that is refused here, and that followers of the feed would still take: its
-    /// session was opened in what the token store has lost.
+    /// The claims of a token that is refused here, and that followers of the feed may still take: its
+    /// session was opened in what the token store has lost. They may as well while it is not known here what
+    /// they have heard.
     pub(super) fn claims_unknown_to_followers(
         &self,
         access: &AccessToken,
         now: Timestamp,
     ) -> Option<AccessClaims> {
         let claims = self.verify(access, now).ok()?;
-        (self.revocations.is_revoked(&claims) == Ok(false)).then_some(claims)
+        (self.revocations.is_revoked(&claims) != Ok(true)).then_some(claims)
     }
 
     /// For how long a token has to be denied that is taken back now: until it counts nowhere any more.

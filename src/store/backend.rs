@@ -340,6 +340,15 @@ pub trait TokenBackend: Send + Sync + 'static {
     /// Returns once every replica that answers from a copy of the feed knows all that was announced.
     async fn passed_on(&self, by: &Vouched) -> BackendResult<()>;
 
+    /// Returns once as many replicas of the store itself as the settings ask for have all that was carried
+    /// out before. A store that is one file has none.
+    ///
+    /// # Errors
+    /// Too few have it so far, or it is not known: it is carried out all the same.
+    async fn replicated(&self, _: &Vouched) -> BackendResult<()> {
+        Ok(())
+    }
+
     /// Announces that a signing key was revoked; what is in the journal is announced as it is carried
     /// out.
     async fn announce_key(&self, by: &Vouched, key: &KeyId, remembered: Duration) -> BackendResult<()>;

@@ -5,7 +5,7 @@ use std::path::Path;
 use hyper::StatusCode;
 use serde_json::Value;
 
-use crate::client::{Client, PASSWORD, get, login, post};
+use crate::client::{Client, PASSWORD, Tokens, get, login, post};
 use crate::process::{Outcome, Program, SECRET, eventually, serve};
 use crate::support::postgres::PostgresServer;
 use crate::support::redis::RedisServer;
@@ -137,6 +137,48 @@ async fn a_copy_of_the_database_is_found_out_and_becomes_another_deployment() {
     let log = service.log().clone();
     service.stop().await;
     assert!(!log.text().contains(WARNING), "{}", log.text());
+}
+
+/// A database cloned from production, with all its accounts, keys and its id, and both in use at once.
+#[tokio::test]
+async fn a_clone_with_an_id_of_its_own_and_the_original_never_meet() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (redis, postgres) = (RedisServer::start(), PostgresServer::shared());
+    let original = postgres.create_database().await;
+    let service = serve(folder.path(), &redis.url(), &original).start();
+    let before = service.client().logged_in(ADA).await;
+    service.stop().await;
+    let copy = postgres.url_of(&postgres.back_up(&original).await);
+
+    let there = "https://staging.example.com";
+    let done = command(folder.path(), &redis.url(), &copy, there, &["deployment", "new-id", "--yes"]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let prod = serve(folder.path(), &redis.url(), &original).start();
+    let clone = serve(folder.path(), &redis.url(), &copy).variable("HALLPASS_PUBLIC_URL", there).start();
+    let (here, there) = (prod.client(), clone.client());
+
+    // A session of before lives on at the original alone.
+    there.refresh(&before.refresh).await.assert_problem(401, "invalid_refresh_token");
+    let ada = Tokens::of(&here.refresh(&before.refresh).await);
+    let another = there.log_in(ADA).await;
+    assert_eq!((sessions(&here, &ada.access).await, sessions(&there, &another.access).await), (1, 1));
+    here.refresh(&another.refresh).await.assert_problem(401, "invalid_refresh_token");
+    // What ends at the one lives on at the other, and its right password is right.
+    let other = there.log_in(ADA).await;
+    let ending = there.send(post("/auth/logout?scope=global").bearer(&other.access)).await;
+    assert_eq!(ending.status, StatusCode::OK, "{ending:?}");
+    assert_eq!(here.auth_me(&ada.access).await.status, StatusCode::OK);
+    assert_eq!(here.send(login(ADA, PASSWORD)).await.status, StatusCode::OK);
+    let another = there.log_in(ADA).await;
+    let ending = here.send(post("/auth/logout?scope=global").bearer(&ada.access)).await;
+    assert_eq!(ending.status, StatusCode::OK, "{ending:?}");
+    assert_eq!(there.auth_me(&another.access).await.status, StatusCode::OK);
+    assert_eq!(there.refresh(&another.refresh).await.status, StatusCode::OK);
+    for service in [prod, clone] {
+        let log = service.log().clone();
+        service.stop().await;
+        assert!(!log.text().contains(WARNING), "{}", log.text());
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod nginx;
 mod postgres_away;
 mod process;
 mod redis_away;
+mod redis_replicas;
 mod replicas;
 mod restart;
 mod serve;

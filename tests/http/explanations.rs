@@ -189,7 +189,7 @@ async fn sessions_that_ended_by_themselves(app: TestApp) {
 async fn a_token_that_was_taken_back(app: TestApp) {
     let ada = app.member("ada").await;
     let in_hand = InHand::of(&ada.tokens.access).expect("a token");
-    let taken = app.services().tokens.revoke(OPERATOR, &in_hand).await.expect("revoked");
+    let taken = app.services().tokens.revoke(OPERATOR, &in_hand).await.expect("revoked").what;
     let (user, token) = match taken {
         TakenBack::Token(user, token) => (user, token),
         other => panic!("{other:?}"),
@@ -246,11 +246,17 @@ async fn what_is_taken_back_is_dead_at_once(app: TestApp) {
     let ada = app.member("ada").await;
     let revoke = async |text: &str| {
         let in_hand = InHand::of(text).expect("a token or an id");
-        app.services().tokens.revoke(OPERATOR, &in_hand).await
+        app.services()
+            .tokens
+            .revoke(OPERATOR, &in_hand)
+            .await
+            .map(|revoked| (revoked.what, revoked.is_confirmed))
     };
     let (by_token, by_id) = (ada.on_another_device().await, ada.on_another_device().await);
     for (person, text) in [(&by_token, by_token.tokens.refresh.clone()), (&by_id, sid(&by_id))] {
-        assert!(matches!(revoke(&text).await, Ok(TakenBack::Session(user, _)) if user.get() == ada.id));
+        assert!(
+            matches!(revoke(&text).await, Ok((TakenBack::Session(user, _), true)) if user.get() == ada.id)
+        );
         assert_dead(person, Reason::RevokedByOperator, Some(AuditActor::Operator)).await;
         assert!(revoke(&text).await.is_err(), "it has ended already");
     }
@@ -274,7 +280,7 @@ async fn a_machines_token_lives_until_it_is_taken_back_or_its_client_is_gone(app
     assert_eq!(explain(&app, &token).await.verdict, Verdict::Live);
 
     let in_hand = InHand::of(&token).expect("a token");
-    let taken = app.services().tokens.revoke(OPERATOR, &in_hand).await.expect("revoked");
+    let taken = app.services().tokens.revoke(OPERATOR, &in_hand).await.expect("revoked").what;
     let TakenBack::MachineToken(id, jti) = taken else { panic!("{taken:?}") };
     assert_eq!(id, books.id);
     for text in [token, jti.to_string()] {

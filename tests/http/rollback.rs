@@ -6,7 +6,9 @@ use std::path::Path;
 use futures_util::future::join_all;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqliteConnection};
+use tempfile::TempDir;
 
+use crate::servers::postgres::PostgresServer;
 use crate::servers::redis::RedisServer;
 use crate::support::{Actor, Admin, Answer, LoggedIn, MINUTE, PASSWORD, SECOND, TestApp, Tokens, jwt};
 
@@ -421,21 +423,25 @@ async fn a_store_that_is_emptied_logs_everybody_out_and_those_who_come_back_stay
 async fn the_logout_of_a_session_that_the_store_has_lost_is_told_all_the_same() {
     let app = TestApp::on_redis(RedisServer::with_snapshots()).await;
     let mirror = app.mirror().await;
+    let unheard = app.replica_without_the_feed().await;
     app.member("ada").await;
     app.command_redis(&["SAVE"]).await;
-    let (first, second) = (
+    let [first, second, third] = [
         LoggedIn::log_in(&app, "ada@example.com", PASSWORD).await,
         LoggedIn::log_in(&app, "ada@example.com", PASSWORD).await,
-    );
+        LoggedIn::log_in(&app, "ada@example.com", PASSWORD).await,
+    ];
     app.redis().restart();
     for asked in [&app, &mirror] {
         asked.recovered().await;
     }
+    unheard.keep_journal().await.expect("both stores answer");
+    assert!(!unheard.services().revocations.is_fresh());
     while !app.services().revocations.is_fresh() {
         tokio::task::yield_now().await;
     }
     mirror.answers_from_its_copy().await;
-    for (asked, lost) in [(&app, first), (&mirror, second)] {
+    for (asked, lost) in [(&app, first), (&mirror, second), (&unheard, third)] {
         mirror.me(&lost.tokens.access).await.json(200);
         asked.log_out(&lost.tokens.access).await.assert_refused(401, "token_revoked");
         for asked in [&app, &mirror] {
@@ -482,18 +488,44 @@ pub async fn restore(app: &TestApp, from: &Path) {
     connection.close().await.expect("a clean end");
 }
 
+/// A backup of a database.
+enum Backup {
+    Sqlite(TempDir),
+    /// The name of a copy on the same server.
+    Postgres(String),
+}
+
+impl Backup {
+    async fn of(app: &TestApp) -> Self {
+        if app.database_url().starts_with("postgres") {
+            return Self::Postgres(PostgresServer::shared().back_up(app.database_url()).await);
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        back_up(app, &folder.path().join("backup.db")).await;
+        Self::Sqlite(folder)
+    }
+
+    /// Under a service that runs: it loses its connections where that is how it is done.
+    async fn restore(&self, app: &TestApp) {
+        match self {
+            Self::Sqlite(folder) => restore(app, &folder.path().join("backup.db")).await,
+            Self::Postgres(copy) => PostgresServer::shared().restore(app.database_url(), copy).await,
+        }
+    }
+}
+
 async fn a_restored_database_revives_no_session(app: TestApp) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let backup = folder.path().join("backup.db");
     let (ada, eve) = (app.member("ada").await, app.member("eve").await);
     let phone = eve.on_another_device().await;
-    back_up(&app, &backup).await;
+    let backup = Backup::of(&app).await;
+    app.has_its_database().await;
     // One by a security event, one by itself.
     ada.change_password(NEW_PASSWORD).await.tokens(200);
     app.log_out(&phone.tokens.access).await.json(200);
     let dead = [&ada.tokens, &phone.tokens];
 
-    restore(&app, &backup).await;
+    backup.restore(&app).await;
+    app.has_its_database().await;
     for _ in 0..2 {
         app.keep_journal().await.expect("both stores answer");
         for tokens in dead {
@@ -524,6 +556,13 @@ async fn a_restored_database_revives_no_session(app: TestApp) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_database_revives_no_session_in_redis() {
     let app = TestApp::on_redis_and_sqlite(RedisServer::start()).await;
+    a_restored_database_revives_no_session(app).await;
+}
+
+/// The whole database is replaced by its backup, while Redis goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_postgres_revives_no_session_in_redis() {
+    let app = TestApp::on_redis(RedisServer::start()).await;
     a_restored_database_revives_no_session(app).await;
 }
 

@@ -32,6 +32,7 @@ const GUARDED_CRATES: &[&str] = &[
     "argon2",
     "aws_lc_rs",
     "clap",
+    "deadpool",
     "deadpool_redis",
     "hallpass",
     "hallpass_verify",
@@ -66,7 +67,7 @@ const ROOMS: &[Room] = &[
     // A backend knows its one driver. SQLite serves the accounts and the embedded token store.
     Room { name: "store/sql", rooms: &["domain", "store"], crates: &["sqlx", "tokio"] },
     // Its connections are opened here, TLS included: only so is it known what was sent.
-    Room { name: "store/redis", rooms: &["domain", "store"], crates: &["aws_lc_rs", "redis", "rustls", "rustls_native_certs", "tokio", "tokio_rustls"] },
+    Room { name: "store/redis", rooms: &["domain", "store"], crates: &["aws_lc_rs", "deadpool", "deadpool_redis", "redis", "rustls", "rustls_native_certs", "tokio", "tokio_rustls"] },
     Room { name: "store/embedded", rooms: &["domain", "store"], crates: &["sqlx", "tokio"] },
     // Backends kept whole: it knows them by their trait alone, and the journal by its own. Looks take time.
     Room { name: "store/journaled", rooms: &["domain", "store"], crates: &["tokio"] },

@@ -92,7 +92,7 @@ async fn everything_survives_reopening() {
     rotate(&store, live.token(0)).await;
     let minted = clock.now();
     store.revoke_session(ada.user, revoked.id, OnUnknown::Ignore).await.expect("revoke_session");
-    store.revoke_access_token(ada.user, denied.token).await.expect("a denial");
+    store.revoke_access_token(ada.user, denied.token, denial()).await.expect("a denial");
     store.insert_reset_token(&reset, ada.version, DAY).await.expect("a reset token");
     grace.after_a_security_event().cut_off(&store, clock).await;
     drop(store);

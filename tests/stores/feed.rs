@@ -91,7 +91,7 @@ async fn revoke_in_every_way(store: &SharedStore, clock: &ManualClock) -> Vec<Re
     );
     store.revoke_session(ada.user, first.id, OnUnknown::Ignore).await.expect("revoke_session");
     let token = second.access_token().token;
-    store.revoke_access_token(ada.user, token).await.expect("revoke_access_token");
+    store.revoke_access_token(ada.user, token, denial()).await.expect("revoke_access_token");
     rotate(&shared, third.token(0)).await;
     rotate(&shared, third.token(1)).await;
     assert_eq!(rotate(&shared, third.token(0)).await, RefreshOutcome::Reused);
@@ -126,7 +126,7 @@ async fn every_revocation_is_told_with_what_it_names(store: SharedStore, clock: 
     let revoked = Revoked::Key(KeyId::new("a-kid_1"));
     assert_eq!(read_all(&mut *reader).await, [Revocation { revoked, until }]);
     let machine = hallpass::domain::ids::Jti::from(*fresh_session_id().as_uuid());
-    store.revoke_machine_token(machine).await.expect("revoke_machine_token");
+    store.revoke_machine_token(machine, denial()).await.expect("revoke_machine_token");
     let revoked = Revoked::Token(machine);
     assert_eq!(read_all(&mut *reader).await, [Revocation { revoked, until }]);
 }
@@ -191,7 +191,7 @@ async fn nothing_is_missed_while_thousands_are_revoked(store: SharedStore, _: Ar
             let mut tokens = BTreeSet::new();
             for _ in 0..COUNT {
                 let token = hallpass::domain::ids::Jti::from(*fresh_session_id().as_uuid());
-                store.revoke_access_token(user, token).await.expect("revoke_access_token");
+                store.revoke_access_token(user, token, denial()).await.expect("revoke_access_token");
                 tokens.insert(token);
             }
             tokens

@@ -5,6 +5,7 @@ mod layout;
 mod mirrors;
 mod owner;
 mod rate_limits;
+mod replicas;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};

@@ -86,6 +86,37 @@ impl PostgresServer {
         self.url(&name)
     }
 
+    /// Copies a database as it is and answers the name of the copy. Who is connected loses the connection.
+    pub async fn back_up(&self, url: &str) -> String {
+        let copy = format!("copy_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let database = name_of(url);
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the server answers");
+        // Only of a database that nobody uses a copy can be made.
+        run(&mut connection, format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await;
+        let end = format!(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}'"
+        );
+        run(&mut connection, end).await;
+        run(&mut connection, format!("CREATE DATABASE {copy} TEMPLATE {database}")).await;
+        run(&mut connection, format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true")).await;
+        connection.close().await.expect("a clean end");
+        copy
+    }
+
+    /// Puts a copy in the place of a database, which is lost with all connections to it.
+    pub async fn restore(&self, url: &str, copy: &str) {
+        let database = name_of(url);
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the server answers");
+        run(&mut connection, format!("DROP DATABASE {database} WITH (FORCE)")).await;
+        run(&mut connection, format!("CREATE DATABASE {database} TEMPLATE {copy}")).await;
+        connection.close().await.expect("a clean end");
+    }
+
+    /// Where a database of that name is reached.
+    pub fn url_of(&self, database: &str) -> String {
+        self.url(database)
+    }
+
     /// The socket that the server listens on.
     pub fn socket(&self) -> PathBuf {
         self.folder.join(".s.PGSQL.5432")
@@ -143,6 +174,18 @@ impl PostgresServer {
         }
         panic!("Postgres does not start: {}", self.log());
     }
+}
+
+/// The name of the database that a URL leads to.
+fn name_of(url: &str) -> &str {
+    url.rsplit('/').next().expect("a name")
+}
+
+async fn run(connection: &mut PgConnection, statement: String) {
+    connection
+        .execute(AssertSqlSafe(statement.clone()))
+        .await
+        .unwrap_or_else(|error| panic!("{statement}: {error}"));
 }
 
 /// The folder of the installation: the one in PATH, or the newest where Debian puts them.

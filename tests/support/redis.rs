@@ -161,6 +161,8 @@ impl Running {
             .arg("--dir")
             .arg(folder.path())
             .args(persistence.arguments())
+            // Replicas that come need not wait for others that may come as well.
+            .args(["--repl-diskless-sync-delay", "0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

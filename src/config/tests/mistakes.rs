@@ -31,6 +31,7 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("REDIS_URL", "redis+sentinel://h/m", &["Sentinel"]),
         ("HALLPASS_REDIS__PREFIX", "Prod", &["redis.prefix", "\"Prod\" is no prefix", "1 to 32 characters"]),
         ("HALLPASS_REDIS__PREFIX", "a:{all}", &["is no prefix"]),
+        ("HALLPASS_REDIS__WAIT_REPLICAS", "-1", &["redis.wait_replicas", "a whole number from 0 to 100"]),
         ("HALLPASS_TOKEN_STORE", "memory", &["token_store", "write redis or embedded"]),
         ("HALLPASS_TOKEN_STORE", "redis", &["`redis.url` is not set"]),
         ("HALLPASS_TOKENS__ACCESS_TTL", "900", &["\"900\" is no duration", "with a unit"]),

@@ -135,6 +135,16 @@ pub enum TakenBack {
     Session(UserId, SessionId),
 }
 
+/// What became of taking something back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// What was taken back.
+    pub what: TakenBack,
+    /// Whether that is known to be in force. Else it is decided, and whoever has the token store carries it
+    /// out.
+    pub is_confirmed: bool,
+}
+
 /// A session, and since when there can have been events that ended it.
 #[derive(Clone)]
 struct Known {
@@ -176,12 +186,13 @@ impl Tokens {
         }
     }
 
-    /// Takes an access token back, or ends the session of a refresh token or of an id.
+    /// Takes an access token back, or ends the session of a refresh token or of an id. What is decided and
+    /// not confirmed is no error: who has something in hand here may well have no token store.
     ///
     /// # Errors
     /// [`AuthError::InvalidToken`] or [`AuthError::InvalidRefreshToken`] for a token that is none of
     /// ours, [`AuthError::NotFound`] for a session that is not live or not known here.
-    pub async fn revoke(&self, by: Administrator, in_hand: &InHand) -> AuthResult<TakenBack> {
+    pub async fn revoke(&self, by: Administrator, in_hand: &InHand) -> AuthResult<Revoked> {
         let (user, session) = match in_hand {
             InHand::Access(token) => return self.revoke_access(by, token).await,
             InHand::Refresh(token) => {
@@ -194,11 +205,11 @@ impl Tokens {
                 (known.user, known.session)
             }
         };
-        self.administration.end_session(by, user, session).await?;
-        Ok(TakenBack::Session(user, session))
+        let ended = self.administration.end_session(by, user, session).await;
+        Ok(Revoked { what: TakenBack::Session(user, session), is_confirmed: is_confirmed(ended)? })
     }
 
-    async fn revoke_access(&self, by: Administrator, token: &AccessToken) -> AuthResult<TakenBack> {
+    async fn revoke_access(&self, by: Administrator, token: &AccessToken) -> AuthResult<Revoked> {
         let now = self.context.clock.now();
         let claims = match self.access_tokens.read(token, now) {
             Err(Rejection::Expired(_)) => return Err(AuthError::TokenExpired),
@@ -207,8 +218,8 @@ impl Tokens {
         match subject(&claims) {
             Ok((user, session, token)) => {
                 let denial = self.access_tokens.rest_of(&claims, now);
-                self.administration.revoke_access_token(by, user, session, token, denial).await?;
-                Ok(TakenBack::Token(user, token))
+                let revoked = self.administration.revoke_access_token(by, user, session, token, denial).await;
+                Ok(Revoked { what: TakenBack::Token(user, token), is_confirmed: is_confirmed(revoked)? })
             }
             Err(rejection) => {
                 let client = self.machine_of(&claims).await?.ok_or(AuthError::InvalidToken(rejection))?;
@@ -219,8 +230,8 @@ impl Tokens {
                     let entry = self.context.event(AuditAction::TokenRevoked, by.actor()).token(token);
                     self.context.audit.record(entry.client(&client.id).because(by.reason()));
                 }
-                revoked?;
-                Ok(TakenBack::MachineToken(client.id, token))
+                let is_confirmed = is_confirmed(revoked.map_err(AuthError::from))?;
+                Ok(Revoked { what: TakenBack::MachineToken(client.id, token), is_confirmed })
             }
         }
     }
@@ -351,6 +362,15 @@ impl Tokens {
             Err(StoreError::Unavailable { .. }) => Ok(Lookup::OutOfReach),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Whether what was decided is known to be in force.
+fn is_confirmed(outcome: AuthResult<()>) -> AuthResult<bool> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(AuthError::RevocationPending(_)) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -268,8 +268,15 @@ impl JournaledTokenStore {
     /// It is told after any wait that a new vouching asks for (model: VouchingIsWaitedOut).
     async fn carry_out_written(&self, entry: &NewEntry, link: Link) -> StoreResult<CarriedOut> {
         let carried_out = self.0.carry_out_at(entry, link).await?;
+        self.replicated().await?;
         self.0.quiet().await;
         Ok(carried_out)
+    }
+
+    /// Returns once the store's own replicas have what was carried out. Should another server have taken
+    /// the place of the one that did so, it was found whole since, with all that stands in the journal.
+    async fn replicated(&self) -> StoreResult<()> {
+        self.on_vouched(|by| async move { self.0.backend.replicated(&by).await }).await
     }
 
     /// A session that a reused token has ended is owed to the journal: written down beside the answer.
@@ -287,11 +294,6 @@ impl JournaledTokenStore {
 impl Shared {
     fn now(&self) -> Timestamp {
         self.keeper.now()
-    }
-
-    /// Until when a token that is revoked now is to be denied.
-    fn end_of_denial(&self) -> Timestamp {
-        self.now().after(self.spans.denial)
     }
 
     /// What was found whole; looked for if need be, but not for long.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{JournaledTokenStore, Shared};
+use super::{JournaledTokenStore, Shared, pending};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::{Journaled, NewEntry};
@@ -32,10 +32,12 @@ impl JournaledTokenStore {
         self.on_vouched(ask).await.unwrap_or(Known::Nothing)
     }
 
-    /// Returns once no replica can be without what was announced before this call.
+    /// Returns once no replica, and none of the store's own, can be without what was announced before this
+    /// call.
     /// (model: RevocationWaitsForMirrors, VouchingIsWaitedOut)
     pub(super) async fn announced_is_known(&self) -> StoreResult<()> {
         self.on_vouched(|by| async move { self.0.backend.passed_on(&by).await }).await?;
+        self.replicated().await.map_err(pending)?;
         self.0.quiet().await;
         Ok(())
     }

@@ -46,15 +46,19 @@ pub struct RedisOptions {
     pub breaker_threshold: u32,
     /// How long calls fail at once before one may try again.
     pub breaker_pause: Duration,
+    /// How many replicas must have a revocation before it is acknowledged; with 0 nothing is waited for.
+    pub wait_replicas: u32,
 }
 
 impl Default for RedisOptions {
-    /// 400 ms, 5 failures, 500 ms: every request that needs Redis is answered within a second.
+    /// 400 ms, 5 failures, 500 ms: every request that needs Redis is answered within a second. No replica is
+    /// waited for.
     fn default() -> Self {
         Self {
             operation_timeout: Duration::from_millis(400),
             breaker_threshold: 5,
             breaker_pause: Duration::from_millis(500),
+            wait_replicas: 0,
         }
     }
 }
@@ -93,7 +97,7 @@ pub(super) struct Connection {
 
 /// An open connection and which one it is, so that a late failure does not close its successor.
 #[derive(Clone)]
-struct Live {
+pub(super) struct Live {
     number: u64,
     handle: MultiplexedConnection,
     /// Which server it leads to, and which history of it.
@@ -105,6 +109,11 @@ struct Live {
 }
 
 impl Live {
+    /// What commands are sent over.
+    pub(super) fn redis(&mut self) -> &mut MultiplexedConnection {
+        &mut self.handle
+    }
+
     /// Whether a failed command can be sent again: it is known that nothing of it went out, since
     /// nothing at all did while it was waiting.
     fn has_kept_to_itself(&self, written_before: u64, error: &RedisError) -> bool {
@@ -193,7 +202,7 @@ pub(super) enum CallError {
 
 impl CallError {
     /// What the driver's error is to the caller.
-    fn of(error: RedisError) -> Self {
+    pub(super) fn of(error: RedisError) -> Self {
         if is_wrong_type(&error) { Self::WrongType } else { unavailable(error) }
     }
 }
@@ -224,6 +233,16 @@ impl Connection {
             next_number: AtomicU64::new(0),
             address,
         })
+    }
+
+    /// Where it leads to, and as whom.
+    pub(super) fn info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
+    /// The longest that one operation takes.
+    pub(super) fn operation_timeout(&self) -> Duration {
+        self.operation_timeout
     }
 
     /// Runs one operation on the connection, which is opened if need be; on that server alone, where one
@@ -289,7 +308,8 @@ impl Connection {
         }
     }
 
-    async fn open_another(&self) -> RedisResult<Live> {
+    /// Opens a connection beside the shared one.
+    pub(super) async fn open_another(&self) -> RedisResult<Live> {
         let stream = wire::open(self.info.addr(), async || self.tls_config().await).await?;
         let wire = stream.wire();
         let redis = self.info.redis_settings();
@@ -449,7 +469,7 @@ impl fmt::Debug for Connection {
 }
 
 /// What a failed call is to the caller: never a verdict about a token.
-fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> CallError {
+pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> CallError {
     CallError::Unavailable(StoreError::Unavailable { store: "token store", source: Box::new(error) })
 }
 

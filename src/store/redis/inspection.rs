@@ -34,6 +34,8 @@ pub struct RedisInspection {
     pub eviction: EvictionPolicy,
     /// What it keeps on disk, hence what its restart does.
     pub persistence: Persistence,
+    /// How many replicas follow it and are in step with it; `None` when it does not say.
+    pub replicas: Option<u32>,
 }
 
 /// What a restart of Redis finds on disk.
@@ -65,10 +67,17 @@ pub enum EvictionPolicy {
 /// The oldest Redis that knows every command in use (`ZMSCORE`, `XADD … MINID`).
 const OLDEST: (u32, u32) = (6, 2);
 
+/// The first Redis that knows `WAITAOF`.
+const WAITAOF_SINCE: (u32, u32) = (7, 2);
+
 impl RedisInspection {
     /// What is known when Redis tells nothing.
-    pub(super) const UNKNOWN: Self =
-        Self { version: None, eviction: EvictionPolicy::Unknown, persistence: Persistence::Unknown };
+    pub(super) const UNKNOWN: Self = Self {
+        version: None,
+        eviction: EvictionPolicy::Unknown,
+        persistence: Persistence::Unknown,
+        replicas: None,
+    };
 
     /// Whether it is known to lack commands that are needed.
     pub fn is_too_old(&self) -> bool {
@@ -96,8 +105,26 @@ impl RedisInspection {
             (Some(_), Some("")) => Persistence::Nothing,
             (Some(_), Some(_)) => Persistence::Snapshots,
         };
-        Self { version, eviction, persistence }
+        // `connected_slaves` counts those as well that are still being sent the whole of it.
+        let replicas = value("connected_slaves").map(|_| {
+            let online = info.lines().filter(|line| is_replica_in_step(line)).count();
+            u32::try_from(online).unwrap_or(u32::MAX)
+        });
+        Self { version, eviction, persistence, replicas }
     }
+
+    /// Whether it knows `WAITAOF`, and has a log to wait for.
+    pub(super) fn can_wait_for_log(&self) -> bool {
+        self.version.is_some_and(|version| version >= WAITAOF_SINCE) && self.persistence == Persistence::Log
+    }
+}
+
+/// Whether a line of `INFO` is about a replica that has all but the newest: `slave0:ip=…,state=online,…`.
+fn is_replica_in_step(line: &str) -> bool {
+    let Some((name, said)) = line.split_once(':') else { return false };
+    let number = name.strip_prefix("slave");
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
+        && said.split(',').any(|word| word.trim() == "state=online")
 }
 
 #[cfg(test)]
@@ -123,6 +150,26 @@ mod tests {
         assert_eq!(of("0", Some("3600 1 300 100 60 10000")), Persistence::Snapshots);
         assert_eq!(of("0", Some("")), Persistence::Nothing);
         assert_eq!(of("0", None), Persistence::NoLog);
+    }
+
+    #[test]
+    fn replicas_that_are_in_step_are_counted() {
+        let of = |info: &str| RedisInspection::read(Some(info), None).replicas;
+        assert_eq!(of("role:master\r\n"), None);
+        assert_eq!(of("connected_slaves:0\r\nslave_read_only:1\r\n"), Some(0));
+        let some = "connected_slaves:2\r\nslave0:ip=10.0.0.1,port=6379,state=online,offset=14,lag=0\r\n\
+                    slave1:ip=10.0.0.2,port=6379,state=wait_bgsave,offset=0,lag=0\r\n";
+        assert_eq!(of(some), Some(1));
+    }
+
+    #[test]
+    fn a_log_can_be_waited_for_since_7_2() {
+        let of = |version: &str, aof: &str| {
+            let info = format!("redis_version:{version}\r\naof_enabled:{aof}\r\n");
+            RedisInspection::read(Some(&info), None).can_wait_for_log()
+        };
+        assert!(of("7.2.0", "1") && of("8.0.3", "1"));
+        assert!(!of("7.0.15", "1") && !of("7.2.0", "0"));
     }
 
     #[test]

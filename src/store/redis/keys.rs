@@ -36,6 +36,7 @@
 //! | `barriers` | stream | `epoch`, `number` of each barrier | a minute after the last one |
 //! | `acknowledgements` | stream | `epoch`, `mirror`, `number` of each acknowledgement | a minute after the last one |
 //! | `probe` | string | nothing; it is written to see whether writes are taken | a minute after it was written |
+//! | `fence` | string | nothing; it is written behind a revocation, to wait until replicas have it | a minute after it was written |
 //!
 //! The entries of `revocations` have one of three shapes: `sub`, `sid`, `until` (a session); `sub`,
 //! `jti`, `until` (an access token); `sub`, `sv`, `sids`, `until` (a security event: everything of the
@@ -170,6 +171,11 @@ impl Everybody {
     /// What is written to see whether writes are taken.
     pub fn probe(&self) -> String {
         self.0.key("probe")
+    }
+
+    /// What is written behind a revocation, to wait until replicas have it.
+    pub fn fence(&self) -> String {
+        self.0.key("fence")
     }
 
     /// The stream of what they acknowledge.

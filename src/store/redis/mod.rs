@@ -17,6 +17,7 @@ mod mirrors;
 mod orders;
 mod owner;
 mod rate_limits;
+mod replicas;
 mod scripts;
 mod time;
 mod wire;
@@ -37,6 +38,7 @@ use self::keys::{Keys, PartitionKeys, UserKeys};
 use self::mirrors::Mirrors;
 use self::orders::Order;
 pub use self::owner::Others;
+use self::replicas::Replicas;
 pub use self::time::StoreTime;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Timestamp, millis_of};
@@ -63,6 +65,8 @@ pub struct RedisTokenStore {
     connection: Arc<Connection>,
     keys: Keys,
     mirrors: Mirrors,
+    /// What revocations wait for, where the settings say so.
+    replicas: Option<Replicas>,
     time: StoreTime,
 }
 
@@ -92,8 +96,13 @@ impl RedisTokenStore {
     ) -> Result<Self, RedisUrlError> {
         let connection = Arc::new(Connection::lazy(url, options)?);
         let keys = Keys::new(mark);
+        let replicas = match options.wait_replicas {
+            0 => None,
+            wanted => Some(Replicas::new(&connection, keys.everybody(), wanted)?),
+        };
         Ok(Self {
             mirrors: Mirrors::new(connection.clone(), keys.everybody()),
+            replicas,
             connection,
             keys,
             time: StoreTime::default(),
@@ -472,6 +481,13 @@ impl TokenBackend for RedisTokenStore {
 
     async fn passed_on(&self, by: &Vouched) -> BackendResult<()> {
         self.pass_on(by).await
+    }
+
+    async fn replicated(&self, by: &Vouched) -> BackendResult<()> {
+        match &self.replicas {
+            Some(replicas) => replicas.have_it(by).await,
+            None => Ok(()),
+        }
     }
 
     /// As above (model: AnnouncedBeforeTheBarrier).

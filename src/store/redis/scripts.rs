@@ -150,6 +150,7 @@ scripts! {
     SEAL_PARTITION = "seal_partition.lua";
     MOVE_MARK = "move_mark.lua";
     TAKE_LEASE = "take_lease.lua";
+    WRITE_FENCE = "write_fence.lua";
 }
 
 #[cfg(test)]

@@ -285,6 +285,18 @@ impl TestApp {
         stores: Stores,
         surroundings: Arc<Surroundings>,
     ) -> Self {
+        let app = Self::build_unheard(clocks, settings, stores, surroundings).await;
+        tokio::spawn(app.0.services.revocations.clone().keep_following());
+        app
+    }
+
+    /// One that does not follow the revocation feed.
+    async fn build_unheard(
+        clocks: Clocks,
+        settings: Settings,
+        stores: Stores,
+        surroundings: Arc<Surroundings>,
+    ) -> Self {
         let bound = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
         let secret = Secret::new(SERVER_SECRET);
         let world = World {
@@ -294,7 +306,6 @@ impl TestApp {
         };
         let (services, endpoint) =
             app::build(&settings, &secret, bound, stores.clone(), world).await.expect("a service");
-        tokio::spawn(services.revocations.clone().keep_following());
         let endpoint = endpoint.boxed();
         let app = Self(Arc::new(Running { endpoint, services, settings, stores, surroundings }));
         // As a service does when it begins; a store that is away is looked at when it is back.
@@ -341,6 +352,15 @@ impl TestApp {
         // A store that is away is looked at when it is back.
         let _ = self.keep_journal().await;
         self.0.services.clocks.compare().await;
+    }
+
+    /// A replica that has not heard of any revocation yet: it does not get to reading the feed.
+    pub async fn replica_without_the_feed(&self) -> Self {
+        let settings = self.0.settings.clone();
+        let database = self.0.stores.database.clone();
+        let opening = app::open_token_store(&settings, &database, &self.0.surroundings.stores_world()).await;
+        let stores = Stores { database, tokens: opening.expect("a token store") };
+        Self::build_unheard(self.0.surroundings.clocks(), settings, stores, self.0.surroundings.clone()).await
     }
 
     /// A replica that answers from its own copy of the revocation feed, once it does.
@@ -411,6 +431,11 @@ impl TestApp {
     /// Whether there is a Redis behind the service.
     pub fn has_redis(&self) -> bool {
         self.0.surroundings.redis.is_some()
+    }
+
+    /// The URL of the database.
+    pub fn database_url(&self) -> &str {
+        self.0.settings.database.url.expose()
     }
 
     /// The Redis behind the service.
@@ -560,6 +585,16 @@ impl TestApp {
     pub async fn recovered(&self) {
         let asking = async {
             while self.anonymous().get("/health/ready").send().await.status != 200 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(RECOVERY, asking).await.expect("recovery");
+    }
+
+    /// Asks until the service's database answers; connections that it has lost are replaced meanwhile.
+    pub async fn has_its_database(&self) {
+        let asking = async {
+            while self.anonymous().get("/health/ready/login").send().await.status != 200 {
                 tokio::task::yield_now().await;
             }
         };

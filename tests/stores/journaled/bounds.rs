@@ -31,9 +31,9 @@ async fn refuse_nothing(store: &SharedStore) {
 }
 
 /// How often the feed tells of it.
-async fn times_told(store: &SharedStore, clock: &ManualClock, of: &Revoked) -> usize {
+async fn times_told(store: &SharedStore, _: &ManualClock, of: &Revoked) -> usize {
     let mut reader = store.reader(ReaderRole::Observer);
-    let batch = reader.read(clock.now(), Duration::ZERO).await.expect("the feed");
+    let batch = reader.read(Duration::ZERO).await.expect("the feed");
     assert!(batch.is_complete);
     batch.announced.iter().filter(|told| told.revoked == *of).count()
 }
@@ -47,12 +47,12 @@ enum Asked {
 
 impl Asked {
     async fn again(&self, store: &SharedStore, clock: &ManualClock, until: Timestamp) -> StoreResult<()> {
-        let (now, rest) = (clock.now(), until.since(clock.now()));
+        let rest = until.since(clock.now());
         match self {
-            Self::Token(person, token) => store.revoke_access_token(person.user, *token, now, rest).await,
-            Self::Machine(token) => store.revoke_machine_token(*token, now, rest).await,
+            Self::Token(person, token) => store.revoke_access_token(person.user, *token, rest).await,
+            Self::Machine(token) => store.revoke_machine_token(*token, rest).await,
             Self::Session(person, session) => {
-                store.revoke_session(person.user, *session, OnUnknown::Deny, now, rest).await.map(drop)
+                store.revoke_session(person.user, *session, OnUnknown::Deny).await.map(drop)
             }
         }
     }
@@ -78,10 +78,10 @@ async fn one_of_each(store: &SharedStore, clock: &ManualClock) -> [Asked; 5] {
     let over = ada.log_in(store, clock).await;
     clock.advance(LIFETIMES.idle);
     let session = ada.log_in(store, clock).await;
-    let unknown = ada.session(clock);
+    let unknown = ada.session();
     [
-        Asked::Token(ada, session.access_token(clock).token),
-        Asked::Machine(session.access_token(clock).token),
+        Asked::Token(ada, session.access_token().token),
+        Asked::Machine(session.access_token().token),
         Asked::Session(ada, over.id),
         Asked::Session(ada, ada.log_in(store, clock).await.id),
         Asked::Session(ada, unknown.id),
@@ -149,8 +149,8 @@ pub async fn what_is_owed_is_settled_each_for_itself(store: &SharedStore, clock:
     let before = store.journal.count().await;
     refuse(store, None).await;
     for session in &sessions {
-        let (user, now) = (session.subject.user, clock.now());
-        let owed = store.revoke_session(user, session.id, OnUnknown::Deny, now, denial()).await;
+        let user = session.subject.user;
+        let owed = store.revoke_session(user, session.id, OnUnknown::Deny).await;
         assert!(matches!(owed, Err(StoreError::RevocationPending(_))), "{owed:?}");
     }
     let stuck = &sessions[3];
@@ -168,7 +168,7 @@ pub async fn what_is_owed_is_settled_each_for_itself(store: &SharedStore, clock:
     store.keep().await.expect("both stores answer");
     assert_eq!(store.journal.count().await, before + 40, "nothing is owed any more");
     for session in &sessions {
-        assert_dead(store, clock, session).await;
+        assert_dead(store, session).await;
     }
 }
 

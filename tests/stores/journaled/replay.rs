@@ -12,7 +12,7 @@ use hallpass::store::backend::{
     BackendError, Examination, NewPartition, Opening, PartitionState, ReplayStep, TokenBackend, Vouched,
     VouchedPartition,
 };
-use hallpass::store::embedded::EmbeddedTokenStore;
+use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
 use hallpass::store::feed::ReaderRole;
 use hallpass::store::journal::RevocationJournal;
 use hallpass::store::{OnUnknown, OpenOutcome, TokenStore};
@@ -61,7 +61,7 @@ async fn a_mark_moves_only_from_the_entry_that_it_stood_at(backend: &dyn TokenBa
     };
     let (here, other) = (Mark { position: 5, entry: EntryId::new(50) }, EntryId::new(51));
     let mut replay = async |steps: &[ReplayStep]| {
-        let moved = examination.replay(steps, START, denial()).await.expect("replayed");
+        let moved = examination.replay(steps, denial()).await.expect("replayed");
         let states = examination.view().await.expect("a view").states;
         let mark = |user| states[Partition::of(user).index()].as_ref().expect("a state").mark.position;
         (moved, mark(ada), mark(eve))
@@ -77,14 +77,13 @@ async fn a_mark_moves_only_from_the_entry_that_it_stood_at(backend: &dyn TokenBa
 /// One partition alone can be lost and begun anew: then nothing is told of it by what it was before.
 async fn nothing_is_answered_of_a_partition_that_was_begun_anew(backend: &dyn TokenBackend) {
     let (mut examination, by) = whole(backend).await;
-    let clock = ManualClock::at(START);
     let ada = Person::new();
-    let session = ada.session(&clock);
-    let opened = backend.open_session(&by, &session, START).await.expect("an answer");
-    assert_eq!(opened, Opening::Settled(OpenOutcome::Opened { incarnation: 1 }));
+    let session = ada.session();
+    let opened = backend.open_session(&by, &session, &LIFETIMES).await.expect("an answer");
+    assert_eq!(opened, Opening::Settled(OpenOutcome::Opened(session.at(START, 1, &LIFETIMES))));
     let mut reader = backend.reader(ReaderRole::Observer);
-    reader.read(&by, START, Duration::ZERO).await.expect("a batch");
-    assert_eq!(backend.list_sessions(&by, ada.user, START).await.expect("a list").len(), 1);
+    reader.read(&by, Duration::ZERO).await.expect("a batch");
+    assert_eq!(backend.list_sessions(&by, ada.user).await.expect("a list").len(), 1);
 
     let partition = Partition::of(ada.user);
     examination.condemn(&[(partition, begun(partition).state)]).await.expect("condemned");
@@ -92,12 +91,12 @@ async fn nothing_is_answered_of_a_partition_that_was_begun_anew(backend: &dyn To
         let stranger = Person { user: UserId::try_from(ada.user.get() + 64).expect("an id"), ..ada };
         let reset = ada.reset_token();
         let answers = [
-            reader.read(&by, START, Duration::ZERO).await.map(drop),
-            backend.list_sessions(&by, ada.user, START).await.map(drop),
-            backend.list_sessions(&by, stranger.user, START).await.map(drop),
+            reader.read(&by, Duration::ZERO).await.map(drop),
+            backend.list_sessions(&by, ada.user).await.map(drop),
+            backend.list_sessions(&by, stranger.user).await.map(drop),
             backend.has_sessions(&by, ada.user).await.map(drop),
             backend.session_end(&by, ada.user, session.id).await.map(drop),
-            backend.find_reset_token(&by, &reset, START).await.map(drop),
+            backend.find_reset_token(&by, &reset).await.map(drop),
             backend
                 .known_revocation(&by, &Journaled::Session { user: ada.user, session: session.id }, START)
                 .await
@@ -120,7 +119,8 @@ macro_rules! on_both {
             #[tokio::test]
             async fn in_redis() {
                 let server = crate::support::redis::RedisServer::start();
-                super::$case(&*crate::redis::backend(&server, &super::mark()).await).await;
+                let clock = std::sync::Arc::new(super::ManualClock::at(super::START));
+                super::$case(&*crate::redis::backend(&server, &super::mark(), &clock).await).await;
             }
 
             #[tokio::test]
@@ -139,7 +139,9 @@ on_both! {
 
 async fn embedded(folder: &TempDir, clock: ManualClock) -> EmbeddedTokenStore {
     let path = folder.path().join("tokens.db");
-    EmbeddedTokenStore::open(&path, Arc::new(clock), &SystemRandom).await.expect("a store")
+    EmbeddedTokenStore::open(&path, EmbeddedTime { clock: Arc::new(clock), keeper: None }, &SystemRandom)
+        .await
+        .expect("a store")
 }
 
 /// How many entries of each partition a store lacks: more than one step of some, none of most.
@@ -171,10 +173,10 @@ async fn write_what_is_lacked(
             // The first and the last of each have been opened.
             let session = match number == 0 || number + 1 == entries {
                 true => {
-                    let session = person.session(clock);
-                    let outcome = store.open_session(&session, clock.now()).await.expect("a session");
-                    let OpenOutcome::Opened { incarnation } = outcome else { panic!("{outcome:?}") };
-                    sessions.push(hallpass::domain::session::Session { incarnation, ..session.clone() });
+                    let session = person.session();
+                    let outcome = store.open_session(&session, &LIFETIMES).await.expect("a session");
+                    let OpenOutcome::Opened(opened) = outcome else { panic!("{outcome:?}") };
+                    sessions.push(opened);
                     session.id
                 }
                 false => fresh_session_id(),
@@ -206,7 +208,7 @@ async fn everything_that_is_lacked_is_carried_out_in_redis() {
     let journal = Journal::new().await;
     let open = async || {
         Arc::new(TestStore::over(
-            crate::redis::backend(&server, &mark()).await,
+            crate::redis::backend(&server, &mark(), &clock).await,
             journal.clone(),
             clock.clone(),
         ))
@@ -227,11 +229,11 @@ async fn everything_that_is_lacked_is_carried_out_in_redis() {
     }
     let store = open().await;
     store.keep().await.expect("both stores answer");
-    assert_whole(&store, &*crate::redis::backend(&server, &mark()).await).await;
+    assert_whole(&store, &*crate::redis::backend(&server, &mark(), &clock).await).await;
     for session in &sessions {
-        assert_dead(&store, &clock, session).await;
+        assert_dead(&store, session).await;
     }
-    assert_live(&store, &clock, &live, 0).await;
+    assert_live(&store, &live, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,9 +253,9 @@ async fn everything_that_is_lacked_is_carried_out_in_the_embedded_store() {
     store.keep().await.expect("both stores answer");
     assert_whole(&store, &*tokens).await;
     for session in &sessions {
-        assert_dead(&store, &clock, session).await;
+        assert_dead(&store, session).await;
     }
-    assert_live(&store, &clock, &live, 0).await;
-    let (user, now) = (live.subject.user, clock.now());
-    assert!(store.revoke_session(user, live.id, OnUnknown::Ignore, now, denial()).await.expect("an end"));
+    assert_live(&store, &live, 0).await;
+    let user = live.subject.user;
+    assert!(store.revoke_session(user, live.id, OnUnknown::Ignore).await.expect("an end"));
 }

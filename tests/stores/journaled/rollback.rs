@@ -125,7 +125,7 @@ async fn what_was_revoked_stays_revoked_whichever_store_is_restored() {
 
         let store = stores.open().await;
         store.revoke_session(ada.user, ended.id, OnUnknown::Deny).await.expect("an end");
-        store.revoke_access_token(ada.user, denied.token).await.expect("a denial");
+        store.revoke_access_token(ada.user, denied.token, denial()).await.expect("a denial");
         let other = Person::new();
         let others = other.log_in(&store, clock).await;
         other.after_a_security_event().cut_off(&store, clock).await;

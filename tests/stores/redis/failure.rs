@@ -271,7 +271,7 @@ async fn a_full_redis_refuses_logins_and_still_revokes() {
     assert!(store.revoke_session(ada.user, session.id, OnUnknown::Ignore).await.expect("revoke_session"));
     assert_eq!(status(&store, &token).await, AccessStatus::Revoked);
     let denied = other.access_token();
-    store.revoke_access_token(ada.user, denied.token).await.expect("revoke_access_token");
+    store.revoke_access_token(ada.user, denied.token, denial()).await.expect("revoke_access_token");
     assert_eq!(status(&store, &denied).await, AccessStatus::Revoked);
     assert_eq!(ada.after_a_security_event().cut_off(&store, &clock).await, vec![other.id]);
     run(&mut redis, &["CONFIG", "SET", "maxmemory", "0"]).await;
@@ -402,12 +402,12 @@ async fn redis_tells_whether_it_may_forget() {
     let url = format!("redis://app:pw@127.0.0.1:{}", server.port());
     run(&mut redis, &["ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-config"]).await;
     let restricted = RedisTokenStore::connect(&url, &mark(), RedisOptions::default()).await.expect("a store");
-    let RedisInspection { version, eviction, persistence } = restricted.inspect().await.expect("inspect");
+    let RedisInspection { version, eviction, persistence, .. } = restricted.inspect().await.expect("inspect");
     assert!(version.is_some(), "INFO says so");
     assert_eq!(eviction, EvictionPolicy::Evicts("allkeys-lru".to_owned()));
     assert_eq!(persistence, Persistence::NoLog);
 
     run(&mut redis, &["ACL", "SETUSER", "app", "-info"]).await;
-    let RedisInspection { version, eviction, persistence } = restricted.inspect().await.expect("inspect");
+    let RedisInspection { version, eviction, persistence, .. } = restricted.inspect().await.expect("inspect");
     assert_eq!((version, eviction, persistence), (None, EvictionPolicy::Unknown, Persistence::Unknown));
 }

@@ -41,7 +41,7 @@ async fn do_everything(store: &SharedStore, clock: &ManualClock, person: &Person
     assert_eq!(rotate(store, reused.token(1)).await, RefreshOutcome::Reused);
     assert!(store.revoke_session(person.user, revoked.id, OnUnknown::Ignore).await.expect("revoke_session"));
     let denied = rotated.access_token().token;
-    store.revoke_access_token(person.user, denied).await.expect("revoke_access_token");
+    store.revoke_access_token(person.user, denied, denial()).await.expect("revoke_access_token");
     let reset = person.reset_token();
     store.insert_reset_token(&reset, person.version, DAY).await.expect("insert_reset_token");
     store.take_reset_token(&reset).await.expect("take_reset_token");
@@ -81,7 +81,7 @@ async fn a_key_lives_as_long_as_what_it_holds() {
     assert_ttl(&mut redis, &keys.session(session.id), idle).await;
     let revocation = LIFETIMES.revocation().as_millis() as i64;
     let token = session.access_token().token;
-    store.revoke_access_token(ada.user, token).await.expect("revoke_access_token");
+    store.revoke_access_token(ada.user, token, denial()).await.expect("revoke_access_token");
     assert_ttl(&mut redis, &keys.denied(), revocation).await;
     assert_ttl(&mut redis, &keys.revocations(), revocation + MARGIN_MS).await;
 
@@ -164,7 +164,7 @@ async fn the_denylist_and_the_session_set_hold_nothing_that_has_ended() {
     for _ in 0..3 {
         let session = ada.log_in(&store, &clock).await;
         let token = session.access_token().token;
-        store.revoke_access_token(ada.user, token).await.expect("revoke_access_token");
+        store.revoke_access_token(ada.user, token, denial()).await.expect("revoke_access_token");
         clock.advance(LIFETIMES.idle);
     }
     for key in [keys.denied(), keys.sessions()] {
@@ -214,7 +214,7 @@ async fn the_feed_forgets_what_no_reader_needs() {
         add.query_async::<()>(&mut redis).await.expect("XADD");
     }
     let token = session.access_token().token;
-    store.revoke_access_token(ada.user, token).await.expect("revoke_access_token");
+    store.revoke_access_token(ada.user, token, denial()).await.expect("revoke_access_token");
     let left = feed(&mut redis, ada.user.get()).await.len();
     assert!(left <= 100, "{left} entries");
 }

@@ -68,7 +68,7 @@ impl Case {
         let token = Jti::from(*fresh_session_id().as_uuid());
         let store = self.store.clone();
         let revoking = async move {
-            store.revoke_access_token(fresh_user(), token).await.expect("revoke_access_token");
+            store.revoke_access_token(fresh_user(), token, denial()).await.expect("revoke_access_token");
         };
         (token, tokio::spawn(revoking))
     }
@@ -328,7 +328,8 @@ async fn a_redis_that_goes_away_meanwhile_leaves_the_revocation_unconfirmed() {
     let _mirror = case.answering_mirror(FOR_EVER).await;
     let token = Jti::from(*fresh_session_id().as_uuid());
     let store = case.store.clone();
-    let revoking = tokio::spawn(async move { store.revoke_access_token(fresh_user(), token).await });
+    let revoking =
+        tokio::spawn(async move { store.revoke_access_token(fresh_user(), token, denial()).await });
     // It waits for the mirror once the barrier is there.
     let mut redis = client(&case.server).await;
     let (key, mut raised) = (keys().everybody().barriers(), 0_u64);

@@ -117,7 +117,7 @@ async fn two_deployments_on_one_redis_do_not_meet() {
     let revoked = there.revoke_session(ada.user, session.id, OnUnknown::Ignore).await;
     assert!(!revoked.expect("revoke_session"));
     let denied = session.access_token().token;
-    there.revoke_access_token(ada.user, denied).await.expect("revoke_access_token");
+    there.revoke_access_token(ada.user, denied, denial()).await.expect("revoke_access_token");
     assert_eq!(ada.after_a_security_event().cut_off(&there, &clock).await, []);
     there.insert_reset_token(&ada.reset_token(), ada.version, DAY).await.expect("insert");
 

@@ -59,7 +59,7 @@ pub async fn a_repeated_denial_does_not_shorten_the_first(store: &SharedStore, c
     let session = Person::new().log_in(store, clock).await;
     let token = session.access_token();
     deny(store, clock, &token).await;
-    let shorter = store.revoke_access_token(token.user, token.token).await;
+    let shorter = store.revoke_access_token(token.user, token.token, denial()).await;
     shorter.expect("revoke_access_token");
     clock.advance(denial() - MILLISECOND);
     assert_eq!(status(store, &token).await, AccessStatus::Revoked);
@@ -70,5 +70,5 @@ pub async fn a_store_that_is_there_answers_a_ping(store: &SharedStore, _clock: &
 }
 
 async fn deny(store: &SharedStore, _: &ManualClock, token: &AccessSubject) {
-    store.revoke_access_token(token.user, token.token).await.expect("revoke_access_token");
+    store.revoke_access_token(token.user, token.token, denial()).await.expect("revoke_access_token");
 }
