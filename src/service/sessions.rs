@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hallpass_verify::AccessClaims;
+
 use super::access_tokens::{AccessTokens, refresh_verdict, session_of};
 use super::caller::Caller;
 use super::cut_off::CutOff;
@@ -238,7 +240,8 @@ impl Sessions {
 
     /// Redeems a refresh token. All concurrent callers with one token, and a caller that comes
     /// back within the grace period, get the same successor. An access token that comes along
-    /// must be authentic, of the same user, and not revoked; it may be expired.
+    /// must be authentic, of the same user, and not revoked; it may be expired, or of a key or an issuer
+    /// that counts no more.
     ///
     /// # Errors
     /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`],
@@ -262,11 +265,11 @@ impl Sessions {
     ) -> AuthResult<TokenPair> {
         let now = self.context.clock.now();
         let claims = self.read(refresh)?;
-        if let Some(access) = access {
-            let presented = self.access_tokens.authentic_claims(access, now).await?;
-            if presented.sub != claims.user.to_string() {
-                return Err(AuthError::InvalidRefreshToken);
-            }
+        if let Some(access) = access
+            && let Some(presented) = self.access_tokens.claims_beside_refresh(access, now).await?
+            && presented.sub != claims.user.to_string()
+        {
+            return Err(AuthError::InvalidRefreshToken);
         }
         let lifetimes = &self.context.rules.lifetimes;
         let outcome = self.context.token_store.rotate(&claims, now, lifetimes).await?;
@@ -274,7 +277,8 @@ impl Sessions {
     }
 
     /// Ends the session that the tokens belong to, or others of its account, at once and for all
-    /// their tokens. The access token decides when one came, expired or not; else the refresh token.
+    /// their tokens. The access token decides when one came, expired or not; else the refresh token, also
+    /// beside an access token of a key or an issuer that counts no more.
     ///
     /// [`LogoutScope::Global`] is a security event: a session that is just being opened ends with the
     /// others. With [`LogoutScope::Others`] each session ends in an operation of its own: until all is
@@ -293,6 +297,10 @@ impl Sessions {
     ) -> AuthResult<()> {
         let address = visitor.address();
         let now = self.context.clock.now();
+        let access = match refresh {
+            Some(_) => access.and_then(|access| self.access_tokens.beside_refresh(access, now)),
+            None => access,
+        };
         let (user, session, gone) = match (access, refresh) {
             (Some(access), _) => {
                 let claims = match self.access_tokens.authentic_claims_to_revoke(access, now).await {
@@ -393,7 +401,8 @@ impl Sessions {
     /// rotated.
     ///
     /// This and [`Self::end`] are for clients that never rotate. The access token must be authentic
-    /// and not revoked; it may be expired. A refresh token that was rotated meanwhile, by another
+    /// and not revoked; it may be expired, and to renew it, of a key or an issuer that counts no more. A
+    /// refresh token that was rotated meanwhile, by another
     /// client of the session, is refused and ends nothing: here it is no sign of theft.
     ///
     /// # Errors
@@ -408,7 +417,8 @@ impl Sessions {
     ) -> AuthResult<AccessToken> {
         let renewal = async {
             let now = self.context.clock.now();
-            let session = self.session_of_both(access, refresh, visitor, now).await?;
+            let presented = self.access_tokens.claims_beside_refresh(access, now).await?;
+            let session = self.session_of_both(presented.as_ref(), refresh, visitor, now).await?;
             let (access, _) = self.access_tokens.mint(&session, now)?;
             Ok(access)
         };
@@ -426,23 +436,26 @@ impl Sessions {
         visitor: &Visitor,
     ) -> AuthResult<()> {
         let now = self.context.clock.now();
-        let session = self.session_of_both(access, refresh, visitor, now).await?;
+        let presented = self.access_tokens.authentic_claims(access, now).await?;
+        let session = self.session_of_both(Some(&presented), refresh, visitor, now).await?;
         let user = session.subject.user;
         let ending = Ending { user, reason: Reason::LoggedOut, address: visitor.address(), now };
         self.revoke(&ending, session.id, OnUnknown::Deny).await?.then_some(()).ok_or(AuthError::TokenRevoked)
     }
 
-    /// The live session that both tokens belong to.
+    /// The live session of the refresh token, which `presented` belongs to as well.
     async fn session_of_both(
         &self,
-        access: &AccessToken,
+        presented: Option<&AccessClaims>,
         refresh: &RefreshToken,
         visitor: &Visitor,
         now: Timestamp,
     ) -> AuthResult<Session> {
-        let presented = self.access_tokens.authentic_claims(access, now).await?;
         let claims = self.read(refresh)?;
-        if presented.sub != claims.user.to_string() || session_of(&presented) != Ok(claims.session) {
+        let is_of = |presented: &AccessClaims| {
+            presented.sub == claims.user.to_string() && session_of(presented) == Ok(claims.session)
+        };
+        if !presented.is_none_or(is_of) {
             return Err(AuthError::InvalidRefreshToken);
         }
         let lifetimes = &self.context.rules.lifetimes;
