@@ -190,7 +190,8 @@ impl PasswordResets {
             .choose(new_password, user.email.as_str())
             .map_err(|reason| AuthError::WeakPassword { field: Field::NewPassword, reason })?;
         let random = self.context.random.clone();
-        let hash = self.workers.run(move |hasher| hasher.hash(&new, &*random)).await??;
+        let requester = self.limits.requester(visitor, &user.email);
+        let hash = self.workers.run(requester, move |hasher| hasher.hash(&new, &*random)).await??;
 
         let now = self.context.clock.now();
         let grant = store.take_reset_token(&claims, now).await?.ok_or_else(dead)?;

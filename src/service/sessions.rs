@@ -9,7 +9,7 @@ use super::access_tokens::{AccessTokens, refresh_verdict, session_of};
 use super::caller::Caller;
 use super::cut_off::CutOff;
 use super::limits::{Limits, Visitor, is_verdict};
-use super::password_workers::PasswordWorkers;
+use super::password_workers::{PasswordWorkers, Requester};
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
@@ -96,10 +96,11 @@ impl Sessions {
         let email = Email::parse(email).map_err(|_| AuthError::InvalidCredentials)?;
         let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
         let failed = |user: Option<UserId>, reason| self.record_failed_login(user, visitor.address(), reason);
+        let requester = self.limits.requester(visitor, &email);
         let check = async {
             let user = self.context.repository.find_user_by_email(&email).await?;
             let id = user.as_ref().map(|user| user.id);
-            let verified = self.verify_password(user, password.clone()).await;
+            let verified = self.verify_password(user, password.clone(), requester).await;
             if let Err(AuthError::InvalidCredentials) = verified {
                 failed(id, id.map_or(Reason::UnknownAccount, |_| Reason::WrongPassword));
             }
@@ -119,15 +120,21 @@ impl Sessions {
             return Err(AuthError::EmailNotVerified);
         }
         let pair = self.open(&user, origin, None).await?;
-        self.rehash_if_outdated(&user, password).await;
+        self.rehash_if_outdated(&user, password, requester).await;
         Ok((user, pair))
     }
 
     /// Lets the account pass if the password is its own. An unknown account costs the same work.
     /// To be asked through [`Limits::password_attempt`] alone.
-    pub(super) async fn verify_password(&self, user: Option<User>, password: Password) -> AuthResult<User> {
+    pub(super) async fn verify_password(
+        &self,
+        user: Option<User>,
+        password: Password,
+        requester: Requester,
+    ) -> AuthResult<User> {
         let hash = user.as_ref().map(|user| user.password.clone());
-        let right = self.workers.run(move |hasher| hasher.verify(&password, hash.as_ref())).await??;
+        let right =
+            self.workers.run(requester, move |hasher| hasher.verify(&password, hash.as_ref())).await??;
         user.filter(|_| right).ok_or(AuthError::InvalidCredentials)
     }
 
@@ -499,12 +506,13 @@ impl Sessions {
 
     /// Brings the stored hash up to the present cost. A failure costs nobody their login: the next
     /// one tries again.
-    async fn rehash_if_outdated(&self, user: &User, password: Password) {
+    async fn rehash_if_outdated(&self, user: &User, password: Password, requester: Requester) {
         if !self.workers.hasher().is_outdated(&user.password) {
             return;
         }
         let random = self.context.random.clone();
-        let job = self.workers.run(move |hasher| hasher.hash(&NewPassword::exempt(password), &*random));
+        let job =
+            self.workers.run(requester, move |hasher| hasher.hash(&NewPassword::exempt(password), &*random));
         let replaced = match job.await {
             Ok(Ok(hash)) => {
                 let repository = &self.context.repository;
