@@ -388,7 +388,7 @@ pub(super) fn refresh_verdict(
             Err(AuthError::RefreshTokenReused)
         }
         RefreshOutcome::Expired(timeout) => {
-            context.audit.record_seldom(event(AuditAction::SessionExpired, timeout.into()));
+            context.audit.record_seldom(event(AuditAction::SessionExpired, timeout.into()), None);
             Err(AuthError::SessionExpired)
         }
         RefreshOutcome::Unknown => Err(AuthError::InvalidRefreshToken),

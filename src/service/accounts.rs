@@ -372,7 +372,7 @@ impl Accounts {
         match error {
             AuthError::InvalidCredentials => self.context.audit.record(entry.because(Reason::WrongPassword)),
             AuthError::RateLimited { .. } => {
-                self.context.audit.record_seldom(entry.because(Reason::RateLimited));
+                self.context.audit.record_seldom(entry.because(Reason::RateLimited), None);
             }
             _ => {}
         }

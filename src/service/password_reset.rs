@@ -174,7 +174,7 @@ impl PasswordResets {
             if !claims.user.is_nobody() {
                 let entry = self.context.event(AuditAction::PasswordResetFailed, AuditActor::Anonymous);
                 let entry = entry.on(claims.user).from(visitor.address()).because(Reason::InvalidResetToken);
-                self.context.audit.record_seldom(entry);
+                self.context.audit.record_seldom(entry, None);
             }
             AuthError::InvalidResetToken
         };

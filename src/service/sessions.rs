@@ -95,7 +95,9 @@ impl Sessions {
     ) -> AuthResult<(User, TokenPair)> {
         let email = Email::parse(email).map_err(|_| AuthError::InvalidCredentials)?;
         let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
-        let failed = |user: Option<UserId>, reason| self.record_failed_login(user, visitor.address(), reason);
+        let failed = |user: Option<UserId>, reason| {
+            self.context.audit.record(self.failed_login(user, visitor.address(), reason));
+        };
         let requester = self.limits.requester(visitor, &email);
         let check = async {
             let user = self.context.repository.find_user_by_email(&email).await?;
@@ -108,7 +110,8 @@ impl Sessions {
         };
         let attempt = self.limits.password_attempt(visitor, &email, check).await;
         if let Err(AuthError::RateLimited { .. }) = attempt {
-            failed(None, Reason::RateLimited);
+            let entry = self.failed_login(None, visitor.address(), Reason::RateLimited);
+            self.context.audit.record_seldom(entry, requester.account);
         }
         let user = attempt?;
         if user.disabled {
@@ -138,13 +141,9 @@ impl Sessions {
         user.filter(|_| right).ok_or(AuthError::InvalidCredentials)
     }
 
-    fn record_failed_login(&self, user: Option<UserId>, address: Option<IpAddr>, reason: Reason) {
+    fn failed_login(&self, user: Option<UserId>, address: Option<IpAddr>, reason: Reason) -> AuditEntry {
         let entry = self.context.event(AuditAction::LoginFailed, AuditActor::Anonymous);
-        let entry = AuditEntry { user, ..entry.from(address).because(reason) };
-        match reason {
-            Reason::RateLimited => self.context.audit.record_seldom(entry),
-            _ => self.context.audit.record(entry),
-        }
+        AuditEntry { user, ..entry.from(address).because(reason) }
     }
 
     /// Opens a session for an account whose credentials were checked; `because` of what, where it was
@@ -176,7 +175,7 @@ impl Sessions {
                 self.pair(session, now)
             }
             None => {
-                self.record_failed_login(Some(user.id), address, Reason::Superseded);
+                self.context.audit.record(self.failed_login(Some(user.id), address, Reason::Superseded));
                 Err(AuthError::InvalidCredentials)
             }
         }
