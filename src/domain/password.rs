@@ -154,6 +154,7 @@ mod tests {
 
     /// 64 characters, each of which may stand for a letter: what a strength meter takes longest for.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is what is asked")]
     fn no_text_takes_long_to_judge() {
         let costly = "4@8({[<3691!|170$5+%24@8({[<3691!|170$5+%24@8({[<3691!|170$5+%2".repeat(16);
         let began = std::time::Instant::now();
