@@ -2,6 +2,7 @@
 
 pub mod checkup;
 pub mod deployment;
+mod leftovers;
 mod mail;
 mod run;
 mod stores;
@@ -37,6 +38,7 @@ use crate::store::redis::RedisUrlError;
 use crate::store::sql::DatabaseError;
 use crate::store::{StoreError, embedded};
 
+pub use leftovers::{Leftover, Leftovers};
 pub use mail::MailError;
 pub use run::{close_audit, run};
 pub use stores::{Database, Stores, TokenStores, open_database, open_token_store};
@@ -109,6 +111,12 @@ pub enum StartError {
     /// The sample client of `hallpass dev` cannot be created.
     #[error("the sample client cannot be created")]
     SampleClient(#[source] AuthError),
+    /// The database has what `hallpass dev` left there.
+    #[error("the database has what `hallpass dev` left there, and everybody knows: {0}")]
+    Leftovers(Leftovers),
+    /// The database does not tell whether `hallpass dev` left something there.
+    #[error("it cannot be read from the database whether `hallpass dev` left something there")]
+    Samples(#[source] StoreError),
     /// The OpenAPI document cannot be built.
     #[error("the OpenAPI document cannot be built")]
     Document(#[from] serde_json::Error),

@@ -62,8 +62,9 @@ pub struct AuditEntryDto {
     /// The client or the signing key that it is about, by its id, `null` where there is none.
     #[oai(nullable)]
     object: Option<String>,
-    /// How many sessions it ended, or accounts it brought; `null` where it is not about that, or where the end of
-    /// the sessions was not confirmed yet.
+    /// How many sessions it ended, or accounts it brought, or failed attempts it stands for: beyond 600 a minute
+    /// those of strangers are not noted one by one. `null` where it is not about that, or where the end of the
+    /// sessions was not confirmed yet.
     #[oai(nullable)]
     count: Option<u64>,
 }

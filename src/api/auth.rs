@@ -377,7 +377,8 @@ impl AuthApi {
     /// it.
     ///
     /// The access token need not come along. If it does it may be expired, but not altered,
-    /// revoked or another account's.
+    /// revoked or another account's. One of a signing key or an issuer that counts no more is as good as
+    /// none.
     #[oai(path = "/refresh-token", method = "post", operation_id = "refreshToken")]
     async fn refresh_token(
         &self,

@@ -7,15 +7,17 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::deployment::{Deployment, dispute};
+use super::leftovers::{Leftovers, find_leftovers, nobody_administers};
 use super::stores::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE, lack_of_replicas};
 use super::{Database, World};
-use crate::config::{self, Secret, Settings, TokenStoreSettings};
+use crate::config::{self, Profile, Secret, Settings, TokenStoreSettings};
 use crate::crypto::keys::SigningKey;
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
 use crate::domain::ids::DeploymentId;
 use crate::domain::journal::JournalHead;
+use crate::domain::random::Random;
 use crate::domain::signing_key::RingKey;
 use crate::store::StoreResult;
 use crate::store::backend::{TokenBackend, View};
@@ -91,6 +93,10 @@ pub async fn checkup(settings: &Settings, world: &World) -> Vec<Finding> {
     };
     let (about_database, database) = check_database(settings, secret.as_ref()).await;
     findings.extend(about_database);
+    if let Some(database) = &database {
+        findings.extend(check_leftovers(settings, database, &*world.random).await);
+        findings.push(check_administrators(settings, database).await);
+    }
     findings.extend(check_token_store(settings, database.as_ref(), world.clock.clone()).await);
     findings
 }
@@ -192,6 +198,33 @@ async fn check_keys(settings: &Settings, ring: &dyn SigningKeyStore, secret: Opt
         count => format!("{count}, all of which open with the secret"),
     };
     Finding::new(SUBJECT, Condition::Good, text)
+}
+
+/// What `hallpass dev` has left in the database. In a service for development it belongs there.
+async fn check_leftovers(settings: &Settings, database: &Database, random: &dyn Random) -> Vec<Finding> {
+    const SUBJECT: &str = "samples";
+    if settings.profile == Profile::Dev {
+        return Vec::new();
+    }
+    match find_leftovers(settings, database, random).await {
+        Ok(Leftovers(found)) if found.is_empty() => {
+            let text = "nothing of `hallpass dev` is left in the database";
+            vec![Finding::new(SUBJECT, Condition::Good, text)]
+        }
+        Ok(Leftovers(found)) => {
+            found.iter().map(|left| Finding::new(SUBJECT, Condition::Bad, left.to_string())).collect()
+        }
+        Err(error) => vec![Finding::bad(SUBJECT, &error)],
+    }
+}
+
+async fn check_administrators(settings: &Settings, database: &Database) -> Finding {
+    const SUBJECT: &str = "administrators";
+    match nobody_administers(settings, database).await {
+        Ok(None) => Finding::new(SUBJECT, Condition::Good, "there is one who can log in"),
+        Ok(Some(nobody)) => Finding::new(SUBJECT, Condition::Warning, nobody),
+        Err(error) => Finding::bad(SUBJECT, &error),
+    }
 }
 
 fn derive(secret: &Secret) -> Result<DerivedKeys, crate::crypto::secret::SecretError> {

@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Database, StartError, Stores, World, build, mail, open_database, open_token_store};
+use super::{Database, StartError, Stores, World, build, leftovers, mail, open_database, open_token_store};
 use crate::api;
-use crate::config::{self, Settings};
+use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;
 use crate::domain::timekeeper::Timekeeper;
 use crate::mail::RunningQueue;
@@ -68,6 +68,9 @@ pub async fn run(
     for step in steps {
         tracing::info!(step, "database migrated");
     }
+    if settings.profile == Profile::Serve {
+        leftovers::refuse_leftovers(&settings, &database, &*world.random).await?;
+    }
     let tokens = open_token_store(&settings, &database, &world).await?;
     let stores = Stores { database, tokens };
     let keeper = stores.tokens.keeper.clone();
@@ -75,7 +78,14 @@ pub async fn run(
     let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &world).await?.unzip();
     let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
     let journaled = stores.tokens.journaled.clone();
-    let (services, endpoint) = build(&settings, &secret, bound, stores, world).await?;
+    let (services, endpoint) = build(&settings, &secret, bound, stores.clone(), world).await?;
+    match leftovers::nobody_administers(&settings, &stores.database).await {
+        Ok(None) => {}
+        Ok(Some(nobody)) => tracing::warn!("{nobody}"),
+        Err(error) => {
+            tracing::warn!(error = %with_causes(&error), "it cannot be read from the database whether anybody can administer");
+        }
+    }
     let mut background = start_background(&settings, &services, journaled, keeper);
     if let Some(redis) = redis {
         let public_url = settings.public_url.as_ref().map(ToString::to_string);

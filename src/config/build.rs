@@ -184,6 +184,10 @@ fn rate_limits(read: &mut Reader<'_>) -> LimitRules {
             per_ip: limit("rate_limits.login.per_ip"),
             per_account: limit("rate_limits.login.per_account"),
         },
+        login_success: ActionLimits {
+            per_ip: limit("rate_limits.login_success.per_ip"),
+            per_account: limit("rate_limits.login_success.per_account"),
+        },
         register: ActionLimits { per_ip: limit("rate_limits.register.per_ip"), per_account: None },
         refresh: ActionLimits { per_ip: limit("rate_limits.refresh.per_ip"), per_account: None },
         reset_request: ActionLimits {

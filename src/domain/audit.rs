@@ -139,6 +139,19 @@ impl AuditAction {
         )
     }
 
+    /// Whether this was merely tried: nothing has changed by it.
+    pub const fn is_attempt(self) -> bool {
+        matches!(
+            self,
+            Self::LoginFailed
+                | Self::SessionExpired
+                | Self::PasswordChangeFailed
+                | Self::PasswordResetRequested
+                | Self::PasswordResetFailed
+                | Self::ClientRefused
+        )
+    }
+
     /// Whether this ends, or finds ended, the one session that its entry names.
     pub const fn ends_its_session(self) -> bool {
         matches!(self, Self::SessionEnded | Self::SessionExpired | Self::RefreshTokenReused)
@@ -314,8 +327,8 @@ pub struct AuditEntry {
     pub reason: Option<Reason>,
     /// The client, or the signing key, that it is about, by its id.
     pub object: Option<String>,
-    /// How many sessions it ended, or accounts it brought, where that is known: `None` while the end of
-    /// sessions is still owed.
+    /// How many sessions it ended, or accounts it brought, or attempts it stands for, where that is known:
+    /// `None` while the end of sessions is still owed.
     pub count: Option<u64>,
 }
 

@@ -1,15 +1,12 @@
 //! Passwords as they arrive, passwords that may be chosen, and what we keep of them.
 
-use std::fmt;
+mod common;
 
-use zxcvbn::matching::patterns::MatchPattern;
+use std::fmt;
 
 /// The most bytes a password may have; longer ones are refused before any hashing
 /// (CVE-2013-1443 shows why).
 pub const PASSWORD_MAX_BYTES: usize = 1024;
-
-/// The longest entry of the list of common passwords is far shorter; nothing beyond is looked up.
-const COMMON_MAX_CHARS: usize = 64;
 
 /// A password as received: not trimmed, not folded, not normalised (ASVS 5.0 6.2.8).
 #[derive(Clone)]
@@ -67,7 +64,8 @@ pub struct PasswordPolicy {
 }
 
 impl PasswordPolicy {
-    /// Decides whether `text` may become the password of an account with this address.
+    /// Decides whether `text` may become the password of an account with this address. That costs
+    /// microseconds, whatever the text.
     ///
     /// # Errors
     /// The first rule that it breaks, as a [`PasswordError`].
@@ -102,12 +100,8 @@ impl NewPassword {
 /// One entry of the lists (leaked passwords, words, names; also reversed or in "l33t") or the
 /// account's own address makes up the whole password.
 fn is_common(text: &str, email: &str) -> bool {
-    if text.chars().count() > COMMON_MAX_CHARS {
-        return false;
-    }
     let local_part = email.split('@').next().unwrap_or(email);
-    let estimate = zxcvbn::zxcvbn(text, &[email, local_part]);
-    matches!(estimate.sequence(), [only] if matches!(only.pattern, MatchPattern::Dictionary(_)))
+    common::is_common(text, &[email, local_part])
 }
 
 /// What we keep of a password: a PHC string (salt and cost parameters within).
@@ -156,6 +150,19 @@ mod tests {
             assert_eq!(verdict(bad), Err(PasswordError::Common), "{bad}");
         }
         assert_eq!(verdict("correct horse battery staple"), Ok(()));
+    }
+
+    /// 64 characters, each of which may stand for a letter: what a strength meter takes longest for.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is what is asked")]
+    fn no_text_takes_long_to_judge() {
+        let costly = "4@8({[<3691!|170$5+%24@8({[<3691!|170$5+%24@8({[<3691!|170$5+%2".repeat(16);
+        let began = std::time::Instant::now();
+        for _ in 0..100 {
+            assert_eq!(verdict(&costly[..64]), Ok(()));
+            assert_eq!(verdict(&costly[..PASSWORD_MAX_BYTES - 16]), Ok(()));
+        }
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
     }
 
     #[test]

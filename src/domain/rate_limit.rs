@@ -200,8 +200,10 @@ pub struct Bucket {
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Checking a password: a login, or the current password at a password change.
+    /// Checking a password that turns out wrong: a login, or the current password at a password change.
     Login,
+    /// Checking a password that turns out right.
+    LoginSuccess,
     /// Making an account.
     Register,
     /// Redeeming a refresh token.
@@ -219,6 +221,7 @@ impl Action {
     pub const fn per_ip(self) -> &'static str {
         match self {
             Self::Login => "login.per_ip",
+            Self::LoginSuccess => "login_success.per_ip",
             Self::Register => "register.per_ip",
             Self::Refresh => "refresh.per_ip",
             Self::ResetRequest => "reset_request.per_ip",
@@ -231,6 +234,7 @@ impl Action {
     pub const fn per_account(self) -> &'static str {
         match self {
             Self::Login => "login.per_account",
+            Self::LoginSuccess => "login_success.per_account",
             Self::Register => "register.per_account",
             Self::Refresh => "refresh.per_account",
             Self::ResetRequest => "reset_request.per_account",
@@ -255,6 +259,8 @@ pub struct ActionLimits {
 pub struct LimitRules {
     /// Of [`Action::Login`].
     pub login: ActionLimits,
+    /// Of [`Action::LoginSuccess`].
+    pub login_success: ActionLimits,
     /// Of [`Action::Register`].
     pub register: ActionLimits,
     /// Of [`Action::Refresh`].
@@ -272,6 +278,7 @@ impl LimitRules {
     pub const fn of(&self, action: Action) -> ActionLimits {
         match action {
             Action::Login => self.login,
+            Action::LoginSuccess => self.login_success,
             Action::Register => self.register,
             Action::Refresh => self.refresh,
             Action::ResetRequest => self.reset_request,

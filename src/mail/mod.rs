@@ -2,13 +2,15 @@
 //!
 //! - `templates`: the words, as text and as HTML;
 //! - [`smtp`]: one message to one server, every step of it bounded in time;
-//! - [`queue`]: away from the request path: bounded, retried until a mail is of no use any more.
+//! - [`queue`]: away from the request path: bounded, retried until a mail is of no use any more;
+//! - `places`: who has a place there, and who gives way.
 //!
 //! The queue is in memory, on purpose. What it holds are tokens in the clear, which the stores never
 //! see: a queue that outlives the process would be the one place where reading a disk takes over
 //! accounts. A mail that is lost with its process costs its reader another click on "forgot
 //! password".
 
+mod places;
 pub mod queue;
 pub mod smtp;
 mod templates;

@@ -4,21 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::places::{Place, Places};
 use super::smtp::DeliveryError;
 use super::templates::{self, Letter, Links};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::email::Email;
 use crate::domain::random::{self, Random};
-use crate::service::mail::{Mail, Mailer};
+use crate::service::mail::{Mail, Mailer, Notice};
 
 /// How the queue behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueOptions {
-    /// The most mails that are held, those that wait for another try among them.
+    /// The most mails that are held, those that wait for another try among them: half of them password resets,
+    /// half all others.
     pub capacity: usize,
     /// How many are sent at the same time.
     pub at_once: usize,
@@ -26,16 +28,20 @@ pub struct QueueOptions {
     pub first_pause: Duration,
     /// The longest wait between two tries.
     pub longest_pause: Duration,
+    /// How long a mail is tried that the server refuses for now and that is no password reset.
+    pub patience: Duration,
 }
 
 impl Default for QueueOptions {
-    /// A thousand mails are about 10 MB; four connections are what providers grant anybody.
+    /// A thousand mails are about 10 MB; four connections are what providers grant anybody. Who tries a
+    /// stranger's mail again after a quarter of an hour is no greylist, which asks for five minutes.
     fn default() -> Self {
         Self {
             capacity: 1000,
             at_once: 4,
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(5 * 60),
+            patience: Duration::from_secs(15 * 60),
         }
     }
 }
@@ -68,23 +74,23 @@ pub trait Transport: Send + Sync + 'static {
 /// The end of the queue where mails go in.
 pub struct MailQueue {
     entrance: mpsc::UnboundedSender<Posted>,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 /// A mail and its place in the queue, which it keeps until it is sent or given up.
 struct Posted {
     mail: Mail,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Mailer for MailQueue {
     fn post(&self, mail: Mail) {
         let (user, notice) = (mail.user, mail.notice.kind());
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
+        let Some(place) = self.places.take(&mail.notice, &mail.to) else {
             tracing::warn!(%user, notice, "mail dropped: the queue is full");
             return;
         };
-        if self.entrance.send(Posted { mail, _place: place }).is_err() {
+        if self.entrance.send(Posted { mail, place }).is_err() {
             tracing::warn!(%user, notice, "mail dropped: the service is stopping");
         }
     }
@@ -92,8 +98,7 @@ impl Mailer for MailQueue {
 
 /// The task that empties the queue.
 pub struct RunningQueue {
-    places: Arc<Semaphore>,
-    capacity: usize,
+    places: Places,
     close: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -107,20 +112,12 @@ impl MailQueue {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> (Self, RunningQueue) {
-        let capacity = options.capacity.clamp(1, Semaphore::MAX_PERMITS);
-        let places = Arc::new(Semaphore::new(capacity));
+        let places = Places::new(&options);
         let (entrance, exit) = mpsc::unbounded_channel();
         let (close, closing) = oneshot::channel();
-        let courier = Courier {
-            transport,
-            links,
-            clock,
-            random,
-            turns: Semaphore::new(options.at_once.clamp(1, Semaphore::MAX_PERMITS)),
-            options,
-        };
+        let courier = Courier { transport, links, clock, random, options };
         let task = tokio::spawn(empty(exit, Arc::new(courier), closing));
-        (Self { entrance, places: places.clone() }, RunningQueue { places, capacity, close, task })
+        (Self { entrance, places: places.clone() }, RunningQueue { places, close, task })
     }
 }
 
@@ -134,7 +131,7 @@ impl RunningQueue {
             return 0;
         }
         // Counted first: the mails that are dropped with the task give their places back.
-        let lost = self.capacity - self.places.available_permits();
+        let lost = self.places.held();
         self.task.abort();
         lost
     }
@@ -169,7 +166,6 @@ struct Courier<T> {
     links: Links,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    turns: Semaphore,
     options: QueueOptions,
 }
 
@@ -177,7 +173,7 @@ impl<T: Transport> Courier<T> {
     /// Tries until a mail is sent, refused for good, or of no use any more. What is logged names the
     /// account alone.
     async fn see_through(self: Arc<Self>, posted: Posted) {
-        let mail = &posted.mail;
+        let Posted { mail, place } = &posted;
         let (user, notice) = (mail.user, mail.notice.kind());
         let letter = templates::write(mail, &self.links);
         let id = random::uuid(&*self.random).to_string();
@@ -188,9 +184,10 @@ impl<T: Transport> Courier<T> {
                 return;
             }
         };
+        let patience = self.clock.now().after(self.options.patience);
         for tries in 0.. {
             let outcome = {
-                let Ok(_turn) = self.turns.acquire().await else { return };
+                let Some(_turn) = place.turn().await else { return };
                 if self.clock.now() >= mail.deadline {
                     tracing::warn!(%user, notice, tries, "mail given up: it is of no use any more");
                     return;
@@ -206,10 +203,17 @@ impl<T: Transport> Courier<T> {
                     tracing::warn!(%user, notice, error = %with_causes(&error), "mail refused");
                     return;
                 }
+                Err(error) if gives_up_early(mail, &error) && self.clock.now() >= patience => {
+                    tracing::warn!(%user, notice, tries, error = %with_causes(&error), "mail given up: the server refuses it for now");
+                    return;
+                }
                 Err(error) => {
                     let pause = self.pause(tries).min(mail.deadline.since(self.clock.now()));
                     tracing::warn!(%user, notice, ?pause, error = %with_causes(&error), "mail not sent yet");
-                    tokio::time::sleep(pause).await;
+                    if !place.keeps_waiting(tokio::time::sleep(pause)).await {
+                        tracing::warn!(%user, notice, tries, "mail given up for others: the queue is full");
+                        return;
+                    }
                 }
             }
         }
@@ -226,6 +230,12 @@ impl<T: Transport> Courier<T> {
     }
 }
 
+/// Whether a mail is not worth many tries: anybody can have such mails sent, and the server has an opinion
+/// about this one.
+fn gives_up_early(mail: &Mail, error: &DeliveryError) -> bool {
+    error.is_about_the_mail() && !matches!(mail.notice, Notice::PasswordReset(_))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
@@ -236,13 +246,12 @@ mod tests {
     use super::*;
     use crate::domain::ids::UserId;
     use crate::domain::link::LinkTemplate;
-    use crate::domain::tokens::ResetToken;
-    use crate::service::mail::Notice;
+    use crate::domain::tokens::{ResetToken, VerificationToken};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     /// A server that answers each try from a list of status codes, 250 when that is empty, and takes
-    /// as long as it is told.
+    /// as long as it is told. It takes nothing to evil.test for now.
     struct Server {
         answers: Mutex<VecDeque<u16>>,
         takes: Duration,
@@ -262,6 +271,9 @@ mod tests {
             let at = self.began.elapsed();
             self.tries.send((message.clone(), at)).unwrap();
             tokio::time::sleep(self.takes).await;
+            if message.ends_with("@evil.test") {
+                return Err(DeliveryError::status(450));
+            }
             match self.answers.lock().unwrap().pop_front() {
                 None | Some(250) => Ok(()),
                 Some(code) => Err(DeliveryError::status(code)),
@@ -310,7 +322,8 @@ mod tests {
     fn mail(number: u64) -> Mail {
         Mail {
             user: UserId::try_from(7).unwrap(),
-            to: Email::parse(&format!("ada{number}@example.com")).unwrap(),
+            // Of one domain less would be sent at once.
+            to: Email::parse(&format!("ada@example{number}.com")).unwrap(),
             name: None,
             notice: Notice::PasswordReset(ResetToken::new("hp_pr_A")),
             valid_for: 10 * MINUTE,
@@ -354,6 +367,59 @@ mod tests {
         assert_eq!(seconds(tries), [0, 1, 3, 7, 15, 31, 63, 127, 255, 511], "none at 600 s or later");
     }
 
+    fn verification(number: u64, domain: &str) -> Mail {
+        Mail {
+            to: Email::parse(&format!("ada{number}@{domain}")).unwrap(),
+            notice: Notice::VerifyEmail(VerificationToken::new("hp_ev_A")),
+            valid_for: 24 * 60 * MINUTE,
+            deadline: Timestamp::from_millis(24 * 3_600_000),
+            ..mail(number)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_verification_that_is_refused_for_now_is_given_up_after_a_quarter_of_an_hour() {
+        let (queue, running, tries) = queue(&[450; 100], Duration::ZERO, QueueOptions::default());
+        queue.post(verification(1, "example.com"));
+        assert_eq!(running.finish(24 * 60 * MINUTE).await, 0);
+        assert_eq!(seconds(tries), [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 811, 1111]);
+    }
+
+    /// A server that is not there has no opinion about a mail.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_gone_is_asked_again_for_as_long_as_the_mail_is_of_use() {
+        let (queue, running, tries) = queue(&[421; 1_000], Duration::ZERO, QueueOptions::default());
+        queue.post(verification(1, "example.com"));
+        assert_eq!(running.finish(25 * 60 * MINUTE).await, 0);
+        assert!(seconds(tries).last().is_some_and(|last| *last > 23 * 3_600));
+    }
+
+    /// Each takes a place for as long as it is tried, and the server as long as it can.
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_verifications_that_nobody_takes_keep_no_other_mail_back() {
+        let (queue, running, mut tries) = queue(&[], Duration::from_secs(9), QueueOptions::default());
+        for number in 0..1_010 {
+            queue.post(verification(number, "evil.test"));
+        }
+        for minute in 0..20 {
+            let reset = Mail { deadline: Timestamp::from_millis(24 * 3_600_000), ..mail(minute) };
+            let (other, evil) = (verification(minute, "example.com"), verification(minute, "evil.test"));
+            [&reset, &other, &evil].into_iter().for_each(|mail| queue.post(mail.clone()));
+            let mut wanted = vec![format!(" {}", reset.to), format!(" {}", other.to)];
+            let delivering = async {
+                while !wanted.is_empty() {
+                    let (message, _) = tries.recv().await.unwrap();
+                    wanted.retain(|end| !message.ends_with(end));
+                }
+            };
+            let in_time = tokio::time::timeout(Duration::from_secs(10), delivering).await;
+            in_time.expect("one turn of whoever was there, at most");
+            tokio::time::sleep(MINUTE).await;
+        }
+        drop(queue);
+        running.finish(Duration::ZERO).await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn one_mail_that_waits_holds_up_no_other() {
         let options = QueueOptions { at_once: 1, ..QueueOptions::default() };
@@ -362,7 +428,7 @@ mod tests {
         let first = tries.recv().await.unwrap();
         queue.post(mail(2));
         let second = tries.recv().await.unwrap();
-        assert!(first.0.ends_with("ada1@example.com") && second.0.ends_with("ada2@example.com"));
+        assert!(first.0.ends_with("ada@example1.com") && second.0.ends_with("ada@example2.com"));
         assert_eq!(second.1, Duration::ZERO);
         assert_eq!(running.finish(MINUTE).await, 0);
         assert_eq!(seconds(tries), [1]);
@@ -381,7 +447,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_drops_what_comes_and_a_finished_mail_frees_its_place() {
-        let options = QueueOptions { capacity: 2, ..QueueOptions::default() };
+        // Two for resets, and two for others.
+        let options = QueueOptions { capacity: 4, ..QueueOptions::default() };
         let (queue, running, mut tries) = queue(&[], Duration::from_secs(5), options);
         for number in 0..4 {
             queue.post(mail(number));
@@ -392,7 +459,7 @@ mod tests {
         tokio::time::timeout(4 * MINUTE, tries.recv()).await.expect_err("the others were dropped");
         queue.post(mail(5));
         let (message, _) = tries.recv().await.unwrap();
-        assert!(message.ends_with("ada5@example.com"));
+        assert!(message.ends_with("ada@example5.com"));
         assert_eq!(running.finish(MINUTE).await, 0);
     }
 
@@ -411,6 +478,6 @@ mod tests {
         );
         assert_eq!(began.elapsed(), Duration::from_secs(30));
         queue.post(mail(6));
-        assert!(tries.recv().await.is_some_and(|(message, _)| !message.ends_with("ada6@example.com")));
+        assert!(tries.recv().await.is_some_and(|(message, _)| !message.ends_with("ada@example6.com")));
     }
 }

@@ -127,6 +127,12 @@ impl DeliveryError {
         }
     }
 
+    /// Whether the server has refused this message, or its reader, for now (RFC 5321 4.2.1: a 4yz status)
+    /// while it takes others: 421 says that it takes none.
+    pub fn is_about_the_mail(&self) -> bool {
+        matches!(self.problem, Problem::Status { code, .. } if code != 421)
+    }
+
     /// An error of a test's own.
     #[cfg(test)]
     pub(super) fn status(code: u16) -> Self {

@@ -35,21 +35,29 @@ pub struct AccessTokens {
     revocations: Revocations,
     /// One for each generation of the ring, with its keys.
     checks: Arc<PerGeneration<AccessTokenCheck<KnownRevocations>>>,
+    /// The same with the keys that were revoked.
+    of_revoked_keys: Arc<PerGeneration<Verifier>>,
 }
 
 impl AccessTokens {
     pub(super) fn new(context: Arc<Context>, key_ring: Arc<KeyRing>, revocations: Revocations) -> Self {
+        let rules = &context.rules;
+        let verifier = Verifier::new(key_ring.current().key_set().clone(), &rules.issuer, &rules.audience)
+            .with_token_type(rules.token_type)
+            .with_leeway(rules.lifetimes.leeway);
+        let with_revoked_keys = verifier.clone();
+        let of_revoked_keys = PerGeneration::new(key_ring.clone(), move |generation| {
+            with_revoked_keys.clone().with_keys(generation.revoked_keys().clone())
+        });
         let of_context = context.clone();
         let copy = revocations.clone();
         let checks = PerGeneration::new(key_ring.clone(), move |generation| {
-            let rules = &of_context.rules;
-            let verifier = Verifier::new(generation.key_set().clone(), &rules.issuer, &rules.audience)
-                .with_token_type(rules.token_type)
-                .with_leeway(rules.lifetimes.leeway);
+            let verifier = verifier.clone().with_keys(generation.key_set().clone());
             let source = KnownRevocations { copy: copy.clone(), token_store: of_context.token_store.clone() };
             AccessTokenCheck::new(verifier, source)
         });
-        Self { checks: Arc::new(checks), context, key_ring, revocations }
+        let of_revoked_keys = Arc::new(of_revoked_keys);
+        Self { checks: Arc::new(checks), of_revoked_keys, context, key_ring, revocations }
     }
 
     /// Mints an access token of a live session. It never outlives the session.
@@ -155,7 +163,8 @@ impl AccessTokens {
     /// - A live access token is enough, and nothing else is looked at.
     /// - An expired one (authentic, not revoked) with a live refresh token of the same user, and a
     ///   live refresh token alone, buy a new access token; the refresh token is not rotated.
-    /// - A forged or revoked access token is refused whatever else came.
+    /// - A forged or revoked access token is refused whatever else came; one that was right until the
+    ///   service changed ([`Self::is_of_the_past`]) is as good as none.
     ///
     /// # Errors
     /// [`AuthError::Unauthenticated`] when nothing came, else what is wrong with what came.
@@ -180,7 +189,61 @@ impl AccessTokens {
                 self.check_revocation(&claims, now).await?;
                 self.renew(refresh, Some(&claims), address).await
             }
-            Err(rejection) => Err(AuthError::InvalidToken(rejection)),
+            Err(rejection) => match refresh {
+                Some(refresh) if self.is_of_the_past(access, &rejection, now) => {
+                    self.renew(refresh, None, address).await
+                }
+                _ => Err(AuthError::InvalidToken(rejection)),
+            },
+        }
+    }
+
+    /// Whether an access token that is refused by this `rejection` was rightly signed here and has been
+    /// right: its key was revoked since, or the service has another name or audience now. Beside a live
+    /// refresh token it counts as absent, since that is all that its owner has.
+    fn is_of_the_past(&self, access: &AccessToken, rejection: &Rejection, now: Timestamp) -> bool {
+        // These two come after the signature and the type, and before the times.
+        let is_of_another_name =
+            |rejection: &Rejection| matches!(rejection, Rejection::WrongIssuer | Rejection::WrongAudience);
+        if !matches!(rejection, Rejection::UnknownKey) {
+            return is_of_another_name(rejection);
+        }
+        match self.of_revoked_keys.get().verify(access.expose(), now.to_system_time()) {
+            Ok(_) | Err(Rejection::Expired(_)) => true,
+            Err(rejection) => is_of_another_name(&rejection),
+        }
+    }
+
+    /// An access token that comes beside a refresh token, unless it counts as absent
+    /// ([`Self::is_of_the_past`]).
+    pub(super) fn beside_refresh<'a>(
+        &self,
+        access: &'a AccessToken,
+        now: Timestamp,
+    ) -> Option<&'a AccessToken> {
+        let rejection = match self.verify(access, now) {
+            Err(rejection) => rejection,
+            Ok(_) => return Some(access),
+        };
+        (!self.is_of_the_past(access, &rejection, now)).then_some(access)
+    }
+
+    /// The claims of an access token that comes beside a refresh token, when it is authentic and not
+    /// revoked, in time or not; `None` of one that counts as absent ([`Self::is_of_the_past`]).
+    ///
+    /// # Errors
+    /// What is wrong with the token.
+    pub(super) async fn claims_beside_refresh(
+        &self,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> AuthResult<Option<AccessClaims>> {
+        match self.authentic_claims(access, now).await {
+            Ok(claims) => Ok(Some(claims)),
+            Err(AuthError::InvalidToken(rejection)) if self.is_of_the_past(access, &rejection, now) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -332,7 +395,7 @@ pub(super) fn refresh_verdict(
             Err(AuthError::RefreshTokenReused)
         }
         RefreshOutcome::Expired(timeout) => {
-            context.audit.record_seldom(event(AuditAction::SessionExpired, timeout.into()));
+            context.audit.record_seldom(event(AuditAction::SessionExpired, timeout.into()), None);
             Err(AuthError::SessionExpired)
         }
         RefreshOutcome::Unknown => Err(AuthError::InvalidRefreshToken),

@@ -8,7 +8,7 @@ use super::caller::Caller;
 use super::cut_off::CutOff;
 use super::limits::{Limits, Visitor};
 use super::mail::{Mail, Notice};
-use super::password_workers::PasswordWorkers;
+use super::password_workers::{PasswordWorkers, Requester};
 use super::sessions::{Sessions, TokenPair};
 use super::verification::Verifications;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
@@ -17,6 +17,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::name::Name;
 use crate::domain::password::{NewPassword, Password, PasswordHash};
+use crate::domain::place::Place;
 use crate::domain::rate_limit::Action;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::user::{NewUser, ProfileChange, Role, User};
@@ -47,6 +48,9 @@ pub enum Registered {
 /// What a concealed registration waits for at least, once the password is hashed: many times what
 /// it takes to add an account, or to find that there is one and write to its owner.
 const CONCEALED_WORK: Duration = Duration::from_millis(50);
+
+/// For whom the service itself hashes.
+const NOBODY: Requester = Requester { place: Place::Unknown, account: None };
 
 /// New names, as they came: `None` leaves a field, empty text clears it.
 #[derive(Clone, Debug, Default)]
@@ -125,19 +129,15 @@ impl Accounts {
         let (Some(email), Some(first_name), Some(last_name)) = (email, first_name, last_name) else {
             return Err(AuthError::Invalid(problems));
         };
-        let password = self
-            .context
-            .rules
-            .passwords
-            .choose(registration.password, email.as_str())
-            .map_err(|reason| AuthError::WeakPassword { field: Field::Password, reason })?;
         let registering = async {
+            let password = self.choose(registration.password, &email, Field::Password)?;
+            let requester = self.limits.requester(visitor, &email);
             let user = NewUser {
                 email: email.clone(),
                 first_name: first_name.flatten(),
                 last_name: last_name.flatten(),
                 role: Role::Member,
-                password: self.hash(password).await?,
+                password: self.hash(requester, password).await?,
                 email_verified: false,
                 created_at: self.context.clock.now(),
             };
@@ -242,7 +242,7 @@ impl Accounts {
             first_name: None,
             last_name: None,
             role: Role::Admin,
-            password: self.hash(NewPassword::exempt(password)).await?,
+            password: self.hash(NOBODY, NewPassword::exempt(password)).await?,
             email_verified: true,
             created_at: self.context.clock.now(),
         };
@@ -339,17 +339,15 @@ impl Accounts {
         self.context.clocks.may_mint()?;
         let current = Password::parse(current).map_err(|_| AuthError::InvalidCredentials)?;
         let user = self.me(caller).await?;
-        let new = self
-            .context
-            .rules
-            .passwords
-            .choose(new, user.email.as_str())
-            .map_err(|reason| AuthError::WeakPassword { field: Field::NewPassword, reason })?;
         let email = user.email.clone();
-        let check = self.sessions.verify_password(Some(user), current);
+        let requester = self.limits.requester(visitor, &email);
+        let check = async {
+            let new = self.choose(new, &email, Field::NewPassword)?;
+            Ok((self.sessions.verify_password(Some(user), current, requester).await?, new))
+        };
         let attempt = self.limits.password_attempt(visitor, &email, check).await;
-        let user = attempt.inspect_err(|error| self.record_refused_change(caller, error))?;
-        let hash = self.hash(new).await?;
+        let (user, new) = attempt.inspect_err(|error| self.record_refused_change(caller, error))?;
+        let hash = self.hash(requester, new).await?;
         let entry = self.context.journal_entry();
         let event = self
             .context
@@ -378,15 +376,21 @@ impl Accounts {
         match error {
             AuthError::InvalidCredentials => self.context.audit.record(entry.because(Reason::WrongPassword)),
             AuthError::RateLimited { .. } => {
-                self.context.audit.record_seldom(entry.because(Reason::RateLimited));
+                self.context.audit.record_seldom(entry.because(Reason::RateLimited), None);
             }
             _ => {}
         }
     }
 
-    async fn hash(&self, password: NewPassword) -> AuthResult<PasswordHash> {
+    /// A password that may be chosen, as the policy has it.
+    fn choose(&self, text: impl Into<String>, email: &Email, field: Field) -> AuthResult<NewPassword> {
+        let chosen = self.context.rules.passwords.choose(text, email.as_str());
+        chosen.map_err(|reason| AuthError::WeakPassword { field, reason })
+    }
+
+    async fn hash(&self, requester: Requester, password: NewPassword) -> AuthResult<PasswordHash> {
         let random = self.context.random.clone();
-        Ok(self.workers.run(move |hasher| hasher.hash(&password, &*random)).await??)
+        Ok(self.workers.run(requester, move |hasher| hasher.hash(&password, &*random)).await??)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::caller::Administrator;
 use super::cut_off::CutOff;
 use super::password_reset::{PasswordResets, ResetDelivery};
-use super::password_workers::PasswordWorkers;
+use super::password_workers::{PasswordWorkers, Requester};
 use super::{AuthError, AuthResult, Context, Field};
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::email::Email;
@@ -57,7 +57,7 @@ impl Administration {
     /// # Errors
     /// [`AuthError::WeakPassword`], [`AuthError::EmailTaken`].
     pub async fn create(&self, by: Administrator, account: NewAccount) -> AuthResult<User> {
-        let password = self.hash(account.password, &account.email, Field::Password).await?;
+        let password = self.hash(by, account.password, &account.email, Field::Password).await?;
         let user = NewUser {
             email: account.email,
             first_name: account.first_name,
@@ -153,7 +153,7 @@ impl Administration {
     /// [`AuthError::NotFound`], [`AuthError::WeakPassword`], [`AuthError::RevocationPending`].
     pub async fn set_password(&self, by: Administrator, id: UserId, password: String) -> AuthResult<User> {
         let user = self.get(by, id).await?;
-        let hash = self.hash(password, &user.email, Field::NewPassword).await?;
+        let hash = self.hash(by, password, &user.email, Field::NewPassword).await?;
         let entry = self.context.journal_entry();
         let event =
             self.context.repository.set_password(id, &hash, entry).await?.ok_or(AuthError::NotFound)?;
@@ -268,7 +268,13 @@ impl Administration {
         }
     }
 
-    async fn hash(&self, password: String, email: &Email, field: Field) -> AuthResult<PasswordHash> {
+    async fn hash(
+        &self,
+        by: Administrator,
+        password: String,
+        email: &Email,
+        field: Field,
+    ) -> AuthResult<PasswordHash> {
         let password: NewPassword = self
             .context
             .rules
@@ -276,6 +282,8 @@ impl Administration {
             .choose(password, email.as_str())
             .map_err(|reason| AuthError::WeakPassword { field, reason })?;
         let random = self.context.random.clone();
-        Ok(self.workers.run(move |hasher| hasher.hash(&password, &*random)).await??)
+        // Whoever holds the account up by guessing does not hold this up.
+        let requester = Requester { place: by.place(), account: None };
+        Ok(self.workers.run(requester, move |hasher| hasher.hash(&password, &*random)).await??)
     }
 }

@@ -4,20 +4,25 @@
 //! and again while the database is away. What cannot be written in the end, since the queue is full
 //! or the process has to go, becomes a warning in the process's own log with everything that the entry
 //! says: nothing is lost without a word. Only a process that is killed takes its queue with it.
+//!
+//! What strangers try is noted within bounds (`gate`), and counted beyond.
 
-use std::collections::{HashMap, VecDeque};
+mod gate;
+
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
+use self::gate::{Gate, Often, Verdict};
 use super::AuthResult;
 use super::caller::Administrator;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::rate_limit::AccountMark;
 use crate::domain::timekeeper::{Odd, Timekeeper};
 use crate::store::{AuditLog, StoreResult};
 
@@ -30,11 +35,6 @@ const BATCH_MAX: usize = 500;
 /// How long to wait after a failed write, at first and at most.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LAST: Duration = Duration::from_secs(1);
-
-/// How long the same is not noted again that anybody can bring about, and how many such things are
-/// remembered.
-const SELDOM: Duration = Duration::from_secs(60);
-const RECENT_MAX: usize = 4_096;
 
 /// How long somebody who reads the log waits for what was noted before to be in it.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
@@ -70,22 +70,32 @@ impl Audit {
     fn with_room_for(queue_max: usize, log: Arc<dyn AuditLog>) -> Self {
         let queue = Arc::new(Queue::new(queue_max));
         let task = tokio::spawn(write(queue.clone(), log.clone()));
-        let writer = Writer { queue, task: Mutex::new(Some(task)), recent: Mutex::default() };
+        let writer = Writer { queue, task: Mutex::new(Some(task)) };
         Self { log, writer: Arc::new(writer) }
     }
 
-    /// Notes what happened. Never waits.
+    /// Notes what happened. Never waits. Of what strangers have merely tried so much is noted a minute, and
+    /// the rest as one entry of its kind, which says how many it stands for.
     pub fn record(&self, entry: AuditEntry) {
-        if let Some(refused) = self.writer.queue.push(entry) {
-            log_instead(&refused);
-        }
+        self.note(entry, Often::Always);
     }
 
     /// Notes what happened, unless the same was noted within the last minute: what anybody can bring about
-    /// as often as they like must not fill the log.
-    pub fn record_seldom(&self, entry: AuditEntry) {
-        if self.writer.recent.lock().unwrap_or_else(PoisonError::into_inner).is_new(&entry) {
-            self.record(entry);
+    /// as often as they like must not fill the log. It is the same if it comes from the same place and is
+    /// `about` the same account.
+    pub fn record_seldom(&self, entry: AuditEntry, about: Option<AccountMark>) {
+        self.note(entry, Often::Seldom(about));
+    }
+
+    fn note(&self, entry: AuditEntry, often: Often) {
+        let queue = &self.writer.queue;
+        let (verdict, due) = queue.gate().judge(&entry, often);
+        queue.push_all(due);
+        match verdict {
+            Verdict::Noted => queue.push_all([entry]),
+            // Who sees to it later has to know.
+            Verdict::Counted => queue.wake.notify_one(),
+            Verdict::Repeated => {}
         }
     }
 
@@ -103,6 +113,7 @@ impl Audit {
     /// take, and what is noted from now on, goes to the process's own log. Answers how many entries
     /// went there.
     pub async fn close(&self, patience: Duration) -> usize {
+        self.writer.queue.push_counted();
         self.writer.queue.close(Ending::Patient);
         let Some(mut task) = self.writer.take_task() else { return 0 };
         if tokio::time::timeout(patience, &mut task).await.is_err() {
@@ -186,7 +197,6 @@ impl Audit {
 struct Writer {
     queue: Arc<Queue>,
     task: Mutex<Option<JoinHandle<()>>>,
-    recent: Mutex<Recent>,
 }
 
 impl Writer {
@@ -197,30 +207,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        self.queue.push_counted();
         self.queue.close(Ending::Brief);
-    }
-}
-
-/// When things were noted that are noted seldom. What is the same but for its time is the same thing.
-#[derive(Default)]
-struct Recent(HashMap<AuditEntry, Timestamp>);
-
-impl Recent {
-    /// Whether the same was not noted within [`SELDOM`]; notes that it is now.
-    fn is_new(&mut self, entry: &AuditEntry) -> bool {
-        let now = entry.at;
-        let same = AuditEntry { event: Uuid::nil(), at: Timestamp::from_millis(0), ..entry.clone() };
-        if self.0.get(&same).is_some_and(|noted| now.since(*noted) < SELDOM) {
-            return false;
-        }
-        if self.0.len() >= RECENT_MAX {
-            self.0.retain(|_, noted| now.since(*noted) < SELDOM);
-        }
-        // Too many kinds at once: they are noted as often as they come.
-        if self.0.len() < RECENT_MAX {
-            self.0.insert(same, now);
-        }
-        true
     }
 }
 
@@ -236,6 +224,7 @@ enum Ending {
 /// What waits to be written. An entry leaves the queue when the database has it.
 struct Queue {
     state: Mutex<State>,
+    gate: Mutex<Gate>,
     max: usize,
     wake: Notify,
     written: watch::Sender<u64>,
@@ -251,11 +240,48 @@ struct State {
 impl Queue {
     fn new(max: usize) -> Self {
         let state = State { waiting: VecDeque::new(), accepted: 0, ending: None };
-        Self { state: Mutex::new(state), max, wake: Notify::new(), written: watch::Sender::new(0) }
+        Self {
+            state: Mutex::new(state),
+            gate: Mutex::default(),
+            max,
+            wake: Notify::new(),
+            written: watch::Sender::new(0),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes entries in; those for which there is no room go to the process's own log.
+    fn push_all(&self, entries: impl IntoIterator<Item = AuditEntry>) {
+        entries.into_iter().filter_map(|entry| self.push(entry)).for_each(|refused| log_instead(&refused));
+    }
+
+    /// Takes in what stands for what was counted so far.
+    fn push_counted(&self) {
+        let counted = self.gate().take_counted();
+        for entry in &counted {
+            tracing::warn!(
+                action = %entry.action,
+                count = entry.count,
+                "more was tried than the audit log notes one by one"
+            );
+        }
+        self.push_all(counted);
+    }
+
+    /// Ends when what was counted is to be written; never where nothing was.
+    async fn counted_is_due(&self) {
+        let due = self.gate().due();
+        match due {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Takes an entry in, or hands it back when there is no room or the end has come.
@@ -308,7 +334,10 @@ async fn write(queue: Arc<Queue>, log: Arc<dyn AuditLog>) {
             if queue.ending().is_some() {
                 return;
             }
-            queue.wake.notified().await;
+            tokio::select! {
+                () = queue.wake.notified() => {}
+                () = queue.counted_is_due() => queue.push_counted(),
+            }
             continue;
         }
         match log.append_audit(&batch).await {

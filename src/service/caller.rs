@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{AuthError, AuthResult, Context};
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::place::Place;
 use crate::domain::tokens::AccessToken;
 use crate::domain::user::Role;
 
@@ -76,6 +77,14 @@ impl Administrator {
         match self {
             Self::User { id, .. } => AuditActor::User(id),
             Self::Operator => AuditActor::Operator,
+        }
+    }
+
+    /// Where they work from.
+    pub(super) fn place(self) -> Place {
+        match self {
+            Self::User { address, .. } => Place::of(address),
+            Self::Operator => Place::Unknown,
         }
     }
 

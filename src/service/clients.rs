@@ -176,7 +176,7 @@ impl Clients {
             let entry = self.context.event(AuditAction::ClientRefused, AuditActor::Anonymous);
             let object = client.as_ref().map(|client| client.id.to_string());
             let entry = AuditEntry { object, ..entry.from(visitor.address()).because(Reason::InvalidClient) };
-            self.context.audit.record_seldom(entry);
+            self.context.audit.record_seldom(entry, None);
         }
         client.filter(|_| right).ok_or(AuthError::InvalidClient)
     }

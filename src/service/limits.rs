@@ -2,9 +2,11 @@
 //!
 //! - Limits are per address (an IPv6 network of 64 bits counts as one) and per account, by its
 //!   e-mail address: whether there is such an account makes no difference to anything here.
-//! - A password is paid for before it is checked, which bounds guessing also under concurrency, and
-//!   the work of hashing with it; a right one costs nothing. An answer that is no verdict (503)
-//!   costs nothing either.
+//! - A password is paid for before it is looked at, which bounds guessing also under concurrency, and
+//!   the work of hashing with it. A wrong one has cost a guess and a right one a login: of the other it
+//!   is given back. An answer that is no verdict (503) costs nothing.
+//! - What is left for an account is told to nobody who has not shown its password: from a place that the
+//!   account is known at it would tell that there is one.
 //! - **Nobody locks an owner out of their usual place.** A place that an account has logged in from
 //!   is remembered, and attempts from there have a bucket of their own: what others try from
 //!   elsewhere does not touch it.
@@ -13,8 +15,9 @@
 //!   registration, which reveals nothing and which the hash workers bound, is made.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::password_workers::Requester;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::rate_limit::{self, Whose};
 use crate::domain::causes::with_causes;
@@ -27,7 +30,14 @@ use crate::domain::rate_limit::{AccountMark, Action, Bucket, Level, PlaceMark, R
 #[derive(Clone, Debug)]
 pub struct Visitor {
     address: Option<IpAddr>,
-    quotas: Arc<Mutex<Vec<Quota>>>,
+    quotas: Arc<Mutex<Vec<Noted>>>,
+}
+
+/// A limit and what is left of it, and whether that may be told.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    quota: Quota,
+    is_told: bool,
 }
 
 /// A limit that a request came under.
@@ -37,7 +47,7 @@ pub struct Quota {
     pub name: &'static str,
     /// How much is allowed.
     pub rate: Rate,
-    /// What is left; `None` where nothing was counted.
+    /// What is left; `None` where nothing was counted, or where it is not for this visitor to know.
     pub level: Option<Level>,
 }
 
@@ -54,20 +64,46 @@ impl Visitor {
 
     /// The limits that the request has come under so far.
     pub fn quotas(&self) -> Vec<Quota> {
-        self.quotas.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let seen =
+            |noted: &Noted| Quota { level: noted.quota.level.filter(|_| noted.is_told), ..noted.quota };
+        self.lock().iter().map(seen).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Noted>> {
+        self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn place(&self) -> Place {
         Place::of(self.address)
     }
 
-    /// Notes what is left; a later note replaces an earlier one.
-    fn note(&self, name: &'static str, rate: Rate, level: Option<Level>) {
-        let mut quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
-        match quotas.iter_mut().find(|quota| quota.name == name) {
-            Some(known) => known.level = level.or(known.level),
-            None => quotas.push(Quota { name, rate, level }),
+    /// Notes a limit, before anything is counted.
+    fn announce(&self, name: &'static str, rate: Rate) {
+        let mut quotas = self.lock();
+        if quotas.iter().all(|noted| noted.quota.name != name) {
+            quotas.push(Noted { quota: Quota { name, rate, level: None }, is_told: false });
         }
+    }
+
+    /// Notes what is left; a later note replaces an earlier one.
+    fn note(&self, charge: &Charge, level: Level) {
+        let is_told = charge.is_of_place;
+        let mut quotas = self.lock();
+        match quotas.iter_mut().find(|noted| noted.quota.name == charge.name) {
+            Some(known) => {
+                known.quota.level = Some(level);
+                known.is_told |= is_told;
+            }
+            None => {
+                let quota = Quota { name: charge.name, rate: charge.bucket.rate, level: Some(level) };
+                quotas.push(Noted { quota, is_told });
+            }
+        }
+    }
+
+    /// Lets the visitor know also what is left for their account: they have shown its password.
+    fn tell_all(&self) {
+        self.lock().iter_mut().for_each(|noted| noted.is_told = true);
     }
 }
 
@@ -76,6 +112,7 @@ impl Visitor {
 struct Charge {
     name: &'static str,
     bucket: Bucket,
+    is_of_place: bool,
 }
 
 /// An account and the place that somebody tries to log in to it from.
@@ -96,8 +133,14 @@ impl Limits {
         Self { context }
     }
 
-    /// Checks a password by `check`, which fails by [`AuthError::InvalidCredentials`]: that costs,
-    /// a right password does not. After one, the place is known.
+    /// For whom the work of this visitor is done, with the account of an address.
+    pub(super) fn requester(&self, visitor: &Visitor, email: &Email) -> Requester {
+        let account = rate_limit::account_mark(&self.context.secrets, email);
+        Requester { place: visitor.place(), account: Some(account) }
+    }
+
+    /// Checks a password by `check`, which fails by [`AuthError::InvalidCredentials`]: that costs a
+    /// guess, and a right password a login. After one, the place is known.
     ///
     /// A caller that goes away meanwhile has paid: a guess must not be free for whoever hangs up
     /// before its answer.
@@ -110,36 +153,33 @@ impl Limits {
         email: &Email,
         check: impl Future<Output = AuthResult<T>>,
     ) -> AuthResult<T> {
-        let by_place = self.charge_place(Action::Login, visitor);
         self.announce(Action::Login, visitor);
-        self.take(visitor, by_place, None).await?;
-        let by_account = match self.charge_login(visitor, email).await {
-            Ok(charge) => charge,
-            Err(error) => {
-                self.give_back(visitor, by_place).await;
-                return Err(error);
-            }
+        self.announce(Action::LoginSuccess, visitor);
+        let mut guess = Paid { limits: self, visitor, charges: Vec::new() };
+        let mut login = Paid { limits: self, visitor, charges: Vec::new() };
+        let paying = async {
+            guess.pay(self.charge_place(Action::Login, visitor)).await?;
+            login.pay(self.charge_place(Action::LoginSuccess, visitor)).await?;
+            guess.pay(self.charge_login(visitor, email).await?).await?;
+            login.pay(self.charge_account(Action::LoginSuccess, email)).await
         };
-        self.take(visitor, by_account, by_place).await?;
-        let outcome = check.await;
+        let outcome = match paying.await {
+            Ok(()) => check.await,
+            Err(error) => Err(error),
+        };
         match &outcome {
             Ok(_) => {
-                tokio::join!(
-                    self.give_back(visitor, by_place),
-                    self.give_back(visitor, by_account),
-                    self.remember(visitor, email),
-                );
+                visitor.tell_all();
+                tokio::join!(guess.give_back(), self.remember(visitor, email));
             }
-            Err(AuthError::InvalidCredentials) => {}
-            Err(_) => {
-                tokio::join!(self.give_back(visitor, by_place), self.give_back(visitor, by_account));
-            }
+            Err(AuthError::InvalidCredentials) => login.give_back().await,
+            Err(_) => drop(tokio::join!(guess.give_back(), login.give_back())),
         }
         outcome
     }
 
-    /// Runs an `attempt` that costs, whatever comes of it but "cannot tell". A registration is made
-    /// also when it cannot be counted.
+    /// Runs an `attempt` that costs, whatever comes of it but "cannot tell" and a password that may not be
+    /// chosen. A registration is made also when it cannot be counted.
     ///
     /// # Errors
     /// [`AuthError::RateLimited`] and the attempt was not begun; else its own.
@@ -150,26 +190,26 @@ impl Limits {
         email: &Email,
         attempt: impl Future<Output = AuthResult<T>>,
     ) -> AuthResult<T> {
-        let by_place = self.charge_place(action, visitor);
-        let by_account = self.context.rules.limits.of(action).per_account.map(|rate| {
-            let account = rate_limit::account_mark(&self.context.secrets, email);
-            self.charge(action.per_account(), rate, Whose::Account(account))
-        });
         self.announce(action, visitor);
-        let paid = async {
-            self.take(visitor, by_place, None).await?;
-            self.take(visitor, by_account, by_place).await
+        let mut paid = Paid { limits: self, visitor, charges: Vec::new() };
+        let paying = async {
+            paid.pay(self.charge_place(action, visitor)).await?;
+            paid.pay(self.charge_account(action, email)).await
         };
-        match paid.await {
+        match paying.await {
+            Ok(()) => {}
             Err(AuthError::Store(error)) if action == Action::Register => {
                 tracing::warn!(error = %with_causes(&error), "a registration could not be counted");
-                return attempt.await;
             }
-            paid => paid?,
+            Err(error) => {
+                paid.give_back().await;
+                return Err(error);
+            }
         }
         let outcome = attempt.await;
-        if outcome.as_ref().is_err_and(|error| !is_verdict(error)) {
-            tokio::join!(self.give_back(visitor, by_place), self.give_back(visitor, by_account));
+        let costs = |error: &AuthError| is_verdict(error) && !matches!(error, AuthError::WeakPassword { .. });
+        if outcome.as_ref().is_err_and(|error| !costs(error)) {
+            paid.give_back().await;
         }
         outcome
     }
@@ -192,7 +232,8 @@ impl Limits {
             Err(error) if counts(&error) => error,
             outcome => return outcome,
         };
-        match self.take(visitor, self.charge_place(action, visitor), None).await {
+        let mut paid = Paid { limits: self, visitor, charges: Vec::new() };
+        match paid.pay(self.charge_place(action, visitor)).await {
             Ok(()) => Err(failure),
             Err(AuthError::RateLimited { retry_after }) => Err(AuthError::RateLimited { retry_after }),
             Err(error) => {
@@ -231,13 +272,20 @@ impl Limits {
         AccountAt { account, place: rate_limit::place_mark(keys, account, visitor.place()) }
     }
 
+    fn charge_account(&self, action: Action, email: &Email) -> Option<Charge> {
+        let rate = self.context.rules.limits.of(action).per_account?;
+        let account = rate_limit::account_mark(&self.context.secrets, email);
+        Some(self.charge(action.per_account(), rate, Whose::Account(account)))
+    }
+
     fn charge_place(&self, action: Action, visitor: &Visitor) -> Option<Charge> {
         let rate = self.context.rules.limits.of(action).per_ip?;
         Some(self.charge(action.per_ip(), rate, Whose::Place(visitor.place())))
     }
 
     fn charge(&self, name: &'static str, rate: Rate, whose: Whose) -> Charge {
-        Charge { name, bucket: rate_limit::bucket(&self.context.secrets, name, rate, whose) }
+        let is_of_place = matches!(whose, Whose::Place(_));
+        Charge { name, bucket: rate_limit::bucket(&self.context.secrets, name, rate, whose), is_of_place }
     }
 
     /// Notes the limits of an action, before anything is counted.
@@ -245,35 +293,45 @@ impl Limits {
         let limits = self.context.rules.limits.of(action);
         for (name, rate) in [(action.per_ip(), limits.per_ip), (action.per_account(), limits.per_account)] {
             if let Some(rate) = rate {
-                visitor.note(name, rate, None);
+                visitor.announce(name, rate);
             }
         }
     }
+}
 
-    /// Takes a charge. If that cannot be, gives `paid` back: what is refused costs nothing.
-    async fn take(&self, visitor: &Visitor, charge: Option<Charge>, paid: Option<Charge>) -> AuthResult<()> {
-        let Some(Charge { name, bucket }) = charge else { return Ok(()) };
-        let error = match self.context.rate_limits.take(&bucket).await {
-            Ok(take) => {
-                visitor.note(name, bucket.rate, Some(take.level));
-                if take.admitted {
-                    return Ok(());
-                }
-                tracing::info!(limit = name, "rate limited");
-                AuthError::RateLimited { retry_after: take.level.more_in }
-            }
-            Err(error) => error.into(),
-        };
-        self.give_back(visitor, paid).await;
-        Err(error)
+/// What was paid for one attempt.
+struct Paid<'a> {
+    limits: &'a Limits,
+    visitor: &'a Visitor,
+    charges: Vec<Charge>,
+}
+
+impl Paid<'_> {
+    /// Takes a charge, if there is one to take. What is refused costs nothing: whoever meets a refusal
+    /// gives back what was paid before.
+    async fn pay(&mut self, charge: Option<Charge>) -> AuthResult<()> {
+        let Some(charge) = charge else { return Ok(()) };
+        let context = &self.limits.context;
+        let take = context.rate_limits.take(&charge.bucket).await?;
+        self.visitor.note(&charge, take.level);
+        if !take.admitted {
+            tracing::info!(limit = charge.name, "rate limited");
+            return Err(AuthError::RateLimited { retry_after: take.level.more_in });
+        }
+        self.charges.push(charge);
+        Ok(())
     }
 
-    /// Gives a charge back. Nobody's answer depends on it: what is not given back leaks in time.
-    async fn give_back(&self, visitor: &Visitor, charge: Option<Charge>) {
-        let Some(Charge { name, bucket }) = charge else { return };
-        match self.context.rate_limits.give_back(&bucket).await {
-            Ok(level) => visitor.note(name, bucket.rate, Some(level)),
-            Err(error) => tracing::debug!(error = %with_causes(&error), "an attempt was not given back"),
+    /// Gives back what was paid. Nobody's answer depends on it: what is not given back leaks in time.
+    async fn give_back(&mut self) {
+        let Limits { context } = self.limits;
+        for charge in self.charges.drain(..) {
+            match context.rate_limits.give_back(&charge.bucket).await {
+                Ok(level) => self.visitor.note(&charge, level),
+                Err(error) => {
+                    tracing::debug!(error = %with_causes(&error), "an attempt was not given back");
+                }
+            }
         }
     }
 }

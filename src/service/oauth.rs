@@ -139,11 +139,11 @@ impl OAuth {
         let denial = self.access_tokens.rest_of(&claims, now);
         if claims.is_machine() {
             store.revoke_machine_token(jti, denial).await?;
-            self.context.audit.record_seldom(event(AuditAction::TokenRevoked).token(jti));
+            self.context.audit.record_seldom(event(AuditAction::TokenRevoked).token(jti), None);
         } else if let (Ok(user), Some(sid)) = (claims.sub.parse::<UserId>(), claims.sid) {
             store.revoke_access_token(user, jti, denial).await?;
             let entry = event(AuditAction::TokenRevoked).on(user).session(SessionId::from(sid)).token(jti);
-            self.context.audit.record_seldom(entry);
+            self.context.audit.record_seldom(entry, None);
             tracing::info!(%user, session = %SessionId::from(sid), "access token taken back");
         }
         Ok(())

@@ -173,7 +173,7 @@ impl PasswordResets {
             if !claims.user.is_nobody() {
                 let entry = self.context.event(AuditAction::PasswordResetFailed, AuditActor::Anonymous);
                 let entry = entry.on(claims.user).from(visitor.address()).because(Reason::InvalidResetToken);
-                self.context.audit.record_seldom(entry);
+                self.context.audit.record_seldom(entry, None);
             }
             AuthError::InvalidResetToken
         };
@@ -188,7 +188,8 @@ impl PasswordResets {
             .choose(new_password, user.email.as_str())
             .map_err(|reason| AuthError::WeakPassword { field: Field::NewPassword, reason })?;
         let random = self.context.random.clone();
-        let hash = self.workers.run(move |hasher| hasher.hash(&new, &*random)).await??;
+        let requester = self.limits.requester(visitor, &user.email);
+        let hash = self.workers.run(requester, move |hasher| hasher.hash(&new, &*random)).await??;
 
         let grant = store.take_reset_token(&claims).await?.ok_or_else(dead)?;
         let entry = self.context.journal_entry();

@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hallpass_verify::AccessClaims;
+
 use super::access_tokens::{AccessTokens, refresh_verdict, session_of};
 use super::caller::Caller;
 use super::cut_off::CutOff;
 use super::limits::{Limits, Visitor, is_verdict};
-use super::password_workers::PasswordWorkers;
+use super::password_workers::{PasswordWorkers, Requester};
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
@@ -93,11 +95,14 @@ impl Sessions {
         self.context.clocks.may_mint()?;
         let email = Email::parse(email).map_err(|_| AuthError::InvalidCredentials)?;
         let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
-        let failed = |user: Option<UserId>, reason| self.record_failed_login(user, visitor.address(), reason);
+        let failed = |user: Option<UserId>, reason| {
+            self.context.audit.record(self.failed_login(user, visitor.address(), reason));
+        };
+        let requester = self.limits.requester(visitor, &email);
         let check = async {
             let user = self.context.repository.find_user_by_email(&email).await?;
             let id = user.as_ref().map(|user| user.id);
-            let verified = self.verify_password(user, password.clone()).await;
+            let verified = self.verify_password(user, password.clone(), requester).await;
             if let Err(AuthError::InvalidCredentials) = verified {
                 failed(id, id.map_or(Reason::UnknownAccount, |_| Reason::WrongPassword));
             }
@@ -105,7 +110,8 @@ impl Sessions {
         };
         let attempt = self.limits.password_attempt(visitor, &email, check).await;
         if let Err(AuthError::RateLimited { .. }) = attempt {
-            failed(None, Reason::RateLimited);
+            let entry = self.failed_login(None, visitor.address(), Reason::RateLimited);
+            self.context.audit.record_seldom(entry, requester.account);
         }
         let user = attempt?;
         if user.disabled {
@@ -117,25 +123,27 @@ impl Sessions {
             return Err(AuthError::EmailNotVerified);
         }
         let pair = self.open(&user, origin, None).await?;
-        self.rehash_if_outdated(&user, password).await;
+        self.rehash_if_outdated(&user, password, requester).await;
         Ok((user, pair))
     }
 
     /// Lets the account pass if the password is its own. An unknown account costs the same work.
     /// To be asked through [`Limits::password_attempt`] alone.
-    pub(super) async fn verify_password(&self, user: Option<User>, password: Password) -> AuthResult<User> {
+    pub(super) async fn verify_password(
+        &self,
+        user: Option<User>,
+        password: Password,
+        requester: Requester,
+    ) -> AuthResult<User> {
         let hash = user.as_ref().map(|user| user.password.clone());
-        let right = self.workers.run(move |hasher| hasher.verify(&password, hash.as_ref())).await??;
+        let right =
+            self.workers.run(requester, move |hasher| hasher.verify(&password, hash.as_ref())).await??;
         user.filter(|_| right).ok_or(AuthError::InvalidCredentials)
     }
 
-    fn record_failed_login(&self, user: Option<UserId>, address: Option<IpAddr>, reason: Reason) {
+    fn failed_login(&self, user: Option<UserId>, address: Option<IpAddr>, reason: Reason) -> AuditEntry {
         let entry = self.context.event(AuditAction::LoginFailed, AuditActor::Anonymous);
-        let entry = AuditEntry { user, ..entry.from(address).because(reason) };
-        match reason {
-            Reason::RateLimited => self.context.audit.record_seldom(entry),
-            _ => self.context.audit.record(entry),
-        }
+        AuditEntry { user, ..entry.from(address).because(reason) }
     }
 
     /// Opens a session for an account whose credentials were checked; `because` of what, where it was
@@ -165,7 +173,7 @@ impl Sessions {
                 self.pair(session)
             }
             None => {
-                self.record_failed_login(Some(user.id), address, Reason::Superseded);
+                self.context.audit.record(self.failed_login(Some(user.id), address, Reason::Superseded));
                 Err(AuthError::InvalidCredentials)
             }
         }
@@ -236,7 +244,8 @@ impl Sessions {
 
     /// Redeems a refresh token. All concurrent callers with one token, and a caller that comes
     /// back within the grace period, get the same successor. An access token that comes along
-    /// must be authentic, of the same user, and not revoked; it may be expired.
+    /// must be authentic, of the same user, and not revoked; it may be expired, or of a key or an issuer
+    /// that counts no more.
     ///
     /// # Errors
     /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`],
@@ -261,11 +270,11 @@ impl Sessions {
     ) -> AuthResult<TokenPair> {
         let now = self.context.clock.now();
         let claims = self.read(refresh)?;
-        if let Some(access) = access {
-            let presented = self.access_tokens.authentic_claims(access, now).await?;
-            if presented.sub != claims.user.to_string() {
-                return Err(AuthError::InvalidRefreshToken);
-            }
+        if let Some(access) = access
+            && let Some(presented) = self.access_tokens.claims_beside_refresh(access, now).await?
+            && presented.sub != claims.user.to_string()
+        {
+            return Err(AuthError::InvalidRefreshToken);
         }
         let lifetimes = &self.context.rules.lifetimes;
         let outcome = self.context.token_store.rotate(&claims, lifetimes).await?;
@@ -273,7 +282,8 @@ impl Sessions {
     }
 
     /// Ends the session that the tokens belong to, or others of its account, at once and for all
-    /// their tokens. The access token decides when one came, expired or not; else the refresh token.
+    /// their tokens. The access token decides when one came, expired or not; else the refresh token, also
+    /// beside an access token of a key or an issuer that counts no more.
     ///
     /// [`LogoutScope::Global`] is a security event: a session that is just being opened ends with the
     /// others. With [`LogoutScope::Others`] each session ends in an operation of its own: until all is
@@ -292,6 +302,10 @@ impl Sessions {
     ) -> AuthResult<()> {
         let address = visitor.address();
         let now = self.context.clock.now();
+        let access = match refresh {
+            Some(_) => access.and_then(|access| self.access_tokens.beside_refresh(access, now)),
+            None => access,
+        };
         let (user, session, gone) = match (access, refresh) {
             (Some(access), _) => {
                 let claims = match self.access_tokens.authentic_claims_to_revoke(access, now).await {
@@ -391,7 +405,8 @@ impl Sessions {
     /// rotated.
     ///
     /// This and [`Self::end`] are for clients that never rotate. The access token must be authentic
-    /// and not revoked; it may be expired. A refresh token that was rotated meanwhile, by another
+    /// and not revoked; it may be expired, and to renew it, of a key or an issuer that counts no more. A
+    /// refresh token that was rotated meanwhile, by another
     /// client of the session, is refused and ends nothing: here it is no sign of theft.
     ///
     /// # Errors
@@ -407,7 +422,8 @@ impl Sessions {
         let renewal = async {
             self.context.clocks.may_mint()?;
             let now = self.context.clock.now();
-            let session = self.session_of_both(access, refresh, visitor, now).await?;
+            let presented = self.access_tokens.claims_beside_refresh(access, now).await?;
+            let session = self.session_of_both(presented.as_ref(), refresh, visitor).await?;
             let (access, _) = self.access_tokens.mint(&session)?;
             Ok(access)
         };
@@ -425,23 +441,25 @@ impl Sessions {
         visitor: &Visitor,
     ) -> AuthResult<()> {
         let now = self.context.clock.now();
-        let session = self.session_of_both(access, refresh, visitor, now).await?;
+        let presented = self.access_tokens.authentic_claims(access, now).await?;
+        let session = self.session_of_both(Some(&presented), refresh, visitor).await?;
         let user = session.subject.user;
         let ending = Ending { user, reason: Reason::LoggedOut, address: visitor.address() };
         self.revoke(&ending, session.id, OnUnknown::Deny).await?.then_some(()).ok_or(AuthError::TokenRevoked)
     }
 
-    /// The live session that both tokens belong to.
+    /// The live session of the refresh token, which `presented` belongs to as well.
     async fn session_of_both(
         &self,
-        access: &AccessToken,
+        presented: Option<&AccessClaims>,
         refresh: &RefreshToken,
         visitor: &Visitor,
-        now: Timestamp,
     ) -> AuthResult<Session> {
-        let presented = self.access_tokens.authentic_claims(access, now).await?;
         let claims = self.read(refresh)?;
-        if presented.sub != claims.user.to_string() || session_of(&presented) != Ok(claims.session) {
+        let is_of = |presented: &AccessClaims| {
+            presented.sub == claims.user.to_string() && session_of(presented) == Ok(claims.session)
+        };
+        if !presented.is_none_or(is_of) {
             return Err(AuthError::InvalidRefreshToken);
         }
         let lifetimes = &self.context.rules.lifetimes;
@@ -483,12 +501,13 @@ impl Sessions {
 
     /// Brings the stored hash up to the present cost. A failure costs nobody their login: the next
     /// one tries again.
-    async fn rehash_if_outdated(&self, user: &User, password: Password) {
+    async fn rehash_if_outdated(&self, user: &User, password: Password, requester: Requester) {
         if !self.workers.hasher().is_outdated(&user.password) {
             return;
         }
         let random = self.context.random.clone();
-        let job = self.workers.run(move |hasher| hasher.hash(&NewPassword::exempt(password), &*random));
+        let job =
+            self.workers.run(requester, move |hasher| hasher.hash(&NewPassword::exempt(password), &*random));
         let replaced = match job.await {
             Ok(Ok(hash)) => {
                 let repository = &self.context.repository;

@@ -184,6 +184,10 @@ pub trait Repository: Send + Sync + 'static {
     /// At most `limit` accounts in the order of their ids, from the one after `after` on.
     async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>>;
 
+    /// Whether there is an administrator whose account is enabled; with `verified`, one whose address is
+    /// proven as well.
+    async fn has_administrator(&self, verified: bool) -> StoreResult<bool>;
+
     /// Changes names; `None` when there is no such account.
     async fn update_profile(&self, id: UserId, change: &ProfileChange) -> StoreResult<Option<User>>;
 

@@ -13,6 +13,7 @@ mod dev;
 #[cfg(target_os = "linux")]
 mod flood;
 mod keys;
+mod leftovers;
 mod mail;
 mod malformed;
 mod nginx;

@@ -143,9 +143,6 @@ async fn a_rightly_signed_token_of_another_kind_is_refused() {
     let ahead = right.iat + 3600;
     for (typ, claims) in [
         (TokenType::Jwt, right.clone()),
-        (TokenType::AtJwt, AccessClaims { iss: format!("{ISSUER}/"), ..right.clone() }),
-        (TokenType::AtJwt, AccessClaims { aud: vec!["https://elsewhere".to_owned()], ..right.clone() }),
-        (TokenType::AtJwt, AccessClaims { aud: Vec::new(), ..right.clone() }),
         (TokenType::AtJwt, AccessClaims { iat: ahead, ..right.clone() }),
         (TokenType::AtJwt, AccessClaims { nbf: Some(ahead), ..right.clone() }),
         (TokenType::AtJwt, AccessClaims { sv: None, ..right.clone() }),
@@ -154,6 +151,19 @@ async fn a_rightly_signed_token_of_another_kind_is_refused() {
     ] {
         let answer = app.auth_me(&sign(typ, &claims), &ada.tokens.refresh).await;
         answer.assert_refused(401, "invalid_token");
+    }
+    // Of another issuer or audience: good for nothing, and beside a refresh token as good as none, since
+    // the service had another name when it signed that.
+    for claims in [
+        AccessClaims { iss: format!("{ISSUER}/"), ..right.clone() },
+        AccessClaims { aud: vec!["https://elsewhere".to_owned()], ..right.clone() },
+        AccessClaims { aud: Vec::new(), ..right.clone() },
+    ] {
+        let token = sign(TokenType::AtJwt, &claims);
+        app.me(&token).await.assert_refused(401, "invalid_token");
+        let me = app.auth_me(&token, &ada.tokens.refresh).await.tokens(200);
+        app.me(me["accessToken"].as_str().expect("a new one")).await.json(200);
+        app.auth_me(&token, "hp_rt_x").await.assert_refused(401, "invalid_refresh_token");
     }
     // The user of another session, or nobody's session: no such session stands.
     for claims in [

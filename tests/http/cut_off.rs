@@ -206,6 +206,7 @@ async fn a_hundred_refreshes_that_race_an_event_leave_none_alive(app: TestApp) {
 }
 
 async fn logins_that_race_a_log_out_everywhere_are_dead_or_newer(app: TestApp) {
+    let app = app.hashing_all_at_once().await;
     let ada = app.member("ada").await;
     let racing: Vec<_> = (0..50)
         .map(|_| {

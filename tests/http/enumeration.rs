@@ -4,7 +4,7 @@
 use hallpass::domain::user::AccountChange;
 use poem::http::HeaderMap;
 
-use crate::support::{ADMIN_EMAIL, Answer, PASSWORD, TestApp, on_both_flavours};
+use crate::support::{ADMIN_EMAIL, Answer, MINUTE, PASSWORD, TestApp, on_both_flavours};
 
 const KNOWN: &str = "ada@example.com";
 const UNKNOWN: &str = "eve@example.com";
@@ -37,16 +37,24 @@ async fn disable(app: &TestApp) {
     app.repository().change_account(bob, &change, app.journal_entry()).await.expect("a change");
 }
 
+/// Waits until what the address has used up of its limits is back.
+fn with_full_limits(app: &TestApp) {
+    app.advance(MINUTE);
+}
+
 async fn answers_to_a_wrong_login_are_alike(app: TestApp) {
     settled(&app).await;
     let known = app.log_in(KNOWN, "not the password").await;
     known.assert_refused(401, "invalid_credentials");
     for other in [UNKNOWN, DISABLED] {
+        with_full_limits(&app);
         assert_eq!(shown(&app.log_in(other, "not the password").await), shown(&known));
     }
     let verifying = app.verifying().await;
-    let [known, unknown] =
-        [KNOWN, UNKNOWN].map(|email| async { shown(&verifying.log_in(email, "not the password").await) });
+    let [known, unknown] = [KNOWN, UNKNOWN].map(|email| async {
+        with_full_limits(&app);
+        shown(&verifying.log_in(email, "not the password").await)
+    });
     assert_eq!(known.await, unknown.await);
 }
 
@@ -57,6 +65,7 @@ async fn answers_to_a_reset_request_are_alike(app: TestApp) {
     let known = mailing.request_reset(KNOWN).await;
     known.json(200);
     for other in [UNKNOWN, DISABLED] {
+        with_full_limits(&app);
         assert_eq!(shown(&mailing.request_reset(other).await), shown(&known));
     }
     app.outbox().reset_token(KNOWN);
@@ -67,6 +76,7 @@ async fn answers_to_a_verification_request_are_alike(app: TestApp) {
     let known = app.request_verification(KNOWN).await;
     known.json(200);
     for other in [UNKNOWN, DISABLED, ADMIN_EMAIL] {
+        with_full_limits(&app);
         assert_eq!(shown(&app.request_verification(other).await), shown(&known));
     }
     app.outbox().verification_token(KNOWN);

@@ -17,9 +17,75 @@ on_both_flavours! {
     rotation_under_load_harms_no_validator,
     instances_that_rotate_at_once_rotate_once,
     a_revoked_key_is_refused_everywhere_and_the_next_one_signs,
+    sessions_outlive_their_key_with_both_tokens_in_hand,
+    sessions_outlive_another_public_url_with_both_tokens_in_hand,
     an_expired_token_of_a_retired_key_still_comes_along,
     a_revocation_that_nobody_announced_is_announced_by_any_instance,
     the_feed_is_told_of_a_revoked_key_for_a_day,
+}
+
+/// Asserts that an access token which counts no more is as good as none beside a live refresh token, and good
+/// for nothing by itself; and that one whose signature is wrong is refused beside anything.
+async fn assert_of_the_past(app: &TestApp, access: &str, refresh: &str) {
+    let both =
+        |path: &str, access: &str, refresh: &str| app.anonymous().post(path).access(access).refresh(refresh);
+    app.me(access).await.assert_refused(401, "invalid_token");
+    app.anonymous()
+        .post("/auth/refresh-token")
+        .access(access)
+        .send()
+        .await
+        .assert_refused(401, "authentication_required");
+    both("/auth/refresh-token", access, "hp_rt_x").send().await.assert_refused(401, "invalid_refresh_token");
+    let altered = jwt::with_another_signature(access);
+    let nobody_s = jwt::assemble(
+        &serde_json::json!({"alg": "ES256", "typ": "at+jwt", "kid": "nobody's"}),
+        &jwt::claims(access),
+        jwt::signature(access),
+    );
+    for forged in [&altered, &nobody_s, &jwt::with_claim(access, "sub", "1")] {
+        for path in ["/auth/refresh-token", "/auth/auth-me", "/auth/logout"] {
+            both(path, forged, refresh).send().await.assert_refused(401, "invalid_token");
+        }
+    }
+    let me = both("/auth/auth-me", access, refresh).send().await.tokens(200);
+    app.me(me["accessToken"].as_str().expect("a token")).await.json(200);
+    let get = app.anonymous().get("/users/me").access(access).refresh(refresh).send().await;
+    app.me(get.header("x-access-token").expect("a new one")).await.json(200);
+    // The other contract's way of the same.
+    let renewal = app.anonymous().post("/access-tokens/refresh").header("x-access-token", access);
+    let renewed = renewal.json(&serde_json::json!({"refresh_token": refresh})).send().await.tokens(200);
+    app.me(renewed["jwt"].as_str().expect("a token")).await.json(200);
+    let pair = both("/auth/refresh-token", access, refresh).send().await.tokens(200);
+    let newer = pair["refreshToken"].as_str().expect("a token");
+    // Whoever has kept the old one can still log out.
+    both("/auth/logout", access, newer).send().await.json(200);
+    both("/auth/refresh-token", access, newer).send().await.assert_refused(401, "invalid_refresh_token");
+}
+
+async fn sessions_outlive_their_key_with_both_tokens_in_hand(app: TestApp) {
+    let ada = app.member("ada").await;
+    let eve = app.member("eve").await;
+    let kid = KeyId::new(kid_of(&ada.tokens.access));
+    app.services().signing_keys.revoke(&kid).await.expect("revoked");
+    assert_of_the_past(&app, &ada.tokens.access, &ada.tokens.refresh).await;
+    // Also when it would have expired by now, at an instance that began afterwards.
+    app.advance(MINUTE * 30);
+    let later = app.another_instance(|_| ()).await;
+    assert_of_the_past(&later, &eve.tokens.access, &eve.tokens.refresh).await;
+}
+
+async fn sessions_outlive_another_public_url_with_both_tokens_in_hand(app: TestApp) {
+    let ada = app.member("ada").await;
+    let moved = app
+        .another_instance(|settings| settings.tokens.audience = Some("https://elsewhere.example".to_owned()))
+        .await;
+    assert_of_the_past(&moved, &ada.tokens.access, &ada.tokens.refresh).await;
+
+    let eve = moved.member("eve").await;
+    let url = hallpass::config::PublicUrl::of_address("127.0.0.1:1".parse().expect("an address"));
+    let renamed = moved.another_instance(|settings| settings.public_url = Some(url)).await;
+    assert_of_the_past(&renamed, &eve.tokens.access, &eve.tokens.refresh).await;
 }
 
 /// Three instances that follow the ring with a lag of up to two seconds, each its own; validators that
@@ -96,7 +162,8 @@ async fn a_revoked_key_is_refused_everywhere_and_the_next_one_signs(app: TestApp
         replica.me(&stolen).await.json(200);
         replica.catch_up().await;
         replica.me(&stolen).await.assert_refused(401, "invalid_token");
-        replica.auth_me(&stolen, &ada.tokens.refresh).await.assert_refused(401, "invalid_token");
+        let me = replica.auth_me(&stolen, &ada.tokens.refresh).await.tokens(200);
+        assert_eq!(kid_of(me["accessToken"].as_str().expect("a token")), next);
         let keys = published(replica).await;
         assert_eq!(keys[0], next);
         assert!(!keys.contains(&leaked.as_str().to_owned()), "{keys:?}");

@@ -44,7 +44,7 @@ async fn a_thousand_logouts(app: TestApp, replicas: [TestApp; 2]) -> (u64, u64) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_thousand_logouts_no_strict_replica_has_accepted_a_dead_token() {
-    let app = TestApp::on_redis_and_postgres().await;
+    let app = TestApp::on_redis_and_postgres().await.hashing_all_at_once().await;
     let replicas = [strict(&app).await, strict(&app).await];
     let (asked, checks) = a_thousand_logouts(app, replicas).await;
     assert!(asked >= checks, "{asked} of {checks}");
@@ -52,7 +52,7 @@ async fn after_a_thousand_logouts_no_strict_replica_has_accepted_a_dead_token() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_thousand_logouts_no_mirror_has_accepted_a_dead_token_nor_asked_redis() {
-    let app = TestApp::on_redis_and_postgres().await;
+    let app = TestApp::on_redis_and_postgres().await.hashing_all_at_once().await;
     let replicas = [app.mirror().await, app.mirror().await];
     let (asked, checks) = a_thousand_logouts(app, replicas).await;
     // A busy machine may leave a copy unconfirmed for a moment; Redis is asked then.

@@ -92,6 +92,7 @@ async fn a_replay_where_nothing_is_rotated_ends_its_session_too(app: TestApp) {
 }
 
 async fn of_fifty_uses_of_one_reset_token_one_succeeds(app: TestApp) {
+    let app = app.hashing_all_at_once().await;
     let ada = app.member("ada").await;
     let token = app.reset_token("ada@example.com").await;
     let password = |i| format!("a better one, number {i}");
@@ -107,6 +108,7 @@ async fn of_fifty_uses_of_one_reset_token_one_succeeds(app: TestApp) {
 }
 
 async fn of_fifty_registrations_of_one_address_one_succeeds(app: TestApp) {
+    let app = app.hashing_all_at_once().await;
     const SPELLINGS: [&str; 5] =
         ["ada@example.com", "Ada@example.com", "ADA@EXAMPLE.COM", "ada@Example.Com", "aDA@example.com"];
     let password = |i| format!("an engine weaves pattern {i}");
@@ -130,6 +132,7 @@ async fn of_fifty_logouts_of_one_session_one_succeeds(app: TestApp) {
 }
 
 async fn of_fifty_password_changes_one_succeeds(app: TestApp) {
+    let app = app.hashing_all_at_once().await;
     let ada = app.member("ada").await;
     let password = |i| format!("a better one, number {i}");
     let answers = at_once((0..CALLERS).map(|i| {
@@ -150,6 +153,7 @@ async fn of_fifty_password_changes_one_succeeds(app: TestApp) {
 }
 
 async fn refreshes_that_race_with_a_reset_save_no_session(app: TestApp) {
+    let app = app.hashing_all_at_once().await;
     let mut sessions = vec![app.member("ada").await];
     for _ in 0..9 {
         sessions.push(sessions[0].on_another_device().await);
@@ -171,6 +175,7 @@ async fn refreshes_that_race_with_a_reset_save_no_session(app: TestApp) {
 }
 
 async fn logins_that_race_with_a_reset_save_no_session(app: TestApp) {
+    let app = app.hashing_all_at_once().await;
     app.register("ada@example.com", PASSWORD).await.json(201);
     let token = app.reset_token("ada@example.com").await;
     let credentials = json!({"email": "ada@example.com", "password": PASSWORD});

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use hallpass::domain::email::Email;
 use hallpass::domain::rate_limit::{ActionLimits, LimitRules, Rate};
 use hallpass::service::AuthError;
@@ -19,7 +21,12 @@ on_both_flavours! {
     wrong_passwords_are_limited_for_each_account,
     wrong_passwords_are_limited_for_each_address,
     a_hundred_guesses_at_once_are_no_more_than_those_one_by_one,
-    a_right_password_costs_nothing,
+    a_right_password_costs_no_guess,
+    right_passwords_are_limited_for_each_account,
+    right_passwords_are_limited_for_each_address,
+    a_password_is_judged_once_it_is_paid_for,
+    a_known_place_tells_nobody_what_is_left_of_an_account,
+    whoever_fills_the_hash_queue_keeps_nobody_else_out,
     nobody_locks_an_owner_out_of_their_usual_place,
     a_place_is_forgotten_after_thirty_days,
     a_reset_makes_the_place_it_comes_from_known,
@@ -52,6 +59,7 @@ async fn limited(app: &TestApp) -> TestApp {
         settings.rate_limits = LimitRules {
             introspect: ActionLimits::default(),
             login: limits,
+            login_success: ActionLimits::default(),
             register: per_ip,
             refresh: per_ip,
             reset_request: limits,
@@ -137,13 +145,151 @@ async fn a_hundred_guesses_at_once_are_no_more_than_those_one_by_one(app: TestAp
     assert_eq!(looked_at, 3);
 }
 
-async fn a_right_password_costs_nothing(app: TestApp) {
+async fn a_right_password_costs_no_guess(app: TestApp) {
     let app = limited(&app).await;
     app.register(EMAIL, PASSWORD).await.json(201);
     for _ in 0..20 {
         log_in(&app, HOME).await.json(200);
     }
     assert_allows(3, WRONG, || login(&app, HOME, EMAIL, "not the password")).await;
+}
+
+/// The same stores where 4 right passwords in a minute are taken from each address, and 3 for each account.
+async fn with_limited_logins(app: &TestApp) -> TestApp {
+    app.another_instance(|settings| {
+        let login_success = ActionLimits { per_ip: rate(4, 60), per_account: rate(3, 60) };
+        settings.rate_limits = LimitRules { login_success, ..LimitRules::default() };
+    })
+    .await
+}
+
+async fn right_passwords_are_limited_for_each_account(app: TestApp) {
+    let app = with_limited_logins(&app).await;
+    app.register(EMAIL, PASSWORD).await.json(201);
+    app.register("eve@example.com", PASSWORD).await.json(201);
+    // Wrong ones cost none of these.
+    for _ in 0..5 {
+        guess(&app, ELSEWHERE, EMAIL).await.assert_refused(401, "invalid_credentials");
+    }
+    for from in [HOME, ELSEWHERE, FAR_AWAY] {
+        log_in(&app, from).await.json(200);
+    }
+    let limit = log_in(&app, "192.0.2.50").await;
+    assert_limited(&limit, 20);
+    // Wrong or right: it is not looked at.
+    assert_limited(&guess(&app, "192.0.2.50", EMAIL).await, 20);
+    login(&app, HOME, "eve@example.com", PASSWORD).send().await.json(200);
+    app.advance(SECOND * 20);
+    let right = log_in(&app, HOME).await;
+    assert_eq!(right.header("ratelimit"), Some("\"login_success.per_account\";r=0;t=20"));
+    right.json(200);
+}
+
+async fn right_passwords_are_limited_for_each_address(app: TestApp) {
+    let app = with_limited_logins(&app).await;
+    for name in ["ada", "eve", "bob"] {
+        app.register(&format!("{name}@example.com"), PASSWORD).await.json(201);
+    }
+    let log_in = |from: &str, name: &str| login(&app, from, &format!("{name}@example.com"), PASSWORD).send();
+    for name in ["ada", "eve", "ada", "eve"] {
+        log_in(ELSEWHERE, name).await.json(200);
+    }
+    assert_limited(&log_in(ELSEWHERE, "bob").await, 15);
+    // Nobody else meets that, nor has the account paid for what was refused.
+    for _ in 0..3 {
+        log_in(HOME, "bob").await.json(200);
+    }
+    app.advance(SECOND * 15);
+    log_in(ELSEWHERE, "ada").await.json(200);
+}
+
+/// Whoever has nothing left makes the service judge no password.
+async fn a_password_is_judged_once_it_is_paid_for(app: TestApp) {
+    let app = limited(&app).await;
+    let register = |n: u32, password: &str| {
+        let body = json!({"email": format!("ada{n}@example.com"), "password": password});
+        app.anonymous().post("/auth/register").json(&body).sent_from(HOME)
+    };
+    register(0, "short").send().await.assert_refused(400, "weak_password");
+    for n in 0..8 {
+        register(n, PASSWORD).send().await.json(201);
+    }
+    assert_limited(&register(8, "short").send().await, 8);
+    assert_limited(&register(8, "password").send().await, 8);
+
+    let ada = app.member("ada").await;
+    let change = |current: &str| {
+        let body = json!({"currentPassword": current, "newPassword": "password"});
+        ada.post("/auth/change-password").json(&body).sent_from(ELSEWHERE)
+    };
+    change(PASSWORD).send().await.assert_refused(400, "weak_password");
+    assert_allows(3, WRONG, || login(&app, ELSEWHERE, EMAIL, "not the password")).await;
+    assert_limited(&change(PASSWORD).send().await, 20);
+}
+
+/// A place that an account is known at has a bucket of its own, which nobody sees from outside.
+async fn a_known_place_tells_nobody_what_is_left_of_an_account(app: TestApp) {
+    let app = limited(&app).await;
+    app.register(EMAIL, PASSWORD).await.json(201);
+    log_in(&app, HOME).await.json(200);
+    for email in [EMAIL, "nobody@example.com"] {
+        guess(&app, ELSEWHERE, email).await.assert_refused(401, "invalid_credentials");
+    }
+    let of_account = guess(&app, HOME, EMAIL).await;
+    let of_nobody = guess(&app, HOME, "nobody@example.com").await;
+    assert_eq!(of_account.header("ratelimit"), Some("\"login.per_ip\";r=7;t=8"));
+    assert_eq!(of_nobody.header("ratelimit"), Some("\"login.per_ip\";r=6;t=8"));
+    assert_eq!(of_account.header("ratelimit-policy"), of_nobody.header("ratelimit-policy"));
+    // Nor when the account's is the one that is used up.
+    let limit = assert_allows(2, WRONG, || login(&app, FAR_AWAY, EMAIL, "not the password")).await;
+    assert_eq!(limit.header("ratelimit"), Some("\"login.per_ip\";r=6;t=8"));
+    // The owner is told.
+    assert_eq!(log_in(&app, HOME).await.header("ratelimit"), Some("\"login.per_account\";r=2;t=20"));
+}
+
+/// With limits or without them: the bounds of the queue are no limits.
+async fn whoever_fills_the_hash_queue_keeps_nobody_else_out(app: TestApp) {
+    let app = app
+        .another_instance(|settings| {
+            (settings.passwords.hash_workers, settings.passwords.hash_queue) = (1, 64);
+            settings.rate_limits = LimitRules::default();
+        })
+        .await;
+    app.register(EMAIL, PASSWORD).await.json(201);
+    let own = |n: usize| format!("own{n}@example.com");
+    for n in 0..8 {
+        app.register(&own(n), PASSWORD).await.json(201);
+    }
+    // Right passwords of ten logins at each of eight places, which fills the queue; and guesses at the
+    // account that logs in elsewhere, which fills that account's part of it.
+    let right = (0..80).map(|n| login(&app, &format!("198.51.100.{}", n / 10), &own(n / 10), PASSWORD));
+    let guesses = (0..40).map(|_| login(&app, ELSEWHERE, EMAIL, "not the password"));
+    for (rude, refused, then) in
+        [(right.collect::<Vec<_>>(), 16, 200), (guesses.collect::<Vec<_>>(), 32, 401)]
+    {
+        let mut held = app.chance().hold_next_salt();
+        let (hashing, email) = (app.clone(), format!("joe{refused}@example.com"));
+        let hashing = tokio::spawn(async move { hashing.register(&email, PASSWORD).await });
+        held.arrived().await;
+        let mut rude: FuturesUnordered<_> =
+            rude.into_iter().map(|login| tokio::spawn(login.send())).collect();
+        let mut next = async || rude.next().await.expect("another").expect("no panic");
+        for _ in 0..refused {
+            next().await.assert_refused(503, "overloaded");
+        }
+        let owner = tokio::spawn(log_in_owned(app.clone()));
+        next().await.assert_refused(503, "overloaded");
+        held.release();
+        owner.await.expect("no panic").json(200);
+        hashing.await.expect("no panic").json(201);
+        while let Some(answer) = rude.next().await {
+            assert_eq!(answer.expect("no panic").status, then);
+        }
+    }
+}
+
+async fn log_in_owned(app: TestApp) -> Answer {
+    log_in(&app, HOME).await
 }
 
 async fn nobody_locks_an_owner_out_of_their_usual_place(app: TestApp) {
@@ -355,7 +501,7 @@ async fn compat_apis_share_the_limits_and_keep_their_shapes(app: TestApp) {
     let body = boom.json(429);
     assert_eq!((&body["statusCode"], &body["error"]), (&json!(429), &json!("Too Many Requests")));
     assert_eq!(boom.header("retry-after"), Some("20"));
-    assert_eq!(boom.header("ratelimit"), Some("\"login.per_account\";r=0;t=20"));
+    assert_eq!(boom.header("ratelimit"), Some("\"login.per_ip\";r=5;t=8"));
 
     for n in 0..4 {
         let new = json!({"email": format!("n{n}@example.com"), "password": COMPOSED, "name": "N"});
@@ -395,11 +541,11 @@ async fn what_is_left_is_told_with_every_answer(app: TestApp) {
     let wrong = guess(&app, HOME, EMAIL).await;
     assert_eq!(
         (wrong.header("ratelimit-policy"), wrong.header("ratelimit")),
-        (policy, Some("\"login.per_account\";r=2;t=20"))
+        (policy, Some("\"login.per_ip\";r=7;t=8"))
     );
     app.advance(SECOND * 5 + MILLISECOND);
     let wrong = guess(&app, HOME, EMAIL).await;
-    assert_eq!(wrong.header("ratelimit"), Some("\"login.per_account\";r=1;t=15"));
+    assert_eq!(wrong.header("ratelimit"), Some("\"login.per_ip\";r=6;t=3"));
     for n in 0..6 {
         guess(&app, HOME, &format!("nobody{n}@example.com")).await;
     }

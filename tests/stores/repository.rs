@@ -70,6 +70,7 @@ contract! {
     a_taken_address_is_refused,
     nobody_is_changed_or_deleted_or_kicked,
     the_last_enabled_administrator_stays,
+    an_administrator_is_there_while_one_is_enabled,
     of_many_administrators_who_are_demoted_at_once_one_stays,
     a_deleted_account_is_gone_and_its_cut_off_is_written_down,
     the_address_of_a_deleted_account_is_free_and_its_id_is_not,

@@ -95,9 +95,9 @@ fn header(name: &str) -> Value {
         }),
         "RateLimit" => json!({
             "description": "Of the limits that the request was counted for, the one of which the least is left: how \
-                            many more (`r`), and in how many seconds there is one more (`t`). It is the same \
-                            for every account, whether there is one or not.",
-            "schema": { "type": "string", "example": "\"login.per_account\";r=12;t=15" }
+                            many more (`r`), and in how many seconds there is one more (`t`). What is left for an account is \
+                            told only to whoever has shown its password.",
+            "schema": { "type": "string", "example": "\"login.per_ip\";r=290;t=1" }
         }),
         "WWW-Authenticate" => json!({
             "description": "How to authenticate. Says `error=\"invalid_token\"` only when a token was \

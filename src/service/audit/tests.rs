@@ -80,7 +80,7 @@ impl AuditLog for Database {
 }
 
 /// The `n`th entry, at the `n`th millisecond.
-fn entry(n: u64) -> AuditEntry {
+pub(super) fn entry(n: u64) -> AuditEntry {
     struct Counter(u64);
     impl Random for Counter {
         fn fill(&self, bytes: &mut [u8]) {
@@ -214,23 +214,56 @@ async fn entries_go_when_their_time_is_over_and_not_before() {
 async fn what_comes_again_and_again_is_noted_once_a_minute() {
     let database = Arc::new(Database::default());
     let audit = Audit::start(database.clone());
-    for at in [0, 1, 59_999, 60_000, 119_999] {
-        audit.record_seldom(entry(at));
-        audit.record_seldom(AuditEntry { reason: Some(Reason::RateLimited), ..entry(at + 1_000_000) });
-    }
+    let times = [0, 1, 59_999, 60_000, 119_999];
+    times.iter().for_each(|at| audit.record_seldom(entry(*at), None));
+    let of_another_kind = |at| AuditEntry { reason: Some(Reason::RateLimited), ..entry(at) };
+    times.iter().for_each(|at| audit.record_seldom(of_another_kind(at + 1_000_000), None));
     assert!(audit.flush(PATIENCE).await);
-    assert_eq!(numbers(&database), [0, 1_000_000, 60_000, 1_060_000]);
+    assert_eq!(numbers(&database), [0, 60_000, 1_000_000, 1_060_000]);
 }
 
-#[test]
-fn of_too_many_kinds_at_once_none_is_left_out() {
-    let mut recent = Recent::default();
-    let kind = |n: u64, at: u64| AuditEntry { count: Some(n), ..entry(at) };
-    assert!((0..RECENT_MAX as u64 + 10).all(|n| recent.is_new(&kind(n, 0))));
-    assert!(!recent.is_new(&kind(0, 1)) && recent.is_new(&kind(RECENT_MAX as u64, 1)));
-    assert_eq!(recent.0.len(), RECENT_MAX);
-    assert!(recent.is_new(&kind(RECENT_MAX as u64, 60_000)), "a minute later there is room again");
-    assert_eq!(recent.0.len(), 1);
+/// The `n`th attempt of somebody, at the start.
+fn attempt(n: u64) -> AuditEntry {
+    let entry = AuditEntry { at: Timestamp::from_millis(0), ..entry(n) };
+    AuditEntry { action: AuditAction::LoginFailed, actor: AuditActor::Anonymous, ..entry }
+}
+
+fn counts(database: &Database) -> Vec<u64> {
+    database.entries().iter().filter_map(|entry| entry.count).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_counted_is_written_a_minute_later_whatever_else_comes() {
+    let database = Arc::new(Database::default());
+    let audit = Audit::start(database.clone());
+    (0..1_000).for_each(|n| audit.record(attempt(n)));
+    for n in 1_000..1_119 {
+        audit.record(entry(n));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(counts(&database), [0_u64; 0]);
+    tokio::time::sleep(Duration::from_millis(501)).await;
+    assert!(audit.flush(PATIENCE).await);
+    assert_eq!(counts(&database), [700], "one place has half of the entries");
+    assert_eq!(database.entries().len(), 300 + 119 + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_counted_is_written_at_the_end() {
+    let database = Arc::new(Database::default());
+    let audit = Audit::start(database.clone());
+    (0..301).for_each(|n| audit.record(attempt(n)));
+    assert_eq!(audit.close(PATIENCE).await, 0);
+    assert_eq!(counts(&database), [1]);
+
+    let database = Arc::new(Database::default());
+    let audit = Audit::start(database.clone());
+    let mut written = audit.writer.queue.written.subscribe();
+    (0..302).for_each(|n| audit.record(attempt(n)));
+    drop(audit);
+    let all = written.wait_for(|written| *written == 301);
+    tokio::time::timeout(PATIENCE, all).await.expect("soon").expect("open");
+    assert_eq!(counts(&database), [2]);
 }
 
 #[test]

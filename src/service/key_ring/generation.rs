@@ -19,14 +19,15 @@ pub struct Generation {
     signing: SigningKey,
     jwks: JwkSet,
     key_set: KeySet,
+    revoked: KeySet,
     next_change: Option<Timestamp>,
     pub(super) ring: Vec<RingKey>,
     pub(super) opened: HashMap<KeyId, SigningKey>,
 }
 
 impl Generation {
-    /// Out of the ring as it is stored, with its keys opened. Those that are not in `opened` are left
-    /// out.
+    /// Out of the ring as it is stored, with its keys opened, revoked ones too. Those that are not in
+    /// `opened` are left out.
     ///
     /// # Errors
     /// [`KeyRingError::NothingSigns`], [`KeyRingError::Publish`].
@@ -51,7 +52,10 @@ impl Generation {
         let jwks = JwkSet { keys: published.map(|(_, key)| public(key)).collect() };
         let all = JwkSet { keys: known.iter().map(|(_, key)| public(key)).collect() };
         let key_set = KeySet::from_jwk_set(&all)?;
-        Ok(Self { signing, jwks, key_set, next_change, ring, opened })
+        let revoked = ring.iter().filter(|key| matches!(key.state, KeyState::Revoked { .. }));
+        let revoked = revoked.filter_map(|key| opened.get(&key.key.id)).map(public).collect();
+        let revoked = KeySet::from_jwk_set(&JwkSet { keys: revoked })?;
+        Ok(Self { signing, jwks, key_set, revoked, next_change, ring, opened })
     }
 
     /// A ring of one key that never changes.
@@ -61,7 +65,9 @@ impl Generation {
     pub(super) fn fixed(signing: SigningKey) -> Result<Self, KeyRingError> {
         let jwks = JwkSet { keys: vec![signing.public().clone()] };
         let key_set = KeySet::from_jwk_set(&jwks)?;
-        Ok(Self { signing, jwks, key_set, next_change: None, ring: Vec::new(), opened: HashMap::new() })
+        let revoked = KeySet::from_jwk_set(&JwkSet { keys: Vec::new() })?;
+        let (ring, opened) = (Vec::new(), HashMap::new());
+        Ok(Self { signing, jwks, key_set, revoked, next_change: None, ring, opened })
     }
 
     /// The key that signs.
@@ -78,6 +84,12 @@ impl Generation {
     /// knows expired tokens.
     pub fn key_set(&self) -> &KeySet {
         &self.key_set
+    }
+
+    /// The public keys of those that were revoked. Nothing that they have signed counts; it is only told
+    /// from what nobody here has ever signed.
+    pub fn revoked_keys(&self) -> &KeySet {
+        &self.revoked
     }
 
     /// When the published keys change next, as far as that is planned. It can be overdue.

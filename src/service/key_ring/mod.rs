@@ -23,7 +23,7 @@ use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
 use crate::domain::ids::KeyId;
 use crate::domain::random::Random;
-use crate::domain::signing_key::{KeyLife, KeyStep, RingKey, SigningAlgorithm, StoredSigningKey};
+use crate::domain::signing_key::{KeyLife, KeyState, KeyStep, RingKey, SigningAlgorithm, StoredSigningKey};
 use crate::domain::timekeeper::Timekeeper;
 use crate::store::feed::RevocationFeed;
 use crate::store::signing_keys::{AddNext, SigningKeyStore};
@@ -103,11 +103,16 @@ impl KeyRing {
     /// sealed under.
     pub async fn open(foundation: Foundation) -> Result<Self, KeyRingError> {
         let ring = foundation.with_a_signer().await?;
-        let opened = ring
+        let mut opened = ring
             .iter()
             .filter(|key| key.state.is_trusted())
             .map(|key| Ok((key.key.id.clone(), SigningKey::open(&key.key, &foundation.secrets)?)))
-            .collect::<Result<_, SigningKeyError>>()?;
+            .collect::<Result<HashMap<_, _>, SigningKeyError>>()?;
+        // What does not open of the others is never missed.
+        let revoked = ring.iter().filter(|key| matches!(key.state, KeyState::Revoked { .. }));
+        opened.extend(revoked.filter_map(|RingKey { key, .. }| {
+            Some((key.id.clone(), SigningKey::open(key, &foundation.secrets).ok()?))
+        }));
         let next_change = foundation.life.next_change(&ring);
         let current = ArcSwap::from_pointee(Generation::new(ring, opened, next_change)?);
         Ok(Self { current, foundation: Some(foundation), turn: Mutex::default() })
@@ -159,10 +164,14 @@ impl KeyRing {
             return Ok(());
         }
         let mut opened = HashMap::new();
-        for RingKey { key, .. } in ring.iter().filter(|key| key.state.is_trusted()) {
+        let is_revoked = |state: &KeyState| matches!(state, KeyState::Revoked { .. });
+        for RingKey { key, state } in
+            ring.iter().filter(|key| key.state.is_trusted() || is_revoked(&key.state))
+        {
             let known = current.opened.get(&key.id).cloned();
             match known.map_or_else(|| SigningKey::open(key, &foundation.secrets), Ok) {
                 Ok(signing) => drop(opened.insert(key.id.clone(), signing)),
+                Err(_) if is_revoked(state) => {}
                 // Without it the others still work, and above all a revoked one is gone.
                 Err(error) => {
                     tracing::error!(key = %key.id, error = %with_causes(&error), "a signing key is left out");

@@ -1,17 +1,27 @@
 //! Password hashing away from the request path: a bounded number of workers, a bounded queue.
 
+mod queue;
 mod threads;
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
+pub use self::queue::Requester;
+use self::queue::{Full, Queue};
 use self::threads::{Done, Threads};
 use super::{AuthError, AuthResult};
 use crate::crypto::password::{HashMemory, PasswordHashError, PasswordHasher};
 use crate::domain::causes::with_causes;
 use crate::domain::password::{NewPassword, Password, PasswordHash};
 use crate::domain::random::Random;
+
+/// How many jobs may wait that come from one place: with the default cost and one worker, a fifth of a
+/// second's work.
+pub const WAITING_PER_PLACE: usize = 8;
+
+/// How many may wait that are about one account.
+pub const WAITING_PER_ACCOUNT: usize = 8;
 
 /// A worker ended without an answer: its job panicked.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -21,17 +31,15 @@ pub struct WorkerLost;
 /// Runs hashing jobs, so many at once and no more. Cheap to clone.
 ///
 /// Each job takes memory while it runs, so the workers bound the memory and the queue bounds the
-/// wait. What a job takes is `passwords.argon2.memory_kib`; to check a hash that was imported, it is
+/// wait. Places are served in turn, and none has more than [`WAITING_PER_PLACE`] jobs in the queue: what
+/// somebody sends holds up nobody else by more than one job. What a job takes is `passwords.argon2.memory_kib`; to check a hash that was imported, it is
 /// as much as that hash was made with, 256 MiB at most
 /// ([`LEGACY_MEMORY_MAX_KIB`](crate::crypto::password::LEGACY_MEMORY_MAX_KIB)). The workers' threads
 /// give way to all others of the process, so that a flood of logins holds up nobody else.
 #[derive(Clone)]
 pub struct PasswordWorkers {
     hasher: Arc<PasswordHasher>,
-    /// Jobs that run or wait.
-    places: Arc<Semaphore>,
-    /// Jobs that run.
-    workers: Arc<Semaphore>,
+    queue: Queue,
     threads: Arc<Threads>,
 }
 
@@ -70,13 +78,8 @@ impl Worker<'_> {
 impl PasswordWorkers {
     /// `workers` jobs at once (at least one), and `queue` more may wait.
     pub fn new(hasher: PasswordHasher, workers: usize, queue: usize) -> Self {
-        let workers = workers.max(1);
-        Self {
-            hasher: Arc::new(hasher),
-            places: Arc::new(Semaphore::new(workers.saturating_add(queue).min(Semaphore::MAX_PERMITS))),
-            workers: Arc::new(Semaphore::new(workers.min(Semaphore::MAX_PERMITS))),
-            threads: Arc::default(),
-        }
+        let queue = Queue::new(workers.max(1), queue);
+        Self { hasher: Arc::new(hasher), queue, threads: Arc::default() }
     }
 
     /// The hasher, for questions that cost nothing.
@@ -84,22 +87,22 @@ impl PasswordWorkers {
         &self.hasher
     }
 
-    /// Runs one job. A caller that goes away while its job waits gives up its place; once the job
-    /// runs, the place belongs to the job.
+    /// Runs one job for somebody. A caller that goes away while its job waits gives up its place; once
+    /// the job runs, the turn belongs to the job.
     ///
     /// # Errors
-    /// [`AuthError::Overloaded`] when the queue is full or the system has no thread left; the job
-    /// was not started. [`AuthError::Worker`] when the job panicked.
+    /// [`AuthError::Overloaded`] when too many wait, in all, from this place or for this account, or the
+    /// system has no thread left; the job was not started. [`AuthError::Worker`] when the job panicked.
     pub async fn run<T: Send + 'static>(
         &self,
+        requester: Requester,
         job: impl FnOnce(&mut Worker<'_>) -> T + Send + 'static,
     ) -> AuthResult<T> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| AuthError::Overloaded)?;
-        let worker = self.workers.clone().acquire_owned().await.map_err(|_| AuthError::Overloaded)?;
+        let turn = self.queue.turn(requester).await.map_err(|Full| AuthError::Overloaded)?;
         let hasher = self.hasher.clone();
         let (answer, answered) = oneshot::channel();
         let started = self.threads.start(Box::new(move |memory| {
-            let held = (place, worker);
+            let held = turn;
             let outcome = job(&mut Worker { hasher: &hasher, memory });
             Box::new(move || {
                 drop(held);

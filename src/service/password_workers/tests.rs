@@ -4,6 +4,9 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::crypto::password::Argon2Cost;
+use crate::domain::place::Place;
+
+const ANYBODY: Requester = Requester { place: Place::Unknown, account: None };
 
 struct Zeros;
 
@@ -31,7 +34,7 @@ impl Running {
         let (release, released) = mpsc::channel();
         let pool = pool.clone();
         let caller = tokio::spawn(async move {
-            pool.run(move |_| {
+            pool.run(ANYBODY, move |_| {
                 let _ = started.send(());
                 let _ = released.recv();
             })
@@ -51,24 +54,24 @@ impl Running {
 async fn a_full_queue_refuses_at_once_and_a_finished_job_frees_its_place() {
     let pool = workers(1, 0);
     let running = Running::start(&pool).await;
-    assert!(matches!(pool.run(|_| ()).await, Err(AuthError::Overloaded)));
+    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(AuthError::Overloaded)));
     running.finish().await;
-    assert!(pool.run(|_| ()).await.is_ok());
+    assert!(pool.run(ANYBODY, |_| ()).await.is_ok());
 }
 
 #[tokio::test]
 async fn as_many_jobs_run_at_once_as_there_are_workers() {
     let pool = workers(3, 1);
     let running = [Running::start(&pool).await, Running::start(&pool).await, Running::start(&pool).await];
-    assert_eq!(pool.workers.available_permits(), 0, "each job holds a worker");
-    let mut fourth = Box::pin(pool.run(|_| ()));
+    assert_eq!(pool.queue.free(), 0, "each job holds a worker");
+    let mut fourth = Box::pin(pool.run(ANYBODY, |_| ()));
     assert!((&mut fourth).now_or_never().is_none(), "it waits");
-    assert!(matches!(pool.run(|_| ()).await, Err(AuthError::Overloaded)));
+    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(AuthError::Overloaded)));
     for job in running {
         job.finish().await;
     }
     fourth.await.expect("its turn");
-    assert_eq!(pool.workers.available_permits(), 3);
+    assert_eq!(pool.queue.free(), 3);
 }
 
 #[tokio::test]
@@ -77,7 +80,7 @@ async fn the_place_stays_with_the_job_when_the_caller_leaves() {
     let Running { caller, release } = Running::start(&pool).await;
     caller.abort();
     assert!(caller.await.is_err());
-    assert!(matches!(pool.run(|_| ()).await, Err(AuthError::Overloaded)));
+    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(AuthError::Overloaded)));
     release.send(()).expect("the job still runs");
 }
 
@@ -86,11 +89,11 @@ async fn a_caller_that_leaves_the_queue_gives_up_its_place_and_its_job() {
     let pool = workers(1, 1);
     let running = Running::start(&pool).await;
     let (ran, has_run) = mpsc::channel();
-    let mut queued = Box::pin(pool.run(move |_| ran.send(())));
+    let mut queued = Box::pin(pool.run(ANYBODY, move |_| ran.send(())));
     assert!((&mut queued).now_or_never().is_none(), "it waits");
-    assert!(matches!(pool.run(|_| ()).await, Err(AuthError::Overloaded)));
+    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(AuthError::Overloaded)));
     drop(queued);
-    let mut next = Box::pin(pool.run(|_| "the next"));
+    let mut next = Box::pin(pool.run(ANYBODY, |_| "the next"));
     assert!((&mut next).now_or_never().is_none(), "it has the place");
     running.finish().await;
     assert_eq!(next.await.expect("its turn"), "the next");
@@ -100,13 +103,13 @@ async fn a_caller_that_leaves_the_queue_gives_up_its_place_and_its_job() {
 #[tokio::test]
 async fn a_job_that_panics_frees_its_place() {
     let pool = workers(1, 0);
-    let outcome: AuthResult<()> = pool.run(|_| panic!("as if a hash had")).await;
+    let outcome: AuthResult<()> = pool.run(ANYBODY, |_| panic!("as if a hash had")).await;
     assert!(matches!(outcome, Err(AuthError::Worker(_))), "{outcome:?}");
     // Whose permits may be dropped a moment after the answer is known to be lost.
-    let mut next = pool.run(|_| ()).await;
+    let mut next = pool.run(ANYBODY, |_| ()).await;
     while matches!(next, Err(AuthError::Overloaded)) {
         tokio::task::yield_now().await;
-        next = pool.run(|_| ()).await;
+        next = pool.run(ANYBODY, |_| ()).await;
     }
     assert!(next.is_ok());
 }

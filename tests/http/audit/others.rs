@@ -16,6 +16,7 @@ on_both_flavours! {
     tokens_that_clients_take_back_are_written_down,
     an_address_is_proven_once_in_the_log,
     what_is_refused_by_a_limit_is_written_down_once_a_minute,
+    attempts_from_one_network_hide_nobody_elses,
 }
 
 const OPERATOR: Administrator = Administrator::Operator;
@@ -136,6 +137,36 @@ async fn what_is_refused_by_a_limit_is_written_down_once_a_minute(app: TestApp) 
     let refused = "login_failed anonymous rate_limited";
     assert_eq!(told, [refused, "login_failed anonymous unknown_account"]);
     assert!(entries.iter().all(|entry| text(entry, "address") == HOME && entry["user"] == Value::Null));
+}
+
+async fn attempts_from_one_network_hide_nobody_elses(app: TestApp) {
+    let app = app.another_instance(|settings| settings.rate_limits = LimitRules::default()).await;
+    let (ada, admin) = (app.member("ada").await, app.admin().await);
+    let guess = async |email: &str, from: &str| {
+        let body = serde_json::json!({"email": email, "password": "wrong"});
+        let answer = app.anonymous().post("/auth/login").json(&body).sent_from(from).send().await;
+        answer.assert_refused(401, "invalid_credentials");
+    };
+    // 600 entries a minute are for strangers, and one place has no more of them than are left for others.
+    for n in 0..320 {
+        guess("nobody@example.com", &format!("2001:db8:1:2::{n:x}")).await;
+    }
+    guess("ada@example.com", HOME).await;
+    app.services().audit.flush(MINUTE).await;
+    let entries = page(&admin, "action=login_failed").await;
+    assert_eq!(
+        (line(&entries[0]), text(&entries[0], "address")),
+        ("login_failed anonymous wrong_password".to_owned(), HOME)
+    );
+    assert_eq!(entries[0]["user"], ada.id);
+    assert_eq!(text(&entries[1], "address"), "2001:db8:1:2::12b", "the three hundredth");
+
+    app.advance(MINUTE);
+    guess("nobody@example.com", HOME).await;
+    app.services().audit.flush(MINUTE).await;
+    let entries = page(&admin, "action=login_failed").await;
+    assert_eq!(line(&entries[1]), "login_failed anonymous unknown_account (20)");
+    assert_eq!(entries[1]["address"], Value::Null);
 }
 
 /// The token store is out of reach when an account's sessions are to end, and comes back.

@@ -127,7 +127,7 @@ async fn a_page_of_the_log_that_cannot_be_is_400() {
 /// The database refuses to be written and still lets read: logins go on, the log catches up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_waits_for_the_log_and_the_log_catches_up() {
-    let app = TestApp::spawn().await;
+    let app = TestApp::spawn().await.hashing_all_at_once().await;
     let (ada, admin) = (app.member("ada").await, app.admin().await);
     let before = page(&admin, "").await.len();
 

@@ -320,6 +320,11 @@ impl TestApp {
         Self::build(settings, self.0.stores.clone(), self.0.surroundings.clone()).await
     }
 
+    /// The same service where so many passwords are hashed at once that nobody waits in a queue.
+    pub async fn hashing_all_at_once(&self) -> Self {
+        self.another_instance(|settings| settings.passwords.hash_workers = 100).await
+    }
+
     /// Another process, as far as that can be had in one: an instance with a connection of its own to
     /// the token store.
     pub async fn another_replica(&self, change: impl FnOnce(&mut Settings)) -> Self {

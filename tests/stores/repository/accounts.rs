@@ -2,7 +2,7 @@
 
 use hallpass::domain::ids::UserId;
 use hallpass::domain::password::PasswordHash;
-use hallpass::domain::user::{AccountChange, NewUser, Role, SecurityVersion, User};
+use hallpass::domain::user::{AccountChange, ImportedUser, NewUser, Role, SecurityVersion, User};
 use hallpass::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, Repository, SecurityEvent};
 
 use super::fixtures::{AT, Accounts, UNTIL, email, event, insert, new_user, user_id};
@@ -112,6 +112,20 @@ pub async fn the_last_enabled_administrator_stays(repository: &dyn Accounts) {
     let opening = AccountChange { disabled: Some(false), role: Some(Role::Admin), email: None };
     changed(repository, second.id, &opening).await;
     changed(repository, root.id, &DEMOTION).await;
+}
+
+pub async fn an_administrator_is_there_while_one_is_enabled(repository: &dyn Accounts) {
+    let has = async |verified| repository.has_administrator(verified).await.expect("an answer");
+    insert(repository, &new_user("member@example.com")).await;
+    let shut = NewUser { role: Role::Admin, email_verified: true, ..new_user("shut@example.com") };
+    let shut = ImportedUser { account: shut, disabled: true };
+    assert_eq!(repository.insert_users(&[shut]).await.expect("an answer"), 1);
+    assert!(!has(false).await && !has(true).await);
+    let unproven = NewUser { role: Role::Admin, email_verified: false, ..new_user("root@example.com") };
+    let root = insert(repository, &unproven).await;
+    assert!(has(false).await && !has(true).await);
+    assert!(repository.verify_email(root.id, &root.email).await.expect("an answer"));
+    assert!(has(false).await && has(true).await);
 }
 
 pub async fn of_many_administrators_who_are_demoted_at_once_one_stays(repository: &dyn Accounts) {

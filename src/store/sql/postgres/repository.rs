@@ -137,6 +137,15 @@ impl Repository for PostgresRepository {
         page.iter().map(rows::user).collect()
     }
 
+    async fn has_administrator(&self, verified: bool) -> StoreResult<bool> {
+        let select = sqlx::query(
+            "SELECT 1 FROM users
+             WHERE role = 'admin' AND NOT disabled AND (email_verified OR NOT $1) LIMIT 1",
+        )
+        .bind(verified);
+        Ok(self.reading(select.fetch_optional(&self.pool)).await?.is_some())
+    }
+
     async fn update_profile(&self, id: UserId, change: &ProfileChange) -> StoreResult<Option<User>> {
         let update = sqlx::query(concat!(
             "UPDATE users
