@@ -284,6 +284,7 @@ impl Limits {
 pub(super) fn is_verdict(error: &AuthError) -> bool {
     match error {
         AuthError::Overloaded
+        | AuthError::TooManyStreams
         | AuthError::Store(_)
         | AuthError::RevocationPending(_)
         | AuthError::PasswordHash(_)

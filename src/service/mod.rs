@@ -7,6 +7,7 @@ pub mod audit;
 pub mod caller;
 pub mod clients;
 pub mod cut_off;
+pub mod feed_readers;
 pub mod key_ring;
 pub mod limits;
 pub mod mail;
@@ -117,6 +118,8 @@ pub struct Rules {
     pub verification_ttl: Duration,
     /// How often what may be tried.
     pub limits: LimitRules,
+    /// How many may follow the revocation feed.
+    pub feed: feed_readers::FeedBounds,
 }
 
 /// One field of a request that cannot be taken, and why. Never quotes the value.
@@ -233,6 +236,9 @@ pub enum AuthError {
     /// All password workers are busy and their queue is full.
     #[error("too many password checks at once")]
     Overloaded,
+    /// As many streams of the revocation feed are open as may be, of all clients or of this one.
+    #[error("too many streams of the revocation feed")]
+    TooManyStreams,
     /// A store could not answer; nothing is known about the request.
     #[error("a store could not answer")]
     Store(#[source] StoreError),
@@ -279,6 +285,8 @@ pub struct Services {
     pub oauth: oauth::OAuth,
     /// This process's copy of the revocation feed.
     pub revocations: revocations::Revocations,
+    /// Those who follow it.
+    pub feed_readers: feed_readers::FeedReaders,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
     /// Proving addresses.
@@ -325,7 +333,13 @@ impl Services {
             cut_off.clone(),
             limits.clone(),
         );
-        let clients = clients::Clients::new(context.clone(), access_tokens.clone(), limits.clone());
+        let feed_readers = feed_readers::FeedReaders::new(context.clone());
+        let clients = clients::Clients::new(
+            context.clone(),
+            access_tokens.clone(),
+            limits.clone(),
+            feed_readers.clone(),
+        );
         let password_resets = password_reset::PasswordResets::new(
             context.clone(),
             workers.clone(),
@@ -354,6 +368,7 @@ impl Services {
             oauth: oauth::OAuth::new(context.clone(), access_tokens.clone(), clients.clone()),
             clients,
             revocations,
+            feed_readers,
             password_resets,
             verifications,
             cut_off,

@@ -167,7 +167,7 @@ pub fn login(email: &str, password: &str) -> Call {
 impl Call {
     /// A request without a body.
     pub fn new(method: Method, path: &str) -> Self {
-        let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("hallpass.test"))]);
+        let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("localhost"))]);
         Self { method, path: path.to_owned(), headers, body: Bytes::new() }
     }
 
