@@ -16,6 +16,7 @@ mod cut_off;
 mod enumeration;
 mod explanations;
 mod forward_auth;
+mod hosts;
 mod key_ring;
 mod legacy_hashes;
 mod login;
