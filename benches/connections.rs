@@ -44,8 +44,8 @@ const PER_ADDRESS: usize = 400;
 /// How many go on asking for more.
 const INSISTENT: usize = 4;
 
-/// How long one of them waits after it was refused: as little as a loop over a network does.
-const PAUSE: Duration = Duration::from_millis(1);
+/// How long one of them waits after it was refused: the way there and back through a network.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Quiet and rude phases take turns, so that whatever else the machine does falls on both.
 const ROUNDS: usize = 5;

@@ -275,7 +275,9 @@ async fn streams_are_bounded_for_each_client_and_for_all_of_them() {
     let books = client_token(&app).await;
     list(&app, &books).await.json(200);
     let refused = async |token: &str| {
-        let answer = app.anonymous().get("/revocations/stream").access(token).send().await;
+        // One that is opened would go on and on.
+        let asking = app.anonymous().get("/revocations/stream").access(token).send();
+        let answer = tokio::time::timeout(PATIENCE, asking).await.expect("a refusal");
         answer.assert_refused(503, "overloaded");
     };
     let first = Follower::open(&app, &books, None).await;

@@ -13,6 +13,9 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Longer than any connection without progress is kept.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// More than the buffers of a connection hold here.
 const BIG: usize = 1 << 20;
 
@@ -88,7 +91,7 @@ impl Served {
     /// Waits for the end; answers why and after how many seconds.
     async fn end(self) -> (Option<Verdict>, u64) {
         let began = Instant::now();
-        let ended = self.ended.await.expect("no panic");
+        let ended = timeout(PATIENCE, self.ended).await.expect("an end").expect("no panic");
         let why = ended.err().and_then(|error| error.downcast_ref::<Verdict>().copied());
         (why, began.elapsed().as_secs())
     }
@@ -119,7 +122,7 @@ impl Http2 {
 
     async fn end(self) -> (Option<Verdict>, u64) {
         let began = Instant::now();
-        let ended = self.ended.await.expect("no panic");
+        let ended = timeout(PATIENCE, self.ended).await.expect("an end").expect("no panic");
         let why = ended.err().and_then(|error| error.downcast_ref::<Verdict>().copied());
         (why, began.elapsed().as_secs())
     }
