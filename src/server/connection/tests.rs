@@ -176,6 +176,11 @@ async fn who_does_not_read_is_cut() {
     served.send(&b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n".repeat(12)).await;
     assert_eq!(served.end().await, (Some(Verdict::Stalled), 30));
 
+    // Nor who reads nothing of answers that have no body.
+    let mut served = serve_at(usual());
+    served.send(&b"HEAD /here HTTP/1.1\r\nHost: h\r\n\r\n".repeat(400)).await;
+    assert_eq!(served.end().await, (Some(Verdict::Stalled), 30));
+
     // Neither are the PINGs that a client sends, and their answers, progress of an answer.
     for window in [0, 1_000] {
         let mut client = Http2::open(serve_at(usual()), |builder| {
