@@ -2,6 +2,7 @@
 
 pub mod checkup;
 pub mod deployment;
+mod folder;
 mod leftovers;
 mod mail;
 mod run;
@@ -16,8 +17,9 @@ use base64::Engine;
 use poem::{Endpoint, Response};
 
 use crate::api;
-use crate::api::client_address::TrustedProxies;
+use crate::api::client_address::{ForwardedHeader, TrustedProxies};
 use crate::api::compat::CompatApi;
+use crate::api::door::AllowedHosts;
 use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Settings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};
@@ -30,6 +32,7 @@ use crate::domain::signing_key::KeyLife;
 use crate::domain::tokens::ClientSecret;
 use crate::service::audit::Audit;
 use crate::service::clock_watch::ClockWatch;
+use crate::service::feed_readers::FeedBounds;
 use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
@@ -217,6 +220,10 @@ pub async fn services(
         conceal_existing: settings.registration.conceal_existing,
         verification_ttl: settings.verification.ttl,
         limits: settings.rate_limits,
+        feed: FeedBounds {
+            max_streams: settings.feed.max_streams,
+            max_streams_per_client: settings.feed.max_streams_per_client,
+        },
     };
     let keeper = stores.tokens.keeper;
     let context = Context {
@@ -272,9 +279,17 @@ pub async fn build(
             config::CompatApi::AccessTokens => CompatApi::AccessTokens,
         })
         .collect();
-    let proxies = TrustedProxies::new(&settings.trusted_proxies);
-    let is_https = settings.issuer(bound).is_https();
-    let endpoint = api::build(services.clone(), random, is_https, proxies, &compat)?;
+    let header = match settings.forwarded_header {
+        config::ForwardedHeader::XForwardedFor => ForwardedHeader::XForwardedFor,
+        config::ForwardedHeader::Forwarded => ForwardedHeader::Forwarded,
+    };
+    let proxies = TrustedProxies::new(&settings.trusted_proxies, header);
+    let issuer = settings.issuer(bound);
+    let hosts = (settings.profile == Profile::Dev).then(|| {
+        let own = std::iter::once(issuer.host().to_owned());
+        AllowedHosts::new(own.chain(settings.dev_allowed_hosts.iter().cloned()))
+    });
+    let endpoint = api::build(services.clone(), random, issuer.is_https(), proxies, hosts, &compat)?;
     Ok((services, endpoint))
 }
 

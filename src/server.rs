@@ -1,72 +1,121 @@
-//! The accept loop: HTTP/1.1 and HTTP/2 over TCP, with bounds that poem's own server lacks (a
-//! half-sent request does not stay open for ever, running out of file descriptors does not spin).
+//! The accept loop: HTTP/1.1 and HTTP/2 over TCP, with bounds that poem's own server lacks.
+//!
+//! - `admission`: how many connections there may be, and whose;
+//! - `connection`: one of them, from its first byte to its end;
+//! - `pulse`: what it is doing, and how long it may go on doing that;
+//! - `transport` and `answer`: what that is seen by, from below and from above.
 
-mod opening;
+mod admission;
+mod answer;
+mod connection;
+mod pulse;
+mod transport;
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use poem::http::uri::Scheme;
-use poem::web::{LocalAddr, RemoteAddr};
+use ipnet::IpNet;
 use poem::{Addr, Endpoint, Response};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
-use opening::Opening;
+use admission::{Admission, Permit};
+use connection::Ends;
+use pulse::Pace;
 
 use crate::domain::causes::with_causes;
-
-/// The most bytes of a request's line and headers (the design's limit; also the buffer of hyper).
-const HEADERS_MAX_BYTES: u32 = 16 * 1024;
-
-/// How long a client may take to send its headers, and before that to show its version of HTTP.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often an HTTP/2 client is asked for a sign of life, and how long it may take to give one.
-/// (An HTTP/1 connection without a request is closed after [`HEADER_READ_TIMEOUT`].)
-const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
-const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The most connections at once; further clients wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 8192;
 
 /// How long to let things settle when accepting fails (no file descriptors left).
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
+/// How long a connection beyond the bounds may take for each of its steps: whoever waits for an answer
+/// there has one, or a reset, within a second.
+const BEYOND: Duration = Duration::from_millis(900);
+
+/// How much of the service one client may have.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// The most of them from one address (IPv6: one network of 64 bits).
+    pub max_connections_per_address: usize,
+    /// Whose connections the latter does not hold for.
+    pub unbounded: Vec<IpNet>,
+    /// How long a connection without a request is kept.
+    pub keep_alive: Duration,
+    /// How long a request's line and headers may take, from their first byte on.
+    pub header_timeout: Duration,
+    /// How long an answer waits for a client that takes nothing of it.
+    pub write_timeout: Duration,
+}
+
+impl Limits {
+    fn pace(&self, permit: &Permit) -> Pace {
+        if permit.is_beyond() {
+            return Pace {
+                keep_alive: BEYOND,
+                header_timeout: BEYOND,
+                write_timeout: BEYOND,
+                is_single: true,
+            };
+        }
+        Pace {
+            keep_alive: self.keep_alive,
+            header_timeout: self.header_timeout,
+            write_timeout: self.write_timeout,
+            is_single: false,
+        }
+    }
+
+    #[cfg(test)]
+    fn of_tests() -> Self {
+        Self {
+            max_connections: 8192,
+            max_connections_per_address: 2048,
+            unbounded: Vec::new(),
+            keep_alive: Duration::from_secs(75),
+            header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
 /// Serves `endpoint` until `stop` resolves; then accepts nothing more and lets what runs finish
 /// for `grace` at most. Answers whether everything finished in time.
+///
+/// Requests on connections beyond the bounds bear
+/// [`BeyondBounds`](crate::domain::crowd::BeyondBounds): what is to become of them is for the endpoint to
+/// say.
 pub async fn serve(
     listener: TcpListener,
     endpoint: impl Endpoint<Output = Response> + 'static,
+    limits: &Limits,
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
     let endpoint = Arc::new(endpoint);
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let graceful = GracefulShutdown::new();
+    let admission = Admission::new(limits);
+    let (tell, told) = watch::channel(());
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer, permit)) => {
-                let connection = connection(stream, peer, endpoint.clone());
-                let Ok(connection) = connection else { continue };
-                let watched = graceful.watch(connection);
+            Ok((stream, peer)) => {
+                let Some(permit) = admission.admit(peer.ip()) else {
+                    refuse(stream);
+                    continue;
+                };
+                let Ok(ends) = prepare(&stream, peer) else { continue };
+                let pace = limits.pace(&permit);
+                let serving = connection::serve(stream, ends, endpoint.clone(), pace, told.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = watched.await {
-                        tracing::debug!(error = %with_causes(&*error.into()), "connection ended");
+                    if let Err(error) = serving.await {
+                        tracing::debug!(error = %with_causes(&*error), "connection ended");
                     }
                     drop(permit);
                 });
@@ -77,54 +126,21 @@ pub async fn serve(
             }
         }
     }
-    drop(listener);
-    tokio::time::timeout(grace, graceful.shutdown()).await.is_ok()
+    drop((listener, told));
+    tell.send_replace(());
+    tokio::time::timeout(grace, tell.closed()).await.is_ok()
 }
 
-type Permit = tokio::sync::OwnedSemaphorePermit;
-
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, Permit)> {
-    let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, permit))
-}
-
-fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    endpoint: Arc<impl Endpoint<Output = Response> + 'static>,
-) -> io::Result<
-    impl hyper_util::server::graceful::GracefulConnection<Error: Into<Box<dyn Error + Send + Sync>>>
-    + Send
-    + 'static,
-> {
+fn prepare(stream: &TcpStream, peer: SocketAddr) -> io::Result<Ends> {
     stream.set_nodelay(true)?;
-    let local = LocalAddr(Addr::SocketAddr(stream.local_addr()?));
-    let remote = RemoteAddr(Addr::SocketAddr(peer));
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (endpoint, local, remote) = (endpoint.clone(), local.clone(), remote.clone());
-        async move {
-            let request = (request, local, remote, Scheme::HTTP).into();
-            Ok::<hyper::Response<_>, Infallible>(endpoint.get_response(request).await.into())
-        }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
-        .max_buf_size(HEADERS_MAX_BYTES as usize);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(HEADERS_MAX_BYTES)
-        .keep_alive_interval(HTTP2_PING_INTERVAL)
-        .keep_alive_timeout(HTTP2_PING_TIMEOUT);
-    let stream = Opening::new(stream, HEADER_READ_TIMEOUT);
-    Ok(builder.serve_connection(TokioIo::new(stream), service).into_owned())
+    Ok(Ends { local: Addr::SocketAddr(stream.local_addr()?), remote: Addr::SocketAddr(peer) })
+}
+
+/// Resets a connection: its client knows at once, and nothing is left of it here.
+fn refuse(stream: TcpStream) {
+    // Where that does not work, it is closed in the usual way.
+    let _ = stream.set_zero_linger();
+    drop(stream);
 }
 
 /// Resolves when the process is told to stop: SIGTERM, or Ctrl-C.

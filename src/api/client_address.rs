@@ -1,15 +1,14 @@
 //! Where a request comes from, behind proxies or not.
 //!
 //! The client's address is the peer's, unless the peer is a trusted proxy: then what that one says
-//! counts, and so on along the chain. `Forwarded` (RFC 7239) and `X-Forwarded-For` are read from
-//! the right, where the nearest proxy has written; the first address that is no trusted proxy's is
-//! the client's. What stands left of it is the client's own claim, and so is never looked at.
+//! counts, and so on along the chain. It stands in one of two headers, `X-Forwarded-For` or `Forwarded`
+//! (RFC 7239): that which the proxies write. It is read from the right, where the nearest proxy has
+//! written; the first address that is no trusted proxy's is the client's. What stands left of it is the
+//! client's own claim, and so is never looked at.
 //!
 //! - An entry that is malformed, `unknown` or obfuscated (RFC 7239 6.2, 6.3) ends the walk; the
 //!   last address before it counts.
-//! - When both headers come, they must lead to the same address; else the peer's counts. Which of
-//!   the two the proxy writes and which it passes on as the client sent it cannot be told, so that
-//!   a client could otherwise choose its address by sending the other one.
+//! - The other header is ignored: proxies pass it on as the client sent it.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -20,37 +19,65 @@ use poem::http::{HeaderMap, HeaderName, header};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// The header that proxies write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl ForwardedHeader {
+    const fn name(self) -> HeaderName {
+        match self {
+            Self::XForwardedFor => X_FORWARDED_FOR,
+            Self::Forwarded => header::FORWARDED,
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::XForwardedFor => Self::Forwarded,
+            Self::Forwarded => Self::XForwardedFor,
+        }
+    }
+}
+
 /// Which peers are believed about where a request comes from. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     networks: Arc<[IpNet]>,
+    header: ForwardedHeader,
     warned: Arc<AtomicBool>,
 }
 
 impl TrustedProxies {
-    /// Believes the peers in these networks.
-    pub fn new(networks: &[IpNet]) -> Self {
-        Self { networks: networks.into(), warned: Arc::default() }
+    /// Believes the peers in these networks about what stands in this header.
+    pub fn new(networks: &[IpNet], header: ForwardedHeader) -> Self {
+        Self { networks: networks.into(), header, warned: Arc::default() }
     }
 
     /// The address of the client that a request comes from.
     pub fn client_address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer?.to_canonical();
-        let (is_forwarded, is_x_forwarded) =
-            (headers.contains_key(header::FORWARDED), headers.contains_key(X_FORWARDED_FOR));
+        let has = |header: ForwardedHeader| headers.contains_key(header.name());
         if !self.trust(peer) {
-            if is_forwarded || is_x_forwarded {
+            if has(self.header) || has(self.header.other()) {
                 self.warn_of(peer);
             }
             return Some(peer);
         }
-        let forwarded = || self.walk(peer, forwarded_entries(headers));
-        let x_forwarded = || self.walk(peer, x_forwarded_entries(headers));
-        Some(match (is_forwarded, is_x_forwarded) {
-            (false, false) => peer,
-            (true, false) => forwarded(),
-            (false, true) => x_forwarded(),
-            (true, true) => Some(forwarded()).filter(|address| *address == x_forwarded()).unwrap_or(peer),
+        if !has(self.header) {
+            if has(self.header.other()) {
+                self.warn_of_other(peer);
+            }
+            return Some(peer);
+        }
+        Some(match self.header {
+            ForwardedHeader::XForwardedFor => self.walk(peer, x_forwarded_entries(headers)),
+            ForwardedHeader::Forwarded => self.walk(peer, forwarded_entries(headers)),
         })
     }
 
@@ -76,6 +103,19 @@ impl TrustedProxies {
                 %peer,
                 "a request says that it was forwarded, by a peer that is no trusted proxy: all clients behind it \
                  count as one; name it in trusted_proxies"
+            );
+        }
+    }
+
+    /// A proxy that writes the other header makes all its clients share one address as well. Said once.
+    fn warn_of_other(&self, peer: IpAddr) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %peer,
+                expected = %self.header.name(),
+                came = %self.header.other().name(),
+                "a trusted proxy does not say where a request comes from in the header that forwarded_header names: \
+                 all clients behind it count as one"
             );
         }
     }

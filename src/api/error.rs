@@ -71,6 +71,8 @@ pub enum ErrorCode {
     NotFound,
     /// The path exists, the method does not.
     MethodNotAllowed,
+    /// `hallpass dev` does not go by this host name: `dev.allowed_hosts` can have it.
+    MisdirectedRequest,
     /// The request was not received in time.
     RequestTimeout,
     /// Another account has the e-mail address.
@@ -85,7 +87,8 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// Tried too often, from this address or for this account: try again after `Retry-After`.
     RateLimited,
-    /// Too many passwords are being checked right now: try again after `Retry-After`.
+    /// Too many passwords are being checked, or too many connections or streams are open, right now: try
+    /// again after `Retry-After`.
     Overloaded,
     /// A database or token store cannot answer right now: try again after `Retry-After`.
     DependencyUnavailable,
@@ -234,6 +237,25 @@ impl ApiError {
             StatusCode::REQUEST_TIMEOUT,
             ErrorCode::RequestTimeout,
             "The request was not received and answered in time.",
+        )
+    }
+
+    /// The request came for another host (RFC 9110 15.5.20).
+    pub(super) fn misdirected() -> Self {
+        Self::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            ErrorCode::MisdirectedRequest,
+            "hallpass dev answers to addresses, to localhost and to its public_url alone; dev.allowed_hosts has \
+             further names.",
+        )
+    }
+
+    /// The request came over a connection beyond the bounds.
+    pub(super) fn crowded() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Overloaded,
+            "Too many connections are open right now. Nothing was decided about the request. Try again shortly.",
         )
     }
 
@@ -493,6 +515,11 @@ impl From<AuthError> for ApiError {
                 "Too many passwords are being checked right now. Try again shortly.",
             ),
             AuthError::ClockSkew(skew) => Self::clock_skew().caused_by(skew),
+            AuthError::TooManyStreams => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Overloaded,
+                "Too many streams of revocations are open right now. Try again shortly.",
+            ),
             AuthError::Store(error) => Self::dependency_unavailable().caused_by(error),
             AuthError::RevocationPending(error) => Self::revocation_pending().caused_by(error),
             AuthError::PasswordHash(error) => Self::internal(error),

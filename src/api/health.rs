@@ -184,6 +184,11 @@ async fn readiness(services: &Services) -> ReadinessAnswer {
     ReadinessAnswer::new(found.status() != readiness::Status::NotReady, &found)
 }
 
+/// Whether a path is one that health checks ask for, by whichever name.
+pub(super) fn is_check(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/healthz") || path.starts_with("/health/")
+}
+
 /// `/livez`: the name that Kubernetes prefers.
 #[handler]
 pub(super) fn livez() -> Json<Live> {

@@ -12,6 +12,7 @@ pub mod clients;
 pub mod compat;
 pub mod docs_page;
 pub mod document;
+pub mod door;
 pub mod dto;
 pub mod error;
 pub mod form;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 
 use client_address::TrustedProxies;
 use compat::CompatApi;
+use door::{AllowedHosts, Door};
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
@@ -152,13 +154,14 @@ pub fn starting(random: Arc<dyn Random>, https: bool) -> impl Endpoint<Output = 
         routes = routes.at(path, get(health::not_yet));
     }
     let allowed = allow::AllowedMethods::of(&[]);
-    let proxies = TrustedProxies::default();
+    let (proxies, door) = (TrustedProxies::default(), Door::default());
     let shape = |_: &Method, _: &str| -> root::ErrorShape { IntoResponse::into_response };
-    root::wrap(routes.nest("/", not_yet()), random, https, proxies, allowed, shape)
+    root::wrap(routes.nest("/", not_yet()), random, https, proxies, door, allowed, shape)
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
-/// are told to stay with it; `proxies` are believed about where requests come from.
+/// are told to stay with it; `proxies` are believed about where requests come from. With `hosts`, it answers
+/// to these names alone.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -167,6 +170,7 @@ pub fn build(
     random: Arc<dyn Random>,
     https: bool,
     proxies: TrustedProxies,
+    hosts: Option<AllowedHosts>,
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
     let published = well_known::Published::new(&services);
@@ -206,5 +210,6 @@ pub fn build(
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);
-    Ok(root::wrap(routes.data(services).data(published), random, https, proxies, allowed, shape_of))
+    let routes = routes.data(services).data(published);
+    Ok(root::wrap(routes, random, https, proxies, Door::new(hosts), allowed, shape_of))
 }

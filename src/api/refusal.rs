@@ -229,6 +229,7 @@ mod tests {
     use crate::api::compat::nest::SignUpErrors;
     use crate::api::forward_auth::ForwardAuthErrors;
     use crate::api::health::ReadyErrors;
+    use crate::api::revocations::{FeedErrors, StreamErrors};
     use crate::api::sessions::RevokeSessionErrors;
     use crate::api::users::{GetUserErrors, ListUsersErrors, UpdateMeErrors};
     use crate::api::verification::{VerificationErrors, VerificationRequestErrors};
@@ -279,6 +280,8 @@ mod tests {
         check::<GetUserErrors>();
         check::<ListUsersErrors>();
         check::<UpdateMeErrors>();
+        check::<FeedErrors>();
+        check::<StreamErrors>();
         check::<ForwardAuthErrors>();
         check::<DocumentErrors>();
         check::<ReadyErrors>();

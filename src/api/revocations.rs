@@ -1,22 +1,17 @@
 //! `/revocations`: what was taken back, for services that check tokens on their own.
 
-use std::fmt::Write;
-use std::io;
-use std::time::Duration;
+mod stream;
 
-use bytes::Bytes;
-use futures_util::stream::{self, Stream};
-use poem::http::{HeaderValue, header};
+use poem::http::header;
 use poem::web::Data;
-use poem::{Body, IntoResponse, Request, RequestBody, Response};
+use poem::{Request, RequestBody};
 use poem_openapi::param::Header;
-use poem_openapi::registry::{
-    MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
-};
-use poem_openapi::types::{Example, Type};
+use poem_openapi::registry::Registry;
+use poem_openapi::types::Example;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi};
-use tokio::time::Instant;
 use uuid::Uuid;
+
+use stream::EventStream;
 
 use super::Tag;
 use super::error::ApiError;
@@ -24,17 +19,10 @@ use super::json::Json;
 use super::refusal::{Documented, INTERNAL, Refusal, UNAVAILABLE, examples, refusals};
 use super::security::{ACCESS_SCHEME, bearer, register_schemes, single};
 use crate::domain::client::REVOCATIONS_READ;
-use crate::domain::clock::Timestamp;
 use crate::domain::tokens::AccessToken;
-use crate::service::revocations::{Cursor, Entries, Revocations};
+use crate::service::clients::Authorized;
+use crate::service::revocations::{Cursor, Entries};
 use crate::service::{AuthError, Services};
-
-/// How often a stream says that nothing is missing. A reader that hears nothing for longer knows
-/// that its copy is old.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// How long a stream lasts at most: about as long as the token that opened it.
-const STREAM_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// Something that was taken back. One of the names says what: `jti` a token, `sid` a session, `sub`
 /// an account's tokens from before a security event, `kid` all that a key has signed, `all` everything
@@ -159,35 +147,44 @@ pub enum RevocationsResponse {
     ),
 }
 
+const REFUSED_TOKEN: Documented = Documented::new(
+    "No access token came (`authentication_required`), or it is expired (`token_expired`: get another \
+     from `/oauth2/token`), altered (`invalid_token`) or revoked, with its client perhaps \
+     (`token_revoked`).",
+    || {
+        let mut all =
+            examples([AuthError::Unauthenticated, AuthError::TokenExpired, AuthError::TokenRevoked]);
+        all.push(ApiError::unreadable_token());
+        all
+    },
+);
+
+const NO_READER: Documented = Documented::new(
+    "The access token lacks the scope `revocations:read`, or is a user's (`insufficient_scope`).",
+    || examples([AuthError::InsufficientScope]),
+);
+
 refusals! {
-    /// Of both operations.
+    /// Of `listRevocations`.
     FeedErrors {
-        401 => Documented::new(
-            "No access token came (`authentication_required`), or it is expired (`token_expired`: get another \
-             from `/oauth2/token`), altered (`invalid_token`) or revoked, with its client perhaps \
-             (`token_revoked`).",
-            || {
-                let mut all = examples([
-                    AuthError::Unauthenticated,
-                    AuthError::TokenExpired,
-                    AuthError::TokenRevoked,
-                ]);
-                all.push(ApiError::unreadable_token());
-                all
-            },
+        401 => REFUSED_TOKEN, 403 => NO_READER, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+
+    /// Of `streamRevocations`.
+    StreamErrors {
+        401 => REFUSED_TOKEN, 403 => NO_READER, 500 => INTERNAL,
+        503 => Documented::new(
+            "A store does not answer (`dependency_unavailable`), or as many streams are open as may be, of all \
+             clients or of this one (`overloaded`): try again after `Retry-After` seconds.",
+            || vec![ApiError::dependency_unavailable(), AuthError::TooManyStreams.into()],
         ),
-        403 => Documented::new(
-            "The access token lacks the scope `revocations:read`, or is a user's (`insufficient_scope`).",
-            || examples([AuthError::InsufficientScope]),
-        ),
-        500 => INTERNAL, 503 => UNAVAILABLE,
     }
 }
 
 /// A client that may read the feed, proven.
-pub struct FeedReader;
+pub struct FeedClient(Authorized);
 
-impl<'a> ApiExtractor<'a> for FeedReader {
+impl<'a> ApiExtractor<'a> for FeedClient {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
 
     type ParamType = ();
@@ -212,8 +209,8 @@ impl<'a> ApiExtractor<'a> for FeedReader {
         let token = single(request.headers(), &header::AUTHORIZATION)?.and_then(bearer);
         let token = token.ok_or(AuthError::Unauthenticated).map_err(ApiError::from)?;
         let token = AccessToken::new(token);
-        services.clients.authorize(&token, REVOCATIONS_READ).await.map_err(ApiError::from)?;
-        Ok(Self)
+        let authorized = services.clients.authorize(&token, REVOCATIONS_READ).await;
+        Ok(Self(authorized.map_err(ApiError::from)?))
     }
 }
 
@@ -231,7 +228,7 @@ impl RevocationsApi {
     async fn list(
         &self,
         services: Data<&Services>,
-        _reader: FeedReader,
+        _client: FeedClient,
         /// The `ETag` of an earlier answer.
         #[oai(name = "If-None-Match")]
         known: Header<Option<String>>,
@@ -259,17 +256,20 @@ impl RevocationsApi {
     /// `Hallpass-Clock` shows; when none comes, or late ones, the reader's copy is old and it should ask
     /// instead. The id of each event is a cursor; with the last one as `Last-Event-ID` the stream goes
     /// on there, and entries may come twice. Without it everything that still matters comes first. The
-    /// stream ends after 15 minutes at the latest: open it again.
+    /// stream ends after 15 minutes at the latest: open it again. It ends as soon as its client is deleted or
+    /// its token revoked, and is cut when nobody reads it. As many may be open as the service's settings say.
     #[oai(path = "/stream", method = "get", operation_id = "streamRevocations")]
     async fn stream(
         &self,
         services: Data<&Services>,
-        _reader: FeedReader,
+        client: FeedClient,
         /// The id of the last event that was received, or a `cursor`.
         #[oai(name = "Last-Event-ID")]
         last: Header<Option<String>>,
-    ) -> Result<EventStream, Refusal<FeedErrors>> {
-        let revocations = services.0.revocations.clone();
+    ) -> Result<EventStream, Refusal<StreamErrors>> {
+        let FeedClient(Authorized { client, claims }) = client;
+        let reader = services.0.feed_readers.open(&client)?;
+        let revocations = &services.0.revocations;
         let cursor = last.0.and_then(|text| text.trim().parse::<Cursor>().ok());
         // Now rather than in the stream: who cannot be told says 503.
         let first = match cursor {
@@ -277,132 +277,6 @@ impl RevocationsApi {
             None => revocations.snapshot(),
         };
         let first = first.map_err(AuthError::from)?;
-        let clock = services.0.clone();
-        let shows = revocations.clock();
-        let events = events(revocations, first, move || clock.now().as_secs());
-        Ok(EventStream { clock: shows, events: Body::from_bytes_stream(events) })
+        Ok(EventStream::new(services.0, first, reader, claims.jti))
     }
-}
-
-/// The events of one reader.
-fn events(
-    revocations: Revocations,
-    first: Entries,
-    server_time: impl Fn() -> i64 + Send + 'static,
-) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    let bell = revocations.listen();
-    let began = Instant::now();
-    let mut heartbeat = tokio::time::interval(HEARTBEAT);
-    heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let text = written(&first);
-    let state = (revocations, bell, heartbeat, first.cursor, Some(text));
-    stream::unfold(state, move |(revocations, mut bell, mut heartbeat, mut cursor, first)| {
-        let now = server_time();
-        async move {
-            if let Some(text) = first.filter(|text| !text.is_empty()) {
-                return Some((Ok(Bytes::from(text)), (revocations, bell, heartbeat, cursor, None)));
-            }
-            loop {
-                if revocations.is_closed() || began.elapsed() > STREAM_MAX {
-                    return None;
-                }
-                let is_heartbeat = tokio::select! {
-                    changed = bell.changed() => {
-                        if changed.is_err() {
-                            return None;
-                        }
-                        false
-                    }
-                    _ = heartbeat.tick() => true,
-                };
-                // Silence while the copy is old: that is what silence means.
-                let Ok(entries) = revocations.since(cursor) else { continue };
-                let mut text = written(&entries);
-                cursor = entries.cursor;
-                if is_heartbeat {
-                    let until = entries.complete_until.as_millis();
-                    // Writing to a String cannot fail.
-                    let _ = write!(
-                        text,
-                        "event: heartbeat\nid: {cursor}\ndata: {{\"server_time\":{now},\"server_time_ms\":{until}}}\n\n"
-                    );
-                }
-                if !text.is_empty() {
-                    return Some((Ok(Bytes::from(text)), (revocations, bell, heartbeat, cursor, None)));
-                }
-            }
-        }
-    })
-}
-
-/// Entries as events. All have the cursor behind the last of them: who is cut off in between is told
-/// all of them again.
-fn written(entries: &Entries) -> String {
-    let mut text = String::new();
-    let last = entries.revocations.len().saturating_sub(1);
-    for (position, revocation) in entries.revocations.iter().enumerate() {
-        let Ok(data) = serde_json::to_string(revocation) else { continue };
-        let _ = write!(text, "event: revocation\ndata: {data}\n");
-        if position == last {
-            let _ = writeln!(text, "id: {}", entries.cursor);
-        }
-        text.push('\n');
-    }
-    text
-}
-
-/// A stream of server-sent events.
-pub struct EventStream {
-    /// What the clock shows of which the events tell.
-    clock: Timestamp,
-    events: Body,
-}
-
-/// What the service's clock shows.
-const CLOCK: &str = "Hallpass-Clock";
-
-impl IntoResponse for EventStream {
-    fn into_response(self) -> Response {
-        let mut response = Response::builder()
-            .content_type("text/event-stream")
-            .header(CLOCK, self.clock.as_millis())
-            .body(self.events);
-        // A proxy that collects an answer before it passes it on would make every stream old.
-        response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-        response
-    }
-}
-
-impl ApiResponse for EventStream {
-    fn meta() -> MetaResponses {
-        let schema = MetaSchema {
-            description: Some("Server-sent events: `revocation` and `heartbeat`."),
-            example: Some(
-                "event: revocation\ndata: {\"sid\":\"0d9f1c3a-6a52-4b0e-9c7e-3f1d2b8a5e64\",\"exp\":1796170505}\nid: 5f0c4a3e8b5d4c0fa1d2e3f405162738.42\n\n".into(),
-            ),
-            ..MetaSchema::new("string")
-        };
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: "The stream.",
-                status: Some(200),
-                status_range: None,
-                content: vec![MetaMediaType {
-                    content_type: "text/event-stream",
-                    schema: MetaSchemaRef::Inline(Box::new(schema)),
-                }],
-                headers: vec![MetaHeader {
-                    name: CLOCK.to_owned(),
-                    description: Some(
-                        "What the service's clock shows, milliseconds since the Unix epoch.".to_owned(),
-                    ),
-                    required: true,
-                    deprecated: false,
-                    schema: i64::schema_ref(),
-                }],
-            }],
-        }
-    }
-
-    fn register(_registry: &mut Registry) {}
 }

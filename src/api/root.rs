@@ -12,6 +12,7 @@ use tracing::Instrument;
 
 use super::allow::AllowedMethods;
 use super::client_address::TrustedProxies;
+use super::door::Door;
 use super::error::{ApiError, problem_of};
 use super::rate_limit_headers;
 use super::security::{RenewedToken, X_ACCESS_TOKEN};
@@ -46,13 +47,14 @@ const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 /// How a dialect writes an error.
 pub(super) type ErrorShape = fn(ApiError) -> Response;
 
-/// Wraps the routes of the service. `proxies` are believed about who a request comes from, and
-/// `shape_of` says how errors look where it goes.
+/// Wraps the routes of the service. `proxies` are believed about who a request comes from, `door` turns some
+/// away, and `shape_of` says how errors look where it goes.
 pub(super) fn wrap(
     routes: impl Endpoint + 'static,
     random: Arc<dyn Random>,
     https: bool,
     proxies: TrustedProxies,
+    door: Door,
     allowed: AllowedMethods,
     shape_of: impl Fn(&Method, &str) -> ErrorShape + Send + Sync + 'static,
 ) -> impl Endpoint<Output = Response> + 'static {
@@ -62,9 +64,10 @@ pub(super) fn wrap(
         let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
         let visitor = Visitor::new(proxies.client_address(peer, request.headers()));
         let shape = shape_of(request.method(), request.uri().path());
+        let refusal = door.refusal(&request);
         ToTheEnd::new(async move {
             let uri = request.uri().clone();
-            let mut response = answer(&*routes, request, &*random, &visitor, https, shape).await;
+            let mut response = answer(&*routes, request, refusal, &*random, &visitor, https, shape).await;
             describe_place(&mut response, uri.path(), &allowed);
             Ok(response)
         })
@@ -74,6 +77,7 @@ pub(super) fn wrap(
 async fn answer(
     routes: &impl Endpoint<Output = Response>,
     mut request: Request,
+    refusal: Option<ApiError>,
     random: &dyn Random,
     visitor: &Visitor,
     https: bool,
@@ -91,7 +95,13 @@ async fn answer(
     request.set_data(visitor.clone());
     let mut response = async {
         let began = tokio::time::Instant::now();
-        let answering = AssertUnwindSafe(routes.call(request)).catch_unwind();
+        let admitted = async {
+            match refusal {
+                Some(refusal) => Err(refusal.into()),
+                None => routes.call(request).await,
+            }
+        };
+        let answering = AssertUnwindSafe(admitted).catch_unwind();
         let response = match tokio::time::timeout(REQUEST_TIMEOUT, answering).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(error))) => shape(problem_of(error)),
@@ -169,8 +179,9 @@ mod tests {
         let routes = Route::new().at("/users/:id", get(here)).at("/.well-known/keys", get(here));
         let document = json!({ "paths": { "/users/{id}": { "get": {} } } });
         let (proxies, allowed) = (TrustedProxies::default(), AllowedMethods::of(&[document]));
-        let endpoint =
-            wrap(routes, Arc::new(Zeros), false, proxies, allowed, |_, _| IntoResponse::into_response);
+        let endpoint = wrap(routes, Arc::new(Zeros), false, proxies, Door::default(), allowed, |_, _| {
+            IntoResponse::into_response
+        });
         let method = method.parse().expect("a method");
         let request = Request::builder().method(method).uri(path.parse().expect("a path"));
         endpoint.get_response(request.body(Body::empty())).await

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::deployment::{Deployment, dispute};
+use super::folder;
 use super::leftovers::{Leftovers, find_leftovers, nobody_administers};
 use super::stores::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE, lack_of_replicas};
 use super::{Database, World};
@@ -91,6 +92,7 @@ pub async fn checkup(settings: &Settings, world: &World) -> Vec<Finding> {
             None
         }
     };
+    findings.push(check_folder(settings));
     let (about_database, database) = check_database(settings, secret.as_ref()).await;
     findings.extend(about_database);
     if let Some(database) = &database {
@@ -99,6 +101,15 @@ pub async fn checkup(settings: &Settings, world: &World) -> Vec<Finding> {
     }
     findings.extend(check_token_store(settings, database.as_ref(), world.clock.clone()).await);
     findings
+}
+
+fn check_folder(settings: &Settings) -> Finding {
+    const SUBJECT: &str = "data folder";
+    match folder::find_openness(&settings.data_dir) {
+        Ok(None) => Finding::new(SUBJECT, Condition::Good, "for its owner alone"),
+        Ok(Some(openness)) => Finding::new(SUBJECT, Condition::Warning, openness),
+        Err(error) => Finding::bad(SUBJECT, &error),
+    }
 }
 
 /// What is to be said of the database, and the database when it can be used.

@@ -10,7 +10,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Database, StartError, Stores, World, build, leftovers, mail, open_database, open_token_store};
+use super::{
+    Database, StartError, Stores, World, build, folder, leftovers, mail, open_database, open_token_store,
+};
 use crate::api;
 use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;
@@ -49,9 +51,10 @@ pub async fn run(
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
+    let limits = limits(&settings);
     let (database, steps, listener) = match opened {
         Err(error) if error.may_pass() => {
-            let waiting = wait_for_database(&settings, &world, listener, error);
+            let waiting = wait_for_database(&settings, &world, listener, &limits, error);
             tokio::select! {
                 found = waiting => found?,
                 () = &mut stop => {
@@ -72,6 +75,11 @@ pub async fn run(
         leftovers::refuse_leftovers(&settings, &database, &*world.random).await?;
     }
     let tokens = open_token_store(&settings, &database, &world).await?;
+    match folder::find_openness(&settings.data_dir) {
+        Ok(None) => {}
+        Ok(Some(openness)) => tracing::warn!("the data folder is open to others: {openness}"),
+        Err(error) => tracing::warn!(error = %with_causes(&error), "the data folder cannot be looked at"),
+    }
     let stores = Stores { database, tokens };
     let keeper = stores.tokens.keeper.clone();
     let redis = stores.tokens.redis.clone();
@@ -101,7 +109,7 @@ pub async fn run(
     };
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
-    if !server::serve(listener, endpoint, stop, settings.shutdown_grace).await {
+    if !server::serve(listener, endpoint, &limits, stop, settings.shutdown_grace).await {
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
     // Others would wait for a copy that is in use no more.
@@ -116,6 +124,18 @@ pub async fn run(
     Ok(())
 }
 
+fn limits(settings: &Settings) -> server::Limits {
+    let http = settings.http;
+    server::Limits {
+        max_connections: http.max_connections,
+        max_connections_per_address: http.max_connections_per_address,
+        unbounded: settings.trusted_proxies.clone(),
+        keep_alive: http.keep_alive,
+        header_timeout: http.header_timeout,
+        write_timeout: http.write_timeout,
+    }
+}
+
 /// Asks for the database until it answers. Meanwhile the process says that it lives, so that whoever
 /// watches it does not start it anew, and refuses everything else.
 ///
@@ -125,6 +145,7 @@ async fn wait_for_database(
     settings: &Settings,
     world: &World,
     listener: TcpListener,
+    limits: &server::Limits,
     first: DatabaseError,
 ) -> Result<(Database, Vec<String>, TcpListener), StartError> {
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
@@ -135,7 +156,7 @@ async fn wait_for_database(
     let (over, is_over) = oneshot::channel::<()>();
     let starting = api::starting(world.random.clone(), settings.issuer(bound).is_https());
     // The end of the sender is the word that it is over.
-    let serving = server::serve(meanwhile, starting, async { drop(is_over.await) }, STARTING_GRACE);
+    let serving = server::serve(meanwhile, starting, limits, async { drop(is_over.await) }, STARTING_GRACE);
     let asking = async {
         let (mut error, mut pause) = (first, WAITING_FIRST);
         let found = loop {

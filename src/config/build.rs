@@ -6,7 +6,6 @@ use std::time::Duration;
 use hallpass_verify::TokenType;
 
 use super::error::ConfigError;
-use super::mail;
 use super::parse::{self, Parsed, Problem, TokenStoreName, ValidationModeName};
 use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
@@ -15,6 +14,7 @@ use super::{
     AdminSettings, AuditSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
     ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
 };
+use super::{http, mail};
 use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::rate_limit::{ActionLimits, LimitRules};
@@ -40,6 +40,7 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         profile,
         listen,
         public_url: read.find_set("public_url", parse::public_url),
+        danger_plaintext_public_url: read.get("danger_plaintext_public_url", parse::boolean, false),
         secret: read.find("secret", parse::secret),
         data_dir,
         database: DatabaseSettings { url: read.get("database.url", parse::database_url, Secret::new("")) },
@@ -70,6 +71,14 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         },
         compat: read.get("compat", parse::compat, Vec::new()),
         trusted_proxies: read.get("trusted_proxies", parse::networks, Vec::new()),
+        forwarded_header: read.get(
+            "forwarded_header",
+            http::forwarded_header,
+            super::ForwardedHeader::XForwardedFor,
+        ),
+        http: http::http(&mut read),
+        feed: http::feed(&mut read),
+        dev_allowed_hosts: read.get("dev.allowed_hosts", http::hosts, Vec::new()),
         rate_limits: rate_limits(&mut read),
         log: LogSettings {
             level: read.get("log.level", parse::log_level, String::new()),

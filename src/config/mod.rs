@@ -4,16 +4,18 @@
 //! - `source` and `file`: which text each setting has (flags over environment over file over the
 //!   profile's defaults), and where it came from;
 //! - `parse` and `build`: from texts to [`Settings`];
-//! - `mail`: the settings of mails, from their texts to their rules;
-//! - `rules`: contradictions, and what is unsafe to start with;
+//! - `mail` and `http`: the settings of mails and of connections, from their texts to their rules;
+//! - `rules` and `plaintext`: contradictions, and what is unsafe to start with;
 //! - `dump`: the settings in effect, secrets left out.
 
 mod build;
 mod dump;
 mod error;
 mod file;
+mod http;
 mod mail;
 mod parse;
+mod plaintext;
 mod rules;
 mod secret;
 mod source;
@@ -32,6 +34,7 @@ use url::{Host, Url};
 
 pub use dump::dump;
 pub use error::{ConfigError, ConfigErrors, Origin, Warning};
+pub use http::{FeedSettings, ForwardedHeader, HttpSettings};
 pub use mail::{
     RESET_PAGE, RegistrationSettings, SmtpFrom, SmtpSettings, SmtpTls, VERIFICATION_PAGE,
     VerificationSettings,
@@ -89,6 +92,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The issuer, if set. See [`Settings::issuer`].
     pub public_url: Option<PublicUrl>,
+    /// Whether the issuer may be reached in the clear.
+    pub danger_plaintext_public_url: bool,
     /// The server secret, if set. See [`server_secret`].
     pub secret: Option<Secret>,
     /// The folder for everything kept in files.
@@ -121,6 +126,14 @@ pub struct Settings {
     pub compat: Vec<CompatApi>,
     /// `trusted_proxies`: believed about where requests come from.
     pub trusted_proxies: Vec<IpNet>,
+    /// `forwarded_header`: where those say it.
+    pub forwarded_header: ForwardedHeader,
+    /// `http.*`
+    pub http: HttpSettings,
+    /// `feed.*`
+    pub feed: FeedSettings,
+    /// `dev.allowed_hosts`: by which further names `hallpass dev` lets itself be called.
+    pub dev_allowed_hosts: Vec<String>,
     /// `rate_limits.*`; all off unless `rate_limits.enabled`.
     pub rate_limits: LimitRules,
     /// `log.*`

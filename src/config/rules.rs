@@ -85,6 +85,7 @@ impl Review<'_> {
         self.weak_secret();
         self.mail_contradictions();
         self.proxies_that_are_anybody();
+        self.http_spans();
     }
 
     fn weak_secret(&mut self) {
@@ -210,6 +211,7 @@ impl Review<'_> {
     /// What keeps a service from starting.
     pub fn unsafe_start(&mut self) {
         self.unsendable_mail();
+        self.stores_in_the_clear();
         match self.settings.profile {
             Profile::Dev => self.unsafe_dev(),
             Profile::Serve => self.unsafe_serve(),
@@ -278,10 +280,7 @@ impl Review<'_> {
                 let mend = "set it to where clients reach this service, like https://auth.example.com";
                 self.refuse("public_url", "is not set, and `listen` names no single address", mend);
             }
-            Some(url) if !url.is_https() && !url.is_loopback() => {
-                self.warn("public_url", "is http://: passwords and tokens travel in the clear");
-            }
-            _ => {}
+            _ => self.plaintext_public_url(),
         }
     }
 
@@ -336,24 +335,8 @@ impl Review<'_> {
             && self.settings.public_url.as_ref().is_some_and(|url| !url.is_loopback());
         listens || proxied
     }
-
-    /// A file, a socket, or a server on this machine.
-    fn database_is_local(&self) -> bool {
-        let text = self.settings.database.url.expose();
-        if text.starts_with("sqlite:") {
-            return true;
-        }
-        let Ok(url) = url::Url::parse(text) else { return false };
-        let host = url.query_pairs().find(|(name, _)| matches!(&**name, "host" | "hostaddr"));
-        match host {
-            Some((_, host)) => {
-                host.starts_with('/') || host.parse().is_ok_and(is_loopback) || host == "localhost"
-            }
-            None => super::is_loopback_host(&url),
-        }
-    }
 }
 
-fn is_loopback(ip: IpAddr) -> bool {
+pub(super) fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }

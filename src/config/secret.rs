@@ -1,7 +1,7 @@
 //! Secret texts, and the server secret that `dev` makes for itself.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -110,7 +110,7 @@ fn read_or_make(path: &Path, random: &dyn Random) -> io::Result<String> {
         outcome => return outcome,
     }
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        make_private_folder(folder)?;
     }
     let draft = path.with_extension(format!("{}.tmp", random_text::<12>(random)));
     let outcome = write_private(&draft, &random_text::<SECRET_MIN_BYTES>(random))
@@ -128,6 +128,15 @@ fn random_text<const BYTES: usize>(random: &dyn Random) -> String {
     let mut bytes = [0; BYTES];
     random.fill(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Makes the folder for its owner alone; one that is there stays as it is.
+fn make_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Writes a new file that its owner alone can read.
@@ -183,9 +192,11 @@ mod tests {
     fn the_secret_of_dev_is_for_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        kept_secret(folder.path(), &Counting::default()).unwrap();
-        let mode = fs::metadata(folder.path().join(SECRET_FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let data_dir = folder.path().join("data");
+        kept_secret(&data_dir, &Counting::default()).unwrap();
+        for (path, mode) in [(data_dir.join(SECRET_FILE), 0o600), (data_dir, 0o700)] {
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{path:?}");
+        }
     }
 
     #[test]

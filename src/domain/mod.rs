@@ -4,6 +4,7 @@ pub mod audit;
 pub mod causes;
 pub mod client;
 pub mod clock;
+pub mod crowd;
 pub mod deployment;
 pub mod email;
 pub mod ids;

@@ -6,6 +6,7 @@ use hallpass_verify::{AccessClaims, Rejection};
 
 use super::access_tokens::AccessTokens;
 use super::caller::Administrator;
+use super::feed_readers::FeedReaders;
 use super::limits::{Limits, Visitor};
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::client_secret;
@@ -40,11 +41,26 @@ pub struct Clients {
     context: Arc<Context>,
     access_tokens: AccessTokens,
     limits: Limits,
+    feed_readers: FeedReaders,
+}
+
+/// A client's own token that may be used for what was asked.
+#[derive(Clone, Debug)]
+pub struct Authorized {
+    /// Whose it is.
+    pub client: ClientId,
+    /// What it says.
+    pub claims: AccessClaims,
 }
 
 impl Clients {
-    pub(super) fn new(context: Arc<Context>, access_tokens: AccessTokens, limits: Limits) -> Self {
-        Self { context, access_tokens, limits }
+    pub(super) fn new(
+        context: Arc<Context>,
+        access_tokens: AccessTokens,
+        limits: Limits,
+        feed_readers: FeedReaders,
+    ) -> Self {
+        Self { context, access_tokens, limits, feed_readers }
     }
 
     /// Makes a client; answers its first secret, which is kept nowhere.
@@ -138,7 +154,8 @@ impl Clients {
         Ok(secret)
     }
 
-    /// Deletes a client: its credentials and its tokens are refused here from now on.
+    /// Deletes a client: its credentials and its tokens are refused here from now on, and its streams of the
+    /// revocation feed end; those at other replicas within a second.
     ///
     /// # Errors
     /// [`AuthError::NotFound`].
@@ -146,6 +163,7 @@ impl Clients {
         if !self.context.clients.delete_client(id).await? {
             return Err(AuthError::NotFound);
         }
+        self.feed_readers.end(id);
         tracing::info!(client = %id, by = %by.actor(), "client deleted");
         self.record(by, AuditAction::ClientDeleted, id);
         Ok(())
@@ -204,7 +222,7 @@ impl Clients {
     /// # Errors
     /// What is wrong with the token; [`AuthError::InsufficientScope`] when it lacks the scope or is
     /// a user's.
-    pub async fn authorize(&self, access: &AccessToken, scope: &str) -> AuthResult<ClientId> {
+    pub async fn authorize(&self, access: &AccessToken, scope: &str) -> AuthResult<Authorized> {
         let now = self.context.clock.now();
         let claims = self.access_tokens.check_client(access, now)?;
         if !self.access_tokens.machine_stands(&claims, now).await? {
@@ -213,7 +231,8 @@ impl Clients {
         if claims.require_scope(scope).is_err() {
             return Err(AuthError::InsufficientScope);
         }
-        self.of_token(&claims).await?.ok_or(AuthError::TokenRevoked).map(|client| client.id)
+        let client = self.of_token(&claims).await?.ok_or(AuthError::TokenRevoked)?.id;
+        Ok(Authorized { client, claims })
     }
 
     /// The client that a machine's token belongs to, if it still exists and may still do what the

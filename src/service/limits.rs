@@ -340,6 +340,7 @@ impl Paid<'_> {
 pub(super) fn is_verdict(error: &AuthError) -> bool {
     match error {
         AuthError::Overloaded
+        | AuthError::TooManyStreams
         | AuthError::Store(_)
         | AuthError::ClockSkew(_)
         | AuthError::RevocationPending(_)

@@ -8,6 +8,7 @@ pub mod caller;
 pub mod clients;
 pub mod clock_watch;
 pub mod cut_off;
+pub mod feed_readers;
 pub mod key_ring;
 pub mod limits;
 pub mod mail;
@@ -122,6 +123,8 @@ pub struct Rules {
     pub verification_ttl: Duration,
     /// How often what may be tried.
     pub limits: LimitRules,
+    /// How many may follow the revocation feed.
+    pub feed: feed_readers::FeedBounds,
 }
 
 /// One field of a request that cannot be taken, and why. Never quotes the value.
@@ -241,6 +244,9 @@ pub enum AuthError {
     /// This replica's clock is the odd one, so nothing begins here.
     #[error(transparent)]
     ClockSkew(ClockSkew),
+    /// As many streams of the revocation feed are open as may be, of all clients or of this one.
+    #[error("too many streams of the revocation feed")]
+    TooManyStreams,
     /// A store could not answer; nothing is known about the request.
     #[error("a store could not answer")]
     Store(#[source] StoreError),
@@ -287,6 +293,8 @@ pub struct Services {
     pub oauth: oauth::OAuth,
     /// This process's copy of the revocation feed.
     pub revocations: revocations::Revocations,
+    /// Those who follow it.
+    pub feed_readers: feed_readers::FeedReaders,
     /// Forgotten passwords.
     pub password_resets: password_reset::PasswordResets,
     /// Proving addresses.
@@ -335,7 +343,13 @@ impl Services {
             cut_off.clone(),
             limits.clone(),
         );
-        let clients = clients::Clients::new(context.clone(), access_tokens.clone(), limits.clone());
+        let feed_readers = feed_readers::FeedReaders::new(context.clone());
+        let clients = clients::Clients::new(
+            context.clone(),
+            access_tokens.clone(),
+            limits.clone(),
+            feed_readers.clone(),
+        );
         let password_resets = password_reset::PasswordResets::new(
             context.clone(),
             workers.clone(),
@@ -364,6 +378,7 @@ impl Services {
             oauth: oauth::OAuth::new(context.clone(), access_tokens.clone(), clients.clone()),
             clients,
             revocations,
+            feed_readers,
             password_resets,
             verifications,
             cut_off,

@@ -103,7 +103,7 @@ async fn who_hangs_up_before_the_answer_is_in_the_log() {
     let client = service.client();
     assert_eq!(client.register("ada@example.com").await.status, 201);
     let body = format!(r#"{{"email":"ada@example.com","password":"{PASSWORD}"}}"#);
-    let head = "POST /auth/login HTTP/1.1\r\nHost: hallpass.test\r\nContent-Type: application/json";
+    let head = "POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json";
     let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     for _ in 0..3 {
         let mut connection = TcpStream::connect(service.address()).await.expect("a connection");

@@ -1,6 +1,6 @@
 //! A client of the service, over real connections.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How long an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -22,6 +22,7 @@ pub const PASSWORD: &str = "an engine weaves patterns";
 #[derive(Clone, Copy)]
 pub struct Client {
     address: SocketAddr,
+    place: Ipv4Addr,
 }
 
 /// A connection that stays open.
@@ -51,7 +52,22 @@ impl Tokens {
 impl Client {
     /// A client of the service at this address.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address }
+        Self { address, place: Ipv4Addr::UNSPECIFIED }
+    }
+
+    /// The same at another place: an address of this machine, such as `127.0.0.2`.
+    pub fn at(self, place: Ipv4Addr) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Opens a connection on which nothing is said yet.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub async fn dial(&self) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((self.place, 0).into())?;
+        socket.connect(self.address).await
     }
 
     /// Opens a connection for several calls.
@@ -64,7 +80,7 @@ impl Client {
     /// # Errors
     /// Nobody listens.
     pub async fn try_connect(&self) -> Result<Connection, Failed> {
-        let stream = TcpStream::connect(self.address).await?;
+        let stream = self.dial().await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         // It ends with the connection; what went wrong shows in the answer.
         tokio::spawn(connection);
@@ -167,7 +183,7 @@ pub fn login(email: &str, password: &str) -> Call {
 impl Call {
     /// A request without a body.
     pub fn new(method: Method, path: &str) -> Self {
-        let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("hallpass.test"))]);
+        let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("localhost"))]);
         Self { method, path: path.to_owned(), headers, body: Bytes::new() }
     }
 

@@ -38,6 +38,22 @@ async fn dev_works_in_an_empty_folder_and_says_so() {
     let made: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").flatten().collect();
     assert_eq!(made.len(), 1, "{made:?}");
     assert_eq!(made[0].file_name(), "hallpass-data");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&made[0].metadata().expect("a folder").permissions());
+    assert_eq!(mode & 0o777, 0o700, "what is in there is nobody else's business");
+}
+
+#[tokio::test]
+async fn a_data_folder_that_lets_others_in_is_told_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("hallpass-data");
+    std::fs::create_dir(&data).expect("a folder");
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let service = dev(folder.path()).start();
+    assert!(service.log().text().contains("chmod 700 hallpass-data"), "{}", service.log().text());
+    service.stop().await;
+    let doctor = Program::new(folder.path(), &["doctor", "--for", "dev"]).run().await;
+    assert!(doctor.stdout.contains("chmod 700 hallpass-data"), "{doctor:?}");
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn a_mailed_link_leads_to_a_new_password_however_often_it_was_looked_at() 
     let service = mailing(folder.path(), &server).start();
     let client = service.client();
     assert_eq!(client.register("tqjzkvwm@example.com").await.status, StatusCode::CREATED);
-    // Of the Host header (hallpass.test) and of others nothing shows: links come of the settings alone.
+    // Of the Host header (localhost, without a port) and of others nothing shows: links come of the settings alone.
     let request = post("/auth/reset-password-request")
         .header("x-forwarded-host", "evil.example")
         .header("forwarded", "host=evil.example")

@@ -8,6 +8,7 @@ mod administration;
 mod audit;
 mod client;
 mod commands;
+mod connections;
 mod deployment;
 mod dev;
 #[cfg(target_os = "linux")]

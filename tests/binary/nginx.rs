@@ -140,7 +140,8 @@ struct Gate {
 impl Gate {
     async fn open() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let service = dev(folder.path()).start();
+        // As the recipe calls it.
+        let service = dev(folder.path()).variable("HALLPASS_DEV__ALLOWED_HOSTS", "hallpass").start();
         let nginx = Nginx::before(service.address()).await;
         Self { service, nginx, _folder: folder }
     }

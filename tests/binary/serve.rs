@@ -89,6 +89,31 @@ async fn serve_names_everything_that_is_unsafe_at_once() {
 }
 
 #[tokio::test]
+async fn what_would_travel_in_the_clear_is_refused_or_told_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Nobody is asked there: it is about the settings.
+    let in_the_clear = |command: &[&str]| {
+        Program::new(folder.path(), command)
+            .variable("HALLPASS_SECRET", crate::process::SECRET)
+            .variable("HALLPASS_PUBLIC_URL", "http://hallpass.example.com")
+            .variable("REDIS_URL", "redis://redis.invalid")
+            .variable("DATABASE_URL", "postgres://postgres.invalid/hallpass")
+    };
+    let refused = in_the_clear(&["serve", "--listen", "127.0.0.1:0"]).run().await;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert_says(&refused.stderr, &["public_url", "is http://", "`danger_plaintext_public_url`"]);
+    for command in [&["config", "check"][..], &["doctor"]] {
+        let meant = in_the_clear(command).variable("HALLPASS_DANGER_PLAINTEXT_PUBLIC_URL", "true");
+        let told = meant.run().await;
+        let text = told.stdout + &told.stderr;
+        assert_says(
+            &text,
+            &["danger_plaintext_public_url", "database.url", "sslmode=verify-full", "rediss://"],
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_redis_that_evicts_is_refused_unless_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let redis = RedisServer::start();

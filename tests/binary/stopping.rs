@@ -86,7 +86,7 @@ async fn the_grace_is_the_longest_that_a_stop_takes() {
     let client = service.client();
     // A body that never comes to its end.
     let mut stuck = TcpStream::connect(service.address()).await.expect("a connection");
-    let head = "POST /auth/login HTTP/1.1\r\nHost: hallpass.test\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{";
+    let head = "POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{";
     tokio::io::AsyncWriteExt::write_all(&mut stuck, head.as_bytes()).await.expect("bytes go");
     assert!(client.is_ready().await);
     let told = Instant::now();

@@ -19,6 +19,7 @@ mod enumeration;
 mod explanations;
 mod forward_auth;
 mod given_again;
+mod hosts;
 mod key_ring;
 mod legacy_hashes;
 mod login;

@@ -638,10 +638,27 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_limits() {
     let other = guess("203.0.113.9, 203.0.113.10", "nobody8@example.com".to_owned()).send().await;
     other.assert_refused(401, "invalid_credentials");
 
+    // What a client makes up in the other header neither hides it nor frees it of its limit.
+    let hidden = guess("203.0.113.9", "nobody8@example.com".to_owned()).header("forwarded", "for=1.1.1.1");
+    hidden.send().await.assert_refused(429, "rate_limited");
+    let session = login(&app, "10.0.0.1", EMAIL, PASSWORD).header("x-forwarded-for", "[2001:db8::9]:47");
+    assert_comes_from(&app, session.header("forwarded", "for=1.1.1.1").send().await, "2001:db8::9").await;
+}
+
+/// Asserts that the session of a login shows this address.
+async fn assert_comes_from(app: &TestApp, login: Answer, address: &str) {
+    let access = login.tokens(200)["accessToken"].as_str().expect("a token").to_owned();
+    let sessions = app.anonymous().get("/auth/sessions").access(&access).send().await.json(200);
+    assert_eq!(sessions[0]["address"], address);
+}
+
+#[tokio::test]
+async fn a_proxy_may_write_the_header_of_the_rfc_instead() {
+    let settings = ["trusted_proxies=10.0.0.0/8", "forwarded_header=forwarded"];
+    let app = limited(&TestApp::set(&settings).await).await;
+    app.register(EMAIL, PASSWORD).await.json(201);
     let session = login(&app, "10.0.0.1", EMAIL, PASSWORD).header("forwarded", "for=\"[2001:db8::9]:47\"");
-    let access = session.send().await.tokens(200)["accessToken"].as_str().expect("a token").to_owned();
-    let sessions = app.anonymous().get("/auth/sessions").access(&access).send().await.text();
-    assert!(sessions.contains("2001:db8::9"), "{sessions}");
+    assert_comes_from(&app, session.header("x-forwarded-for", "1.1.1.1").send().await, "2001:db8::9").await;
 }
 
 #[tokio::test]

@@ -16,12 +16,16 @@ on_both_flavours! {
     a_security_event_is_told_by_its_version,
     a_stream_goes_on_where_it_was_cut,
     what_a_stranger_tells_is_told_from_the_beginning,
+    a_stream_ends_with_its_client_at_every_replica,
+    a_stream_ends_with_its_token,
 }
 
 async fn client_token(app: &TestApp) -> String {
-    let body = json!({
-        "grant_type": "client_credentials", "client_id": "books", "client_secret": "books-dev-secret"
-    });
+    token_of(app, "books", "books-dev-secret").await
+}
+
+async fn token_of(app: &TestApp, id: &str, secret: &str) -> String {
+    let body = json!({"grant_type": "client_credentials", "client_id": id, "client_secret": secret});
     let answer = app.anonymous().post("/oauth2/token").json(&body).send().await.tokens(200);
     answer["access_token"].as_str().expect("a token").to_owned()
 }
@@ -98,6 +102,12 @@ impl Follower {
             }
         };
         tokio::time::timeout(PATIENCE, reading).await.expect("an event")
+    }
+
+    /// Reads until there is no more.
+    async fn end(mut self) {
+        let reading = async { while self.body.next().await.is_some() {} };
+        tokio::time::timeout(PATIENCE, reading).await.expect("an end");
     }
 
     async fn next_revocation(&mut self) -> Event {
@@ -217,6 +227,72 @@ async fn what_a_stranger_tells_is_told_from_the_beginning(app: TestApp) {
         let mut follower = Follower::open(&app, &token, Some(cursor)).await;
         while follower.next_revocation().await.data["sid"] != sid.as_str() {}
     }
+}
+
+async fn a_stream_ends_with_its_client_at_every_replica(app: TestApp) {
+    let elsewhere = app.another_instance(|_| ()).await;
+    let admin = app.admin().await;
+    let body = json!({"id": "spy", "scopes": ["revocations:read"]});
+    let made = admin.post("/clients").json(&body).send().await.tokens(201);
+    let spy = token_of(&app, "spy", made["secret"].as_str().expect("a secret")).await;
+    let books = client_token(&app).await;
+    for app in [&app, &elsewhere] {
+        list(app, &spy).await.json(200);
+    }
+    let (here, there) =
+        (Follower::open(&app, &spy, None).await, Follower::open(&elsewhere, &spy, None).await);
+    let (mut other, mut far) =
+        (Follower::open(&app, &books, None).await, Follower::open(&elsewhere, &books, None).await);
+    admin.delete("/clients/spy").send().await.json(200);
+    here.end().await;
+    there.end().await;
+    // Nobody else is cut off.
+    while other.next().await.name != "heartbeat" {}
+    while far.next().await.name != "heartbeat" {}
+}
+
+async fn a_stream_ends_with_its_token(app: TestApp) {
+    let (first, second) = (client_token(&app).await, client_token(&app).await);
+    list(&app, &first).await.json(200);
+    let follower = Follower::open(&app, &first, None).await;
+    let mut other = Follower::open(&app, &second, None).await;
+    let form = format!("token={first}");
+    let revoke = app.anonymous().post("/oauth2/revoke").text("application/x-www-form-urlencoded", form);
+    assert_eq!(revoke.send().await.status, 200);
+    follower.end().await;
+    let token = &jwt::claims(&first)["jti"];
+    while other.next_revocation().await.data.get("jti") != Some(token) {}
+    while other.next().await.name != "heartbeat" {}
+}
+
+#[tokio::test]
+async fn streams_are_bounded_for_each_client_and_for_all_of_them() {
+    let app = TestApp::set(&["feed.max_streams=3", "feed.max_streams_per_client=2"]).await;
+    let admin = app.admin().await;
+    let body = json!({"id": "orders", "scopes": ["revocations:read"]});
+    let made = admin.post("/clients").json(&body).send().await.tokens(201);
+    let orders = token_of(&app, "orders", made["secret"].as_str().expect("a secret")).await;
+    let books = client_token(&app).await;
+    list(&app, &books).await.json(200);
+    let refused = async |token: &str| {
+        // One that is opened would go on and on.
+        let asking = app.anonymous().get("/revocations/stream").access(token).send();
+        let answer = tokio::time::timeout(PATIENCE, asking).await.expect("a refusal");
+        answer.assert_refused(503, "overloaded");
+    };
+    let first = Follower::open(&app, &books, None).await;
+    let _second = Follower::open(&app, &books, None).await;
+    refused(&books).await;
+    // The bound of one is none of another.
+    let third = Follower::open(&app, &orders, None).await;
+    refused(&orders).await;
+    // The list is for everybody, and whoever goes makes room.
+    list(&app, &books).await.json(200);
+    drop(first);
+    let _fourth = Follower::open(&app, &orders, None).await;
+    refused(&books).await;
+    drop(third);
+    Follower::open(&app, &books, None).await;
 }
 
 #[tokio::test]

@@ -5,10 +5,18 @@ use super::*;
 const XFF: &str = "x-forwarded-for";
 const FORWARDED: &str = "forwarded";
 
-/// The proxies of all cases: one address, one network of each family.
-fn proxies() -> TrustedProxies {
+/// The proxies of all cases: one address, one network of each family. They write this header.
+fn proxies(header: ForwardedHeader) -> TrustedProxies {
     let networks = ["127.0.0.1/32", "10.0.0.0/8", "2001:db8:ffff::/48"];
-    TrustedProxies::new(&networks.map(|network| network.parse().expect("a network")))
+    TrustedProxies::new(&networks.map(|network| network.parse().expect("a network")), header)
+}
+
+/// The one that the lines are of.
+fn header_of(lines: &[(&'static str, &str)]) -> ForwardedHeader {
+    match lines.first() {
+        Some((FORWARDED, _)) => ForwardedHeader::Forwarded,
+        _ => ForwardedHeader::XForwardedFor,
+    }
 }
 
 fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
@@ -22,7 +30,7 @@ fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
 
 #[track_caller]
 fn assert_client(peer: &str, lines: &[(&'static str, &str)], client: &str) {
-    let found = proxies().client_address(peer.parse().ok(), &headers(lines));
+    let found = proxies(header_of(lines)).client_address(peer.parse().ok(), &headers(lines));
     assert_eq!(found.map(|address| address.to_string()).as_deref(), Some(client), "{peer} {lines:?}");
 }
 
@@ -32,7 +40,10 @@ fn without_headers_the_client_is_the_peer() {
         assert_client(address, &[], address);
     }
     assert_client("::ffff:203.0.113.9", &[], "203.0.113.9");
-    assert_eq!(proxies().client_address(None, &headers(&[(XFF, "203.0.113.9")])), None);
+    assert_eq!(
+        proxies(ForwardedHeader::default()).client_address(None, &headers(&[(XFF, "203.0.113.9")])),
+        None
+    );
 }
 
 #[test]
@@ -85,7 +96,8 @@ fn a_quotation_that_swallows_the_proxys_entry_gains_nothing() {
         for appended in ["for=203.0.113.9", "for=\"203.0.113.9\"", "for=\"[2001:db8::9]:47\";by=\"10.0.0.1\""]
         {
             let line = format!("{claim}, {appended}");
-            let found = proxies().client_address("10.0.0.1".parse().ok(), &headers(&[(FORWARDED, &line)]));
+            let proxies = proxies(ForwardedHeader::Forwarded);
+            let found = proxies.client_address("10.0.0.1".parse().ok(), &headers(&[(FORWARDED, &line)]));
             let found = found.map(|address| address.to_string());
             assert_ne!(found.as_deref(), Some("198.51.100.1"), "{line}");
         }
@@ -186,22 +198,32 @@ fn several_lines_are_one_list() {
 }
 
 #[test]
-fn both_headers_count_only_where_they_agree() {
-    let both = |forwarded: &'static str, xff: &'static str| [(FORWARDED, forwarded), (XFF, xff)];
-    assert_client("10.0.0.1", &both("for=203.0.113.9", "203.0.113.9"), "203.0.113.9");
-    assert_client(
-        "10.0.0.1",
-        &both("for=198.51.100.1, for=203.0.113.9:1", "203.0.113.9, 10.0.0.2"),
-        "203.0.113.9",
-    );
-    for (forwarded, xff) in [
-        ("for=198.51.100.1", "203.0.113.9"),
-        ("for=203.0.113.9", "198.51.100.1"),
-        ("for=unknown", "203.0.113.9"),
-        ("for=203.0.113.9", ""),
+fn the_header_that_proxies_do_not_write_is_ignored() {
+    let (forwarded, xff) = (("forwarded", "for=203.0.113.9"), (XFF, "198.51.100.1"));
+    for (header, lines, client) in [
+        (ForwardedHeader::XForwardedFor, &[forwarded, xff][..], "198.51.100.1"),
+        (ForwardedHeader::Forwarded, &[forwarded, xff], "203.0.113.9"),
+        // What a client made up hides nobody.
+        (ForwardedHeader::XForwardedFor, &[forwarded], "10.0.0.1"),
+        (ForwardedHeader::Forwarded, &[xff], "10.0.0.1"),
+        (ForwardedHeader::XForwardedFor, &[("forwarded", "for=unknown"), xff], "198.51.100.1"),
+        (ForwardedHeader::Forwarded, &[forwarded, (XFF, "")], "203.0.113.9"),
     ] {
-        assert_client("10.0.0.1", &both(forwarded, xff), "10.0.0.1");
+        let found = proxies(header).client_address("10.0.0.1".parse().ok(), &headers(lines));
+        assert_eq!(found.map(|address| address.to_string()).as_deref(), Some(client), "{header:?} {lines:?}");
     }
+}
+
+#[test]
+fn a_trusted_proxy_that_writes_the_other_header_is_told_of() {
+    let proxies = proxies(ForwardedHeader::XForwardedFor);
+    let ask = |lines: &[(&'static str, &str)]| {
+        proxies.client_address("10.0.0.1".parse().ok(), &headers(lines));
+        proxies.warned.load(Ordering::Relaxed)
+    };
+    assert!(!ask(&[]));
+    assert!(!ask(&[(XFF, "203.0.113.9"), (FORWARDED, "for=198.51.100.1")]));
+    assert!(ask(&[(FORWARDED, "for=203.0.113.9")]));
 }
 
 #[test]

@@ -87,6 +87,7 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::Forbidden
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed
+        | ErrorCode::MisdirectedRequest
         | ErrorCode::RequestTimeout
         | ErrorCode::EmailTaken
         | ErrorCode::PayloadTooLarge

@@ -1,7 +1,9 @@
 //! Settings from end to end.
 
+mod http;
 mod mail;
 mod mistakes;
+mod plaintext;
 mod safety;
 mod sources;
 mod values;
@@ -91,7 +93,7 @@ fn given() -> Given {
 fn production() -> Given {
     given()
         .variable("HALLPASS_SECRET", SECRET)
-        .variable("REDIS_URL", "redis://redis")
+        .variable("REDIS_URL", "rediss://redis")
         .variable("HALLPASS_PUBLIC_URL", "https://auth.example.com")
         .variable("HALLPASS_LISTEN", "0.0.0.0:8080")
 }

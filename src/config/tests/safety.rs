@@ -132,7 +132,6 @@ fn the_unwise_is_warned_about() {
         ("HALLPASS_PASSWORDS__ARGON2__ITERATIONS", "1", "passwords.argon2.memory_kib"),
         ("HALLPASS_TOKENS__REFRESH__ROTATION_GRACE_PERIOD", "1h", "tokens.refresh.rotation_grace_period"),
         ("HALLPASS_REDIS__DANGER_ALLOW_EVICTION", "true", "redis.danger_allow_eviction"),
-        ("HALLPASS_PUBLIC_URL", "http://auth.example.com", "public_url"),
         ("HALLPASS_TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0", "trusted_proxies"),
         ("HALLPASS_RATE_LIMITS__ENABLED", "false", "rate_limits.enabled"),
         ("HALLPASS_RATE_LIMITS__LOGIN__PER_ACCOUNT", "off", "rate_limits.login.per_account"),

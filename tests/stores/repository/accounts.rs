@@ -119,7 +119,7 @@ pub async fn an_administrator_is_there_while_one_is_enabled(repository: &dyn Acc
     insert(repository, &new_user("member@example.com")).await;
     let shut = NewUser { role: Role::Admin, email_verified: true, ..new_user("shut@example.com") };
     let shut = ImportedUser { account: shut, disabled: true };
-    assert_eq!(repository.insert_users(&[shut]).await.expect("an answer"), 1);
+    assert_eq!(repository.insert_users(&[shut], AT).await.expect("an answer"), 1);
     assert!(!has(false).await && !has(true).await);
     let unproven = NewUser { role: Role::Admin, email_verified: false, ..new_user("root@example.com") };
     let root = insert(repository, &unproven).await;
