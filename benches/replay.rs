@@ -15,9 +15,10 @@ use hallpass::app::SystemRandom;
 use hallpass::domain::clock::{ManualClock, Timestamp};
 use hallpass::domain::deployment::DeploymentMark;
 use hallpass::domain::partition::Partition;
+use hallpass::domain::timekeeper::Timekeeper;
 use hallpass::store::journaled::{JournaledTokenStore, Parts, Spans};
 use hallpass::store::redis::keys::Keys;
-use hallpass::store::redis::{RedisOptions, RedisTokenStore};
+use hallpass::store::redis::{RedisOptions, RedisTokenStore, StoreTime};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use sqlx::SqlitePool;
 use support::redis::RedisServer;
@@ -52,13 +53,15 @@ impl Case {
         repository.migrate().await.expect("its tables");
         write(&url, entries).await;
         let mark = DeploymentMark::parse("bench").expect("a mark");
+        let clock = Arc::new(ManualClock::at(NOW));
         let backend = RedisTokenStore::connect(&server.url(), &mark, RedisOptions::default()).await;
+        let time = StoreTime { keeper: None, laid_over: Some(clock.clone()) };
         let journal = Arc::new(repository);
         let store = JournaledTokenStore::new(Parts {
-            backend: Arc::new(backend.expect("a store")),
+            backend: Arc::new(backend.expect("a store").with_time(time)),
             journal: journal.clone(),
             repository: journal,
-            clock: Arc::new(ManualClock::at(NOW)),
+            keeper: Arc::new(Timekeeper::new(clock, Duration::ZERO)),
             random: Arc::new(SystemRandom),
             spans: SPANS,
         });

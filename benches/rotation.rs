@@ -17,21 +17,22 @@ use async_trait::async_trait;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use deadpool_redis::{Config, Pool, Runtime};
 use hallpass::app::SystemRandom;
-use hallpass::domain::clock::{ManualClock, Timestamp};
+use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::deployment::DeploymentMark;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
 use hallpass::domain::journal::EntryId;
 use hallpass::domain::partition::Partition;
-use hallpass::domain::session::{Session, SessionLifetimes, Subject};
+use hallpass::domain::session::{NewSession, SessionLifetimes, Subject};
 use hallpass::domain::session_origin::SessionOrigin;
-use hallpass::domain::tokens::RefreshClaims;
+use hallpass::domain::timekeeper::Timekeeper;
+use hallpass::domain::tokens::{Generation, RefreshClaims};
 use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::backend::TokenBackend;
-use hallpass::store::embedded::EmbeddedTokenStore;
+use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
 use hallpass::store::journaled::{JournaledTokenStore, Parts};
 use hallpass::store::redis::keys::Keys;
-use hallpass::store::redis::{RedisOptions, RedisTokenStore};
+use hallpass::store::redis::{RedisOptions, RedisTokenStore, StoreTime};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use hallpass::store::{AccessStatus, AccessSubject, OpenOutcome, RefreshOutcome, TokenStore};
 use redis::Script;
@@ -67,7 +68,7 @@ struct Stored(Arc<JournaledTokenStore>);
 #[async_trait]
 impl Rotation for Stored {
     async fn rotate(&self, token: &RefreshClaims) {
-        let outcome = self.0.rotate(token, NOW, &LIFETIMES).await.expect("rotate");
+        let outcome = self.0.rotate(token, &LIFETIMES).await.expect("rotate");
         assert!(matches!(outcome, RefreshOutcome::Current(_)), "{outcome:?}");
     }
 }
@@ -109,7 +110,7 @@ impl Rotation for Pooled {
             .key(keys.partition().state())
             .key(keys.revocations())
             .key(keys.partition().owed())
-            .arg(NOW.as_millis())
+            .arg(format!(":{}", NOW.as_millis()))
             .arg(token.session.to_string())
             .arg(token.user.get())
             .arg(token.generation.get())
@@ -141,10 +142,10 @@ async fn log_in(store: &impl TokenStore, callers: u64) -> Vec<RefreshClaims> {
             security_version: SecurityVersion::FIRST,
         };
         let id = SessionId::from(Uuid::from_u128(u128::from(number)));
-        let session = Session::open(id, subject, SessionOrigin::new(None, None, "hallpass"), NOW, &LIFETIMES);
-        let opened = store.open_session(&session, NOW).await.expect("open_session");
+        let session = NewSession { id, subject, origin: SessionOrigin::new(None, None, "hallpass") };
+        let opened = store.open_session(&session, &LIFETIMES).await.expect("open_session");
         assert!(matches!(opened, OpenOutcome::Opened(_)), "{opened:?}");
-        tokens.push(RefreshClaims { user, session: id, generation: session.generation });
+        tokens.push(RefreshClaims { user, session: id, generation: Generation::FIRST });
     }
     tokens
 }
@@ -190,7 +191,7 @@ async fn ask_again_and_again(store: Arc<JournaledTokenStore>, token: RefreshClai
         incarnation,
     };
     for _ in 0..times {
-        let status = store.access_status(&subject, NOW).await.expect("access_status");
+        let status = store.access_status(&subject).await.expect("access_status");
         assert_eq!(status, AccessStatus::Live);
     }
 }
@@ -243,7 +244,7 @@ async fn journaled(backend: impl TokenBackend, folder: &TempDir) -> JournaledTok
         backend: Arc::new(backend),
         journal: repository.clone(),
         repository,
-        clock: Arc::new(ManualClock::at(NOW)),
+        keeper: Arc::new(Timekeeper::new(Arc::new(ManualClock::at(NOW)), LIFETIMES.leeway)),
         random: Arc::new(SystemRandom),
         spans: (&LIFETIMES).into(),
     })
@@ -256,6 +257,8 @@ fn redis(criterion: &mut Criterion) {
     let mark = mark();
     let connecting = RedisTokenStore::connect(&url, &mark, RedisOptions::default());
     let backend = runtime.block_on(connecting).expect("a store");
+    let laid_over: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
+    let backend = backend.with_time(StoreTime { keeper: None, laid_over: Some(laid_over) });
     let folder = TempDir::new().expect("a folder");
     let store = Arc::new(runtime.block_on(journaled(backend, &folder)));
     let multiplexed: Arc<dyn Rotation> = Arc::new(Stored(Arc::clone(&store)));
@@ -270,7 +273,8 @@ fn embedded(criterion: &mut Criterion) {
     let folder = TempDir::new().expect("a folder");
     let runtime = Tokio::new().expect("a runtime");
     let file = folder.path().join("tokens.db");
-    let opening = EmbeddedTokenStore::open(&file, Arc::new(ManualClock::at(NOW)), &SystemRandom);
+    let time = EmbeddedTime { clock: Arc::new(ManualClock::at(NOW)), keeper: None };
+    let opening = EmbeddedTokenStore::open(&file, time, &SystemRandom);
     let backend = runtime.block_on(opening).expect("a store");
     let store = Arc::new(runtime.block_on(journaled(backend, &folder)));
     let stored: Arc<dyn Rotation> = Arc::new(Stored(Arc::clone(&store)));

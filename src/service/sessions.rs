@@ -14,7 +14,6 @@ use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::causes::with_causes;
-use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};

@@ -35,7 +35,7 @@ async fn the_claims_are_those_of_rfc_9068_and_the_session() {
     let claims = jwt::claims(&ada.tokens.access);
     let expected = json!({
         "iss": ISSUER, "aud": claims["aud"], "sub": ada.id.to_string(),
-        "iat": app.now(), "exp": app.now() + 900, "sv": 1, "inc": claims["inc"],
+        "iat": app.now(), "exp": app.now() + 900, "sv": app.timestamp().as_millis(), "inc": claims["inc"],
         "jti": claims["jti"], "sid": claims["sid"], "client_id": "hallpass",
         "email": "ada@example.com", "roles": ["member"]
     });

@@ -153,6 +153,35 @@ async fn two_tabs_at_replicas_whose_clocks_differ_stay_logged_in() {
     app.me(&first.access).await.json(200);
 }
 
+/// Within the leeway, where nobody is odd.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_at_a_replica_that_is_a_little_ahead_ends_no_session_that_comes_after_it() {
+    let app = TestApp::on_redis_and_postgres().await;
+    let ada = app.member("ada").await;
+    let mirror = ValidationMode::Mirror { max_staleness: SECOND * 2 };
+    let mut mirrors = Vec::new();
+    for ahead in [SECOND * 4, SECOND * 0] {
+        let by =
+            Clocks { own: clock_at(START.after(ahead)), token_store: app.clock(), database: app.clock() };
+        let replica = app.another_replica_by(by, |settings| settings.validation = mirror).await;
+        replica.compare_clocks().await;
+        replica.answers_from_its_copy().await;
+        mirrors.push(replica);
+    }
+    let [fast, slow] = &mirrors[..] else { panic!("two mirrors") };
+    let token = fast.reset_token(&ada.email).await;
+    fast.reset_password(&token, "another good password").await.json(200);
+    let after = LoggedIn::log_in(slow, &ada.email, "another good password").await;
+    for replica in [fast, slow, &app] {
+        replica.me(&ada.tokens.access).await.assert_refused(401, "token_revoked");
+        replica.me(&after.tokens.access).await.json(200);
+    }
+    slow.log_out(&after.tokens.access).await.json(200);
+    for replica in [fast, slow, &app] {
+        replica.me(&after.tokens.access).await.assert_refused(401, "token_revoked");
+    }
+}
+
 /// One that is ahead by more than a token lives ends no denial early.
 #[tokio::test]
 async fn a_replica_that_is_ahead_forgets_nothing_for_the_others() {

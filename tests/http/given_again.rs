@@ -1,8 +1,10 @@
 //! Accounts that get the id of somebody who registered after the backup that was restored.
 
 use hallpass::domain::clock::Timestamp;
-use hallpass::domain::user::SecurityVersion;
-use serde_json::json;
+use hallpass::domain::email::Email;
+use hallpass::domain::user::{Role, SecurityVersion};
+use hallpass::service::administration::NewAccount;
+use hallpass::service::caller::Administrator;
 
 use crate::rollback::{assert_dead, back_up, restore};
 use crate::servers::redis::RedisServer;
@@ -23,8 +25,18 @@ async fn make(app: &TestApp, made: Made, name: &str) -> i64 {
     match made {
         Made::Registered => drop(app.register(&email, PASSWORD).await.json(201)),
         Made::ByAnAdministrator => {
-            let body = json!({"email": email, "password": PASSWORD, "role": "member"});
-            app.admin().await.post("/users").json(&body).send().await.json(201);
+            let account = NewAccount {
+                email: Email::parse(&email).expect("an address"),
+                first_name: None,
+                last_name: None,
+                role: Role::Member,
+                password: PASSWORD.to_owned(),
+            };
+            app.services()
+                .administration
+                .create(Administrator::Operator, account)
+                .await
+                .expect("the account");
         }
         Made::Imported => app.import(&email, HASH).await,
     }
