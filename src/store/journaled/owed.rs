@@ -76,7 +76,7 @@ impl Shared {
         });
         let settled: Vec<StoreResult<()>> =
             stream::iter(settling).buffer_unordered(SETTLED_AT_ONCE).collect().await;
-        settled.into_iter().filter(Result::is_err).next_back().unwrap_or(Ok(()))
+        settled.into_iter().rfind(Result::is_err).unwrap_or(Ok(()))
     }
 
     /// Writes down what is owed, and carries it out where it stands.
