@@ -272,6 +272,27 @@ async fn what_is_revoked_stays_so_when_the_clock_jumps_ahead(app: TestApp) {
     assert_eq!(readiness(&replica, "/health/ready").await, (200, json!("ok")));
 }
 
+/// The clock is right again before anybody looks at it.
+#[tokio::test]
+async fn a_jump_that_a_revocation_alone_has_met_is_made_good() {
+    let app = TestApp::on_redis_and_postgres().await;
+    let tokens = [machine_token(&app).await, machine_token(&app).await];
+    let own = clock_at(START);
+    let by = Clocks { own: own.clone(), token_store: app.clock(), database: own };
+    let replica = app.another_replica_by(by, |_| ()).await;
+    replica.compare_clocks().await;
+    let revoke = async |token| by_client(&replica, "/oauth2/revoke", &format!("token={token}")).await;
+    assert_eq!(revoke(&tokens[0]).await.status, 200);
+    app.clock().set(START.after(HOUR));
+    // Until it is made good there may be no answer.
+    revoke(&tokens[1]).await;
+    app.clock().set(START);
+    replica.compare_clocks().await;
+    assert!(!is_active(&replica, &tokens[0]).await);
+    assert_eq!(revoke(&tokens[1]).await.status, 200);
+    assert!(!is_active(&replica, &tokens[1]).await);
+}
+
 async fn a_machines_token_is_good_before_anybody_has_logged_in(app: TestApp) {
     let machine = machine_token(&app).await;
     for _ in 0..3 {

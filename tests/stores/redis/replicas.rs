@@ -254,7 +254,7 @@ async fn a_connection_that_somebody_gave_up_is_not_used_again() {
 }
 
 /// What the store at `server` was found whole by.
-async fn vouched_at(server: &RedisServer) -> Vouched {
+pub(super) async fn vouched_at(server: &RedisServer) -> Vouched {
     let state = keys().everybody().partition().state();
     let (seal, vouching, incarnation): (String, i64, i64) =
         server.command(&["HMGET", &state, "seal", "vouching", "incarnation"]).await;
