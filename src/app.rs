@@ -17,6 +17,7 @@ use poem::{Endpoint, Response};
 use crate::api;
 use crate::api::client_address::TrustedProxies;
 use crate::api::compat::CompatApi;
+use crate::api::forward_auth::UnverifiedEmail;
 use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Settings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};
@@ -266,7 +267,11 @@ pub async fn build(
         .collect();
     let proxies = TrustedProxies::new(&settings.trusted_proxies);
     let is_https = settings.issuer(bound).is_https();
-    let endpoint = api::build(services.clone(), random, is_https, proxies, &compat)?;
+    let unverified_email = match settings.forward_auth.unverified_email {
+        true => UnverifiedEmail::Told,
+        false => UnverifiedEmail::Withheld,
+    };
+    let endpoint = api::build(services.clone(), random, is_https, proxies, unverified_email, &compat)?;
     Ok((services, endpoint))
 }
 

@@ -158,7 +158,8 @@ pub fn starting(random: Arc<dyn Random>, https: bool) -> impl Endpoint<Output = 
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
-/// are told to stay with it; `proxies` are believed about where requests come from.
+/// are told to stay with it; `proxies` are believed about where requests come from, and services behind
+/// those that ask are told of addresses that nobody has proven as `unverified_email` says.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -167,6 +168,7 @@ pub fn build(
     random: Arc<dyn Random>,
     https: bool,
     proxies: TrustedProxies,
+    unverified_email: forward_auth::UnverifiedEmail,
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
     let published = well_known::Published::new(&services);
@@ -206,5 +208,6 @@ pub fn build(
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);
-    Ok(root::wrap(routes.data(services).data(published), random, https, proxies, allowed, shape_of))
+    let routes = routes.data(services).data(published).data(unverified_email);
+    Ok(root::wrap(routes, random, https, proxies, allowed, shape_of))
 }

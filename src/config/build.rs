@@ -12,8 +12,8 @@ use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
 use super::table::{Kind, Setting};
 use super::{
-    AdminSettings, AuditSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
-    ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
+    AdminSettings, AuditSettings, DatabaseSettings, ForwardAuthSettings, KeySettings, LogFormat, LogSettings,
+    PasswordSettings, ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
 };
 use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;
@@ -66,6 +66,9 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
                 .filter(|retention| !retention.is_zero()),
         },
         compat: read.get("compat", parse::compat, Vec::new()),
+        forward_auth: ForwardAuthSettings {
+            unverified_email: read.get("forward_auth.unverified_email", parse::boolean, false),
+        },
         trusted_proxies: read.get("trusted_proxies", parse::networks, Vec::new()),
         rate_limits: rate_limits(&mut read),
         log: LogSettings {

@@ -14,6 +14,7 @@ use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::{jwt, refresh_token};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
+use crate::domain::causes::with_causes;
 use crate::domain::client::{Client, REVOCATIONS_READ, Scopes};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId};
@@ -75,11 +76,34 @@ impl AccessTokens {
             inc: number_of(session.incarnation),
             client_id: session.origin.client.clone(),
             email: Some(session.subject.email.as_str().to_owned()),
+            email_verified: Some(session.subject.email_verified),
             roles: vec![session.subject.role.as_str().to_owned()],
             scope: None,
         };
         let token = jwt::mint(self.key_ring.current().signing_key(), rules.token_type, &claims)?;
         Ok((token, claims))
+    }
+
+    /// The session as it is when something is to be said of it again: its address may have been proven
+    /// since it was opened, which ends no session. Only where it was not is the account looked at. One
+    /// that cannot be looked at now counts as not proven: that is no reason to refuse, and to vouch for
+    /// an address that nobody proved would be one.
+    pub(super) async fn with_proof(&self, mut session: Session) -> Session {
+        let subject = &mut session.subject;
+        if !subject.email_verified {
+            match self.context.repository.find_user(subject.user).await {
+                Ok(user) => {
+                    subject.email_verified =
+                        user.is_some_and(|user| user.email_verified && user.email == subject.email);
+                }
+                Err(error) => tracing::debug!(
+                    user = %subject.user,
+                    error = %with_causes(&error),
+                    "whether the address is proven by now cannot be told"
+                ),
+            }
+        }
+        session
     }
 
     /// Mints an access token that a client gets for itself (RFC 6749 4.4, RFC 9068 2.2): nobody is
@@ -116,6 +140,7 @@ impl AccessTokens {
             inc: number_of(incarnation),
             client_id: client.id.to_string(),
             email: None,
+            email_verified: None,
             roles: Vec::new(),
             scope: Some(scopes.to_string()),
         };
@@ -282,7 +307,7 @@ impl AccessTokens {
         self.context.clocks.may_mint()?;
         let lifetimes = &self.context.rules.lifetimes;
         let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await?;
-        let session = refresh_verdict(&self.context, &claims, outcome, address)?;
+        let session = self.with_proof(refresh_verdict(&self.context, &claims, outcome, address)?).await;
         let (access, minted) = self.mint(&session)?;
         Ok(Caller { renewed: true, ..known_caller(access, &minted, address)? })
     }
@@ -346,6 +371,7 @@ fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAd
         user,
         role,
         email: claims.email.clone().unwrap_or_default(),
+        email_verified: claims.verified_email().is_some(),
         session: session_of(claims).map_err(AuthError::InvalidToken)?,
         access,
         issued_at: claims.iat,

@@ -97,7 +97,9 @@ impl OAuth {
         Ok(match outcome {
             RefreshOutcome::Current(session)
             | RefreshOutcome::Previous(session)
-            | RefreshOutcome::Recovered(session) => Introspection::Refresh(Box::new(session)),
+            | RefreshOutcome::Recovered(session) => {
+                Introspection::Refresh(Box::new(self.access_tokens.with_proof(session).await))
+            }
             RefreshOutcome::Reused | RefreshOutcome::Expired(_) | RefreshOutcome::Unknown => {
                 Introspection::Inactive
             }

@@ -153,6 +153,7 @@ impl Sessions {
         let subject = Subject {
             user: user.id,
             email: user.email.clone(),
+            email_verified: user.email_verified,
             role: user.role,
             security_version: user.security_version,
         };
@@ -269,7 +270,8 @@ impl Sessions {
         }
         let lifetimes = &self.context.rules.lifetimes;
         let outcome = self.context.token_store.rotate(&claims, lifetimes).await?;
-        self.pair(refresh_verdict(&self.context, &claims, outcome, address)?)
+        let session = refresh_verdict(&self.context, &claims, outcome, address)?;
+        self.pair(self.access_tokens.with_proof(session).await)
     }
 
     /// Ends the session that the tokens belong to, or others of its account, at once and for all
@@ -408,7 +410,7 @@ impl Sessions {
             self.context.clocks.may_mint()?;
             let now = self.context.clock.now();
             let session = self.session_of_both(access, refresh, visitor, now).await?;
-            let (access, _) = self.access_tokens.mint(&session)?;
+            let (access, _) = self.access_tokens.mint(&self.access_tokens.with_proof(session).await)?;
             Ok(access)
         };
         self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, renewal).await

@@ -122,6 +122,11 @@ pub struct IntrospectionDto {
     client_id: Option<String>,
     /// The account's e-mail address at login.
     username: Option<String>,
+    /// The same under the claim's name.
+    email: Option<String>,
+    /// Whether the owner has proven that the address is theirs: when an access token was issued; of a
+    /// refresh token, this moment. Until then it may be anybody's.
+    email_verified: Option<bool>,
     /// The account's roles at login.
     roles: Option<Vec<String>>,
     /// What a machine's token is good for.
@@ -154,7 +159,9 @@ impl From<Introspection> for IntrospectionDto {
                 token_type: Some("access_token".to_owned()),
                 sub: Some(claims.sub),
                 client_id: Some(claims.client_id),
-                username: claims.email,
+                username: claims.email.clone(),
+                email: claims.email,
+                email_verified: claims.email_verified,
                 roles: (!claims.roles.is_empty()).then_some(claims.roles),
                 scope: claims.scope,
                 aud: Some(claims.aud),
@@ -172,6 +179,8 @@ impl From<Introspection> for IntrospectionDto {
                 sub: Some(session.subject.user.to_string()),
                 client_id: Some(session.origin.client),
                 username: Some(session.subject.email.as_str().to_owned()),
+                email: Some(session.subject.email.as_str().to_owned()),
+                email_verified: Some(session.subject.email_verified),
                 roles: Some(vec![session.subject.role.to_string()]),
                 iat: Some(session.rotated_at.as_secs()),
                 exp: Some(session.idle_deadline.min(session.absolute_deadline).as_secs()),
@@ -191,6 +200,8 @@ impl Example for IntrospectionDto {
             sub: Some("2".to_owned()),
             client_id: Some("hallpass".to_owned()),
             username: Some("ada@example.com".to_owned()),
+            email: Some("ada@example.com".to_owned()),
+            email_verified: Some(true),
             roles: Some(vec!["member".to_owned()]),
             scope: None,
             aud: Some(vec!["https://auth.example.com".to_owned()]),
