@@ -12,6 +12,7 @@ use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::causes::with_causes;
+use crate::domain::client::ClientId;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
@@ -254,6 +255,26 @@ impl Sessions {
         self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, rotation).await
     }
 
+    /// The same for a client that has proven who it is. A token that was issued to another one is
+    /// refused and not used up. Whoever comes without credentials is the first party, whose own all
+    /// tokens are that a login here brought.
+    ///
+    /// # Errors
+    /// Those of [`Self::refresh`].
+    pub async fn refresh_for(
+        &self,
+        client: &ClientId,
+        refresh: &RefreshToken,
+        visitor: &Visitor,
+    ) -> AuthResult<TokenPair> {
+        self.context.clocks.may_mint()?;
+        let rotation = async {
+            self.require_own(client, refresh).await?;
+            self.rotate(refresh, None, visitor.address()).await
+        };
+        self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, rotation).await
+    }
+
     async fn rotate(
         &self,
         refresh: &RefreshToken,
@@ -272,6 +293,21 @@ impl Sessions {
         let outcome = self.context.token_store.rotate(&claims, lifetimes).await?;
         let session = refresh_verdict(&self.context, &claims, outcome, address)?;
         self.pair(self.access_tokens.with_proof(session).await)
+    }
+
+    /// Lets a client pass whose own a refresh token is (RFC 6749 6). What is dead already is nobody's:
+    /// what follows from that it was presented is for the rotation to say.
+    async fn require_own(&self, client: &ClientId, refresh: &RefreshToken) -> AuthResult<()> {
+        let claims = self.read(refresh)?;
+        let lifetimes = &self.context.rules.lifetimes;
+        let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
+        match outcome.session() {
+            Some(session) if session.origin.client != client.as_str() => {
+                tracing::info!(%client, session = %session.id, "a client presented another one's refresh token");
+                Err(AuthError::InvalidRefreshToken)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Ends the session that the tokens belong to, or others of its account, at once and for all
