@@ -226,6 +226,19 @@ impl AccessTokens {
         self.checks.get().verifier().verify(access.expose(), now.to_system_time())
     }
 
+    /// The claims of an access token that is authentic, in time and not revoked.
+    ///
+    /// # Errors
+    /// What is wrong with the token: [`AuthError::TokenExpired`] as well.
+    pub(super) async fn live_claims(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
+        let claims = self.verify(access, now).map_err(|rejection| match rejection {
+            Rejection::Expired(_) => AuthError::TokenExpired,
+            rejection => AuthError::InvalidToken(rejection),
+        })?;
+        self.check_revocation(&claims, now).await?;
+        Ok(claims)
+    }
+
     /// The claims of an access token that is authentic and not revoked, in time or not.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hallpass_verify::AccessClaims;
+
 use super::access_tokens::{AccessTokens, refresh_verdict, session_of};
 use super::caller::Caller;
 use super::cut_off::CutOff;
@@ -13,7 +15,6 @@ use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::causes::with_causes;
 use crate::domain::client::ClientId;
-use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};
@@ -445,17 +446,19 @@ impl Sessions {
         let renewal = async {
             self.context.clocks.may_mint()?;
             let now = self.context.clock.now();
-            let session = self.session_of_both(access, refresh, visitor, now).await?;
+            let presented = self.access_tokens.authentic_claims(access, now).await?;
+            let session = self.session_of_both(&presented, refresh, visitor).await?;
             let (access, _) = self.access_tokens.mint(&self.access_tokens.with_proof(session).await)?;
             Ok(access)
         };
         self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, renewal).await
     }
 
-    /// Ends the session that both tokens belong to, at once and for all its tokens.
+    /// Ends the session that both tokens belong to, at once and for all its tokens. The access token must
+    /// be in time.
     ///
     /// # Errors
-    /// Those of [`Self::renew_access`], but for the last.
+    /// Those of [`Self::renew_access`], but for the last, and [`AuthError::TokenExpired`].
     pub async fn end(
         &self,
         access: &AccessToken,
@@ -463,23 +466,22 @@ impl Sessions {
         visitor: &Visitor,
     ) -> AuthResult<()> {
         let now = self.context.clock.now();
-        let session = self.session_of_both(access, refresh, visitor, now).await?;
+        let presented = self.access_tokens.live_claims(access, now).await?;
+        let session = self.session_of_both(&presented, refresh, visitor).await?;
         let user = session.subject.user;
         let ending = Ending { user, reason: Reason::LoggedOut, address: visitor.address() };
         self.revoke(&ending, session.id, OnUnknown::Deny).await?.then_some(()).ok_or(AuthError::TokenRevoked)
     }
 
-    /// The live session that both tokens belong to.
+    /// The live session that both tokens belong to, one of which has these claims.
     async fn session_of_both(
         &self,
-        access: &AccessToken,
+        presented: &AccessClaims,
         refresh: &RefreshToken,
         visitor: &Visitor,
-        now: Timestamp,
     ) -> AuthResult<Session> {
-        let presented = self.access_tokens.authentic_claims(access, now).await?;
         let claims = self.read(refresh)?;
-        if presented.sub != claims.user.to_string() || session_of(&presented) != Ok(claims.session) {
+        if presented.sub != claims.user.to_string() || session_of(presented) != Ok(claims.session) {
             return Err(AuthError::InvalidRefreshToken);
         }
         let lifetimes = &self.context.rules.lifetimes;
