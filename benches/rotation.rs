@@ -138,6 +138,7 @@ async fn log_in(store: &impl TokenStore, callers: u64) -> Vec<RefreshClaims> {
         let subject = Subject {
             user,
             email: Email::parse("ada@example.com").expect("an address"),
+            email_verified: true,
             role: Role::Member,
             security_version: SecurityVersion::FIRST,
         };

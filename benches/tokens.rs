@@ -44,6 +44,7 @@ fn claims() -> AccessClaims {
         inc: 1,
         client_id: "hallpass".to_owned(),
         email: Some("ada@example.com".to_owned()),
+        email_verified: Some(true),
         roles: vec!["member".to_owned()],
         scope: None,
     }

@@ -20,6 +20,7 @@ use crate::api;
 use crate::api::client_address::{ForwardedHeader, TrustedProxies};
 use crate::api::compat::CompatApi;
 use crate::api::door::AllowedHosts;
+use crate::api::forward_auth::UnverifiedEmail;
 use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Settings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};
@@ -289,7 +290,12 @@ pub async fn build(
         let own = std::iter::once(issuer.host().to_owned());
         AllowedHosts::new(own.chain(settings.dev_allowed_hosts.iter().cloned()))
     });
-    let endpoint = api::build(services.clone(), random, issuer.is_https(), proxies, hosts, &compat)?;
+    let unverified_email = match settings.forward_auth.unverified_email {
+        true => UnverifiedEmail::Told,
+        false => UnverifiedEmail::Withheld,
+    };
+    let endpoint =
+        api::build(services.clone(), random, issuer.is_https(), proxies, hosts, unverified_email, &compat)?;
     Ok((services, endpoint))
 }
 

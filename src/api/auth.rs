@@ -68,19 +68,22 @@ pub struct Registered {
     last_name: Option<String>,
     /// E-mail address, in lower case.
     email: String,
+    /// Whether the owner has proven that the address is theirs. Until then it may be anybody's.
+    email_verified: bool,
     /// What was done.
     message: String,
 }
 
 impl From<UserDto> for Registered {
-    fn from(UserDto { id, first_name, last_name, email }: UserDto) -> Self {
-        Self { id, first_name, last_name, email, message: "user created successfully".to_owned() }
+    fn from(UserDto { id, first_name, last_name, email, email_verified }: UserDto) -> Self {
+        let message = "user created successfully".to_owned();
+        Self { id, first_name, last_name, email, email_verified, message }
     }
 }
 
 impl Example for Registered {
     fn example() -> Self {
-        UserDto::example().into()
+        UserDto { email_verified: false, ..UserDto::example() }.into()
     }
 }
 

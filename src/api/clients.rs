@@ -68,7 +68,8 @@ impl Example for ClientDto {
 pub struct NewClientDto {
     /// Its id: 1 to 64 of `a` to `z`, digits, `-`, `_` and `.`, beginning with a letter.
     id: String,
-    /// What it may ask for, like `revocations:read`; nothing unless given.
+    /// What it may ask for, like `revocations:read` (the feed) or `tokens:introspect` (refresh tokens of
+    /// other clients at introspection); nothing unless given.
     scopes: Option<Vec<String>>,
     /// Whom its access tokens are for (claim `aud`); this service's own audience unless given.
     audience: Option<String>,
@@ -162,7 +163,7 @@ refusals! {
         ),
         401 => UNAUTHORIZED, 403 => FORBIDDEN,
         409 => Documented::new(
-            "Another client has the id (`client_taken`).",
+            "Another client has the id, or it is `hallpass`, by which the tokens of logins name the service itself (`client_taken`).",
             || examples([AuthError::ClientTaken]),
         ),
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,

@@ -60,12 +60,15 @@ pub struct UserDto {
     pub last_name: Option<String>,
     /// E-mail address, in lower case.
     pub email: String,
+    /// Whether the owner has proven that the address is theirs. Until then it may be anybody's.
+    pub email_verified: bool,
 }
 
 impl UserDto {
     /// The administrator of `hallpass dev`, whose login the document has as its example.
     pub(super) fn sample_admin() -> Self {
-        Self { id: 1, first_name: None, last_name: None, email: "johndoe@example.com".to_owned() }
+        let email = "johndoe@example.com".to_owned();
+        Self { id: 1, first_name: None, last_name: None, email, email_verified: true }
     }
 }
 
@@ -77,6 +80,7 @@ impl From<&User> for UserDto {
             first_name: text(&user.first_name),
             last_name: text(&user.last_name),
             email: user.email.as_str().to_owned(),
+            email_verified: user.email_verified,
         }
     }
 }
@@ -88,6 +92,7 @@ impl Example for UserDto {
             first_name: Some("Ada".to_owned()),
             last_name: Some("Lovelace".to_owned()),
             email: "ada@example.com".to_owned(),
+            email_verified: true,
         }
     }
 }
@@ -118,13 +123,13 @@ pub struct AccountDto {
 
 impl From<&User> for AccountDto {
     fn from(user: &User) -> Self {
-        let UserDto { id, first_name, last_name, email } = user.into();
+        let UserDto { id, first_name, last_name, email, email_verified } = user.into();
         Self {
             id,
             first_name,
             last_name,
             email,
-            email_verified: user.email_verified,
+            email_verified,
             role: user.role.into(),
             disabled: user.disabled,
             created_at: user.created_at.as_secs(),
@@ -134,13 +139,13 @@ impl From<&User> for AccountDto {
 
 impl Example for AccountDto {
     fn example() -> Self {
-        let UserDto { id, first_name, last_name, email } = UserDto::example();
+        let UserDto { id, first_name, last_name, email, email_verified } = UserDto::example();
         Self {
             id,
             first_name,
             last_name,
             email,
-            email_verified: true,
+            email_verified,
             role: RoleDto::Member,
             disabled: false,
             created_at: 1_796_169_600,

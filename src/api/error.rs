@@ -430,9 +430,11 @@ impl From<AuthError> for ApiError {
                 "The access token lacks the scope that this needs.",
             )
             .challenge(Challenge::InsufficientScope),
-            AuthError::ClientTaken => {
-                Self::new(StatusCode::CONFLICT, ErrorCode::ClientTaken, "Another client has this id.")
-            }
+            AuthError::ClientTaken => Self::new(
+                StatusCode::CONFLICT,
+                ErrorCode::ClientTaken,
+                "Another client has this id, or it is reserved.",
+            ),
             AuthError::FeedStale(error) => Self::dependency_unavailable().caused_by(error),
             AuthError::AccountDisabled => Self::new(
                 StatusCode::FORBIDDEN,

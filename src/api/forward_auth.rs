@@ -5,6 +5,7 @@
 //! [`as_the_question`] makes one operation of them, which is the one in the document.
 
 use poem::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use poem::web::Data;
 use poem::{IntoResponse, Request, Response};
 use poem_openapi::param::Query;
 use poem_openapi::registry::{MetaHeader, MetaResponse, MetaResponses, Registry};
@@ -23,7 +24,7 @@ const PATH: &str = "/forward-auth";
 
 /// The account's id, as in the claim `sub`.
 const REMOTE_USER: HeaderName = HeaderName::from_static("remote-user");
-/// The account's e-mail address.
+/// The account's e-mail address, empty unless its owner has proven it.
 const REMOTE_EMAIL: HeaderName = HeaderName::from_static("remote-email");
 /// The account's roles, with commas between.
 const REMOTE_GROUPS: HeaderName = HeaderName::from_static("remote-groups");
@@ -53,6 +54,15 @@ pub enum RequiredRole {
     Admin,
 }
 
+/// Whether services are told of addresses that nobody has proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnverifiedEmail {
+    /// They are not: people register with anybody's address, and services hand over accounts by it.
+    Withheld,
+    /// They are (`forward_auth.unverified_email`).
+    Told,
+}
+
 /// The request may pass; who sent it is in the headers. All of them come every time, so that a proxy
 /// that copies them leaves none of the client's own.
 pub struct Pass {
@@ -62,12 +72,13 @@ pub struct Pass {
 }
 
 impl Pass {
-    fn of(caller: &Caller) -> Result<Self, ApiError> {
+    fn of(caller: &Caller, unverified: UnverifiedEmail) -> Result<Self, ApiError> {
+        let is_told = caller.email_verified || unverified == UnverifiedEmail::Told;
         // Bytes, since an address may have letters beyond ASCII; control characters are refused here.
         let value = |text: &str| HeaderValue::from_bytes(text.as_bytes()).map_err(ApiError::internal);
         Ok(Self {
             user: HeaderValue::from(caller.user.get()),
-            email: value(&caller.email)?,
+            email: value(if is_told { &caller.email } else { "" })?,
             groups: value(caller.role.as_str())?,
         })
     }
@@ -100,7 +111,12 @@ impl ApiResponse for Pass {
             content: Vec::new(),
             headers: vec![
                 header("Remote-User", "The account's id, as in the claim `sub`."),
-                header("Remote-Email", "The account's e-mail address, in lower case."),
+                header(
+                    "Remote-Email",
+                    "The account's e-mail address, in lower case. It is empty where the owner had not proven \
+                     that it is theirs when the access token was issued, unless the service is told \
+                     otherwise (`forward_auth.unverified_email`).",
+                ),
                 header("Remote-Groups", "The account's roles, with commas between."),
             ],
         };
@@ -144,6 +160,7 @@ impl ForwardAuthApi {
     async fn forward_auth(
         &self,
         caller: Authenticated,
+        unverified: Data<&UnverifiedEmail>,
         /// The role that it takes to pass; any will do where this is left out. It counts on the path
         /// `/forward-auth` itself, not on a longer one.
         role: Query<Option<RequiredRole>>,
@@ -152,7 +169,7 @@ impl ForwardAuthApi {
             Some(RequiredRole::Admin) => caller.0.require_admin()?,
             None => {}
         }
-        Ok(Pass::of(&caller.0)?)
+        Ok(Pass::of(&caller.0, *unverified.0)?)
     }
 }
 

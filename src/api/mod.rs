@@ -160,8 +160,9 @@ pub fn starting(random: Arc<dyn Random>, https: bool) -> impl Endpoint<Output = 
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
-/// are told to stay with it; `proxies` are believed about where requests come from. With `hosts`, it answers
-/// to these names alone.
+/// are told to stay with it; `proxies` are believed about where requests come from, and services behind
+/// those that ask are told of addresses that nobody has proven as `unverified_email` says. With `hosts`, it
+/// answers to these names alone.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -171,6 +172,7 @@ pub fn build(
     https: bool,
     proxies: TrustedProxies,
     hosts: Option<AllowedHosts>,
+    unverified_email: forward_auth::UnverifiedEmail,
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
     let published = well_known::Published::new(&services);
@@ -210,6 +212,6 @@ pub fn build(
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);
-    let routes = routes.data(services).data(published);
+    let routes = routes.data(services).data(published).data(unverified_email);
     Ok(root::wrap(routes, random, https, proxies, Door::new(hosts), allowed, shape_of))
 }

@@ -34,6 +34,8 @@ pub struct Me {
     sub: i64,
     /// E-mail address, in lower case.
     email: String,
+    /// Whether the owner has proven that the address is theirs. Until then it may be anybody's.
+    email_verified: bool,
     /// First name, `null` if none was given.
     #[oai(nullable)]
     first_name: Option<String>,
@@ -50,16 +52,16 @@ pub struct Me {
 
 impl Me {
     fn new(user: &User, iat: i64, exp: i64) -> Self {
-        let UserDto { id, first_name, last_name, email } = user.into();
-        Self { id, sub: id, email, first_name, last_name, role: user.role.into(), iat, exp }
+        let UserDto { id, first_name, last_name, email, email_verified } = user.into();
+        Self { id, sub: id, email, email_verified, first_name, last_name, role: user.role.into(), iat, exp }
     }
 }
 
 impl Example for Me {
     fn example() -> Self {
-        let UserDto { id, first_name, last_name, email } = UserDto::example();
+        let UserDto { id, first_name, last_name, email, email_verified } = UserDto::example();
         let (iat, exp) = (1_796_169_600, 1_796_170_500);
-        Self { id, sub: id, email, first_name, last_name, role: RoleDto::Member, iat, exp }
+        Self { id, sub: id, email, email_verified, first_name, last_name, role: RoleDto::Member, iat, exp }
     }
 }
 
@@ -73,6 +75,8 @@ pub struct UserListItem {
     sub: i64,
     /// E-mail address, in lower case.
     email: String,
+    /// Whether the owner has proven that the address is theirs. Until then it may be anybody's.
+    email_verified: bool,
     /// First name, `null` if none was given.
     #[oai(nullable)]
     first_name: Option<String>,
@@ -94,20 +98,31 @@ pub struct UserListItem {
 
 impl From<&ListedUser> for UserListItem {
     fn from(listed: &ListedUser) -> Self {
-        let UserDto { id, first_name, last_name, email } = (&listed.user).into();
+        let UserDto { id, first_name, last_name, email, email_verified } = (&listed.user).into();
         let role = listed.user.role.into();
         let (iat, exp) =
             (listed.newest_token.map(|t| t.issued_at), listed.newest_token.map(|t| t.expires_at));
         let disabled = listed.user.disabled;
-        Self { id, sub: id, email, first_name, last_name, role, disabled, iat, exp }
+        Self { id, sub: id, email, email_verified, first_name, last_name, role, disabled, iat, exp }
     }
 }
 
 impl Example for UserListItem {
     fn example() -> Self {
-        let Me { id, sub, email, first_name, last_name, role, iat, exp } = Me::example();
+        let Me { id, sub, email, email_verified, first_name, last_name, role, iat, exp } = Me::example();
         let disabled = false;
-        Self { id, sub, email, first_name, last_name, role, disabled, iat: Some(iat), exp: Some(exp) }
+        Self {
+            id,
+            sub,
+            email,
+            email_verified,
+            first_name,
+            last_name,
+            role,
+            disabled,
+            iat: Some(iat),
+            exp: Some(exp),
+        }
     }
 }
 

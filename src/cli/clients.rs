@@ -29,7 +29,7 @@ enum ClientsCommand {
     Create {
         /// Its id: a-z, 0-9, -, _ and ., beginning with a letter
         id: ClientId,
-        /// What it may do, words with spaces between, like revocations:read
+        /// What it may do, words with spaces between, like revocations:read or tokens:introspect
         #[arg(long, default_value = "")]
         scopes: Scopes,
         /// Whom its access tokens are for (claim aud); this service unless given

@@ -11,8 +11,8 @@ use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
 use super::table::{Kind, Setting};
 use super::{
-    AdminSettings, AuditSettings, DatabaseSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
-    ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
+    AdminSettings, AuditSettings, DatabaseSettings, ForwardAuthSettings, KeySettings, LogFormat, LogSettings,
+    PasswordSettings, ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
 };
 use super::{http, mail};
 use crate::crypto::password::Argon2Cost;
@@ -70,6 +70,9 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
                 .filter(|retention| !retention.is_zero()),
         },
         compat: read.get("compat", parse::compat, Vec::new()),
+        forward_auth: ForwardAuthSettings {
+            unverified_email: read.get("forward_auth.unverified_email", parse::boolean, false),
+        },
         trusted_proxies: read.get("trusted_proxies", parse::networks, Vec::new()),
         forwarded_header: read.get(
             "forwarded_header",

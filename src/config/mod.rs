@@ -124,6 +124,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// `compat`: each once, in the order of [`CompatApi::ALL`].
     pub compat: Vec<CompatApi>,
+    /// `forward_auth.*`
+    pub forward_auth: ForwardAuthSettings,
     /// `trusted_proxies`: believed about where requests come from.
     pub trusted_proxies: Vec<IpNet>,
     /// `forwarded_header`: where those say it.
@@ -244,6 +246,13 @@ pub struct AdminSettings {
 pub struct AuditSettings {
     /// How long an entry is kept; `None` is for ever.
     pub retention: Option<Duration>,
+}
+
+/// What proxies that ask about each request are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForwardAuthSettings {
+    /// Whether an address is told that its owner has not proven.
+    pub unverified_email: bool,
 }
 
 /// An API beside the main one, for the clients of another token service.

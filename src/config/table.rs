@@ -187,6 +187,8 @@ pub const SETTINGS: &[Setting] = &[
         "How long the audit log keeps an entry; `0s` keeps them for ever."),
     setting("compat", Kind::List, Always("nest,access-tokens"), "nest",
         "The compat APIs beside the main one, `nest` and `access-tokens`, with a comma between (a list in the file); empty for none."),
+    setting("forward_auth.unverified_email", Kind::Boolean, Always("false"), "true",
+        "Whether `/forward-auth` tells an e-mail address that nobody has proven (`Remote-Email`), which is empty otherwise. Anybody can register with anybody's address: services that know people by it hand over accounts then."),
     setting("trusted_proxies", Kind::List, Nothing, "10.0.0.0/8",
         "The proxies in front, as addresses and networks with commas between (a list in the file): what these say in `forwarded_header` about the client's address counts, from the right; nobody else is believed. They may open any number of connections."),
     setting("forwarded_header", Kind::Text, Always("x-forwarded-for"), "forwarded",

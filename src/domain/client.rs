@@ -45,6 +45,10 @@ impl fmt::Display for ClientId {
 /// Reading the revocation feed.
 pub const REVOCATIONS_READ: &str = "revocations:read";
 
+/// Asking about refresh tokens of other clients at introspection: whoever learns from them whose they are
+/// and how long their sessions live.
+pub const TOKENS_INTROSPECT: &str = "tokens:introspect";
+
 /// What a client may do: scope tokens in their order (RFC 6749 3.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(BTreeSet<String>);

@@ -41,13 +41,17 @@ impl SessionLifetimes {
 }
 
 /// Whom a session acts for, as its access tokens say it. A change of any of these ends the
-/// session (a new [`SecurityVersion`]), so refreshing needs no look at the account.
+/// session (a new [`SecurityVersion`]), so refreshing needs no look at the account. But for one: that
+/// the address is proven later ends nothing. While it was not, who mints for the session looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// Who.
     pub user: UserId,
     /// The address at login.
     pub email: Email,
+    /// Whether it was proven to be its owner's by then. Once it is, it stays so for this session: another
+    /// address ends it.
+    pub email_verified: bool,
     /// The role at login.
     pub role: Role,
     /// The version of the credentials that were checked at login.
@@ -240,6 +244,7 @@ mod tests {
             subject: Subject {
                 user: UserId::try_from(7).expect("a user id"),
                 email: Email::parse("ada@example.com").expect("an address"),
+                email_verified: false,
                 role: Role::Member,
                 security_version: SecurityVersion::FIRST,
             },

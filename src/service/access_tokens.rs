@@ -14,6 +14,7 @@ use super::revocations::Revocations;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::{jwt, refresh_token};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
+use crate::domain::causes::with_causes;
 use crate::domain::client::{Client, REVOCATIONS_READ, Scopes};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId};
@@ -83,11 +84,34 @@ impl AccessTokens {
             inc: number_of(session.incarnation),
             client_id: session.origin.client.clone(),
             email: Some(session.subject.email.as_str().to_owned()),
+            email_verified: Some(session.subject.email_verified),
             roles: vec![session.subject.role.as_str().to_owned()],
             scope: None,
         };
         let token = jwt::mint(self.key_ring.current().signing_key(), rules.token_type, &claims)?;
         Ok((token, claims))
+    }
+
+    /// The session as it is when something is to be said of it again: its address may have been proven
+    /// since it was opened, which ends no session. Only where it was not is the account looked at. One
+    /// that cannot be looked at now counts as not proven: that is no reason to refuse, and to vouch for
+    /// an address that nobody proved would be one.
+    pub(super) async fn with_proof(&self, mut session: Session) -> Session {
+        let subject = &mut session.subject;
+        if !subject.email_verified {
+            match self.context.repository.find_user(subject.user).await {
+                Ok(user) => {
+                    subject.email_verified =
+                        user.is_some_and(|user| user.email_verified && user.email == subject.email);
+                }
+                Err(error) => tracing::debug!(
+                    user = %subject.user,
+                    error = %with_causes(&error),
+                    "whether the address is proven by now cannot be told"
+                ),
+            }
+        }
+        session
     }
 
     /// Mints an access token that a client gets for itself (RFC 6749 4.4, RFC 9068 2.2): nobody is
@@ -124,6 +148,7 @@ impl AccessTokens {
             inc: number_of(incarnation),
             client_id: client.id.to_string(),
             email: None,
+            email_verified: None,
             roles: Vec::new(),
             scope: Some(scopes.to_string()),
         };
@@ -264,6 +289,19 @@ impl AccessTokens {
         self.checks.get().verifier().verify(access.expose(), now.to_system_time())
     }
 
+    /// The claims of an access token that is authentic, in time and not revoked.
+    ///
+    /// # Errors
+    /// What is wrong with the token: [`AuthError::TokenExpired`] as well.
+    pub(super) async fn live_claims(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
+        let claims = self.verify(access, now).map_err(|rejection| match rejection {
+            Rejection::Expired(_) => AuthError::TokenExpired,
+            rejection => AuthError::InvalidToken(rejection),
+        })?;
+        self.check_revocation(&claims, now).await?;
+        Ok(claims)
+    }
+
     /// The claims of an access token that is authentic and not revoked, in time or not.
     ///
     /// # Errors
@@ -353,7 +391,7 @@ impl AccessTokens {
         self.context.clocks.may_mint()?;
         let lifetimes = &self.context.rules.lifetimes;
         let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await?;
-        let session = refresh_verdict(&self.context, &claims, outcome, address)?;
+        let session = self.with_proof(refresh_verdict(&self.context, &claims, outcome, address)?).await;
         let (access, minted) = self.mint(&session)?;
         Ok(Caller { renewed: true, ..known_caller(access, &minted, address)? })
     }
@@ -417,6 +455,7 @@ fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAd
         user,
         role,
         email: claims.email.clone().unwrap_or_default(),
+        email_verified: claims.verified_email().is_some(),
         session: session_of(claims).map_err(AuthError::InvalidToken)?,
         access,
         issued_at: claims.iat,

@@ -18,6 +18,8 @@ pub struct Caller {
     pub role: Role,
     /// Their e-mail address, empty in a token that has none: ours do.
     pub email: String,
+    /// Whether they had proven that it is theirs when that token was issued.
+    pub email_verified: bool,
     /// The session they call from.
     pub session: SessionId,
     /// A live access token of that session.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hallpass_verify::{AccessClaims, Rejection};
 
-use super::access_tokens::AccessTokens;
+use super::access_tokens::{AccessTokens, FIRST_PARTY_CLIENT_ID};
 use super::caller::Administrator;
 use super::feed_readers::FeedReaders;
 use super::limits::{Limits, Visitor};
@@ -66,7 +66,7 @@ impl Clients {
     /// Makes a client; answers its first secret, which is kept nowhere.
     ///
     /// # Errors
-    /// [`AuthError::ClientTaken`].
+    /// [`AuthError::ClientTaken`], also for the id that stands for this service itself.
     pub async fn create(
         &self,
         by: Administrator,
@@ -106,6 +106,10 @@ impl Clients {
         audience: Option<String>,
         secret: &ClientSecret,
     ) -> AuthResult<Option<Client>> {
+        // What logins bring belongs to it (claim `client_id`), and would be that client's own.
+        if id.as_str() == FIRST_PARTY_CLIENT_ID {
+            return Ok(None);
+        }
         let created_at = self.context.clock.now();
         let hash = client_secret::hash(secret);
         let new = NewClient { id, scopes, audience, secret: hash, created_at };

@@ -10,12 +10,12 @@ use super::limits::Visitor;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
-use crate::domain::client::Client;
+use crate::domain::client::{Client, TOKENS_INTROSPECT};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::session::Session;
 use crate::domain::tokens::{AccessToken, RefreshToken};
-use crate::store::{OnReuse, OnUnknown, RefreshOutcome, StoreError};
+use crate::store::{OnReuse, OnUnknown, StoreError};
 
 /// What there is to say about a token (RFC 7662 2.2).
 #[derive(Clone, Debug)]
@@ -44,14 +44,16 @@ impl OAuth {
 
     /// Says whether a token stands, to a client whose credentials were checked (RFC 7662). An access
     /// token is active if it is for this service or for the client's own audience. Nothing is used
-    /// up or revoked by asking.
+    /// up or revoked by asking. A refresh token is active for the client that it was issued to, and for
+    /// those with the scope [`TOKENS_INTROSPECT`] (RFC 7662 4: a token may be active for one and not for
+    /// another).
     ///
     /// # Errors
     /// Only when it cannot be told: [`AuthError::Store`].
     pub async fn introspect(&self, caller: &Client, token: &str) -> AuthResult<Introspection> {
         let now = self.context.clock.now();
         if token.starts_with(refresh_token::PREFIX) {
-            return self.introspect_refresh(&RefreshToken::new(token)).await;
+            return self.introspect_refresh(caller, &RefreshToken::new(token)).await;
         }
         match self.claims(Some(caller), token, now) {
             Some(claims) => self.introspect_access(claims, now).await,
@@ -88,19 +90,18 @@ impl OAuth {
         Ok(if stands { Introspection::Access(Box::new(claims)) } else { Introspection::Inactive })
     }
 
-    async fn introspect_refresh(&self, token: &RefreshToken) -> AuthResult<Introspection> {
+    async fn introspect_refresh(&self, caller: &Client, token: &RefreshToken) -> AuthResult<Introspection> {
         let Ok(claims) = refresh_token::verify(&self.context.secrets, token) else {
             return Ok(Introspection::Inactive);
         };
         let lifetimes = &self.context.rules.lifetimes;
         let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
-        Ok(match outcome {
-            RefreshOutcome::Current(session)
-            | RefreshOutcome::Previous(session)
-            | RefreshOutcome::Recovered(session) => Introspection::Refresh(Box::new(session)),
-            RefreshOutcome::Reused | RefreshOutcome::Expired(_) | RefreshOutcome::Unknown => {
-                Introspection::Inactive
-            }
+        let may_know = |session: &Session| {
+            session.origin.client == caller.id.as_str() || caller.scopes.contains(TOKENS_INTROSPECT)
+        };
+        Ok(match outcome.session().filter(may_know) {
+            Some(session) => Introspection::Refresh(Box::new(self.access_tokens.with_proof(session).await)),
+            None => Introspection::Inactive,
         })
     }
 

@@ -14,6 +14,7 @@ use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::causes::with_causes;
+use crate::domain::client::ClientId;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};
@@ -160,6 +161,7 @@ impl Sessions {
         let subject = Subject {
             user: user.id,
             email: user.email.clone(),
+            email_verified: user.email_verified,
             role: user.role,
             security_version: user.security_version,
         };
@@ -261,6 +263,26 @@ impl Sessions {
         self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, rotation).await
     }
 
+    /// The same for a client that has proven who it is. A token that was issued to another one is
+    /// refused and not used up. Whoever comes without credentials is the first party, whose own all
+    /// tokens are that a login here brought.
+    ///
+    /// # Errors
+    /// Those of [`Self::refresh`].
+    pub async fn refresh_for(
+        &self,
+        client: &ClientId,
+        refresh: &RefreshToken,
+        visitor: &Visitor,
+    ) -> AuthResult<TokenPair> {
+        self.context.clocks.may_mint()?;
+        let rotation = async {
+            self.require_own(client, refresh).await?;
+            self.rotate(refresh, None, visitor.address()).await
+        };
+        self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, rotation).await
+    }
+
     async fn rotate(
         &self,
         refresh: &RefreshToken,
@@ -277,7 +299,23 @@ impl Sessions {
         }
         let lifetimes = &self.context.rules.lifetimes;
         let outcome = self.context.token_store.rotate(&claims, lifetimes).await?;
-        self.pair(refresh_verdict(&self.context, &claims, outcome, address)?)
+        let session = refresh_verdict(&self.context, &claims, outcome, address)?;
+        self.pair(self.access_tokens.with_proof(session).await)
+    }
+
+    /// Lets a client pass whose own a refresh token is (RFC 6749 6). What is dead already is nobody's:
+    /// what follows from that it was presented is for the rotation to say.
+    async fn require_own(&self, client: &ClientId, refresh: &RefreshToken) -> AuthResult<()> {
+        let claims = self.read(refresh)?;
+        let lifetimes = &self.context.rules.lifetimes;
+        let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
+        match outcome.session() {
+            Some(session) if session.origin.client != client.as_str() => {
+                tracing::info!(%client, session = %session.id, "a client presented another one's refresh token");
+                Err(AuthError::InvalidRefreshToken)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Ends the session that the tokens belong to, or others of its account, at once and for all
@@ -423,16 +461,17 @@ impl Sessions {
             let now = self.context.clock.now();
             let presented = self.access_tokens.claims_beside_refresh(access, now).await?;
             let session = self.session_of_both(presented.as_ref(), refresh, visitor).await?;
-            let (access, _) = self.access_tokens.mint(&session)?;
+            let (access, _) = self.access_tokens.mint(&self.access_tokens.with_proof(session).await)?;
             Ok(access)
         };
         self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, renewal).await
     }
 
-    /// Ends the session that both tokens belong to, at once and for all its tokens.
+    /// Ends the session that both tokens belong to, at once and for all its tokens. The access token must
+    /// be in time.
     ///
     /// # Errors
-    /// Those of [`Self::renew_access`], but for the last.
+    /// Those of [`Self::renew_access`], but for the last, and [`AuthError::TokenExpired`].
     pub async fn end(
         &self,
         access: &AccessToken,
@@ -440,7 +479,7 @@ impl Sessions {
         visitor: &Visitor,
     ) -> AuthResult<()> {
         let now = self.context.clock.now();
-        let presented = self.access_tokens.authentic_claims(access, now).await?;
+        let presented = self.access_tokens.live_claims(access, now).await?;
         let session = self.session_of_both(Some(&presented), refresh, visitor).await?;
         let user = session.subject.user;
         let ending = Ending { user, reason: Reason::LoggedOut, address: visitor.address() };

@@ -286,6 +286,16 @@ pub enum RefreshOutcome {
     Unknown,
 }
 
+impl RefreshOutcome {
+    /// The session, where the token was good.
+    pub fn session(self) -> Option<Session> {
+        match self {
+            Self::Current(session) | Self::Previous(session) | Self::Recovered(session) => Some(session),
+            Self::Reused | Self::Expired(_) | Self::Unknown => None,
+        }
+    }
+}
+
 /// What a superseded token brings about where no rotation takes place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnReuse {

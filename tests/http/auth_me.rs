@@ -36,7 +36,9 @@ async fn a_live_access_token_comes_back_as_it_is() {
     let app = TestApp::spawn().await;
     let ada = app.member("ada").await;
     let Tokens { access, refresh } = &ada.tokens;
-    let user = json!({"id": ada.id, "first_name": null, "last_name": null, "email": "ada@example.com"});
+    let user = json!({
+        "id": ada.id, "first_name": null, "last_name": null, "email": "ada@example.com", "email_verified": false
+    });
     for method in &BOTH {
         for refresh in [Some(refresh.as_str()), None, Some("whatever it is")] {
             let answer = auth_me(&app, method, Some(access), refresh).await;

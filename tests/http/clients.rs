@@ -14,6 +14,7 @@ on_both_flavours! {
     a_deleted_client_is_gone_with_its_tokens,
     only_administrators_see_and_change_clients,
     what_administrators_do_to_clients_is_written_down,
+    no_client_takes_the_name_of_the_service_itself,
 }
 
 async fn create(admin: &Admin, body: Value) -> Answer {
@@ -108,6 +109,15 @@ async fn what_cannot_be_a_client_is_refused_and_makes_none(app: TestApp) {
     assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
     // The sample client's secret works as before.
     ask(&app, "books", "books-dev-secret").await.tokens(200);
+}
+
+/// The tokens of all logins say `client_id` `hallpass`: they would be that client's own.
+async fn no_client_takes_the_name_of_the_service_itself(app: TestApp) {
+    let admin = app.admin().await;
+    let answer = create(&admin, json!({"id": "hallpass", "scopes": ["orders:read"]})).await;
+    answer.assert_refused(409, "client_taken");
+    admin.get("/clients/hallpass").send().await.assert_refused(404, "not_found");
+    created(&admin, "hallpass-gateway").await;
 }
 
 async fn secrets_are_rolled_over_two_at_a_time(app: TestApp) {

@@ -35,7 +35,12 @@ fn clock_at(moment: Timestamp) -> Arc<ManualClock> {
 
 /// A form that the sample client sends.
 async fn by_client(app: &TestApp, path: &str, form: &str) -> Answer {
-    let basic = format!("Basic {}", STANDARD.encode("books:books-dev-secret"));
+    by(app, "books:books-dev-secret", path, form).await
+}
+
+/// A form that the client with these credentials sends.
+async fn by(app: &TestApp, credentials: &str, path: &str, form: &str) -> Answer {
+    let basic = format!("Basic {}", STANDARD.encode(credentials));
     let request = app.anonymous().post(path).header("authorization", basic);
     request.text("application/x-www-form-urlencoded", form).send().await
 }
@@ -69,6 +74,9 @@ async fn a_replica_whose_clock_is_wrong_mints_nothing_and_goes_on_to_judge() {
     let ada = app.member("ada").await;
     let leaving = ada.on_another_device().await;
     let machine = machine_token(&app).await;
+    let gateway = json!({"id": "gateway", "scopes": ["tokens:introspect"]});
+    let gateway = app.admin().await.post("/clients").json(&gateway).send().await.tokens(201);
+    let gateway = format!("gateway:{}", gateway["secret"].as_str().expect("a secret"));
     for wrong in [START.after(HOUR), START.before(HOUR), START.after(SECOND * 6)] {
         let own = clock_at(wrong);
         let odd = replica_by(&app, own.clone()).await;
@@ -85,7 +93,9 @@ async fn a_replica_whose_clock_is_wrong_mints_nothing_and_goes_on_to_judge() {
 
         odd.me(&ada.tokens.access).await.json(200);
         assert!(is_active(&odd, &ada.tokens.access).await && is_active(&odd, &machine).await);
-        assert!(is_active(&odd, &ada.tokens.refresh).await);
+        let form = format!("token={}", ada.tokens.refresh);
+        let said = by(&odd, &gateway, "/oauth2/introspect", &form).await.tokens(200);
+        assert_eq!(said["active"], true, "{said}");
         assert_eq!(readiness(&odd, "/health/ready").await, (503, json!("odd")));
         assert_eq!(readiness(&odd, "/health/ready/validate").await.0, 200);
         assert_eq!(readiness(&odd, "/health/ready/revoke").await.0, 200);

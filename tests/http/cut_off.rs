@@ -98,6 +98,7 @@ async fn open_as_seen(app: &TestApp, seen: &User) -> OpenOutcome {
     let subject = Subject {
         user: seen.id,
         email: seen.email.clone(),
+        email_verified: seen.email_verified,
         role: seen.role,
         security_version: seen.security_version,
     };

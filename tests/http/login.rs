@@ -12,7 +12,9 @@ async fn a_login_answers_the_user_and_a_pair_of_tokens() {
     });
     let id = app.anonymous().post("/auth/register").json(&body).send().await.json(201)["id"].clone();
     let answer = app.log_in("ada@example.com", PASSWORD).await.tokens(200);
-    let user = json!({"id": id, "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com"});
+    let user = json!({
+        "id": id, "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com", "email_verified": false
+    });
     assert_eq!(answer["user"], user);
     assert_eq!(answer["tokenType"], "Bearer");
     assert_eq!(answer["expiresIn"], 900);

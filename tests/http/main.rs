@@ -15,6 +15,7 @@ mod clocks;
 mod compat;
 mod concealed_registration;
 mod cut_off;
+mod email_verified;
 mod enumeration;
 mod explanations;
 mod forward_auth;

@@ -2,10 +2,20 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hallpass::crypto::refresh_token;
+use hallpass::crypto::secret::DerivedKeys;
+use hallpass::domain::email::Email;
+use hallpass::domain::ids::{SessionId, UserId};
+use hallpass::domain::session::{NewSession, Subject};
+use hallpass::domain::session_origin::SessionOrigin;
+use hallpass::domain::tokens::{AccessToken, Generation, RefreshClaims};
+use hallpass::domain::user::{Role, SecurityVersion};
+use hallpass::service::caller::Caller;
 use poem::http::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::support::{Actor, Answer, MINUTE, Request, SECOND, TestApp, on_both_flavours};
+use crate::support::{Actor, Answer, MINUTE, Request, SECOND, SERVER_SECRET, TestApp, on_both_flavours};
 
 const BOOKS: (&str, &str) = ("books", "books-dev-secret");
 
@@ -14,6 +24,8 @@ on_both_flavours! {
     introspection_says_what_stands_this_moment,
     revocation_takes_back_what_it_is_given,
     a_refresh_token_is_redeemed_as_in_the_main_api,
+    a_refresh_token_is_redeemed_by_no_client_but_its_own,
+    a_refresh_token_is_active_for_its_own_client_and_for_who_may_ask_about_others,
 }
 
 fn basic(request: Request, (id, secret): (&str, &str)) -> Request {
@@ -44,7 +56,17 @@ async fn client_token(app: &TestApp) -> String {
 }
 
 async fn introspect(app: &TestApp, token: &str) -> Value {
-    post(app, "/oauth2/introspect", Some(BOOKS), &[("token", token)]).await.tokens(200)
+    introspect_as(app, BOOKS, token).await
+}
+
+async fn introspect_as(app: &TestApp, client: (&str, &str), token: &str) -> Value {
+    post(app, "/oauth2/introspect", Some(client), &[("token", token)]).await.tokens(200)
+}
+
+/// Makes a client with these scopes; answers its secret.
+async fn client(app: &TestApp, id: &str, scopes: &[&str]) -> String {
+    let request = app.admin().await.post("/clients").json(&json!({"id": id, "scopes": scopes}));
+    request.send().await.tokens(201)["secret"].as_str().expect("a secret").to_owned()
 }
 
 /// This process's copy of the feed has caught up with all that was revoked so far.
@@ -95,13 +117,22 @@ async fn a_client_gets_a_token_for_itself_and_for_nobody_else(app: TestApp) {
 async fn introspection_says_what_stands_this_moment(app: TestApp) {
     caught_up(&app).await;
     let mut ada = app.member("ada").await;
+    let gateway = client(&app, "gateway", &["tokens:introspect"]).await;
+    let introspect =
+        async |app: &TestApp, token: &str| introspect_as(app, ("gateway", &gateway), token).await;
     let access = introspect(&app, &ada.tokens.access).await;
     assert_eq!((&access["active"], &access["token_type"]), (&json!(true), &json!("access_token")));
     assert_eq!((&access["sub"], &access["username"]), (&json!(ada.id.to_string()), &json!(ada.email)));
+    assert_eq!((&access["email"], &access["email_verified"]), (&json!(ada.email), &json!(false)));
     assert_eq!((&access["roles"], &access["exp"]), (&json!(["member"]), &json!(app.now() + 900)));
     let refresh = introspect(&app, &ada.tokens.refresh).await;
     assert_eq!((&refresh["active"], &refresh["token_type"]), (&json!(true), &json!("refresh_token")));
     assert_eq!(refresh["sid"], access["sid"]);
+    assert_eq!((&refresh["email"], &refresh["email_verified"]), (&json!(ada.email), &json!(false)));
+    app.request_verification(&ada.email).await.json(200);
+    app.verify_email(&app.outbox().verification_token(&ada.email)).await.json(200);
+    let refresh = introspect(&app, &ada.tokens.refresh).await;
+    assert_eq!((&refresh["email"], &refresh["email_verified"]), (&json!(ada.email), &json!(true)));
 
     // A superseded token is dead, and asking about it raises no alarm.
     let first = ada.tokens.clone();
@@ -166,6 +197,71 @@ async fn a_refresh_token_is_redeemed_as_in_the_main_api(app: TestApp) {
     assert_oauth_error(&dead, 400, "invalid_grant");
     let missing = post(&app, "/oauth2/token", None, &[("grant_type", "refresh_token")]).await;
     assert_oauth_error(&missing, 400, "invalid_request");
+}
+
+/// RFC 6749 5.2: a token that "was issued to another client" is no grant of this one's.
+async fn a_refresh_token_is_redeemed_by_no_client_but_its_own(app: TestApp) {
+    let ada = app.member("ada").await;
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", ada.tokens.refresh.as_str())];
+    let before = app.services().sessions.list(&caller(&app, &ada.tokens.access).await).await.expect("a list");
+    for _ in 0..2 {
+        assert_oauth_error(&post(&app, "/oauth2/token", Some(BOOKS), &fields).await, 400, "invalid_grant");
+    }
+    let in_the_body = [fields[0], fields[1], ("client_id", "books"), ("client_secret", "books-dev-secret")];
+    assert_oauth_error(&post(&app, "/oauth2/token", None, &in_the_body).await, 400, "invalid_grant");
+    let wrong = post(&app, "/oauth2/token", Some(("books", "wrong")), &fields).await;
+    assert_oauth_error(&wrong, 401, "invalid_client");
+    // It was not used up: its session stands where it stood, and its own client redeems it.
+    let after = app.services().sessions.list(&caller(&app, &ada.tokens.access).await).await.expect("a list");
+    assert_eq!(after, before);
+    post(&app, "/oauth2/token", None, &fields).await.tokens(200);
+    // One that is dead already is dead for everybody, with what follows from its being presented.
+    app.advance(SECOND * 31);
+    assert_oauth_error(&post(&app, "/oauth2/token", Some(BOOKS), &fields).await, 400, "invalid_grant");
+    ada.assert_is_over().await;
+}
+
+async fn caller(app: &TestApp, access: &str) -> Caller {
+    let access = AccessToken::new(access);
+    app.services().access_tokens.authenticate(Some(&access), None, None).await.expect("a live token")
+}
+
+async fn a_refresh_token_is_active_for_its_own_client_and_for_who_may_ask_about_others(app: TestApp) {
+    caught_up(&app).await;
+    let ada = app.member("ada").await;
+    let (dead, active) = (json!({"active": false}), json!(true));
+    let gateway = client(&app, "gateway", &["tokens:introspect"]).await;
+    let almost = client(&app, "almost", &["tokens:introspect:not", "introspect"]).await;
+    let nothing = client(&app, "nothing", &[]).await;
+    for other in [BOOKS, ("almost", &almost), ("nothing", &nothing)] {
+        assert_eq!(introspect_as(&app, other, &ada.tokens.refresh).await, dead, "{}", other.0);
+        // Access tokens are for services, and they ask.
+        assert_eq!(introspect_as(&app, other, &ada.tokens.access).await["active"], active, "{}", other.0);
+    }
+    let said = introspect_as(&app, ("gateway", &gateway), &ada.tokens.refresh).await;
+    assert_eq!((&said["active"], &said["client_id"]), (&active, &json!("hallpass")));
+
+    // Its own client needs no scope. A login opens sessions of the service's own first party alone.
+    let new = NewSession {
+        id: SessionId::from(Uuid::from_u128(7)),
+        subject: Subject {
+            user: UserId::try_from(ada.id).expect("a user id"),
+            email: Email::parse(&ada.email).expect("an address"),
+            email_verified: false,
+            role: Role::Member,
+            security_version: SecurityVersion::FIRST,
+        },
+        origin: SessionOrigin::new(None, None, "nothing"),
+    };
+    app.token_store().open_session(&new, &app.lifetimes()).await.expect("a session");
+    let secrets = DerivedKeys::derive(SERVER_SECRET.as_bytes()).expect("keys");
+    let claims = RefreshClaims { user: new.subject.user, session: new.id, generation: Generation::FIRST };
+    let token = refresh_token::mint(&secrets, &claims);
+    assert_eq!(introspect_as(&app, ("nothing", &nothing), token.expose()).await["client_id"], "nothing");
+    assert_eq!(introspect_as(&app, BOOKS, token.expose()).await, dead);
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+    assert_oauth_error(&post(&app, "/oauth2/token", Some(BOOKS), &fields).await, 400, "invalid_grant");
+    post(&app, "/oauth2/token", Some(("nothing", &nothing)), &fields).await.tokens(200);
 }
 
 #[tokio::test]

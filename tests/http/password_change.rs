@@ -15,7 +15,9 @@ async fn a_change_ends_every_session_and_answers_a_new_one(app: TestApp) {
 
     let answer = ada.change_password(NEW).await.tokens(200);
 
-    let user = json!({"id": ada.id, "first_name": null, "last_name": null, "email": "ada@example.com"});
+    let user = json!({
+        "id": ada.id, "first_name": null, "last_name": null, "email": "ada@example.com", "email_verified": false
+    });
     assert_eq!(answer["user"], user);
     assert_eq!(answer["tokenType"], "Bearer");
     ada.assert_is_over().await;

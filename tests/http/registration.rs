@@ -18,6 +18,7 @@ async fn an_account_is_made_with_names_and_without() {
     let id = answer["id"].as_i64().expect("a number");
     let expected = json!({
         "id": id, "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com",
+        "email_verified": false,
         "message": "user created successfully"
     });
     assert_eq!(answer, expected);
@@ -25,6 +26,7 @@ async fn an_account_is_made_with_names_and_without() {
     let answer = app.register("grace@example.com", PASSWORD).await.json(201);
     let expected = json!({
         "id": id + 1, "first_name": null, "last_name": null, "email": "grace@example.com",
+        "email_verified": false,
         "message": "user created successfully"
     });
     assert_eq!(answer, expected);

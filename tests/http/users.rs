@@ -20,7 +20,7 @@ async fn me_is_the_account_and_the_claims_of_the_token() {
     let me = ada.get("/users/me").send().await.json(200);
     let expected = json!({
         "id": ada.id, "sub": ada.id, "email": "ada@example.com",
-        "first_name": "Ada", "last_name": "Lovelace", "role": "member",
+        "email_verified": false, "first_name": "Ada", "last_name": "Lovelace", "role": "member",
         "iat": claims["iat"], "exp": claims["exp"]
     });
     assert_eq!(me, expected);

@@ -10,8 +10,8 @@ use uuid::Uuid;
 /// tokens have may be left out, but not be `null`.
 ///
 /// A token that a client got for itself (`client_credentials`, RFC 6749 4.4) has no user behind it:
-/// no [`sid`](Self::sid), no [`sv`](Self::sv), no [`email`](Self::email), and the client's id as
-/// [`sub`](Self::sub).
+/// no [`sid`](Self::sid), no [`sv`](Self::sv), no [`email`](Self::email) with what belongs to it, and the
+/// client's id as [`sub`](Self::sub).
 ///
 /// What was taken back is told by [`sv`](Self::sv) and [`inc`](Self::inc): numbers, which no clock
 /// that is wrong can confuse.
@@ -52,6 +52,13 @@ pub struct AccessClaims {
     /// The user's e-mail address when the session was opened; a machine has none.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// Whether the user has proven that [`email`](Self::email) is theirs, as far as the issuer knew when
+    /// it issued the token (OpenID Connect Core 5.1). Nothing is known where the claim is absent.
+    ///
+    /// Anybody can register with anybody's address: who tells people apart by it asks
+    /// [`verified_email`](Self::verified_email), or better goes by [`sub`](Self::sub).
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
     /// The user's roles when the session was opened.
     pub roles: Vec<String>,
     /// What the token may be used for, words between single spaces (RFC 9068 2.2.3).
@@ -60,11 +67,33 @@ pub struct AccessClaims {
     pub scope: Option<String>,
 }
 
+impl AccessClaims {
+    /// The user's e-mail address, if the issuer says that the user has proven it to be theirs.
+    pub fn verified_email(&self) -> Option<&str> {
+        self.email.as_deref().filter(|_| self.email_verified == Some(true))
+    }
+}
+
 impl fmt::Debug for AccessClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Every field by name: a new claim must decide whether it may be seen.
-        let Self { iss, aud, sub, exp, iat, nbf, jti, sid, sv, inc, client_id, email: _, roles, scope } =
-            self;
+        let Self {
+            iss,
+            aud,
+            sub,
+            exp,
+            iat,
+            nbf,
+            jti,
+            sid,
+            sv,
+            inc,
+            client_id,
+            email: _,
+            email_verified,
+            roles,
+            scope,
+        } = self;
         f.debug_struct("AccessClaims")
             .field("iss", iss)
             .field("aud", aud)
@@ -77,6 +106,7 @@ impl fmt::Debug for AccessClaims {
             .field("sv", sv)
             .field("inc", inc)
             .field("client_id", client_id)
+            .field("email_verified", email_verified)
             .field("roles", roles)
             .field("scope", scope)
             .finish_non_exhaustive()
@@ -130,6 +160,7 @@ mod tests {
             inc: 7,
             client_id: "hallpass".to_owned(),
             email: Some("ada@example.com".to_owned()),
+            email_verified: Some(true),
             roles: vec!["member".to_owned()],
             scope: Some("orders:read orders:write".to_owned()),
         }
@@ -160,13 +191,34 @@ mod tests {
 
     #[test]
     fn what_a_machine_does_not_have_is_not_written_and_reads_back_as_absent() {
-        let machine = AccessClaims { sid: None, sv: None, email: None, scope: None, ..claims(&["a"]) };
+        let machine = AccessClaims {
+            sid: None,
+            sv: None,
+            email: None,
+            email_verified: None,
+            scope: None,
+            ..claims(&["a"])
+        };
         let written = serde_json::to_value(&machine).expect("JSON");
-        for claim in ["nbf", "sid", "sv", "email", "scope"] {
+        for claim in ["nbf", "sid", "sv", "email", "email_verified", "scope"] {
             assert_eq!(written.get(claim), None, "{claim}");
         }
         let read: AccessClaims = serde_json::from_value(written).expect("claims");
         assert_eq!(read, machine);
+    }
+
+    #[test]
+    fn an_address_is_verified_only_where_the_token_says_so() {
+        let of = |email: Option<&str>, email_verified| AccessClaims {
+            email: email.map(str::to_owned),
+            email_verified,
+            ..claims(&["a"])
+        };
+        let ada = Some("ada@example.com");
+        assert_eq!(of(ada, Some(true)).verified_email(), ada);
+        for claims in [of(ada, Some(false)), of(ada, None), of(None, Some(true))] {
+            assert_eq!(claims.verified_email(), None, "{:?}", claims.email_verified);
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@ use crate::claims::AccessClaims;
 /// The token is right and not enough: answer 403, not 401.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
+    /// Nobody is logged in by the token: a client got it for itself.
+    #[error("a person's token is needed")]
+    Machine,
     /// The user has not this role.
     #[error("the role {0} is needed")]
     Role(String),
@@ -31,6 +34,14 @@ impl AccessClaims {
     /// Whether a client got the token for itself: no user and no session stand behind it.
     pub fn is_machine(&self) -> bool {
         self.sid.is_none()
+    }
+
+    /// Lets people pass, and no machines.
+    ///
+    /// # Errors
+    /// [`Forbidden::Machine`].
+    pub fn require_person(&self) -> Result<(), Forbidden> {
+        if self.is_machine() { Err(Forbidden::Machine) } else { Ok(()) }
     }
 
     /// Lets users with the role pass.
@@ -100,5 +111,7 @@ mod tests {
         assert!(claims(&[], None).is_machine());
         let user = AccessClaims { sid: Some(uuid::Uuid::from_u128(1)), ..claims(&[], None) };
         assert!(!user.is_machine());
+        assert_eq!(user.require_person(), Ok(()));
+        assert_eq!(claims(&["admin"], Some("orders:read")).require_person(), Err(Forbidden::Machine));
     }
 }

@@ -64,7 +64,8 @@ impl TokenPlace for XAccessToken {
 #[derive(Deserialize, Object)]
 #[oai(rename = "NewUser", example)]
 pub struct NewUser {
-    /// E-mail address, at most 254 bytes; upper and lower case are the same.
+    /// E-mail address, at most 254 bytes; upper and lower case are the same, and so it is with spaces
+    /// around it.
     email: String,
     /// The whole name. Up to the first space it is the first name, behind it the last name, each at
     /// most 100 characters.
@@ -88,7 +89,7 @@ impl Example for NewUser {
 #[derive(Deserialize, Object)]
 #[oai(rename = "Login", example)]
 pub struct Login {
-    /// E-mail address.
+    /// E-mail address; upper and lower case are the same, and so it is with spaces around it.
     email: String,
     /// Password.
     password: String,
@@ -238,7 +239,9 @@ boom_refusals! {
     }
     /// Of `deleteAccessToken`.
     SessionErrors {
-        400 => BAD_BODY, 401 => BAD_TOKENS, 413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL,
+        400 => BAD_BODY,
+        401 => "The access token is missing, expired, altered or revoked, or the refresh token is not one of its session or no longer the current one. Nothing has changed.",
+        413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL,
         503 => UNAVAILABLE,
     }
     /// Of `getProfile`.
@@ -287,7 +290,7 @@ impl AccessTokensApi {
         body: FormOrJson<Login>,
     ) -> Result<Json<Tokens>, BoomRefusal<LoginErrors>> {
         let Login { email, password } = body.0;
-        let (_, pair) = services.0.sessions.log_in(&email, &password, visitor.0, origin.0).await?;
+        let (_, pair) = services.0.sessions.log_in(email.trim(), &password, visitor.0, origin.0).await?;
         Ok(Json(Tokens::new(&pair)))
     }
 
@@ -316,7 +319,8 @@ impl AccessTokensApi {
 
     /// Log out
     ///
-    /// Ends the session that both tokens belong to. All its tokens are refused at once.
+    /// Ends the session that both tokens belong to. All its tokens are refused at once. The presented
+    /// access token must not be expired.
     #[oai(
         path = "/access-tokens",
         method = "delete",
@@ -365,7 +369,7 @@ impl NewUser {
         }
         let (first, last) = split_name(&name);
         Ok(Registration {
-            email,
+            email: email.trim().to_owned(),
             password,
             first_name: Some(first.to_owned()),
             last_name: last.map(str::to_owned),

@@ -122,6 +122,11 @@ pub struct IntrospectionDto {
     client_id: Option<String>,
     /// The account's e-mail address at login.
     username: Option<String>,
+    /// The same under the claim's name.
+    email: Option<String>,
+    /// Whether the owner has proven that the address is theirs: when an access token was issued; of a
+    /// refresh token, this moment. Until then it may be anybody's.
+    email_verified: Option<bool>,
     /// The account's roles at login.
     roles: Option<Vec<String>>,
     /// What a machine's token is good for.
@@ -154,7 +159,9 @@ impl From<Introspection> for IntrospectionDto {
                 token_type: Some("access_token".to_owned()),
                 sub: Some(claims.sub),
                 client_id: Some(claims.client_id),
-                username: claims.email,
+                username: claims.email.clone(),
+                email: claims.email,
+                email_verified: claims.email_verified,
                 roles: (!claims.roles.is_empty()).then_some(claims.roles),
                 scope: claims.scope,
                 aud: Some(claims.aud),
@@ -172,6 +179,8 @@ impl From<Introspection> for IntrospectionDto {
                 sub: Some(session.subject.user.to_string()),
                 client_id: Some(session.origin.client),
                 username: Some(session.subject.email.as_str().to_owned()),
+                email: Some(session.subject.email.as_str().to_owned()),
+                email_verified: Some(session.subject.email_verified),
                 roles: Some(vec![session.subject.role.to_string()]),
                 iat: Some(session.rotated_at.as_secs()),
                 exp: Some(session.idle_deadline.min(session.absolute_deadline).as_secs()),
@@ -191,6 +200,8 @@ impl Example for IntrospectionDto {
             sub: Some("2".to_owned()),
             client_id: Some("hallpass".to_owned()),
             username: Some("ada@example.com".to_owned()),
+            email: Some("ada@example.com".to_owned()),
+            email_verified: Some(true),
             roles: Some(vec!["member".to_owned()]),
             scope: None,
             aud: Some(vec!["https://auth.example.com".to_owned()]),
@@ -244,7 +255,7 @@ macro_rules! oauth_refusals {
 oauth_refusals! {
     /// Of `createToken`.
     TokenErrors {
-        400 => "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`). Or the grant type is none of the two (`unsupported_grant_type`), the refresh token is good for nothing (`invalid_grant`), or the client may not have the scope (`invalid_scope`).",
+        400 => "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`). Or the grant type is none of the two (`unsupported_grant_type`), the refresh token is good for nothing or another client's (`invalid_grant`), or the client may not have the scope (`invalid_scope`).",
         401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `introspectToken`.
@@ -270,7 +281,9 @@ impl OAuthApi {
     ///
     /// The token endpoint of OAuth 2 (RFC 6749 3.2). With `grant_type=client_credentials` a client gets
     /// an access token for itself: nobody is logged in by it. With `grant_type=refresh_token` a refresh
-    /// token of a login is redeemed for the next pair, as at `/auth/refresh-token`.
+    /// token of a login is redeemed for the next pair, as at `/auth/refresh-token`. That is done without a
+    /// client's credentials: the tokens of logins belong to the service's own first party, and a client
+    /// that presents another one's token is refused (`invalid_grant`).
     #[oai(path = "/token", method = "post", operation_id = "createToken")]
     async fn token(
         &self,
@@ -294,10 +307,15 @@ impl OAuthApi {
                 }))
             }
             "refresh_token" => {
-                optional(services.0, visitor.0, credentials).await?;
+                let client = optional(services.0, visitor.0, credentials).await?;
                 let token =
                     refresh_token.ok_or_else(|| ApiError::invalid_field("refresh_token", "is missing"))?;
-                let pair = services.0.sessions.refresh(&RefreshToken::new(token), None, visitor.0).await?;
+                let token = RefreshToken::new(token);
+                let sessions = &services.0.sessions;
+                let pair = match client {
+                    Some(client) => sessions.refresh_for(&client.id, &token, visitor.0).await?,
+                    None => sessions.refresh(&token, None, visitor.0).await?,
+                };
                 Ok(Json(TokenResponse {
                     access_token: pair.access.expose().to_owned(),
                     token_type: "Bearer".to_owned(),
@@ -314,7 +332,8 @@ impl OAuthApi {
     ///
     /// Introspection (RFC 7662): whether an access or a refresh token stands this moment, revocations
     /// included. One that does not is `{"active": false}` and nothing else, whatever is wrong with it.
-    /// Asking uses nothing up.
+    /// Asking uses nothing up. A refresh token is active for the client that it was issued to and for
+    /// clients with the scope `tokens:introspect`; for any other it is `{"active": false}`.
     #[oai(path = "/introspect", method = "post", operation_id = "introspectToken")]
     async fn introspect(
         &self,

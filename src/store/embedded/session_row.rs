@@ -19,6 +19,7 @@ pub(super) struct SessionRow {
     id: String,
     user_id: i64,
     email: String,
+    email_verified: bool,
     role: String,
     security_version: i64,
     generation: i64,
@@ -44,7 +45,7 @@ pub(super) async fn find(
     sqlx::query_as(
         "SELECT id, user_id, email, role, security_version, generation,
            created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
-           incarnation, address, user_agent, client
+           incarnation, address, user_agent, client, email_verified
          FROM sessions WHERE id = ?1 AND user_id = ?2 AND incarnation = ?3",
     )
     .bind(session.to_string())
@@ -65,7 +66,7 @@ pub(super) async fn list_live(
     let rows: Vec<SessionRow> = sqlx::query_as(
         "SELECT id, user_id, email, role, security_version, generation,
            created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
-           incarnation, address, user_agent, client
+           incarnation, address, user_agent, client, email_verified
          FROM sessions
          WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2 AND incarnation = ?3
          ORDER BY created_at DESC, id DESC",
@@ -83,8 +84,8 @@ pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Resu
     sqlx::query(
         "INSERT INTO sessions (id, user_id, email, role, security_version, generation,
            created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
-           address, user_agent, client, incarnation)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+           address, user_agent, client, incarnation, email_verified)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )
     .bind(session.id.to_string())
     .bind(session.subject.user.get())
@@ -101,6 +102,7 @@ pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Resu
     .bind(session.origin.user_agent.as_deref())
     .bind(session.origin.client.as_str())
     .bind(session.incarnation)
+    .bind(session.subject.email_verified)
     .execute(tx)
     .await?;
     Ok(())
@@ -223,6 +225,7 @@ impl TryFrom<SessionRow> for Session {
         let subject = Subject {
             user: UserId::try_from(row.user_id).map_err(|error| corrupt("sessions.user_id", id, error))?,
             email: Email::parse(&row.email).map_err(|error| corrupt("sessions.email", id, error))?,
+            email_verified: row.email_verified,
             role: row.role.parse().map_err(|error| corrupt("sessions.role", id, error))?,
             security_version: SecurityVersion::new(row.security_version),
         };

@@ -85,6 +85,7 @@ pub(super) fn session(entry: Entry<'_>, id: SessionId, fields: &Fields) -> Store
         subject: Subject {
             user: entry.read::<UserId>(SESSION_FIELDS[0], text(0))?,
             email: email(entry, text(1))?,
+            email_verified: is_noted(entry, SESSION_FIELDS[14], text(14))?,
             role: entry.read::<Role>(SESSION_FIELDS[2], text(2))?,
             security_version: SecurityVersion::new(entry.read(SESSION_FIELDS[3], text(3))?),
         },
@@ -114,6 +115,15 @@ fn origin(
     Ok(SessionOrigin { address, user_agent, client: plain(entry, SESSION_FIELDS[13], client)? })
 }
 
+/// Whether a note is there. Only `1` is one.
+fn is_noted(entry: Entry<'_>, name: &str, field: Option<&str>) -> StoreResult<bool> {
+    match field {
+        None => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(entry.corrupt(format!("`{name}` is malformed"))),
+    }
+}
+
 /// Text without control characters.
 fn plain(entry: Entry<'_>, name: &str, field: Option<&str>) -> StoreResult<String> {
     let text: String = entry.read(name, field)?;
@@ -139,7 +149,8 @@ mod tests {
     fn stored() -> Fields {
         let own = ["7", "ada@example.com", "member", "3", "5", "1000", "2000", "2500", "3000", "4000", "9"];
         let origin = ["192.0.2.7", "curl/8.5.0", "hallpass"];
-        own.iter().chain(&origin).map(|field| Some((*field).to_owned())).collect()
+        let proven = ["1"];
+        own.iter().chain(&origin).chain(&proven).map(|field| Some((*field).to_owned())).collect()
     }
 
     fn read(fields: &Fields) -> Result<Session, String> {
@@ -166,6 +177,19 @@ mod tests {
         assert_eq!(session.origin.address.map(|address| address.to_string()).as_deref(), Some("192.0.2.7"));
         assert_eq!(session.origin.user_agent.as_deref(), Some("curl/8.5.0"));
         assert_eq!(session.origin.client, "hallpass");
+        assert!(session.subject.email_verified);
+    }
+
+    /// Builds before wrote no such note, and old replicas write none beside this one.
+    #[test]
+    fn an_address_is_proven_only_where_that_is_noted() {
+        let mut fields = stored();
+        fields[14] = None;
+        assert!(!read(&fields).expect("a session").subject.email_verified);
+        for other in ["", "0", "true", "11", " 1"] {
+            fields[14] = Some(other.to_owned());
+            assert!(read(&fields).expect_err("corrupt").contains("`m`"), "{other:?}");
+        }
     }
 
     #[test]
@@ -179,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_missing_or_malformed_field_is_named_with_its_key() {
-        for (position, name) in SESSION_FIELDS.iter().enumerate() {
+        for (position, name) in SESSION_FIELDS[..14].iter().enumerate() {
             for broken in [None, Some("\u{1}".to_owned())] {
                 let mut fields = stored();
                 fields[position] = broken;

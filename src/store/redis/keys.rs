@@ -56,8 +56,10 @@ const OWNER: &str = "owner";
 /// address, role, security version, generation, created at, rotated at (`t`), newest
 /// access token at (`n`), idle deadline, absolute deadline, incarnation (`b`), then where it was opened:
 /// the client's network address (`p`) and user agent (`w`), empty where there is none, and client
-/// (`k`). The scripts know them by the same names.
-pub const SESSION_FIELDS: [&str; 14] = ["u", "e", "r", "v", "g", "c", "t", "n", "i", "a", "b", "p", "w", "k"];
+/// (`k`); at last `1` where the e-mail address was proven at login (`m`), which is all that may be missing:
+/// sessions of builds before have none. The scripts know them by the same names.
+pub const SESSION_FIELDS: [&str; 15] =
+    ["u", "e", "r", "v", "g", "c", "t", "n", "i", "a", "b", "p", "w", "k", "m"];
 
 /// The keys of one deployment.
 #[derive(Clone, Debug)]

@@ -224,7 +224,8 @@ impl TokenBackend for RedisTokenStore {
             .arg(session.origin.address.map(|address| address.to_string()).unwrap_or_default())
             .arg(session.origin.user_agent.as_deref().unwrap_or_default())
             .arg(session.origin.client.as_str())
-            .arg(vouching_of(by, session.subject.user));
+            .arg(vouching_of(by, session.subject.user))
+            .arg(if session.subject.email_verified { "1" } else { "" });
         let answer = self.call(by, entry, script).await?;
         match answer.verdict.as_str() {
             "opened" => {

@@ -50,6 +50,37 @@ async fn a_name_may_be_one_word_or_missing_from_elsewhere() {
     assert_eq!(me(&app, &grace.tokens.access).await.json(200)["name"], "");
 }
 
+/// At sign-up and at login alike.
+#[tokio::test]
+async fn an_address_is_trimmed_and_in_lower_case() {
+    let app = TestApp::spawn().await;
+    create_user(&app, " \tAda@Example.com\r\n", "Ada").await;
+    assert!(app.stored_user("ada@example.com").await.is_some());
+    for email in
+        ["ada@example.com", "ADA@Example.com", "  ada@example.com", "ada@example.com\n", " Ada@example.com\t"]
+    {
+        let fields = [("email", email), ("password", PASSWORD)];
+        send_form(&app, Method::POST, "/access-tokens", None, &fields).await.tokens(200);
+        let json = json!({"email": email, "password": PASSWORD});
+        request(&app, Method::POST, "/access-tokens").json(&json).send().await.tokens(200);
+    }
+    let again = [("email", "ada@example.com "), ("name", "Ada"), ("password", PASSWORD)];
+    send_form(&app, Method::POST, "/users", None, &again).await.json(400);
+    // Around it, and not within.
+    for email in ["ada @example.com", "ada@ example.com", " ", "\u{200b}ada@example.com"] {
+        let fields = [("email", email), ("password", PASSWORD)];
+        assert_ne!(
+            send_form(&app, Method::POST, "/access-tokens", None, &fields).await.status,
+            200,
+            "{email:?}"
+        );
+    }
+    // Passwords are taken as they are.
+    let padded = format!(" {PASSWORD}");
+    let fields = [("email", "ada@example.com"), ("password", padded.as_str())];
+    send_form(&app, Method::POST, "/access-tokens", None, &fields).await.json(401);
+}
+
 #[tokio::test]
 async fn forms_and_json_are_the_same() {
     let app = TestApp::spawn().await;
@@ -83,6 +114,7 @@ async fn the_access_token_comes_with_and_without_the_scheme() {
 on_both_flavours!(
     refreshing_takes_an_expired_access_token_and_never_rotates,
     a_logout_ends_the_session_and_no_other,
+    a_logout_takes_no_expired_access_token,
     a_token_that_another_api_rotated_is_refused_and_ends_nothing,
     both_tokens_must_be_of_one_session,
 );
@@ -115,6 +147,19 @@ async fn a_logout_ends_the_session_and_no_other(app: TestApp) {
     delete(&app, access, token).await.json(401);
     app.refresh(token).await.assert_refused(401, "invalid_refresh_token");
     me(&app, text(&elsewhere, "jwt")).await.json(200);
+}
+
+/// The contract takes one at the refresh alone.
+async fn a_logout_takes_no_expired_access_token(app: TestApp) {
+    let ada = create_user(&app, "ada@example.com", "Ada").await;
+    let (expired, token) = (text(&ada, "jwt"), text(&ada, "refresh_token"));
+    app.advance(16 * MINUTE);
+    let answer = delete(&app, expired, token).await.json(401);
+    assert_eq!(answer["message"], "The access token has expired. Refresh it.");
+    let access = refresh(&app, expired, token).await.tokens(200);
+    let answer = delete(&app, text(&access, "jwt"), token).await;
+    assert_eq!((answer.status, answer.text().as_str()), (204, ""), "{answer:?}");
+    refresh(&app, expired, token).await.json(401);
 }
 
 /// Whoever rotates does so through another API; this one's clients cannot know of it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hallpass::domain::clock::{ManualClock, Timestamp};
 use hallpass::domain::partition::Partition;
-use hallpass::domain::session::Session;
+use hallpass::domain::session::{NewSession, Session, Subject};
 use hallpass::store::{AccessStatus, OnReuse, OpenOutcome, RefreshOutcome, StoreError, TokenStore};
 use redis::aio::MultiplexedConnection;
 
@@ -281,12 +281,33 @@ async fn what_means_nothing_is_reported_with_its_key_and_changes_nothing() {
         assert_corrupt(&error, &key);
         set_field(&mut redis, &key, field, &kept).await;
     }
+    set_field(&mut redis, &key, "m", "yes").await;
+    assert_corrupt(&store.rotate(&session.token(0), &LIFETIMES).await.expect_err("corrupt"), &key);
+    redis::cmd("HDEL").arg(&key).arg("m").query_async::<()>(&mut redis).await.expect("HDEL");
     redis::cmd("HDEL").arg(&key).arg("e").query_async::<()>(&mut redis).await.expect("HDEL");
     let error = store.rotate(&session.token(0), &LIFETIMES).await.expect_err("corrupt");
     assert_corrupt(&error, &key);
     set_field(&mut redis, &key, "e", "ada@example.com").await;
     let outcome = rotate(&store, session.token(0)).await;
     assert!(matches!(outcome, RefreshOutcome::Current(_)), "nothing was consumed: {outcome:?}");
+}
+
+/// Builds before noted nothing of it: such a session goes on, and the account is asked.
+#[tokio::test]
+async fn a_session_without_the_note_that_its_address_is_proven_is_one_of_an_unproven_address() {
+    let (_server, store, mut redis, _clock) = alone().await;
+    let ada = Person::new();
+    let new = NewSession { subject: Subject { email_verified: true, ..ada.subject() }, ..ada.session() };
+    let outcome = store.open_session(&new, &LIFETIMES).await.expect("open_session");
+    let OpenOutcome::Opened(session) = outcome else { panic!("{outcome:?}") };
+    assert!(session.subject.email_verified);
+    let key = keys().of_user(ada.user).session(session.id);
+    redis::cmd("HDEL").arg(&key).arg("m").query_async::<()>(&mut redis).await.expect("HDEL");
+    let listed = store.list_sessions(ada.user).await.expect("list_sessions");
+    let rotated = rotate(&store, session.token(0)).await.session().expect("a live session");
+    for session in [&listed[0], &rotated] {
+        assert!(!session.subject.email_verified, "{session:?}");
+    }
 }
 
 #[tokio::test]

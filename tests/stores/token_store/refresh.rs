@@ -19,6 +19,7 @@ pub async fn a_new_session_keeps_every_field(store: &SharedStore, clock: &Manual
     let subject = Subject {
         user: fresh_user(),
         email: Email::parse("o'hara+pass{1}@sub.example.com").expect("an address"),
+        email_verified: true,
         role: Role::Admin,
         security_version: SecurityVersion::new((1 << 53) + 1),
     };

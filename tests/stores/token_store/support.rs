@@ -128,6 +128,7 @@ impl Person {
         Subject {
             user: self.user,
             email: Email::parse("ada.lovelace@example.com").expect("an address"),
+            email_verified: false,
             role: Role::Member,
             security_version: self.version,
         }

@@ -19,7 +19,8 @@ pub use self::tower::GuardedService;
 use crate::claims::AccessClaims;
 use crate::client::Validator;
 
-/// Lets requests with a right access token pass, and answers the others.
+/// Lets requests with a right access token of a person pass, and answers the others. Tokens that
+/// clients got for themselves pass where [`allow_machines`](Self::allow_machines) says so.
 ///
 /// With the feature `tower` it is a layer (axum, tonic …), with `poem` a middleware; both put the
 /// [`AccessClaims`] into the request's extensions. With anything else, call [`admit`](Self::admit).
@@ -27,22 +28,31 @@ use crate::client::Validator;
 /// ```no_run
 /// # use hallpass_verify::{client::Validator, guard::Guard};
 /// # fn routes(validator: Validator) {
-/// let readers = Guard::new(validator.clone()).require_scope("orders:read");
-/// let admins = Guard::new(validator).require_role("admin");
+/// let people = Guard::new(validator.clone());
+/// let admins = Guard::new(validator.clone()).require_role("admin");
+/// let services = Guard::new(validator).allow_machines().require_scope("orders:read");
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Guard {
     validator: Validator,
+    machines: bool,
     roles: Vec<String>,
     scopes: Vec<String>,
 }
 
 impl Guard {
-    /// Asks for a right token, and nothing else.
+    /// Asks for a right token of a person, and nothing else.
     pub fn new(validator: Validator) -> Self {
-        Self { validator, roles: Vec::new(), scopes: Vec::new() }
+        Self { validator, machines: false, roles: Vec::new(), scopes: Vec::new() }
+    }
+
+    /// Lets machines in as well: tokens that a client got for itself (`client_credentials`, RFC 6749
+    /// 4.4). Any client of the issuer can get one, so ask for a scope too.
+    pub fn allow_machines(mut self) -> Self {
+        self.machines = true;
+        self
     }
 
     /// Asks for a role as well; called again, for both.
@@ -51,7 +61,8 @@ impl Guard {
         self
     }
 
-    /// Asks for a scope as well; called again, for both.
+    /// Asks for a scope as well; called again, for both. hallpass gives scopes to machines alone, which
+    /// [`allow_machines`](Self::allow_machines) has to let in.
     pub fn require_scope(mut self, scope: impl Into<String>) -> Self {
         self.scopes.push(scope.into());
         self
@@ -68,6 +79,9 @@ impl Guard {
     ) -> Result<AccessClaims, Refusal> {
         let token = bearer::token(authorization)?;
         let claims = self.validator.validate(token).await?;
+        if !self.machines {
+            claims.require_person()?;
+        }
         for role in &self.roles {
             claims.require_role(role)?;
         }

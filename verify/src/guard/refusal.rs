@@ -129,7 +129,7 @@ impl From<Forbidden> for Refusal {
             _ => r#"Bearer error="insufficient_scope""#.into(),
         };
         let code = match &forbidden {
-            Forbidden::Role(_) => "forbidden",
+            Forbidden::Machine | Forbidden::Role(_) => "forbidden",
             Forbidden::Scope(_) => "insufficient_scope",
         };
         Self {
@@ -168,16 +168,18 @@ mod tests {
         assert_eq!((revoked.status(), revoked.www_authenticate()), (401, Some(challenge)));
         assert_eq!(revoked.code(), "token_revoked");
 
-        let role = Refusal::from(Forbidden::Role("admin".to_owned()));
-        assert_eq!(
-            (role.status(), role.www_authenticate()),
-            (403, Some(r#"Bearer error="insufficient_scope""#))
-        );
+        for forbidden in [Forbidden::Machine, Forbidden::Role("admin".to_owned())] {
+            let refusal = Refusal::from(forbidden);
+            assert_eq!(
+                (refusal.status(), refusal.code(), refusal.www_authenticate()),
+                (403, "forbidden", Some(r#"Bearer error="insufficient_scope""#))
+            );
+        }
 
         let scope = Refusal::from(Forbidden::Scope("orders:read".to_owned()));
         let challenge = r#"Bearer error="insufficient_scope", scope="orders:read""#;
         assert_eq!((scope.status(), scope.www_authenticate()), (403, Some(challenge)));
-        assert_eq!((role.code(), scope.code()), ("forbidden", "insufficient_scope"));
+        assert_eq!(scope.code(), "insufficient_scope");
 
         let unknown = Refusal::from(ValidationError::from(CannotTell::NoKeys));
         assert_eq!((unknown.status(), unknown.www_authenticate()), (503, None));

@@ -37,6 +37,7 @@ async fn the_middleware_lets_in_and_refuses_as_the_layer_does() {
     let app = Route::new()
         .at("/", get(greet).with(Guard::new(validator.clone())))
         .at("/orders", get(delete).with(Guard::new(validator.clone())))
+        .at("/services", get(greet).with(Guard::new(validator.clone()).allow_machines()))
         .at("/admin", get(greet).with(Guard::new(validator).require_role("admin")));
     let app = TestClient::new(app);
     let right = format!("Bearer {}", token(&issuer, es256()));
@@ -44,6 +45,8 @@ async fn the_middleware_lets_in_and_refuses_as_the_layer_does() {
     let accepted = answer(&app, "/", &[&right]).await;
     accepted.assert_status_is_ok();
     accepted.assert_text("hello 42").await;
+    let machine = format!("Bearer {}", machine_token(&issuer, es256()));
+    answer(&app, "/services", &[&machine]).await.assert_text("hello orders").await;
 
     for (path, authorization, status, challenge) in [
         ("/", &[][..], 401, "Bearer"),
@@ -59,6 +62,7 @@ async fn the_middleware_lets_in_and_refuses_as_the_layer_does() {
             401,
             r#"Bearer error="invalid_token", error_description="the token is malformed""#,
         ),
+        ("/", &[&machine], 403, r#"Bearer error="insufficient_scope""#),
         ("/admin", &[&right], 403, r#"Bearer error="insufficient_scope""#),
         ("/orders", &[&right], 403, r#"Bearer error="insufficient_scope", scope="orders:delete""#),
     ] {

@@ -7,7 +7,7 @@ use hallpass_verify::client::{Validator, ValidatorBuilder};
 use serde_json::Value;
 
 use crate::issuer::{CLIENT, Issuer, SECRET, STREAM};
-use crate::tokens::{AUDIENCE, LIFETIME, NOW, TestKey, at, claims, with};
+use crate::tokens::{AUDIENCE, LIFETIME, NOW, TestKey, at, claims, with, without};
 
 /// Far more than anything here takes, even on a busy machine.
 const PATIENCE: u32 = 20_000;
@@ -45,6 +45,15 @@ pub fn token(issuer: &Issuer, key: &TestKey) -> String {
 /// One with another claim.
 pub fn token_with(issuer: &Issuer, key: &TestKey, claim: &str, value: impl Into<Value>) -> String {
     key.token_of(&key.header(), &with(with(claims(), "iss", issuer.url()), claim, value))
+}
+
+/// A token that the client `orders` got for itself.
+pub fn machine_token(issuer: &Issuer, key: &TestKey) -> String {
+    let mut claims = with(with(claims(), "iss", issuer.url()), "sub", "orders");
+    for claim in ["sid", "sv", "email", "email_verified"] {
+        claims = without(claims, claim);
+    }
+    key.token_of(&key.header(), &with(claims, "roles", Vec::<Value>::new()))
 }
 
 /// A token of the session with that number.

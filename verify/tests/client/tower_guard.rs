@@ -134,6 +134,32 @@ async fn roles_and_scopes_are_asked_for_together() {
     }
 }
 
+/// Any client of the issuer can get such a token: nobody is logged in by it.
+#[tokio::test]
+async fn machines_are_let_in_where_that_is_said_and_nowhere_else() {
+    let issuer = Issuer::start(&[es256()]);
+    let validator = patient(&issuer).await;
+    let guard = || Guard::new(validator.clone());
+    let machine = format!("Bearer {}", machine_token(&issuer, es256()));
+    for (guard, code) in [
+        (guard(), Some("forbidden")),
+        (guard().require_scope("orders:read"), Some("forbidden")),
+        (guard().allow_machines(), None),
+        (guard().allow_machines().require_scope("orders:read"), None),
+        (guard().allow_machines().require_scope("orders:write"), Some("insufficient_scope")),
+        (guard().require_role("member").allow_machines(), Some("forbidden")),
+    ] {
+        let response = answer(&guard, &[&machine]).await;
+        match code {
+            None => assert_eq!((response.status().as_u16(), response.body().as_str()), (200, "hello orders")),
+            Some(code) => assert_refused(&response, 403, code),
+        }
+    }
+    // Whoever lets machines in lets people in as before.
+    let person = format!("Bearer {}", token(&issuer, es256()));
+    assert_eq!(answer(&guard().allow_machines(), &[&person]).await.status(), 200);
+}
+
 #[tokio::test]
 async fn what_cannot_be_told_is_503_with_a_time_to_come_back() {
     let mut issuer = Issuer::start(&[es256()]);

@@ -8,7 +8,7 @@ use crate::support::*;
 const TIMES: [&str; 3] = ["exp", "iat", "nbf"];
 const TEXTS: [&str; 7] = ["iss", "sub", "jti", "sid", "client_id", "email", "scope"];
 /// What a machine's token does not have.
-const OPTIONAL: [&str; 4] = ["sid", "sv", "email", "scope"];
+const OPTIONAL: [&str; 5] = ["sid", "sv", "email", "email_verified", "scope"];
 
 #[test]
 fn a_token_without_one_of_its_claims_is_malformed() {
@@ -26,7 +26,26 @@ fn a_machines_token_has_neither_session_nor_email_address() {
         OPTIONAL.iter().fold(with(claims(), "sub", "orders"), |claims, claim| without(claims, claim));
     let read = verdict_on_claims(&machine).expect("accepted");
     assert_eq!((read.sid, read.sv, read.email, read.scope), (None, None, None, None));
+    assert_eq!(read.email_verified, None);
     assert_eq!((read.sub.as_str(), read.inc), ("orders", 7));
+}
+
+/// Tokens of before have no such claim. They are right, and say of the address that nothing is known.
+#[test]
+fn an_address_is_verified_where_the_token_says_so_and_nowhere_else() {
+    for (claim, verified) in [(Some(true), Some("ada@example.com")), (Some(false), None), (None, None)] {
+        let claims = match claim {
+            Some(claim) => with(claims(), "email_verified", claim),
+            None => without(claims(), "email_verified"),
+        };
+        let read = verdict_on_claims(&claims).expect("accepted");
+        assert_eq!((read.email_verified, read.verified_email()), (claim, verified));
+        assert_eq!(read.email.as_deref(), Some("ada@example.com"));
+    }
+    for value in [json!("true"), json!("false"), json!(1), json!(0), json!(null), json!([true]), json!({})] {
+        let verdict = verdict_on_claims(&with(claims(), "email_verified", value.clone()));
+        assert_eq!(verdict, Err(Rejection::Malformed), "{value}");
+    }
 }
 
 /// Nothing that ends the account's sessions could take it back.

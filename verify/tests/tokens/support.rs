@@ -143,6 +143,7 @@ pub fn claims() -> Value {
         "inc": 7,
         "client_id": "hallpass",
         "email": "ada@example.com",
+        "email_verified": true,
         "roles": ["member"],
         "scope": "orders:read",
     })

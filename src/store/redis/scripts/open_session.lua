@@ -8,7 +8,7 @@
 -- ARGV[8] idle lifetime, ms      ARGV[9] absolute lifetime, ms
 -- ARGV[10] client's address, or empty
 -- ARGV[11] user agent, or empty  ARGV[12] client
--- ARGV[13] vouching
+-- ARGV[13] vouching              ARGV[14] "1" where the address is proven, or empty
 -- Returns {"opened", the session's fields} | {"superseded", first version} | {"older"}: sessions of an earlier version
 --         stand | {"unvouched"} | {"implausible"} | {"corrupt", kind of key, field}
 -- Atomic: a cut-off that comes first refuses the session, one that comes later ends it.
@@ -32,6 +32,7 @@ local idle_deadline = math.min(now + tonumber(ARGV[8]), absolute_deadline)
 redis.call('HSET', KEYS[1], 'u', ARGV[3], 'e', ARGV[4], 'r', ARGV[5], 'v', ARGV[6], 'g', ARGV[7],
   'c', digits(now), 't', digits(now), 'n', digits(now), 'i', digits(idle_deadline),
   'a', digits(absolute_deadline), 'b', incarnation, 'p', ARGV[10], 'w', ARGV[11], 'k', ARGV[12])
+if ARGV[14] ~= '' then redis.call('HSET', KEYS[1], 'm', ARGV[14]) end
 expire_in(KEYS[1], idle_deadline - now)
 redis.call('ZADD', KEYS[2], digits(idle_deadline), set_member(ARGV[2], ARGV[6]))
 tidy(KEYS[2], now)

@@ -67,9 +67,10 @@ local function vouched(state, vouching)
   return stored[2]
 end
 
--- The fields of a session, as keys.rs explains them; from `v` to `b` they are numbers.
-local FIELDS = {'u', 'e', 'r', 'v', 'g', 'c', 't', 'n', 'i', 'a', 'b', 'p', 'w', 'k'}
-local FIRST_NUMBER, LAST_NUMBER = 4, 11
+-- The fields of a session, as keys.rs explains them; from `v` to `b` they are numbers, and what comes
+-- behind `k` is '1' where it is there.
+local FIELDS = {'u', 'e', 'r', 'v', 'g', 'c', 't', 'n', 'i', 'a', 'b', 'p', 'w', 'k', 'm'}
+local FIRST_NUMBER, LAST_NUMBER, LAST_NEEDED = 4, 11, 14
 
 local function session_fields(session)
   return redis.call('HMGET', session, unpack(FIELDS))
@@ -119,11 +120,14 @@ local function live_session(session, sessions, cutoff, incarnation, sid, user, n
   for field = 1, #FIELDS do present = present or stored[field] end
   if not present then return nil, {'unknown'} end
   if stored[1] and stored[1] ~= user then return nil, {'foreign'} end
-  for position, name in ipairs(FIELDS) do
-    local value = stored[position]
+  for position = 1, LAST_NEEDED do
+    local name, value = FIELDS[position], stored[position]
     if position >= FIRST_NUMBER and position <= LAST_NUMBER then value = integer(value) end
     if not value then return nil, {'corrupt', 'session', name} end
     values[name] = value
+  end
+  for position = LAST_NEEDED + 1, #FIELDS do
+    if stored[position] and stored[position] ~= '1' then return nil, {'corrupt', 'session', FIELDS[position]} end
   end
   local first_version = cutoff_version(cutoff)
   if not first_version then return nil, {'corrupt', 'cutoff', 'version'} end
