@@ -180,7 +180,8 @@ impl AdministrationApi {
     /// Request a password reset for an account
     ///
     /// Issues a reset token for the account's owner, delivered as if they had asked for it themselves.
-    /// Earlier tokens are void from then on; the account's sessions live on.
+    /// The earlier token that an administrator asked for is void from then on, those that others asked for
+    /// are not; the account's sessions live on.
     #[oai(path = "/:id/password-reset", method = "post", operation_id = "requestUserPasswordReset")]
     async fn request_password_reset(
         &self,

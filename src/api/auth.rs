@@ -213,7 +213,7 @@ impl Example for PasswordResetRequested {
 #[serde(rename_all = "camelCase")]
 #[oai(rename = "PasswordReset", rename_all = "camelCase", example)]
 pub struct PasswordReset {
-    /// The newest reset token of the account; it works once.
+    /// The newest reset token of the account, of the place that it was asked for at; it works once.
     reset_token: String,
     /// The new password, under the same rules as at registration.
     new_password: String,
@@ -423,8 +423,10 @@ impl AuthApi {
     /// Request a password reset
     ///
     /// Issues a reset token for the account of the address, good for 10 minutes unless configured
-    /// otherwise, and voids all earlier ones. How the token reaches its owner is a setting of the
-    /// service (`reset.delivery`). The answer does not tell whether there is such an account.
+    /// otherwise, and voids the earlier one that was asked for at the same place (an address, or an IPv6
+    /// network of 64 bits). Four places may have one at once: a request from another sends nothing until
+    /// one has ended. How the token reaches its owner is a setting of the service (`reset.delivery`). The
+    /// answer tells neither whether there is such an account nor whether anything was sent.
     #[oai(path = "/reset-password-request", method = "post", operation_id = "requestPasswordReset")]
     async fn reset_password_request(
         &self,
@@ -438,8 +440,9 @@ impl AuthApi {
 
     /// Reset a password
     ///
-    /// Redeems the newest reset token of an account, once, for a new password. All sessions of the
-    /// account end: log in with the new password.
+    /// Redeems a reset token of an account, the newest of the place that it was asked for at, once, for a
+    /// new password. All sessions and all other reset tokens of the account end: log in with the new
+    /// password.
     #[oai(path = "/reset-password", method = "post", operation_id = "resetPassword")]
     async fn reset_password(
         &self,

@@ -16,7 +16,7 @@ pub enum Whose {
     Place(Place),
     /// For an account, from wherever.
     Account(AccountMark),
-    /// For an account, from a place that it is known to log in from.
+    /// For an account, from one place.
     AccountAt(AccountMark, PlaceMark),
 }
 
@@ -28,6 +28,11 @@ pub fn account_mark(keys: &DerivedKeys, email: &Email) -> AccountMark {
 /// What a place is known by to an account.
 pub fn place_mark(keys: &DerivedKeys, account: AccountMark, place: Place) -> PlaceMark {
     PlaceMark::new(hash(keys, &[b"place", account.as_bytes(), &place.to_bytes()]))
+}
+
+/// What stands in for a place to an account where an administrator acts for it, from wherever.
+pub fn administrators_mark(keys: &DerivedKeys, account: AccountMark) -> PlaceMark {
+    PlaceMark::new(hash(keys, &[b"administrator", account.as_bytes()]))
 }
 
 /// The bucket of a limit, known by its name, at that rate.
@@ -109,6 +114,17 @@ mod tests {
         };
         assert_eq!(mark("ada@example.com"), mark("Ada@Example.com"));
         assert_ne!(mark("ada@example.com"), mark("eve@example.com"));
+    }
+
+    #[test]
+    fn an_administrator_is_at_no_place_of_the_account() {
+        let keys = keys(1);
+        let [ada, eve] = ["ada@example.com", "eve@example.com"]
+            .map(|email| account_mark(&keys, &Email::parse(email).expect("an address")));
+        for place in [Place::Unknown, place("192.0.2.1")] {
+            assert_ne!(administrators_mark(&keys, ada), place_mark(&keys, ada, place));
+        }
+        assert_ne!(administrators_mark(&keys, ada), administrators_mark(&keys, eve));
     }
 
     #[test]

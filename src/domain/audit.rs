@@ -213,6 +213,8 @@ named! {
     TokenExpired = "token_expired",
     /// The reset token was used, superseded or expired.
     InvalidResetToken = "invalid_reset_token",
+    /// As many places as may have reset tokens at once had live ones already: nothing was sent.
+    TooManyPlaces = "too_many_places",
     /// The token store has lost its data since.
     StoreLost = "store_lost",
     /// The text is no token of any kind.

@@ -6,6 +6,7 @@
 //! millisecond leaks `burst`, and there is room for `burst` takes.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::clock::{Timestamp, millis_of};
@@ -58,6 +59,12 @@ impl Rate {
     /// How long until all of them are there again.
     pub const fn period(self) -> Duration {
         self.period
+    }
+
+    /// What one place may take of an account's rate: a third of it, and one at least.
+    pub const fn share_of_a_place(self) -> Self {
+        let third = self.burst / 3;
+        Self { burst: if third == 0 { 1 } else { third }, period: self.period }
     }
 
     /// What one take fills.
@@ -150,6 +157,11 @@ pub struct Level {
     pub more_in: Duration,
 }
 
+/// The text is none of 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not 32 hexadecimal digits")]
+pub struct NoMark;
+
 /// Declares what something is known by in a store: 128 bits of a keyed hash, so that nobody who
 /// reads the store learns an address of any kind.
 macro_rules! marks {
@@ -167,6 +179,24 @@ macro_rules! marks {
             /// The bytes.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NoMark;
+
+            /// Reads what [`Display`](fmt::Display) writes.
+            fn from_str(text: &str) -> Result<Self, NoMark> {
+                let mut bytes = [0; 16];
+                let digits = text.as_bytes();
+                if digits.len() != 2 * bytes.len() {
+                    return Err(NoMark);
+                }
+                for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+                    let digit = |digit: u8| char::from(digit).to_digit(16).ok_or(NoMark);
+                    *byte = u8::try_from(16 * digit(pair[0])? + digit(pair[1])?).map_err(|_| NoMark)?;
+                }
+                Ok(Self(bytes))
             }
         }
 
@@ -217,6 +247,11 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether one place may take only a share of what an account has: strangers pay from it.
+    pub const fn is_shared_between_places(self) -> bool {
+        matches!(self, Self::Login | Self::ResetRequest)
+    }
+
     /// The name of the limit per address, which is that of its setting below `rate_limits`.
     pub const fn per_ip(self) -> &'static str {
         match self {
@@ -324,6 +359,13 @@ mod tests {
     }
 
     #[test]
+    fn a_place_has_a_third_of_an_accounts_rate_and_one_at_least() {
+        for (whole, share) in [(1, 1), (2, 1), (3, 1), (5, 1), (6, 2), (20, 6), (60, 20)] {
+            assert_eq!(rate(whole, 900).share_of_a_place(), rate(share, 900), "{whole}");
+        }
+    }
+
+    #[test]
     fn a_bucket_admits_its_burst_and_not_one_more() {
         for rate in [rate(1, 1), rate(7, 1), rate(60, 900), rate(BURST_MAX, 86_400)] {
             let full = match rate.burst() {
@@ -419,6 +461,11 @@ mod tests {
 
     #[test]
     fn a_mark_is_written_in_hexadecimal() {
-        assert_eq!(BucketId::new([0xa5; 16]).to_string(), "a5".repeat(16));
+        let mark = BucketId::new([0xa5; 16]);
+        assert_eq!(mark.to_string(), "a5".repeat(16));
+        assert_eq!(mark.to_string().parse(), Ok(mark));
+        for bad in [String::new(), "a5".repeat(15), "a5".repeat(17), "g5".repeat(16), "\u{e9}".repeat(16)] {
+            assert_eq!(bad.parse::<BucketId>(), Err(NoMark), "{bad}");
+        }
     }
 }

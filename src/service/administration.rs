@@ -182,7 +182,7 @@ impl Administration {
         if user.disabled {
             return Err(AuthError::NotFound);
         }
-        let issued = self.password_resets.issue(&user).await?;
+        let issued = self.password_resets.issue_for_administrator(&user).await?;
         self.record(self.event(by, AuditAction::PasswordResetRequested, id));
         Ok(issued)
     }

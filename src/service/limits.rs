@@ -7,13 +7,19 @@
 //!   is given back. An answer that is no verdict (503) costs nothing.
 //! - What is left for an account is told to nobody who has not shown its password: from a place that the
 //!   account is known at it would tell that there is one.
+//! - **No place takes more than a third of what an account has**, wrong passwords or requested mails:
+//!   whoever wants an owner at a new place to find nothing needs three places at least. That holds for
+//!   places that the account is known at as well: nobody can tell them by how much they may guess.
 //! - **Nobody locks an owner out of their usual place.** A place that an account has logged in from
-//!   is remembered, and attempts from there have a bucket of their own: what others try from
-//!   elsewhere does not touch it.
+//!   is remembered, and attempts from there pay for nothing but that place's own third: what others try
+//!   from elsewhere does not touch it.
+//! - A right password is not let through where nothing is left: that would tell that it is right. The
+//!   way in is a reset, which makes a place known.
 //! - The buckets are in the token store. When that is away, what could reveal something is not done
 //!   (503): guesses must not be free then. What is wrong by itself stays wrong, uncounted; and a
 //!   registration, which reveals nothing and which the hash workers bound, is made.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,7 +29,7 @@ use crate::crypto::rate_limit::{self, Whose};
 use crate::domain::causes::with_causes;
 use crate::domain::email::Email;
 use crate::domain::place::Place;
-use crate::domain::rate_limit::{AccountMark, Action, Bucket, Level, PlaceMark, Rate};
+use crate::domain::rate_limit::{AccountMark, Action, Bucket, BucketId, Level, PlaceMark, Rate};
 
 /// Who asks, for as long as one request takes: where from, and what is left of their quotas. Clones
 /// are the same visitor.
@@ -33,11 +39,21 @@ pub struct Visitor {
     quotas: Arc<Mutex<Vec<Noted>>>,
 }
 
-/// A limit and what is left of it, and whether that may be told.
-#[derive(Clone, Copy, Debug)]
+/// A limit, what is left in each of its buckets that the request has come to, and whether that may be told.
+#[derive(Clone, Debug)]
 struct Noted {
-    quota: Quota,
+    name: &'static str,
+    rate: Rate,
+    levels: Vec<(BucketId, Level)>,
     is_told: bool,
+}
+
+impl Noted {
+    fn seen(&self) -> Quota {
+        let levels = self.levels.iter().map(|(_, level)| *level);
+        let least = levels.min_by_key(|level| (level.remaining, Reverse(level.more_in)));
+        Quota { name: self.name, rate: self.rate, level: least.filter(|_| self.is_told) }
+    }
 }
 
 /// A limit that a request came under.
@@ -45,7 +61,7 @@ struct Noted {
 pub struct Quota {
     /// The limit's name, which is that of its setting below `rate_limits`.
     pub name: &'static str,
-    /// How much is allowed.
+    /// How much is allowed to one place.
     pub rate: Rate,
     /// What is left; `None` where nothing was counted, or where it is not for this visitor to know.
     pub level: Option<Level>,
@@ -64,9 +80,7 @@ impl Visitor {
 
     /// The limits that the request has come under so far.
     pub fn quotas(&self) -> Vec<Quota> {
-        let seen =
-            |noted: &Noted| Quota { level: noted.quota.level.filter(|_| noted.is_told), ..noted.quota };
-        self.lock().iter().map(seen).collect()
+        self.lock().iter().map(Noted::seen).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Noted>> {
@@ -80,24 +94,20 @@ impl Visitor {
     /// Notes a limit, before anything is counted.
     fn announce(&self, name: &'static str, rate: Rate) {
         let mut quotas = self.lock();
-        if quotas.iter().all(|noted| noted.quota.name != name) {
-            quotas.push(Noted { quota: Quota { name, rate, level: None }, is_told: false });
+        if quotas.iter().all(|noted| noted.name != name) {
+            quotas.push(Noted { name, rate, levels: Vec::new(), is_told: false });
         }
     }
 
-    /// Notes what is left; a later note replaces an earlier one.
+    /// Notes what is left in a bucket; a later note replaces an earlier one.
     fn note(&self, charge: &Charge, level: Level) {
-        let is_told = charge.is_of_place;
+        let Bucket { id, rate } = charge.bucket;
+        self.announce(charge.name, rate);
         let mut quotas = self.lock();
-        match quotas.iter_mut().find(|noted| noted.quota.name == charge.name) {
-            Some(known) => {
-                known.quota.level = Some(level);
-                known.is_told |= is_told;
-            }
-            None => {
-                let quota = Quota { name: charge.name, rate: charge.bucket.rate, level: Some(level) };
-                quotas.push(Noted { quota, is_told });
-            }
+        if let Some(noted) = quotas.iter_mut().find(|noted| noted.name == charge.name) {
+            noted.levels.retain(|(known, _)| *known != id);
+            noted.levels.push((id, level));
+            noted.is_told |= charge.is_of_place;
         }
     }
 
@@ -115,11 +125,11 @@ struct Charge {
     is_of_place: bool,
 }
 
-/// An account and the place that somebody tries to log in to it from.
+/// An account and the place that somebody comes to it from.
 #[derive(Clone, Copy)]
-struct AccountAt {
-    account: AccountMark,
-    place: PlaceMark,
+pub(super) struct AccountAt {
+    pub(super) account: AccountMark,
+    pub(super) place: PlaceMark,
 }
 
 /// The limits. Cheap to clone.
@@ -160,6 +170,7 @@ impl Limits {
         let paying = async {
             guess.pay(self.charge_place(Action::Login, visitor)).await?;
             login.pay(self.charge_place(Action::LoginSuccess, visitor)).await?;
+            guess.pay(self.charge_share(Action::Login, visitor, email)).await?;
             guess.pay(self.charge_login(visitor, email).await?).await?;
             login.pay(self.charge_account(Action::LoginSuccess, email)).await
         };
@@ -194,6 +205,7 @@ impl Limits {
         let mut paid = Paid { limits: self, visitor, charges: Vec::new() };
         let paying = async {
             paid.pay(self.charge_place(action, visitor)).await?;
+            paid.pay(self.charge_share(action, visitor, email)).await?;
             paid.pay(self.charge_account(action, email)).await
         };
         match paying.await {
@@ -255,18 +267,25 @@ impl Limits {
         }
     }
 
-    /// What a login costs the account: in a bucket of its own where the place is known.
+    /// What a login costs the account, beside the place's share: nothing where the place is known.
     async fn charge_login(&self, visitor: &Visitor, email: &Email) -> AuthResult<Option<Charge>> {
-        let Some(rate) = self.context.rules.limits.login.per_account else { return Ok(None) };
+        let Some(charge) = self.charge_account(Action::Login, email) else { return Ok(None) };
         let AccountAt { account, place } = self.account_at(visitor, email);
-        let whose = match self.context.rate_limits.is_known_place(account, place).await? {
-            true => Whose::AccountAt(account, place),
-            false => Whose::Account(account),
-        };
-        Ok(Some(self.charge(Action::Login.per_account(), rate, whose)))
+        let is_known = self.context.rate_limits.is_known_place(account, place).await?;
+        Ok((!is_known).then_some(charge))
     }
 
-    fn account_at(&self, visitor: &Visitor, email: &Email) -> AccountAt {
+    /// What is taken of what the visitor's place may have of the account's.
+    fn charge_share(&self, action: Action, visitor: &Visitor, email: &Email) -> Option<Charge> {
+        let rate = self.context.rules.limits.of(action).per_account?;
+        let AccountAt { account, place } = self.account_at(visitor, email);
+        let whose = Whose::AccountAt(account, place);
+        let share = || self.charge(action.per_account(), rate.share_of_a_place(), whose);
+        action.is_shared_between_places().then(share)
+    }
+
+    /// What an account and a place are known by, to each other.
+    pub(super) fn account_at(&self, visitor: &Visitor, email: &Email) -> AccountAt {
         let keys = &self.context.secrets;
         let account = rate_limit::account_mark(keys, email);
         AccountAt { account, place: rate_limit::place_mark(keys, account, visitor.place()) }
@@ -291,7 +310,11 @@ impl Limits {
     /// Notes the limits of an action, before anything is counted.
     fn announce(&self, action: Action, visitor: &Visitor) {
         let limits = self.context.rules.limits.of(action);
-        for (name, rate) in [(action.per_ip(), limits.per_ip), (action.per_account(), limits.per_account)] {
+        let per_account = limits.per_account.map(|rate| match action.is_shared_between_places() {
+            true => rate.share_of_a_place(),
+            false => rate,
+        });
+        for (name, rate) in [(action.per_ip(), limits.per_ip), (action.per_account(), per_account)] {
             if let Some(rate) = rate {
                 visitor.announce(name, rate);
             }

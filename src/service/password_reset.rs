@@ -8,7 +8,7 @@ use super::limits::{Limits, Visitor};
 use super::mail::{Mail, Notice};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
-use crate::crypto::reset_token;
+use crate::crypto::{rate_limit, reset_token};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Timestamp;
@@ -17,7 +17,7 @@ use crate::domain::ids::UserId;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{ResetClaims, ResetToken};
 use crate::domain::user::{SecurityVersion, User};
-use crate::store::ResetGrant;
+use crate::store::{ResetGrant, ResetInsertion, ResetPlace};
 
 /// How a reset token reaches its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,17 @@ pub enum ResetDelivery {
     Mail,
     /// Not at all: no token is made, and the answer is the same as ever.
     Off,
+}
+
+/// How many places may have reset tokens of an account at once: strangers at fewer of them keep no owner
+/// from getting one, and a mailbox gets no more than these.
+const PLACES_MAX: u32 = 4;
+
+/// A token that was made, when it ends, and whether it opens anything.
+struct Issued {
+    token: ResetToken,
+    deadline: Timestamp,
+    insertion: ResetInsertion,
 }
 
 /// Reset tokens. Cheap to clone.
@@ -51,8 +62,10 @@ impl PasswordResets {
         Self { context, workers, cut_off, limits }
     }
 
-    /// Issues a reset token for the account of an address and voids all earlier ones. Answers the
-    /// token when the delivery is [`ResetDelivery::Response`].
+    /// Issues a reset token for the account of an address and voids the earlier one that was asked for at
+    /// the visitor's place, and none of another. Answers the token when the delivery is
+    /// [`ResetDelivery::Response`]. While [`PLACES_MAX`] other places have tokens that are live, the answer
+    /// is the same and nothing is kept or sent.
     ///
     /// For an address without an account, or with one that is disabled, the same work is done for
     /// nobody: a token that looks the same and opens nothing, and a write to the token store that
@@ -73,47 +86,73 @@ impl PasswordResets {
             return Ok(None);
         }
         let user = self.context.repository.find_user_by_email(email).await?;
-        self.record_request(user.as_ref(), visitor.address());
-        match user.filter(|user| !user.disabled) {
-            Some(user) => self.issue(&user).await,
+        let account = user.as_ref().filter(|user| !user.disabled);
+        let place = ResetPlace { mark: self.limits.account_at(visitor, email).place, room: PLACES_MAX };
+        let issued = match account {
+            Some(user) => self.keep_token_of(user.id, place, user.security_version).await,
             None => {
                 let nobody = reset_token::nobody(&self.context.secrets, email);
-                let (decoy, _) = self.keep_token_of(nobody, SecurityVersion::FIRST).await?;
-                tracing::info!("password reset requested for an address without an account");
-                Ok(self.answer(decoy))
+                self.keep_token_of(nobody, place, SecurityVersion::FIRST).await
             }
-        }
+        };
+        let is_full = matches!(&issued, Ok(Issued { insertion: ResetInsertion::Full, .. }));
+        self.record_request(user.as_ref(), visitor.address(), is_full);
+        Ok(match account {
+            Some(user) => self.deliver(user, issued?),
+            None => {
+                tracing::info!("password reset requested for an address without an account");
+                self.answer(issued?.token)
+            }
+        })
     }
 
-    fn record_request(&self, user: Option<&User>, address: Option<IpAddr>) {
+    fn record_request(&self, user: Option<&User>, address: Option<IpAddr>, is_full: bool) {
         let entry = self.context.event(AuditAction::PasswordResetRequested, AuditActor::Anonymous);
         let entry = entry.from(address);
         self.context.audit.record(match user {
             None => entry.because(Reason::UnknownAccount),
             Some(user) if user.disabled => entry.on(user.id).because(Reason::AccountDisabled),
+            Some(user) if is_full => entry.on(user.id).because(Reason::TooManyPlaces),
             Some(user) => entry.on(user.id),
         });
     }
 
-    /// Issues a reset token for an account and delivers it.
-    pub(super) async fn issue(&self, user: &User) -> AuthResult<Option<ResetToken>> {
-        let (token, deadline) = self.keep_token_of(user.id, user.security_version).await?;
-        tracing::info!(user = %user.id, "password reset requested");
-        self.deliver_to_log(user, &token);
-        self.deliver_by_mail(user, &token, deadline);
-        Ok(self.answer(token))
+    /// Issues a reset token that an administrator asked for. However many others have asked before, there
+    /// is room for it: it is what is left to an owner whom strangers leave none.
+    pub(super) async fn issue_for_administrator(&self, user: &User) -> AuthResult<Option<ResetToken>> {
+        let keys = &self.context.secrets;
+        let mark = rate_limit::administrators_mark(keys, rate_limit::account_mark(keys, &user.email));
+        let place = ResetPlace { mark, room: u32::MAX };
+        let issued = self.keep_token_of(user.id, place, user.security_version).await?;
+        Ok(self.deliver(user, issued))
     }
 
-    /// Makes a token and keeps what it takes to know it again; answers when it ends as well.
+    /// Delivers a token to its owner, if it opens anything.
+    fn deliver(&self, user: &User, issued: Issued) -> Option<ResetToken> {
+        match issued.insertion {
+            ResetInsertion::Kept => {
+                tracing::info!(user = %user.id, "password reset requested");
+                self.deliver_to_log(user, &issued.token);
+                self.deliver_by_mail(user, &issued.token, issued.deadline);
+            }
+            ResetInsertion::Full => {
+                tracing::info!(user = %user.id, "password reset requested at one place too many: nothing is sent");
+            }
+        }
+        self.answer(issued.token)
+    }
+
+    /// Makes a token and keeps what it takes to know it again, if there is room.
     async fn keep_token_of(
         &self,
         user: UserId,
+        place: ResetPlace,
         version: SecurityVersion,
-    ) -> AuthResult<(ResetToken, Timestamp)> {
+    ) -> AuthResult<Issued> {
         let (token, claims) = reset_token::mint(&self.context.secrets, user, &*self.context.random);
         let ttl = self.context.rules.reset_ttl;
-        self.context.token_store.insert_reset_token(&claims, version, ttl).await?;
-        Ok((token, self.context.clock.now().after(ttl)))
+        let insertion = self.context.token_store.insert_reset_token(&claims, place, version, ttl).await?;
+        Ok(Issued { token, deadline: self.context.clock.now().after(ttl), insertion })
     }
 
     fn answer(&self, token: ResetToken) -> Option<ResetToken> {
@@ -144,8 +183,8 @@ impl PasswordResets {
         }
     }
 
-    /// Sets a new password for the owner of a reset token and ends all their sessions. A token
-    /// works once; a refused request leaves it as it was.
+    /// Sets a new password for the owner of a reset token, ends all their sessions and voids all their
+    /// other tokens. A token works once; a refused request leaves it as it was.
     ///
     /// # Errors
     /// [`AuthError::InvalidResetToken`] for an unknown, used, superseded or expired token,

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 
 use super::feed::{FeedBatch, ReaderRole, Standing};
 use super::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, RefreshOutcome, ResetGrant, StoreError,
-    StoreResult,
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, RefreshOutcome, ResetGrant, ResetInsertion,
+    ResetPlace, StoreError, StoreResult,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
@@ -319,9 +319,10 @@ pub trait TokenBackend: Send + Sync + 'static {
         &self,
         by: &Vouched,
         token: &ResetClaims,
+        place: ResetPlace,
         version: SecurityVersion,
         ttl: Duration,
-    ) -> BackendResult<()>;
+    ) -> BackendResult<ResetInsertion>;
 
     /// As [`TokenStore::find_reset_token`](super::TokenStore::find_reset_token).
     async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>>;

@@ -47,6 +47,7 @@ use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::journal::{EventEntry, Link};
 use crate::domain::partition::Partition;
 use crate::domain::password::PasswordHash;
+use crate::domain::rate_limit::PlaceMark;
 use crate::domain::session::{NewSession, Session, SessionLifetimes, Timeout};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
@@ -335,6 +336,26 @@ pub struct ResetGrant {
     pub version: SecurityVersion,
     /// When it ends.
     pub deadline: Timestamp,
+    /// Where it was asked for.
+    pub place: PlaceMark,
+}
+
+/// Where a reset token is asked for. An account has one for each place, its newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetPlace {
+    /// The place.
+    pub mark: PlaceMark,
+    /// How many places may have a token of the account at once for this one to get its first.
+    pub room: u32,
+}
+
+/// What came of a reset token that was to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetInsertion {
+    /// It is kept, unless a security event came between, which has voided it.
+    Kept,
+    /// As many places as there is room for have tokens that are live: nothing was changed.
+    Full,
 }
 
 /// Whether an access token still stands.
@@ -444,23 +465,25 @@ pub trait TokenStore: Send + Sync + 'static {
     /// The user's live sessions, newest first: none that was revoked, cut off, or has ended by itself.
     async fn list_sessions(&self, user: UserId) -> StoreResult<Vec<Session>>;
 
-    /// Keeps a reset token of that version of the account for `ttl`; an earlier one of the user is void
-    /// from then on.
+    /// Keeps a reset token of that version of the account for `ttl`. An earlier one of the user that was
+    /// asked for at the same place is void from then on; those of other places are not touched.
     async fn insert_reset_token(
         &self,
         token: &ResetClaims,
+        place: ResetPlace,
         version: SecurityVersion,
         ttl: Duration,
-    ) -> StoreResult<()>;
+    ) -> StoreResult<ResetInsertion>;
 
-    /// The grant of a reset token, if it is the user's newest and unused. Consumes nothing.
+    /// The grant of a reset token, if it is the newest of its place and unused. Consumes nothing.
     async fn find_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>>;
 
-    /// Consumes a reset token. Of several concurrent calls exactly one gets the grant.
+    /// Consumes a reset token, and voids all others of the user. Of several concurrent calls exactly one
+    /// gets the grant.
     async fn take_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>>;
 
     /// Puts back a reset token that was taken for a change which then could not be made, unless
-    /// a newer one stands there.
+    /// a newer one of its place stands there. Tokens of other places do not keep it out.
     async fn restore_reset_token(&self, token: &ResetClaims, grant: ResetGrant) -> StoreResult<()>;
 
     /// Does what that side of the store is there for, on something that nobody needs.

@@ -12,7 +12,8 @@ use super::backend::{
 };
 use super::feed::{FeedBatch, ReaderRole, Standing};
 use super::{
-    AccessStatus, AccessSubject, OnReuse, Probe, RateLimitStore, ResetGrant, StoreError, StoreResult, Take,
+    AccessStatus, AccessSubject, OnReuse, Probe, RateLimitStore, ResetGrant, ResetInsertion, ResetPlace,
+    StoreError, StoreResult, Take,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
@@ -148,9 +149,10 @@ impl TokenBackend for UnreachableTokenStore {
         &self,
         _: &Vouched,
         _: &ResetClaims,
+        _: ResetPlace,
         _: SecurityVersion,
         _: Duration,
-    ) -> BackendResult<()> {
+    ) -> BackendResult<ResetInsertion> {
         self.no_answer()
     }
 

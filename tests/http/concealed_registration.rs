@@ -91,7 +91,7 @@ async fn without_concealment_a_taken_address_is_said_to_be_taken() {
 /// counts for a new address as for a known one, and its own answer says nothing of it.
 #[tokio::test]
 async fn no_more_mails_go_to_an_address_than_may_be_requested() {
-    let app = TestApp::set(&["rate_limits.reset_request.per_account=3/1h"]).await.concealing().await;
+    let app = TestApp::set(&["rate_limits.reset_request.per_account=9/1h"]).await.concealing().await;
     app.register("ada@example.com", PASSWORD).await.json(202);
     app.outbox().take();
     for email in ["ada@example.com", ADMIN_EMAIL] {
@@ -109,7 +109,7 @@ async fn no_more_mails_go_to_an_address_than_may_be_requested() {
 
 #[tokio::test]
 async fn what_is_left_of_requests_is_alike_for_new_and_known_addresses() {
-    let app = TestApp::set(&["rate_limits.reset_request.per_account=3/1h"]).await.concealing().await;
+    let app = TestApp::set(&["rate_limits.reset_request.per_account=9/1h"]).await.concealing().await;
     for email in ["ada@example.com", ADMIN_EMAIL] {
         app.register(email, PASSWORD).await.json(202);
         for _ in 0..2 {

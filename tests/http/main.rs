@@ -37,6 +37,7 @@ mod rate_limits;
 mod refresh;
 mod registration;
 mod renewal;
+mod reset_places;
 mod revocations;
 mod rollback;
 mod secrets_in_logs;

@@ -20,6 +20,8 @@ use crate::support::{
 on_both_flavours! {
     wrong_passwords_are_limited_for_each_account,
     wrong_passwords_are_limited_for_each_address,
+    no_place_takes_more_than_a_third_of_an_accounts_wrong_passwords,
+    as_many_guesses_are_let_through_where_an_account_is_known,
     a_hundred_guesses_at_once_are_no_more_than_those_one_by_one,
     a_right_password_costs_no_guess,
     right_passwords_are_limited_for_each_account,
@@ -51,9 +53,10 @@ fn rate(burst: u32, seconds: u64) -> Option<Rate> {
     Some(Rate::new(burst, Duration::from_secs(seconds)).expect("a rate"))
 }
 
-/// The same stores under small limits: 8 in a minute for each address, 3 in a minute for each account.
+/// The same stores under small limits: 8 in a minute for each address, 9 in a minute for each account,
+/// and 3 of these for each place.
 async fn limited(app: &TestApp) -> TestApp {
-    let limits = ActionLimits { per_ip: rate(8, 60), per_account: rate(3, 60) };
+    let limits = ActionLimits { per_ip: rate(8, 60), per_account: rate(9, 60) };
     let per_ip = ActionLimits { per_account: None, ..limits };
     app.another_instance(|settings| {
         settings.rate_limits = LimitRules {
@@ -101,21 +104,66 @@ async fn assert_allows(count: u32, code: (u16, &str), request: impl Fn() -> Requ
 
 const WRONG: (u16, &str) = (401, "invalid_credentials");
 
+/// Uses up what wrong passwords an account has, from three places that take their third each.
+async fn drain(app: &TestApp, email: &str) {
+    for from in ["198.51.100.101", "198.51.100.102", "198.51.100.103"] {
+        assert_allows(3, WRONG, || login(app, from, email, "not the password")).await;
+    }
+}
+
 async fn wrong_passwords_are_limited_for_each_account(app: TestApp) {
     let app = limited(&app).await;
     app.register(EMAIL, PASSWORD).await.json(201);
-    let limit = assert_allows(3, WRONG, || login(&app, ELSEWHERE, EMAIL, "not the password")).await;
-    assert_limited(&limit, 20);
+    drain(&app, EMAIL).await;
     // From anywhere, in any spelling, and with the right password too: it is not even looked at.
-    assert_limited(&guess(&app, FAR_AWAY, "ADA@example.com").await, 20);
-    assert_limited(&log_in(&app, FAR_AWAY).await, 20);
-    guess(&app, ELSEWHERE, "eve@example.com").await.assert_refused(401, "invalid_credentials");
+    assert_limited(&guess(&app, FAR_AWAY, "ADA@example.com").await, 7);
+    assert_limited(&log_in(&app, FAR_AWAY).await, 7);
+    guess(&app, FAR_AWAY, "eve@example.com").await.assert_refused(401, "invalid_credentials");
 
-    app.advance(SECOND * 20 - MILLISECOND);
-    assert_limited(&guess(&app, ELSEWHERE, EMAIL).await, 1);
+    app.advance(MILLISECOND * 6666);
+    assert_limited(&guess(&app, FAR_AWAY, EMAIL).await, 1);
     app.advance(MILLISECOND);
-    guess(&app, ELSEWHERE, EMAIL).await.assert_refused(401, "invalid_credentials");
-    assert_limited(&guess(&app, ELSEWHERE, EMAIL).await, 20);
+    guess(&app, FAR_AWAY, EMAIL).await.assert_refused(401, "invalid_credentials");
+    assert_limited(&guess(&app, FAR_AWAY, EMAIL).await, 7);
+}
+
+async fn no_place_takes_more_than_a_third_of_an_accounts_wrong_passwords(app: TestApp) {
+    let app = limited(&app).await;
+    app.register(EMAIL, PASSWORD).await.json(201);
+    // With an account or without, and from any address of a network.
+    for (email, network) in [(EMAIL, "2001:db8:1:2"), ("nobody@example.com", "2001:db8:1:3")] {
+        for n in 0..3 {
+            guess(&app, &format!("{network}::{n:x}"), email).await.assert_refused(401, "invalid_credentials");
+        }
+        assert_limited(&guess(&app, &format!("{network}::ffff"), email).await, 20);
+        // What is refused costs the account nothing, and other places are served.
+        for n in 0..10 {
+            assert_limited(&guess(&app, &format!("{network}::{n:x}"), email).await, 20);
+        }
+        let other = if email == EMAIL { HOME } else { FAR_AWAY };
+        assert_allows(3, WRONG, || login(&app, other, email, "not the password")).await;
+    }
+    log_in(&app, ELSEWHERE).await.json(200);
+    app.advance(SECOND * 20);
+    guess(&app, "2001:db8:1:2::", EMAIL).await.assert_refused(401, "invalid_credentials");
+    assert_limited(&guess(&app, "2001:db8:1:2::", EMAIL).await, 20);
+}
+
+/// Whoever shares an address with the owner counts there to as many as anybody anywhere.
+async fn as_many_guesses_are_let_through_where_an_account_is_known(app: TestApp) {
+    let app = limited(&app).await;
+    app.register(EMAIL, PASSWORD).await.json(201);
+    log_in(&app, HOME).await.json(200);
+    let seen = async |email: &str| {
+        let answer = guess(&app, HOME, email).await;
+        let header = |name| answer.header(name).map(str::to_owned);
+        (answer.status, header("retry-after"), header("ratelimit-policy"))
+    };
+    for attempt in 0..5 {
+        let known = seen(EMAIL).await;
+        assert_eq!(known.0, if attempt < 3 { 401 } else { 429 });
+        assert_eq!(seen("nobody@example.com").await, known, "attempt {attempt}");
+    }
 }
 
 async fn wrong_passwords_are_limited_for_each_address(app: TestApp) {
@@ -142,7 +190,13 @@ async fn a_hundred_guesses_at_once_are_no_more_than_those_one_by_one(app: TestAp
     });
     let answers = join_all(guesses).await.into_iter().map(|answer| answer.expect("an answer"));
     let looked_at = answers.filter(|answer| answer.code().as_deref() == Some("invalid_credentials")).count();
-    assert_eq!(looked_at, 3);
+    assert_eq!(looked_at, 9);
+
+    let guesses =
+        (0..100).map(|_| tokio::spawn(login(&app, HOME, "eve@example.com", "not the password").send()));
+    let answers = join_all(guesses).await.into_iter().map(|answer| answer.expect("an answer"));
+    let looked_at = answers.filter(|answer| answer.code().as_deref() == Some("invalid_credentials")).count();
+    assert_eq!(looked_at, 3, "from one place");
 }
 
 async fn a_right_password_costs_no_guess(app: TestApp) {
@@ -241,8 +295,8 @@ async fn a_known_place_tells_nobody_what_is_left_of_an_account(app: TestApp) {
     assert_eq!(of_nobody.header("ratelimit"), Some("\"login.per_ip\";r=6;t=8"));
     assert_eq!(of_account.header("ratelimit-policy"), of_nobody.header("ratelimit-policy"));
     // Nor when the account's is the one that is used up.
-    let limit = assert_allows(2, WRONG, || login(&app, FAR_AWAY, EMAIL, "not the password")).await;
-    assert_eq!(limit.header("ratelimit"), Some("\"login.per_ip\";r=6;t=8"));
+    let limit = assert_allows(3, WRONG, || login(&app, FAR_AWAY, EMAIL, "not the password")).await;
+    assert_eq!(limit.header("ratelimit"), Some("\"login.per_ip\";r=5;t=8"));
     // The owner is told.
     assert_eq!(log_in(&app, HOME).await.header("ratelimit"), Some("\"login.per_account\";r=2;t=20"));
 }
@@ -296,10 +350,10 @@ async fn nobody_locks_an_owner_out_of_their_usual_place(app: TestApp) {
     let app = limited(&app).await;
     app.register(EMAIL, PASSWORD).await.json(201);
     log_in(&app, HOME).await.json(200);
-    assert_allows(3, WRONG, || login(&app, ELSEWHERE, EMAIL, "not the password")).await;
+    drain(&app, EMAIL).await;
 
     log_in(&app, HOME).await.json(200);
-    // With as many mistakes as from anywhere.
+    // With as many mistakes as at any place.
     guess(&app, HOME, EMAIL).await.assert_refused(401, "invalid_credentials");
     guess(&app, HOME, EMAIL).await.assert_refused(401, "invalid_credentials");
     log_in(&app, HOME).await.json(200);
@@ -307,7 +361,7 @@ async fn nobody_locks_an_owner_out_of_their_usual_place(app: TestApp) {
     assert_limited(&log_in(&app, HOME).await, 20);
 
     // A new place is one like the attacker's.
-    assert_limited(&log_in(&app, FAR_AWAY).await, 20);
+    assert_limited(&log_in(&app, FAR_AWAY).await, 7);
     app.advance(MINUTE);
     log_in(&app, FAR_AWAY).await.json(200);
 }
@@ -317,18 +371,18 @@ async fn a_place_is_forgotten_after_thirty_days(app: TestApp) {
     app.register(EMAIL, PASSWORD).await.json(201);
     log_in(&app, HOME).await.json(200);
     app.advance(MINUTE * 60 * 24 * 30 - MILLISECOND);
-    assert_allows(3, WRONG, || login(&app, ELSEWHERE, EMAIL, "not the password")).await;
+    drain(&app, EMAIL).await;
     guess(&app, HOME, EMAIL).await.assert_refused(401, "invalid_credentials");
     app.advance(MILLISECOND);
-    assert_limited(&log_in(&app, HOME).await, 20);
+    assert_limited(&log_in(&app, HOME).await, 7);
 }
 
 /// The way back in for an owner who is nowhere known.
 async fn a_reset_makes_the_place_it_comes_from_known(app: TestApp) {
     let app = limited(&app).await;
     app.register(EMAIL, PASSWORD).await.json(201);
-    assert_allows(3, WRONG, || login(&app, ELSEWHERE, EMAIL, "not the password")).await;
-    assert_limited(&log_in(&app, HOME).await, 20);
+    drain(&app, EMAIL).await;
+    assert_limited(&log_in(&app, HOME).await, 7);
     let body = json!({"resetToken": app.reset_token(EMAIL).await, "newPassword": "a better one"});
     let reset = app.anonymous().post("/auth/reset-password").json(&body).sent_from(HOME);
     reset.send().await.json(200);
@@ -351,11 +405,13 @@ async fn an_account_that_is_not_there_is_limited_as_one_that_is(app: TestApp) {
         assert_eq!(known, unknown, "attempt {attempt}");
         assert_eq!(known.0, if attempt < 3 { 401 } else { 429 });
     }
-    assert_eq!(
-        seen(FAR_AWAY, EMAIL, PASSWORD).await,
-        seen("192.0.2.77", "nobody@example.com", PASSWORD).await,
-        "exhausted"
-    );
+    app.advance(MINUTE);
+    for email in [EMAIL, "nobody@example.com"] {
+        drain(&app, email).await;
+    }
+    let exhausted = seen(FAR_AWAY, EMAIL, PASSWORD).await;
+    assert_eq!(exhausted.0, 429);
+    assert_eq!(exhausted, seen("192.0.2.77", "nobody@example.com", PASSWORD).await, "exhausted");
     let request = async |email: &str, from: &str| {
         let request = app.anonymous().post("/auth/reset-password-request").json(&json!({"email": email}));
         let answer = request.sent_from(from).send().await;
@@ -374,11 +430,11 @@ async fn a_wrong_current_password_is_a_failed_login(app: TestApp) {
         ada.post("/auth/change-password").json(&body).sent_from(ELSEWHERE)
     };
     change("not the password").send().await.assert_refused(401, "invalid_credentials");
-    guess(&app, FAR_AWAY, EMAIL).await.assert_refused(401, "invalid_credentials");
+    guess(&app, ELSEWHERE, EMAIL).await.assert_refused(401, "invalid_credentials");
     change("not the password").send().await.assert_refused(401, "invalid_credentials");
     assert_limited(&change("not the password").send().await, 20);
     assert_limited(&change(PASSWORD).send().await, 20);
-    assert_limited(&guess(&app, FAR_AWAY, EMAIL).await, 20);
+    assert_limited(&guess(&app, ELSEWHERE, EMAIL).await, 20);
     app.advance(SECOND * 20);
     change(PASSWORD).send().await.json(200);
 }
@@ -466,7 +522,14 @@ async fn reset_requests_are_limited_for_each_account_and_address(app: TestApp) {
     }
     assert_limited(&request("nobody5@example.com", HOME).send().await, 8);
     request("nobody5@example.com", ELSEWHERE).send().await.json(200);
-    assert_limited(&request(EMAIL, ELSEWHERE).send().await, 20);
+    // One place has had a third of what the account has; two others have the rest.
+    for from in [ELSEWHERE, FAR_AWAY] {
+        for _ in 0..3 {
+            request(EMAIL, from).send().await.json(200);
+        }
+        assert_limited(&request(EMAIL, from).send().await, 20);
+    }
+    assert_limited(&request(EMAIL, "192.0.2.50").send().await, 7);
 }
 
 async fn instances_share_what_they_count(app: TestApp) {
@@ -575,7 +638,7 @@ async fn the_defaults_let_an_office_work() {
         app.register(&format!("ada{n}@example.com"), PASSWORD).await.json(201);
         app.log_in(&format!("ada{n}@example.com"), PASSWORD).await.json(200);
     }
-    assert_allows(60, WRONG, || login(&app, ELSEWHERE, EMAIL, "not the password")).await;
+    assert_allows(20, WRONG, || login(&app, ELSEWHERE, EMAIL, "not the password")).await;
 }
 
 #[tokio::test]
@@ -608,7 +671,7 @@ async fn what_the_database_could_not_tell_costs_nothing() {
 #[tokio::test]
 async fn what_is_limited_is_not_begun() {
     let app = limited(&TestApp::spawn().await).await;
-    assert_allows(3, WRONG, || login(&app, ELSEWHERE, EMAIL, "not the password")).await;
+    drain(&app, EMAIL).await;
     let (visitor, email) = (Visitor::new(HOME.parse().ok()), Email::parse(EMAIL).expect("an address"));
     let begun = AtomicBool::new(false);
     let check = async {
@@ -684,7 +747,11 @@ async fn no_address_of_any_kind_is_a_key_in_redis() {
     let mut redis = client.get_multiplexed_async_connection().await.expect("a connection");
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis).await.expect("KEYS");
     let limits = keys.iter().filter(|key| key.contains(":bucket:") || key.contains(":places:"));
-    assert_eq!(limits.count(), 6, "two addresses, two buckets, places, and a registration: {keys:?}");
+    assert_eq!(
+        limits.count(),
+        7,
+        "two addresses, their shares, the account, places, a registration: {keys:?}"
+    );
     for key in &keys {
         for address in ["ada", "example.com", "192", "198.51"] {
             assert!(!key.contains(address), "{key}");

@@ -93,7 +93,7 @@ async fn everything_survives_reopening() {
     let minted = clock.now();
     store.revoke_session(ada.user, revoked.id, OnUnknown::Ignore).await.expect("revoke_session");
     store.revoke_access_token(ada.user, denied.token, denial()).await.expect("a denial");
-    store.insert_reset_token(&reset, ada.version, DAY).await.expect("a reset token");
+    store.insert_reset_token(&reset, reset_place(1), ada.version, DAY).await.expect("a reset token");
     grace.after_a_security_event().cut_off(&store, clock).await;
     drop(store);
 
@@ -286,9 +286,12 @@ async fn an_earlier_deadline_wakes_the_purge() {
     let (ada, grace) = (Person::new(), Person::new());
     let (kept, ended) = (ada.reset_token(), grace.reset_token());
     let in_a_day = ada.reset_grant(clock, DAY);
-    store.insert_reset_token(&kept, ada.version, DAY).await.expect("a reset token");
+    store.insert_reset_token(&kept, reset_place(1), ada.version, DAY).await.expect("a reset token");
     eventually(&data, "SELECT count(*) = 1 FROM reset_tokens").await;
-    store.insert_reset_token(&ended, grace.version, Duration::ZERO).await.expect("a reset token");
+    store
+        .insert_reset_token(&ended, reset_place(1), grace.version, Duration::ZERO)
+        .await
+        .expect("a reset token");
     eventually(&data, "SELECT count(*) = 1 FROM reset_tokens").await;
     let found = store.find_reset_token(&kept).await.expect("find_reset_token");
     assert_eq!(found, Some(in_a_day));

@@ -113,7 +113,7 @@ macro_rules! contract {
             a_repeated_cut_off_changes_nothing
             a_late_cut_off_does_not_lower_the_version
             a_late_cut_off_spares_sessions_that_were_opened_under_its_version
-            a_cut_off_voids_the_reset_token
+            a_cut_off_voids_the_reset_tokens_of_all_places
             fifty_rotations_racing_a_cut_off_leave_nothing_alive
             fifty_logins_racing_a_cut_off_leave_nothing_alive
             // given again
@@ -129,7 +129,7 @@ macro_rules! contract {
             a_reset_token_is_found_without_being_consumed
             a_reset_token_is_taken_once
             fifty_takes_of_one_reset_token_succeed_once
-            only_the_newest_reset_token_counts
+            only_the_newest_reset_token_of_a_place_counts
             taking_an_older_reset_token_leaves_the_newest
             a_reset_token_ends_to_the_millisecond
             a_reset_token_belongs_to_its_user
@@ -137,6 +137,13 @@ macro_rules! contract {
             a_restored_reset_token_keeps_its_deadline
             a_reset_token_restored_after_its_deadline_stays_dead
             a_newer_reset_token_is_not_overwritten_by_a_restored_one
+            a_reset_token_voids_none_of_another_place
+            taking_a_reset_token_voids_those_of_all_places
+            takes_of_four_places_reset_tokens_succeed_once
+            a_fifth_place_has_no_reset_token_while_four_have
+            whoever_has_more_room_gets_a_reset_token
+            fifty_places_at_once_get_four_reset_tokens
+            a_restored_reset_token_stands_beside_those_of_other_places
             a_store_that_is_there_answers_a_ping
         }
     };

@@ -91,7 +91,7 @@ fn header(name: &str) -> Value {
             "description": "The limits that the request came under, if any, each by the name of its setting: so many \
                             at once (`q`), refilled evenly over so many seconds (`w`) \
                             (draft-ietf-httpapi-ratelimit-headers-10).",
-            "schema": { "type": "string", "example": "\"login.per_ip\";q=300;w=60, \"login.per_account\";q=60;w=900" }
+            "schema": { "type": "string", "example": "\"login.per_ip\";q=300;w=60, \"login.per_account\";q=20;w=900" }
         }),
         "RateLimit" => json!({
             "description": "Of the limits that the request was counted for, the one of which the least is left: how \

@@ -21,6 +21,7 @@ mod partitions;
 mod purge;
 mod rate_limits;
 mod refresh;
+mod reset_row;
 mod revoke;
 mod session_row;
 mod time;
@@ -43,7 +44,10 @@ use super::backend::{
     Presented, TokenBackend, Vouched,
 };
 use super::feed::ReaderRole;
-use super::{AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, ResetGrant, StoreError, StoreResult};
+use super::{
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, ResetGrant, ResetInsertion, ResetPlace,
+    StoreError, StoreResult,
+};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
@@ -410,50 +414,43 @@ impl TokenBackend for EmbeddedTokenStore {
         &self,
         by: &Vouched,
         token: &ResetClaims,
+        place: ResetPlace,
         version: SecurityVersion,
         ttl: Duration,
-    ) -> BackendResult<()> {
-        let grant = ResetGrant { version, deadline: self.time.now()?.after(ttl) };
-        // An earlier token is overwritten whatever its deadline.
-        self.keep_reset_token(by, token, grant, Timestamp::from_millis(i64::MAX)).await
+    ) -> BackendResult<ResetInsertion> {
+        let now = self.time.now()?;
+        let grant = ResetGrant { version, deadline: now.after(ttl), place: place.mark };
+        let partition = Partition::of(token.user);
+        let insertion = bounded(async {
+            let mut tx = self.begin_on(by, partition).await?;
+            let vouching = by.of(partition).vouching;
+            let insertion = reset_row::insert(&mut tx, token, grant, place.room, vouching, now).await?;
+            tx.commit().await?;
+            Ok(insertion)
+        })
+        .await?;
+        self.purge.expect(grant.deadline);
+        Ok(insertion)
     }
 
     async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
+        let partition = Partition::of(token.user);
         Ok(bounded(async {
-            let mut reader = self.begin_reading(by, Partition::of(token.user)).await?;
+            let mut reader = self.begin_reading(by, partition).await?;
             let now = self.time.now()?;
-            let found: Option<(i64, i64)> = sqlx::query_as(
-                "SELECT security_version, expires_at FROM reset_tokens
-                 WHERE user_id = ?1 AND hash = ?2 AND expires_at > ?3 AND vouching = ?4",
-            )
-            .bind(token.user.get())
-            .bind(token.hash.as_bytes().as_slice())
-            .bind(now.as_millis())
-            .bind(by.of(Partition::of(token.user)).vouching.get())
-            .fetch_optional(&mut *reader)
-            .await?;
-            Ok(found.map(grant))
+            reset_row::find(&mut reader, token, by.of(partition).vouching, now).await
         })
         .await?)
     }
 
     async fn take_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
+        let partition = Partition::of(token.user);
         Ok(bounded(async {
-            let mut tx = self.begin_on(by, Partition::of(token.user)).await?;
+            let mut tx = self.begin_on(by, partition).await?;
             let now = self.time.now()?;
-            let taken: Option<(i64, i64)> = sqlx::query_as(
-                "DELETE FROM reset_tokens
-                 WHERE user_id = ?1 AND hash = ?2 AND expires_at > ?3 AND vouching = ?4
-                 RETURNING security_version, expires_at",
-            )
-            .bind(token.user.get())
-            .bind(token.hash.as_bytes().as_slice())
-            .bind(now.as_millis())
-            .bind(by.of(Partition::of(token.user)).vouching.get())
-            .fetch_optional(&mut *tx)
-            .await?;
+            let taken = reset_row::take(&mut tx, token, by.of(partition).vouching, now).await?;
             tx.commit().await?;
-            Ok(taken.map(grant))
+            Ok(taken)
         })
         .await?)
     }
@@ -464,8 +461,17 @@ impl TokenBackend for EmbeddedTokenStore {
         token: &ResetClaims,
         grant: ResetGrant,
     ) -> BackendResult<()> {
-        // A newer token that has expired stands no more.
-        self.keep_reset_token(by, token, grant, self.time.now()?).await
+        let partition = Partition::of(token.user);
+        bounded(async {
+            let mut tx = self.begin_on(by, partition).await?;
+            let now = self.time.now()?;
+            reset_row::restore(&mut tx, token, grant, by.of(partition).vouching, now).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await?;
+        self.purge.expect(grant.deadline);
+        Ok(())
     }
 
     /// No copy outside this process answers from this file.
@@ -585,43 +591,6 @@ impl EmbeddedTokenStore {
         self.feed_bell.ring();
         self.purge.expect(until);
     }
-
-    /// Keeps a reset token, in the place of one that has ended by `overwrite_until`, or that is void.
-    async fn keep_reset_token(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-        grant: ResetGrant,
-        overwrite_until: Timestamp,
-    ) -> BackendResult<()> {
-        bounded(async {
-            let mut tx = self.begin_on(by, Partition::of(token.user)).await?;
-            sqlx::query(
-                "INSERT INTO reset_tokens (user_id, hash, security_version, expires_at, vouching)
-                 VALUES (?1, ?2, ?3, ?4, ?6)
-                 ON CONFLICT DO UPDATE SET hash = excluded.hash, vouching = excluded.vouching,
-                   security_version = excluded.security_version, expires_at = excluded.expires_at
-                   WHERE reset_tokens.expires_at <= ?5 OR reset_tokens.vouching <> ?6",
-            )
-            .bind(token.user.get())
-            .bind(token.hash.as_bytes().as_slice())
-            .bind(grant.version.get())
-            .bind(grant.deadline.as_millis())
-            .bind(overwrite_until.as_millis())
-            .bind(by.of(Partition::of(token.user)).vouching.get())
-            .execute(&mut *tx)
-            .await?;
-            tx.commit().await?;
-            Ok(())
-        })
-        .await?;
-        self.purge.expect(grant.deadline);
-        Ok(())
-    }
-}
-
-fn grant((version, deadline): (i64, i64)) -> ResetGrant {
-    ResetGrant { version: SecurityVersion::new(version), deadline: Timestamp::from_millis(deadline) }
 }
 
 /// Why an operation came to no answer.

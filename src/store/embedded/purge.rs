@@ -128,7 +128,7 @@ async fn purge(pool: &SqlitePool, now: Timestamp) -> Result<Option<Timestamp>, s
     .await?;
     delete_until(
         pool,
-        "DELETE FROM reset_tokens WHERE user_id IN (SELECT user_id FROM reset_tokens
+        "DELETE FROM reset_tokens WHERE (user_id, place) IN (SELECT user_id, place FROM reset_tokens
            WHERE expires_at <= ?1 LIMIT ?2)",
         now,
     )
@@ -196,7 +196,7 @@ mod tests {
             "INSERT INTO sessions VALUES ('absolute ' || ?1, ?1, '', '', 1, 0, 0, 0, 0, ?2 + ?3, ?2 - ?3, NULL, NULL, '', 0, 0)",
             "INSERT INTO denials VALUES (?1, 'denial ' || ?1, ?2 + 0 * ?3)",
             "INSERT INTO cutoffs VALUES (?1, 1, ?2 + 0 * ?3)",
-            "INSERT INTO reset_tokens VALUES (?1, x'00', 1, ?2 + 0 * ?3, 0)",
+            "INSERT INTO reset_tokens VALUES (?1, x'00', x'00', 1, ?2 + 0 * ?3, 0)",
             "INSERT INTO places VALUES (CAST('place ' || ?1 AS BLOB), x'00', ?2 + 0 * ?3)",
         ] {
             let kept_for = millis_of(SESSION_KEPT_FOR);
@@ -284,7 +284,7 @@ mod tests {
             ("SELECT min(min(idle_deadline, absolute_deadline)) FROM sessions", "sessions_by_end"),
             ("SELECT user_id, jti FROM denials WHERE expires_at <= 1 LIMIT 2", "denials_by_end"),
             ("SELECT user_id FROM cutoffs WHERE expires_at <= 1 LIMIT 2", "cutoffs_by_end"),
-            ("SELECT user_id FROM reset_tokens WHERE expires_at <= 1 LIMIT 2", "reset_tokens_by_end"),
+            ("SELECT user_id, place FROM reset_tokens WHERE expires_at <= 1 LIMIT 2", "reset_tokens_by_end"),
             ("SELECT account, place FROM places WHERE expires_at <= 1 LIMIT 2", "places_by_end"),
         ] {
             let statement = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));

@@ -35,7 +35,7 @@ use super::journal::RevocationJournal;
 use super::patience;
 use super::{
     AccessStatus, AccessSubject, CutOffOrder, OnReuse, OnUnknown, OpenOutcome, Probe, RefreshOutcome,
-    Repository, ResetGrant, StoreError, StoreResult, TokenStore,
+    Repository, ResetGrant, ResetInsertion, ResetPlace, StoreError, StoreResult, TokenStore,
 };
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock as _, Timestamp};
@@ -546,11 +546,14 @@ impl TokenStore for JournaledTokenStore {
     async fn insert_reset_token(
         &self,
         token: &ResetClaims,
+        place: ResetPlace,
         version: SecurityVersion,
         ttl: Duration,
-    ) -> StoreResult<()> {
-        self.on_vouched(|by| async move { self.0.backend.insert_reset_token(&by, token, version, ttl).await })
-            .await
+    ) -> StoreResult<ResetInsertion> {
+        self.on_vouched(|by| async move {
+            self.0.backend.insert_reset_token(&by, token, place, version, ttl).await
+        })
+        .await
     }
 
     async fn find_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>> {

@@ -11,7 +11,7 @@
 //! | `sessions:<uid>` | sorted set | `<sid>:<security version>` → idle deadline | the last deadline |
 //! | `denied:<uid>` | sorted set | `s:<sid>` or `j:<jti>` → when the denial ends | the last end |
 //! | `cut_off:<uid>` | string | the version of the last security event | no older session can be left |
-//! | `reset:<uid>` | hash | `hash`, `version`, `deadline` of the newest reset token, `vouching` | its deadline |
+//! | `resets:<uid>` | hash | mark of a place → `<hash>:<security version>:<deadline>:<vouching>` of its newest reset token | the last deadline |
 //! | `revocations` | stream | every revocation of the partition | one denial after the last one |
 //! | `state` | hash | `incarnation`, `vouching`, `mark`, `entry`, `seal`: see [`PartitionState`](crate::store::backend::PartitionState) | the data is lost |
 //! | `applied` | sorted set | id of an entry of the journal → its position behind the mark | the mark has passed it |
@@ -19,7 +19,7 @@
 //! | `bucket:<mark>` | hash | `u` units in it as of `t`, see [`Fill`](crate::domain::rate_limit::Fill) | it is empty |
 //! | `places:<mark>` | sorted set | mark of a place → until when it is remembered | the last end |
 //!
-//! Builds before had `session:<sid>` and `cutoff:<uid>` of another shape. They may stand beside these, where
+//! Builds before had `session:<sid>`, `cutoff:<uid>` and `reset:<uid>` of another shape. They may stand beside these, where
 //! `redis.prefix` was kept, and are not read.
 //!
 //! The last two belong to no user but to keyed hashes ([`BucketId`], [`AccountMark`]), of which
@@ -219,9 +219,9 @@ impl UserKeys {
         self.own("cut_off")
     }
 
-    /// The user's newest reset token.
-    pub fn reset(&self) -> String {
-        self.own("reset")
+    /// The user's reset tokens, one for each place.
+    pub fn resets(&self) -> String {
+        self.own("resets")
     }
 
     /// The keys of the user's partition.
@@ -281,7 +281,7 @@ mod tests {
             keys.sessions(),
             keys.denied(),
             keys.cutoff(),
-            keys.reset(),
+            keys.resets(),
             keys.partition().state(),
             keys.partition().applied(),
             keys.partition().owed(),
@@ -298,7 +298,7 @@ mod tests {
                 "prod:{p07}:sessions:7",
                 "prod:{p07}:denied:7",
                 "prod:{p07}:cut_off:7",
-                "prod:{p07}:reset:7",
+                "prod:{p07}:resets:7",
                 "prod:{p07}:state",
                 "prod:{p07}:applied",
                 "prod:{p07}:owed",

@@ -18,6 +18,7 @@ mod orders;
 mod owner;
 mod rate_limits;
 mod replicas;
+mod reset_tokens;
 mod scripts;
 mod time;
 mod wire;
@@ -47,7 +48,7 @@ use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::partition::Partition;
 use crate::domain::session::{NewSession, Session, SessionLifetimes, Timeout};
-use crate::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
+use crate::domain::tokens::{Generation, RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 use crate::store::backend::{
     BackendError, BackendReader, BackendResult, CarriedOut, Examination, Known, Opening, Placement,
@@ -55,8 +56,8 @@ use crate::store::backend::{
 };
 use crate::store::feed::ReaderRole;
 use crate::store::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, RefreshOutcome, ResetGrant, StoreError,
-    StoreResult,
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, RefreshOutcome, ResetGrant, ResetInsertion,
+    ResetPlace, StoreError, StoreResult,
 };
 
 /// A [`TokenBackend`] in one Redis, over one multiplexed connection.
@@ -418,56 +419,19 @@ impl TokenBackend for RedisTokenStore {
         &self,
         by: &Vouched,
         token: &ResetClaims,
+        place: ResetPlace,
         version: SecurityVersion,
         ttl: Duration,
-    ) -> BackendResult<()> {
-        let script = scripts::INSERT_RESET_TOKEN.prepare_invoke();
-        self.keep_reset_token(by, script, token, version, span(ttl)).await
+    ) -> BackendResult<ResetInsertion> {
+        self.insert_reset(by, token, place, version, ttl).await
     }
 
     async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
-        let keys = self.keys.of_user(token.user);
-        let key = keys.reset();
-        let entry = Entry { place: RESET, key: &key };
-        let mut command = redis::cmd("HMGET");
-        command.arg(&key).arg("hash").arg("version").arg("deadline").arg("vouching");
-        let (stored, now) = self.ask_standing(by, entry, keys.partition(), command).await?;
-        let stored: Fields = entry.convert(stored)?;
-        let [hash, version, deadline, vouching] = stored.as_slice() else {
-            return Err(entry.corrupt("is not what was stored").into());
-        };
-        if hash.is_none() && version.is_none() && deadline.is_none() {
-            return Ok(None);
-        }
-        let stored_hash: String = entry.read("hash", hash.as_deref())?;
-        let deadline = Timestamp::from_millis(entry.read("deadline", deadline.as_deref())?);
-        let version = SecurityVersion::new(entry.read("version", version.as_deref())?);
-        let is_of_now = vouching.as_deref() == Some(vouching_of(by, token.user).as_str());
-        let good = is_of_now && stored_hash == hex(&token.hash) && now < deadline;
-        Ok(good.then_some(ResetGrant { version, deadline }))
+        self.find_reset(by, token).await
     }
 
     async fn take_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
-        let keys = self.keys.of_user(token.user);
-        let key = keys.reset();
-        let entry = Entry { place: RESET, key: &key };
-        let mut script = scripts::TAKE_RESET_TOKEN.prepare_invoke();
-        script
-            .key(&key)
-            .key(keys.partition().state())
-            .arg(self.time.argument())
-            .arg(hex(&token.hash))
-            .arg(vouching_of(by, token.user));
-        let answer = self.call(by, entry, script).await?;
-        match answer.verdict.as_str() {
-            "taken" => {
-                let version = SecurityVersion::new(entry.read("version", answer.field(0))?);
-                let deadline = Timestamp::from_millis(entry.read("deadline", answer.field(1))?);
-                Ok(Some(ResetGrant { version, deadline }))
-            }
-            "unknown" => Ok(None),
-            _ => Err(unreadable(entry, &keys, &answer).into()),
-        }
+        self.take_reset(by, token).await
     }
 
     async fn restore_reset_token(
@@ -476,8 +440,7 @@ impl TokenBackend for RedisTokenStore {
         token: &ResetClaims,
         grant: ResetGrant,
     ) -> BackendResult<()> {
-        let script = scripts::RESTORE_RESET_TOKEN.prepare_invoke();
-        self.keep_reset_token(by, script, token, grant.version, time(grant.deadline)).await
+        self.restore_reset(by, token, grant).await
     }
 
     async fn passed_on(&self, by: &Vouched) -> BackendResult<()> {
@@ -604,35 +567,6 @@ impl RedisTokenStore {
         Ok(Presented { outcome, ended_until })
     }
 
-    /// Runs one of the two scripts that write a reset token. One that a security event has voided
-    /// meanwhile is not written, and so simply never found.
-    async fn keep_reset_token(
-        &self,
-        by: &Vouched,
-        mut script: ScriptInvocation<'static>,
-        token: &ResetClaims,
-        version: SecurityVersion,
-        end: i64,
-    ) -> BackendResult<()> {
-        let keys = self.keys.of_user(token.user);
-        let key = keys.reset();
-        let entry = Entry { place: RESET, key: &key };
-        script
-            .key(&key)
-            .key(keys.cutoff())
-            .key(keys.partition().state())
-            .arg(self.time.argument())
-            .arg(hex(&token.hash))
-            .arg(version.get())
-            .arg(end)
-            .arg(vouching_of(by, token.user));
-        let answer = self.call(by, entry, script).await?;
-        match answer.verdict.as_str() {
-            "kept" | "superseded" => Ok(()),
-            _ => Err(unreadable(entry, &keys, &answer).into()),
-        }
-    }
-
     /// Frees the memory of sessions that a cut-off has ended. They are dead without that, so a
     /// failure changes nothing: their TTL removes them later.
     async fn remove_ended(&self, by: &Vouched, keys: &UserKeys, ended: &[SessionId]) {
@@ -667,7 +601,6 @@ const SESSION: &str = "session";
 const SESSIONS: &str = "session set";
 const DENYLIST: &str = "denylist";
 const CUTOFF: &str = "cut-off";
-const RESET: &str = "reset token";
 
 /// How long what a probe has written stays.
 const PROBE_KEPT: Duration = Duration::from_secs(60);
@@ -684,10 +617,6 @@ fn time(moment: Timestamp) -> i64 {
 /// that a sum of a few is one as well.
 fn span(duration: Duration) -> i64 {
     millis_of(duration).min(LUA_INTEGER_MAX / 10)
-}
-
-fn hex(hash: &ResetTokenHash) -> String {
-    hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The keys of the two scripts that judge a refresh token.
@@ -708,7 +637,7 @@ fn add_cut_off_keys(script: &mut ScriptInvocation<'static>, keys: &UserKeys) {
         .key(keys.cutoff())
         .key(keys.sessions())
         .key(keys.denied())
-        .key(keys.reset())
+        .key(keys.resets())
         .key(keys.revocations())
         .key(keys.partition().state())
         .key(keys.partition().applied())

@@ -226,7 +226,10 @@ async fn an_emptied_redis_accepts_no_token_from_before() {
     let ada = Person::new();
     let session = ada.log_in(&store, &clock).await;
     let (token, reset) = (session.access_token(), ada.reset_token());
-    store.insert_reset_token(&reset, ada.version, SECOND * 600).await.expect("insert_reset_token");
+    store
+        .insert_reset_token(&reset, reset_place(1), ada.version, SECOND * 600)
+        .await
+        .expect("insert_reset_token");
     run(&mut redis, &["FLUSHALL"]).await;
     assert_eq!(status(&store, &token).await, AccessStatus::StoreLost);
     assert_eq!(rotate(&store, session.token(0)).await, RefreshOutcome::Unknown);

@@ -43,7 +43,7 @@ async fn do_everything(store: &SharedStore, clock: &ManualClock, person: &Person
     let denied = rotated.access_token().token;
     store.revoke_access_token(person.user, denied, denial()).await.expect("revoke_access_token");
     let reset = person.reset_token();
-    store.insert_reset_token(&reset, person.version, DAY).await.expect("insert_reset_token");
+    store.insert_reset_token(&reset, reset_place(1), person.version, DAY).await.expect("insert_reset_token");
     store.take_reset_token(&reset).await.expect("take_reset_token");
     store.restore_reset_token(&reset, person.reset_grant(clock, DAY)).await.expect("restore_reset_token");
 }
@@ -57,7 +57,7 @@ async fn every_key_but_the_states_has_a_ttl() {
     grace.after_a_security_event().cut_off(&store, &clock).await;
     let keys = all_keys(&mut redis).await;
     let kinds: BTreeSet<_> = keys.iter().filter_map(|key| key.split(':').nth(2)).collect();
-    let expected = ["cut_off", "denied", "lease", "reset", "revocations", "opened", "sessions", "state"];
+    let expected = ["cut_off", "denied", "lease", "resets", "revocations", "opened", "sessions", "state"];
     assert_eq!(kinds, BTreeSet::from(expected));
     for key in &keys {
         let ttl = ttl_ms(&mut redis, key).await;
@@ -86,8 +86,12 @@ async fn a_key_lives_as_long_as_what_it_holds() {
     assert_ttl(&mut redis, &keys.revocations(), revocation + MARGIN_MS).await;
 
     let reset = ada.reset_token();
-    store.insert_reset_token(&reset, ada.version, SECOND * 600).await.expect("insert");
-    assert_ttl(&mut redis, &keys.reset(), 600_000).await;
+    store.insert_reset_token(&reset, reset_place(1), ada.version, SECOND * 600).await.expect("insert");
+    assert_ttl(&mut redis, &keys.resets(), 600_000).await;
+    // As long as the last of them, whichever came last.
+    let brief = ada.reset_token();
+    store.insert_reset_token(&brief, reset_place(2), ada.version, SECOND * 60).await.expect("insert");
+    assert_ttl(&mut redis, &keys.resets(), 600_000).await;
 }
 
 #[tokio::test]
@@ -341,6 +345,26 @@ async fn a_key_of_another_type_is_corrupt_not_unavailable() {
     assert_corrupt(&store.rotate(&session.token(0), &LIFETIMES).await.expect_err("rotate"), &key);
     let token = session.access_token();
     assert_corrupt(&store.access_status(&token).await.expect_err("access_status"), &key);
+}
+
+#[tokio::test]
+async fn a_reset_token_that_cannot_be_read_hides_no_other_and_yields_to_the_next() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    let (token, grant) = (ada.reset_token(), ada.reset_grant(&clock, DAY));
+    store.insert_reset_token(&token, reset_place(1), ada.version, DAY).await.expect("insert");
+    let key = keys().of_user(ada.user).resets();
+    for broken in ["", "x", "ab:1:2", "ab:1:2:3:4", "ab:one:2:3"] {
+        set_field(&mut redis, &key, &"2".repeat(32), broken).await;
+        let unknown = ada.reset_token();
+        assert_corrupt(&store.find_reset_token(&unknown).await.expect_err("find"), &key);
+        assert_corrupt(&store.take_reset_token(&unknown).await.expect_err("take"), &key);
+        assert_eq!(store.find_reset_token(&token).await.expect("find"), Some(grant), "{broken}");
+    }
+    let next = ada.reset_token();
+    store.insert_reset_token(&next, reset_place(3), ada.version, DAY).await.expect("insert");
+    assert_eq!(store.find_reset_token(&ada.reset_token()).await.expect("find"), None);
+    assert_eq!(store.take_reset_token(&token).await.expect("take"), Some(grant));
 }
 
 fn assert_corrupt(error: &StoreError, expected: &str) {

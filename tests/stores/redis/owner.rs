@@ -119,7 +119,7 @@ async fn two_deployments_on_one_redis_do_not_meet() {
     let denied = session.access_token().token;
     there.revoke_access_token(ada.user, denied, denial()).await.expect("revoke_access_token");
     assert_eq!(ada.after_a_security_event().cut_off(&there, &clock).await, []);
-    there.insert_reset_token(&ada.reset_token(), ada.version, DAY).await.expect("insert");
+    there.insert_reset_token(&ada.reset_token(), reset_place(1), ada.version, DAY).await.expect("insert");
 
     assert_eq!(status(&here, &session.access_token()).await, AccessStatus::Live);
     assert_eq!(here.list_sessions(ada.user).await.expect("list_sessions").len(), 1);

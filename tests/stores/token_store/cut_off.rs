@@ -40,7 +40,7 @@ pub async fn a_cut_off_concerns_one_user(store: &SharedStore, clock: &ManualCloc
     ada.log_in(store, clock).await;
     let hers = grace.log_in(store, clock).await;
     let (reset, grant) = (grace.reset_token(), grace.reset_grant(clock, DAY));
-    store.insert_reset_token(&reset, grace.version, DAY).await.expect("insert_reset_token");
+    store.insert_reset_token(&reset, reset_place(1), grace.version, DAY).await.expect("insert_reset_token");
     ada.after_a_security_event().cut_off(store, clock).await;
     assert_live(store, &hers, 0).await;
     grace.log_in(store, clock).await;
@@ -130,13 +130,23 @@ pub async fn a_late_cut_off_spares_sessions_that_were_opened_under_its_version(
     assert_live(store, &new, 0).await;
 }
 
-pub async fn a_cut_off_voids_the_reset_token(store: &SharedStore, clock: &ManualClock) {
+pub async fn a_cut_off_voids_the_reset_tokens_of_all_places(store: &SharedStore, clock: &ManualClock) {
     let ada = Person::new();
-    let token = ada.reset_token();
-    store.insert_reset_token(&token, ada.version, DAY).await.expect("insert_reset_token");
-    ada.after_a_security_event().cut_off(store, clock).await;
-    assert_eq!(store.find_reset_token(&token).await.expect("find_reset_token"), None);
-    assert_eq!(store.take_reset_token(&token).await.expect("take_reset_token"), None);
+    let later = ada.after_a_security_event();
+    let (tokens, of_later) = ([ada.reset_token(), ada.reset_token()], later.reset_token());
+    for (token, place) in tokens.iter().zip(1..) {
+        let inserted = store.insert_reset_token(token, reset_place(place), ada.version, DAY).await;
+        inserted.expect("insert_reset_token");
+    }
+    let inserted = store.insert_reset_token(&of_later, reset_place(3), later.version, DAY).await;
+    inserted.expect("insert_reset_token");
+    later.cut_off(store, clock).await;
+    for token in &tokens {
+        assert_eq!(store.find_reset_token(token).await.expect("find_reset_token"), None);
+        assert_eq!(store.take_reset_token(token).await.expect("take_reset_token"), None);
+    }
+    let taken = store.take_reset_token(&of_later).await.expect("take_reset_token");
+    assert_eq!(taken.map(|grant| grant.version), Some(later.version), "of after the event");
 }
 
 pub async fn fifty_rotations_racing_a_cut_off_leave_nothing_alive(store: &SharedStore, clock: &ManualClock) {

@@ -9,13 +9,14 @@ use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::deployment::DeploymentMark;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
+use hallpass::domain::rate_limit::PlaceMark;
 use hallpass::domain::session::{NewSession, Session, SessionLifetimes, Subject};
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
 use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::redis::StoreTime;
 use hallpass::store::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, StoreResult,
+    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, ResetPlace, StoreResult,
 };
 pub use hallpass::store::{OnUnknown, TokenStore};
 
@@ -155,9 +156,10 @@ impl Person {
         ResetClaims { user: self.user, hash: ResetTokenHash::new(digest) }
     }
 
-    /// What a reset token of this person stands for that is kept now, and lives for `ttl`.
+    /// What a reset token of this person stands for that is kept now for the first place, and lives for
+    /// `ttl`.
     pub fn reset_grant(&self, clock: &ManualClock, ttl: Duration) -> ResetGrant {
-        ResetGrant { version: self.version, deadline: clock.now().after(ttl) }
+        ResetGrant { version: self.version, deadline: clock.now().after(ttl), place: reset_place(1).mark }
     }
 
     /// A security event: from now on only this version counts.
@@ -166,6 +168,11 @@ impl Person {
         ended.sort();
         ended
     }
+}
+
+/// One of the places that reset tokens are asked for at, of which four have room at once.
+pub const fn reset_place(number: u8) -> ResetPlace {
+    ResetPlace { mark: PlaceMark::new([number; 16]), room: 4 }
 }
 
 /// What one does with a session's tokens, whether or not it was opened.

@@ -1,6 +1,6 @@
 -- Ends every session of a user that is older than a security event, and what hangs on it (ASVS 5.0 7.4.3).
 -- KEYS[1] the user's cut-off     KEYS[2] the user's session set
--- KEYS[3] the user's denylist    KEYS[4] the user's reset token
+-- KEYS[3] the user's denylist    KEYS[4] the user's reset tokens
 -- KEYS[5] revocation feed        KEYS[6] state of the partition
 -- KEYS[7] applied entries        KEYS[8] what is owed to the journal (same slot)
 -- ARGV[1] time: the latest that it can be, and a test clock's
@@ -39,8 +39,12 @@ if not version then
   version = math.max(version + 1, now)
 end
 
--- One of a later event stays.
-if (integer(redis.call('HGET', KEYS[4], 'version')) or 0) < version then redis.call('DEL', KEYS[4]) end
+-- Those of a later event stay, and what means nothing goes.
+local resets = redis.call('HGETALL', KEYS[4])
+for i = 1, #resets, 2 do
+  local token = reset_token(resets[i + 1])
+  if not token or tonumber(token.version) < version then redis.call('HDEL', KEYS[4], resets[i]) end
+end
 
 local ended, remembered = {}, denial
 for i = 1, #members, 2 do

@@ -67,6 +67,25 @@ local function vouched(state, vouching)
   return stored[2]
 end
 
+-- A reset token as it is kept, "<hash>:<version>:<deadline>:<vouching>"; nil for anything else.
+local function reset_token(text)
+  local hash, version, deadline, vouching = string.match(text, '^(%x+):(%-?%d+):(%-?%d+):(%-?%d+)$')
+  if not hash then return nil end
+  return {hash = hash, version = version, deadline = deadline, vouching = vouching}
+end
+
+-- Whether a reset token is one that counts: not ended, and vouched for as its partition is now.
+local function is_live_reset(token, now, vouching)
+  return token and token.vouching == vouching and now < tonumber(token.deadline)
+end
+
+-- Keeps a reset token as that of its place; the key lives as long as the last of them.
+local function keep_reset(key, place, hash, version, deadline, vouching, now)
+  local remaining = math.max(redis.call('PTTL', key), deadline - now)
+  redis.call('HSET', key, place, hash .. ':' .. version .. ':' .. digits(deadline) .. ':' .. vouching)
+  expire_in(key, remaining)
+end
+
 -- The fields of a session, as keys.rs explains them; from `v` to `b` they are numbers, and what comes
 -- behind `k` is '1' where it is there.
 local FIELDS = {'u', 'e', 'r', 'v', 'g', 'c', 't', 'n', 'i', 'a', 'b', 'p', 'w', 'k', 'm'}
