@@ -66,6 +66,7 @@ async fn open(folder: &TempDir) -> SqliteRepository {
 /// A token store, and the journal that keeps it whole.
 pub struct TestStore {
     store: JournaledTokenStore,
+    pub keeper: Arc<Timekeeper>,
     pub journal: Journal,
 }
 
@@ -78,15 +79,16 @@ impl TestStore {
     /// A backend with that journal.
     pub fn over(backend: Arc<dyn TokenBackend>, journal: Journal, clock: Arc<dyn Clock>) -> Self {
         let repository = Arc::new(journal.repository.clone());
+        let keeper = Arc::new(Timekeeper::new(clock, LIFETIMES.leeway));
         let store = JournaledTokenStore::new(Parts {
             backend,
             journal: repository.clone(),
             repository,
-            keeper: Arc::new(Timekeeper::new(clock, LIFETIMES.leeway)),
+            keeper: keeper.clone(),
             random: Arc::new(SystemRandom),
             spans: (&LIFETIMES).into(),
         });
-        Self { store, journal }
+        Self { store, keeper, journal }
     }
 
     /// The cut-off of a security event, written down as accounts do it.

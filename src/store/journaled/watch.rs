@@ -138,9 +138,10 @@ impl Shared {
     }
 
     /// The store's clock was set ahead, and may have ended too early what it was to remember: all that
-    /// still matters is carried out once more, and lives a whole access token's lifetime from now on. The
-    /// partitions are vouched for anew, so that whoever follows the feed begins anew.
-    /// (model: StoresClockDecides, ReplayBeforeVouching)
+    /// still matters is carried out once more, and lives a whole access token's lifetime from now on. What was
+    /// vouched for on this server is so anew, so that whoever follows the feed begins anew; what was not
+    /// may have gone back as well, which is decided as ever.
+    /// (model: StoresClockDecides, ReplayBeforeVouching, SealIsTheServer)
     async fn revoke_again(
         &self,
         watch: &Watch,
@@ -163,7 +164,9 @@ impl Shared {
             {
                 return Err(NotVouched.error());
             }
-            whole.push((head.partition, state.clone()));
+            if state.seal == view.server {
+                whole.push((head.partition, state.clone()));
+            }
         }
         examination.seal(&whole, VouchingId::generate(&*self.random)).await
     }

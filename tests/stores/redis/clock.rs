@@ -9,9 +9,37 @@ use hallpass::store::TokenStore;
 use hallpass::store::backend::{BackendError, TokenBackend};
 use hallpass::store::redis::StoreTime;
 
+use hallpass::domain::partition::Partition;
+
 use super::replicas::vouched_at;
 use super::{RedisOptions, RedisServer, RedisTokenStore, TestStore};
+use crate::journaled::Journal;
 use crate::token_store::support::*;
+
+/// Data that comes from another server may have gone back, also where its clock is ahead.
+#[tokio::test]
+async fn a_clock_that_is_ahead_vouches_for_no_data_of_another_server() {
+    let (server, clock) = (RedisServer::start(), Arc::new(ManualClock::at(START)));
+    let backend = super::backend(&server, &mark(), &clock).await;
+    let store = Arc::new(TestStore::new(backend.clone(), clock.clone()).await);
+    let session = Person::new().log_in(&store, &clock).await;
+    let mut redis = super::client(&server).await;
+    for partition in Partition::all() {
+        let state = super::keys().partition(partition).state();
+        let _: () = redis::cmd("HSET")
+            .arg(state)
+            .arg("seal")
+            .arg("another")
+            .query_async(&mut redis)
+            .await
+            .expect("HSET");
+    }
+    // A database that knows nothing of it: both may have been restored.
+    let other = Arc::new(TestStore::over(backend, Journal::new().await, clock.clone()));
+    other.keeper.note_store_jump();
+    other.keep().await.expect("both stores answer");
+    assert_dead(&other, &session).await;
+}
 
 #[tokio::test]
 async fn a_script_does_nothing_at_a_time_that_cannot_be() {
