@@ -86,7 +86,7 @@ impl Inspector {
     /// Carries out the entries of all steps; one that fails ends this. Each step is a pipeline of its own, and
     /// the next are made while Redis works.
     async fn carry_out_again(&mut self, steps: &[ReplayStep], denial: Duration) -> StoreResult<()> {
-        let time = self.time.argument_of_replay();
+        let time = self.time.argument_of_any_time();
         let steps: Vec<_> =
             steps.iter().map(|step| step.entries.clone()).filter(|entries| !entries.is_empty()).collect();
         let (server, keys) = (self.server.clone(), self.keys.clone());

@@ -62,7 +62,7 @@ impl RateLimitStore for RedisTokenStore {
         let mut script = scripts::REMEMBER_PLACE.prepare_invoke();
         script
             .key(&key)
-            .arg(self.time.argument_of_replay())
+            .arg(self.time.argument_of_any_time())
             .arg(place.to_string())
             .arg(span(Duration::from_secs(PLACE_MEMORY_DAYS * 24 * 60 * 60)))
             .arg(PLACES_MAX);
@@ -89,7 +89,7 @@ impl RedisTokenStore {
         let mut script = scripts::TAKE_FROM_BUCKET.prepare_invoke();
         script
             .key(entry.key)
-            .arg(self.time.argument_of_replay())
+            .arg(self.time.argument_of_any_time())
             .arg(bucket.rate.burst())
             .arg(span(bucket.rate.period()))
             .arg(what);

@@ -26,8 +26,8 @@ impl StoreTime {
         format!("{}:{}", digits(latest), self.laid_over())
     }
 
-    /// The same where what the store has forgotten is made good: any time is right.
-    pub(super) fn argument_of_replay(&self) -> String {
+    /// The same where any time is right: what the store has forgotten is made good, or attempts are counted.
+    pub(super) fn argument_of_any_time(&self) -> String {
         format!(":{}", self.laid_over())
     }
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::journal::EntryId;
+use hallpass::domain::partition::Partition;
 use hallpass::domain::timekeeper::Timekeeper;
 use hallpass::store::TokenStore;
 use hallpass::store::backend::{BackendError, TokenBackend};
 use hallpass::store::redis::StoreTime;
-
-use hallpass::domain::partition::Partition;
 
 use super::replicas::vouched_at;
 use super::{RedisOptions, RedisServer, RedisTokenStore, TestStore};
