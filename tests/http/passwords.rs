@@ -136,8 +136,7 @@ async fn a_full_queue_is_503_and_neither_length_limits_nor_live_tokens_wait_in_i
             (settings.passwords.hash_workers, settings.passwords.hash_queue) = (1, 0);
         })
         .await;
-    // Each brings its request id along, or the service would draw one and be held itself.
-    let request = |path: &str| busy.anonymous().post(path).header("x-request-id", "held");
+    let request = |path: &str| busy.anonymous().post(path);
     let log_in = |email: &str, password: &str| {
         request("/auth/login").json(&json!({"email": email, "password": password})).send()
     };
@@ -153,7 +152,7 @@ async fn a_full_queue_is_503_and_neither_length_limits_nor_live_tokens_wait_in_i
             .json(&json!({"resetToken": reset_token, "newPassword": password}))
             .send()
     };
-    let mut held = app.chance().hold_next();
+    let mut held = app.chance().hold_next_salt();
     let hashing = tokio::spawn(register(PASSWORD));
     held.arrived().await;
 
@@ -168,8 +167,7 @@ async fn a_full_queue_is_503_and_neither_length_limits_nor_live_tokens_wait_in_i
     for refusal in [register(&too_long).await, change(&too_long).await, reset(&too_long).await] {
         refusal.assert_refused(400, "weak_password");
     }
-    let me = busy.anonymous().get("/users/me").header("x-request-id", "held");
-    me.access(&ada.tokens.access).send().await.json(200);
+    busy.anonymous().get("/users/me").access(&ada.tokens.access).send().await.json(200);
 
     held.release();
     hashing.await.expect("an answer").json(201);

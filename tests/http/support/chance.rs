@@ -13,8 +13,6 @@ use hallpass::domain::random::Random;
 pub struct SeededRandom {
     drawn: AtomicU64,
     held: AtomicBool,
-    /// Whether only threads that hash passwords are held.
-    salts_only: AtomicBool,
     hold: Mutex<Option<Hold>>,
 }
 
@@ -31,19 +29,10 @@ pub struct Held {
 }
 
 impl SeededRandom {
-    /// Makes the next caller wait for its bytes. Password hashing draws its salt on a worker, so
-    /// this keeps that worker busy for as long as a test needs it to be.
-    pub fn hold_next(&self) -> Held {
-        self.hold(false)
-    }
-
-    /// Makes the next password hash wait for its salt; whoever else asks gets their bytes.
+    /// Makes the next password hash wait for its salt, on a worker of its own, which keeps that worker
+    /// busy for as long as a test needs it to be. Whoever else asks gets their bytes: the service draws
+    /// chance in the background as well, on the thread that runs the test.
     pub fn hold_next_salt(&self) -> Held {
-        self.hold(true)
-    }
-
-    fn hold(&self, salts_only: bool) -> Held {
-        self.salts_only.store(salts_only, Ordering::SeqCst);
         let (arrived_tx, arrived) = tokio::sync::oneshot::channel();
         let (release, released) = mpsc::channel();
         let hold = Hold { arrived: arrived_tx, released };
@@ -65,9 +54,8 @@ impl Held {
 
 impl Random for SeededRandom {
     fn fill(&self, bytes: &mut [u8]) {
-        let concerned =
-            !self.salts_only.load(Ordering::SeqCst) || std::thread::current().name() == Some("hash-password");
-        if concerned && self.held.swap(false, Ordering::SeqCst) {
+        let draws_salt = std::thread::current().name() == Some("hash-password");
+        if draws_salt && self.held.swap(false, Ordering::SeqCst) {
             let hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(Hold { arrived, released }) = hold {
                 let _ = arrived.send(());
