@@ -208,6 +208,7 @@ pub async fn services(
         audience: settings.audience(&issuer),
         token_type: settings.tokens.typ,
         lifetimes: settings.tokens.lifetimes,
+        max_sessions: settings.sessions.max_per_account,
         validation: settings.validation,
         passwords: settings.passwords.policy,
         reset_ttl: settings.reset.ttl,

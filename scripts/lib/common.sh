@@ -29,3 +29,19 @@ install_packages() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install --yes --quiet --no-install-recommends "$@" </dev/null || fail "$advice"
 }
+
+# Runs a command that is ended when it takes longer than that, where the system can (coreutils).
+within() {
+    local limit="$1"
+    shift
+    if ! command -v timeout >/dev/null; then
+        "$@"
+        return
+    fi
+    # At a terminal it stays in the foreground, for Ctrl-C to reach it.
+    local options=(--kill-after=30s) status=0
+    [ ! -t 0 ] || options+=(--foreground)
+    timeout "${options[@]}" "$limit" "$@" || status=$?
+    [ "$status" -ne 124 ] || fail "'$*' took longer than $limit and was ended"
+    return "$status"
+}

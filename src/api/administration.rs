@@ -1,7 +1,7 @@
 //! `/users/{id}` for administrators: changing and deleting accounts, and ending their sessions.
 
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use serde::{Deserialize, Deserializer};
@@ -17,7 +17,7 @@ use super::refusal::{
     examples, refusals,
 };
 use super::security::{Authenticated, RenewedToken};
-use super::sessions::{SessionDto, SessionRevoked, SessionsRevoked};
+use super::sessions::{NO_SUCH_PAGE, PageOfSessions, SessionListResponse, SessionRevoked, SessionsRevoked};
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::user::{AccountChange, Role};
@@ -109,7 +109,7 @@ refusals! {
     }
     /// Of `listUserSessions`.
     ListUserSessionsErrors {
-        401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_ACCOUNT, 500 => INTERNAL, 503 => UNAVAILABLE,
+        400 => NO_SUCH_PAGE, 401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_ACCOUNT, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `revokeUserSessions`.
     RevokeUserSessionsErrors {
@@ -197,7 +197,8 @@ impl AdministrationApi {
 
     /// List an account's sessions
     ///
-    /// Answers the account's live sessions, newest first.
+    /// Answers the account's live sessions, newest first and a page at a time. The next page is at the
+    /// address in the `Link` header; the last page has none.
     #[oai(path = "/:id/sessions", method = "get", operation_id = "listUserSessions")]
     async fn list_user_sessions(
         &self,
@@ -205,10 +206,17 @@ impl AdministrationApi {
         caller: Authenticated,
         /// The account's id.
         id: Path<UserIdParam>,
-    ) -> Result<Json<Vec<SessionDto>>, Refusal<ListUserSessionsErrors>> {
+        /// Sessions in this page: 100 unless given, 200 at most.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u32>>,
+        /// The page begins behind this place in the list, out of a `Link` header: the first page unless given.
+        after: Query<Option<String>>,
+    ) -> Result<SessionListResponse, Refusal<ListUserSessionsErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
-        let sessions = services.0.administration.sessions(by, id.0.0).await?;
-        Ok(Json(sessions.iter().map(|session| SessionDto::new(session, caller.0.session)).collect()))
+        let page = PageOfSessions::asked_for(limit.0, after.0.as_deref())?;
+        let sessions = services.0.administration.sessions(by, id.0.0, page.after, page.limit).await?;
+        let path = format!("/users/{}/sessions", id.0.0);
+        Ok(page.answer(&path, &sessions, caller.0.session))
     }
 
     /// End all sessions of an account

@@ -50,6 +50,8 @@ pub enum ErrorCode {
     RefreshTokenReused,
     /// The session has ended by itself: log in again.
     SessionExpired,
+    /// The session was ended since its account had too many (`sessions.max_per_account`): log in again.
+    SessionEvicted,
     /// The reset token is unknown, used, superseded or expired: request a new one.
     InvalidResetToken,
     /// The verification token is none of ours, expired, or of an address that the account has no more:
@@ -486,6 +488,10 @@ impl From<AuthError> for ApiError {
             AuthError::SessionExpired => {
                 refused_token(ErrorCode::SessionExpired, "The session has expired. Log in again.")
             }
+            AuthError::SessionEvicted => refused_token(
+                ErrorCode::SessionEvicted,
+                "The session was ended since the account had too many. Log in again.",
+            ),
             AuthError::InvalidResetToken => Self::new(
                 StatusCode::BAD_REQUEST,
                 ErrorCode::InvalidResetToken,

@@ -139,7 +139,7 @@ pub(super) const NOT_JSON: Documented =
 pub(super) const UNAUTHORIZED: Documented = Documented::new(
     "No token came (`authentication_required`). Or the access token is expired and no refresh token came \
      along (`token_expired`: refresh it), altered (`invalid_token`) or revoked (`token_revoked`). Or the \
-     refresh token is no good (`invalid_refresh_token`, `refresh_token_reused`, `session_expired`). All but \
+     refresh token is no good (`invalid_refresh_token`, `refresh_token_reused`, `session_expired`, `session_evicted`). All but \
      `token_expired` mean: log in again.",
     unauthorized,
 );
@@ -153,6 +153,7 @@ pub(super) fn unauthorized() -> Vec<ApiError> {
         AuthError::InvalidRefreshToken,
         AuthError::RefreshTokenReused,
         AuthError::SessionExpired,
+        AuthError::SessionEvicted,
     ]));
     all
 }

@@ -1,18 +1,21 @@
 //! `/auth/sessions`: one's own sessions, and ending them.
 
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::types::Example;
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 use uuid::Uuid;
 
 use super::Tag;
 use super::auth::CallerErrors;
+use super::error::ApiError;
 use super::json::Json;
 use super::refusal::{Documented, INTERNAL, Refusal, UNAUTHORIZED, UNAVAILABLE, examples, refusals};
 use super::security::{Authenticated, RenewedToken};
 use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
+use crate::domain::session_cap::SessionCursor;
+use crate::service::sessions::SessionPage;
 use crate::service::{AuthError, Services};
 
 /// A live session: a login on some device. Times are seconds since the Unix epoch.
@@ -112,7 +115,56 @@ impl Example for SessionsRevoked {
     }
 }
 
+/// The answer to a request for a page of a list of sessions.
+#[derive(ApiResponse)]
+pub enum SessionListResponse {
+    /// A page of live sessions, newest first.
+    #[oai(status = 200)]
+    Page(
+        Json<Vec<SessionDto>>,
+        /// `<…>; rel="next"`: the next page, if there is one (RFC 8288).
+        #[oai(header = "Link")]
+        Option<String>,
+    ),
+}
+
+const DEFAULT_PAGE: u32 = 100;
+const LARGEST_PAGE: u32 = 200;
+
+/// When a list of sessions answers 400.
+pub(super) const NO_SUCH_PAGE: Documented = Documented::new(
+    "`limit` is no number from 1 to 200, or `after` is out of no `Link` header (`invalid_request`).",
+    || vec![ApiError::invalid_field("limit", "has a value that cannot be taken")],
+);
+
+/// Which page of a list of sessions is asked for.
+pub(super) struct PageOfSessions {
+    pub(super) after: Option<SessionCursor>,
+    pub(super) limit: u32,
+}
+
+impl PageOfSessions {
+    pub(super) fn asked_for(limit: Option<u32>, after: Option<&str>) -> Result<Self, ApiError> {
+        let after = after
+            .map(str::parse)
+            .transpose()
+            .map_err(|_| ApiError::invalid_field("after", "is out of no `Link` header"))?;
+        Ok(Self { after, limit: limit.unwrap_or(DEFAULT_PAGE).clamp(1, LARGEST_PAGE) })
+    }
+
+    pub(super) fn answer(&self, path: &str, page: &SessionPage, current: SessionId) -> SessionListResponse {
+        let limit = self.limit;
+        let link = page.next.map(|after| format!("<{path}?limit={limit}&after={after}>; rel=\"next\""));
+        let sessions = page.sessions.iter().map(|session| SessionDto::new(session, current)).collect();
+        SessionListResponse::Page(Json(sessions), link)
+    }
+}
+
 refusals! {
+    /// Of `listSessions`.
+    ListSessionsErrors {
+        400 => NO_SUCH_PAGE, 401 => UNAUTHORIZED, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
     /// Of `revokeSession`.
     RevokeSessionErrors {
         401 => UNAUTHORIZED,
@@ -131,16 +183,23 @@ pub struct SessionsApi;
 impl SessionsApi {
     /// List the own sessions
     ///
-    /// Answers the caller's live sessions, newest first, this one marked: when and where each was
-    /// opened, when it was last used and when it ends.
+    /// Answers the caller's live sessions, newest first and a page at a time, this one marked: when and
+    /// where each was opened, when it was last used and when it ends. The next page is at the address in the
+    /// `Link` header; the last page has none.
     #[oai(path = "/", method = "get", operation_id = "listSessions")]
     async fn list_sessions(
         &self,
         services: Data<&Services>,
         caller: Authenticated,
-    ) -> Result<Json<Vec<SessionDto>>, Refusal<CallerErrors>> {
-        let sessions = services.0.sessions.list(&caller.0).await?;
-        Ok(Json(sessions.iter().map(|session| SessionDto::new(session, caller.0.session)).collect()))
+        /// Sessions in this page: 100 unless given, 200 at most.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u32>>,
+        /// The page begins behind this place in the list, out of a `Link` header: the first page unless given.
+        after: Query<Option<String>>,
+    ) -> Result<SessionListResponse, Refusal<ListSessionsErrors>> {
+        let page = PageOfSessions::asked_for(limit.0, after.0.as_deref())?;
+        let sessions = services.0.sessions.list(&caller.0, page.after, page.limit).await?;
+        Ok(page.answer("/auth/sessions", &sessions, caller.0.session))
     }
 
     /// End one of the own sessions

@@ -77,9 +77,21 @@ pub(super) fn run(args: SessionsArgs) -> Result<ExitCode, Failure> {
     })
 }
 
+/// Sessions that are read at a time.
+const PAGE: u32 = 500;
+
 async fn list(administration: &Administration, account: &str, output: OutputArgs) -> Result<(), Failure> {
     let user = operator::find(administration, account).await?;
-    let sessions = administration.sessions(OPERATOR, user.id).await?;
+    let mut sessions = Vec::new();
+    let mut after = None;
+    loop {
+        let page = administration.sessions(OPERATOR, user.id, after, PAGE).await?;
+        sessions.extend(page.sessions);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
     if output.json {
         let sessions: Vec<Value> = sessions.iter().map(operator::session_json).collect();
         print_line(&Value::Array(sessions).to_string());

@@ -12,7 +12,8 @@ use super::source::Values;
 use super::table::{Kind, Setting};
 use super::{
     AdminSettings, AuditSettings, DatabaseSettings, ForwardAuthSettings, KeySettings, LogFormat, LogSettings,
-    PasswordSettings, ResetDelivery, ResetSettings, Secret, Settings, TokenSettings, TokenStoreSettings,
+    PasswordSettings, ResetDelivery, ResetSettings, Secret, SessionSettings, Settings, TokenSettings,
+    TokenStoreSettings,
 };
 use super::{http, mail};
 use crate::crypto::password::Argon2Cost;
@@ -46,6 +47,9 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         database: DatabaseSettings { url: read.get("database.url", parse::database_url, Secret::new("")) },
         token_store: token_store(&mut read),
         tokens: tokens(&mut read),
+        sessions: SessionSettings {
+            max_per_account: read.get("sessions.max_per_account", parse::number(1..=1_000), 100),
+        },
         validation: validation(&mut read),
         reset: ResetSettings {
             ttl: read.get("reset.ttl", parse::seconds, Duration::ZERO),

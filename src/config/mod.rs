@@ -104,6 +104,8 @@ pub struct Settings {
     pub token_store: TokenStoreSettings,
     /// `tokens.*`
     pub tokens: TokenSettings,
+    /// `sessions.*`
+    pub sessions: SessionSettings,
     /// `validation.*`
     pub validation: ValidationMode,
     /// `reset.*`
@@ -178,6 +180,13 @@ pub struct TokenSettings {
     pub typ: TokenType,
     /// Lifetimes of access tokens and sessions, the grace period and the leeway.
     pub lifetimes: SessionLifetimes,
+}
+
+/// Sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// How many an account may have at once.
+    pub max_per_account: u32,
 }
 
 /// Password resets.

@@ -119,6 +119,8 @@ pub const SETTINGS: &[Setting] = &[
         "A session ends this long after its login in any case (366d at most)."),
     setting("tokens.refresh.rotation_grace_period", Kind::Text, Always("30s"), "0s",
         "For this long a refresh token that was just used still gets the same successor (two tabs, a lost answer); `0s` turns that off."),
+    setting("sessions.max_per_account", Kind::Number, Always("100"), "20",
+        "How many sessions an account may have (1 to 1000). A login beyond that ends another one: sessions that were never refreshed first, the oldest before all, then the longest unused."),
     setting("validation.mode", Kind::Text, Always("strict"), "mirror",
         "Whom a replica asks whether an access token was revoked: `strict` (Redis, each time) or `mirror` (its own copy of the revocation feed in memory; needs Redis). Both are exact: with `mirror`, a logout is answered only once no replica can accept the token any more."),
     setting("validation.max_staleness", Kind::Text, Always("2s"), "5s",

@@ -209,6 +209,8 @@ named! {
     IdleTimeout = "idle_timeout",
     /// The session's time was over, however much it was used.
     AbsoluteTimeout = "absolute_timeout",
+    /// The account had more sessions than it may have, and this one was the first to go.
+    TooManySessions = "too_many_sessions",
     /// The access token's time was over.
     TokenExpired = "token_expired",
     /// The reset token was used, superseded or expired.

@@ -18,6 +18,7 @@ pub mod random;
 pub mod rate_limit;
 pub mod revocation;
 pub mod session;
+pub mod session_cap;
 pub mod session_origin;
 pub mod signing_key;
 pub mod timekeeper;

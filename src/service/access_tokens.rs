@@ -436,6 +436,8 @@ pub(super) fn refresh_verdict(
             context.audit.record_seldom(event(AuditAction::SessionExpired, timeout.into()), None);
             Err(AuthError::SessionExpired)
         }
+        // Its end is in the log already.
+        RefreshOutcome::Evicted => Err(AuthError::SessionEvicted),
         RefreshOutcome::Unknown => Err(AuthError::InvalidRefreshToken),
     }
 }

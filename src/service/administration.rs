@@ -7,13 +7,14 @@ use super::caller::Administrator;
 use super::cut_off::CutOff;
 use super::password_reset::{PasswordResets, ResetDelivery};
 use super::password_workers::{PasswordWorkers, Requester};
+use super::sessions::SessionPage;
 use super::{AuthError, AuthResult, Context, Field};
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::name::Name;
 use crate::domain::password::{NewPassword, PasswordHash};
-use crate::domain::session::Session;
+use crate::domain::session_cap::SessionCursor;
 use crate::domain::tokens::ResetToken;
 use crate::domain::user::{AccountChange, NewUser, Role, User};
 use crate::store::{ChangeOutcome, DeleteOutcome, InsertUserOutcome, OnUnknown, StoreError};
@@ -187,13 +188,19 @@ impl Administration {
         Ok(issued)
     }
 
-    /// The account's live sessions, newest first.
+    /// At most `limit` of the account's live sessions, newest first, from the one behind `after` on.
     ///
     /// # Errors
     /// [`AuthError::NotFound`].
-    pub async fn sessions(&self, by: Administrator, id: UserId) -> AuthResult<Vec<Session>> {
+    pub async fn sessions(
+        &self,
+        by: Administrator,
+        id: UserId,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> AuthResult<SessionPage> {
         self.get(by, id).await?;
-        Ok(self.context.token_store.list_sessions(id).await?)
+        Ok(SessionPage::read(&*self.context.token_store, id, after, limit).await?)
     }
 
     /// Ends all sessions of the account, those that are just being opened included; answers how many.

@@ -392,6 +392,7 @@ pub(super) fn is_verdict(error: &AuthError) -> bool {
         | AuthError::InvalidRefreshToken
         | AuthError::RefreshTokenReused
         | AuthError::SessionExpired
+        | AuthError::SessionEvicted
         | AuthError::InvalidResetToken
         | AuthError::Forbidden
         | AuthError::NotFound => true,

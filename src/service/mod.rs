@@ -17,6 +17,7 @@ pub mod password_reset;
 pub mod password_workers;
 pub mod readiness;
 pub mod revocations;
+mod session_cap;
 pub mod sessions;
 pub mod signing_keys;
 pub mod tokens;
@@ -107,6 +108,8 @@ pub struct Rules {
     pub token_type: hallpass_verify::TokenType,
     /// How long sessions and access tokens live.
     pub lifetimes: SessionLifetimes,
+    /// How many sessions an account may have.
+    pub max_sessions: u32,
     /// Whom a replica asks whether an access token was revoked.
     pub validation: ValidationMode,
     /// What a chosen password must satisfy.
@@ -220,6 +223,9 @@ pub enum AuthError {
     /// The session has ended by itself.
     #[error("the session has expired")]
     SessionExpired,
+    /// The session was ended since its account had too many.
+    #[error("the session was ended since its account had too many")]
+    SessionEvicted,
     /// The reset token is unknown, used, superseded or expired.
     #[error("the reset token is not valid")]
     InvalidResetToken,

@@ -10,6 +10,7 @@ use super::caller::Caller;
 use super::cut_off::CutOff;
 use super::limits::{Limits, Visitor, is_verdict};
 use super::password_workers::{PasswordWorkers, Requester};
+use super::session_cap::SessionCap;
 use super::{AuthError, AuthResult, Context};
 use crate::crypto::refresh_token;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
@@ -20,10 +21,11 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::rate_limit::Action;
 use crate::domain::session::{NewSession, Session, Subject};
+use crate::domain::session_cap::SessionCursor;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::{SecurityVersion, User};
-use crate::store::{OnReuse, OnUnknown, OpenOutcome, RefreshOutcome, StoreError};
+use crate::store::{OnReuse, OnUnknown, OpenOutcome, RefreshOutcome, StoreError, StoreResult, TokenStore};
 
 /// What a login or a refresh hands out.
 #[derive(Clone, Debug)]
@@ -65,6 +67,33 @@ pub struct Sessions {
     workers: PasswordWorkers,
     cut_off: CutOff,
     limits: Limits,
+    cap: SessionCap,
+}
+
+/// A page of an account's live sessions, newest first.
+#[derive(Clone, Debug)]
+pub struct SessionPage {
+    /// The sessions.
+    pub sessions: Vec<Session>,
+    /// Behind which the next page begins, if there is one.
+    pub next: Option<SessionCursor>,
+}
+
+impl SessionPage {
+    pub(super) async fn read(
+        store: &dyn TokenStore,
+        user: UserId,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> StoreResult<Self> {
+        let mut sessions = store.list_sessions(user, after, limit.saturating_add(1)).await?;
+        let has_more = sessions.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+        if has_more {
+            sessions.pop();
+        }
+        let next = sessions.last().filter(|_| has_more).map(SessionCursor::from);
+        Ok(Self { sessions, next })
+    }
 }
 
 impl Sessions {
@@ -75,7 +104,8 @@ impl Sessions {
         cut_off: CutOff,
         limits: Limits,
     ) -> Self {
-        Self { context, access_tokens, workers, cut_off, limits }
+        let cap = SessionCap::new(context.clone());
+        Self { context, access_tokens, workers, cut_off, limits, cap }
     }
 
     /// Checks an address and a password and opens a new session.
@@ -168,6 +198,7 @@ impl Sessions {
         let id = SessionId::generate(&*self.context.random);
         match self.open_at(user, NewSession { id, subject, origin }).await? {
             Some(session) => {
+                self.cap.make_room_for(&session).await;
                 let entry = self.context.event(AuditAction::LoginSucceeded, AuditActor::User(user.id));
                 let entry = entry.on(user.id).session(session.id).from(address);
                 self.context.audit.record(AuditEntry { reason: because, ..entry });
@@ -250,8 +281,8 @@ impl Sessions {
     ///
     /// # Errors
     /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`],
-    /// [`AuthError::SessionExpired`], or what is wrong with the access token; in their place
-    /// [`AuthError::RateLimited`] after too many of them.
+    /// [`AuthError::SessionExpired`], [`AuthError::SessionEvicted`], or what is wrong with the access token;
+    /// in their place [`AuthError::RateLimited`] after too many of them.
     pub async fn refresh(
         &self,
         refresh: &RefreshToken,
@@ -397,12 +428,17 @@ impl Sessions {
         Ok(())
     }
 
-    /// The caller's live sessions, newest first.
+    /// At most `limit` of the caller's live sessions, newest first, from the one behind `after` on.
     ///
     /// # Errors
     /// [`AuthError::Store`].
-    pub async fn list(&self, caller: &Caller) -> AuthResult<Vec<Session>> {
-        Ok(self.context.token_store.list_sessions(caller.user).await?)
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> AuthResult<SessionPage> {
+        Ok(SessionPage::read(&*self.context.token_store, caller.user, after, limit).await?)
     }
 
     /// Ends a session of the caller's, at once and for all its tokens.
@@ -430,8 +466,9 @@ impl Sessions {
     /// Ends the user's sessions but `kept`; answers how many.
     async fn end_others(&self, ending: &Ending, kept: SessionId) -> AuthResult<usize> {
         let mut ended = 0;
-        for session in self.context.token_store.list_sessions(ending.user).await? {
-            if session.id != kept && self.revoke(ending, session.id, OnUnknown::Ignore).await? {
+        for session in self.context.token_store.session_uses(ending.user).await? {
+            let id = session.at.id;
+            if id != kept && self.revoke(ending, id, OnUnknown::Ignore).await? {
                 ended += 1;
             }
         }

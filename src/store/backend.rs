@@ -19,6 +19,7 @@ use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, JournalEntry, Journaled, Link, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::domain::session::{NewSession, Session, SessionLifetimes};
+use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 
@@ -82,6 +83,20 @@ pub struct Presented {
     /// then, and is owed to the journal.
     pub ended_until: Option<Timestamp>,
 }
+
+/// A session that is to end since its account has more than `max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eviction {
+    /// Whose.
+    pub user: UserId,
+    /// Which one.
+    pub session: SessionId,
+    /// How many may stand.
+    pub max: u32,
+}
+
+/// How many of an account's latest evictions are remembered.
+pub const EVICTIONS_REMEMBERED: u32 = 100;
 
 /// What became of opening a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,6 +291,17 @@ pub trait TokenBackend: Send + Sync + 'static {
         until: Timestamp,
     ) -> BackendResult<Known>;
 
+    /// As [`TokenStore::evict_session`](super::TokenStore::evict_session). What is ended is owed to the journal
+    /// under `entry`; answers until when that matters, and `None` where nothing was ended.
+    /// (model: OwedUntilJournaled)
+    async fn evict_session(
+        &self,
+        by: &Vouched,
+        eviction: &Eviction,
+        entry: EntryId,
+        denial: Duration,
+    ) -> BackendResult<Option<Timestamp>>;
+
     /// Carries a revocation out, or once more, and announces it; what it ends is denied for `denial`.
     async fn carry_out(
         &self,
@@ -312,7 +338,24 @@ pub trait TokenBackend: Send + Sync + 'static {
     ) -> BackendResult<Vec<Option<Timestamp>>>;
 
     /// As [`TokenStore::list_sessions`](super::TokenStore::list_sessions).
-    async fn list_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<Session>>;
+    async fn list_sessions(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> BackendResult<Vec<Session>>;
+
+    /// As [`TokenStore::session_uses`](super::TokenStore::session_uses).
+    async fn session_uses(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<SessionUse>>;
+
+    /// As [`TokenStore::find_session`](super::TokenStore::find_session).
+    async fn find_session(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        session: SessionId,
+    ) -> BackendResult<Option<Session>>;
 
     /// As [`TokenStore::insert_reset_token`](super::TokenStore::insert_reset_token).
     async fn insert_reset_token(

@@ -49,6 +49,7 @@ use crate::domain::partition::Partition;
 use crate::domain::password::PasswordHash;
 use crate::domain::rate_limit::PlaceMark;
 use crate::domain::session::{NewSession, Session, SessionLifetimes, Timeout};
+use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 
@@ -283,6 +284,9 @@ pub enum RefreshOutcome {
     Reused,
     /// The session has ended by itself, and by which of its deadlines.
     Expired(Timeout),
+    /// The session was ended since its account had too many. Of each account that is known for the latest of
+    /// them alone.
+    Evicted,
     /// There is no such session: revoked, or gone long ago.
     Unknown,
 }
@@ -292,7 +296,7 @@ impl RefreshOutcome {
     pub fn session(self) -> Option<Session> {
         match self {
             Self::Current(session) | Self::Previous(session) | Self::Recovered(session) => Some(session),
-            Self::Reused | Self::Expired(_) | Self::Unknown => None,
+            Self::Reused | Self::Expired(_) | Self::Evicted | Self::Unknown => None,
         }
     }
 }
@@ -430,6 +434,11 @@ pub trait TokenStore: Send + Sync + 'static {
         on_unknown: OnUnknown,
     ) -> StoreResult<bool>;
 
+    /// Ends a session of an account that has more than `max`, and denies its access tokens; answers whether it
+    /// was live and there were as many. Of several concurrent calls none ends one too many. Its entry in the
+    /// journal is owed in the same step, and written down beside the answer.
+    async fn evict_session(&self, user: UserId, session: SessionId, max: u32) -> StoreResult<bool>;
+
     /// Denies one access token for `denial`, for as long as anybody could accept it; its session lives on.
     async fn revoke_access_token(&self, user: UserId, token: Jti, denial: Duration) -> StoreResult<()>;
 
@@ -462,8 +471,20 @@ pub trait TokenStore: Send + Sync + 'static {
     /// user without one. In the order of `users`.
     async fn newest_access_tokens(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>>;
 
-    /// The user's live sessions, newest first: none that was revoked, cut off, or has ended by itself.
-    async fn list_sessions(&self, user: UserId) -> StoreResult<Vec<Session>>;
+    /// At most `limit` of the user's live sessions, newest first, from the one behind `after` on: none that was
+    /// revoked, cut off, or has ended by itself.
+    async fn list_sessions(
+        &self,
+        user: UserId,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> StoreResult<Vec<Session>>;
+
+    /// How each of the user's live sessions was used, in no order.
+    async fn session_uses(&self, user: UserId) -> StoreResult<Vec<SessionUse>>;
+
+    /// A live session of the user.
+    async fn find_session(&self, user: UserId, session: SessionId) -> StoreResult<Option<Session>>;
 
     /// Keeps a reset token of that version of the account for `ttl`. An earlier one of the user that was
     /// asked for at the same place is void from then on; those of other places are not touched.

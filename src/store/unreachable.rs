@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::backend::{
-    BackendReader, BackendResult, CarriedOut, Examination, Known, Opening, Placement, Presented,
+    BackendReader, BackendResult, CarriedOut, Eviction, Examination, Known, Opening, Placement, Presented,
     TokenBackend, Vouched,
 };
 use super::feed::{FeedBatch, ReaderRole, Standing};
@@ -20,6 +20,7 @@ use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
 use crate::domain::session::{NewSession, Session, SessionLifetimes};
+use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 
@@ -108,6 +109,16 @@ impl TokenBackend for UnreachableTokenStore {
         self.no_answer()
     }
 
+    async fn evict_session(
+        &self,
+        _: &Vouched,
+        _: &Eviction,
+        _: EntryId,
+        _: Duration,
+    ) -> BackendResult<Option<Timestamp>> {
+        self.no_answer()
+    }
+
     async fn carry_out(
         &self,
         _: &Vouched,
@@ -141,7 +152,21 @@ impl TokenBackend for UnreachableTokenStore {
         self.no_answer()
     }
 
-    async fn list_sessions(&self, _: &Vouched, _: UserId) -> BackendResult<Vec<Session>> {
+    async fn list_sessions(
+        &self,
+        _: &Vouched,
+        _: UserId,
+        _: Option<SessionCursor>,
+        _: u32,
+    ) -> BackendResult<Vec<Session>> {
+        self.no_answer()
+    }
+
+    async fn session_uses(&self, _: &Vouched, _: UserId) -> BackendResult<Vec<SessionUse>> {
+        self.no_answer()
+    }
+
+    async fn find_session(&self, _: &Vouched, _: UserId, _: SessionId) -> BackendResult<Option<Session>> {
         self.no_answer()
     }
 

@@ -41,6 +41,7 @@ mod reset_places;
 mod revocations;
 mod rollback;
 mod secrets_in_logs;
+mod session_cap;
 mod sessions;
 mod upgrade;
 mod user_list;

@@ -9,6 +9,7 @@
 
 mod access;
 mod cut_off;
+mod evictions;
 mod given_again;
 mod issued;
 mod listed;
@@ -20,6 +21,7 @@ pub mod support;
 pub use crate::journaled::bounds::*;
 pub use access::*;
 pub use cut_off::*;
+pub use evictions::*;
 pub use given_again::*;
 pub use issued::*;
 pub use listed::*;
@@ -116,6 +118,16 @@ macro_rules! contract {
             a_cut_off_voids_the_reset_tokens_of_all_places
             fifty_rotations_racing_a_cut_off_leave_nothing_alive
             fifty_logins_racing_a_cut_off_leave_nothing_alive
+            // evictions
+            an_evicted_session_is_over_and_its_client_is_told_why
+            no_session_is_evicted_where_there_is_room
+            fifty_evictions_at_once_end_no_more_than_are_too_many
+            an_eviction_is_owed_until_it_is_written_down
+            the_latest_evictions_of_an_account_are_remembered
+            how_sessions_were_used_is_told
+            a_list_comes_in_pages
+            one_session_is_found_while_it_lives
+            very_many_sessions_are_listed_and_cut_off
             // given again
             a_new_account_ends_what_an_earlier_holder_of_its_id_has
             a_new_account_whose_id_is_new_writes_nothing_down

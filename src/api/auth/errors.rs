@@ -45,8 +45,9 @@ refusals! {
         ),
         401 => Documented::new(
             "No refresh token came (`authentication_required`). Or it is unknown or its session was ended \
-             (`invalid_refresh_token`), the session's time is over (`session_expired`), or it was used before \
-             (`refresh_token_reused`: the session has been ended). Or an access token that came along is \
+             (`invalid_refresh_token`), the session's time is over (`session_expired`), it was ended since the account \
+             had too many (`session_evicted`), or the token was used before (`refresh_token_reused`: the session \
+             has been ended). Or an access token that came along is \
              altered (`invalid_token`) or revoked (`token_revoked`). In all cases: log in again.",
             unauthorized_though_expiry_is_fine,
         ),
@@ -62,7 +63,7 @@ refusals! {
         401 => Documented::new(
             "No token came (`authentication_required`), the access token is altered (`invalid_token`), or \
              the session is gone already (`token_revoked`, `invalid_refresh_token`, `refresh_token_reused`, \
-             `session_expired`). But for the first two, the caller is logged out: forget the tokens.",
+             `session_expired`, `session_evicted`). But for the first two, the caller is logged out: forget the tokens.",
             unauthorized_though_expiry_is_fine,
         ),
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
@@ -99,7 +100,7 @@ refusals! {
         401 => Documented::new(
             "The current password is wrong (`invalid_credentials`). Or the tokens are no good, as everywhere: \
              `authentication_required`, `token_expired`, `invalid_token`, `token_revoked`, \
-             `invalid_refresh_token`, `refresh_token_reused`, `session_expired`.",
+             `invalid_refresh_token`, `refresh_token_reused`, `session_expired`, `session_evicted`.",
             || {
                 let mut all = examples([AuthError::InvalidCredentials]);
                 all.extend(unauthorized());

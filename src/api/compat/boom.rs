@@ -73,6 +73,7 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::InvalidRefreshToken
         | ErrorCode::RefreshTokenReused
         | ErrorCode::SessionExpired
+        | ErrorCode::SessionEvicted
         | ErrorCode::InvalidResetToken
         | ErrorCode::EmailNotVerified
         | ErrorCode::InvalidVerificationToken

@@ -224,12 +224,14 @@ refusals! {
     RefreshErrors {
         401 => Documented::new(
             "No token came (`authentication_required`). Or it is unknown or its session was ended \
-             (`invalid_refresh_token`), the session's time is over (`session_expired`), or it was used before \
+             (`invalid_refresh_token`), the session's time is over (`session_expired`), it was ended since its account had too many \
+             (`session_evicted`), or it was used before \
              (`refresh_token_reused`: the session has been ended). In all cases: sign in again.",
             || examples([
                 AuthError::Unauthenticated,
                 AuthError::InvalidRefreshToken,
                 AuthError::SessionExpired,
+                AuthError::SessionEvicted,
                 AuthError::RefreshTokenReused,
             ]),
         ),

@@ -55,6 +55,7 @@ fn name(code: ErrorCode) -> &'static str {
         ErrorCode::InvalidRefreshToken
         | ErrorCode::RefreshTokenReused
         | ErrorCode::SessionExpired
+        | ErrorCode::SessionEvicted
         | ErrorCode::AccountDisabled => "invalid_grant",
         ErrorCode::DependencyUnavailable
         | ErrorCode::Overloaded

@@ -6,7 +6,6 @@ use super::{Death, Known, Tokens};
 use crate::domain::audit::{AuditAction, AuditFilter, Reason, RecordedEntry};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
-use crate::domain::session::Timeout;
 use crate::domain::tokens::{Generation, RefreshClaims};
 use crate::service::AuthResult;
 use crate::service::caller::Administrator;
@@ -39,21 +38,22 @@ impl Tokens {
         if let Some(death) = self.told_death_of(by, known).await? {
             return Ok(death);
         }
-        let timeout = self.timeout_of(known).await?;
-        Ok(Death::of(match timeout {
-            Some(timeout) => timeout.into(),
+        Ok(Death::of(match self.remembered(known).await? {
+            Some(reason) => reason,
             None => self.inferred(known, now).await?,
         }))
     }
 
-    /// By which of its deadlines a session has ended, as long as the token store knows that.
-    async fn timeout_of(&self, known: &Known) -> AuthResult<Option<Timeout>> {
+    /// Why a session has ended, as long as the token store knows that: by which of its deadlines, or since
+    /// there were too many.
+    async fn remembered(&self, known: &Known) -> AuthResult<Option<Reason>> {
         let lifetimes = &self.context.rules.lifetimes;
         // Of a session that is not live this changes nothing, whatever the generation.
         let any = RefreshClaims { user: known.user, session: known.session, generation: Generation::FIRST };
         let outcome = self.context.token_store.check_refresh(&any, lifetimes, OnReuse::Refuse).await?;
         Ok(match outcome {
-            RefreshOutcome::Expired(timeout) => Some(timeout),
+            RefreshOutcome::Expired(timeout) => Some(timeout.into()),
+            RefreshOutcome::Evicted => Some(Reason::TooManySessions),
             _ => None,
         })
     }

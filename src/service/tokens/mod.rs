@@ -354,11 +354,9 @@ impl Tokens {
     }
 
     async fn live_session(&self, user: UserId, session: SessionId) -> AuthResult<Lookup> {
-        match self.context.token_store.list_sessions(user).await {
-            Ok(sessions) => Ok(match sessions.into_iter().find(|live| live.id == session) {
-                Some(live) => Lookup::Live(Box::new(live)),
-                None => Lookup::Gone,
-            }),
+        match self.context.token_store.find_session(user, session).await {
+            Ok(Some(live)) => Ok(Lookup::Live(Box::new(live))),
+            Ok(None) => Ok(Lookup::Gone),
             Err(StoreError::Unavailable { .. }) => Ok(Lookup::OutOfReach),
             Err(error) => Err(error.into()),
         }

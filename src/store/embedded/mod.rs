@@ -14,6 +14,7 @@
 
 mod buckets;
 mod cut_off_row;
+mod eviction;
 mod examination;
 mod feed;
 mod file;
@@ -37,11 +38,11 @@ use self::feed::Bell;
 use self::file::DataFile;
 pub use self::file::OpenError;
 use self::purge::PurgeTask;
-use self::refresh::{Change, Decision};
+use self::refresh::{Change, Decision, Found};
 pub use self::time::EmbeddedTime;
 use super::backend::{
-    BackendError, BackendReader, BackendResult, CarriedOut, Examination, Known, Opening, Placed, Placement,
-    Presented, TokenBackend, Vouched,
+    BackendError, BackendReader, BackendResult, CarriedOut, Eviction, Examination, Known, Opening, Placed,
+    Placement, Presented, TokenBackend, Vouched,
 };
 use super::feed::ReaderRole;
 use super::{
@@ -55,6 +56,7 @@ use crate::domain::partition::Partition;
 use crate::domain::random::{self, Random};
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::session::{NewSession, Session, SessionLifetimes};
+use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 use crate::store::patience::{self, Line};
@@ -255,6 +257,20 @@ impl TokenBackend for EmbeddedTokenStore {
         .await?)
     }
 
+    async fn evict_session(
+        &self,
+        by: &Vouched,
+        eviction: &Eviction,
+        entry: EntryId,
+        denial: Duration,
+    ) -> BackendResult<Option<Timestamp>> {
+        let evicted = bounded(self.evict(by, eviction, entry, denial)).await?;
+        Ok(evicted.map(|(until, denied_until)| {
+            self.announced(denied_until);
+            until
+        }))
+    }
+
     /// What it does, the mark and what is owed go together (model: AppliedBeforeTheMark, OwedUntilJournaled).
     async fn carry_out(
         &self,
@@ -400,12 +416,41 @@ impl TokenBackend for EmbeddedTokenStore {
         .await?)
     }
 
-    async fn list_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<Session>> {
+    async fn list_sessions(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> BackendResult<Vec<Session>> {
         let partition = Partition::of(user);
         Ok(bounded(async {
             let mut reader = self.begin_reading(by, partition).await?;
             let now = self.time.now()?;
-            session_row::list_live(&mut *reader, user, by.of(partition).incarnation, now).await
+            let incarnation = by.of(partition).incarnation;
+            session_row::list_live(&mut *reader, user, incarnation, now, after, limit).await
+        })
+        .await?)
+    }
+
+    async fn session_uses(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<SessionUse>> {
+        let sessions = self.list_sessions(by, user, None, u32::MAX).await?;
+        Ok(sessions.iter().map(SessionUse::from).collect())
+    }
+
+    async fn find_session(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        session: SessionId,
+    ) -> BackendResult<Option<Session>> {
+        let partition = Partition::of(user);
+        Ok(bounded(async {
+            let mut reader = self.begin_reading(by, partition).await?;
+            let now = self.time.now()?;
+            let row = session_row::find(&mut *reader, session, user, by.of(partition).incarnation).await?;
+            let session = row.map(Session::try_from).transpose()?;
+            Ok(session.filter(|session| !session.is_expired(now)))
         })
         .await?)
     }
@@ -552,9 +597,16 @@ impl EmbeddedTokenStore {
         connection: &mut sqlx::SqliteConnection,
         by: &Vouched,
         token: &RefreshClaims,
-    ) -> Result<Option<session_row::SessionRow>, Fault> {
+    ) -> Result<Found, Fault> {
         let incarnation = by.of(Partition::of(token.user)).incarnation;
-        Ok(session_row::find(connection, token.session, token.user, incarnation).await?)
+        let row = session_row::find(&mut *connection, token.session, token.user, incarnation).await?;
+        Ok(match row {
+            Some(row) => Found::Session(Box::new(row)),
+            None => match eviction::find(connection, token.user, token.session).await? {
+                Some(until) => Found::Evicted { until },
+                None => Found::Nothing,
+            },
+        })
     }
 
     /// Does to a session what a refresh token brought about.

@@ -147,6 +147,13 @@ async fn purge(pool: &SqlitePool, now: Timestamp) -> Result<Option<Timestamp>, s
         now,
     )
     .await?;
+    delete_until(
+        pool,
+        "DELETE FROM evictions WHERE session IN (SELECT session FROM evictions
+           WHERE expires_at <= ?1 LIMIT ?2)",
+        now,
+    )
+    .await?;
     let (session, other): (Option<i64>, Option<i64>) = sqlx::query_as(
         "SELECT
            (SELECT min(min(idle_deadline, absolute_deadline)) FROM sessions),
@@ -155,7 +162,8 @@ async fn purge(pool: &SqlitePool, now: Timestamp) -> Result<Option<Timestamp>, s
               UNION ALL SELECT min(expires_at) FROM cutoffs
               UNION ALL SELECT min(expires_at) FROM revocations
               UNION ALL SELECT min(expires_at) FROM reset_tokens
-              UNION ALL SELECT min(expires_at) FROM places))",
+              UNION ALL SELECT min(expires_at) FROM places
+              UNION ALL SELECT min(expires_at) FROM evictions))",
     )
     .fetch_one(pool)
     .await?;
@@ -198,6 +206,7 @@ mod tests {
             "INSERT INTO cutoffs VALUES (?1, 1, ?2 + 0 * ?3)",
             "INSERT INTO reset_tokens VALUES (?1, x'00', x'00', 1, ?2 + 0 * ?3, 0)",
             "INSERT INTO places VALUES (CAST('place ' || ?1 AS BLOB), x'00', ?2 + 0 * ?3)",
+            "INSERT INTO evictions VALUES ('evicted ' || ?1, ?1, ?2 + 0 * ?3)",
         ] {
             let kept_for = millis_of(SESSION_KEPT_FOR);
             sqlx::query(statement)
@@ -216,6 +225,7 @@ mod tests {
              UNION SELECT 'cut-off ' || user_id FROM cutoffs
              UNION SELECT 'reset ' || user_id FROM reset_tokens
              UNION SELECT CAST(account AS TEXT) FROM places
+             UNION SELECT session FROM evictions
              UNION SELECT 'partition ' || partition FROM partitions",
         )
         .fetch_all(pool)
@@ -236,7 +246,7 @@ mod tests {
         insert(pool, 4, 60_000).await;
         let next = purge(pool, NOW).await.expect("purge");
         let left = ["absolute 3", "absolute 4", "cut-off 3", "cut-off 4", "denial 3", "denial 4"];
-        let left = left.into_iter().chain(["idle 3", "idle 4", "partition 5"]);
+        let left = left.into_iter().chain(["evicted 3", "evicted 4", "idle 3", "idle 4", "partition 5"]);
         let left = left.chain(["place 3", "place 4", "reset 3", "reset 4"]);
         assert_eq!(names(pool).await, left.map(str::to_owned).collect());
         assert_eq!(next, Some(NOW.after(Duration::from_millis(1))));
@@ -286,6 +296,7 @@ mod tests {
             ("SELECT user_id FROM cutoffs WHERE expires_at <= 1 LIMIT 2", "cutoffs_by_end"),
             ("SELECT user_id, place FROM reset_tokens WHERE expires_at <= 1 LIMIT 2", "reset_tokens_by_end"),
             ("SELECT account, place FROM places WHERE expires_at <= 1 LIMIT 2", "places_by_end"),
+            ("SELECT session FROM evictions WHERE expires_at <= 1 LIMIT 2", "evictions_by_end"),
         ] {
             let statement = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
             let plan: (i64, i64, i64, String) =

@@ -7,6 +7,19 @@ use crate::domain::session::{Presented, Session, SessionLifetimes};
 use crate::domain::tokens::{Generation, RefreshClaims};
 use crate::store::{OnReuse, RefreshOutcome};
 
+/// What stands under the id of the session that a token names.
+pub(super) enum Found {
+    /// The session; it may have ended by itself.
+    Session(Box<SessionRow>),
+    /// That it was ended since its account had too many.
+    Evicted {
+        /// Until when that matters.
+        until: Timestamp,
+    },
+    /// Nothing.
+    Nothing,
+}
+
 /// What the caller hears, and what becomes of the session.
 pub(super) struct Decision {
     pub(super) outcome: RefreshOutcome,
@@ -63,7 +76,7 @@ impl Decision {
 /// Redeems the token.
 /// (model: AheadMovesForward, ReuseEndsTheSession)
 pub(super) fn rotate(
-    row: Option<SessionRow>,
+    row: Found,
     token: &RefreshClaims,
     now: Timestamp,
     lifetimes: &SessionLifetimes,
@@ -87,7 +100,7 @@ pub(super) fn rotate(
 /// Judges the token without rotating it.
 /// (model: AheadMovesForward, ReuseEndsTheSession)
 pub(super) fn check(
-    row: Option<SessionRow>,
+    row: Found,
     token: &RefreshClaims,
     now: Timestamp,
     lifetimes: &SessionLifetimes,
@@ -122,13 +135,15 @@ enum Judged {
 }
 
 fn judge(
-    row: Option<SessionRow>,
+    row: Found,
     token: &RefreshClaims,
     now: Timestamp,
     lifetimes: &SessionLifetimes,
 ) -> Result<Judged, Fault> {
-    let Some(mut session) = row.map(Session::try_from).transpose()? else {
-        return Ok(Judged::Settled(RefreshOutcome::Unknown));
+    let mut session = match row {
+        Found::Session(row) => Session::try_from(*row)?,
+        Found::Evicted { until } if now < until => return Ok(Judged::Settled(RefreshOutcome::Evicted)),
+        Found::Evicted { .. } | Found::Nothing => return Ok(Judged::Settled(RefreshOutcome::Unknown)),
     };
     if let Some(timeout) = session.timeout(now) {
         return Ok(Judged::Settled(RefreshOutcome::Expired(timeout)));

@@ -9,6 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::{Session, Subject};
+use crate::domain::session_cap::SessionCursor;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::Generation;
 use crate::domain::user::SecurityVersion;
@@ -55,13 +56,15 @@ pub(super) async fn find(
     .await
 }
 
-/// The user's live sessions, newest first.
+/// At most `limit` of the user's live sessions, newest first, from the one behind `after` on.
 /// (model: TokensOfTheirIncarnation)
 pub(super) async fn list_live(
     executor: impl SqliteExecutor<'_>,
     user: UserId,
     incarnation: i64,
     now: Timestamp,
+    after: Option<SessionCursor>,
+    limit: u32,
 ) -> Result<Vec<Session>, Fault> {
     let rows: Vec<SessionRow> = sqlx::query_as(
         "SELECT id, user_id, email, role, security_version, generation,
@@ -69,14 +72,36 @@ pub(super) async fn list_live(
            incarnation, address, user_agent, client, email_verified
          FROM sessions
          WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2 AND incarnation = ?3
-         ORDER BY created_at DESC, id DESC",
+           AND (?4 IS NULL OR (created_at, id) < (?4, ?5))
+         ORDER BY created_at DESC, id DESC LIMIT ?6",
     )
     .bind(user.get())
     .bind(now.as_millis())
     .bind(incarnation)
+    .bind(after.map(|after| after.created_at.as_millis()))
+    .bind(after.map(|after| after.id.to_string()))
+    .bind(limit)
     .fetch_all(executor)
     .await?;
     rows.into_iter().map(Session::try_from).collect()
+}
+
+/// How many live sessions the user has.
+pub(super) async fn count_live(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    incarnation: i64,
+    now: Timestamp,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM sessions
+         WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2 AND incarnation = ?3",
+    )
+    .bind(user.get())
+    .bind(now.as_millis())
+    .bind(incarnation)
+    .fetch_one(connection)
+    .await
 }
 
 /// Adds a session.
@@ -139,7 +164,8 @@ async fn update(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx
     Ok(())
 }
 
-async fn delete(tx: &mut SqliteConnection, session: SessionId) -> Result<(), sqlx::Error> {
+/// Removes a session.
+pub(super) async fn delete(tx: &mut SqliteConnection, session: SessionId) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM sessions WHERE id = ?1").bind(session.to_string()).execute(tx).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! store without data begins another incarnation, in which nothing of before counts.
 
 mod decision;
+mod evictions;
 mod owed;
 mod reader;
 mod repeated;
@@ -21,8 +22,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use self::evictions::UNSETTLED_MAX;
 use self::owed::{OwedMemory, is_of, pending};
 use self::repeated::whole_minute;
 use self::watch::{NotVouched, Watch};
@@ -44,6 +47,7 @@ use crate::domain::journal::{EntryId, Journaled, Link, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::domain::random::Random;
 use crate::domain::session::{NewSession, Session, SessionLifetimes};
+use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::timekeeper::{Odd, Timekeeper};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
@@ -137,6 +141,8 @@ struct Shared {
     owed: StdMutex<OwedMemory>,
     /// Revocations that were begun and could not be acknowledged.
     unfinished: StdMutex<HashMap<Journaled, NewEntry>>,
+    /// Held by evictions that are to be written down.
+    unsettled_evictions: Arc<Semaphore>,
 }
 
 impl JournaledTokenStore {
@@ -157,6 +163,7 @@ impl JournaledTokenStore {
             watch: tokio::sync::Mutex::new(Watch::new(holder)),
             owed: StdMutex::default(),
             unfinished: StdMutex::default(),
+            unsettled_evictions: Arc::new(Semaphore::new(UNSETTLED_MAX)),
         }))
     }
 
@@ -483,6 +490,10 @@ impl TokenStore for JournaledTokenStore {
         Ok(!revoked.ended.is_empty())
     }
 
+    async fn evict_session(&self, user: UserId, session: SessionId, max: u32) -> StoreResult<bool> {
+        self.evict(user, session, max).await
+    }
+
     async fn revoke_access_token(&self, user: UserId, token: Jti, denial: Duration) -> StoreResult<()> {
         let until = self.0.now().after(denial);
         self.revoke(Journaled::Token { user, token }, until, Some(until)).await.map(drop)
@@ -539,8 +550,21 @@ impl TokenStore for JournaledTokenStore {
         self.on_vouched(|by| async move { self.0.backend.newest_access_tokens(&by, users).await }).await
     }
 
-    async fn list_sessions(&self, user: UserId) -> StoreResult<Vec<Session>> {
-        self.on_vouched(|by| async move { self.0.backend.list_sessions(&by, user).await }).await
+    async fn list_sessions(
+        &self,
+        user: UserId,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> StoreResult<Vec<Session>> {
+        self.on_vouched(|by| async move { self.0.backend.list_sessions(&by, user, after, limit).await }).await
+    }
+
+    async fn session_uses(&self, user: UserId) -> StoreResult<Vec<SessionUse>> {
+        self.on_vouched(|by| async move { self.0.backend.session_uses(&by, user).await }).await
+    }
+
+    async fn find_session(&self, user: UserId, session: SessionId) -> StoreResult<Option<Session>> {
+        self.on_vouched(|by| async move { self.0.backend.find_session(&by, user, session).await }).await
     }
 
     async fn insert_reset_token(

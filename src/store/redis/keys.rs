@@ -12,6 +12,7 @@
 //! | `denied:<uid>` | sorted set | `s:<sid>` or `j:<jti>` → when the denial ends | the last end |
 //! | `cut_off:<uid>` | string | the version of the last security event | no older session can be left |
 //! | `resets:<uid>` | hash | mark of a place → `<hash>:<security version>:<deadline>:<vouching>` of its newest reset token | the last deadline |
+//! | `evicted:<uid>` | sorted set | `<sid>` of a session that was ended for want of room → when its end matters no more; the latest alone | the last end |
 //! | `revocations` | stream | every revocation of the partition | one denial after the last one |
 //! | `state` | hash | `incarnation`, `vouching`, `mark`, `entry`, `seal`: see [`PartitionState`](crate::store::backend::PartitionState) | the data is lost |
 //! | `applied` | sorted set | id of an entry of the journal → its position behind the mark | the mark has passed it |
@@ -199,6 +200,11 @@ pub struct UserKeys {
 }
 
 impl UserKeys {
+    /// Whose they are.
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+
     /// One session.
     pub fn session(&self, session: SessionId) -> String {
         self.partition.key(&format!("opened:{session}"))
@@ -222,6 +228,11 @@ impl UserKeys {
     /// The user's reset tokens, one for each place.
     pub fn resets(&self) -> String {
         self.own("resets")
+    }
+
+    /// The user's sessions that were ended since there were too many.
+    pub fn evictions(&self) -> String {
+        self.own("evicted")
     }
 
     /// The keys of the user's partition.
@@ -282,6 +293,7 @@ mod tests {
             keys.denied(),
             keys.cutoff(),
             keys.resets(),
+            keys.evictions(),
             keys.partition().state(),
             keys.partition().applied(),
             keys.partition().owed(),
@@ -299,6 +311,7 @@ mod tests {
                 "prod:{p07}:denied:7",
                 "prod:{p07}:cut_off:7",
                 "prod:{p07}:resets:7",
+                "prod:{p07}:evicted:7",
                 "prod:{p07}:state",
                 "prod:{p07}:applied",
                 "prod:{p07}:owed",
@@ -328,7 +341,7 @@ mod tests {
     #[test]
     fn users_of_one_partition_share_no_key_of_their_own() {
         let (first, second) = (keys_of(1), keys_of(65));
-        for key in &first[1..5] {
+        for key in &first[1..6] {
             assert!(!second.contains(key), "{key}");
         }
     }

@@ -1,4 +1,5 @@
-//! What lists show, of one user's sessions and of many users: two round trips, no script.
+//! What lists show, of one user's sessions and of many users: round trips in slices, no script. However many
+//! sessions a user has, Redis serves others in between.
 
 use std::cmp::Reverse;
 
@@ -15,56 +16,74 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::partition::Partition;
 use crate::domain::session::Session;
+use crate::domain::session_cap::{SessionCursor, SessionUse};
+use crate::domain::user::SecurityVersion;
 use crate::store::backend::{BackendResult, Vouched};
 
-/// The user's live sessions, newest first.
-///
-/// The set of the user's sessions says where to look, the sessions themselves say whether they live:
-/// one that ended between the two round trips is not listed. The cut-off is read behind them, so that a
-/// session that a security event has just ended is known by its version, and last of all whether the data is
-/// what was vouched for.
-/// (model: TokensOfTheirIncarnation, VersionsNotTimes, VouchingIsPassed)
-pub(super) async fn live_sessions(
-    connection: &Connection,
-    time: &StoreTime,
-    by: &Vouched,
-    keys: &Keys,
-    user: UserId,
-) -> BackendResult<Vec<Session>> {
-    let keys = keys.of_user(user);
-    let incarnation = by.of(Partition::of(user)).incarnation;
-    let (now, mut ids) = unended(connection, time, by, std::slice::from_ref(&keys)).await?;
-    let ids = ids.pop().unwrap_or_default();
-    let mut pipeline = redis::pipe();
-    for id in &ids {
-        pipeline.cmd("HMGET").arg(keys.session(*id)).arg(&SESSION_FIELDS);
-    }
-    pipeline.cmd("GET").arg(keys.cutoff());
-    pipeline.cmd("HMGET").arg(keys.partition().state()).arg(&STANDING_FIELDS);
-    let mut stored: Vec<Value> = ask(connection, by, pipeline).await?;
-    // Also where there is none: whoever ends all of them would be told that it is done.
-    let entry = Entry { place: SESSIONS, key: &keys.sessions() };
-    let standing: Fields = entry.convert(stored.pop().unwrap_or(Value::Nil))?;
-    standing_incarnation(entry, by.of(Partition::of(user)), &standing)?;
-    let entry = Entry { place: CUTOFF, key: &keys.cutoff() };
-    let cutoff: Option<String> = entry.convert(stored.pop().unwrap_or(Value::Nil))?;
-    let first_version = first_version(&keys, cutoff.as_deref())?;
+/// How many sessions are read by one call, or a few more.
+const SLICE: usize = 500;
 
-    let mut sessions = Vec::with_capacity(ids.len());
-    for (id, fields) in ids.into_iter().zip(stored) {
-        let fields: Fields = Entry { place: SESSION, key: &keys.session(id) }.convert(fields)?;
-        if fields.iter().all(Option::is_none) {
-            continue;
-        }
-        let session = codec::session(Entry { place: SESSION, key: &keys.session(id) }, id, &fields)?;
-        let counts = session.incarnation == incarnation
-            && first_version.is_none_or(|first| session.subject.security_version.get() >= first);
-        if session.subject.user == user && counts && !session.is_expired(now) {
-            sessions.push(session);
-        }
+/// What lists are read by.
+#[derive(Clone, Copy)]
+pub(super) struct Lists<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) time: &'a StoreTime,
+    pub(super) by: &'a Vouched,
+    pub(super) keys: &'a Keys,
+}
+
+/// At most `limit` of the user's live sessions, newest first, from the one behind `after` on.
+pub(super) async fn page(
+    lists: &Lists<'_>,
+    user: UserId,
+    after: Option<SessionCursor>,
+    limit: u32,
+) -> BackendResult<Vec<Session>> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut page: Vec<Session> = Vec::new();
+    lists
+        .each_live(user, |slice| {
+            page.extend(
+                slice
+                    .into_iter()
+                    .filter(|session| after.is_none_or(|after| SessionCursor::from(session) < after)),
+            );
+            // Never more of them in memory than a page and a slice.
+            page.sort_by_key(|session| Reverse(SessionCursor::from(session)));
+            page.truncate(limit);
+        })
+        .await?;
+    Ok(page)
+}
+
+/// How each of the user's live sessions was used.
+pub(super) async fn uses(lists: &Lists<'_>, user: UserId) -> BackendResult<Vec<SessionUse>> {
+    let mut uses = Vec::new();
+    lists.each_live(user, |slice| uses.extend(slice.iter().map(SessionUse::from))).await?;
+    Ok(uses)
+}
+
+/// A live session of the user.
+pub(super) async fn find(
+    lists: &Lists<'_>,
+    user: UserId,
+    session: SessionId,
+) -> BackendResult<Option<Session>> {
+    Ok(lists.live(&lists.keys.of_user(user), &[session]).await?.pop())
+}
+
+/// The greatest security version that any of the user's sessions is of.
+pub(super) async fn greatest_version(lists: &Lists<'_>, user: UserId) -> BackendResult<SecurityVersion> {
+    let keys = lists.keys.of_user(user);
+    let mut greatest = SecurityVersion::new(0);
+    let mut cursor = Cursor::default();
+    while let Some(from) = cursor.next {
+        let slice = lists.members(&keys, from).await?;
+        cursor.next = slice.next;
+        let versions = slice.members.iter().filter_map(|(member, _)| version_of(member));
+        greatest = versions.max().into_iter().fold(greatest, Ord::max);
     }
-    sessions.sort_by_key(|session| Reverse((session.created_at, session.id)));
-    Ok(sessions)
+    Ok(greatest)
 }
 
 /// For each user, when the newest access token of their live sessions was minted. A session that a
@@ -73,54 +92,151 @@ pub(super) async fn live_sessions(
 /// No vouching is compared: it is a time that administrators are shown, from which nobody concludes that
 /// something stands or has ended.
 pub(super) async fn newest_access_tokens(
-    connection: &Connection,
-    time: &StoreTime,
-    by: &Vouched,
-    keys: &Keys,
+    lists: &Lists<'_>,
     users: &[UserId],
 ) -> BackendResult<Vec<Option<Timestamp>>> {
-    if users.is_empty() {
-        return Ok(Vec::new());
-    }
-    let keys: Vec<UserKeys> = users.iter().map(|user| keys.of_user(*user)).collect();
-    let (_, sessions) = unended(connection, time, by, &keys).await?;
-
-    let mut times = redis::pipe();
-    for (user, sessions) in keys.iter().zip(&sessions) {
-        for session in sessions {
-            times.cmd("HGET").arg(user.session(*session)).arg("n");
+    let keys: Vec<UserKeys> = users.iter().map(|user| lists.keys.of_user(*user)).collect();
+    let mut newest: Vec<Option<i64>> = vec![None; keys.len()];
+    // Of whom there is something left to read, and from where on.
+    let mut waiting: Vec<(usize, u64)> = (0..keys.len()).map(|user| (user, 0)).collect();
+    while !waiting.is_empty() {
+        let asked: Vec<_> = waiting.iter().map(|(user, from)| (&keys[*user], *from)).collect();
+        let (now, slices) = lists.members_of(&asked).await?;
+        let mut sessions = Vec::new();
+        let mut left = Vec::new();
+        for ((user, _), slice) in waiting.iter().zip(slices) {
+            let unended = slice.members.iter().filter(|(_, deadline)| lies_after(*deadline, now));
+            sessions.extend(unended.filter_map(|(member, _)| Some((*user, session_of(member)?))));
+            left.extend(slice.next.map(|next| (*user, next)));
         }
+        for slice in sessions.chunks(SLICE) {
+            let mut times = redis::pipe();
+            for (user, session) in slice {
+                times.cmd("HGET").arg(keys[*user].session(*session)).arg("n");
+            }
+            let times: Vec<Option<i64>> = lists.ask(times).await?;
+            for ((user, _), time) in slice.iter().zip(times) {
+                newest[*user] = newest[*user].max(time);
+            }
+        }
+        waiting = left;
     }
-    let times: Vec<Option<i64>> =
-        if times.is_empty() { Vec::new() } else { ask(connection, by, times).await? };
-    let mut times = times.into_iter();
-    let mut newest = |sessions: &Vec<SessionId>| times.by_ref().take(sessions.len()).flatten().max();
-    Ok(sessions.iter().map(&mut newest).map(|time| time.map(Timestamp::from_millis)).collect())
+    Ok(newest.into_iter().map(|time| time.map(Timestamp::from_millis)).collect())
 }
 
-/// What the clock shows, and for each user the sessions in their set whose idle deadline has not come.
-async fn unended(
-    connection: &Connection,
-    time: &StoreTime,
-    by: &Vouched,
-    users: &[UserKeys],
-) -> BackendResult<(Timestamp, Vec<Vec<SessionId>>)> {
-    let mut pipeline = redis::pipe();
-    for user in users {
-        pipeline.cmd("ZRANGE").arg(user.sessions()).arg(0).arg(-1).arg("WITHSCORES");
-    }
-    pipeline.cmd("TIME");
-    let entry = Entry { place: SESSIONS, key: "of one or several users" };
-    let mut answers: Vec<Value> = ask(connection, by, pipeline).await?;
-    let now = time.decisive(entry.convert(answers.pop().unwrap_or(Value::Nil))?)?;
-    let mut sessions = Vec::with_capacity(answers.len());
-    for members in answers {
-        let members: Vec<(String, f64)> = entry.convert(members)?;
-        let unended = members.iter().filter(|(_, deadline)| lies_after(*deadline, now));
-        sessions.push(unended.filter_map(|(member, _)| session_of(member)).collect());
-    }
-    Ok((now, sessions))
+/// Where reading a set goes on; `None` when all was read.
+struct Cursor {
+    next: Option<u64>,
 }
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self { next: Some(0) }
+    }
+}
+
+/// Some members of a user's set of sessions, with their idle deadlines.
+struct Slice {
+    members: Vec<(String, f64)>,
+    next: Option<u64>,
+}
+
+impl Lists<'_> {
+    /// Hands all live sessions of the user over, a slice at a time and in no order. What is in the set all
+    /// the while is read, some of it twice at most where the set is large and changes.
+    async fn each_live(&self, user: UserId, mut take: impl FnMut(Vec<Session>)) -> BackendResult<()> {
+        let keys = self.keys.of_user(user);
+        let mut seen = std::collections::HashSet::new();
+        let mut cursor = Cursor::default();
+        while let Some(from) = cursor.next {
+            let slice = self.members(&keys, from).await?;
+            cursor.next = slice.next;
+            let ids = slice.members.iter().filter_map(|(member, _)| session_of(member));
+            let ids: Vec<_> = ids.filter(|id| seen.insert(*id)).collect();
+            // Also where there is none: whoever ends all of them would be told that it is done.
+            for ids in ids.chunks(SLICE).chain(ids.is_empty().then_some(ids.as_slice())) {
+                take(self.live(&keys, ids).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of these sessions that live.
+    ///
+    /// The set of the user's sessions says where to look, the sessions themselves say whether they live:
+    /// one that ended meanwhile is not listed. The cut-off is read behind them, so that a session that a
+    /// security event has just ended is known by its version, and last of all whether the data is what was
+    /// vouched for, and what time it is.
+    /// (model: TokensOfTheirIncarnation, VersionsNotTimes, VouchingIsPassed)
+    async fn live(&self, keys: &UserKeys, ids: &[SessionId]) -> BackendResult<Vec<Session>> {
+        let mut pipeline = redis::pipe();
+        for id in ids {
+            pipeline.cmd("HMGET").arg(keys.session(*id)).arg(&SESSION_FIELDS);
+        }
+        pipeline.cmd("GET").arg(keys.cutoff());
+        pipeline.cmd("HMGET").arg(keys.partition().state()).arg(&STANDING_FIELDS);
+        pipeline.cmd("TIME");
+        let mut stored: Vec<Value> = self.ask(pipeline).await?;
+        let entry = Entry { place: SESSIONS, key: &keys.sessions() };
+        let now = self.time.decisive(entry.convert(stored.pop().unwrap_or(Value::Nil))?)?;
+        let standing: Fields = entry.convert(stored.pop().unwrap_or(Value::Nil))?;
+        let by = self.by.of(Partition::of(keys.user()));
+        standing_incarnation(entry, by, &standing)?;
+        let entry = Entry { place: CUTOFF, key: &keys.cutoff() };
+        let cutoff: Option<String> = entry.convert(stored.pop().unwrap_or(Value::Nil))?;
+        let first_version = first_version(keys, cutoff.as_deref())?;
+
+        let mut sessions = Vec::with_capacity(ids.len());
+        for (id, fields) in ids.iter().zip(stored) {
+            let key = keys.session(*id);
+            let entry = Entry { place: SESSION, key: &key };
+            let fields: Fields = entry.convert(fields)?;
+            if fields.iter().all(Option::is_none) {
+                continue;
+            }
+            let session = codec::session(entry, *id, &fields)?;
+            let counts = session.incarnation == by.incarnation
+                && first_version.is_none_or(|first| session.subject.security_version.get() >= first);
+            if session.subject.user == keys.user() && counts && !session.is_expired(now) {
+                sessions.push(session);
+            }
+        }
+        Ok(sessions)
+    }
+
+    async fn members(&self, keys: &UserKeys, from: u64) -> BackendResult<Slice> {
+        let (_, mut slices) = self.members_of(&[(keys, from)]).await?;
+        Ok(slices.pop().unwrap_or(Slice { members: Vec::new(), next: None }))
+    }
+
+    /// What the clock shows, and of each user a slice of their sessions.
+    async fn members_of(&self, users: &[(&UserKeys, u64)]) -> BackendResult<(Timestamp, Vec<Slice>)> {
+        let mut pipeline = redis::pipe();
+        for (user, from) in users {
+            pipeline.cmd("ZSCAN").arg(user.sessions()).arg(*from).arg("COUNT").arg(SLICE);
+        }
+        pipeline.cmd("TIME");
+        let mut answers: Vec<Value> = self.ask(pipeline).await?;
+        let now = self.time.decisive(OF_SOME.convert(answers.pop().unwrap_or(Value::Nil))?)?;
+        let mut slices = Vec::with_capacity(answers.len());
+        for answer in answers {
+            let (next, members): (u64, Vec<(String, f64)>) = OF_SOME.convert(answer)?;
+            slices.push(Slice { members, next: (next != 0).then_some(next) });
+        }
+        Ok((now, slices))
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&self, pipeline: Pipeline) -> BackendResult<T> {
+        let answer: Value = self
+            .connection
+            .run(Some(&self.by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
+            .await
+            .map_err(|error| backend_error(OF_SOME, error))?;
+        Ok(OF_SOME.convert(answer)?)
+    }
+}
+
+const OF_SOME: Entry<'_> = Entry { place: SESSIONS, key: "of one or several users" };
 
 /// The session of a member `<sid>:<security version>`.
 fn session_of(member: &str) -> Option<SessionId> {
@@ -128,15 +244,8 @@ fn session_of(member: &str) -> Option<SessionId> {
     Uuid::parse_str(id).ok().map(SessionId::from)
 }
 
-async fn ask<T: redis::FromRedisValue>(
-    connection: &Connection,
-    by: &Vouched,
-    pipeline: Pipeline,
-) -> BackendResult<T> {
-    let entry = Entry { place: SESSIONS, key: "of one or several users" };
-    let answer: Value = connection
-        .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
-        .await
-        .map_err(|error| backend_error(entry, error))?;
-    Ok(entry.convert(answer)?)
+/// The version of such a member.
+fn version_of(member: &str) -> Option<SecurityVersion> {
+    let (_, version) = member.split_once(':')?;
+    version.parse().ok().map(SecurityVersion::new)
 }

@@ -8,6 +8,8 @@
 mod access;
 mod codec;
 mod connection;
+mod cut_off;
+mod eviction;
 mod feed;
 mod inspection;
 mod inspector;
@@ -41,17 +43,17 @@ use self::orders::Order;
 pub use self::owner::Others;
 use self::replicas::Replicas;
 pub use self::time::StoreTime;
-use crate::domain::causes::with_causes;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::deployment::DeploymentMark;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::partition::Partition;
 use crate::domain::session::{NewSession, Session, SessionLifetimes, Timeout};
+use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::tokens::{Generation, RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
 use crate::store::backend::{
-    BackendError, BackendReader, BackendResult, CarriedOut, Examination, Known, Opening, Placement,
+    BackendError, BackendReader, BackendResult, CarriedOut, Eviction, Examination, Known, Opening, Placement,
     Presented, TokenBackend, Vouched,
 };
 use crate::store::feed::ReaderRole;
@@ -329,6 +331,16 @@ impl TokenBackend for RedisTokenStore {
         access::known_revocation(&self.connection, by, &self.keys, revoked, until).await
     }
 
+    async fn evict_session(
+        &self,
+        by: &Vouched,
+        eviction: &Eviction,
+        entry: EntryId,
+        denial: Duration,
+    ) -> BackendResult<Option<Timestamp>> {
+        self.evict(by, eviction, entry, denial).await
+    }
+
     /// The script announces it, and the barrier comes behind that (model: AnnouncedBeforeTheBarrier).
     async fn carry_out(
         &self,
@@ -345,9 +357,9 @@ impl TokenBackend for RedisTokenStore {
         let order = Order { new: *new, vouching, position, previous };
         let (entry_key, script) = order.script(&self.keys, self.time.argument(), denial);
         let answer = self.call(by, entry_key.entry(), script).await?;
-        let carried_out = order.carried_out(&entry_key, &self.keys, &answer)?;
-        if let Journaled::User { user, .. } = new.revoked {
-            self.remove_ended(by, &self.keys.of_user(user), &carried_out.ended).await;
+        let mut carried_out = order.carried_out(&entry_key, &self.keys, &answer)?;
+        if let Journaled::User { user, below } = new.revoked {
+            self.end_rest(by, user, below, denial, &mut carried_out.ended).await;
         }
         self.pass_on(by).await?;
         Ok(carried_out)
@@ -362,30 +374,7 @@ impl TokenBackend for RedisTokenStore {
         until: Timestamp,
         denial: Duration,
     ) -> BackendResult<(SecurityVersion, Vec<SessionId>)> {
-        let keys = self.keys.of_user(user);
-        let key = keys.cutoff();
-        let entry = Entry { place: CUTOFF, key: &key };
-        let mut script = scripts::CUT_OFF_USER.prepare_invoke();
-        add_cut_off_keys(&mut script, &keys);
-        script
-            .arg(self.time.argument())
-            .arg("next")
-            .arg(span(denial))
-            .arg(user.get())
-            .arg(vouching_of(by, user))
-            .arg(0)
-            .arg(id.get())
-            .arg(EntryId::NONE.get())
-            .arg(time(until));
-        let answer = self.call(by, entry, script).await?;
-        if answer.verdict != "ended" {
-            return Err(unreadable(entry, &keys, &answer).into());
-        }
-        let version = SecurityVersion::new(entry.read("version", answer.field(1))?);
-        let ended = session_ids(entry, answer.fields.get(2..).unwrap_or_default())?;
-        self.remove_ended(by, &keys, &ended).await;
-        self.pass_on(by).await?;
-        Ok((version, ended))
+        self.cut_off_now(by, user, id, until, denial).await
     }
 
     async fn access_status(&self, by: &Vouched, token: &AccessSubject) -> BackendResult<AccessStatus> {
@@ -408,11 +397,30 @@ impl TokenBackend for RedisTokenStore {
         by: &Vouched,
         users: &[UserId],
     ) -> BackendResult<Vec<Option<Timestamp>>> {
-        listing::newest_access_tokens(&self.connection, &self.time, by, &self.keys, users).await
+        listing::newest_access_tokens(&self.lists(by), users).await
     }
 
-    async fn list_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<Session>> {
-        listing::live_sessions(&self.connection, &self.time, by, &self.keys, user).await
+    async fn list_sessions(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> BackendResult<Vec<Session>> {
+        listing::page(&self.lists(by), user, after, limit).await
+    }
+
+    async fn session_uses(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<SessionUse>> {
+        listing::uses(&self.lists(by), user).await
+    }
+
+    async fn find_session(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        session: SessionId,
+    ) -> BackendResult<Option<Session>> {
+        listing::find(&self.lists(by), user, session).await
     }
 
     async fn insert_reset_token(
@@ -561,26 +569,16 @@ impl RedisTokenStore {
                 Some("absolute") => RefreshOutcome::Expired(Timeout::Absolute),
                 _ => return Err(unreadable(entry, &keys, &answer).into()),
             },
+            "evicted" => RefreshOutcome::Evicted,
             "unknown" | "foreign" => RefreshOutcome::Unknown,
             _ => return Err(unreadable(entry, &keys, &answer).into()),
         };
         Ok(Presented { outcome, ended_until })
     }
 
-    /// Frees the memory of sessions that a cut-off has ended. They are dead without that, so a
-    /// failure changes nothing: their TTL removes them later.
-    async fn remove_ended(&self, by: &Vouched, keys: &UserKeys, ended: &[SessionId]) {
-        if ended.is_empty() {
-            return;
-        }
-        let mut command = redis::cmd("UNLINK");
-        for session in ended {
-            command.arg(keys.session(*session));
-        }
-        let entry = Entry { place: SESSIONS, key: &keys.sessions() };
-        if let Err(error) = self.ask_vouched(by, entry, command).await {
-            tracing::debug!(error = %with_causes(&error), "ended sessions stay in Redis until their TTL removes them");
-        }
+    /// What lists are read by.
+    fn lists<'a>(&'a self, by: &'a Vouched) -> listing::Lists<'a> {
+        listing::Lists { connection: &self.connection, time: &self.time, by, keys: &self.keys }
     }
 }
 
@@ -628,25 +626,8 @@ fn add_refresh_keys(script: &mut ScriptInvocation<'static>, keys: &UserKeys, tok
         .key(keys.cutoff())
         .key(keys.partition().state())
         .key(keys.revocations())
-        .key(keys.partition().owed());
-}
-
-/// The keys of the script that cuts a user off.
-fn add_cut_off_keys(script: &mut ScriptInvocation<'static>, keys: &UserKeys) {
-    script
-        .key(keys.cutoff())
-        .key(keys.sessions())
-        .key(keys.denied())
-        .key(keys.resets())
-        .key(keys.revocations())
-        .key(keys.partition().state())
-        .key(keys.partition().applied())
-        .key(keys.partition().owed());
-}
-
-fn session_ids(entry: Entry<'_>, fields: &[Option<String>]) -> StoreResult<Vec<SessionId>> {
-    let id = |field: &Option<String>| entry.read("sid", field.as_deref()).map(uuid::Uuid::into);
-    fields.iter().map(id).collect()
+        .key(keys.partition().owed())
+        .key(keys.evictions());
 }
 
 /// What is wrong when a script's verdict is none of its results: it says what it could not read.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use redis::{Script, ScriptInvocation};
 
 use super::codec::{Answer, Entry};
+use super::cut_off::{add_cut_off_keys, session_ids};
 use super::keys::Keys;
-use super::{CUTOFF, DENYLIST, SESSION, add_cut_off_keys, scripts, session_ids, span, time, unreadable};
+use super::{CUTOFF, DENYLIST, SESSION, scripts, span, time, unreadable};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, Journaled, NewEntry};

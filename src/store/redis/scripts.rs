@@ -132,6 +132,7 @@ scripts! {
     OPEN_SESSION = "open_session.lua";
     ROTATE_SESSION = "rotate_session.lua";
     CHECK_SESSION = "check_session.lua";
+    EVICT_SESSION = "evict_session.lua";
     REVOKE_SESSION = "revoke_session.lua";
     REVOKE_ACCESS_TOKEN = "revoke_access_token.lua";
     CUT_OFF_USER = "cut_off_user.lua";

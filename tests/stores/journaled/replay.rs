@@ -83,7 +83,7 @@ async fn nothing_is_answered_of_a_partition_that_was_begun_anew(backend: &dyn To
     assert_eq!(opened, Opening::Settled(OpenOutcome::Opened(session.at(START, 1, &LIFETIMES))));
     let mut reader = backend.reader(ReaderRole::Observer);
     reader.read(&by, Duration::ZERO).await.expect("a batch");
-    assert_eq!(backend.list_sessions(&by, ada.user).await.expect("a list").len(), 1);
+    assert_eq!(backend.list_sessions(&by, ada.user, None, 9).await.expect("a list").len(), 1);
 
     let partition = Partition::of(ada.user);
     examination.condemn(&[(partition, begun(partition).state)]).await.expect("condemned");
@@ -92,8 +92,8 @@ async fn nothing_is_answered_of_a_partition_that_was_begun_anew(backend: &dyn To
         let reset = ada.reset_token();
         let answers = [
             reader.read(&by, Duration::ZERO).await.map(drop),
-            backend.list_sessions(&by, ada.user).await.map(drop),
-            backend.list_sessions(&by, stranger.user).await.map(drop),
+            backend.list_sessions(&by, ada.user, None, 9).await.map(drop),
+            backend.list_sessions(&by, stranger.user, None, 9).await.map(drop),
             backend.has_sessions(&by, ada.user).await.map(drop),
             backend.session_end(&by, ada.user, session.id).await.map(drop),
             backend.find_reset_token(&by, &reset).await.map(drop),

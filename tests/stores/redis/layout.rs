@@ -150,13 +150,13 @@ async fn a_member_of_the_session_set_is_listed_only_while_its_session_stands() {
     let mut command = redis::cmd("ZADD");
     command.arg(keys.sessions()).arg(session.idle_deadline.as_millis()).arg(&member);
     command.query_async::<()>(&mut redis).await.expect("ZADD");
-    let listed = store.list_sessions(ada.user).await.expect("list_sessions");
+    let listed = store.list_sessions(ada.user, None, 1_000).await.expect("list_sessions");
     assert_eq!(listed, std::slice::from_ref(&left), "its hash is gone");
 
     let mut command = redis::cmd("RESTORE");
     command.arg(&key).arg(1_000_000).arg(&copy);
     command.query_async::<()>(&mut redis).await.expect("RESTORE");
-    let listed = store.list_sessions(ada.user).await.expect("list_sessions");
+    let listed = store.list_sessions(ada.user, None, 1_000).await.expect("list_sessions");
     assert_eq!(listed, [left], "its version is cut off");
 }
 
@@ -307,7 +307,7 @@ async fn a_session_without_the_note_that_its_address_is_proven_is_one_of_an_unpr
     assert!(session.subject.email_verified);
     let key = keys().of_user(ada.user).session(session.id);
     redis::cmd("HDEL").arg(&key).arg("m").query_async::<()>(&mut redis).await.expect("HDEL");
-    let listed = store.list_sessions(ada.user).await.expect("list_sessions");
+    let listed = store.list_sessions(ada.user, None, 1_000).await.expect("list_sessions");
     let rotated = rotate(&store, session.token(0)).await.session().expect("a live session");
     for session in [&listed[0], &rotated] {
         assert!(!session.subject.email_verified, "{session:?}");

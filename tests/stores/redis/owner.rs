@@ -113,7 +113,7 @@ async fn two_deployments_on_one_redis_do_not_meet() {
     let (here, there) = (store("here").await, store("there").await);
     let ada = Person::new();
     let session = ada.log_in(&here, &clock).await;
-    assert_eq!(there.list_sessions(ada.user).await.expect("list_sessions"), []);
+    assert_eq!(there.list_sessions(ada.user, None, 1_000).await.expect("list_sessions"), []);
     let revoked = there.revoke_session(ada.user, session.id, OnUnknown::Ignore).await;
     assert!(!revoked.expect("revoke_session"));
     let denied = session.access_token().token;
@@ -122,7 +122,7 @@ async fn two_deployments_on_one_redis_do_not_meet() {
     there.insert_reset_token(&ada.reset_token(), reset_place(1), ada.version, DAY).await.expect("insert");
 
     assert_eq!(status(&here, &session.access_token()).await, AccessStatus::Live);
-    assert_eq!(here.list_sessions(ada.user).await.expect("list_sessions").len(), 1);
+    assert_eq!(here.list_sessions(ada.user, None, 1_000).await.expect("list_sessions").len(), 1);
     ada.log_in(&here, &clock).await;
     let keys = all_keys(&mut client(&server).await).await;
     assert!(keys.iter().all(|key| key.starts_with("here:") || key.starts_with("there:")), "{keys:?}");

@@ -28,7 +28,7 @@ pub async fn a_new_account_ends_what_an_earlier_holder_of_its_id_has(
         assert_dead(store, session).await;
     }
     let own = now.log_in(store, clock).await;
-    let listed = store.list_sessions(now.user).await.expect("a list");
+    let listed = store.list_sessions(now.user, None, 1_000).await.expect("a list");
     assert_eq!(listed.iter().map(|session| session.id).collect::<Vec<_>>(), [own.id]);
     assert_live(store, &own, 0).await;
     assert_live(store, &stranger, 0).await;

@@ -224,7 +224,7 @@ impl Dice {
 }
 
 async fn listed(store: &SharedStore, _: &ManualClock, person: &Person) -> Vec<Session> {
-    store.list_sessions(person.user).await.expect("list_sessions")
+    store.list_sessions(person.user, None, 1_000).await.expect("list_sessions")
 }
 
 /// Redeems the session's current token; answers the session after it.

@@ -4,7 +4,8 @@
 -- KEYS[5] revocation feed        KEYS[6] state of the partition
 -- KEYS[7] applied entries        KEYS[8] what is owed to the journal (same slot)
 -- ARGV[1] time: the latest that it can be, and a test clock's
--- ARGV[2] the first version that still counts, or "next": the first that nothing here is of
+-- ARGV[2] the first version that still counts, or "behind " and the greatest of the user's sessions: the
+--         first that nothing here is of
 -- ARGV[3] how long the revocation is remembered, ms
 -- ARGV[4] user id
 -- ARGV[5] vouching, or empty in a replay
@@ -14,7 +15,8 @@
 -- Returns {"ended", "counted" | "passed" | "diverged", version, session id ...} | {"unvouched"} | {"implausible"}: the caller removes the
 -- sessions' hashes, which are dead already since their version is below the cut-off's; this script
 -- cannot, it does not know their keys beforehand
--- Atomic: no session older than the event can be opened or refreshed after it.
+-- Atomic: no session older than the event can be opened or refreshed after it. By their version they are all
+-- dead then; of very many, a slice is denied and told by a call, and while it was full the caller goes on.
 -- Model: VouchingIsPassed, CutOffNeverGoesDown, VersionsAreNew, AppliedBeforeTheMark, OwedUntilJournaled
 
 local now = moment(ARGV[1])
@@ -26,12 +28,17 @@ if was_owed(KEYS[8], position, ARGV[7]) then
   return {'ended', place(KEYS[6], KEYS[7], KEYS[8], position, ARGV[7], ARGV[8], ''), ARGV[2]}
 end
 
+-- How many sessions a call ends: RedisTokenStore goes on while there are as many.
+local SLICE = 500
+
 -- An entry that means nothing is replaced.
 local known = cutoff_version(KEYS[1]) or -math.huge
-local members = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+prune(KEYS[2], now)
+local members = redis.call('ZRANGE', KEYS[2], 0, SLICE - 1, 'WITHSCORES')
+local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 local version = tonumber(ARGV[2])
 if not version then
-  version = math.max(known, 0)
+  version = math.max(known, 0, tonumber(string.match(ARGV[2], '^behind (%-?%d+)$')))
   for i = 1, #members, 2 do
     local opened_at_version = string.match(members[i], ':(%-?%d+)$')
     version = math.max(version, tonumber(opened_at_version) or 0)
@@ -46,7 +53,7 @@ for i = 1, #resets, 2 do
   if not token or tonumber(token.version) < version then redis.call('HDEL', KEYS[4], resets[i]) end
 end
 
-local ended, remembered = {}, denial
+local ended, remembered = {}, math.max(denial, (tonumber(last[2]) or now) - now)
 for i = 1, #members, 2 do
   local sid, opened_at_version = string.match(members[i], '^(.+):(%-?%d+)$')
   local remaining = tonumber(members[i + 1]) - now
@@ -54,7 +61,6 @@ for i = 1, #members, 2 do
     redis.call('ZREM', KEYS[2], members[i])
     if remaining > 0 then
       table.insert(ended, sid)
-      remembered = math.max(remembered, remaining)
       redis.call('ZADD', KEYS[3], 'GT', digits(now + denial), 's:' .. sid)
     end
   end

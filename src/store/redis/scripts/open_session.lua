@@ -21,10 +21,12 @@ if not incarnation then return {'unvouched'} end
 local first_version = cutoff_version(KEYS[3])
 if not first_version then return {'corrupt', 'cutoff', 'version'} end
 if tonumber(ARGV[6]) < first_version then return {'superseded', digits(first_version)} end
--- They are an earlier holder's of that number, or a security event is about to end them.
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. digits(now), '+inf')) do
-  local version = string.match(member, ':(%-?%d+)$')
-  if version and tonumber(version) < tonumber(ARGV[6]) then return {'older'} end
+-- They are an earlier holder's of that number, or a security event is about to end them. What a cut-off has
+-- left of very many is dead. None is opened beside older ones, so that some tell of all.
+local live = redis.call('ZREVRANGEBYSCORE', KEYS[2], '+inf', '(' .. digits(now), 'LIMIT', 0, 100)
+for _, member in ipairs(live) do
+  local version = tonumber(string.match(member, ':(%-?%d+)$'))
+  if version and version >= first_version and version < tonumber(ARGV[6]) then return {'older'} end
 end
 
 local absolute_deadline = now + tonumber(ARGV[9])

@@ -168,6 +168,15 @@ local function live_session(session, sessions, cutoff, incarnation, sid, user, n
   }
 end
 
+-- What is answered for a session that is not live: one that is gone may be known to be evicted.
+local function answer_for_dead(dead, evictions, sid, now)
+  if dead[1] == 'unknown' then
+    local remembered_until = redis.call('ZSCORE', evictions, sid)
+    if remembered_until and now < tonumber(remembered_until) then return {'evicted'} end
+  end
+  return dead
+end
+
 -- domain::session::Presented::judge, word for word.
 -- Model: GraceClosesOnUse
 local function judge(presented, current, rotated_at, now, grace)
@@ -253,10 +262,10 @@ local function place(state, applied, owed, position, entry, previous, words)
   return pass(state, applied, position, entry, previous)
 end
 
--- Ends a session whose token was reused, and owes that to the journal in the same step; answers until
--- when it matters. The keys are the session, the user's sessions and denylist, the feed and what is owed.
+-- Ends a session, and owes that to the journal in the same step; answers until when it matters. The keys
+-- are the session, the user's sessions and denylist, the feed and what is owed.
 -- Model: ReuseEndsTheSession, OwedUntilJournaled
-local function alarm(keys, user, sid, session, now, denial, entry)
+local function end_and_owe(keys, user, sid, session, now, denial, entry)
   local matters_until = digits(math.max(session.end_of_itself, now + denial))
   forget(keys[1], keys[2], sid, session.version, now)
   deny_session(keys[3], keys[4], user, sid, now, denial)

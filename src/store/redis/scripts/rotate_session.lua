@@ -2,7 +2,8 @@
 -- KEYS[1] session hash           KEYS[2] the user's session set
 -- KEYS[3] the user's denylist    KEYS[4] the user's cut-off
 -- KEYS[5] state of the partition KEYS[6] revocation feed
--- KEYS[7] what is owed to the journal                             (same slot)
+-- KEYS[7] what is owed to the journal
+-- KEYS[8] the user's evictions                                    (same slot)
 -- ARGV[1] time: the latest that it can be, and a test clock's
 -- ARGV[2] session id             ARGV[3] user id
 -- ARGV[4] presented generation   ARGV[5] idle lifetime, ms
@@ -10,8 +11,8 @@
 -- ARGV[8] vouching               ARGV[9] id of an entry of the journal, for an alarm
 -- Returns {"current" | "previous" | "recovered", the session's fields after it, and by how many ms it was ahead}
 --       | {"reused", until when its end matters, ms, or nothing where it goes on}
---       | {"expired", "idle" | "absolute"} | {"unknown"} | {"foreign"} | {"unvouched"} | {"implausible"}
---       | {"corrupt", kind of key, field}
+--       | {"expired", "idle" | "absolute"} | {"evicted"} | {"unknown"} | {"foreign"} | {"unvouched"}
+--       | {"implausible"} | {"corrupt", kind of key, field}
 -- Atomic: of concurrent calls with one token the first gets "current", the others "previous" with
 -- the same generation; a session that is gone is never written again.
 -- Model: VouchingIsPassed, GraceClosesOnUse, AheadMovesForward, ReuseEndsTheSession
@@ -22,12 +23,12 @@ local presented = tonumber(ARGV[4])
 local incarnation = vouched(KEYS[5], ARGV[8])
 if not incarnation then return {'unvouched'} end
 local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], incarnation, ARGV[2], ARGV[3], now)
-if not session then return dead end
+if not session then return answer_for_dead(dead, KEYS[8], ARGV[2], now) end
 
 local verdict = judge(presented, session.generation, session.rotated_at, now, tonumber(ARGV[6]))
 if verdict == 'superseded' then
   local keys = {KEYS[1], KEYS[2], KEYS[3], KEYS[6], KEYS[7]}
-  return {'reused', alarm(keys, ARGV[3], ARGV[2], session, now, tonumber(ARGV[7]), ARGV[9])}
+  return {'reused', end_and_owe(keys, ARGV[3], ARGV[2], session, now, tonumber(ARGV[7]), ARGV[9])}
 end
 if verdict == 'previous' then
   note_access_token(KEYS[1], now)

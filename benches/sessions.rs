@@ -1,0 +1,191 @@
+//! What an account with very many sessions does to everybody else: the one list, the count for a login, and
+//! the end of all of them.
+//!
+//! Run with `cargo bench --bench sessions`. Starts a `redis-server` of its own; the journal is a SQLite file in
+//! the folder for temporary files. Opens 100,000 sessions of one account, then asks every 2 ms whether an
+//! access token of another account stands: for a while beside nothing, and beside each of the three. Prints
+//! how long that took, how long each of the three did, and the longest command of Redis by its own SLOWLOG.
+//! It fails when one of the answers does not come.
+
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod support;
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use hallpass::app::SystemRandom;
+use hallpass::domain::clock::SystemClock;
+use hallpass::domain::deployment::DeploymentMark;
+use hallpass::domain::email::Email;
+use hallpass::domain::ids::{Jti, SessionId, UserId};
+use hallpass::domain::journal::{EntryId, Journaled, NewEntry};
+use hallpass::domain::session::{NewSession, SessionLifetimes, Subject};
+use hallpass::domain::session_origin::SessionOrigin;
+use hallpass::domain::timekeeper::Timekeeper;
+use hallpass::domain::user::{Role, SecurityVersion};
+use hallpass::store::journal::RevocationJournal;
+use hallpass::store::journaled::{JournaledTokenStore, Parts};
+use hallpass::store::redis::{RedisOptions, RedisTokenStore, StoreTime};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+use hallpass::store::{AccessStatus, AccessSubject, CutOffOrder, OpenOutcome, TokenStore};
+use support::redis::RedisServer;
+use tempfile::TempDir;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+const SESSIONS: u128 = 100_000;
+
+/// How many are opened at once.
+const OPENED_AT_ONCE: usize = 64;
+
+/// Between two questions of the one who is measured.
+const PACE: Duration = Duration::from_millis(2);
+
+/// How long the measurement beside nothing lasts.
+const QUIET: Duration = Duration::from_secs(3);
+
+const LIFETIMES: SessionLifetimes = SessionLifetimes {
+    idle: Duration::from_secs(7 * 24 * 60 * 60),
+    absolute: Duration::from_secs(30 * 24 * 60 * 60),
+    rotation_grace_period: Duration::from_secs(30),
+    access_token: Duration::from_secs(15 * 60),
+    leeway: Duration::from_secs(5),
+};
+
+fn user(number: i64) -> UserId {
+    UserId::try_from(number).expect("a user id")
+}
+
+fn session(of: UserId, number: u128) -> NewSession {
+    let subject = Subject {
+        user: of,
+        email: Email::parse("ada@example.com").expect("an address"),
+        email_verified: true,
+        role: Role::Member,
+        security_version: SecurityVersion::FIRST,
+    };
+    let origin = SessionOrigin::new("192.0.2.7".parse().ok(), Some("curl/8.5.0"), "hallpass");
+    NewSession { id: SessionId::from(Uuid::from_u128(number)), subject, origin }
+}
+
+/// Asks for `subject` until `beside` is done; answers how long each answer took, and `beside` as a whole.
+async fn measure<T>(
+    store: &JournaledTokenStore,
+    subject: &AccessSubject,
+    beside: impl Future<Output = T> + Send + 'static,
+) -> (Vec<Duration>, Duration)
+where
+    T: Send + 'static,
+{
+    let began = Instant::now();
+    let beside = tokio::spawn(beside);
+    let mut took = Vec::new();
+    while !beside.is_finished() {
+        let asked = Instant::now();
+        assert_eq!(store.access_status(subject).await.expect("an answer"), AccessStatus::Live);
+        took.push(asked.elapsed());
+        tokio::time::sleep(PACE).await;
+    }
+    beside.await.expect("an end");
+    took.sort_unstable();
+    (took, began.elapsed())
+}
+
+fn print(what: &str, (took, whole): &(Vec<Duration>, Duration)) {
+    let at = |share: usize| took[(took.len() * share / 1000).min(took.len() - 1)].as_secs_f64() * 1e3;
+    let (whole, p50, p99, worst) = (whole.as_secs_f64(), at(500), at(990), at(1000));
+    println!(
+        "{what:<28} {whole:6.2} s   another account: p50 {p50:6.2} ms, p99 {p99:6.2} ms, at most {worst:6.2} ms"
+    );
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let server = RedisServer::start();
+    let folder = TempDir::new().expect("a folder");
+    let url = format!("sqlite://{}/hallpass.db", folder.path().display());
+    let repository = SqliteRepository::connect(&url, SqliteOptions::default()).await.expect("a file");
+    repository.migrate().await.expect("its tables");
+    let journal = Arc::new(repository);
+    let mark = DeploymentMark::parse("bench").expect("a mark");
+    let backend = RedisTokenStore::connect(&server.url(), &mark, RedisOptions::default()).await;
+    let store = JournaledTokenStore::new(Parts {
+        backend: Arc::new(backend.expect("a store").with_time(StoreTime::default())),
+        journal: journal.clone(),
+        repository: journal.clone(),
+        keeper: Arc::new(Timekeeper::new(Arc::new(SystemClock), LIFETIMES.leeway)),
+        random: Arc::new(SystemRandom),
+        spans: (&LIFETIMES).into(),
+    });
+    store.keep().await.expect("a look");
+
+    let (crowded, other) = (user(64), user(128));
+    let OpenOutcome::Opened(opened) =
+        store.open_session(&session(other, u128::MAX), &LIFETIMES).await.expect("a session")
+    else {
+        panic!("nothing ends it");
+    };
+    let subject = AccessSubject {
+        user: other,
+        session: opened.id,
+        token: Jti::from(Uuid::nil()),
+        incarnation: opened.incarnation,
+    };
+    let opening = stream::iter(1..=SESSIONS).map(|number| {
+        let (store, session) = (store.clone(), session(crowded, number));
+        async move { store.open_session(&session, &LIFETIMES).await.expect("a session") }
+    });
+    opening.buffer_unordered(OPENED_AT_ONCE).for_each(|_| async {}).await;
+    let client = redis::Client::open(server.url()).expect("an address");
+    let mut redis = client.get_multiplexed_async_connection().await.expect("a connection");
+    redis::cmd("CONFIG")
+        .arg("SET")
+        .arg("slowlog-log-slower-than")
+        .arg(0)
+        .exec_async(&mut redis)
+        .await
+        .expect("set");
+    redis::cmd("CONFIG")
+        .arg("SET")
+        .arg("slowlog-max-len")
+        .arg(1_000_000)
+        .exec_async(&mut redis)
+        .await
+        .expect("set");
+    redis::cmd("SLOWLOG").arg("RESET").exec_async(&mut redis).await.expect("reset");
+
+    let quiet = measure(&store, &subject, tokio::time::sleep(QUIET)).await;
+    print("beside nothing", &quiet);
+    let listing = store.clone();
+    let list = async move { listing.list_sessions(crowded, None, 101).await.expect("a list").len() };
+    print("a page of the list", &measure(&store, &subject, list).await);
+    let counting = store.clone();
+    let count = async move { counting.session_uses(crowded).await.expect("all of them").len() };
+    print("the count for a login", &measure(&store, &subject, count).await);
+    let ending = store.clone();
+    let end = async move {
+        let version = SecurityVersion::new(1_000);
+        let until = Timekeeper::new(Arc::new(SystemClock), LIFETIMES.leeway);
+        let until = hallpass::domain::clock::Clock::now(&until).after(LIFETIMES.absolute);
+        let revoked = Journaled::User { user: crowded, below: version };
+        let entry = NewEntry { id: EntryId::generate(&SystemRandom), revoked, until };
+        let link = journal.append_entry(&entry).await.expect("an entry");
+        let order = CutOffOrder { user: crowded, version, link, until };
+        let ended = ending.cut_off(&order).await.expect("they end").len();
+        assert_eq!(ended as u128, SESSIONS, "all of them are counted");
+    };
+    print("the end of all of them", &measure(&store, &subject, end).await);
+
+    let slow: Vec<redis::Value> =
+        redis::cmd("SLOWLOG").arg("GET").arg(1_000_000).query_async(&mut redis).await.expect("the log");
+    let longest = slow.into_iter().filter_map(|entry| match entry {
+        redis::Value::Array(fields) => redis::from_redis_value::<u64>(fields.into_iter().nth(2)?).ok(),
+        _ => None,
+    });
+    println!("the longest command of Redis took {:.2} ms", longest.max().unwrap_or_default() as f64 / 1e3);
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,104 @@
+//! Keeps accounts at the number of sessions that they may have.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Context;
+use crate::domain::audit::{AuditAction, AuditActor, Reason};
+use crate::domain::causes::with_causes;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session::Session;
+use crate::domain::session_cap::{SessionCursor, surplus};
+use crate::store::StoreResult;
+
+/// How many sessions a login ends before it is answered; the rest ends beside it. An account that is kept at
+/// its number has one too many.
+const ENDED_BEFORE_THE_ANSWER: usize = 8;
+
+/// Ends sessions of accounts that have too many. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct SessionCap {
+    context: Arc<Context>,
+    /// Accounts whose rest is being ended.
+    under_way: Arc<Mutex<HashSet<UserId>>>,
+}
+
+/// Which sessions end, of whom, and from where the one was opened that there is no room for.
+struct Surplus {
+    user: UserId,
+    sessions: Vec<SessionId>,
+    address: Option<IpAddr>,
+}
+
+impl SessionCap {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { context, under_way: Arc::default() }
+    }
+
+    /// Brings the account down to the number of sessions that it may have, now that one was opened. Should
+    /// that fail the session stands all the same, and the next one that is opened makes up for it.
+    pub(super) async fn make_room_for(&self, opened: &Session) {
+        let user = opened.subject.user;
+        match self.surplus(opened).await {
+            Ok(mut now) => {
+                let rest = now.sessions.split_off(now.sessions.len().min(ENDED_BEFORE_THE_ANSWER));
+                let address = now.address;
+                if self.end(now).await && !rest.is_empty() {
+                    self.end_beside(Surplus { user, sessions: rest, address });
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%user, error = %with_causes(&error), "it is not known whether the account has too many sessions");
+            }
+        }
+    }
+
+    async fn surplus(&self, opened: &Session) -> StoreResult<Surplus> {
+        let user = opened.subject.user;
+        let sessions = self.context.token_store.session_uses(user).await?;
+        let sessions = surplus(sessions, SessionCursor::from(opened), self.context.rules.max_sessions);
+        Ok(Surplus { user, sessions, address: opened.origin.address })
+    }
+
+    /// Ends them, in their order; answers whether there was no hindrance.
+    async fn end(&self, surplus: Surplus) -> bool {
+        let Surplus { user, sessions, address } = surplus;
+        for session in sessions {
+            match self.context.token_store.evict_session(user, session, self.context.rules.max_sessions).await
+            {
+                Ok(true) => {
+                    let entry = self.context.event(AuditAction::SessionEnded, AuditActor::Service);
+                    let entry = entry.on(user).session(session).from(address);
+                    self.context.audit.record(entry.because(Reason::TooManySessions));
+                }
+                // Ended meanwhile, or another login has made room.
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%user, error = %with_causes(&error), "the account keeps too many sessions until its next login");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Does the same while the login goes on; one such work an account.
+    fn end_beside(&self, surplus: Surplus) {
+        let user = surplus.user;
+        if !self.under_way().insert(user) {
+            return;
+        }
+        let count = surplus.sessions.len();
+        tracing::info!(%user, count, "the account has far too many sessions: they end");
+        let cap = self.clone();
+        tokio::spawn(async move {
+            cap.end(surplus).await;
+            cap.under_way().remove(&user);
+        });
+    }
+
+    fn under_way(&self) -> std::sync::MutexGuard<'_, HashSet<UserId>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

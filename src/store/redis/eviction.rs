@@ -1,0 +1,52 @@
+//! Ending sessions of accounts that have too many.
+
+use std::time::Duration;
+
+use super::codec::Entry;
+use super::{RedisTokenStore, SESSION, scripts, span, unreadable, vouching_of};
+use crate::domain::clock::Timestamp;
+use crate::domain::journal::EntryId;
+use crate::store::backend::{BackendResult, EVICTIONS_REMEMBERED, Eviction, Vouched};
+
+impl RedisTokenStore {
+    /// The script announces it; nobody is told that it has ended before its entry stands in the journal.
+    pub(super) async fn evict(
+        &self,
+        by: &Vouched,
+        eviction: &Eviction,
+        id: EntryId,
+        denial: Duration,
+    ) -> BackendResult<Option<Timestamp>> {
+        let Eviction { user, session, max } = *eviction;
+        let keys = self.keys.of_user(user);
+        let key = keys.session(session);
+        let entry = Entry { place: SESSION, key: &key };
+        let mut script = scripts::EVICT_SESSION.prepare_invoke();
+        script
+            .key(&key)
+            .key(keys.sessions())
+            .key(keys.denied())
+            .key(keys.cutoff())
+            .key(keys.partition().state())
+            .key(keys.revocations())
+            .key(keys.partition().owed())
+            .key(keys.evictions())
+            .arg(self.time.argument())
+            .arg(session.to_string())
+            .arg(user.get())
+            .arg(max)
+            .arg(span(denial))
+            .arg(vouching_of(by, user))
+            .arg(id.get())
+            .arg(EVICTIONS_REMEMBERED);
+        let answer = self.call(by, entry, script).await?;
+        match answer.verdict.as_str() {
+            "evicted" => {
+                let until = entry.read("until", answer.field(0))?;
+                Ok(Some(Timestamp::from_millis(until)))
+            }
+            "kept" => Ok(None),
+            _ => Err(unreadable(entry, &keys, &answer).into()),
+        }
+    }
+}
