@@ -8,7 +8,6 @@
 //! It fails when one of the answers does not come.
 
 #[path = "../tests/support/mod.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
 mod support;
 
 use std::future::Future;

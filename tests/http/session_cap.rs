@@ -88,7 +88,7 @@ async fn whoever_presents_a_token_of_it_is_told_that_there_were_too_many(app: Te
 async fn logins_at_once_leave_as_many_as_may_be(app: TestApp) {
     let app = capped(&app, 4).await;
     let ada = app.member("ada").await;
-    let logins = (0..12).map(|_| {
+    let logins = (0..6).map(|_| {
         let app = app.clone();
         tokio::spawn(async move { LoggedIn::log_in(&app, "ada@example.com", PASSWORD).await })
     });
