@@ -19,6 +19,7 @@ use poem::{Endpoint, Response};
 use crate::api;
 use crate::api::client_address::{ForwardedHeader, TrustedProxies};
 use crate::api::compat::CompatApi;
+use crate::api::cors::{AllowedOrigins, Cors};
 use crate::api::door::AllowedHosts;
 use crate::api::forward_auth::UnverifiedEmail;
 use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Settings};
@@ -295,9 +296,20 @@ pub async fn build(
         true => UnverifiedEmail::Told,
         false => UnverifiedEmail::Withheld,
     };
+    let surroundings = api::Surroundings { proxies, hosts, cors: cors(settings) };
     let endpoint =
-        api::build(services.clone(), random, issuer.is_https(), proxies, hosts, unverified_email, &compat)?;
+        api::build(services.clone(), random, issuer.is_https(), surroundings, unverified_email, &compat)?;
     Ok((services, endpoint))
+}
+
+/// Whose pages may read the answers. `dev` lets those of this machine, where web apps are written.
+fn cors(settings: &Settings) -> Cors {
+    Cors::new(match &settings.cors_origins {
+        config::CorsOrigins::Any => AllowedOrigins::Any,
+        config::CorsOrigins::Listed(origins) => {
+            AllowedOrigins::Listed { origins: origins.clone(), loopback: settings.profile == Profile::Dev }
+        }
+    })
 }
 
 /// The client that the example microservice is, so that it runs against `hallpass dev` as it is.

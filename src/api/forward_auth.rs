@@ -29,15 +29,19 @@ const REMOTE_EMAIL: HeaderName = HeaderName::from_static("remote-email");
 /// The account's roles, with commas between.
 const REMOTE_GROUPS: HeaderName = HeaderName::from_static("remote-groups");
 
+/// Whether a path is one at which proxies ask.
+pub(super) fn is_asked(path: &str) -> bool {
+    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Turns every request below [`PATH`], whatever its method, its path and its body, into the one
 /// operation. The query counts on the very path alone: behind a longer one it is the client's, who has
 /// no say in what is asked here.
 pub(super) fn as_the_question(mut request: Request) -> Request {
-    let Some(rest) = request.uri().path().strip_prefix(PATH) else { return request };
-    if !rest.is_empty() && !rest.starts_with('/') {
+    if !is_asked(request.uri().path()) {
         return request;
     }
-    if !rest.is_empty() {
+    if request.uri().path() != PATH {
         *request.uri_mut() = Uri::from_static(PATH);
     }
     request.set_method(Method::GET);

@@ -10,6 +10,7 @@ pub mod auth;
 pub mod client_address;
 pub mod clients;
 pub mod compat;
+pub mod cors;
 pub mod docs_page;
 pub mod document;
 pub mod door;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 
 use client_address::TrustedProxies;
 use compat::CompatApi;
+use cors::Cors;
 use door::{AllowedHosts, Door};
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
@@ -139,8 +141,30 @@ pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
     Ok(documents)
 }
 
-/// What is served before the service can begin: that the process lives, and that it is not ready.
-pub fn starting(random: Arc<dyn Random>, https: bool) -> impl Endpoint<Output = Response> + 'static + use<> {
+/// Who is let in, who is believed and who may read the answers.
+#[derive(Default)]
+pub struct Surroundings {
+    /// Believed about where requests come from.
+    pub proxies: TrustedProxies,
+    /// The names that the service answers to; any where there are none.
+    pub hosts: Option<AllowedHosts>,
+    /// Whose pages may read the answers.
+    pub cors: Cors,
+}
+
+impl From<Surroundings> for root::Entrance {
+    fn from(Surroundings { proxies, hosts, cors }: Surroundings) -> Self {
+        Self { proxies, door: Door::new(hosts), cors }
+    }
+}
+
+/// What is served before the service can begin: that the process lives, and that it is not ready. Pages that
+/// may read the answers later on may read these.
+pub fn starting(
+    random: Arc<dyn Random>,
+    https: bool,
+    cors: Cors,
+) -> impl Endpoint<Output = Response> + 'static + use<> {
     let not_yet = || {
         poem::endpoint::make(async |_| {
             Err::<Response, poem::Error>(error::ApiError::dependency_unavailable().into())
@@ -154,15 +178,14 @@ pub fn starting(random: Arc<dyn Random>, https: bool) -> impl Endpoint<Output = 
         routes = routes.at(path, get(health::not_yet));
     }
     let allowed = allow::AllowedMethods::of(&[]);
-    let (proxies, door) = (TrustedProxies::default(), Door::default());
+    let entrance = Surroundings { cors, ..Surroundings::default() }.into();
     let shape = |_: &Method, _: &str| -> root::ErrorShape { IntoResponse::into_response };
-    root::wrap(routes.nest("/", not_yet()), random, https, proxies, door, allowed, shape)
+    root::wrap(routes.nest("/", not_yet()), random, https, entrance, allowed, shape)
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
-/// are told to stay with it; `proxies` are believed about where requests come from, and services behind
-/// those that ask are told of addresses that nobody has proven as `unverified_email` says. With `hosts`, it
-/// answers to these names alone.
+/// are told to stay with it; services behind proxies that ask are told of addresses that nobody has proven as
+/// `unverified_email` says.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -170,8 +193,7 @@ pub fn build(
     services: Services,
     random: Arc<dyn Random>,
     https: bool,
-    proxies: TrustedProxies,
-    hosts: Option<AllowedHosts>,
+    surroundings: Surroundings,
     unverified_email: forward_auth::UnverifiedEmail,
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
@@ -213,5 +235,5 @@ pub fn build(
     };
     let allowed = allow::AllowedMethods::of(&documents);
     let routes = routes.data(services).data(published).data(unverified_email);
-    Ok(root::wrap(routes, random, https, proxies, Door::new(hosts), allowed, shape_of))
+    Ok(root::wrap(routes, random, https, surroundings.into(), allowed, shape_of))
 }

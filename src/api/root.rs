@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, EndpointExt, Request, Response};
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
 use tracing::Instrument;
 
 use super::allow::AllowedMethods;
 use super::client_address::TrustedProxies;
+use super::cors::Cors;
 use super::door::Door;
 use super::error::{ApiError, problem_of};
 use super::rate_limit_headers;
@@ -38,46 +39,61 @@ const DEFAULT_HEADERS: &[(HeaderName, &str)] = &[
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
-/// Where answers are for everyone, so that pages of any origin may read them: keys and documents.
-const PUBLIC_DOCUMENTS: [&str; 2] = ["/.well-known/", "/openapi"];
-
 /// Sent when the service's public URL is https: a year, as browsers' preload lists ask for.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
 /// How a dialect writes an error.
 pub(super) type ErrorShape = fn(ApiError) -> Response;
 
-/// Wraps the routes of the service. `proxies` are believed about who a request comes from, `door` turns some
-/// away, and `shape_of` says how errors look where it goes.
+/// What stands between clients and the operations.
+#[derive(Default)]
+pub(super) struct Entrance {
+    /// Believed about who a request comes from.
+    pub(super) proxies: TrustedProxies,
+    /// Turns some away.
+    pub(super) door: Door,
+    /// Says which pages may read the answer.
+    pub(super) cors: Cors,
+}
+
+/// Wraps the routes of the service. `shape_of` says how errors look where a request goes.
 pub(super) fn wrap(
     routes: impl Endpoint + 'static,
     random: Arc<dyn Random>,
     https: bool,
-    proxies: TrustedProxies,
-    door: Door,
+    entrance: Entrance,
     allowed: AllowedMethods,
     shape_of: impl Fn(&Method, &str) -> ErrorShape + Send + Sync + 'static,
 ) -> impl Endpoint<Output = Response> + 'static {
     let (allowed, shape_of) = (Arc::new(allowed), Arc::new(shape_of));
+    let Entrance { proxies, door, cors } = entrance;
     routes.map_to_response().around(move |routes, request| {
-        let (random, allowed) = (random.clone(), allowed.clone());
+        let (random, allowed, cors) = (random.clone(), allowed.clone(), cors.clone());
         let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
         let visitor = Visitor::new(proxies.client_address(peer, request.headers()));
         let shape = shape_of(request.method(), request.uri().path());
-        let refusal = door.refusal(&request);
+        let asked = cors.look_at(&request);
+        let decided = match door.refusal(&request) {
+            Some(refusal) => Some(Err(refusal)),
+            None => asked.is_preflight.then(|| Ok(StatusCode::NO_CONTENT.into_response())),
+        };
         ToTheEnd::new(async move {
             let uri = request.uri().clone();
-            let mut response = answer(&*routes, request, refusal, &*random, &visitor, https, shape).await;
-            describe_place(&mut response, uri.path(), &allowed);
+            let mut response = answer(&*routes, request, decided, &*random, &visitor, https, shape).await;
+            if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                response.headers_mut().insert(header::ALLOW, allowed.at(uri.path()));
+            }
+            cors.describe(&asked, response.headers_mut());
             Ok(response)
         })
     })
 }
 
+/// Answers a request, by what was `decided` about it already or else by the operation that it asks for.
 async fn answer(
     routes: &impl Endpoint<Output = Response>,
     mut request: Request,
-    refusal: Option<ApiError>,
+    decided: Option<Result<Response, ApiError>>,
     random: &dyn Random,
     visitor: &Visitor,
     https: bool,
@@ -96,8 +112,8 @@ async fn answer(
     let mut response = async {
         let began = tokio::time::Instant::now();
         let admitted = async {
-            match refusal {
-                Some(refusal) => Err(refusal.into()),
+            match decided {
+                Some(decided) => decided.map_err(poem::Error::from),
                 None => routes.call(request).await,
             }
         };
@@ -146,19 +162,9 @@ fn finish(headers: &mut HeaderMap, id: &str, renewed: &RenewedToken, https: bool
     }
 }
 
-/// Sets the headers that come of where the answer is: who may read it, what else could be asked.
-fn describe_place(response: &mut Response, path: &str, allowed: &AllowedMethods) {
-    if PUBLIC_DOCUMENTS.iter().any(|place| path.starts_with(place)) {
-        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    }
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(header::ALLOW, allowed.at(path));
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use poem::{Body, IntoResponse, Route, get, handler};
+    use poem::{Body, Route, get, handler};
     use serde_json::json;
 
     use super::*;
@@ -178,10 +184,9 @@ mod tests {
         }
         let routes = Route::new().at("/users/:id", get(here)).at("/.well-known/keys", get(here));
         let document = json!({ "paths": { "/users/{id}": { "get": {} } } });
-        let (proxies, allowed) = (TrustedProxies::default(), AllowedMethods::of(&[document]));
-        let endpoint = wrap(routes, Arc::new(Zeros), false, proxies, Door::default(), allowed, |_, _| {
-            IntoResponse::into_response
-        });
+        let allowed = AllowedMethods::of(&[document]);
+        let shape = |_: &Method, _: &str| -> ErrorShape { IntoResponse::into_response };
+        let endpoint = wrap(routes, Arc::new(Zeros), false, Entrance::default(), allowed, shape);
         let method = method.parse().expect("a method");
         let request = Request::builder().method(method).uri(path.parse().expect("a path"));
         endpoint.get_response(request.body(Body::empty())).await

@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{
-    Database, StartError, Stores, World, build, folder, leftovers, mail, open_database, open_token_store,
+    Database, StartError, Stores, World, build, cors, folder, leftovers, mail, open_database,
+    open_token_store,
 };
 use crate::api;
 use crate::config::{self, Profile, Settings};
@@ -154,7 +155,8 @@ async fn wait_for_database(
     let listener = TcpListener::from_std(listener).map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
     let (over, is_over) = oneshot::channel::<()>();
-    let starting = api::starting(world.random.clone(), settings.issuer(bound).is_https());
+    let is_https = settings.issuer(bound).is_https();
+    let starting = api::starting(world.random.clone(), is_https, cors(settings));
     // The end of the sender is the word that it is over.
     let serving = server::serve(meanwhile, starting, limits, async { drop(is_over.await) }, STARTING_GRACE);
     let asking = async {

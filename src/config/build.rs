@@ -15,7 +15,7 @@ use super::{
     PasswordSettings, ResetDelivery, ResetSettings, Secret, SessionSettings, Settings, TokenSettings,
     TokenStoreSettings,
 };
-use super::{http, mail};
+use super::{cors, http, mail};
 use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::rate_limit::{ActionLimits, LimitRules};
@@ -85,6 +85,7 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         ),
         http: http::http(&mut read),
         feed: http::feed(&mut read),
+        cors_origins: cors::origins(&mut read),
         dev_allowed_hosts: read.get("dev.allowed_hosts", http::hosts, Vec::new()),
         rate_limits: rate_limits(&mut read),
         log: LogSettings {

@@ -4,11 +4,13 @@
 //! - `source` and `file`: which text each setting has (flags over environment over file over the
 //!   profile's defaults), and where it came from;
 //! - `parse` and `build`: from texts to [`Settings`];
-//! - `mail` and `http`: the settings of mails and of connections, from their texts to their rules;
+//! - `mail`, `http` and `cors`: the settings of mails, of connections and of pages elsewhere, from their texts
+//!   to their rules;
 //! - `rules` and `plaintext`: contradictions, and what is unsafe to start with;
 //! - `dump`: the settings in effect, secrets left out.
 
 mod build;
+mod cors;
 mod dump;
 mod error;
 mod file;
@@ -32,6 +34,7 @@ use hallpass_verify::TokenType;
 use ipnet::IpNet;
 use url::{Host, Url};
 
+pub use cors::CorsOrigins;
 pub use dump::dump;
 pub use error::{ConfigError, ConfigErrors, Origin, Warning};
 pub use http::{FeedSettings, ForwardedHeader, HttpSettings};
@@ -136,6 +139,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// `feed.*`
     pub feed: FeedSettings,
+    /// `cors.origins`: whose pages may use the API from a browser.
+    pub cors_origins: CorsOrigins,
     /// `dev.allowed_hosts`: by which further names `hallpass dev` lets itself be called.
     pub dev_allowed_hosts: Vec<String>,
     /// `rate_limits.*`; all off unless `rate_limits.enabled`.

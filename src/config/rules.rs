@@ -247,6 +247,7 @@ impl Review<'_> {
         self.unsafe_delivery();
         self.unsafe_mail();
         self.unlimited_guessing();
+        self.plaintext_pages();
         if let TokenStoreSettings::Redis { danger_allow_eviction: true, .. } = self.settings.token_store {
             self.warn("redis.danger_allow_eviction", "is on: a full Redis may forget revocations");
         }

@@ -209,6 +209,8 @@ pub const SETTINGS: &[Setting] = &[
         "How many streams of revocations may be open at once; beyond, the answer is 503, which leaves connections to everybody else."),
     setting("feed.max_streams_per_client", Kind::Number, Always("6000"), "100",
         "How many of those one client may have open, so that one that opens too many takes none from others."),
+    setting("cors.origins", Kind::List, Computed("none; `dev` takes the pages of this machine in any case"), "https://app.example.com",
+        "The origins of pages elsewhere that may use the API from a browser, as `scheme://host[:port]` with commas between (a list in the file), or `*` for all, then without credentials (cookies). See [docs/browser.md](docs/browser.md)."),
     setting("dev.allowed_hosts", Kind::List, Nothing, "hallpass.test",
         "Further names by which `hallpass dev` may be called, without ports, with commas between (a list in the file). Addresses, `localhost` and the `public_url`'s host always may; others get 421, since a web page elsewhere could have its own name lead here."),
     setting("rate_limits.enabled", Kind::Boolean, Always("true"), "false",

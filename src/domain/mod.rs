@@ -24,3 +24,4 @@ pub mod signing_key;
 pub mod timekeeper;
 pub mod tokens;
 pub mod user;
+pub mod web_origin;

@@ -14,6 +14,7 @@ mod clients;
 mod clocks;
 mod compat;
 mod concealed_registration;
+mod cors;
 mod cut_off;
 mod email_verified;
 mod enumeration;

@@ -157,6 +157,7 @@ fn a_dump_says_where_each_value_came_from_and_is_a_settings_file() {
         "redis.prefix",
         "keys.signing_key_file",
         "trusted_proxies",
+        "cors.origins",
         "dev.allowed_hosts",
         "smtp.host",
         "smtp.port",
