@@ -27,6 +27,7 @@ use crate::service::{AuthError, Services};
 
 /// What to change about an account. A field that is left out stays as it is.
 #[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
 #[oai(rename = "AccountUpdate", skip_serializing_if_is_none, example)]
 pub struct AccountUpdate {
     /// What the account may do.
@@ -73,8 +74,8 @@ refusals! {
     /// Of `updateUser`.
     UpdateUserErrors {
         400 => Documented::new(
-            "The body is not valid JSON or has a key twice, or a field cannot be taken (`invalid_request`; `errors` \
-             names the fields).",
+            "The body is not valid JSON, has a key twice or one that is not known, or a field cannot be taken \
+             (`invalid_request`; `errors` names the fields).",
             || vec![ApiError::invalid_field("role", "is not valid")],
         ),
         401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_ACCOUNT,

@@ -39,7 +39,7 @@ impl AllowedMethods {
 }
 
 /// Whether `path` is `template` with something in place of each parameter.
-fn fits(template: &str, path: &str) -> bool {
+pub(super) fn fits(template: &str, path: &str) -> bool {
     let (template, path) = (template.split('/'), path.split('/'));
     let fits = |(expected, segment): (&str, &str)| {
         expected == segment || (expected.starts_with('{') && !segment.is_empty())

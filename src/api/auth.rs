@@ -162,8 +162,25 @@ impl Example for RefreshRequest {
     }
 }
 
+/// A refresh token in the body, for clients that log out by it and do not send it in `X-Refresh-Token`.
+#[derive(Deserialize, Object)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[oai(rename = "LogoutRequest", rename_all = "camelCase", example)]
+pub struct LogoutRequest {
+    /// The refresh token of the last login or refresh.
+    #[serde(alias = "refresh_token")]
+    refresh_token: Option<String>,
+}
+
+impl Example for LogoutRequest {
+    fn example() -> Self {
+        Self { refresh_token: Some(REFRESH_TOKEN_EXAMPLE.to_owned()) }
+    }
+}
+
 /// Whose password was forgotten.
 #[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
 #[oai(rename = "PasswordResetRequest", example)]
 pub struct PasswordResetRequest {
     /// E-mail address of the account.
@@ -210,7 +227,7 @@ impl Example for PasswordResetRequested {
 
 /// A reset token and the password that it buys.
 #[derive(Deserialize, Object)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[oai(rename = "PasswordReset", rename_all = "camelCase", example)]
 pub struct PasswordReset {
     /// The newest reset token of the account, of the place that it was asked for at; it works once.
@@ -230,7 +247,7 @@ impl Example for PasswordReset {
 
 /// The password as it is and as it shall be.
 #[derive(Deserialize, Object)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[oai(rename = "PasswordChange", rename_all = "camelCase", example)]
 pub struct PasswordChange {
     /// The password as it is.
@@ -411,7 +428,7 @@ impl AuthApi {
         /// Which sessions end: the presented token's (`local`, also when it is left out), all but that
         /// one (`others`), or all of the account (`global`).
         scope: Query<Option<ScopeParam>>,
-        body: StrictJson<Option<RefreshRequest>>,
+        body: StrictJson<Option<LogoutRequest>>,
     ) -> Result<Json<LoggedOut>, Refusal<LogoutErrors>> {
         let in_body = body.0.and_then(|body| body.refresh_token).map(RefreshToken::new);
         let refresh = presented.refresh.or(in_body);

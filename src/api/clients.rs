@@ -64,6 +64,7 @@ impl Example for ClientDto {
 
 /// A client to be made.
 #[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
 #[oai(rename = "NewClient", example)]
 pub struct NewClientDto {
     /// Its id: 1 to 64 of `a` to `z`, digits, `-`, `_` and `.`, beginning with a letter.
@@ -157,8 +158,8 @@ refusals! {
     /// Of `createClient`.
     CreateClientErrors {
         400 => Documented::new(
-            "The body is not valid JSON or has a key twice, or a field is missing, has the wrong type or cannot be \
-             taken (`invalid_request`; `errors` names the fields).",
+            "The body is not valid JSON, has a key twice or one that is not known, or a field is missing, has the \
+             wrong type or cannot be taken (`invalid_request`; `errors` names the fields).",
             || vec![ApiError::invalid_field("id", BAD_ID)],
         ),
         401 => UNAUTHORIZED, 403 => FORBIDDEN,

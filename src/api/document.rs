@@ -16,7 +16,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use announce::{announce_headers, announce_timeout};
+use announce::{announce_headers, announce_timeout, announce_unknown_parameters};
 use walk::{component, component_or_list, content_of, each_operation, each_response, each_schema, object_in};
 
 const JSON: &str = "application/json";
@@ -51,6 +51,7 @@ pub fn repair(mut spec: Value) -> Value {
             spell_header_names(response);
         });
         announce_timeout(operation, &mut examples);
+        announce_unknown_parameters(operation, &mut examples);
         mark_as_public_unless_secured(operation);
     });
     give_flows_their_scopes(&mut spec);
@@ -58,6 +59,7 @@ pub fn repair(mut spec: Value) -> Value {
     lift_examples(&mut spec);
     each_operation(&mut spec, &mut show_that_the_body_may_be_empty);
     requests::describe(&mut spec);
+    requests::refuse_unknown_members(&mut spec);
     announce_headers(&mut spec);
     keep_used_tags(&mut spec);
     spec

@@ -27,6 +27,8 @@ pub(super) const RETRY_AFTER_SECONDS: u64 = 1;
 pub enum ErrorCode {
     /// A field is missing, has the wrong type, or cannot be taken.
     InvalidRequest,
+    /// The query has a parameter that the operation does not take, or one of them twice.
+    UnknownParameter,
     /// The new password breaks the policy; `errors` says which rule.
     WeakPassword,
     /// Wrong e-mail address or password.
@@ -222,6 +224,25 @@ impl ApiError {
             format!("The request cannot be taken: {field} {problem}."),
         )
         .field(field, problem)
+    }
+
+    /// The query has a parameter beside those that the operation takes.
+    pub(super) fn unknown_parameter(known: &[impl AsRef<str>]) -> Self {
+        let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+        let known = match known.split_last() {
+            None => "none".to_owned(),
+            Some((only, [])) => (*only).to_owned(),
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        };
+        let detail =
+            format!("The query has a parameter that this operation does not take; it takes {known}.");
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::UnknownParameter, detail)
+    }
+
+    /// The query has a parameter twice.
+    pub(super) fn repeated_parameter(name: &str) -> Self {
+        let detail = format!("The query has the parameter {name} twice.");
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::UnknownParameter, detail).field(name, "is given twice")
     }
 
     /// A grant type that this service does not have.
@@ -553,6 +574,10 @@ impl From<BodyError> for ApiError {
                 "The body is longer than 64 KiB.",
             ),
             BodyError::Invalid { field: Some(field), problem } => Self::invalid_field(field, problem),
+            BodyError::UnknownMember { nearest } => {
+                bad_request(format!("The request cannot be taken: {error}."))
+                    .field(nearest, "is the nearest known name to one that is not known")
+            }
             BodyError::Invalid { field: None, .. }
             | BodyError::Truncated
             | BodyError::NotJson

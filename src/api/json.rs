@@ -51,6 +51,12 @@ pub enum BodyError {
     /// An object has the same key twice: parsers differ in which one they take (RFC 8259 4).
     #[error("an object in the body has the same key twice")]
     DuplicateKey,
+    /// An object has a member that an exact operation does not know.
+    #[error("the body has a member that is not known here; the nearest known name is {nearest}")]
+    UnknownMember {
+        /// The known name that was probably meant; never the one that was sent.
+        nearest: &'static str,
+    },
     /// JSON, but not what the operation takes.
     #[error("{} {problem}", field.unwrap_or("the body"))]
     Invalid {
@@ -67,24 +73,31 @@ impl ResponseError for BodyError {
         match self {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Truncated | Self::NotJson | Self::TooDeep | Self::DuplicateKey | Self::Invalid { .. } => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Truncated
+            | Self::NotJson
+            | Self::TooDeep
+            | Self::DuplicateKey
+            | Self::UnknownMember { .. }
+            | Self::Invalid { .. } => StatusCode::BAD_REQUEST,
         }
     }
 }
 
 impl From<FieldError> for BodyError {
-    fn from(FieldError { field, problem }: FieldError) -> Self {
-        Self::Invalid { field, problem }
+    fn from(error: FieldError) -> Self {
+        match error {
+            FieldError::Invalid { field, problem } => Self::Invalid { field, problem },
+            FieldError::UnknownMember { nearest } => Self::UnknownMember { nearest },
+        }
     }
 }
 
 /// A JSON request body.
 ///
 /// `T` derives `poem_openapi::Object` for the document and `serde::Deserialize` for the parser,
-/// with the same names in both. Keys that `T` does not know are ignored. `StrictJson<Option<T>>`
-/// is a body that may be left out.
+/// with the same names in both. Keys that `T` does not know are ignored, or refused where it is marked
+/// `#[serde(deny_unknown_fields)]`, as it is for every operation that is exact ([`super::known_names`]).
+/// `StrictJson<Option<T>>` is a body that may be left out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct StrictJson<T>(pub T);
 
@@ -319,6 +332,15 @@ mod tests {
     }
 
     #[derive(Debug, PartialEq, poem_openapi::Object, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[oai(rename_all = "camelCase")]
+    struct Exact {
+        house_number: Option<u8>,
+        #[serde(alias = "zip")]
+        postal_code: String,
+    }
+
+    #[derive(Debug, PartialEq, poem_openapi::Object, serde::Deserialize)]
     struct Address {
         street: String,
         kind: Kind,
@@ -370,6 +392,29 @@ mod tests {
             tags: Vec::new(),
         };
         assert_eq!(order, Ok(expected));
+    }
+
+    #[tokio::test]
+    async fn unknown_keys_are_refused_where_a_body_is_exact() {
+        let exact = async |body: &str| send::<Exact>(Some("application/json"), body.to_owned()).await;
+        for (body, nearest) in [
+            (r#"{"postalCode":"N1","houseNo":7}"#, "houseNumber"),
+            (r#"{"postal_code":"N1"}"#, "postalCode"),
+            (r#"{"POSTALCODE":"N1"}"#, "postalCode"),
+            (r#"{"postalCode":"N1","s3cret":{"x":[1]}}"#, "postalCode"),
+            (r#"{"s3cret":1}"#, "postalCode"),
+        ] {
+            assert_eq!(exact(body).await, Err(BodyError::UnknownMember { nearest }), "{body}");
+        }
+        // What is wrong with a known one comes first.
+        let both = exact(r#"{"x":1,"houseNumber":"s3cret"}"#).await;
+        assert_eq!(
+            both.map_err(|error| error.to_string()),
+            Err("houseNumber must be a whole number".to_owned())
+        );
+        for fine in [r#"{"postalCode":"N1"}"#, r#"{"zip":"N1","houseNumber":null}"#] {
+            assert!(exact(fine).await.is_ok(), "{fine}");
+        }
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! From a JSON value to a request's fields, with errors that are safe to send back.
 //!
 //! serde's error texts repeat what was sent and name Rust types, and a path of keys would repeat
-//! keys that were sent. Here a struct is only ever offered the keys it knows, so the name in an
-//! error is one of the code's own.
+//! keys that were sent. Here the name in an error is always one of the code's own: where a key is not known,
+//! the known one that is nearest.
 
 use std::fmt;
 
@@ -11,37 +11,53 @@ use serde::de::{Deserialize, Deserializer, Expected, IntoDeserializer, Unexpecte
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
+use super::known_names::nearest;
+
 /// What is wrong with which field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FieldError {
-    /// The innermost field of a struct that holds the fault; `None` for the body itself.
-    pub(super) field: Option<&'static str>,
-    /// What is wrong, to be read behind the name.
-    pub(super) problem: &'static str,
+pub(super) enum FieldError {
+    /// A field is missing, or holds what it cannot.
+    Invalid {
+        /// The innermost field of a struct that holds the fault; `None` for the body itself.
+        field: Option<&'static str>,
+        /// What is wrong, to be read behind the name.
+        problem: &'static str,
+    },
+    /// A struct that takes no others than its own was given another one.
+    UnknownMember {
+        /// The name of its own that is nearest.
+        nearest: &'static str,
+    },
 }
 
-/// Reads `T` out of `value`; keys that `T` does not know are ignored.
+/// Reads `T` out of `value`; keys that `T` does not know are ignored, unless it denies them.
 ///
 /// # Errors
-/// The first fault in the order of `T`'s fields; fields that are missing come after the others.
+/// The first fault in the order of `T`'s fields; then keys that it denies, then fields that are missing.
 pub(super) fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, FieldError> {
     T::deserialize(Node { value, field: None })
 }
 
 impl FieldError {
     /// The same fault, laid to `field` unless a field further in has it already.
-    fn within(self, field: Option<&'static str>) -> Self {
-        Self { field: self.field.or(field), ..self }
+    fn within(self, outer: Option<&'static str>) -> Self {
+        match self {
+            Self::Invalid { field, problem } => Self::Invalid { field: field.or(outer), problem },
+            Self::UnknownMember { .. } => self,
+        }
     }
 
     const fn problem(problem: &'static str) -> Self {
-        Self { field: None, problem }
+        Self::Invalid { field: None, problem }
     }
 }
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.field.unwrap_or("the body"), self.problem)
+        match self {
+            Self::Invalid { field, problem } => write!(f, "{} {problem}", field.unwrap_or("the body")),
+            Self::UnknownMember { nearest } => write!(f, "{nearest} is the nearest known name"),
+        }
     }
 }
 
@@ -73,11 +89,18 @@ impl serde::de::Error for FieldError {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { field: Some(field), problem: "is missing" }
+        Self::Invalid { field: Some(field), problem: "is missing" }
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self { field: Some(field), problem: "is given twice, under two names" }
+        Self::Invalid { field: Some(field), problem: "is given twice, under two names" }
+    }
+
+    fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
+        match nearest(name, known) {
+            Some(nearest) => Self::UnknownMember { nearest },
+            None => Self::problem("has a member that is not known here"),
+        }
     }
 }
 
@@ -149,8 +172,8 @@ impl<'de> Deserializer<'de> for Node<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// Offers the struct its own fields alone. serde would also take an array of the fields'
-    /// values, which no document mentions.
+    /// Offers the struct its own fields, in its own order, and then the others, which it ignores or denies.
+    /// serde would also take an array of the fields' values, which no document mentions.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -162,7 +185,10 @@ impl<'de> Deserializer<'de> for Node<'de> {
         };
         let known = fields.iter().filter_map(|&name| Some((name, map.get(name)?)));
         let known = known.map(|(name, value)| (name, Node { value, field: Some(name) }));
-        visitor.visit_map(MapDeserializer::new(known)).map_err(|fault| fault.within(self.field))
+        let others = map.iter().filter(|(name, _)| !fields.contains(&name.as_str()));
+        let others = others.map(|(name, value)| (name.as_str(), Node { value, ..self }));
+        let members = MapDeserializer::new(known.chain(others));
+        visitor.visit_map(members).map_err(|fault| fault.within(self.field))
     }
 
     /// Enums of plain names only: the API has no others.

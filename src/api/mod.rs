@@ -21,6 +21,7 @@ pub mod forward_auth;
 pub mod health;
 pub mod json;
 mod json_fields;
+mod known_names;
 pub mod oauth;
 pub mod origin;
 pub mod pages;
@@ -209,6 +210,7 @@ pub fn build(
         routes = routes.at(path, docs_page::document_endpoint(document::to_pretty_json(&document)));
         documents.push(document);
     }
+    let known = known_names::KnownParameters::of(&documents);
     let main = match nest {
         true => OpenApiService::new((main_apis(), compat::nest::NestApi), "", "").into_endpoint(),
         false => main_api().into_endpoint(),
@@ -218,6 +220,10 @@ pub fn build(
         .at("/readyz", get(health::readyz))
         .at("/healthz", get(health::readyz))
         .nest("/", main)
+        .before(move |request| {
+            let checked = known.check(&request);
+            async move { checked.map(|()| request).map_err(poem::Error::from) }
+        })
         .before(async |request| Ok(forward_auth::as_the_question(request)))
         .map_to_response();
     let routes = match access_tokens {

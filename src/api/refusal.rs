@@ -122,7 +122,7 @@ pub(super) use refusals;
 
 /// 400 where an e-mail address is all that a body holds.
 pub(super) const NO_EMAIL: Documented = Documented::new(
-    "The body is not valid JSON or has a key twice, or `email` is missing or no e-mail address \
+    "The body is not valid JSON, has a key twice or one beside `email`, or that is missing or no e-mail address \
      (`invalid_request`).",
     || vec![ApiError::invalid_field("email", "is missing")],
 );

@@ -141,6 +141,7 @@ pub enum UserListResponse {
 
 /// New names. A field that is left out stays as it is; empty text clears it.
 #[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
 #[oai(rename = "ProfileUpdate", example)]
 pub struct ProfileUpdate {
     /// First name, at most 100 characters.
@@ -181,8 +182,8 @@ refusals! {
     /// Of `updateMe`.
     UpdateMeErrors {
         400 => Documented::new(
-            "The body is not valid JSON or has a key twice, or a name is no text, too long or has control \
-             characters (`invalid_request`; `errors` names the fields).",
+            "The body is not valid JSON, has a key twice or one that is no name's, or a name is no text, too long or \
+             has control characters (`invalid_request`; `errors` names the fields).",
             || vec![ApiError::invalid_field("first_name", "must be a string")],
         ),
         401 => UNAUTHORIZED, 413 => TOO_LARGE, 415 => NOT_JSON,
@@ -211,7 +212,8 @@ impl UsersApi {
     /// Change the own names
     ///
     /// Changes the caller's names. A field that is left out stays as it is, and empty text clears
-    /// it. Role, id and e-mail address in the body change nothing.
+    /// it. Nothing else can be changed here: a body with a role or an
+    /// e-mail address in it is refused.
     #[oai(path = "/me", method = "patch", operation_id = "updateMe")]
     async fn update_me(
         &self,

@@ -18,6 +18,7 @@ use crate::service::{AuthError, Services};
 
 /// Whose address is to be proven.
 #[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
 #[oai(rename = "EmailVerificationRequest", example)]
 pub struct EmailVerificationRequest {
     /// E-mail address of the account.
@@ -46,7 +47,7 @@ impl Example for EmailVerificationRequested {
 
 /// What the link in the mail carries.
 #[derive(Deserialize, Object)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[oai(rename = "EmailVerification", rename_all = "camelCase", example)]
 pub struct EmailVerification {
     /// The verification token.

@@ -92,7 +92,7 @@ async fn what_is_no_live_token_of_a_person_does_not_pass(app: TestApp) {
     for elsewhere in [
         ask(&app).header("cookie", format!("access_token={access}")),
         ask(&app).header("x-access-token", access),
-        app.anonymous().get(&format!("/forward-auth?access_token={access}")),
+        app.anonymous().get(&format!("/forward-auth/?access_token={access}")),
         // Not a header of the proxy's but the client's own.
         ask(&app).header("remote-user", "1").header("x-forwarded-user", "1"),
     ] {

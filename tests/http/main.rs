@@ -23,6 +23,7 @@ mod forward_auth;
 mod given_again;
 mod hosts;
 mod key_ring;
+mod known_names;
 mod legacy_hashes;
 mod login;
 mod logout;

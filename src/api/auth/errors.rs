@@ -56,8 +56,8 @@ refusals! {
     /// Of `logout`.
     LogoutErrors {
         400 => Documented::new(
-            "The body is not valid JSON or has a key twice, `refreshToken` is no text, or `scope` is none of the \
-             three (`invalid_request`).",
+            "The body is not valid JSON, has a key twice or one beside `refreshToken`, that is no text, or `scope` \
+             is none of the three (`invalid_request`).",
             || vec![ApiError::invalid_field("refreshToken", "must be a string")],
         ),
         401 => Documented::new(

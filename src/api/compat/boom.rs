@@ -61,7 +61,7 @@ fn translate(error: ApiError) -> ApiError {
 /// The message of an error, where this dialect has one of its own.
 fn message(error: &ApiError) -> &str {
     match error.code() {
-        ErrorCode::InvalidRequest | ErrorCode::WeakPassword => INVALID_PAYLOAD,
+        ErrorCode::InvalidRequest | ErrorCode::UnknownParameter | ErrorCode::WeakPassword => INVALID_PAYLOAD,
         ErrorCode::AuthenticationRequired => "This operation needs an access token in x-access-token.",
         ErrorCode::UnsupportedMediaType => {
             "The body must be a form (application/x-www-form-urlencoded) or JSON (application/json)."

@@ -9,37 +9,67 @@ use serde_json::{Map, Value, json};
 use super::walk::{component, each_operation, each_response, object_in};
 use super::{PROBLEM_JSON, add_components, is_success};
 use crate::api::error::ApiError;
+use crate::api::known_names::is_exact;
 
 /// The header that takes a refresh token, by which a security scheme is known to buy new access tokens.
 const REFRESH_TOKEN_HEADER: &str = "X-Refresh-Token";
 
-/// The name of the example of a request that took too long, which is its code.
-const REQUEST_TIMEOUT: &str = "request_timeout";
+/// What a query with a parameter that an exact operation does not take is answered, in the words of its 400.
+const UNKNOWN_PARAMETER: &str =
+    "The query has a parameter that the operation does not take, or one of them twice (`unknown_parameter`).";
 
-/// The root answers 408 whatever the operation, in the shape of the operation's other errors; that of 500
-/// stands for them, since every operation has one. The example goes to `examples`.
+/// The root answers 408 whatever the operation, in the shape of the operation's other errors.
 pub(super) fn announce_timeout(operation: &mut Map<String, Value>, examples: &mut Map<String, Value>) {
+    const DESCRIPTION: &str = "The request was not received and answered within 20 seconds (`request_timeout`). \
+        Whether it was carried out is not known.";
+    announce(operation, "408", DESCRIPTION, &ApiError::request_timeout(), examples);
+}
+
+/// What an exact operation does not take is refused before it, with 400.
+pub(super) fn announce_unknown_parameters(
+    operation: &mut Map<String, Value>,
+    examples: &mut Map<String, Value>,
+) {
+    if is_exact(operation) {
+        let example = ApiError::unknown_parameter(&["limit", "after"]);
+        announce(operation, "400", UNKNOWN_PARAMETER, &example, examples);
+    }
+}
+
+/// Adds an error to the answers of an operation, or to what an answer of its status says already. It has the
+/// shape of the operation's other errors; that of 500 stands for them, since every operation has one. The
+/// example goes to `examples`, by the name of its code.
+fn announce(
+    operation: &mut Map<String, Value>,
+    status: &str,
+    description: &str,
+    error: &ApiError,
+    examples: &mut Map<String, Value>,
+) {
     let Some(responses) = object_in(operation, "responses") else { return };
     let of_500 = responses.get("500").and_then(|answer| answer.get("content")).and_then(Value::as_object);
-    let Some(content) = of_500.filter(|_| !responses.contains_key("408")) else { return };
-    let announced = content.iter().map(|(media_type, media)| {
+    let Some(content) = of_500.cloned() else { return };
+    let code = error.problem().code.name();
+    let answer = responses.entry(status).or_insert_with(|| json!({ "description": "", "content": {} }));
+    let Some(answer) = answer.as_object_mut() else { return };
+    if let Some(Value::String(said)) = answer.get_mut("description")
+        && !said.contains(description)
+    {
+        *said = format!("{said} {description}").trim_start().to_owned();
+    }
+    let Some(known) = object_in(answer, "content") else { return };
+    for (media_type, media) in content {
         let schema = media.get("schema").cloned().unwrap_or_default();
         let is_problem = media_type == PROBLEM_JSON && component(&schema) == Some("Problem");
-        let mut announced = Map::from_iter([("schema".to_owned(), schema)]);
-        if is_problem {
-            let problem = ApiError::request_timeout().problem().to_json();
-            examples.entry(REQUEST_TIMEOUT).or_insert_with(|| json!({ "value": problem }));
-            let reference = format!("#/components/examples/{REQUEST_TIMEOUT}");
-            announced.insert("examples".to_owned(), json!({ REQUEST_TIMEOUT: { "$ref": reference } }));
+        let media = known.entry(media_type).or_insert_with(|| json!({ "schema": schema }));
+        let Some(media) = media.as_object_mut().filter(|_| is_problem) else { continue };
+        let named = media.entry("examples").or_insert_with(|| json!({}));
+        if let Some(named) = named.as_object_mut() {
+            examples.entry(&code).or_insert_with(|| json!({ "value": error.problem().to_json() }));
+            let reference = json!({ "$ref": format!("#/components/examples/{code}") });
+            named.entry(&code).or_insert(reference);
         }
-        (media_type.clone(), Value::Object(announced))
-    });
-    let answer = json!({
-        "description": "The request was not received and answered within 20 seconds (`request_timeout`). Whether it \
-                        was carried out is not known.",
-        "content": announced.collect::<Map<_, _>>(),
-    });
-    responses.insert("408".to_owned(), answer);
+    }
     responses.sort_keys();
 }
 

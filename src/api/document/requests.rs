@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::walk::{component, content_of, each_operation, each_response, object_in};
+use crate::api::known_names::is_exact;
 use crate::domain::audit::{AuditAction, Reason};
 use crate::domain::client::Audience;
 use crate::domain::email::EMAIL_MAX_BYTES;
@@ -65,6 +66,24 @@ pub(super) fn describe(spec: &mut Value) {
             }
         }
     });
+}
+
+/// Says of the bodies of exact operations that they take no other members than those that are named.
+pub(super) fn refuse_unknown_members(spec: &mut Value) {
+    let mut exact = BTreeSet::new();
+    each_operation(spec, &mut |operation| {
+        if !is_exact(operation) {
+            return;
+        }
+        let content = content_of(operation.get_mut("requestBody")).into_iter().flat_map(|all| all.values());
+        exact.extend(content.filter_map(|media| component(media.get("schema")?)).map(str::to_owned));
+    });
+    let Some(schemas) = spec.pointer_mut("/components/schemas") else { return };
+    for name in exact {
+        if let Some(schema) = schemas.get_mut(&name).and_then(Value::as_object_mut) {
+            schema.insert("additionalProperties".to_owned(), false.into());
+        }
+    }
 }
 
 /// What a field of a request holds, by its name.
@@ -171,6 +190,19 @@ mod tests {
         assert_eq!(schemas["Answer"], schema);
         take_back_nulls(&mut described);
         assert_eq!(described, plain);
+    }
+
+    #[test]
+    fn bodies_of_exact_operations_take_what_is_named_and_nothing_else() {
+        for (id, is_exact) in [("updateUser", true), ("login", false)] {
+            let mut document = document(json!({ "type": "object" }), json!({ "type": "object" }));
+            document["paths"]["/"]["post"]["operationId"] = id.into();
+            refuse_unknown_members(&mut document);
+            let schemas = &document["components"]["schemas"];
+            let said = &schemas["Body"]["additionalProperties"];
+            assert_eq!(said, &if is_exact { json!(false) } else { Value::Null }, "{id}");
+            assert_eq!(schemas["Answer"], json!({ "type": "object" }), "{id}");
+        }
     }
 
     #[test]
