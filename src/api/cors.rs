@@ -170,7 +170,11 @@ fn vary_by_origin(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
+    use poem::Endpoint;
+    use poem::http::StatusCode;
+
     use super::*;
+    use crate::domain::random::Random;
 
     const APP: &str = "https://app.example.com";
 
@@ -246,6 +250,28 @@ mod tests {
         assert!(!asked(Method::OPTIONS, "/auth/login", &headers[1..]));
         for path in ["/forward-auth", "/forward-auth/", "/forward-auth/books"] {
             assert!(!asked(Method::OPTIONS, path, &headers), "{path}");
+        }
+    }
+
+    /// A page can tell that the service only starts.
+    #[tokio::test]
+    async fn a_page_reads_that_the_service_is_not_there_yet() {
+        #[derive(Debug)]
+        struct Zeros;
+        impl Random for Zeros {
+            fn fill(&self, bytes: &mut [u8]) {
+                bytes.fill(0);
+            }
+        }
+        let starting = crate::api::starting(Arc::new(Zeros), false, listed(false));
+        for (origin, reads) in [(APP, Some(APP)), ("https://evil.example", None)] {
+            for path in ["/auth/login", "/health/ready"] {
+                let asked = request(Method::GET, path, &[("origin", origin)]);
+                let answer = starting.get_response(asked).await;
+                assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+                assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), reads, "{path} {origin}");
+                assert_eq!(answer.header(header::VARY), Some("Origin"), "{path} {origin}");
+            }
         }
     }
 

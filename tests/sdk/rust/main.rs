@@ -7,7 +7,7 @@ mod hallpass {
 mod me;
 mod session;
 
-use hallpass::types::{ErrorCode, LoginRequest, RefreshRequest, RegisterRequest};
+use hallpass::types::{ErrorCode, LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest};
 use hallpass::{Client, Error};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use session::Session;
@@ -55,7 +55,7 @@ async fn an_account_lives(service: &str) {
     assert_ne!(pair.refresh_token, login.refresh_token);
 
     let client = with_token(service, &pair.access_token);
-    client.logout(None, &RefreshRequest { refresh_token: None }).await.expect("logged out");
+    client.logout(None, &LogoutRequest { refresh_token: None }).await.expect("logged out");
     let Err(Error::ErrorResponse(refusal)) = client.get_me().await else { panic!("served after the logout") };
     assert_eq!((refusal.status().as_u16(), refusal.code), (401, ErrorCode::TokenRevoked));
 }
