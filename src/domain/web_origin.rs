@@ -22,7 +22,7 @@ pub enum WebOriginError {
     #[error("is no scheme://host")]
     NotAnOrigin,
     /// A path, a query, a fragment or a user name: an origin ends with its port.
-    #[error("is more than an origin, which ends with the host or its port")]
+    #[error("has more in it than scheme, host and port")]
     MoreThanAnOrigin,
     /// Browsers write the same origin in another way.
     #[error("is not how browsers write it")]
@@ -41,6 +41,12 @@ impl WebOrigin {
     pub fn parse(text: &str) -> Result<Self, WebOriginError> {
         if text == "null" {
             return Err(WebOriginError::Null);
+        }
+        if let Some(bare) = text.strip_suffix('/').filter(|bare| !bare.ends_with('/')) {
+            return Err(match Self::parse(bare) {
+                Ok(origin) => WebOriginError::Spelling { browsers: origin.text },
+                Err(error) => error,
+            });
         }
         let (scheme, authority) = text.split_once("://").ok_or(WebOriginError::NotAnOrigin)?;
         if !is_scheme(scheme) || authority.is_empty() {
@@ -135,6 +141,8 @@ mod tests {
     fn another_spelling_is_refused_with_that_of_browsers() {
         for (text, browsers) in [
             ("https://App.example.com", "https://app.example.com"),
+            ("https://app.example.com/", "https://app.example.com"),
+            ("https://App.example.com:443/", "https://app.example.com"),
             ("HTTPS://app.example.com", "https://app.example.com"),
             ("https://app.example.com:443", "https://app.example.com"),
             ("http://app.example.com:80", "http://app.example.com"),
@@ -152,8 +160,9 @@ mod tests {
     fn what_is_no_origin_is_refused() {
         assert_eq!(WebOrigin::parse("null"), Err(WebOriginError::Null));
         for text in [
-            "https://app.example.com/",
             "https://app.example.com/app",
+            "https://app.example.com/app/",
+            "https://app.example.com//",
             "https://app.example.com?x",
             "https://app.example.com#x",
             "https://ada@app.example.com",

@@ -27,7 +27,8 @@ fn no_page_elsewhere_may_unless_its_origin_is_set() {
 #[test]
 fn an_origin_that_no_browser_sends_is_refused_with_what_to_write() {
     for (text, says) in [
-        ("https://app.example.com/", "which ends with the host or its port"),
+        ("https://app.example.com/", "write https://app.example.com"),
+        ("https://app.example.com/app", "more in it than scheme, host and port"),
         ("app.example.com", "write origins like https://app.example.com"),
         ("https://App.example.com", "write https://app.example.com"),
         ("https://app.example.com:443", "write https://app.example.com"),
