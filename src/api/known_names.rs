@@ -124,7 +124,8 @@ pub(super) fn nearest(name: &str, known: &'static [&'static str]) -> Option<&'st
         let is_piece = sent.len() > 2 && (begins || sent.ends_with(&candidate));
         if is_piece { alike + 1.0 } else { alike }
     };
-    let likely = known.iter().map(|candidate| (likeness(candidate), *candidate));
+    // Of two that are as near the first: the documents have the names, and behind them come their aliases.
+    let likely = known.iter().rev().map(|candidate| (likeness(candidate), *candidate));
     likely.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, candidate)| candidate)
 }
 
@@ -204,6 +205,7 @@ mod tests {
         }
         assert_eq!(nearest("new_password", &["currentPassword", "newPassword"]), Some("newPassword"));
         assert_eq!(nearest(&"x".repeat(60_000), &["resetToken"]), Some("resetToken"));
+        assert_eq!(nearest("REFRESHTOKEN", &["refreshToken", "refresh_token"]), Some("refreshToken"));
         assert_eq!(nearest("x", &[]), None);
     }
 }

@@ -162,7 +162,20 @@ impl Operation {
         self.required.iter().chain(self.optional).copied()
     }
 
-    /// The good body with one more field, which is ignored but must not come back.
+    /// Whether fields that are not known are refused: where something changes they are.
+    fn is_exact(&self) -> bool {
+        !matches!(self.path, "/auth/register" | "/auth/login" | "/auth/refresh-token")
+    }
+
+    /// The good body; with one more field where such are ignored, which must not come back.
+    fn good(&self) -> Map<String, Value> {
+        match self.is_exact() {
+            true => self.body.as_object().expect("an object").clone(),
+            false => self.marked(),
+        }
+    }
+
+    /// The good body with one more field, which must not come back.
     fn marked(&self) -> Map<String, Value> {
         let mut body = self.body.as_object().expect("an object").clone();
         body.insert(MARKER.to_owned(), MARKER.into());
@@ -171,7 +184,7 @@ impl Operation {
 
     /// The good body with another value in a field.
     fn with(&self, field: &str, value: Value) -> Bytes {
-        let mut body = self.marked();
+        let mut body = self.good();
         body.insert(field.to_owned(), value);
         Value::Object(body).to_string().into()
     }
@@ -279,7 +292,7 @@ async fn wrong_and_missing_values_are_refused_by_the_name_of_their_field() {
             }
         }
         for field in operation.required {
-            let mut body = operation.marked();
+            let mut body = operation.good();
             body.remove(*field);
             let body = Value::Object(body).to_string();
             let answer = operation.refuses(&scene.client, body, operation.malformed).await;
@@ -287,6 +300,22 @@ async fn wrong_and_missing_values_are_refused_by_the_name_of_their_field() {
                 let problem = json!([{ "field": field, "detail": "is missing" }]);
                 assert_eq!(answer.json()["errors"], problem, "{answer:?}");
             }
+        }
+    }
+    scene.assert_unchanged().await;
+    scene.service.stop().await;
+}
+
+#[tokio::test]
+async fn fields_that_are_not_known_are_refused_where_something_changes() {
+    let scene = Scene::set().await;
+    for operation in scene.operations().into_iter().filter(Operation::is_exact) {
+        for name in [MARKER, "__proto__", "", "\u{0}", &MARKER.repeat(1_000)] {
+            let body = operation.with(name, json!({ MARKER: [MARKER] }));
+            let answer = operation.refuses(&scene.client, body, INVALID).await;
+            let nearest = answer.json()["errors"][0]["field"].as_str().expect("a name").to_owned();
+            let is_known = operation.fields().any(|field| field == nearest) || nearest == "refresh_token";
+            assert!(is_known, "{answer:?}");
         }
     }
     scene.assert_unchanged().await;
