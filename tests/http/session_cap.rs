@@ -93,12 +93,12 @@ async fn logins_at_once_leave_as_many_as_may_be(app: TestApp) {
         tokio::spawn(async move { LoggedIn::log_in(&app, "ada@example.com", PASSWORD).await })
     });
     let logins: Vec<_> = logins.collect();
-    let mut opened = Vec::new();
+    let mut opened = vec![ada];
     for login in logins {
         opened.push(login.await.expect("a login"));
     }
     // The last one to come sees all of the others.
-    let last = ada.on_another_device().await;
+    let last = opened[0].on_another_device().await;
     assert_eq!(ids(&last).await.len(), 4);
     let mut live = 0;
     for person in &opened {
