@@ -19,6 +19,7 @@
 #[path = "../tests/binary/client.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod client;
+mod figures;
 #[path = "../tests/binary/process.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod process;
@@ -30,6 +31,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use client::{Client, get, login};
+use figures::Latencies;
 use hyper::StatusCode;
 use process::Program;
 use tokio::io::AsyncWriteExt;
@@ -61,22 +63,6 @@ const SLOWDOWN_MAX: f64 = 2.0;
 
 /// The preface of HTTP/2 and empty SETTINGS.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
-/// The latencies of all phases of one kind.
-#[derive(Default)]
-struct Latencies(Vec<Duration>);
-
-impl Latencies {
-    fn percentile(&mut self, percent: usize) -> f64 {
-        self.0.sort();
-        self.0[(self.0.len() - 1) * percent / 100].as_secs_f64() * 1e3
-    }
-
-    fn print(&mut self, what: &str) {
-        let [p50, p99] = [50, 99].map(|percent| self.percentile(percent));
-        println!("{what}: p50 {p50:.2} ms, p99 {p99:.2} ms of {} requests", self.0.len());
-    }
-}
 
 /// Asks who somebody is for one phase, from a thread of its own; answers how long that took and how often
 /// there was no answer.
