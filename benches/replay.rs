@@ -3,6 +3,10 @@
 //!
 //! Run with `cargo bench --bench replay`. Starts a `redis-server` of its own; the journal is a SQLite file in
 //! the folder for temporary files. The entries are ends of sessions, spread over all accounts.
+//!
+//! On 2 cores that others used as well (a load of 4 to 6): 100,000 entries take 3.8 to 5.0 s, 4.4 s in the middle;
+//! Redis works for 31 us on each, this process for 12 us. One call of a script for each entry took 5.7 to 7.5 s at
+//! a load of 4, 6.5 s in the middle: 40 us and 20 us.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

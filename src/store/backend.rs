@@ -209,6 +209,9 @@ pub trait Examination: Send + Sync {
     /// it, for `term`.
     async fn lease(&mut self, holder: EntryId, term: Duration) -> StoreResult<bool>;
 
+    /// Ends the lease, if this holder has it: the others need not wait until its term is over.
+    async fn end_lease(&mut self, holder: EntryId) -> StoreResult<()>;
+
     /// Takes back every vouching for partitions that stand exactly as they were read: by
     /// [`VouchingId::NONE`] nothing is answered.
     /// (model: CondemnedBeforeDrawn, StepsCompareAndSet)

@@ -3,9 +3,11 @@
 mod clock;
 mod failure;
 mod layout;
+mod lease;
 mod mirrors;
 mod owner;
 mod rate_limits;
+mod replay;
 mod replicas;
 
 use std::collections::BTreeSet;

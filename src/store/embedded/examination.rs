@@ -36,6 +36,10 @@ impl Examination for Opening {
         Ok(true)
     }
 
+    async fn end_lease(&mut self, _: EntryId) -> StoreResult<()> {
+        Ok(())
+    }
+
     async fn condemn(&mut self, partitions: &[(Partition, PartitionState)]) -> StoreResult<()> {
         Ok(bounded(async {
             let mut tx = self.file.begin_with("BEGIN IMMEDIATE").await?;

@@ -6,8 +6,10 @@
 //! being empty. Nothing is answered by such data until what it has forgotten was carried out again; a
 //! store without data begins another incarnation, in which nothing of before counts.
 
+mod again;
 mod decision;
 mod evictions;
+mod look;
 mod owed;
 mod reader;
 mod repeated;
@@ -26,9 +28,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use self::evictions::UNSETTLED_MAX;
+use self::look::{NotVouched, Watch};
 use self::owed::{OwedMemory, is_of, pending};
 use self::repeated::whole_minute;
-use self::watch::{NotVouched, Watch};
 use super::backend::{
     BackendError, BackendResult, CarriedOut, Known, Opening, Placed, Placement, Presented, TokenBackend,
     Vouched,
@@ -522,8 +524,7 @@ impl TokenStore for JournaledTokenStore {
     }
 
     async fn settle_owed(&self, user: UserId) -> StoreResult<()> {
-        let mut watch = self.0.watch.lock().await;
-        let view = self.0.look(&mut watch).await?;
+        let (mut watch, view) = self.0.looked().await?;
         let mut owed = self.0.owed(&mut watch, view.owes).await?;
         drop(watch);
         owed.retain(|entry| is_of(entry, user));

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use futures_util::{StreamExt, stream};
 
 use super::Shared;
-use super::watch::Watch;
+use super::look::Watch;
 use crate::domain::causes::with_causes;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, EventEntry, Journaled, Link, NewEntry};

@@ -9,7 +9,7 @@ use crate::store::StoreResult;
 use crate::store::backend::{BackendError, BackendReader};
 use crate::store::feed::{FeedBatch, ReaderRole, RevocationReader, Standing};
 
-use super::watch::NotVouched;
+use super::look::NotVouched;
 
 /// Reads only what is vouched for.
 /// (model: ReadsWhatIsVouchedFor)

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Shared;
-use super::watch::{LEASE, Watch};
+use super::look::{LEASE, Watch};
 use crate::domain::journal::{EntryId, JournalEntry, Mark};
 use crate::domain::partition::Partition;
 use crate::store::StoreResult;
@@ -22,14 +22,37 @@ const SIDE_BY_SIDE: usize = 8;
 /// How many questions to the database are under way at once.
 const ASKED_AT_ONCE: usize = 4;
 
-/// A partition that lacks entries.
+/// A partition whose entries are to be carried out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Replay {
     pub(super) partition: Partition,
-    /// Where its mark stands.
+    /// Behind which they begin.
     pub(super) from: Mark,
     /// Where its journal ends.
     pub(super) newest: Mark,
+    /// Where its mark stays meanwhile; `None` where it stands at `from` and moves along.
+    pub(super) mark: Option<Mark>,
+}
+
+impl Replay {
+    /// Of a partition that lacks what is behind its mark.
+    pub(super) fn behind(partition: Partition, mark: Mark, newest: Mark) -> Self {
+        Self { partition, from: mark, newest, mark: None }
+    }
+
+    /// Of all entries that there are up to `newest`, while the mark stays where it is.
+    pub(super) fn of_all(partition: Partition, mark: Mark, newest: Mark) -> Self {
+        Self { partition, from: Mark::START, newest, mark: Some(mark) }
+    }
+}
+
+/// What became of replays.
+#[derive(Default)]
+struct Replayed {
+    /// Where the journal is of another chain than the mark.
+    lost: Vec<Partition>,
+    /// Where somebody else has moved a mark, and all that was left when another took over.
+    left: Vec<Partition>,
 }
 
 /// What is carried out next of a replay.
@@ -57,9 +80,22 @@ impl Shared {
         examination: &mut dyn Examination,
         replays: Vec<Replay>,
     ) -> StoreResult<Vec<Partition>> {
-        let (mut waiting, mut lost) = self.without_holes(replays).await?;
+        let (waiting, mut lost) = self.without_holes(replays).await?;
+        lost.extend(self.carry_out_side_by_side(watch, examination, waiting).await?.lost);
+        Ok(lost)
+    }
+
+    /// Carries out all entries of these that still matter, in rounds of several partitions. To be called with
+    /// the lease, which is kept from round to round.
+    async fn carry_out_side_by_side(
+        &self,
+        watch: &Watch,
+        examination: &mut dyn Examination,
+        mut waiting: VecDeque<Replay>,
+    ) -> StoreResult<Replayed> {
+        let mut replayed = Replayed::default();
         let mut carried_out: HashMap<Partition, usize> = HashMap::new();
-        let mut round = self.plan(&mut waiting, &mut lost).await?;
+        let mut round = self.plan(&mut waiting, &mut replayed.lost).await?;
         while !round.is_empty() {
             let mut steps = Vec::with_capacity(round.len());
             for Planned { step, rest } in round {
@@ -68,7 +104,7 @@ impl Shared {
             }
             let (moved, next) = tokio::join!(
                 examination.replay(&steps, self.spans.denial),
-                self.plan(&mut waiting, &mut lost),
+                self.plan(&mut waiting, &mut replayed.lost),
             );
             let (moved, mut next) = (moved?, next?);
             for (step, moved) in steps.iter().zip(moved) {
@@ -76,26 +112,33 @@ impl Shared {
                 *carried_out.entry(partition).or_default() += step.entries.len();
                 let has_more = waiting.iter().any(|replay| replay.partition == partition)
                     || next.iter().any(|planned| planned.step.partition == partition);
+                if step.from == step.to {
+                    // What was carried out is so, wherever the mark is now: who goes on from there compares it.
+                    continue;
+                }
                 if !moved {
                     waiting.retain(|replay| replay.partition != partition);
                     next.retain(|planned| planned.step.partition != partition);
-                } else if !has_more && !lost.contains(&partition) {
+                    replayed.left.push(partition);
+                } else if !has_more && !replayed.lost.contains(&partition) {
                     let entries = carried_out.get(&partition).copied().unwrap_or_default();
                     tracing::warn!(%partition, entries, "revocations that the token store lacked are carried out");
                 }
             }
             if !examination.lease(watch.holder, LEASE).await? {
+                let planned = next.iter().map(|planned| planned.step.partition);
+                replayed.left.extend(waiting.iter().map(|replay| replay.partition).chain(planned));
                 break;
             }
             round = next;
         }
-        Ok(lost)
+        Ok(replayed)
     }
 
     /// Those whose entries are all known, and the partitions of the others.
     async fn without_holes(&self, replays: Vec<Replay>) -> StoreResult<(VecDeque<Replay>, Vec<Partition>)> {
         let asked = replays.into_iter().map(|replay| async move {
-            let Replay { partition, from, newest } = replay;
+            let Replay { partition, from, newest, .. } = replay;
             let has_hole = self.journal.has_hole(partition, from.position, newest.position).await?;
             StoreResult::Ok((replay, has_hole))
         });
@@ -136,9 +179,9 @@ impl Shared {
     }
 
     async fn read(&self, replay: Replay) -> StoreResult<Next> {
-        let Replay { partition, from, newest } = replay;
+        let Replay { partition, from, newest, mark } = replay;
         let entries = self.journal.list_entries(partition, from.position, newest.position, BATCH).await?;
-        if !is_chain(from, &entries) {
+        if mark.is_none() && !is_chain(from, &entries) {
             return Ok(Next::OfAnotherHistory(partition));
         }
         let to = match entries.last() {
@@ -146,52 +189,42 @@ impl Shared {
             _ => newest,
         };
         let rest = (to.position < newest.position).then_some(Replay { from: to, ..replay });
-        let step = ReplayStep { partition, from, entries: self.that_matter(entries), to };
+        let entries = self.that_matter(entries);
+        let step = ReplayStep { partition, from: mark.unwrap_or(from), entries, to: mark.unwrap_or(to) };
         Ok(Next::Planned(Planned { step, rest }))
     }
 
     /// The database was restored while the store went on: from here on they have one history again. What
-    /// was written since the restore is carried out, since the store's mark was past its positions.
-    /// Only then does the mark move to where both go on (model: JoinCarriesOut).
+    /// was written since the restore is carried out, since the store's marks were past its positions.
+    /// Only then do the marks move to where both go on (model: JoinCarriesOut).
     pub(super) async fn join(
         &self,
         watch: &Watch,
         examination: &mut dyn Examination,
-        partition: Partition,
-        mark: Mark,
+        partitions: &[(Partition, Mark)],
     ) -> StoreResult<()> {
-        tracing::warn!(%partition, "the database was restored: its journal goes on behind what the token store has carried out");
-        let join = EntryId::generate(&*self.random);
-        let joined = self.journal.join_history(partition, mark.position, join).await?;
-        if self.carry_out_again(watch, examination, partition, mark, joined.position).await? {
-            let step = ReplayStep { partition, from: mark, entries: Vec::new(), to: joined };
-            examination.replay(&[step], self.spans.denial).await?;
+        let mut joins = Vec::with_capacity(partitions.len());
+        for (partition, mark) in partitions.iter().copied() {
+            tracing::warn!(%partition, "the database was restored: its journal goes on behind what the token store has carried out");
+            let join = EntryId::generate(&*self.random);
+            let joined = self.journal.join_history(partition, mark.position, join).await?;
+            joins.push(ReplayStep { partition, from: mark, entries: Vec::new(), to: joined });
         }
-        Ok(())
+        let all = joins.iter().map(|join| Replay::of_all(join.partition, join.from, join.to)).collect();
+        let left = self.carry_out_again(watch, examination, all).await?;
+        joins.retain(|join| !left.contains(&join.partition));
+        examination.replay(&joins, self.spans.denial).await.map(drop)
     }
 
-    /// Carries out all entries up to `last` that still matter; the mark stays where it is until all of them
-    /// are done. Answers whether it did: not if the mark has moved, or another replica has taken over.
+    /// Carries out all entries that still matter; the marks stay where they are, unless others move them.
+    /// Answers where that is not done: another replica has taken over.
     pub(super) async fn carry_out_again(
         &self,
         watch: &Watch,
         examination: &mut dyn Examination,
-        partition: Partition,
-        mark: Mark,
-        last: i64,
-    ) -> StoreResult<bool> {
-        let mut at = 0;
-        loop {
-            let entries = self.journal.list_entries(partition, at, last, BATCH).await?;
-            let Some(end) = entries.last().map(|entry| entry.link.at.position) else { return Ok(true) };
-            let step = ReplayStep { partition, from: mark, entries: self.that_matter(entries), to: mark };
-            if !examination.lease(watch.holder, LEASE).await?
-                || examination.replay(&[step], self.spans.denial).await? != [true]
-            {
-                return Ok(false);
-            }
-            at = end;
-        }
+        replays: Vec<Replay>,
+    ) -> StoreResult<Vec<Partition>> {
+        Ok(self.carry_out_side_by_side(watch, examination, replays.into()).await?.left)
     }
 
     fn that_matter(&self, entries: Vec<JournalEntry>) -> Vec<JournalEntry> {

@@ -1,210 +1,76 @@
-//! Making sure that the token store has not gone back in time, and making good what it has forgotten.
+//! Making good what a token store has forgotten, and carrying out what was left behind.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Shared;
 use super::decision::{Knowledge, Step};
+use super::look::{LEASE, NotVouched, Watch, end_lease};
 use super::replay::Replay;
 use crate::domain::causes::with_causes;
-use crate::domain::clock::Clock as _;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, JournalHead, Journaled, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
+use crate::store::StoreResult;
 use crate::store::backend::{
     BackendError, Examination, NewPartition, PartitionState, Placed, View, Vouched, VouchedPartition,
 };
-use crate::store::{StoreError, StoreResult};
-
-/// For how long one replica has the task of making the store whole, unless it goes on.
-pub(super) const LEASE: Duration = Duration::from_secs(2);
-
-/// How long to wait for the replica that has the lease before looking again.
-const LEASE_PAUSE: Duration = Duration::from_millis(20);
 
 /// How many entries that were left behind are carried out of a partition at one look.
 const BATCH: u32 = 500;
 
-/// How often one look begins again because something was done, by this replica or by another, before
-/// it gives up; every round but the last has changed something.
+/// How often one look begins again because something was done before it gives up; every round but the last
+/// has changed something.
 const ROUNDS_MAX: usize = 64;
 
-/// What is remembered from look to look.
-pub(super) struct Watch {
-    pub(super) examination: Option<Box<dyn Examination>>,
-    /// The furthest mark that was seen at any look, of each partition. What this process has carried out
-    /// since its last look is not among them: a look compares with what was known when it began.
-    /// (model: HighMarkIsCompared)
-    seen: Vec<Mark>,
-    /// Where the journal stood at the last look: what is behind the mark since then was not carried out
-    /// by whoever wrote it.
-    stood: Vec<i64>,
-    /// Under which name this process has the lease.
-    pub(super) holder: EntryId,
-    failed: Option<Instant>,
-}
-
-/// A look failed so lately that the next one would as well.
-const FAILURE_HOLDS: Duration = Duration::from_millis(50);
-
-/// Nobody has looked successfully yet.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the token store may have gone back in time, and what it has forgotten is not made good yet")]
-pub(super) struct NotVouched;
-
-impl NotVouched {
-    pub(super) fn error(self) -> StoreError {
-        StoreError::Unavailable { store: "token store", source: Box::new(self) }
-    }
-}
-
-impl Watch {
-    pub(super) fn new(holder: EntryId) -> Self {
-        let (seen, stood) = (vec![Mark::START; Partition::COUNT], vec![0; Partition::COUNT]);
-        Self { examination: None, seen, stood, holder, failed: None }
-    }
-
-    /// What was found whole has all that was seen before, or is of another incarnation.
-    fn note(&mut self, view: &View) {
-        for (seen, state) in self.seen.iter_mut().zip(&view.states) {
-            if let Some(state) = state {
-                *seen = state.mark;
-            }
-        }
-    }
-
-    fn seen(&self, partition: Partition) -> Mark {
-        self.seen.get(partition.index()).copied().unwrap_or(Mark::START)
-    }
-}
-
 impl Shared {
-    /// Looks, unless what was found whole has been found so since, or a look has just failed.
-    pub(super) async fn look_if_needed(&self) -> StoreResult<()> {
-        let mut watch = self.watch.lock().await;
-        if self.vouched.load().is_some() {
-            return Ok(());
-        }
-        if watch.failed.is_some_and(|failed| failed.elapsed() < FAILURE_HOLDS) {
-            return Err(NotVouched.error());
-        }
-        // What is in doubt is looked at over a connection that is new: to whatever answers now.
-        watch.examination = None;
-        self.look(&mut watch).await.map(drop)
-    }
-
-    /// Looks at the store: whether it is still the one, with the data, that was found whole. If not,
-    /// nothing is vouched for until it is made whole.
-    pub(super) async fn look(&self, watch: &mut Watch) -> StoreResult<View> {
-        let looked = self.look_once(watch).await;
-        match &looked {
-            Ok(_) => watch.failed = None,
-            Err(_) => {
-                watch.failed = Some(Instant::now());
-                watch.examination = None;
-            }
-        }
-        looked
-    }
-
-    async fn look_once(&self, watch: &mut Watch) -> StoreResult<View> {
-        let mut examination = match watch.examination.take() {
-            Some(open) => open,
-            None => self.backend.examine().await?,
-        };
-        let asked_at = self.keeper.monotonic();
-        let mut view = examination.view().await?;
-        let reading = self.keeper.reading(asked_at, view.time);
-        if !self.keeper.is_plausible(view.time) || self.keeper.has_store_jumped() {
-            self.vouched.store(None);
-            self.revoke_again(watch, &mut *examination, &view).await?;
-            view = examination.view().await?;
-        }
-        self.keeper.observe_token_store(reading);
-        let standing = self.vouched.load_full();
-        if standing.as_deref().is_some_and(|standing| still_holds(standing, &view, &watch.seen)) {
-            watch.note(&view);
-            watch.examination = Some(examination);
-            return Ok(view);
-        }
-        self.vouched.store(None);
-        let view = self.make_whole(watch, &mut *examination, view).await?;
-        watch.note(&view);
-        watch.examination = Some(examination);
-        Ok(view)
-    }
-
-    /// The store's clock was set ahead, and may have ended too early what it was to remember: all that
-    /// still matters is carried out once more, and lives a whole access token's lifetime from now on. What was
-    /// vouched for on this server is so anew, so that whoever follows the feed begins anew; what was not
-    /// may have gone back as well, which is decided as ever.
-    /// (model: StoresClockDecides, ReplayBeforeVouching, SealIsTheServer)
-    async fn revoke_again(
+    /// Does what has to be done until every partition is whole, then vouches for them. `None` where another
+    /// replica is at it.
+    pub(super) async fn make_whole(
         &self,
         watch: &Watch,
         examination: &mut dyn Examination,
-        view: &View,
-    ) -> StoreResult<()> {
-        tracing::warn!(
-            "the token store's clock was set ahead: what it may have forgotten too early is revoked again"
-        );
-        let mut whole = Vec::new();
-        for head in self.journal.journal_heads().await? {
-            let state = view.states.get(head.partition.index()).and_then(Option::as_ref);
-            let Some(state) = state.filter(|state| state.vouching != VouchingId::NONE) else { continue };
-            while !examination.lease(watch.holder, LEASE).await? {
-                tokio::time::sleep(LEASE_PAUSE).await;
-            }
-            if !self
-                .carry_out_again(watch, examination, head.partition, state.mark, head.newest.position)
-                .await?
-            {
-                return Err(NotVouched.error());
-            }
-            if state.seal == view.server {
-                whole.push((head.partition, state.clone()));
-            }
+        view: View,
+    ) -> StoreResult<Option<View>> {
+        if self.next_steps(watch, &view).await?.is_empty() {
+            self.vouch(&view).await?;
+            return Ok(Some(view));
         }
-        examination.seal(&whole, VouchingId::generate(&*self.random)).await
+        if !examination.lease(watch.holder, LEASE).await? {
+            return Ok(None);
+        }
+        let whole = self.make_whole_alone(watch, examination, &view.server).await;
+        end_lease(watch, examination, whole).await
     }
 
-    /// Does what has to be done until every partition is whole, then vouches for them.
-    async fn make_whole(
+    async fn make_whole_alone(
         &self,
-        watch: &mut Watch,
+        watch: &Watch,
         examination: &mut dyn Examination,
-        mut view: View,
-    ) -> StoreResult<View> {
-        let was_another = self.known_server().is_some_and(|known| known != view.server);
+        server: &str,
+    ) -> StoreResult<Option<View>> {
+        let was_another = self.known_server().is_some_and(|known| known != server);
         for _ in 0..ROUNDS_MAX {
-            let steps = self.next_steps(watch, &view).await?;
-            if steps.is_empty() {
-                self.vouch(&view).await?;
-                return Ok(view);
+            if !examination.lease(watch.holder, LEASE).await? {
+                return Ok(None);
             }
-            let server = view.server.clone();
-            if examination.lease(watch.holder, LEASE).await? {
-                // Whoever had it may have done all of it.
-                view = examination.view().await?;
-                let steps = self.next_steps(watch, &view).await?;
-                if was_another && !steps.is_empty() {
-                    tracing::warn!(
-                        partitions = steps.len(),
-                        "the token store has another history than before"
-                    );
-                }
-                self.take_steps(watch, examination, &view, steps).await?;
-            } else {
-                tokio::time::sleep(LEASE_PAUSE).await;
-            }
-            view = examination.view().await?;
+            // Whoever had it before may have done all of it.
+            let view = examination.view().await?;
             if view.server != server {
                 // It has changed under our hands: from the beginning, at the next look.
                 break;
             }
+            let steps = self.next_steps(watch, &view).await?;
+            if steps.is_empty() {
+                self.vouch(&view).await?;
+                return Ok(Some(view));
+            }
+            if was_another {
+                tracing::warn!(partitions = steps.len(), "the token store has another history than before");
+            }
+            self.take_steps(watch, examination, &view, steps).await?;
         }
         Err(NotVouched.error())
     }
@@ -272,8 +138,7 @@ impl Shared {
         steps: Vec<(JournalHead, Step)>,
     ) -> StoreResult<()> {
         let (mut condemned, mut replays) = (Vec::new(), Vec::new());
-        let mut anew = Vec::new();
-        let mut seal = Vec::new();
+        let (mut joins, mut anew, mut seal) = (Vec::new(), Vec::new(), Vec::new());
         for (head, step) in steps {
             let partition = head.partition;
             let state = view.states.get(partition.index()).and_then(Option::as_ref);
@@ -287,14 +152,15 @@ impl Shared {
                     tracing::warn!(%partition, "the database was restored: it takes over the token store's incarnation");
                     self.journal.adopt_incarnation(partition, state.incarnation).await?;
                 }
-                (Step::Join, Some(state)) => self.join(watch, examination, partition, state.mark).await?,
+                (Step::Join, Some(state)) => joins.push((partition, state.mark)),
                 (Step::Replay, Some(state)) => {
-                    replays.push(Replay { partition, from: state.mark, newest: head.newest });
+                    replays.push(Replay::behind(partition, state.mark, head.newest));
                 }
                 (Step::Seal, Some(state)) => seal.push((partition, state.clone())),
                 (Step::AdoptIncarnation | Step::Join | Step::Replay | Step::Seal, None) => {}
             }
         }
+        self.join(watch, examination, &joins).await?;
         for partition in self.replay(watch, examination, replays).await? {
             let state = view.states.get(partition.index()).and_then(Option::as_ref);
             condemned.extend(state.map(|state| (partition, state.clone())));
@@ -384,13 +250,13 @@ impl Shared {
     /// Carries out what stands in the journal since the last look and was not carried out by its
     /// writer, and writes down what is owed to it. Answers how many sessions of whom that ended.
     pub(super) async fn keep(self: &Arc<Self>) -> StoreResult<Vec<(UserId, usize)>> {
-        let mut watch = self.watch.lock().await;
-        let view = self.look(&mut watch).await?;
+        let (mut watch, view) = self.looked().await?;
         let heads = self.journal.journal_heads().await?;
         if is_behind(&heads, &view) {
             // The database was restored while the store went on.
             self.vouched.store(None);
-            self.look(&mut watch).await?;
+            drop(watch);
+            drop(self.looked().await?);
             return Ok(Vec::new());
         }
         let ended = self.carry_out_left_behind(&mut watch, &view, &heads).await?;
@@ -446,21 +312,6 @@ impl Shared {
         ended.retain(|(_, sessions)| *sessions > 0);
         Ok(ended)
     }
-}
-
-/// Whether what was vouched for is what stands there: the same server, the same vouching, and no mark
-/// behind one that was seen. Then the database is not asked (model: SealIsTheServer, OwnVouchingIsTrusted).
-fn still_holds(standing: &Vouched, view: &View, seen: &[Mark]) -> bool {
-    standing.server == view.server
-        && Partition::all().zip(&view.states).zip(seen).all(|((partition, state), seen)| {
-            let vouched = standing.of(partition);
-            state.as_ref().is_some_and(|state| {
-                state.seal == view.server
-                    && state.vouching == vouched.vouching
-                    && state.incarnation == vouched.incarnation
-                    && state.mark.position >= seen.position
-            })
-        })
 }
 
 /// Whether the database knows less than the store has carried out, or something else.

@@ -12,10 +12,9 @@ use redis::{FromRedisValue, Pipeline, Value};
 use super::codec::{Entry, Fields};
 use super::connection::{Connection, WaitingConnection};
 use super::keys::Keys;
-use super::orders::{self, Order};
 use super::time::StoreTime;
-use super::{scripts, span, store_error};
-use crate::domain::journal::{EntryId, JournalEntry, Mark, NewEntry, VouchingId};
+use super::{orders, replay, scripts, span, store_error};
+use crate::domain::journal::{EntryId, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::store::StoreResult;
 use crate::store::backend::{Examination, NewPartition, PartitionState, ReplayStep, View};
@@ -87,15 +86,15 @@ impl Inspector {
     /// the next are made while Redis works.
     async fn carry_out_again(&mut self, steps: &[ReplayStep], denial: Duration) -> StoreResult<()> {
         let time = self.time.argument_of_any_time();
-        let steps: Vec<_> =
-            steps.iter().map(|step| step.entries.clone()).filter(|entries| !entries.is_empty()).collect();
+        let steps: Vec<_> = steps.iter().filter(|step| !step.entries.is_empty()).cloned().collect();
         let (server, keys) = (self.server.clone(), self.keys.clone());
         let running = self.connection.run(server.as_deref(), REPLAY_WAIT, |redis| async move {
-            for script in orders::SCRIPTS {
+            for script in replay::SCRIPTS {
                 script.load_async(&mut redis.clone()).await?;
             }
-            let sent = steps.into_iter().map(|entries| {
-                let (pipeline, mut redis) = (again(&entries, &keys, &time, denial), redis.clone());
+            let sent = steps.into_iter().map(|step| {
+                let pipeline = replay::pipeline(step.partition, &step.entries, &keys, &time, denial);
+                let mut redis = redis.clone();
                 async move { pipeline.query_async(&mut redis).await }
             });
             let mut heard = stream::iter(sent).buffered(PIPELINES_AHEAD);
@@ -143,6 +142,13 @@ impl Examination for Inspector {
         script.key(&key).arg(holder.get()).arg(span(term));
         let verdicts = self.run(Entry { place: "lease", key: &key }, vec![script]).await?;
         Ok(verdicts.first().is_some_and(|verdict| verdict == "held"))
+    }
+
+    async fn end_lease(&mut self, holder: EntryId) -> StoreResult<()> {
+        let key = self.keys.everybody().lease();
+        let mut script = scripts::END_LEASE.prepare_invoke();
+        script.key(&key).arg(holder.get());
+        self.run(Entry { place: "lease", key: &key }, vec![script]).await.map(drop)
     }
 
     async fn condemn(&mut self, partitions: &[(Partition, PartitionState)]) -> StoreResult<()> {
@@ -236,18 +242,6 @@ impl Examination for Inspector {
             .map(|(id, words)| orders::owed(Entry { place: OWED, key: id }, id, words))
             .collect()
     }
-}
-
-/// Entries as they are carried out again.
-fn again(entries: &[JournalEntry], keys: &Keys, time: &str, denial: Duration) -> scripts::ScriptPipeline {
-    let mut pipeline = scripts::ScriptPipeline::new();
-    for entry in entries {
-        let new = NewEntry { id: entry.link.at.entry, revoked: entry.revoked, until: entry.until };
-        let previous = entry.link.previous;
-        let order = Order { new, vouching: String::new(), position: -1, previous };
-        pipeline.add(&order.script(keys, time.to_owned(), denial).1);
-    }
-    pipeline
 }
 
 fn read_state(entry: Entry<'_>, fields: Fields) -> StoreResult<Option<PartitionState>> {

@@ -19,6 +19,7 @@ mod mirrors;
 mod orders;
 mod owner;
 mod rate_limits;
+mod replay;
 mod replicas;
 mod reset_tokens;
 mod scripts;

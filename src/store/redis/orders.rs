@@ -1,9 +1,8 @@
 //! Entries of the journal as the scripts that carry them out.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::{Script, ScriptInvocation};
+use redis::ScriptInvocation;
 
 use super::codec::{Answer, Entry};
 use super::cut_off::{add_cut_off_keys, session_ids};
@@ -15,10 +14,6 @@ use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::user::SecurityVersion;
 use crate::store::StoreResult;
 use crate::store::backend::{BackendResult, CarriedOut, Placed};
-
-/// The scripts that carry entries out.
-pub(super) static SCRIPTS: [&LazyLock<Script>; 3] =
-    [&scripts::REVOKE_SESSION, &scripts::REVOKE_ACCESS_TOKEN, &scripts::CUT_OFF_USER];
 
 /// An entry that is to be carried out.
 pub(super) struct Order {

@@ -150,7 +150,9 @@ scripts! {
     CONDEMN_PARTITION = "condemn_partition.lua";
     SEAL_PARTITION = "seal_partition.lua";
     MOVE_MARK = "move_mark.lua";
+    REPLAY_ENTRIES = "replay_entries.lua";
     TAKE_LEASE = "take_lease.lua";
+    END_LEASE = "end_lease.lua";
     WRITE_FENCE = "write_fence.lua";
 }
 
@@ -162,6 +164,8 @@ mod tests {
 
     const PRELUDE: &str = include_str!("scripts/prelude.lua");
 
+    const AND_ON: &str = " and on";
+
     /// The comment that a file opens with, and the rest.
     fn split(source: &str) -> (Vec<&str>, Vec<&str>) {
         let lines: Vec<_> = source.lines().collect();
@@ -169,15 +173,22 @@ mod tests {
         (lines[..length].to_vec(), lines[length..].to_vec())
     }
 
-    /// Every `KEYS[n]` and `ARGV[n]` in the lines.
+    /// Every `KEYS[n]` and `ARGV[n]` in the lines, and `KEYS[n] and on` where as many follow as there are:
+    /// in a header in these words, in a body `in_turn(KEYS, n)`.
     fn parameters(lines: &[&str]) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for line in lines {
-            for name in ["KEYS[", "ARGV["] {
-                for (start, _) in line.match_indices(name) {
-                    let rest = &line[start..];
-                    let end = rest.find(']').expect("a closing bracket");
-                    found.insert(rest[..=end].to_owned());
+            for name in ["KEYS", "ARGV"] {
+                for (start, opening) in line.match_indices(&format!("{name}[")) {
+                    let number = start + opening.len();
+                    let end = number + line[number..].find(']').expect("a closing bracket");
+                    let on = if line[end..].starts_with("] and on") { AND_ON } else { "" };
+                    found.insert(format!("{name}[{}]{on}", &line[number..end]));
+                }
+                for (start, opening) in line.match_indices(&format!("in_turn({name}, ")) {
+                    let number = start + opening.len();
+                    let end = number + line[number..].find(')').expect("a closing bracket");
+                    found.insert(format!("{name}[{}]{AND_ON}", &line[number..end]));
                 }
             }
         }
@@ -210,9 +221,26 @@ mod tests {
             for name in ["KEYS", "ARGV"] {
                 let count = used.iter().filter(|parameter| parameter.starts_with(name)).count();
                 for number in 1..=count {
-                    assert!(used.contains(&format!("{name}[{number}]")), "{file}: {name}[{number}]");
+                    let one = format!("{name}[{number}]");
+                    // As many as there are: behind all others.
+                    let is_last = number == count && used.contains(&format!("{one}{AND_ON}"));
+                    assert!(used.contains(&one) || is_last, "{file}: {one}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn parameters_are_found_however_they_stand() {
+        for (line, expected) in [
+            ("-- KEYS[1] lease   KEYS[2] state", &["KEYS[1]", "KEYS[2]"][..]),
+            ("-- ARGV[3] and on: ids", &["ARGV[3] and on"]),
+            ("local next = in_turn(ARGV, 3)", &["ARGV[3] and on"]),
+            ("return {KEYS[1], #KEYS}", &["KEYS[1]"]),
+            ("KEYS[at]", &["KEYS[at]"]),
+        ] {
+            let expected = expected.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(parameters(&[line]), expected, "{line}");
         }
     }
 

@@ -259,3 +259,45 @@ async fn everything_that_is_lacked_is_carried_out_in_the_embedded_store() {
     let user = live.subject.user;
     assert!(store.revoke_session(user, live.id, OnUnknown::Ignore).await.expect("an end"));
 }
+
+/// What was written since, at positions that the store is past, is carried out all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_goes_back_is_joined_in_many_partitions_at_once() {
+    let (server, clock) = (crate::support::redis::RedisServer::start(), Arc::new(ManualClock::at(START)));
+    let backend = crate::redis::backend(&server, &mark(), &clock).await;
+    let store = Arc::new(TestStore::new(backend.clone(), clock.clone()).await);
+    let (mut dead, mut live, mut last) = (Vec::new(), Vec::new(), Vec::new());
+    for partition in 0..20 {
+        let person = Person { user: UserId::try_from(64 + partition).expect("an id"), ..Person::new() };
+        for _ in 0..3 {
+            let session = person.log_in(&store, &clock).await;
+            store.revoke_session(person.user, session.id, OnUnknown::Deny).await.expect("an end");
+            dead.push(session);
+        }
+        live.push(person.log_in(&store, &clock).await);
+        last.push(person.log_in(&store, &clock).await);
+    }
+    store.keep().await.expect("a look");
+    for statement in [
+        "DELETE FROM journal WHERE position > 1",
+        "UPDATE journal_heads SET position = 1, previous = 0, entry = (SELECT entry FROM journal
+         WHERE journal.partition = journal_heads.partition) WHERE position = 3",
+    ] {
+        store.journal.execute(statement).await;
+    }
+    for session in &last {
+        let revoked = Journaled::Session { user: session.subject.user, session: session.id };
+        let id = EntryId::generate(&SystemRandom);
+        let entry = NewEntry { id, revoked, until: clock.now().after(LIFETIMES.idle) };
+        let link = store.journal.repository.append_entry(&entry).await.expect("an entry");
+        assert_eq!(link.at.position, 2, "the store's mark is past it");
+    }
+    store.keep().await.expect("both stores answer");
+    assert_whole(&store, &*backend).await;
+    for session in dead.iter().chain(&last) {
+        assert_dead(&store, session).await;
+    }
+    for session in &live {
+        assert_live(&store, session, 0).await;
+    }
+}

@@ -57,7 +57,7 @@ async fn every_key_but_the_states_has_a_ttl() {
     grace.after_a_security_event().cut_off(&store, &clock).await;
     let keys = all_keys(&mut redis).await;
     let kinds: BTreeSet<_> = keys.iter().filter_map(|key| key.split(':').nth(2)).collect();
-    let expected = ["cut_off", "denied", "lease", "resets", "revocations", "opened", "sessions", "state"];
+    let expected = ["cut_off", "denied", "resets", "revocations", "opened", "sessions", "state"];
     assert_eq!(kinds, BTreeSet::from(expected));
     for key in &keys {
         let ttl = ttl_ms(&mut redis, key).await;
@@ -230,8 +230,7 @@ async fn all_keys_of_one_user_lie_in_one_slot() {
     do_everything(&store, &clock, &ada).await;
     ada.log_in(&store, &clock).await;
     let mut slots = BTreeSet::new();
-    let of_the_store = |key: &String| key.ends_with(":state") || key.ends_with(":lease");
-    for key in all_keys(&mut redis).await.into_iter().filter(|key| !of_the_store(key)) {
+    for key in all_keys(&mut redis).await.into_iter().filter(|key| !key.ends_with(":state")) {
         let tag =
             key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag.to_owned());
         slots.insert(tag.expect("a hash tag"));

@@ -1,5 +1,5 @@
--- What the scripts share; the loader puts it in front of each. Functions only: it names no key and
--- no argument of its own, callers hand over the ones that they declared.
+-- What the scripts share; the loader puts it in front of each. Functions, and what these remember during one
+-- call: it names no key and no argument of its own, callers hand over the ones that they declared.
 -- Removals come before additions wherever something is revoked: a Redis that is full refuses a
 -- script's first growing write, so a revocation goes through and a login fails as a whole.
 
@@ -43,11 +43,26 @@ local function prune(key, now)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', digits(now))
 end
 
--- The same, and lets the set live as long as its last member.
+-- Lets a sorted set live as long as its last member; answers when that ends.
+local function outlive_members(key, now)
+  local last = tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2])
+  if last then expire_in(key, last - now) end
+  return last
+end
+
+-- Both.
 local function tidy(key, now)
   prune(key, now)
-  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
-  if last[2] then expire_in(key, tonumber(last[2]) - now) end
+  outlive_members(key, now)
+end
+
+-- What stands in a list from a position on, one with each call, and nil when that was all.
+local function in_turn(list, position)
+  position = position - 1
+  return function()
+    position = position + 1
+    return list[position]
+  end
 end
 
 -- The first version that still counts; nil when the entry means nothing.
@@ -186,16 +201,29 @@ local function judge(presented, current, rotated_at, now, grace)
   return 'superseded'
 end
 
+-- The denylists that this call has tidied, and until when each lives now: one that many entries are added
+-- to is tidied once.
+local tidied_until = {}
+
 -- Adds to the denylist; never shortens what stands there.
 local function deny(denied, member, until_ms, now)
-  prune(denied, now)
+  local is_tidy = until_ms <= (tidied_until[denied] or 0)
+  if not is_tidy then prune(denied, now) end
   redis.call('ZADD', denied, 'GT', digits(until_ms), member)
-  tidy(denied, now)
+  if not is_tidy then tidied_until[denied] = outlive_members(denied, now) end
 end
+
+-- The feeds that this call has appended to: each is trimmed once, and lives long enough then.
+local trimmed = {}
 
 -- Appends to the revocation feed. Its ids are the server's own: they grow, whatever its clock does.
 -- Entries older than one denial, by the clock that made their ids, are of no use to any reader.
 local function announce(revocations, denial, fields)
+  if trimmed[revocations] then
+    redis.call('XADD', revocations, '*', unpack(fields))
+    return
+  end
+  trimmed[revocations] = true
   local oldest = digits(math.max(0, redis.call('TIME')[1] * 1000 - denial - MARGIN_MS))
   redis.call('XADD', revocations, 'MINID', '~', oldest, '*', unpack(fields))
   expire_in(revocations, denial + MARGIN_MS)
@@ -205,6 +233,30 @@ end
 local function deny_session(denied, revocations, user, sid, now, denial)
   deny(denied, 's:' .. sid, now + denial, now)
   announce(revocations, denial, {'sub', user, 'sid', sid, 'until', digits(now + denial)})
+end
+
+-- Ends a session and denies its access tokens; answers "live", "gone", or "foreign" where it is another user's,
+-- and lives on. The keys are the session, the user's sessions, denylist and cut-off, and the feed.
+-- Model: AppliedBeforeTheMark
+local function revoke_session(keys, incarnation, sid, user, now, denial)
+  local session, dead = live_session(keys[1], keys[2], keys[4], incarnation, sid, user, now)
+  if session then
+    forget(keys[1], keys[2], sid, session.version, now)
+  elseif dead[1] == 'foreign' then
+    return 'foreign'
+  else
+    -- Also when its entry means nothing: what cannot be read must not live on.
+    redis.call('DEL', keys[1])
+  end
+  deny_session(keys[3], keys[5], user, sid, now, denial)
+  return session and 'live' or 'gone'
+end
+
+-- Denies one access token and says so in the feed.
+-- Model: AppliedBeforeTheMark
+local function revoke_access_token(denied, revocations, user, jti, now, denial)
+  deny(denied, 'j:' .. jti, now + denial, now)
+  announce(revocations, denial, {'sub', user, 'jti', jti, 'until', digits(now + denial)})
 end
 
 -- Whoever gets a live session mints an access token for it. A full Redis refuses this write; the

@@ -6,8 +6,8 @@
 -- ARGV[1] time: the latest that it can be, and a test clock's
 -- ARGV[2] session id             ARGV[3] user id
 -- ARGV[4] how long the revocation is remembered, ms
--- ARGV[5] vouching, or empty in a replay
--- ARGV[6] position in the journal, 0 for one that is owed to it, -1 in a replay
+-- ARGV[5] vouching
+-- ARGV[6] position in the journal, 0 for one that is owed to it
 -- ARGV[7] id of the entry        ARGV[8] id of the entry before it
 -- ARGV[9] the entry as it is owed
 -- Returns {"live" | "gone" | "foreign", "counted" | "passed" | "diverged"} | {"unvouched"} | {"implausible"}; a foreign one is another
@@ -23,16 +23,6 @@ local position = tonumber(ARGV[6])
 if was_owed(KEYS[8], position, ARGV[7]) then
   return {'gone', place(KEYS[6], KEYS[7], KEYS[8], position, ARGV[7], ARGV[8], ARGV[9])}
 end
-local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], incarnation, ARGV[2], ARGV[3], now)
-local verdict = 'gone'
-if session then
-  verdict = 'live'
-  forget(KEYS[1], KEYS[2], ARGV[2], session.version, now)
-elseif dead[1] == 'foreign' then
-  verdict = 'foreign'
-else
-  -- Also when its entry means nothing: what cannot be read must not live on.
-  redis.call('DEL', KEYS[1])
-end
-if verdict ~= 'foreign' then deny_session(KEYS[3], KEYS[5], ARGV[3], ARGV[2], now, tonumber(ARGV[4])) end
+local keys = {KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]}
+local verdict = revoke_session(keys, incarnation, ARGV[2], ARGV[3], now, tonumber(ARGV[4]))
 return {verdict, place(KEYS[6], KEYS[7], KEYS[8], position, ARGV[7], ARGV[8], ARGV[9])}
