@@ -1,6 +1,7 @@
 //! The one place that names concrete stores and wires everything.
 
 pub mod checkup;
+mod database;
 pub mod deployment;
 mod folder;
 mod leftovers;
@@ -43,10 +44,11 @@ use crate::store::redis::RedisUrlError;
 use crate::store::sql::DatabaseError;
 use crate::store::{StoreError, embedded};
 
+pub use database::open_database;
 pub use leftovers::{Leftover, Leftovers};
 pub use mail::MailError;
 pub use run::{close_audit, run};
-pub use stores::{Database, Stores, TokenStores, open_database, open_token_store};
+pub use stores::{Database, Stores, TokenStores, open_token_store};
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]

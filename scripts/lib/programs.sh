@@ -16,6 +16,11 @@ have_postgres() {
     command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
 }
 
+# Debian keeps it where only root looks.
+have_pgbouncer() {
+    command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]
+}
+
 # Another python3 that comes first in PATH may have it just as well.
 have_aiosmtpd() {
     "$PYTHON" -c 'import aiosmtpd' 2>/dev/null || python3 -c 'import aiosmtpd' 2>/dev/null

@@ -2,6 +2,7 @@
 //! made, no step of the schema is taken, no key is generated.
 
 mod clocks;
+mod database;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -26,9 +27,6 @@ use crate::store::redis::{
     EvictionPolicy, Others, Persistence, RedisInspection, RedisOptions, RedisTokenStore,
 };
 use crate::store::signing_keys::SigningKeyStore;
-use crate::store::sql::DatabaseError;
-use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
-use crate::store::sql::sqlite::{self, SqliteOptions, SqliteRepository};
 
 const DEPLOYMENT: &str = "deployment";
 
@@ -93,8 +91,12 @@ pub async fn checkup(settings: &Settings, world: &World) -> Vec<Finding> {
         }
     };
     findings.push(check_folder(settings));
-    let (about_database, database) = check_database(settings, secret.as_ref()).await;
+    let (about_database, database) = database::check(settings).await;
     findings.extend(about_database);
+    findings.push(match &database {
+        Some(database) => check_keys(settings, &*database.signing_keys, secret.as_ref()).await,
+        None => Finding::new("signing keys", Condition::Unknown, "the database cannot be asked"),
+    });
     if let Some(database) = &database {
         findings.extend(check_leftovers(settings, database, &*world.random).await);
         findings.push(check_administrators(settings, database).await);
@@ -110,66 +112,6 @@ fn check_folder(settings: &Settings) -> Finding {
         Ok(Some(openness)) => Finding::new(SUBJECT, Condition::Warning, openness),
         Err(error) => Finding::bad(SUBJECT, &error),
     }
-}
-
-/// What is to be said of the database, and the database when it can be used.
-async fn check_database(settings: &Settings, secret: Option<&Secret>) -> (Vec<Finding>, Option<Database>) {
-    let unknown = |subject| Finding::new(subject, Condition::Unknown, "the database cannot be asked");
-    let (mut findings, database) = match open(settings).await {
-        Ok(Opened::There(database, pending)) => {
-            let mut findings = vec![Finding::new("database", Condition::Good, "answers")];
-            if pending.is_empty() {
-                findings.push(Finding::new("schema", Condition::Good, "up to date"));
-                (findings, Some(database))
-            } else {
-                let text = format!(
-                    "steps that `hallpass migrate`, or the next start, takes: {}",
-                    pending.join(", ")
-                );
-                findings.push(Finding::new("schema", Condition::Warning, text));
-                (findings, None)
-            }
-        }
-        Ok(Opened::NotYet(text)) => {
-            (vec![Finding::new("database", Condition::Warning, text), unknown("schema")], None)
-        }
-        Err(error @ DatabaseError::Newer(_)) => {
-            let there = Finding::new("database", Condition::Good, "answers");
-            (vec![there, Finding::bad("schema", &error)], None)
-        }
-        Err(error) => (vec![Finding::bad("database", &error), unknown("schema")], None),
-    };
-    match &database {
-        Some(database) => {
-            findings.push(check_keys(settings, &*database.signing_keys, secret).await);
-        }
-        None => findings.extend([unknown("signing keys")]),
-    }
-    (findings, database)
-}
-
-/// What became of opening the database.
-enum Opened {
-    /// It is there; the steps that its schema lacks.
-    There(Database, Vec<String>),
-    /// It is made at the first start.
-    NotYet(String),
-}
-
-async fn open(settings: &Settings) -> Result<Opened, DatabaseError> {
-    let url = settings.database.url.expose();
-    if url.starts_with("postgres") {
-        let repository = PostgresRepository::connect(url, PostgresOptions::default()).await?;
-        let pending = repository.pending_migrations().await?;
-        return Ok(Opened::There(Database::of(repository), pending));
-    }
-    let file = sqlite::file_of(url)?;
-    if !tokio::fs::try_exists(&file).await.unwrap_or(false) {
-        return Ok(Opened::NotYet(format!("{} is not there yet: the first start makes it", file.display())));
-    }
-    let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
-    let pending = repository.pending_migrations().await?;
-    Ok(Opened::There(Database::of(repository), pending))
 }
 
 /// Whether the keys can be read by which tokens are signed and checked.

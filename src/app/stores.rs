@@ -17,9 +17,6 @@ use crate::store::journal::RevocationJournal;
 use crate::store::journaled::{JournaledTokenStore, Parts};
 use crate::store::redis::{EvictionPolicy, Persistence, RedisOptions, RedisTokenStore, StoreTime};
 use crate::store::signing_keys::SigningKeyStore;
-use crate::store::sql::DatabaseError;
-use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
-use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
 use crate::store::unreachable::UnreachableTokenStore;
 use crate::store::{AuditLog, RateLimitStore, Repository, TokenStore};
 
@@ -141,24 +138,6 @@ impl TokenStores {
     ) -> Self {
         let store = Arc::new(UnreachableTokenStore::new(cause));
         Self::of(store, timekeeper(settings, world), settings, database, world)
-    }
-}
-
-/// Opens the database that the settings name and brings its schema up to date; answers the names
-/// of the steps that were taken as well.
-///
-/// # Errors
-/// [`DatabaseError`].
-pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>), DatabaseError> {
-    let url = settings.database.url.expose();
-    if url.starts_with("postgres") {
-        let repository = PostgresRepository::connect(url, PostgresOptions::default()).await?;
-        let steps = repository.migrate().await?;
-        Ok((Database::of(repository), steps))
-    } else {
-        let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
-        let steps = repository.migrate().await?;
-        Ok((Database::of(repository), steps))
     }
 }
 

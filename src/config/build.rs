@@ -11,11 +11,10 @@ use super::rules::MIN_LENGTH_WISE;
 use super::source::Values;
 use super::table::{Kind, Setting};
 use super::{
-    AdminSettings, AuditSettings, DatabaseSettings, ForwardAuthSettings, KeySettings, LogFormat, LogSettings,
-    PasswordSettings, ResetDelivery, ResetSettings, Secret, SessionSettings, Settings, TokenSettings,
-    TokenStoreSettings,
+    AdminSettings, AuditSettings, ForwardAuthSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
+    ResetDelivery, ResetSettings, SessionSettings, Settings, TokenSettings, TokenStoreSettings,
 };
-use super::{cors, http, mail};
+use super::{cors, database, http, mail};
 use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::rate_limit::{ActionLimits, LimitRules};
@@ -44,7 +43,7 @@ pub(super) fn settings(values: &mut Values, mistakes: &mut Vec<ConfigError>) -> 
         danger_plaintext_public_url: read.get("danger_plaintext_public_url", parse::boolean, false),
         secret: read.find("secret", parse::secret),
         data_dir,
-        database: DatabaseSettings { url: read.get("database.url", parse::database_url, Secret::new("")) },
+        database: database::database(&mut read),
         token_store: token_store(&mut read),
         tokens: tokens(&mut read),
         sessions: SessionSettings {

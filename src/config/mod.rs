@@ -4,13 +4,14 @@
 //! - `source` and `file`: which text each setting has (flags over environment over file over the
 //!   profile's defaults), and where it came from;
 //! - `parse` and `build`: from texts to [`Settings`];
-//! - `mail`, `http` and `cors`: the settings of mails, of connections and of pages elsewhere, from their texts
-//!   to their rules;
+//! - `database`, `mail`, `http` and `cors`: the settings of the database, of mails, of connections and of pages
+//!   elsewhere, from their texts to their rules;
 //! - `rules` and `plaintext`: contradictions, and what is unsafe to start with;
 //! - `dump`: the settings in effect, secrets left out.
 
 mod build;
 mod cors;
+mod database;
 mod dump;
 mod error;
 mod file;
@@ -35,6 +36,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 pub use cors::CorsOrigins;
+pub use database::DatabaseSettings;
 pub use dump::dump;
 pub use error::{ConfigError, ConfigErrors, Origin, Warning};
 pub use http::{FeedSettings, ForwardedHeader, HttpSettings};
@@ -149,13 +151,6 @@ pub struct Settings {
     pub log: LogSettings,
     /// How long requests may take to finish once the service was told to stop.
     pub shutdown_grace: Duration,
-}
-
-/// Where accounts and signing keys are.
-#[derive(Clone, Debug)]
-pub struct DatabaseSettings {
-    /// `sqlite:…` or `postgres:…`; may hold a password.
-    pub url: Secret,
 }
 
 /// What keeps sessions and revocations.

@@ -115,16 +115,6 @@ pub(super) fn secret(text: &str) -> Parsed<Secret> {
     Ok(Secret::new(text))
 }
 
-pub(super) fn database_url(text: &str) -> Parsed<Secret> {
-    const MEND: &str = "write it like sqlite://hallpass-data/hallpass.db or postgres://user@host/database";
-    match text.split_once(':').map(|(scheme, _)| scheme) {
-        Some("sqlite") => Ok(Secret::new(text)),
-        Some("postgres" | "postgresql") if Url::parse(text).is_ok() => Ok(Secret::new(text)),
-        Some("postgres" | "postgresql") => problem("is no URL", MEND),
-        _ => problem("names no database that hallpass can use", MEND),
-    }
-}
-
 pub(super) fn redis_url(text: &str) -> Parsed<Secret> {
     const MEND: &str = "write it like redis://127.0.0.1:6379/0, or rediss:// for TLS";
     match text.split_once("://").map(|(scheme, _)| scheme) {
@@ -329,18 +319,6 @@ mod tests {
     }
 
     #[test]
-    fn databases_are_sqlite_or_postgres() {
-        for good in
-            ["sqlite://data/hallpass.db", "sqlite::memory:", "postgres://u:p@host/db", "postgresql:///db"]
-        {
-            assert!(database_url(good).is_ok(), "{good}");
-        }
-        for bad in ["mysql://host/db", "hallpass.db", "postgres", "postgres://host:port/db"] {
-            assert!(database_url(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn redis_is_a_single_server_for_now() {
         for good in ["redis://localhost", "rediss://:pw@host:6380/1"] {
             assert!(redis_url(good).is_ok(), "{good}");
@@ -414,7 +392,7 @@ mod tests {
 
     #[test]
     fn no_parser_repeats_a_secret() {
-        for problem in [secret("hunter2").err(), database_url("hunter2").err(), redis_url("hunter2").err()] {
+        for problem in [secret("hunter2").err(), redis_url("hunter2").err()] {
             assert!(!format!("{problem:?}").contains("hunter2"));
         }
     }

@@ -4,6 +4,7 @@ use url::Url;
 
 use super::rules::{Review, is_loopback};
 use super::{PublicUrl, TokenStoreSettings, is_loopback_host};
+use crate::domain::postgres_url::PostgresUrl;
 
 /// The modes in which Postgres is never spoken to in the clear. Without one of them (`prefer` is the
 /// default) whoever sits in between has only to say that there is no TLS.
@@ -40,12 +41,17 @@ impl Review<'_> {
 
     /// What deserves a second thought: stores on other machines that are spoken to without TLS.
     pub(super) fn stores_in_the_clear(&mut self) {
-        if self.sound(&["database.url"]) && self.speaks_to_database_in_the_clear() {
-            self.warn(
-                "database.url",
-                "leads to another machine and does not insist on TLS: accounts and password hashes may travel in the \
-                 clear; add `?sslmode=verify-full` (or `require`, which checks no certificate)",
-            );
+        let database = &self.settings.database;
+        for (key, url) in
+            [("database.url", Some(&database.url)), ("database.migrate_url", database.migrate_url.as_ref())]
+        {
+            if self.sound(&[key]) && url.is_some_and(|url| is_spoken_to_in_the_clear(url.expose())) {
+                self.warn(
+                    key,
+                    "leads to another machine and does not insist on TLS: accounts and password hashes may travel in \
+                     the clear; add `?sslmode=verify-full` (or `require`, which checks no certificate)",
+                );
+            }
         }
         let TokenStoreSettings::Redis { url, .. } = &self.settings.token_store else { return };
         let is_plain = |url: Url| url.scheme() == "redis" && !is_loopback_host(&url);
@@ -58,30 +64,41 @@ impl Review<'_> {
         }
     }
 
-    fn speaks_to_database_in_the_clear(&self) -> bool {
-        if self.database_is_local() {
-            return false;
-        }
-        let Ok(url) = Url::parse(self.settings.database.url.expose()) else { return false };
-        // As sqlx reads it: the last one counts.
-        let modes = url.query_pairs().filter(|(name, _)| matches!(&**name, "sslmode" | "ssl-mode"));
-        let mode = modes.last().map(|(_, mode)| mode.to_ascii_lowercase());
-        !mode.is_some_and(|mode| ENCRYPTED.contains(&mode.as_str()))
-    }
-
     /// A file, a socket, or a server on this machine.
     pub(super) fn database_is_local(&self) -> bool {
-        let text = self.settings.database.url.expose();
-        if text.starts_with("sqlite:") {
-            return true;
+        is_local(self.settings.database.url.expose())
+    }
+}
+
+fn is_spoken_to_in_the_clear(database: &str) -> bool {
+    !is_local(database)
+        && PostgresUrl::parse(database).is_ok_and(|url| url.hosts().iter().any(|host| may_be_clear(host)))
+}
+
+/// Of the URL of one host.
+fn may_be_clear(host: &str) -> bool {
+    let Ok(url) = Url::parse(host) else { return false };
+    // As sqlx reads it: the last one counts.
+    let modes = url.query_pairs().filter(|(name, _)| matches!(&**name, "sslmode" | "ssl-mode"));
+    let mode = modes.last().map(|(_, mode)| mode.to_ascii_lowercase());
+    !mode.is_some_and(|mode| ENCRYPTED.contains(&mode.as_str()))
+}
+
+/// A file, or sockets and servers on this machine alone.
+fn is_local(database: &str) -> bool {
+    if database.starts_with("sqlite:") {
+        return true;
+    }
+    PostgresUrl::parse(database).is_ok_and(|url| url.hosts().iter().all(|host| host_is_local(host)))
+}
+
+fn host_is_local(host: &str) -> bool {
+    let Ok(url) = Url::parse(host) else { return false };
+    let host = url.query_pairs().find(|(name, _)| matches!(&**name, "host" | "hostaddr"));
+    match host {
+        Some((_, host)) => {
+            host.starts_with('/') || host.parse().is_ok_and(is_loopback) || host == "localhost"
         }
-        let Ok(url) = Url::parse(text) else { return false };
-        let host = url.query_pairs().find(|(name, _)| matches!(&**name, "host" | "hostaddr"));
-        match host {
-            Some((_, host)) => {
-                host.starts_with('/') || host.parse().is_ok_and(is_loopback) || host == "localhost"
-            }
-            None => is_loopback_host(&url),
-        }
+        None => is_loopback_host(&url),
     }
 }

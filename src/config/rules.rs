@@ -86,6 +86,8 @@ impl Review<'_> {
         self.mail_contradictions();
         self.proxies_that_are_anybody();
         self.http_spans();
+        self.database_spans();
+        self.migrates_what_is_served();
     }
 
     fn weak_secret(&mut self) {

@@ -18,6 +18,7 @@ mod leftovers;
 mod mail;
 mod malformed;
 mod nginx;
+mod postgres_as_it_runs;
 mod postgres_away;
 mod process;
 mod redis_away;

@@ -3,7 +3,8 @@
 use hallpass::mail::{Security, SmtpOptions};
 
 use crate::queue::{Post, options};
-use crate::support::smtp::{Certificates, Protection, SmtpServer};
+use crate::support::certificates::Certificates;
+use crate::support::smtp::{Protection, SmtpServer};
 
 const LOGIN: (&str, &str) = ("hallpass", "tqjzkvwm");
 

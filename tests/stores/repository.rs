@@ -8,6 +8,7 @@ mod fixtures;
 mod imports;
 mod journal;
 mod migrations;
+mod postgres_as_it_runs;
 mod signing_keys;
 
 use std::future::Future;
@@ -43,6 +44,16 @@ macro_rules! contract {
             async fn $case() {
                 let database = super::fixtures::Postgres::migrated().await;
                 super::$case(&database.repository).await;
+            }
+        )*}
+
+        /// In transaction mode, by a role that may do no more than the service needs.
+        mod behind_pgbouncer {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let database = super::fixtures::Postgres::migrated().await;
+                let repository = database.behind_pgbouncer().await;
+                super::$case(&repository).await;
             }
         )*}
     };

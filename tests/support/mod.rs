@@ -1,6 +1,8 @@
 //! What several test binaries need; each uses a part of it.
 #![allow(dead_code)]
 
+pub mod certificates;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod redis;
 pub mod silent_proxy;

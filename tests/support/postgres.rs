@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::chown;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+use super::certificates::Certificates;
+
 /// Makes the server's files and runs it until standard input ends, which it does when the test
 /// process is gone, however it went; then stops it and removes its folder. Interrupts are for the
 /// test process: its end is what counts here. Meanwhile it takes the words `stop` and `start`. QUIT is Postgres' word for "at once"; TERM is for a
@@ -18,27 +21,30 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 const WATCHDOG: &str = r#"
 trap '' INT HUP
 exec >"$2/log" 2>&1
-"$1/initdb" -D "$2/data" --no-sync --auth=trust --username=postgres --encoding=UTF8 --locale=C || exit
+programs=$1 folder=$2
+shift 2
+"$programs/initdb" -D "$folder/data" --no-sync --auth=trust --username=postgres --encoding=UTF8 --locale=C || exit
 run() {
-    "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 &
+    "$programs/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off -c max_connections=300 "$@" &
     server=$!
 }
-run "$1" "$2"
+run "$@"
 while read -r word; do
     case $word in
         stop) kill -TERM "$server"; kill -INT "$server"; wait "$server" ;;
-        start) run "$1" "$2" ;;
+        start) run "$@" ;;
     esac
 done
 kill -TERM "$server"
 kill -QUIT "$server"
 wait "$server"
-rm -rf "$2"
+rm -rf "$folder"
 "#;
 
 /// A running server in a temporary folder, reached through a socket there: no port to collide on.
 pub struct PostgresServer {
     folder: PathBuf,
+    port: u16,
     watchdog: Child,
     databases: AtomicU32,
 }
@@ -55,23 +61,53 @@ impl PostgresServer {
     /// # Panics
     /// When Postgres is not installed or does not start: a test that cannot run must not pass.
     pub fn start() -> Self {
+        Self::start_with(5432, &[], &[])
+    }
+
+    /// Starts one that takes TLS on a loopback port; answers the port as well.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn with_tls(certificates: &Certificates) -> (Self, u16) {
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let files = [(certificates.certificate(), "server.pem"), (certificates.key(), "server.key")];
+        let settings = [
+            "listen_addresses=127.0.0.1",
+            &format!("port={port}"),
+            "ssl=on",
+            "ssl_cert_file=../server.pem",
+            "ssl_key_file=../server.key",
+        ];
+        (Self::start_with(port, &settings, &files), port)
+    }
+
+    /// With further settings, and with files that are its own in its folder.
+    fn start_with(port: u16, settings: &[&str], files: &[(PathBuf, &str)]) -> Self {
         let programs = programs();
         let account = Account::of_the_server();
         let folder =
             tempfile::Builder::new().prefix("hallpass-pg-").tempdir().expect("a temporary folder").keep();
         account.give(&folder);
+        for (from, name) in files {
+            let file = folder.join(name);
+            fs::copy(from, &file).expect("a copy");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its own file");
+            account.give(&file);
+        }
 
         let watchdog = account
             .command(Path::new("/bin/sh"))
             .args(["-c", WATCHDOG, "watchdog"])
             .args([&programs, &folder])
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .current_dir(&folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell runs");
-        let mut server = Self { folder, watchdog, databases: AtomicU32::new(0) };
+        let mut server = Self { folder, port, watchdog, databases: AtomicU32::new(0) };
         server.wait_until_ready(&programs.join("pg_isready"));
         server
     }
@@ -112,9 +148,25 @@ impl PostgresServer {
         connection.close().await.expect("a clean end");
     }
 
+    /// Makes a role that may log in, unless it is there, and answers the URL of a database for it.
+    pub async fn role_in(&self, database: &str, role: &str) -> String {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the server answers");
+        let create = format!(
+            "DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
+        );
+        run(&mut connection, create).await;
+        connection.close().await.expect("a clean end");
+        database.replacen("postgres@", &format!("{role}@"), 1)
+    }
+
     /// Where a database of that name is reached.
     pub fn url_of(&self, database: &str) -> String {
         self.url(database)
+    }
+
+    /// The folder of the socket that the server listens on.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The socket that the server listens on.
@@ -163,7 +215,8 @@ impl PostgresServer {
 
     fn wait_until_ready(&mut self, pg_isready: &Path) {
         for _ in 0..3_000 {
-            let asked = Command::new(pg_isready).arg("-q").arg("-h").arg(&self.folder).status();
+            let port = self.port.to_string();
+            let asked = Command::new(pg_isready).args(["-q", "-p", &port, "-h"]).arg(&self.folder).status();
             if asked.expect("pg_isready runs").success() {
                 return;
             }
@@ -206,13 +259,14 @@ fn programs() -> PathBuf {
 }
 
 /// Whom the server runs as: Postgres refuses to be root.
-enum Account {
+pub enum Account {
     Ours,
     Other { name: &'static str, uid: u32, gid: u32 },
 }
 
 impl Account {
-    fn of_the_server() -> Self {
+    /// It, as far as this machine has one.
+    pub fn of_the_server() -> Self {
         if id(&["-u"]) != Some(0) {
             return Self::Ours;
         }
@@ -222,13 +276,15 @@ impl Account {
             .expect("an account other than root for Postgres: `postgres` or `nobody`")
     }
 
-    fn give(&self, folder: &Path) {
+    /// Gives it a file or a folder.
+    pub fn give(&self, folder: &Path) {
         if let Self::Other { uid, gid, .. } = self {
             chown(folder, Some(*uid), Some(*gid)).expect("root may give folders away");
         }
     }
 
-    fn command(&self, program: &Path) -> Command {
+    /// A command that it runs.
+    pub fn command(&self, program: &Path) -> Command {
         let Self::Other { name, gid, .. } = self else { return Command::new(program) };
         let mut command = Command::new("setpriv");
         command.arg(format!("--reuid={name}")).arg(format!("--regid={gid}")).args(["--clear-groups", "--"]);

@@ -1,14 +1,14 @@
 //! A mail server of a test's own: aiosmtpd as a process.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use super::certificates::Certificates;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/smtp_server.py");
 
@@ -190,8 +190,8 @@ impl Running {
         if tls != Protection::None {
             let certificates = Certificates::shared();
             command.args(["--tls", if tls == Protection::Implicit { "implicit" } else { "starttls" }]);
-            command.arg("--certificate").arg(certificates.folder.path().join("server.pem"));
-            command.arg("--key").arg(certificates.folder.path().join("server.key"));
+            command.arg("--certificate").arg(certificates.certificate());
+            command.arg("--key").arg(certificates.key());
         }
         if let Some((username, password)) = login {
             command.args(["--username", username, "--password", password]);
@@ -256,43 +256,4 @@ fn python() -> &'static str {
         let found = ["/usr/bin/python3", "python3"].into_iter().find(knows_it);
         found.expect("these tests start a mail server: install aiosmtpd (Debian, Ubuntu: python3-aiosmtpd)")
     })
-}
-
-/// A certificate authority of the tests' own, and a certificate of it for this machine.
-pub struct Certificates {
-    folder: TempDir,
-}
-
-impl Certificates {
-    /// Those that all tests of this binary share.
-    pub fn shared() -> &'static Self {
-        static CERTIFICATES: OnceLock<Certificates> = OnceLock::new();
-        CERTIFICATES.get_or_init(Self::make)
-    }
-
-    /// The authority's certificate.
-    pub fn authority(&self) -> std::path::PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    fn make() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let extensions = "subjectAltName=IP:127.0.0.1\nbasicConstraints=critical,CA:FALSE\n";
-        std::fs::write(folder.path().join("server.ext"), extensions).expect("a file");
-        for command in [
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
-             -addext basicConstraints=critical,CA:TRUE -keyout ca.key -out ca.pem",
-            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server -keyout server.key -out server.csr",
-            "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out server.pem",
-        ] {
-            openssl(folder.path(), command);
-        }
-        Self { folder }
-    }
-}
-
-fn openssl(folder: &Path, command: &str) {
-    let output = Command::new("openssl").args(command.split_whitespace()).current_dir(folder).output();
-    let output = output.expect("the program `openssl`");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

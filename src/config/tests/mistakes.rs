@@ -28,6 +28,13 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_PUBLIC_URL", "https://a.example/", &["ends in a slash"]),
         ("HALLPASS_SECRET", "too short to be one", &["secret", "is shorter than 32 bytes", "openssl rand"]),
         ("DATABASE_URL", "mysql://host/db", &["database.url (variable DATABASE_URL) names no database"]),
+        ("DATABASE_URL", "postgres://h/d?pgbouncer=true", &["the parameter `pgbouncer`", "leave it out"]),
+        ("DATABASE_URL", "postgres://h/d?target_session_attrs=standby", &["hallpass has to write"]),
+        ("HALLPASS_DATABASE__MIGRATE_URL", "postgres://h/d", &["one of the two URLs is none"]),
+        ("HALLPASS_DATABASE__MAX_CONNECTIONS", "0", &["a whole number from 1 to 10000"]),
+        ("HALLPASS_DATABASE__ACQUIRE_TIMEOUT", "10ms", &["out of bounds", "50ms to 1m"]),
+        ("HALLPASS_DATABASE__STATEMENT_TIMEOUT", "2m", &["out of bounds"]),
+        ("HALLPASS_DATABASE__CONNECT_TIMEOUT", "10m", &["50ms to 5m"]),
         ("REDIS_URL", "redis+sentinel://h/m", &["Sentinel"]),
         ("HALLPASS_REDIS__PREFIX", "Prod", &["redis.prefix", "\"Prod\" is no prefix", "1 to 32 characters"]),
         ("HALLPASS_REDIS__PREFIX", "a:{all}", &["is no prefix"]),
@@ -182,4 +189,15 @@ fn no_error_dump_or_debug_shows_a_secret() {
     let mistakes = broken.mistakes_in_dev();
     assert_says(&mistakes, &["4 mistakes"]);
     assert!(!mistakes.contains("hunter2"), "{mistakes}");
+}
+
+#[test]
+fn what_is_migrated_is_what_is_served() {
+    let both = |served: &str, migrated: &str| {
+        production().variable("DATABASE_URL", served).variable("HALLPASS_DATABASE__MIGRATE_URL", migrated)
+    };
+    let other = both("postgres://localhost/d?schema=a", "postgres://owner@localhost/d").mistakes_in_serve();
+    assert_says(&other, &["database.migrate_url", "names another `schema`"]);
+    let same = both("postgres://localhost/d?schema=a", "postgres://owner@localhost/d?schema=a");
+    assert!(same.warned(Profile::Serve).is_empty());
 }

@@ -44,6 +44,7 @@ fn stores_in_the_clear_on_other_machines_are_warned_about() {
         "postgres://db/hallpass?sslmode=require&sslmode=disable",
         "postgres:///hallpass?host=db.example.com",
         "postgres://10.0.0.1/hallpass",
+        "postgres://localhost:5432,db:5432/hallpass",
     ] {
         assert_eq!(warned("DATABASE_URL", url), ["database.url"], "{url}");
     }
@@ -55,9 +56,18 @@ fn stores_in_the_clear_on_other_machines_are_warned_about() {
         "postgres://db/hallpass?sslmode=require",
         "postgres://db/hallpass?ssl-mode=VERIFY-CA",
         "postgres://db/hallpass?sslmode=verify-full",
+        "postgres://localhost:5432,[::1]:5433/hallpass",
+        "postgres://one:5432,two:5432/hallpass?sslmode=verify-full",
     ] {
         assert!(warned("DATABASE_URL", url).is_empty(), "{url}");
     }
+    let by_another = given()
+        .variable("HALLPASS_SECRET", SECRET)
+        .variable("HALLPASS_PUBLIC_URL", "https://auth.example.com")
+        .variable("REDIS_URL", "rediss://redis")
+        .variable("DATABASE_URL", "postgres://db/hallpass?sslmode=verify-full")
+        .variable("HALLPASS_DATABASE__MIGRATE_URL", "postgres://owner@db/hallpass");
+    assert_eq!(by_another.warned(Profile::Serve), ["database.migrate_url"]);
     for url in ["redis://redis", "redis://:pw@10.0.0.1:6379/0"] {
         assert_eq!(warned("REDIS_URL", url), ["redis.url"], "{url}");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, text_of, unavailable};
+use super::{Failure, text_of, text_of_driver, unavailable};
 use crate::store::breaker::Breaker;
 use crate::store::patience::{self, Line};
 use crate::store::{StoreError, StoreResult};
@@ -86,7 +86,10 @@ impl Calls {
         let (heard, answer) = match answer {
             Ok(Ok(answer)) => (Heard::Answer, Ok(answer)),
             Ok(Err(failure)) => match failure.into() {
-                Failure::Driver(error) => (judge(Some(&error)), Err(unavailable(&error))),
+                Failure::Driver(error) => {
+                    let source = text_of_driver(&error);
+                    (judge(Some(&error)), Err(StoreError::Unavailable { store: "database", source }))
+                }
                 Failure::Store(error) => (Heard::Answer, Err(error)),
             },
             Err(too_slow) => {

@@ -7,7 +7,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 use super::{DatabaseError, text_of};
 
 /// Where the steps that a database has had are noted (sqlx's own name).
-const TABLE: &str = "_sqlx_migrations";
+pub(super) const TABLE: &str = "_sqlx_migrations";
 
 /// Takes the steps that the database has not had, and answers their names.
 ///
@@ -43,7 +43,7 @@ pub(super) fn all(migrator: &Migrator) -> Vec<String> {
 }
 
 /// The name of a step's file, less the ending.
-fn name(step: &Migration) -> String {
+pub(super) fn name(step: &Migration) -> String {
     format!("{:04}_{}", step.version, step.description.replace(' ', "_"))
 }
 

@@ -62,6 +62,29 @@ pub enum DatabaseError {
     /// The schema is of a later hallpass than this one, which might not keep its rules.
     #[error("the database is newer than this hallpass: it has had step {0}, which is not known here")]
     Newer(i64),
+    /// The role may not bring the schema up to date.
+    #[error(
+        "the database lacks {} and the role {role} may not take them: run `hallpass migrate` with the URL of a role \
+         that owns the tables in `database.migrate_url` (or in `database.url`)", steps.join(", ")
+    )]
+    MayNotMigrate {
+        /// The role.
+        role: String,
+        /// The names of the steps that are to be taken.
+        steps: Vec<String>,
+        /// What the server said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The role may not even see how the schema is.
+    #[error("the role {role} may not read which steps the database has had (see `hallpass doctor`)")]
+    MayNotLook {
+        /// The role.
+        role: String,
+        /// What the server said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// A step could not be taken. None is ever half taken.
     #[error("the database's schema cannot be brought up to date")]
     Migration(#[source] Box<dyn Error + Send + Sync>),
@@ -78,6 +101,16 @@ impl DatabaseError {
 /// that it is about, password hash included.
 fn text_of(error: &(impl Error + ?Sized)) -> Box<dyn Error + Send + Sync> {
     error.to_string().into()
+}
+
+/// The same of the driver's own error; where that carries ours, as ours alone.
+fn text_of_driver(error: &sqlx::Error) -> Box<dyn Error + Send + Sync> {
+    if let sqlx::Error::Io(carrier) = error
+        && let Some(own) = carrier.get_ref().and_then(|inner| inner.downcast_ref::<postgres::NoConnection>())
+    {
+        return text_of(own);
+    }
+    text_of(error)
 }
 
 /// The server answers, and takes no writes: a standby.

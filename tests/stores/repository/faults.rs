@@ -40,7 +40,7 @@ async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
 }
 
 /// Everything that an error shows, its causes and its `Debug` output included.
-fn all_text(error: &dyn Error) -> String {
+pub fn all_text(error: &dyn Error) -> String {
     let mut text = format!("{error:?}");
     let mut next = Some(error);
     while let Some(error) = next {

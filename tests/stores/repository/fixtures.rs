@@ -18,6 +18,7 @@ use hallpass::store::{InsertUserOutcome, Repository};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
+use crate::support::pgbouncer::{LEAST, PgBouncer};
 use crate::support::postgres::PostgresServer;
 
 /// A busy machine may take its time over fifty calls at once; how long they may queue is not what
@@ -80,6 +81,15 @@ impl Postgres {
         let database = Self::empty().await;
         database.repository.migrate().await.expect("the steps");
         database
+    }
+
+    /// Another repository in the same database, through a pooler and as a role with the least rights.
+    pub async fn behind_pgbouncer(&self) -> PostgresRepository {
+        PostgresServer::shared().role_in(&self.url, LEAST).await;
+        self.repository.grant_rights(LEAST).await.expect("the owner may");
+        let url = PgBouncer::shared().url_of(&self.url, LEAST);
+        let options = PostgresOptions { acquire_timeout: PATIENCE, ..PostgresOptions::default() };
+        PostgresRepository::connect(&url, options).await.expect("a pooler that leads to the server")
     }
 
     /// A connection beside the repository's.

@@ -38,7 +38,7 @@ impl AuditLog for PostgresRepository {
                         .push_bind(entry.count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)));
                 });
                 insert.push(" ON CONFLICT (event) DO NOTHING");
-                insert.build().execute(&mut *transaction).await?;
+                insert.build().execute(&mut transaction).await?;
             }
             transaction.commit().await
         })
@@ -93,7 +93,7 @@ impl AuditLog for PostgresRepository {
             // What the trigger lets go.
             sqlx::query("UPDATE audit_log_horizon SET at = GREATEST(at, $1)")
                 .bind(before.as_millis())
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             let pruned = sqlx::query(
                 "DELETE FROM audit_log
@@ -101,7 +101,7 @@ impl AuditLog for PostgresRepository {
             )
             .bind(before.as_millis())
             .bind(i64::from(limit))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
             transaction.commit().await?;
             Ok::<_, Failure>(pruned.rows_affected())

@@ -24,7 +24,7 @@ impl ClientRegistry for PostgresRepository {
             .bind(client.scopes.to_string())
             .bind(client.audience.as_deref())
             .bind(client.created_at.as_millis())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
             if inserted.rows_affected() == 0 {
                 return Ok(false);
@@ -33,7 +33,7 @@ impl ClientRegistry for PostgresRepository {
                 .bind(client.id.as_str())
                 .bind(client.secret.as_bytes().as_slice())
                 .bind(client.created_at.as_millis())
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             transaction.commit().await?;
             Ok::<_, Failure>(true)
@@ -71,7 +71,7 @@ impl ClientRegistry for PostgresRepository {
         self.on(Work::ClientWrites, async {
             let mut transaction = self.begin_change().await?;
             let exists = sqlx::query("SELECT 1 FROM clients WHERE id = $1").bind(id.as_str());
-            if exists.fetch_optional(&mut *transaction).await?.is_none() {
+            if exists.fetch_optional(&mut transaction).await?.is_none() {
                 return Ok(false);
             }
             // All of them, or all but the newest.
@@ -82,13 +82,13 @@ impl ClientRegistry for PostgresRepository {
             )
             .bind(id.as_str())
             .bind(i64::from(!drop_others))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
             sqlx::query("INSERT INTO client_secrets (client_id, hash, created_at) VALUES ($1, $2, $3)")
                 .bind(id.as_str())
                 .bind(secret.as_bytes().as_slice())
                 .bind(now.as_millis())
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             transaction.commit().await?;
             Ok::<_, Failure>(true)

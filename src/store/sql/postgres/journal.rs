@@ -1,6 +1,6 @@
 //! The revocation journal on Postgres. The statement that gives a position locks the partition's row
-//! of `journal_heads` and commits by itself, so positions come in the order of commits, and a replica
-//! that is paused holds none open.
+//! of `journal_heads` until its commit, so positions come in the order of commits. An append commits in the
+//! exchange that it comes in, and a replica that is paused holds none open.
 
 use std::time::Duration;
 
@@ -30,26 +30,27 @@ impl RevocationJournal for PostgresRepository {
     /// Each entry names the one before it (model: MarkFollowsTheChain).
     async fn append_entry(&self, entry: &NewEntry) -> StoreResult<Link> {
         let columns = Columns::from(&entry.revoked);
-        let append = sqlx::query(
+        // Without parameters, to be sent together with its commit: numbers, and names that are quoted.
+        let append = format!(
             "WITH head AS (
-               UPDATE journal_heads SET position = position + 1, previous = entry, entry = $2
-               WHERE partition = $1 AND NOT EXISTS (SELECT 1 FROM journal WHERE entry = $2)
+               UPDATE journal_heads SET position = position + 1, previous = entry, entry = {entry}
+               WHERE partition = {partition} AND NOT EXISTS (SELECT 1 FROM journal WHERE entry = {entry})
                RETURNING position, previous
              )
              INSERT INTO journal (partition, position, entry, previous, kind, user_id, subject, version, until)
-             SELECT $1, position, $2, previous, $3, $4, $5, $6, $7 FROM head
+             SELECT {partition}, position, {entry}, previous, {kind}, {user}, {subject}, {version}, {until} FROM head
              RETURNING position, entry, previous",
-        )
-        .bind(i16::from(entry.revoked.partition().number()))
-        .bind(entry.id.get())
-        .bind(columns.kind)
-        .bind(columns.user)
-        .bind(columns.subject)
-        .bind(columns.version)
-        .bind(entry.until.as_millis());
+            partition = i16::from(entry.revoked.partition().number()),
+            kind = text(Some(columns.kind)),
+            user = number(columns.user),
+            subject = text(columns.subject.as_deref()),
+            version = number(columns.version),
+            until = entry.until.as_millis(),
+            entry = entry.id.get(),
+        );
         let written = self
             .on(Work::JournalWrites, async {
-                match append.fetch_all(&self.pool).await {
+                match self.pool.run_by_itself(&append).await {
                     // Somebody else has written the same entry down since the statement looked; nothing
                     // of it stands, its position included.
                     Err(error) if violates(&error, "journal_entry_key") => Ok(Vec::new()),
@@ -182,5 +183,38 @@ impl RevocationJournal for PostgresRepository {
         let select = sqlx::query_scalar("SELECT mirror_staleness FROM journal_readers");
         let millis: i64 = self.on(Work::JournalReads, select.fetch_one(&self.pool)).await?;
         Ok(Duration::from_millis(millis.unsigned_abs()))
+    }
+}
+
+/// A number as it stands in a statement.
+fn number(value: Option<i64>) -> String {
+    value.map_or_else(|| "NULL::bigint".to_owned(), |value| format!("({value})::bigint"))
+}
+
+/// A text as it stands in a statement: one with escapes, whatever `standard_conforming_strings` says
+/// (Postgres' manual, 4.1.2.2).
+fn text(value: Option<&str>) -> String {
+    let Some(value) = value else { return "NULL::text".to_owned() };
+    format!("E'{}'::text", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_ends_where_it_ends() {
+        for (value, written) in [
+            ("user", r"E'user'::text"),
+            ("it's", r"E'it\'s'::text"),
+            (r"\", r"E'\\'::text"),
+            (r"\' OR 1=1 --", r"E'\\\' OR 1=1 --'::text"),
+        ] {
+            assert_eq!(text(Some(value)), written);
+        }
+        assert_eq!(
+            (text(None), number(None), number(Some(-1))),
+            ("NULL::text".into(), "NULL::bigint".into(), "(-1)::bigint".into())
+        );
     }
 }

@@ -4,31 +4,27 @@ mod audit;
 mod clients;
 mod deployment;
 mod journal;
+mod migration;
+mod pool;
 mod repository;
+mod rights;
 mod signing_keys;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::{Migrate, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::postgres::PgConnectOptions;
 
-use tokio::time::{Instant, timeout};
-
+use self::pool::{Host, Pool, Servers, may_pass};
 use super::calls::{Calls, Heard, Limit, Work};
-use super::{CALL_MARGIN, DatabaseError, Failure, MIGRATION_TIMEOUT, STATEMENT_TIMEOUT, migrations, text_of};
+use super::{CALL_MARGIN, DatabaseError, Failure, MIGRATION_TIMEOUT, STATEMENT_TIMEOUT, text_of_driver};
+use crate::domain::postgres_url::PostgresUrl;
 use crate::store::StoreResult;
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
-
-/// How long a connection of the pool may take to give a sign of life before it is used.
-const PING_TIMEOUT: Duration = Duration::from_millis(150);
-
-/// How long a connection at start may take: name lookup, TLS and a server that is far away.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(in crate::store::sql) use self::pool::NoConnection;
+pub use self::rights::Lack;
 
 /// How the repository uses Postgres.
 #[derive(Clone, Copy, Debug)]
@@ -38,11 +34,20 @@ pub struct PostgresOptions {
     /// How long a call waits for a connection, making a new one included; default 400 ms. With what the
     /// statement may take, a call is over within a second.
     pub acquire_timeout: Duration,
+    /// How long a statement may take, its waiting for locks included; default 400 ms.
+    pub statement_timeout: Duration,
+    /// How long a connection at start may take: name lookup, TLS and a server that is far away; default 5 s.
+    pub connect_timeout: Duration,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { max_connections: 10, acquire_timeout: Duration::from_millis(400) }
+        Self {
+            max_connections: 10,
+            acquire_timeout: Duration::from_millis(400),
+            statement_timeout: STATEMENT_TIMEOUT,
+            connect_timeout: Duration::from_secs(5),
+        }
     }
 }
 
@@ -50,28 +55,12 @@ impl Default for PostgresOptions {
 #[derive(Clone)]
 pub struct PostgresRepository {
     place: String,
-    pool: PgPool,
-    retired: Retired,
+    /// The role of the URL.
+    role: String,
+    schema: Option<String>,
+    pool: Pool,
     calls: Arc<Calls>,
     limit: Limit,
-}
-
-/// Since when the connections of the pool are not to be used any more: those that were opened before
-/// lead to a server that is going, gone, or takes no writes, and would do so for as long as they live.
-#[derive(Clone, Debug, Default)]
-struct Retired(Arc<Mutex<Option<Instant>>>);
-
-impl Retired {
-    /// All connections that are open now are of no use.
-    fn all(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    /// Whether a connection of that age is one of them.
-    fn is(&self, age: Duration) -> bool {
-        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_some_and(|since| age > since.elapsed())
-    }
 }
 
 /// Not derived: the driver's options print the password.
@@ -82,83 +71,35 @@ impl fmt::Debug for PostgresRepository {
 }
 
 impl PostgresRepository {
-    /// Connects to the database that `url` names (`postgres://user:password@host:port/database`,
-    /// with libpq's `sslmode` and `sslrootcert` as parameters). The schema is for
-    /// [`migrate`](Self::migrate) to bring up to date.
+    /// Connects to the database that `url` names (`postgres://user:password@host:port/database`, with
+    /// several hosts where there are commas between, libpq's `sslmode`, `sslrootcert` and
+    /// `target_session_attrs`, and `schema` as parameters). The schema is for [`migrate`](Self::migrate) to
+    /// bring up to date.
     ///
     /// # Errors
     /// [`DatabaseError::Url`], or [`DatabaseError::Unreachable`] when the database does not answer
-    /// within 5 s or refuses the user.
+    /// within `connect_timeout` or refuses the user.
     pub async fn connect(url: &str, options: PostgresOptions) -> Result<Self, DatabaseError> {
-        let connect = parse(url)?;
-        let place = place_of(&connect);
-        // Not through the pool, which would say of every cause that it timed out.
-        open(&connect, &place).await?.close().await.map_err(|error| unreachable_at(&place, &error))?;
-        let retired = Retired::default();
+        let url = PostgresUrl::parse(url).map_err(|error| DatabaseError::Url(error.to_string()))?;
+        let servers = servers(&url)?;
+        let role =
+            servers.hosts.first().map_or_else(String::new, |host| host.options.get_username().to_owned());
+        let place = servers.hosts.iter().map(|host| &*host.place).collect::<Vec<_>>().join(", ");
+        let pool = Pool::new(servers, url.schema(), options, MIGRATION_TIMEOUT);
+        pool.open_first().await.map_err(|error| unreachable_at(&place, &error))?;
         Ok(Self {
             place,
-            pool: pool(connect, options, &retired),
-            retired,
+            role,
+            schema: url.schema().map(str::to_owned),
+            pool,
             calls: Arc::new(Calls::new()),
-            limit: Limit::Fixed(options.acquire_timeout + STATEMENT_TIMEOUT + CALL_MARGIN),
+            limit: Limit::Fixed(options.acquire_timeout + options.statement_timeout + CALL_MARGIN),
         })
-    }
-
-    /// Brings the schema up to date and answers the names of the steps taken. Replicas that start
-    /// at once take each step once.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Newer`], [`DatabaseError::Migration`] or [`DatabaseError::Unreachable`].
-    /// The steps before the one that failed stay; that one and those after it are not taken.
-    pub async fn migrate(&self) -> Result<Vec<String>, DatabaseError> {
-        let migrating = async {
-            // A connection of its own: the pool's are held to the statement timeout, and closing
-            // it gives the lock back whatever happened.
-            let mut connection = self.connection_of_its_own().await?;
-            // An advisory lock, which sqlx takes again inside; a session may.
-            connection.lock().await.map_err(migrations::failed)?;
-            let taken = migrations::run(&MIGRATOR, &mut connection).await?;
-            connection.close().await.map_err(|error| unreachable_at(&self.place, &error))?;
-            Ok(taken)
-        };
-        timeout(MIGRATION_TIMEOUT, migrating)
-            .await
-            .unwrap_or_else(|elapsed| Err(DatabaseError::Migration(text_of(&elapsed))))
-    }
-
-    /// The names of the steps that [`migrate`](Self::migrate) would take. Changes nothing.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Newer`], and others when the database does not answer.
-    pub async fn pending_migrations(&self) -> Result<Vec<String>, DatabaseError> {
-        let asking = async {
-            let mut connection = self.connection_of_its_own().await?;
-            let noted: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-                .fetch_one(&mut connection)
-                .await
-                .map_err(|error| unreachable_at(&self.place, &error))?;
-            if noted {
-                migrations::pending(&MIGRATOR, &mut connection).await
-            } else {
-                Ok(migrations::all(&MIGRATOR))
-            }
-        };
-        timeout(CONNECT_TIMEOUT, asking).await.unwrap_or_else(|elapsed| Err(silent_at(&self.place, &elapsed)))
     }
 
     /// Closes the connections. Calls after this answer unavailable.
     pub async fn close(&self) {
         self.pool.close().await;
-    }
-
-    async fn connection_of_its_own(&self) -> Result<PgConnection, DatabaseError> {
-        let mut connection = open(&self.pool.connect_options(), &self.place).await?;
-        // Otherwise every start logs that the table of steps exists already.
-        connection
-            .execute("SET client_min_messages = warning")
-            .await
-            .map_err(|error| unreachable_at(&self.place, &error))?;
-        Ok(connection)
     }
 
     /// A change of accounts; [`on`](Self::on) is for everything else.
@@ -186,7 +127,7 @@ impl PostgresRepository {
             Verdict::Answer => Heard::Answer,
             Verdict::Hindered => Heard::Nothing,
             Verdict::Gone => {
-                self.retired.all();
+                self.pool.retire_all();
                 Heard::Nothing
             }
         }
@@ -239,98 +180,25 @@ fn verdict_of_code(code: &str) -> Verdict {
     }
 }
 
-/// Whether an error on the way in is one that passes: the server is away, starting up, stopping or full.
-/// A refusal (wrong password, no such database, TLS that fails) stays until somebody mends it.
-fn may_pass(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) => true,
-        sqlx::Error::Database(error) => code_may_pass(&error.code().unwrap_or_default()),
-        _ => false,
-    }
-}
-
 fn code_may_pass(code: &str) -> bool {
     matches!(code.get(..2), Some("53" | "57" | "08"))
 }
 
 /// Reads the URL strictly. The driver takes almost any text, and would make what stands behind an
 /// unescaped `/` in a password the name of a database, which messages show.
-fn parse(url: &str) -> Result<PgConnectOptions, DatabaseError> {
-    let refused = |problem: &str| DatabaseError::Url(problem.to_owned());
-    let rest = ["postgres://", "postgresql://"]
-        .iter()
-        .find_map(|scheme| url.strip_prefix(scheme))
-        .ok_or_else(|| refused("it does not begin with postgres://"))?;
-    let after_the_host = rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]);
-    if after_the_host.contains('@') {
-        return Err(refused("an @ stands behind the host; write / ? # @ in a password as %2F %3F %23 %40"));
-    }
-    let options = PgConnectOptions::from_str(url).map_err(|error| refused(&error.to_string()))?;
-    match options.get_application_name() {
-        Some(_) => Ok(options),
-        None => Ok(options.application_name("hallpass")),
-    }
-}
-
-fn pool(connect: PgConnectOptions, options: PostgresOptions, retired: &Retired) -> PgPool {
-    let (before, after) = (retired.clone(), retired.clone());
-    PgPoolOptions::new()
-        .max_connections(options.max_connections.max(1))
-        .acquire_timeout(options.acquire_timeout)
-        // A statement and not a start-up parameter, which PgBouncer refuses.
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                let millis = STATEMENT_TIMEOUT.as_millis().to_string();
-                sqlx::query("SELECT set_config('statement_timeout', $1, false)")
-                    .bind(millis)
-                    .execute(connection)
-                    .await
-                    .map(drop)
-            })
-        })
-        // The driver's own test does not know of a limit, and a retired connection needs none.
-        .test_before_acquire(false)
-        .before_acquire(move |connection, at| {
-            let retired = before.clone();
-            Box::pin(async move {
-                if retired.is(at.age) {
-                    return Ok(false);
-                }
-                match timeout(PING_TIMEOUT, connection.ping()).await {
-                    Ok(Ok(())) => Ok(true),
-                    // Closed while it was idle: the others find out for themselves.
-                    Ok(Err(_)) => Ok(false),
-                    // A host that has vanished: each of them would be waited for.
-                    Err(_) => {
-                        retired.all();
-                        Ok(false)
-                    }
-                }
-            })
-        })
-        // A call that was cut off leaves its connection waiting for the answer. sqlx waits with it,
-        // and a host that vanished without a word would keep the whole pool for a quarter of an
-        // hour (TCP retransmission), long after its successor has taken over.
-        .after_release(move |connection, at| {
-            let retired = after.clone();
-            Box::pin(async move {
-                if retired.is(at.age) {
-                    return Ok(false);
-                }
-                match timeout(STATEMENT_TIMEOUT, connection.ping()).await {
-                    Ok(answer) => answer.map(|()| true),
-                    Err(_) => Err(sqlx::Error::PoolTimedOut),
-                }
-            })
-        })
-        .connect_lazy_with(connect)
-}
-
-async fn open(options: &PgConnectOptions, place: &str) -> Result<PgConnection, DatabaseError> {
-    match timeout(CONNECT_TIMEOUT, options.connect()).await {
-        Ok(answer) => answer.map_err(|error| unreachable_at(place, &error)),
-        Err(elapsed) => Err(silent_at(place, &elapsed)),
-    }
+fn servers(url: &PostgresUrl) -> Result<Servers, DatabaseError> {
+    let hosts = url.hosts().iter().map(|url| {
+        let options =
+            PgConnectOptions::from_str(url).map_err(|error| DatabaseError::Url(error.to_string()))?;
+        // PgBouncer refuses a start-up parameter that it does not know, and nothing here is a float.
+        let options = options.extra_float_digits(None);
+        let options = match options.get_application_name() {
+            Some(_) => options,
+            None => options.application_name("hallpass"),
+        };
+        Ok(Host { place: place_of(&options), options })
+    });
+    Ok(Servers { hosts: hosts.collect::<Result<_, DatabaseError>>()?, needs_writes: url.needs_writes() })
 }
 
 /// Where the database is, as far as an operator needs it: without user and password.
@@ -344,11 +212,7 @@ fn place_of(options: &PgConnectOptions) -> String {
 
 fn unreachable_at(place: &str, error: &sqlx::Error) -> DatabaseError {
     let may_pass = may_pass(error);
-    DatabaseError::Unreachable { place: place.to_owned(), may_pass, source: text_of(error) }
-}
-
-fn silent_at(place: &str, elapsed: &tokio::time::error::Elapsed) -> DatabaseError {
-    DatabaseError::Unreachable { place: place.to_owned(), may_pass: true, source: text_of(elapsed) }
+    DatabaseError::Unreachable { place: place.to_owned(), may_pass, source: text_of_driver(error) }
 }
 
 #[cfg(test)]
@@ -376,17 +240,5 @@ mod tests {
         for code in ["28P01", "28000", "3D000", "42501", ""] {
             assert!(!code_may_pass(code), "{code}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_was_opened_before_is_retired_and_what_comes_after_is_not() {
-        let retired = Retired::default();
-        let second = Duration::from_secs(1);
-        assert!(!retired.is(second));
-        tokio::time::advance(second).await;
-        retired.all();
-        tokio::time::advance(second).await;
-        assert!(retired.is(second * 2) && retired.is(second + Duration::from_millis(1)));
-        assert!(!retired.is(second / 2));
     }
 }

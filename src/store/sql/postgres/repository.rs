@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
-use sqlx::{Postgres, Transaction};
 
 use super::super::calls::Work;
 use super::super::journal_rows;
 use super::super::rows::{self, user_columns};
-use super::super::{Failure, ReadOnly, STATEMENT_TIMEOUT, unavailable};
+use super::super::{Failure, ReadOnly, unavailable};
 use super::PostgresRepository;
+use super::pool::Transaction;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
@@ -231,7 +231,7 @@ impl Repository for PostgresRepository {
             .bind(change.disabled.unwrap_or(user.disabled))
             .bind(change.email.as_ref().unwrap_or(&user.email).as_str())
             .bind(user.security_version.next(entry.at).get());
-            let changed = match update.fetch_all(&mut *transaction).await {
+            let changed = match update.fetch_all(&mut transaction).await {
                 Err(error) if violates(&error, "users_email_key") => return Ok(ChangeOutcome::EmailTaken),
                 answer => answer?,
             };
@@ -294,7 +294,7 @@ impl Repository for PostgresRepository {
             .bind(entry.until.as_millis())
             .bind(id.get())
             .bind(entry.at.as_millis());
-            let deleted = delete.fetch_all(&mut *transaction).await?;
+            let deleted = delete.fetch_all(&mut transaction).await?;
             transaction.commit().await?;
             Ok::<_, Failure>(match one_event(deleted, entry)? {
                 Some(SecurityEvent { user, link, until }) => DeleteOutcome::Deleted(CutOffOrder {
@@ -338,7 +338,7 @@ impl Repository for PostgresRepository {
         let (only_reads, _): (bool, bool) =
             self.on(Work::Probe, sqlx::query_as(select).fetch_one(&self.pool)).await?;
         if only_reads {
-            self.retired.all();
+            self.pool.retire_all();
             return Err(unavailable(&ReadOnly));
         }
         Ok(())
@@ -350,36 +350,27 @@ const CHANGE_LOCK: i64 = 0x6870_7573_6572;
 
 impl PostgresRepository {
     /// Begins a change that is decided by what is there: changes of this kind come one after the
-    /// other, or two administrators could demote each other at once.
-    pub(super) async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Postgres>> {
+    /// other, or two administrators could demote each other at once. The last statement of the change gives a
+    /// position in the journal, and others of the partition wait for its commit: a replica that is paused
+    /// before that is not waited for long (`idle_in_transaction_session_timeout`).
+    pub(super) async fn begin_change(&self) -> sqlx::Result<Transaction> {
         let mut transaction = self.pool.begin().await?;
-        // The last statement of the change gives a position in the journal, and others of the partition
-        // wait for its commit: a replica that is paused before that must not hold them up.
-        sqlx::query(
-            "SELECT pg_advisory_xact_lock($1), set_config('idle_in_transaction_session_timeout', $2, true)",
-        )
-        .bind(CHANGE_LOCK)
-        .bind(STATEMENT_TIMEOUT.as_millis().to_string())
-        .execute(&mut *transaction)
-        .await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(CHANGE_LOCK).execute(&mut transaction).await?;
         Ok(transaction)
     }
 }
 
-async fn find_in(transaction: &mut Transaction<'_, Postgres>, id: UserId) -> Result<Option<User>, Failure> {
+async fn find_in(transaction: &mut Transaction, id: UserId) -> Result<Option<User>, Failure> {
     let select = sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1")).bind(id.get());
-    let found = select.fetch_optional(&mut **transaction).await?;
+    let found = select.fetch_optional(transaction).await?;
     Ok(found.as_ref().map(rows::user).transpose()?)
 }
 
 /// Whether somebody else can log in as an administrator.
-async fn another_admin_than(
-    transaction: &mut Transaction<'_, Postgres>,
-    id: UserId,
-) -> Result<bool, Failure> {
+async fn another_admin_than(transaction: &mut Transaction, id: UserId) -> Result<bool, Failure> {
     let other = sqlx::query("SELECT 1 FROM users WHERE role = 'admin' AND NOT disabled AND id <> $1 LIMIT 1")
         .bind(id.get());
-    Ok(other.fetch_optional(&mut **transaction).await?.is_some())
+    Ok(other.fetch_optional(transaction).await?.is_some())
 }
 
 /// Whether the database has refused a row for that constraint.

@@ -1,12 +1,13 @@
 //! The key ring on Postgres.
 
 use async_trait::async_trait;
-use sqlx::{Postgres, Transaction};
+use sqlx::Postgres;
 
 use super::super::Failure;
 use super::super::calls::Work;
 use super::super::rows::{self, ring_key_columns};
 use super::PostgresRepository;
+use super::pool::Transaction;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
 use crate::domain::signing_key::{RingKey, StoredSigningKey};
@@ -68,7 +69,7 @@ impl SigningKeyStore for PostgresRepository {
             )
             .bind(instead_of.map(KeyId::as_str))
             .bind(now.as_millis());
-            let retired = retire.execute(&mut *transaction).await?.rows_affected();
+            let retired = retire.execute(&mut transaction).await?.rows_affected();
             let promote = sqlx::query(
                 "UPDATE signing_keys SET state = 'active', activated_at = $2
                  WHERE kid = $1 AND state = 'next'
@@ -76,7 +77,7 @@ impl SigningKeyStore for PostgresRepository {
             )
             .bind(next.as_str())
             .bind(now.as_millis());
-            let promoted = promote.execute(&mut *transaction).await?.rows_affected();
+            let promoted = promote.execute(&mut transaction).await?.rows_affected();
             let is_done = promoted == 1 && retired == u64::from(instead_of.is_some());
             if is_done {
                 transaction.commit().await?;
@@ -127,9 +128,9 @@ const CHANGE_LOCK: i64 = 0x6870_6b65_7973;
 
 impl PostgresRepository {
     /// Begins a change that is decided by what is there: changes of this kind come one after the other.
-    async fn begin_ring_change(&self) -> sqlx::Result<Transaction<'_, Postgres>> {
+    async fn begin_ring_change(&self) -> sqlx::Result<Transaction> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(CHANGE_LOCK).execute(&mut *transaction).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(CHANGE_LOCK).execute(&mut transaction).await?;
         Ok(transaction)
     }
 
@@ -140,7 +141,7 @@ impl PostgresRepository {
     ) -> StoreResult<bool> {
         self.on(Work::KeyWrites, async {
             let mut transaction = self.begin_ring_change().await?;
-            let changed = statement.execute(&mut *transaction).await?.rows_affected() > 0;
+            let changed = statement.execute(&mut transaction).await?.rows_affected() > 0;
             transaction.commit().await?;
             Ok::<_, sqlx::Error>(changed)
         })

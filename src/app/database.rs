@@ -1,0 +1,76 @@
+//! From the settings to the database.
+
+use super::stores::Database;
+use crate::config::{DatabaseSettings, Settings};
+use crate::store::sql::DatabaseError;
+use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
+use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+
+/// Opens the database that the settings name and brings its schema up to date; answers the names
+/// of the steps that were taken as well.
+///
+/// # Errors
+/// [`DatabaseError`].
+pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>), DatabaseError> {
+    let url = settings.database.url.expose();
+    if !is_postgres(url) {
+        let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
+        let steps = repository.migrate().await?;
+        return Ok((Database::of(repository), steps));
+    }
+    let repository = connect(&settings.database, url).await?;
+    let steps = match &settings.database.migrate_url {
+        Some(owner) => migrate_as_owner(&settings.database, owner.expose(), &repository).await?,
+        None => repository.migrate().await?,
+    };
+    let lacking = repository.lacking_rights().await?;
+    if !lacking.is_empty() {
+        tracing::warn!("{}", describe_lack(&repository.current_role().await?, &lacking));
+    }
+    Ok((Database::of(repository), steps))
+}
+
+pub(super) fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres")
+}
+
+/// Connects to the Postgres that one of the URLs names.
+pub(super) async fn connect(
+    settings: &DatabaseSettings,
+    url: &str,
+) -> Result<PostgresRepository, DatabaseError> {
+    let options = PostgresOptions {
+        max_connections: settings.max_connections,
+        acquire_timeout: settings.acquire_timeout,
+        statement_timeout: settings.statement_timeout,
+        connect_timeout: settings.connect_timeout,
+    };
+    PostgresRepository::connect(url, options).await
+}
+
+/// Takes the steps as the role that owns the tables, and gives the one that the service runs as what it
+/// needs of them.
+async fn migrate_as_owner(
+    settings: &DatabaseSettings,
+    owner: &str,
+    service: &PostgresRepository,
+) -> Result<Vec<String>, DatabaseError> {
+    let owner = connect(settings, owner).await?;
+    let steps = owner.migrate().await?;
+    let role = service.current_role().await?;
+    for given in owner.grant_rights(&role).await? {
+        tracing::info!(role, right = %given, "right given");
+    }
+    owner.close().await;
+    Ok(steps)
+}
+
+/// What is to be said of a role that lacks rights.
+pub(super) fn describe_lack(role: &str, lacking: &[impl ToString]) -> String {
+    let lacking: Vec<String> = lacking.iter().map(ToString::to_string).collect();
+    format!(
+        "the role {role} lacks {}: run `hallpass migrate` with `database.migrate_url`, which gives it what it needs, or \
+         grant that by hand",
+        lacking.join("; ")
+    )
+}
