@@ -22,6 +22,9 @@
 //! On a quiet machine with 2 cores: p99 3.7 ms undisturbed; disturbed, a token was accepted for 1.6 s at
 //! most; none of 400,000 looks missed a logout; a revoked key was refused everywhere within a millisecond.
 
+#[path = "../tests/support/certificates.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod certificates;
 #[path = "../tests/binary/client.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod client;

@@ -88,6 +88,9 @@ pub enum StartError {
         /// The policy.
         policy: String,
     },
+    /// Redis can never be used as it is set up.
+    #[error("Redis cannot be used as it is set up")]
+    UnfitRedis(#[source] StoreError),
     /// Redis is older than the commands that hallpass uses.
     #[error("Redis is too old; hallpass needs 6.2 or later")]
     OldRedis,

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use super::deployment::{Deployment, dispute};
 use super::folder;
 use super::leftovers::{Leftovers, find_leftovers, nobody_administers};
-use super::stores::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE, lack_of_replicas};
+use super::stores::{
+    KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE, lack_of_replicas, redis_options,
+};
 use super::{Database, World};
 use crate::config::{self, Profile, Secret, Settings, TokenStoreSettings};
 use crate::crypto::keys::SigningKey;
@@ -23,9 +25,7 @@ use crate::domain::random::Random;
 use crate::domain::signing_key::RingKey;
 use crate::store::StoreResult;
 use crate::store::backend::{TokenBackend, View};
-use crate::store::redis::{
-    EvictionPolicy, Others, Persistence, RedisInspection, RedisOptions, RedisTokenStore,
-};
+use crate::store::redis::{EvictionPolicy, Others, Persistence, RedisInspection, RedisLack, RedisTokenStore};
 use crate::store::signing_keys::SigningKeyStore;
 
 const DEPLOYMENT: &str = "deployment";
@@ -242,14 +242,14 @@ async fn check_token_store(
                 Err(error) => Finding::bad(SUBJECT, &error),
             }]
         }
-        TokenStoreSettings::Redis { url, wait_replicas, danger_allow_eviction, .. } => {
+        TokenStoreSettings::Redis { url, tls, wait_replicas, danger_allow_eviction, .. } => {
             let known = known_deployment(settings, database).await;
             // Where it is not known, nothing is read by it.
             let mark = match &known {
                 Ok(deployment) => deployment.mark.clone(),
                 Err(_) => Deployment::new(settings, DeploymentId::from(uuid::Uuid::nil())).mark,
             };
-            let store = match RedisTokenStore::connect_lazy(url.expose(), &mark, RedisOptions::default()) {
+            let store = match RedisTokenStore::connect_lazy(url.expose(), &mark, redis_options(tls)) {
                 Ok(store) => store,
                 Err(error) => return vec![Finding::bad(SUBJECT, &error)],
             };
@@ -261,6 +261,7 @@ async fn check_token_store(
                     findings.push(clocks::check(clock, leeway, &store, repository).await);
                     findings.extend(judge_replicas(&inspection, *wait_replicas));
                     findings.push(check_owner(settings, &store, known).await);
+                    findings.push(check_redis_rights(&store).await);
                     findings.push(check_others(&store).await);
                     findings.extend(check_journal(database, &store).await);
                     findings
@@ -309,6 +310,28 @@ async fn check_owner(
         },
         Ok(None) => Finding::new(DEPLOYMENT, Condition::Good, format!("{keys}; there are none yet")),
         Err(error) => Finding::bad(DEPLOYMENT, &error),
+    }
+}
+
+/// Whether the user may do in Redis what the service does.
+async fn check_redis_rights(store: &RedisTokenStore) -> Finding {
+    const SUBJECT: &str = "redis rights";
+    match store.lacking_rights().await {
+        Ok(Some(lack)) if lack.is_nothing() => {
+            Finding::new(SUBJECT, Condition::Good, "the user may run every command that is needed")
+        }
+        Ok(Some(RedisLack { commands, keys })) => {
+            let commands = (!commands.is_empty()).then(|| format!("the commands {}", commands.join(", ")));
+            let keys = keys.map(|mark| format!("the keys {mark}*"));
+            let lacks: Vec<String> = commands.into_iter().chain(keys).collect();
+            let text = format!(
+                "the user of `redis.url` may not use {} (ACL SETUSER; see docs/stores.md)",
+                lacks.join(", nor ")
+            );
+            Finding::new(SUBJECT, Condition::Bad, text)
+        }
+        Ok(None) => Finding::new(SUBJECT, Condition::Unknown, "the user may not ask (MULTI, DISCARD)"),
+        Err(error) => Finding::bad(SUBJECT, &error),
     }
 }
 

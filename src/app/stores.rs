@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::deployment::{self, Deployment, OwnRedis};
 use super::{StartError, World};
-use crate::config::{Settings, TokenStoreSettings};
+use crate::config::{RedisTlsSettings, Settings, TokenStoreSettings};
 use crate::domain::causes::with_causes;
 use crate::domain::timekeeper::Timekeeper;
 use crate::store::backend::TokenBackend;
@@ -15,7 +15,9 @@ use crate::store::embedded::{self, EmbeddedTime, EmbeddedTokenStore};
 use crate::store::feed::RevocationFeed;
 use crate::store::journal::RevocationJournal;
 use crate::store::journaled::{JournaledTokenStore, Parts};
-use crate::store::redis::{EvictionPolicy, Persistence, RedisOptions, RedisTokenStore, StoreTime};
+use crate::store::redis::{
+    self, EvictionPolicy, Persistence, RedisOptions, RedisTls, RedisTokenStore, StoreTime,
+};
 use crate::store::signing_keys::SigningKeyStore;
 use crate::store::unreachable::UnreachableTokenStore;
 use crate::store::{AuditLog, RateLimitStore, Repository, TokenStore};
@@ -163,10 +165,10 @@ pub async fn open_token_store(
             look_first(&stores.journaled).await;
             Ok(stores)
         }
-        TokenStoreSettings::Redis { url, wait_replicas, danger_allow_eviction, .. } => {
+        TokenStoreSettings::Redis { url, tls, wait_replicas, danger_allow_eviction, .. } => {
             let identifying = deployment::identify(settings, database, &*world.random);
             let Deployment { id, mark, .. } = identifying.await.map_err(StartError::Deployment)?;
-            let options = RedisOptions { wait_replicas: *wait_replicas, ..RedisOptions::default() };
+            let options = RedisOptions { wait_replicas: *wait_replicas, ..redis_options(tls) };
             let store = RedisTokenStore::connect_lazy(url.expose(), &mark, options)?;
             inspect_redis(&store, *danger_allow_eviction, *wait_replicas).await?;
             let laid_over = world.laid_over.token_store.clone();
@@ -200,6 +202,12 @@ pub(super) fn lack_of_replicas(wanted: u32, replicas: u32) -> String {
     )
 }
 
+/// How Redis is used by these settings.
+pub(super) fn redis_options(tls: &RedisTlsSettings) -> RedisOptions {
+    let identity = tls.cert_file.clone().zip(tls.key_file.clone());
+    RedisOptions { tls: RedisTls { ca_file: tls.ca_file.clone(), identity }, ..RedisOptions::default() }
+}
+
 async fn inspect_redis(
     store: &RedisTokenStore,
     allow_eviction: bool,
@@ -207,6 +215,7 @@ async fn inspect_redis(
 ) -> Result<(), StartError> {
     let inspection = match store.inspect().await {
         Ok(inspection) => inspection,
+        Err(error) if redis::is_unfit(&error) => return Err(StartError::UnfitRedis(error)),
         Err(error) => {
             tracing::warn!(error = %with_causes(&error), "Redis does not answer yet");
             return Ok(());

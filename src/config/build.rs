@@ -14,7 +14,7 @@ use super::{
     AdminSettings, AuditSettings, ForwardAuthSettings, KeySettings, LogFormat, LogSettings, PasswordSettings,
     ResetDelivery, ResetSettings, SessionSettings, Settings, TokenSettings, TokenStoreSettings,
 };
-use super::{cors, database, http, mail};
+use super::{cors, database, http, mail, redis};
 use crate::crypto::password::Argon2Cost;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::rate_limit::{ActionLimits, LimitRules};
@@ -126,11 +126,12 @@ fn token_store(read: &mut Reader<'_>) -> TokenStoreSettings {
     let danger_allow_eviction = read.get("redis.danger_allow_eviction", parse::boolean, false);
     let prefix = read.find("redis.prefix", parse::redis_prefix);
     let wait_replicas = read.get("redis.wait_replicas", parse::number(0..=WAIT_REPLICAS_MAX), 0);
-    let url = read.find("redis.url", parse::redis_url);
+    let tls = redis::tls(read);
+    let url = read.find("redis.url", redis::url);
     let name = read.get("token_store", parse::token_store, TokenStoreName::Embedded);
     match (name, url) {
         (TokenStoreName::Redis, Some(url)) => {
-            TokenStoreSettings::Redis { url, prefix, wait_replicas, danger_allow_eviction }
+            TokenStoreSettings::Redis { url, tls, prefix, wait_replicas, danger_allow_eviction }
         }
         (TokenStoreName::Redis, None) => {
             if read.values.get("redis.url").is_none() {

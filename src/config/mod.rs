@@ -4,8 +4,8 @@
 //! - `source` and `file`: which text each setting has (flags over environment over file over the
 //!   profile's defaults), and where it came from;
 //! - `parse` and `build`: from texts to [`Settings`];
-//! - `database`, `mail`, `http` and `cors`: the settings of the database, of mails, of connections and of pages
-//!   elsewhere, from their texts to their rules;
+//! - `database`, `redis`, `mail`, `http` and `cors`: the settings of the stores, of mails, of connections and of
+//!   pages elsewhere, from their texts to their rules;
 //! - `rules` and `plaintext`: contradictions, and what is unsafe to start with;
 //! - `dump`: the settings in effect, secrets left out.
 
@@ -19,6 +19,7 @@ mod http;
 mod mail;
 mod parse;
 mod plaintext;
+mod redis;
 mod rules;
 mod secret;
 mod source;
@@ -44,6 +45,7 @@ pub use mail::{
     RESET_PAGE, RegistrationSettings, SmtpFrom, SmtpSettings, SmtpTls, VERIFICATION_PAGE,
     VerificationSettings,
 };
+pub use redis::RedisTlsSettings;
 pub use secret::{
     SECRET_MIN_BYTES, Secret, SecretFileError, ServerSecretError, existing_secret, server_secret,
 };
@@ -160,8 +162,10 @@ pub enum TokenStoreSettings {
     Embedded,
     /// A Redis.
     Redis {
-        /// `redis://…` or `rediss://…`; may hold a password.
+        /// `redis://…`, `rediss://…` or `unix://…`; may hold a password.
         url: Secret,
+        /// What connections over TLS trust and show.
+        tls: RedisTlsSettings,
         /// What all keys begin with; made of the deployment's id where it is not set.
         prefix: Option<DeploymentMark>,
         /// How many replicas must have a revocation before it is acknowledged.

@@ -88,6 +88,7 @@ impl Review<'_> {
         self.http_spans();
         self.database_spans();
         self.migrates_what_is_served();
+        self.redis_tls();
     }
 
     fn weak_secret(&mut self) {

@@ -21,6 +21,7 @@ mod nginx;
 mod postgres_as_it_runs;
 mod postgres_away;
 mod process;
+mod redis_as_it_runs;
 mod redis_away;
 mod redis_replicas;
 mod replicas;

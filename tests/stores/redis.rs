@@ -1,5 +1,6 @@
 //! [`RedisTokenStore`]: the contract, and what is Redis' own.
 
+mod as_it_runs;
 mod clock;
 mod failure;
 mod layout;

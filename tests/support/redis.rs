@@ -2,9 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tempfile::TempDir;
+
+use super::certificates::Certificates;
 
 /// How often a port is looked for: between finding a free one and using it, another process may.
 const START_ATTEMPTS: usize = 10;
@@ -16,13 +19,26 @@ enum Persistence {
     Log,
     /// What it is told to save (SAVE), as it was then.
     Snapshots,
+    /// Nothing: it is a Sentinel.
+    Sentinel,
 }
 
 impl Persistence {
     fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Log => &["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""],
-            Self::Snapshots => &["--appendonly", "no", "--save", ""],
+            Self::Log => &[
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "everysec",
+                "--save",
+                "",
+                "--repl-diskless-sync-delay",
+                "0",
+            ],
+            // Replicas that come need not wait for others that may come as well.
+            Self::Snapshots => &["--appendonly", "no", "--save", "", "--repl-diskless-sync-delay", "0"],
+            Self::Sentinel => &["--sentinel"],
         }
     }
 }
@@ -34,6 +50,7 @@ pub struct RedisServer {
     port: u16,
     folder: TempDir,
     persistence: Persistence,
+    further: Vec<String>,
     running: Option<Running>,
 }
 
@@ -51,7 +68,7 @@ impl RedisServer {
     /// # Panics
     /// When `redis-server` is not installed or does not start.
     pub fn start() -> Self {
-        Self::start_with(Persistence::Log)
+        Self::start_with(Persistence::Log, |_| Vec::new())
     }
 
     /// Starts a server that keeps nothing but what it is told to save: a restart goes back to that.
@@ -59,15 +76,67 @@ impl RedisServer {
     /// # Panics
     /// As [`Self::start`].
     pub fn with_snapshots() -> Self {
-        Self::start_with(Persistence::Snapshots)
+        Self::start_with(Persistence::Snapshots, |_| Vec::new())
     }
 
-    fn start_with(persistence: Persistence) -> Self {
+    /// Starts a node of a Cluster.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn node_of_a_cluster() -> Self {
+        Self::start_with(Persistence::Log, |_| words("--cluster-enabled yes"))
+    }
+
+    /// Starts a Sentinel, which watches nobody.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn sentinel() -> Self {
+        Self::start_with(Persistence::Sentinel, |folder| {
+            let file = folder.join("sentinel.conf");
+            std::fs::write(&file, "").expect("a file");
+            vec![file.display().to_string()]
+        })
+    }
+
+    /// Starts one that listens on a socket as well, and answers the URL of that.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn with_socket() -> (Self, String) {
+        let server = Self::start_with(Persistence::Log, |folder| {
+            words(&format!("--unixsocket {}/redis.sock", folder.display()))
+        });
+        let url = format!("unix://{}/redis.sock", server.folder.path().display());
+        (server, url)
+    }
+
+    /// Starts one that takes TLS as well, from those alone who show a certificate of the authority; answers
+    /// the port for it.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn with_tls(certificates: &Certificates) -> (Self, u16) {
+        let port = free_port();
+        let [ca, certificate, key] =
+            [certificates.authority(), certificates.certificate(), certificates.key()]
+                .map(|path| path.display().to_string());
+        let server = Self::start_with(Persistence::Log, |_| {
+            words(&format!(
+                "--tls-port {port} --tls-ca-cert-file {ca} --tls-cert-file {certificate} --tls-key-file {key} \
+                 --tls-auth-clients yes"
+            ))
+        });
+        (server, port)
+    }
+
+    fn start_with(persistence: Persistence, further: impl Fn(&Path) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let further = further(folder.path());
         for _ in 0..START_ATTEMPTS {
             let port = free_port();
-            if let Some(running) = Running::start(port, &folder, persistence) {
-                return Self { port, folder, persistence, running: Some(running) };
+            if let Some(running) = Running::start(port, &folder, persistence, &further) {
+                return Self { port, folder, persistence, further, running: Some(running) };
             }
         }
         panic!("redis-server does not start; run it by hand to see why");
@@ -130,8 +199,8 @@ impl RedisServer {
     /// When it does not start.
     pub fn restart(&mut self) {
         self.kill();
-        self.running =
-            (0..START_ATTEMPTS).find_map(|_| Running::start(self.port, &self.folder, self.persistence));
+        self.running = (0..START_ATTEMPTS)
+            .find_map(|_| Running::start(self.port, &self.folder, self.persistence, &self.further));
         assert!(self.running.is_some(), "redis-server does not start on port {} again", self.port);
     }
 
@@ -155,14 +224,14 @@ impl RedisServer {
 impl Running {
     /// Starts a server; `None` when it ended before it was ready, most likely because the port
     /// was taken.
-    fn start(port: u16, folder: &TempDir, persistence: Persistence) -> Option<Self> {
+    fn start(port: u16, folder: &TempDir, persistence: Persistence, further: &[String]) -> Option<Self> {
         let mut server = Command::new("redis-server")
+            // A file comes first.
+            .args(further)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .arg("--dir")
             .arg(folder.path())
             .args(persistence.arguments())
-            // Replicas that come need not wait for others that may come as well.
-            .args(["--repl-diskless-sync-delay", "0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -176,8 +245,10 @@ impl Running {
             .expect("the program `sh`");
         let lifeline = watchdog.stdin.take();
         let log = BufReader::new(server.stdout.take().expect("the server's log"));
-        let ready =
-            log.lines().map_while(Result::ok).any(|line| line.contains("Ready to accept connections"));
+        let ready = log
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("Ready to accept connections") || line.contains("Sentinel ID is"));
         let running = Self { server, watchdog, lifeline };
         ready.then_some(running)
     }
@@ -190,6 +261,10 @@ impl Drop for Running {
         let _ = self.watchdog.wait();
         let _ = self.server.wait();
     }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 fn free_port() -> u16 {

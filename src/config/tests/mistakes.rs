@@ -36,6 +36,9 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_DATABASE__STATEMENT_TIMEOUT", "2m", &["out of bounds"]),
         ("HALLPASS_DATABASE__CONNECT_TIMEOUT", "10m", &["50ms to 5m"]),
         ("REDIS_URL", "redis+sentinel://h/m", &["Sentinel"]),
+        ("REDIS_URL", "valkey://h", &["Valkey", "write redis://"]),
+        ("REDIS_URL", "unix://redis.sock", &["whole path"]),
+        ("HALLPASS_REDIS__TLS__CA_FILE", "ca.pem", &["no Redis is"]),
         ("HALLPASS_REDIS__PREFIX", "Prod", &["redis.prefix", "\"Prod\" is no prefix", "1 to 32 characters"]),
         ("HALLPASS_REDIS__PREFIX", "a:{all}", &["is no prefix"]),
         ("HALLPASS_REDIS__WAIT_REPLICAS", "-1", &["redis.wait_replicas", "a whole number from 0 to 100"]),
@@ -200,4 +203,16 @@ fn what_is_migrated_is_what_is_served() {
     assert_says(&other, &["database.migrate_url", "names another `schema`"]);
     let same = both("postgres://localhost/d?schema=a", "postgres://owner@localhost/d?schema=a");
     assert!(same.warned(Profile::Serve).is_empty());
+}
+
+#[test]
+fn what_tls_needs_is_there_and_asked_for() {
+    let with =
+        |url: &str, name: &str, path: &str| production().variable("REDIS_URL", url).variable(name, path);
+    let plain = with("redis://localhost", "HALLPASS_REDIS__TLS__CA_FILE", "/dev/null");
+    assert_says(&plain.mistakes_in_serve(), &["redis.tls.ca_file", "asks for no TLS", "rediss://"]);
+    let missing = with("rediss://localhost", "HALLPASS_REDIS__TLS__CA_FILE", "/no/such.pem");
+    assert_says(&missing.mistakes_in_serve(), &["redis.tls.ca_file", "cannot be read"]);
+    let half = with("rediss://localhost", "HALLPASS_REDIS__TLS__KEY_FILE", "/dev/null");
+    assert_says(&half.mistakes_in_serve(), &["redis.tls.key_file", "without `redis.tls.cert_file`"]);
 }

@@ -155,6 +155,9 @@ fn a_dump_says_where_each_value_came_from_and_is_a_settings_file() {
     let unset = [
         "database.migrate_url",
         "redis.url",
+        "redis.tls.ca_file",
+        "redis.tls.cert_file",
+        "redis.tls.key_file",
         "redis.prefix",
         "keys.signing_key_file",
         "trusted_proxies",
@@ -177,6 +180,9 @@ fn every_default_and_every_example_is_a_value() {
         if matches!(
             setting.key,
             "database.migrate_url"
+                | "redis.tls.ca_file"
+                | "redis.tls.cert_file"
+                | "redis.tls.key_file"
                 | "keys.signing_key_file"
                 | "validation.mode"
                 | "admin.email"

@@ -12,6 +12,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -36,8 +37,24 @@ use crate::store::backend::BackendResult;
 use crate::store::breaker::Breaker;
 use crate::store::patience;
 
+/// What connections over TLS trust and show, as files in PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedisTls {
+    /// The authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate to show, and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl RedisTls {
+    /// Whether the system's own is all there is to it.
+    fn is_default(&self) -> bool {
+        self.ca_file.is_none() && self.identity.is_none()
+    }
+}
+
 /// How long to wait for Redis, and when to stop asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisOptions {
     /// The longest that one operation takes, connecting included. A write that ran into it may
     /// have been made all the same.
@@ -48,6 +65,8 @@ pub struct RedisOptions {
     pub breaker_pause: Duration,
     /// How many replicas must have a revocation before it is acknowledged; with 0 nothing is waited for.
     pub wait_replicas: u32,
+    /// What connections over TLS trust and show.
+    pub tls: RedisTls,
 }
 
 impl Default for RedisOptions {
@@ -59,6 +78,7 @@ impl Default for RedisOptions {
             breaker_threshold: 5,
             breaker_pause: Duration::from_millis(500),
             wait_replicas: 0,
+            tls: RedisTls::default(),
         }
     }
 }
@@ -70,6 +90,9 @@ pub enum RedisUrlError {
     /// Not a URL, or one that lacks something.
     #[error("the Redis address is not a valid URL: {0}")]
     Malformed(String),
+    /// What TLS needs cannot be read.
+    #[error("{0}")]
+    Tls(String),
     /// Sentinel and Cluster need clients of their own.
     #[error("`{0}` is not supported: give the address of one Redis, redis:// or rediss://")]
     Unsupported(String),
@@ -220,12 +243,19 @@ impl Connection {
         if !info.addr().is_supported() {
             return Err(RedisUrlError::Malformed("such a connection is not made here".to_owned()));
         }
+        // Files of our own are small, and a mistake in them is told at once.
+        let own_tls = match options.tls.is_default() {
+            true => None,
+            false => {
+                Some(wire::tls_config(&options.tls).map_err(|error| RedisUrlError::Tls(error.to_string()))?)
+            }
+        };
         let config =
             AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(PIPELINE_BUFFER);
         Ok(Self {
             info,
             config,
-            tls: Arc::default(),
+            tls: Arc::new(own_tls.map_or_else(OnceLock::new, OnceLock::from)),
             operation_timeout: options.operation_timeout,
             breaker: Breaker::new(options.breaker_threshold, options.breaker_pause),
             current: RwLock::new(None),
@@ -335,7 +365,7 @@ impl Connection {
         }
         let tls = self.tls.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let config = wire::tls_config()?;
+            let config = wire::tls_config(&RedisTls::default())?;
             Ok(tls.get_or_init(|| config).clone())
         });
         reading.await.map_err(std::io::Error::other)?

@@ -3,6 +3,8 @@
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError, RedisResult};
 
+use crate::store::StoreError;
+
 /// Which server answers, and which history of it: its run (a restart has another, and may have read an
 /// older snapshot) and its replication id (a replica that is promoted, or that begins to follow another
 /// master, has another).
@@ -10,6 +12,12 @@ pub(super) async fn server_of(redis: &mut MultiplexedConnection) -> RedisResult<
     let mut pipeline = redis::pipe();
     pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
     let (server, replication): (String, String) = pipeline.query_async(redis).await?;
+    // Redis' own word, and Valkey's.
+    match value(&server, "redis_mode").or_else(|| value(&server, "server_mode")) {
+        Some("cluster") => return Err(RedisError::from((ErrorKind::InvalidClientConfig, OF_CLUSTER))),
+        Some("sentinel") => return Err(RedisError::from((ErrorKind::InvalidClientConfig, IS_SENTINEL))),
+        _ => {}
+    }
     let (run, history) = (value(&server, "run_id"), value(&replication, "master_replid"));
     match (run, history) {
         (Some(run), Some(history)) => Ok(format!("{run}:{history}")),
@@ -17,6 +25,21 @@ pub(super) async fn server_of(redis: &mut MultiplexedConnection) -> RedisResult<
             Err(RedisError::from((ErrorKind::UnexpectedReturnType, "INFO names no run_id or master_replid")))
         }
     }
+}
+
+/// A node of a Cluster has a part of the keys, and sends those who ask for others elsewhere.
+const OF_CLUSTER: &str = "this is a node of a Redis Cluster, which this version cannot use; give the address of a \
+    Redis with `cluster-enabled no`";
+
+/// A Sentinel keeps nothing.
+const IS_SENTINEL: &str = "this is a Sentinel, which keeps no data and which this version does not follow; give the \
+    address of the Redis itself, or one that always leads to the master";
+
+/// Whether an answer, or what we were to show, says that this Redis can never be used as it is set up:
+/// waiting mends nothing.
+pub fn is_unfit(error: &StoreError) -> bool {
+    let StoreError::Unavailable { source, .. } = error else { return false };
+    source.downcast_ref::<RedisError>().is_some_and(|error| error.kind() == ErrorKind::InvalidClientConfig)
 }
 
 /// What `INFO` says of one thing: it answers lines of `name:value`.

@@ -6,6 +6,7 @@
 //! which a revocation that comes in between is seen.
 
 mod access;
+mod acl;
 mod codec;
 mod connection;
 mod cut_off;
@@ -33,9 +34,11 @@ use async_trait::async_trait;
 use redis::{ErrorKind, ScriptInvocation, ServerErrorKind, Value};
 
 use self::access::AccessFacts;
+pub use self::acl::{RedisLack, needed_commands};
 use self::codec::{Answer, Entry, Fields};
 use self::connection::{CallError, Connection};
-pub use self::connection::{RedisOptions, RedisUrlError};
+pub use self::connection::{RedisOptions, RedisTls, RedisUrlError};
+pub use self::inspection::is_unfit;
 pub use self::inspection::{EvictionPolicy, Persistence, RedisInspection};
 use self::inspector::Inspector;
 use self::keys::{Keys, PartitionKeys, UserKeys};
@@ -98,9 +101,10 @@ impl RedisTokenStore {
         mark: &DeploymentMark,
         options: RedisOptions,
     ) -> Result<Self, RedisUrlError> {
+        let wait_replicas = options.wait_replicas;
         let connection = Arc::new(Connection::lazy(url, options)?);
         let keys = Keys::new(mark);
-        let replicas = match options.wait_replicas {
+        let replicas = match wait_replicas {
             0 => None,
             wanted => Some(Replicas::new(&connection, keys.everybody(), wanted)?),
         };

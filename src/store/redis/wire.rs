@@ -3,9 +3,11 @@
 //! before anything is sent on it. And whether anything was written since some moment: what was
 //! certainly not sent can be sent again on another connection, what may have been sent cannot.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind as IoErrorKind};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,11 +17,14 @@ use std::time::Duration;
 use futures_util::future::select_ok;
 use redis::io::tcp::socket2::{SockRef, Socket, TcpKeepalive};
 use redis::{ConnectionAddr, ErrorKind, RedisError, RedisResult};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
+
+use super::connection::RedisTls;
 
 /// When the kernel asks an idle connection for a sign of life, how often and how many times. Load
 /// balancers drop idle connections without a word, the earliest of the common ones after a minute;
@@ -123,8 +128,29 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// What a connection over TLS trusts: the certificates of the system (`SSL_CERT_FILE`, `SSL_CERT_DIR`).
-pub(super) fn tls_config() -> RedisResult<Arc<ClientConfig>> {
+/// What a connection over TLS trusts and shows: the authorities of a file, or else the certificates of the
+/// system (`SSL_CERT_FILE`, `SSL_CERT_DIR`).
+pub(super) fn tls_config(files: &RedisTls) -> RedisResult<Arc<ClientConfig>> {
+    let roots = match &files.ca_file {
+        Some(path) => roots_of(path)?,
+        None => native_roots()?,
+    };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots);
+    let Some((certificate, key)) = &files.identity else {
+        return Ok(Arc::new(config.with_no_client_auth()));
+    };
+    let chain = certificates_of(certificate)?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
+    let config =
+        config.with_client_auth_cert(chain, secret).map_err(|error| unusable(certificate, &error))?;
+    Ok(Arc::new(config))
+}
+
+fn native_roots() -> RedisResult<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(native.certs);
@@ -133,13 +159,30 @@ pub(super) fn tls_config() -> RedisResult<Arc<ClientConfig>> {
         let error = (ErrorKind::InvalidClientConfig, "the system has no certificates to trust", problem);
         return Err(RedisError::from(error));
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    Ok(roots)
+}
+
+fn roots_of(path: &Path) -> RedisResult<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_of(path)? {
+        roots.add(certificate).map_err(|error| unusable(path, &error))?;
+    }
+    Ok(roots)
+}
+
+/// All certificates of a file, of which there is one at least.
+fn certificates_of(path: &Path) -> RedisResult<Vec<CertificateDer<'static>>> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(certificates) if certificates.is_empty() => Err(unusable(path, &"it holds no certificate")),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(unusable(path, &error)),
+    }
+}
+
+fn unusable(path: &Path, problem: &impl Display) -> RedisError {
+    let problem = format!("{}: {problem}", path.display());
+    RedisError::from((ErrorKind::InvalidClientConfig, "what TLS with Redis needs cannot be used", problem))
 }
 
 /// Opens a stream to `address`; of several addresses of a host the first that answers is taken.
@@ -200,7 +243,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("its address").port();
         let address = ConnectionAddr::Tcp("127.0.0.1".to_owned(), port);
-        let (watched, accepted) = tokio::join!(open(&address, async || tls_config()), listener.accept());
+        let (watched, accepted) =
+            tokio::join!(open(&address, async || tls_config(&RedisTls::default())), listener.accept());
         (watched.expect("a stream"), accepted.expect("its other end").0)
     }
 

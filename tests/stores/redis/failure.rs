@@ -322,7 +322,8 @@ async fn a_store_starts_without_redis_and_works_when_redis_comes() {
     let mut server = RedisServer::start();
     server.kill();
     let (url, options) = (server.url(), RedisOptions::default());
-    let refused = timeout(BOUND, RedisTokenStore::connect(&url, &mark(), options)).await.expect("an answer");
+    let refused =
+        timeout(BOUND, RedisTokenStore::connect(&url, &mark(), options.clone())).await.expect("an answer");
     assert!(matches!(refused, Err(ConnectError::Unreachable(_))), "{refused:?}");
     let backend = RedisTokenStore::connect_lazy(&url, &mark(), options).expect("a store");
     let clock = Arc::new(ManualClock::at(START));
@@ -361,10 +362,12 @@ async fn the_password_of_the_address_is_used_and_shown_nowhere() {
     run(&mut redis, &["CONFIG", "SET", "requirepass", "hunter2"]).await;
     let address = |password: &str| format!("redis://:{password}@127.0.0.1:{}", server.port());
     let options = RedisOptions::default();
-    let store = RedisTokenStore::connect(&address("hunter2"), &mark(), options).await.expect("a store");
+    let store =
+        RedisTokenStore::connect(&address("hunter2"), &mark(), options.clone()).await.expect("a store");
     assert!(!format!("{store:?}").contains("hunter2"));
 
-    let wrong = RedisTokenStore::connect(&address("hunter3"), &mark(), options).await.expect_err("a refusal");
+    let wrong =
+        RedisTokenStore::connect(&address("hunter3"), &mark(), options.clone()).await.expect_err("a refusal");
     let mut shown = format!("{wrong:?}");
     let mut cause: Option<&dyn std::error::Error> = Some(&wrong);
     while let Some(error) = cause {
