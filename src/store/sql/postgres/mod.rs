@@ -3,6 +3,7 @@
 mod audit;
 mod clients;
 mod deployment;
+mod executor;
 mod journal;
 mod migration;
 mod pool;
