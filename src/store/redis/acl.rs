@@ -12,7 +12,7 @@ use crate::store::StoreResult;
 const KEY: &str = "\u{1}key";
 
 /// The commands that every service sends, those of its scripts included, each with arguments that Redis takes.
-const NEEDED: [(&str, &[&str]); 34] = [
+const NEEDED: [(&str, &[&str]); 37] = [
     ("del", &[KEY]),
     ("eval", &["return 1", "0"]),
     ("evalsha", &["ffffffffffffffffffffffffffffffffffffffff", "0"]),
@@ -40,12 +40,15 @@ const NEEDED: [(&str, &[&str]); 34] = [
     ("xrevrange", &[KEY, "+", "-"]),
     ("xtrim", &[KEY, "MAXLEN", "1"]),
     ("zadd", &[KEY, "1", "m"]),
+    ("zcard", &[KEY]),
     ("zmscore", &[KEY, "m"]),
     ("zrange", &[KEY, "0", "0"]),
     ("zrangebyscore", &[KEY, "0", "0"]),
     ("zrem", &[KEY, "m"]),
     ("zremrangebyrank", &[KEY, "1", "0"]),
     ("zremrangebyscore", &[KEY, "1", "0"]),
+    ("zrevrangebyscore", &[KEY, "0", "0"]),
+    ("zscan", &[KEY, "0"]),
     ("zscore", &[KEY, "m"]),
 ];
 
