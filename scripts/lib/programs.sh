@@ -1,7 +1,7 @@
 # Programs of the system that tests and tools run. To be sourced after common.sh.
 
 # The oldest Node.js that the tools run on.
-NODE_MIN=20
+NODE_MIN=22
 
 # Debian's own python3 where there is one: what install_packages brings is for that one.
 PYTHON=/usr/bin/python3
@@ -35,6 +35,15 @@ have_openssl() {
     command -v openssl >/dev/null
 }
 
+have_git() {
+    command -v git >/dev/null
+}
+
+# Either generation of it.
+have_compose() {
+    docker-compose version >/dev/null 2>&1 || docker compose version >/dev/null 2>&1
+}
+
 have_chromium() {
     command -v chromium >/dev/null
 }
@@ -54,7 +63,7 @@ packages_of() {
         redis) echo redis-server ;;
         postgres) echo postgresql ;;
         aiosmtpd) echo python3-aiosmtpd ;;
-        node) echo nodejs npm ;;
+        compose) echo docker-compose ;;
         python) echo python3 python3-venv ;;
         *) echo "$1" ;;
     esac
@@ -63,7 +72,6 @@ packages_of() {
 # description_of PROGRAM: what somebody has to install where the packages do not do it.
 description_of() {
     case "$1" in
-        node) echo "npm and Node.js $NODE_MIN or newer" ;;
         python) echo "Python 3.11 or newer with venv ($PYTHON)" ;;
         *) packages_of "$1" ;;
     esac

@@ -4,10 +4,11 @@
 # folder of its own, until this script ends. Sets SERVICE_URL. Limits are off, since whoever tries things
 # fails often; the assignments are settings on top.
 start_service() {
-    cargo build --quiet --locked
+    local program
+    program="$(built hallpass)"
     SERVICE_FOLDER="$(mktemp -d)"
     # No setting of whoever runs this may reach it.
-    env -i PATH="$PATH" HALLPASS_RATE_LIMITS__ENABLED=false "$@" "$ROOT/target/debug/hallpass" dev \
+    env -i PATH="$PATH" HALLPASS_RATE_LIMITS__ENABLED=false "$@" "$program" dev \
         --listen 127.0.0.1:0 --data-dir "$SERVICE_FOLDER/data" >"$SERVICE_FOLDER/out" 2>"$SERVICE_FOLDER/log" &
     SERVICE_PID=$!
     trap stop_service EXIT

