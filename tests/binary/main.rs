@@ -8,6 +8,7 @@ mod administration;
 mod audit;
 mod client;
 mod commands;
+mod compose;
 mod connections;
 mod deployment;
 mod dev;
