@@ -6,6 +6,7 @@ mod support;
 
 mod administration;
 mod audit;
+mod books;
 mod client;
 mod commands;
 mod compose;
