@@ -217,7 +217,7 @@ impl AdministrationApi {
         let page = PageOfSessions::asked_for(limit.0, after.0.as_deref())?;
         let sessions = services.0.administration.sessions(by, id.0.0, page.after, page.limit).await?;
         let path = format!("/users/{}/sessions", id.0.0);
-        Ok(page.answer(&path, &sessions, caller.0.session))
+        Ok(page.answer(&services, &path, &sessions, caller.0.session))
     }
 
     /// End all sessions of an account

@@ -8,6 +8,7 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::Tag;
+use super::addresses;
 use super::dto::UserIdParam;
 use super::error::ApiError;
 use super::json::Json;
@@ -192,10 +193,8 @@ impl AuditApi {
         };
         let limit = limit.0.unwrap_or(DEFAULT_PAGE).clamp(1, LARGEST_PAGE);
         let page = services.0.audit.list(by, &filter, before.0.map(AuditId::new), limit).await?;
-        let link = page.next.map(|before| {
-            let target = target(limit, before, &filter);
-            format!("<{target}>; rel=\"next\"")
-        });
+        let next = |before| addresses::next_page(&services, &target(limit, before, &filter));
+        let link = page.next.map(next);
         Ok(AuditResponse::Page(Json(page.entries.iter().map(AuditEntryDto::from).collect()), link))
     }
 }

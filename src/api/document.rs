@@ -78,6 +78,16 @@ fn serve_from_the_root(spec: &mut Value) {
     }
 }
 
+/// Has the paths of a document stand below this one: that of the public URL, where the document is served to whoever
+/// generates a client from it.
+pub fn serve_below(path: &str, document: &mut Value) {
+    if !path.is_empty()
+        && let Some(root) = document.as_object_mut()
+    {
+        root.insert("servers".into(), json!([{ "url": path }]));
+    }
+}
+
 /// A documented field of a component type comes as `allOf: [{$ref}, {description}]` and `description`
 /// again beside it. Generators take the second member for a second type; it says nothing new.
 fn drop_repeated_all_of_members(schema: &mut Map<String, Value>) {

@@ -3,6 +3,7 @@
 //! A method parses, calls one function of the service and maps the answer. `error` holds the map
 //! from what the service says to what a client reads, `root` what every request passes.
 
+mod addresses;
 pub mod administration;
 mod allow;
 pub mod audit;
@@ -202,11 +203,14 @@ pub fn build(
     let nest = compat.contains(&CompatApi::Nest);
     let access_tokens = compat.contains(&CompatApi::AccessTokens);
     let mut documents = vec![main_document()?];
+    let path_in_front = addresses::path_of(services.issuer()).to_owned();
+    document::serve_below(&path_in_front, &mut documents[0]);
     let mut routes = docs_page::mount(pages::mount(Route::new()), compat)
         .at("/openapi.json", docs_page::document_endpoint(document::to_pretty_json(&documents[0])));
     for api in compat {
         let path = format!("/openapi/{}", api.document_name());
-        let document = api.document()?;
+        let mut document = api.document()?;
+        document::serve_below(&path_in_front, &mut document);
         routes = routes.at(path, docs_page::document_endpoint(document::to_pretty_json(&document)));
         documents.push(document);
     }

@@ -7,6 +7,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use uuid::Uuid;
 
 use super::Tag;
+use super::addresses;
 use super::auth::CallerErrors;
 use super::error::ApiError;
 use super::json::Json;
@@ -152,9 +153,16 @@ impl PageOfSessions {
         Ok(Self { after, limit: limit.unwrap_or(DEFAULT_PAGE).clamp(1, LARGEST_PAGE) })
     }
 
-    pub(super) fn answer(&self, path: &str, page: &SessionPage, current: SessionId) -> SessionListResponse {
+    pub(super) fn answer(
+        &self,
+        services: &Services,
+        path: &str,
+        page: &SessionPage,
+        current: SessionId,
+    ) -> SessionListResponse {
         let limit = self.limit;
-        let link = page.next.map(|after| format!("<{path}?limit={limit}&after={after}>; rel=\"next\""));
+        let next = |after| addresses::next_page(services, &format!("{path}?limit={limit}&after={after}"));
+        let link = page.next.map(next);
         let sessions = page.sessions.iter().map(|session| SessionDto::new(session, current)).collect();
         SessionListResponse::Page(Json(sessions), link)
     }
@@ -199,7 +207,7 @@ impl SessionsApi {
     ) -> Result<SessionListResponse, Refusal<ListSessionsErrors>> {
         let page = PageOfSessions::asked_for(limit.0, after.0.as_deref())?;
         let sessions = services.0.sessions.list(&caller.0, page.after, page.limit).await?;
-        Ok(page.answer("/auth/sessions", &sessions, caller.0.session))
+        Ok(page.answer(&services, "/auth/sessions", &sessions, caller.0.session))
     }
 
     /// End one of the own sessions

@@ -7,6 +7,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
 
 use super::Tag;
+use super::addresses;
 use super::auth::CallerErrors;
 use super::dto::{AccountDto, RoleDto, UserDto, UserIdParam};
 use super::error::ApiError;
@@ -253,7 +254,9 @@ impl UsersApi {
             }
         };
         let page = services.0.accounts.list(&caller.0, after, limit).await?;
-        let link = page.next.map(|after| format!("</users?limit={limit}&after={after}>; rel=\"next\""));
+        let link = page
+            .next
+            .map(|after| addresses::next_page(&services, &format!("/users?limit={limit}&after={after}")));
         let items = page.users.iter().map(UserListItem::from).collect();
         Ok(UserListResponse::Page(Json(items), link))
     }

@@ -194,6 +194,12 @@ impl Call {
         self
     }
 
+    /// At the same path below another one.
+    pub fn below(mut self, prefix: &str) -> Self {
+        self.path.insert_str(0, prefix);
+        self
+    }
+
     /// With an access token.
     pub fn bearer(self, access: &str) -> Self {
         self.header("authorization", format!("Bearer {access}"))

@@ -31,6 +31,7 @@ mod restart;
 mod serve;
 mod snippets;
 mod stopping;
+mod sub_path;
 mod tokens;
 mod users_import;
 mod validator;

@@ -21,10 +21,10 @@ const HALLPASS_ADDRESS: &str = "127.0.0.1:8080";
 const BOOKS_ADDRESS: &str = "127.0.0.1:8090";
 
 /// How often free ports are looked for: between finding and using them, another process may.
-const START_ATTEMPTS: usize = 10;
+pub const START_ATTEMPTS: usize = 10;
 
 /// An nginx in front of `hallpass` and of a service that answers with what it was told.
-struct Nginx {
+pub struct Nginx {
     // Before its folder, so that it goes first.
     _process: Guarded,
     _folder: TempDir,
@@ -39,28 +39,38 @@ impl Nginx {
     async fn before(hallpass: SocketAddr) -> Self {
         let mut log = String::new();
         for _ in 0..START_ATTEMPTS {
-            let folder = tempfile::tempdir().expect("a folder");
             let [own, books] = free_addresses();
-            write_configuration(folder.path(), own, hallpass, books);
-            let errors = folder.path().join("error.log");
-            let mut process = Guarded::spawn(
-                Command::new(program())
-                    .arg("-p")
-                    .arg(folder.path())
-                    .arg("-c")
-                    .arg(folder.path().join("nginx.conf"))
-                    .stdin(Stdio::null())
-                    .stderr(fs::File::create(&errors).expect("a file")),
-            );
-            if is_up(&mut process, folder.path()).await {
-                return Self { _process: process, _folder: folder, address: own };
+            let write = |folder: &Path| write_configuration(folder, own, hallpass, books);
+            match Self::listening_at(own, write).await {
+                Ok(nginx) => return nginx,
+                Err(said) => log = said,
             }
-            log = fs::read_to_string(&errors).unwrap_or_default();
         }
         panic!("nginx does not start:\n{log}");
     }
 
-    fn client(&self) -> Client {
+    /// Starts one that listens at an address, by the `nginx.conf` that is written into its folder; what it
+    /// said, when it ends instead.
+    pub async fn listening_at(own: SocketAddr, write: impl Fn(&Path)) -> Result<Self, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        write(folder.path());
+        let errors = folder.path().join("error.log");
+        let mut process = Guarded::spawn(
+            Command::new(program())
+                .arg("-p")
+                .arg(folder.path())
+                .arg("-c")
+                .arg(folder.path().join("nginx.conf"))
+                .stdin(Stdio::null())
+                .stderr(fs::File::create(&errors).expect("a file")),
+        );
+        if is_up(&mut process, folder.path()).await {
+            return Ok(Self { _process: process, _folder: folder, address: own });
+        }
+        Err(fs::read_to_string(&errors).unwrap_or_default())
+    }
+
+    pub fn client(&self) -> Client {
         Client::new(self.address)
     }
 
@@ -77,13 +87,12 @@ fn program() -> PathBuf {
     found.expect("`nginx` is missing: install the package nginx")
 }
 
-fn free_addresses() -> [SocketAddr; 2] {
+pub fn free_addresses() -> [SocketAddr; 2] {
     let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
     listeners.map(|listener| listener.local_addr().expect("its address"))
 }
 
-/// The recipe with other addresses, and what stands around it: a process that leaves nothing outside its
-/// folder, and the service.
+/// The recipe with other addresses, and the service that stands behind it.
 fn write_configuration(folder: &Path, own: SocketAddr, hallpass: SocketAddr, books: SocketAddr) {
     let mut recipe = fs::read_to_string(RECIPE).expect("the recipe");
     for (documented, real) in [(OWN_ADDRESS, own), (HALLPASS_ADDRESS, hallpass), (BOOKS_ADDRESS, books)] {
@@ -91,6 +100,23 @@ fn write_configuration(folder: &Path, own: SocketAddr, hallpass: SocketAddr, boo
         recipe = recipe.replace(documented, &real.to_string());
     }
     fs::write(folder.join("recipe.conf"), recipe).expect("a file");
+    let servers = format!(
+        "include {folder}/recipe.conf;\n\
+         server {{\n\
+             listen {books};\n\
+             underscores_in_headers on;\n\
+             location / {{\n\
+                 return 200 \"$request_method $request_uri user=$http_remote_user email=$http_remote_email \
+                 groups=$http_remote_groups authorization=$http_authorization refresh=$http_x_refresh_token\";\n\
+             }}\n\
+         }}\n",
+        folder = folder.display(),
+    );
+    write_main(folder, &servers);
+}
+
+/// Writes an `nginx.conf` with these servers for a process that leaves nothing outside its folder.
+pub fn write_main(folder: &Path, servers: &str) {
     let temporary: String = ["client_body", "proxy", "fastcgi", "scgi", "uwsgi"]
         .map(|kind| format!("{kind}_temp_path {}/{kind};\n", folder.display()))
         .concat();
@@ -103,15 +129,7 @@ fn write_configuration(folder: &Path, own: SocketAddr, hallpass: SocketAddr, boo
          http {{\n\
          access_log off;\n\
          {temporary}\
-         include {folder}/recipe.conf;\n\
-         server {{\n\
-             listen {books};\n\
-             underscores_in_headers on;\n\
-             location / {{\n\
-                 return 200 \"$request_method $request_uri user=$http_remote_user email=$http_remote_email \
-                 groups=$http_remote_groups authorization=$http_authorization refresh=$http_x_refresh_token\";\n\
-             }}\n\
-         }}\n\
+         {servers}\
          }}\n",
         folder = folder.display(),
     );

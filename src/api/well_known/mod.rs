@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use self::metadata::MetadataDto;
 use super::Tag;
+use super::addresses::path_of;
 use super::error::ApiError;
 use super::prepared::Prepared;
 use super::refusal::{INTERNAL, Refusal, refusals};
@@ -216,12 +217,6 @@ pub(super) fn mount(routes: Route, issuer: &str) -> Route {
     METADATA_PATHS.into_iter().fold(routes, add)
 }
 
-/// The path of an issuer, with the slash that it begins with; empty where there is none.
-fn path_of(issuer: &str) -> &str {
-    let host_and_path = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
-    host_and_path.find('/').map_or("", |slash| &host_and_path[slash..])
-}
-
 #[handler]
 fn metadata_of_path(
     request: &Request,
@@ -312,18 +307,6 @@ mod tests {
             (Some(Duration::ZERO), 1),
         ] {
             assert_eq!(cache_control(stays_for), format!("public, max-age={seconds}"));
-        }
-    }
-
-    #[test]
-    fn the_path_of_an_issuer_is_what_stands_behind_the_host() {
-        for (issuer, path) in [
-            ("https://auth.example.com", ""),
-            ("http://127.0.0.1:8080", ""),
-            ("https://example.com/auth", "/auth"),
-            ("https://[::1]:8443/a/b", "/a/b"),
-        ] {
-            assert_eq!(path_of(issuer), path, "{issuer}");
         }
     }
 }
