@@ -211,6 +211,9 @@ impl AdministrationApi {
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u32>>,
         /// The page begins behind this place in the list, out of a `Link` header: the first page unless given.
+        #[oai(validator(
+            pattern = "^[0-9]{1,15}\\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+        ))]
         after: Query<Option<String>>,
     ) -> Result<SessionListResponse, Refusal<ListUserSessionsErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
