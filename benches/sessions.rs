@@ -7,8 +7,8 @@
 //! how long that took, how long each of the three did, and the longest command of Redis by its own SLOWLOG.
 //! It fails when one of the answers does not come.
 //!
-//! Release build on 2 quiet cores: another account's answers took 0.4 ms at p99 beside nothing, and 6 to 11 ms beside
-//! the three, which took about 2 s each.
+//! Release build on 2 quiet cores, two runs: another account's answers took 0.4 and 1.9 ms at p99 beside nothing, and 6
+//! to 25 ms beside the three, which took about 2 s each.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
