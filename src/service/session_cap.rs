@@ -91,14 +91,23 @@ impl SessionCap {
         }
         let count = surplus.sessions.len();
         tracing::info!(%user, count, "the account has far too many sessions: they end");
-        let cap = self.clone();
-        tokio::spawn(async move {
-            cap.end(surplus).await;
-            cap.under_way().remove(&user);
-        });
+        let work = UnderWay { cap: self.clone(), user };
+        tokio::spawn(async move { work.cap.end(surplus).await });
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashSet<UserId>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The account's rest is being ended until this is dropped, whatever becomes of the work.
+struct UnderWay {
+    cap: SessionCap,
+    user: UserId,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.cap.under_way().remove(&self.user);
     }
 }

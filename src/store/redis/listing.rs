@@ -76,10 +76,10 @@ pub(super) async fn find(
 pub(super) async fn greatest_version(lists: &Lists<'_>, user: UserId) -> BackendResult<SecurityVersion> {
     let keys = lists.keys.of_user(user);
     let mut greatest = SecurityVersion::new(0);
-    let mut cursor = Cursor::default();
-    while let Some(from) = cursor.next {
+    let mut next = Some(0);
+    while let Some(from) = next {
         let slice = lists.members(&keys, from).await?;
-        cursor.next = slice.next;
+        next = slice.next;
         let versions = slice.members.iter().filter_map(|(member, _)| version_of(member));
         greatest = versions.max().into_iter().fold(greatest, Ord::max);
     }
@@ -124,20 +124,10 @@ pub(super) async fn newest_access_tokens(
     Ok(newest.into_iter().map(|time| time.map(Timestamp::from_millis)).collect())
 }
 
-/// Where reading a set goes on; `None` when all was read.
-struct Cursor {
-    next: Option<u64>,
-}
-
-impl Default for Cursor {
-    fn default() -> Self {
-        Self { next: Some(0) }
-    }
-}
-
 /// Some members of a user's set of sessions, with their idle deadlines.
 struct Slice {
     members: Vec<(String, f64)>,
+    /// Where reading goes on; `None` when all was read.
     next: Option<u64>,
 }
 
@@ -147,10 +137,10 @@ impl Lists<'_> {
     async fn each_live(&self, user: UserId, mut take: impl FnMut(Vec<Session>)) -> BackendResult<()> {
         let keys = self.keys.of_user(user);
         let mut seen = std::collections::HashSet::new();
-        let mut cursor = Cursor::default();
-        while let Some(from) = cursor.next {
+        let mut next = Some(0);
+        while let Some(from) = next {
             let slice = self.members(&keys, from).await?;
-            cursor.next = slice.next;
+            next = slice.next;
             let ids = slice.members.iter().filter_map(|(member, _)| session_of(member));
             let ids: Vec<_> = ids.filter(|id| seen.insert(*id)).collect();
             // Also where there is none: whoever ends all of them would be told that it is done.

@@ -47,80 +47,54 @@ fn rows(answers: Vec<Answer>) -> Option<PgRow> {
     answers.into_iter().find_map(Either::right)
 }
 
-/// Statements of a transaction.
-impl<'c> Executor<'c> for &'c mut Transaction {
-    type Database = Postgres;
+/// Runs statements by the `run` of what they are given to.
+macro_rules! run_by {
+    ($($(#[$doc:meta])* $on:ty;)+) => {$(
+        $(#[$doc])*
+        impl<'c> Executor<'c> for $on {
+            type Database = Postgres;
 
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Answer>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        let statement = Statement::of(query);
-        let answers = async move { Ok::<_, sqlx::Error>(stream::iter(self.run(statement).await?).map(Ok)) };
-        stream::once(answers).try_flatten().boxed()
-    }
+            fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Answer>>
+            where
+                'c: 'e,
+                E: 'q + Execute<'q, Postgres>,
+            {
+                let statement = Statement::of(query);
+                let answers = async move { Ok::<_, sqlx::Error>(stream::iter(self.run(statement).await?).map(Ok)) };
+                stream::once(answers).try_flatten().boxed()
+            }
 
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<PgRow>>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        let statement = Statement::of(query);
-        Box::pin(async move { self.run(statement).await.map(rows) })
-    }
+            fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<PgRow>>>
+            where
+                'c: 'e,
+                E: 'q + Execute<'q, Postgres>,
+            {
+                let statement = Statement::of(query);
+                Box::pin(async move { self.run(statement).await.map(rows) })
+            }
 
-    fn prepare_with<'e>(self, _: SqlStr, _: &'e [PgTypeInfo]) -> BoxFuture<'e, sqlx::Result<PgStatement>>
-    where
-        'c: 'e,
-    {
-        Box::pin(async { Err(nothing_is_prepared()) })
-    }
+            fn prepare_with<'e>(self, _: SqlStr, _: &'e [PgTypeInfo]) -> BoxFuture<'e, sqlx::Result<PgStatement>>
+            where
+                'c: 'e,
+            {
+                Box::pin(async { Err(nothing_is_prepared()) })
+            }
 
-    fn describe<'e>(self, _: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Postgres>>>
-    where
-        'c: 'e,
-    {
-        Box::pin(async { Err(nothing_is_prepared()) })
-    }
+            fn describe<'e>(self, _: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Postgres>>>
+            where
+                'c: 'e,
+            {
+                Box::pin(async { Err(nothing_is_prepared()) })
+            }
+        }
+    )+};
 }
 
-/// Statements that are each a transaction of their own.
-impl<'c> Executor<'c> for &'c Pool {
-    type Database = Postgres;
-
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Answer>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        let statement = Statement::of(query);
-        let answers = async move { Ok::<_, sqlx::Error>(stream::iter(self.run(statement).await?).map(Ok)) };
-        stream::once(answers).try_flatten().boxed()
-    }
-
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<PgRow>>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        let statement = Statement::of(query);
-        Box::pin(async move { self.run(statement).await.map(rows) })
-    }
-
-    fn prepare_with<'e>(self, _: SqlStr, _: &'e [PgTypeInfo]) -> BoxFuture<'e, sqlx::Result<PgStatement>>
-    where
-        'c: 'e,
-    {
-        Box::pin(async { Err(nothing_is_prepared()) })
-    }
-
-    fn describe<'e>(self, _: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Postgres>>>
-    where
-        'c: 'e,
-    {
-        Box::pin(async { Err(nothing_is_prepared()) })
-    }
+run_by! {
+    /// Statements of a transaction.
+    &'c mut Transaction;
+    /// Statements that are each a transaction of their own.
+    &'c Pool;
 }
 
 impl Transaction {
