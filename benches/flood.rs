@@ -152,7 +152,7 @@ fn main() -> ExitCode {
     let folder = tempfile::tempdir().expect("a folder");
     let mut arguments: Vec<String> =
         ["dev", "--listen", "127.0.0.1:0", "--set", "log.level=info"].map(str::to_owned).to_vec();
-    if hallpass::config::table::SETTINGS.iter().any(|setting| setting.key == "rate_limits.enabled") {
+    if hallpass::config::catalogue().iter().any(|setting| setting.key == "rate_limits.enabled") {
         arguments.extend(["--set", "rate_limits.enabled=false"].map(str::to_owned));
     }
     arguments.extend(std::env::args().skip(1).filter(|argument| argument != "--bench"));

@@ -18,12 +18,11 @@ use base64::Engine;
 use poem::{Endpoint, Response};
 
 use crate::api;
-use crate::api::client_address::{ForwardedHeader, TrustedProxies};
-use crate::api::compat::CompatApi;
+use crate::api::client_address::TrustedProxies;
 use crate::api::cors::{AllowedOrigins, Cors};
 use crate::api::door::AllowedHosts;
 use crate::api::forward_auth::UnverifiedEmail;
-use crate::config::{self, Profile, ResetDelivery, Secret, ServerSecretError, Settings};
+use crate::config::{self, Profile, Secret, ServerSecretError, Settings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};
 use crate::crypto::secret::{DerivedKeys, SecretError};
@@ -35,11 +34,10 @@ use crate::domain::signing_key::KeyLife;
 use crate::domain::tokens::ClientSecret;
 use crate::service::audit::Audit;
 use crate::service::clock_watch::ClockWatch;
-use crate::service::feed_readers::FeedBounds;
 use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
-use crate::service::{self, AuthError, Context, Rules, Services};
+use crate::service::{AuthError, Context, Rules, Services};
 use crate::store::redis::RedisUrlError;
 use crate::store::sql::DatabaseError;
 use crate::store::{StoreError, embedded};
@@ -212,26 +210,15 @@ pub async fn services(
     let rules = Rules {
         issuer: issuer.as_str().to_owned(),
         audience: settings.audience(&issuer),
-        token_type: settings.tokens.typ,
-        lifetimes: settings.tokens.lifetimes,
-        max_sessions: settings.sessions.max_per_account,
+        tokens: settings.tokens.clone(),
+        sessions: settings.sessions,
         validation: settings.validation,
         passwords: settings.passwords.policy,
-        reset_ttl: settings.reset.ttl,
-        reset_delivery: match settings.reset.delivery {
-            ResetDelivery::Response => service::password_reset::ResetDelivery::Response,
-            ResetDelivery::Log => service::password_reset::ResetDelivery::Log,
-            ResetDelivery::Smtp => service::password_reset::ResetDelivery::Mail,
-            ResetDelivery::Off => service::password_reset::ResetDelivery::Off,
-        },
-        verify_email: settings.registration.verify_email,
-        conceal_existing: settings.registration.conceal_existing,
-        verification_ttl: settings.verification.ttl,
+        reset: settings.reset.clone(),
+        registration: settings.registration,
+        verification: settings.verification.clone(),
         limits: settings.rate_limits,
-        feed: FeedBounds {
-            max_streams: settings.feed.max_streams,
-            max_streams_per_client: settings.feed.max_streams_per_client,
-        },
+        feed: settings.feed,
     };
     let keeper = stores.tokens.keeper;
     let context = Context {
@@ -266,10 +253,10 @@ pub async fn build(
     let services = services(settings, secret, bound, stores, world).await?;
     // Two keys are published from the first day on.
     services.key_ring.catch_up().await?;
-    if let Some(admin) = &settings.admin {
+    if let Some((email, password)) = settings.admin.account() {
         let created = services
             .accounts
-            .ensure_admin(admin.email.clone(), admin.password.clone())
+            .ensure_admin(email.clone(), password.clone())
             .await
             .map_err(StartError::Admin)?;
         if created {
@@ -279,37 +266,31 @@ pub async fn build(
     if settings.profile == Profile::Dev {
         ensure_sample_client(&services).await.map_err(StartError::SampleClient)?;
     }
-    let compat: Vec<CompatApi> = settings
-        .compat
-        .iter()
-        .map(|api| match api {
-            config::CompatApi::Nest => CompatApi::Nest,
-            config::CompatApi::AccessTokens => CompatApi::AccessTokens,
-        })
-        .collect();
-    let header = match settings.forwarded_header {
-        config::ForwardedHeader::XForwardedFor => ForwardedHeader::XForwardedFor,
-        config::ForwardedHeader::Forwarded => ForwardedHeader::Forwarded,
-    };
-    let proxies = TrustedProxies::new(&settings.trusted_proxies, header);
+    let proxies = TrustedProxies::new(&settings.trusted_proxies, settings.forwarded_header);
     let issuer = settings.issuer(bound);
     let hosts = (settings.profile == Profile::Dev).then(|| {
         let own = std::iter::once(issuer.host().to_owned());
-        AllowedHosts::new(own.chain(settings.dev_allowed_hosts.iter().cloned()))
+        AllowedHosts::new(own.chain(settings.dev.allowed_hosts.iter().cloned()))
     });
     let unverified_email = match settings.forward_auth.unverified_email {
         true => UnverifiedEmail::Told,
         false => UnverifiedEmail::Withheld,
     };
     let surroundings = api::Surroundings { proxies, hosts, cors: cors(settings) };
-    let endpoint =
-        api::build(services.clone(), random, issuer.is_https(), surroundings, unverified_email, &compat)?;
+    let endpoint = api::build(
+        services.clone(),
+        random,
+        issuer.is_https(),
+        surroundings,
+        unverified_email,
+        &settings.compat,
+    )?;
     Ok((services, endpoint))
 }
 
 /// Whose pages may read the answers. `dev` lets those of this machine, where web apps are written.
 fn cors(settings: &Settings) -> Cors {
-    Cors::new(match &settings.cors_origins {
+    Cors::new(match &settings.cors.origins {
         config::CorsOrigins::Any => AllowedOrigins::Any,
         config::CorsOrigins::Listed(origins) => {
             AllowedOrigins::Listed { origins: origins.clone(), loopback: settings.profile == Profile::Dev }

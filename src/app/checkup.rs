@@ -14,7 +14,7 @@ use super::stores::{
     KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE, lack_of_replicas, redis_options,
 };
 use super::{Database, World};
-use crate::config::{self, Profile, Secret, Settings, TokenStoreSettings};
+use crate::config::{self, Profile, Secret, Settings};
 use crate::crypto::keys::SigningKey;
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::causes::with_causes;
@@ -227,8 +227,8 @@ async fn check_token_store(
     clock: Arc<dyn Clock>,
 ) -> Vec<Finding> {
     const SUBJECT: &str = "token store";
-    match &settings.token_store {
-        TokenStoreSettings::Embedded => {
+    match settings.redis_url() {
+        None => {
             let file = settings.data_dir.join(TOKENS_FILE);
             vec![match tokio::fs::try_exists(&file).await {
                 Ok(true) => {
@@ -242,24 +242,25 @@ async fn check_token_store(
                 Err(error) => Finding::bad(SUBJECT, &error),
             }]
         }
-        TokenStoreSettings::Redis { url, tls, wait_replicas, danger_allow_eviction, .. } => {
+        Some(url) => {
+            let redis = &settings.redis;
             let known = known_deployment(settings, database).await;
             // Where it is not known, nothing is read by it.
             let mark = match &known {
                 Ok(deployment) => deployment.mark.clone(),
                 Err(_) => Deployment::new(settings, DeploymentId::from(uuid::Uuid::nil())).mark,
             };
-            let store = match RedisTokenStore::connect_lazy(url.expose(), &mark, redis_options(tls)) {
+            let store = match RedisTokenStore::connect_lazy(url.expose(), &mark, redis_options(redis)) {
                 Ok(store) => store,
                 Err(error) => return vec![Finding::bad(SUBJECT, &error)],
             };
             match store.inspect().await {
                 Ok(inspection) => {
-                    let mut findings = judge_redis(&inspection, *danger_allow_eviction);
+                    let mut findings = judge_redis(&inspection, redis.danger_allow_eviction);
                     let repository = database.map(|database| &*database.repository);
                     let leeway = settings.tokens.lifetimes.leeway;
                     findings.push(clocks::check(clock, leeway, &store, repository).await);
-                    findings.extend(judge_replicas(&inspection, *wait_replicas));
+                    findings.extend(judge_replicas(&inspection, redis.wait_replicas));
                     findings.push(check_owner(settings, &store, known).await);
                     findings.push(check_redis_rights(&store).await);
                     findings.push(check_others(&store).await);

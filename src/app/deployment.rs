@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::stores::Database;
-use crate::config::{Settings, TokenStoreSettings};
+use crate::config::Settings;
 use crate::crypto::deployment::mark_of;
 use crate::domain::causes::with_causes;
 use crate::domain::deployment::{DeploymentMark, Owner};
@@ -33,10 +33,7 @@ pub struct Deployment {
 
 impl Deployment {
     pub(super) fn new(settings: &Settings, id: DeploymentId) -> Self {
-        let set = match &settings.token_store {
-            TokenStoreSettings::Redis { prefix, .. } => prefix.clone(),
-            TokenStoreSettings::Embedded => None,
-        };
+        let set = settings.redis_url().and(settings.redis.prefix.clone());
         Self { id, is_mark_set: set.is_some(), mark: set.unwrap_or_else(|| mark_of(id)) }
     }
 }

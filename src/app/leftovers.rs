@@ -130,8 +130,8 @@ pub(super) async fn nobody_administers(
     if database.repository.has_administrator(must_verify).await? {
         return Ok(None);
     }
-    if let Some(admin) = &settings.admin
-        && database.repository.find_user_by_email(&admin.email).await?.is_none()
+    if let Some((email, _)) = settings.admin.account()
+        && database.repository.find_user_by_email(email).await?.is_none()
     {
         return Ok(None);
     }

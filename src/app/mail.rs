@@ -4,11 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::World;
-use crate::config::{PublicUrl, Settings, SmtpTls};
-use crate::mail::{
-    Links, MailQueue, QueueOptions, RunningQueue, Security, Sender, SmtpOptions, SmtpSetupError,
-    SmtpTransport,
-};
+use crate::config::{PublicUrl, Settings};
+use crate::mail::{Links, MailQueue, QueueOptions, RunningQueue, SmtpOptions, SmtpSetupError, SmtpTransport};
 
 /// Why no mail can be sent.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +33,8 @@ pub(super) async fn start(
     issuer: &PublicUrl,
     world: &World,
 ) -> Result<Option<(MailQueue, RunningQueue)>, MailError> {
-    let Some(smtp) = &settings.smtp else { return Ok(None) };
+    let smtp = &settings.smtp;
+    let (Some(host), Some(from)) = (&smtp.host, &smtp.from) else { return Ok(None) };
     let authorities = match &smtp.ca_file {
         None => None,
         Some(path) => {
@@ -45,20 +43,16 @@ pub(super) async fn start(
         }
     };
     let transport = SmtpTransport::new(SmtpOptions {
-        host: smtp.host.clone(),
-        port: smtp.port,
-        security: match smtp.tls {
-            SmtpTls::StartTls => Security::StartTls,
-            SmtpTls::Implicit => Security::Implicit,
-            SmtpTls::None => Security::Plaintext,
-        },
+        host: host.clone(),
+        port: smtp.port.unwrap_or(smtp.tls.default_port()),
+        tls: smtp.tls,
         authorities,
         credentials: smtp
-            .credentials
-            .as_ref()
-            .map(|(username, password)| (username.clone(), password.expose().to_owned())),
+            .username
+            .clone()
+            .zip(smtp.password.as_ref().map(|password| password.expose().to_owned())),
         timeout: smtp.timeout,
-        sender: Sender { name: smtp.from.name.clone(), address: smtp.from.address.clone() },
+        from: from.clone(),
     })?;
     let links = Links {
         service: issuer.host().to_owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::deployment::{self, Deployment, OwnRedis};
 use super::{StartError, World};
-use crate::config::{RedisTlsSettings, Settings, TokenStoreSettings};
+use crate::config::{RedisSettings, Settings};
 use crate::domain::causes::with_causes;
 use crate::domain::timekeeper::Timekeeper;
 use crate::store::backend::TokenBackend;
@@ -155,8 +155,8 @@ pub async fn open_token_store(
     world: &World,
 ) -> Result<TokenStores, StartError> {
     let keeper = timekeeper(settings, world);
-    match &settings.token_store {
-        TokenStoreSettings::Embedded => {
+    match settings.redis_url() {
+        None => {
             let path = settings.data_dir.join(TOKENS_FILE);
             let clock = world.laid_over.token_store.as_ref().unwrap_or(&world.clock).clone();
             let time = EmbeddedTime { clock, keeper: Some(keeper.clone()) };
@@ -165,12 +165,12 @@ pub async fn open_token_store(
             look_first(&stores.journaled).await;
             Ok(stores)
         }
-        TokenStoreSettings::Redis { url, tls, wait_replicas, danger_allow_eviction, .. } => {
+        Some(url) => {
             let identifying = deployment::identify(settings, database, &*world.random);
             let Deployment { id, mark, .. } = identifying.await.map_err(StartError::Deployment)?;
-            let options = RedisOptions { wait_replicas: *wait_replicas, ..redis_options(tls) };
-            let store = RedisTokenStore::connect_lazy(url.expose(), &mark, options)?;
-            inspect_redis(&store, *danger_allow_eviction, *wait_replicas).await?;
+            let redis = &settings.redis;
+            let store = RedisTokenStore::connect_lazy(url.expose(), &mark, redis_options(redis))?;
+            inspect_redis(&store, redis.danger_allow_eviction, redis.wait_replicas).await?;
             let laid_over = world.laid_over.token_store.clone();
             let store = Arc::new(store.with_time(StoreTime { keeper: Some(keeper.clone()), laid_over }));
             let stores = TokenStores::of(store.clone(), keeper, settings, database, world);
@@ -203,9 +203,14 @@ pub(super) fn lack_of_replicas(wanted: u32, replicas: u32) -> String {
 }
 
 /// How Redis is used by these settings.
-pub(super) fn redis_options(tls: &RedisTlsSettings) -> RedisOptions {
+pub(super) fn redis_options(settings: &RedisSettings) -> RedisOptions {
+    let tls = &settings.tls;
     let identity = tls.cert_file.clone().zip(tls.key_file.clone());
-    RedisOptions { tls: RedisTls { ca_file: tls.ca_file.clone(), identity }, ..RedisOptions::default() }
+    RedisOptions {
+        tls: RedisTls { ca_file: tls.ca_file.clone(), identity },
+        wait_replicas: settings.wait_replicas,
+        ..RedisOptions::default()
+    }
 }
 
 async fn inspect_redis(

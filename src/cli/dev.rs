@@ -8,7 +8,7 @@ use super::{Failure, SettingsArgs};
 use crate::app;
 use crate::config::{
     Profile, ResetDelivery, SAMPLE_ADMIN_PASSWORD, SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, Settings,
-    TokenStoreSettings,
+    TokenStoreKind,
 };
 
 /// Runs the command.
@@ -29,15 +29,15 @@ pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
         _ => "Postgres",
     };
     let token_store = match settings.token_store {
-        TokenStoreSettings::Embedded => "embedded",
-        TokenStoreSettings::Redis { .. } => "Redis",
+        TokenStoreKind::Embedded => "embedded",
+        TokenStoreKind::Redis => "Redis",
     };
     let mut rows = vec![("Docs", format!("{url}/docs")), ("API", format!("{url}/openapi.json"))];
-    if let Some(admin) = &settings.admin {
-        let sample = admin.password.expose() == SAMPLE_ADMIN_PASSWORD.as_bytes();
+    if let Some((email, admin_password)) = settings.admin.account() {
+        let sample = admin_password.expose() == SAMPLE_ADMIN_PASSWORD.as_bytes();
         // Only the password that everybody knows is printed.
         let password = if sample { SAMPLE_ADMIN_PASSWORD } else { "(as set)" };
-        rows.push(("Admin", format!("{} / {password}", admin.email)));
+        rows.push(("Admin", format!("{email} / {password}")));
     }
     rows.push(("Client", format!("{SAMPLE_CLIENT_ID} / {SAMPLE_CLIENT_SECRET}")));
     rows.push(("Data", settings.data_dir.display().to_string()));

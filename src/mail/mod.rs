@@ -16,5 +16,5 @@ pub mod smtp;
 mod templates;
 
 pub use queue::{MailQueue, QueueOptions, RunningQueue, Transport};
-pub use smtp::{DeliveryError, Security, Sender, SmtpOptions, SmtpSetupError, SmtpTransport};
+pub use smtp::{DeliveryError, SmtpOptions, SmtpSetupError, SmtpTransport};
 pub use templates::{Letter, Links};

@@ -23,31 +23,12 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 
 use super::queue::Transport;
 use super::templates::Letter;
+use crate::config::{SmtpFrom, SmtpTls};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 
 /// How long the server gets to hear goodbye: by then the mail is delivered.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How the connection is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// In the clear first, then STARTTLS (RFC 3207), without which nothing is sent.
-    StartTls,
-    /// TLS from the first byte (RFC 8314 3.3).
-    Implicit,
-    /// Not at all: password, addresses and tokens travel in the clear.
-    Plaintext,
-}
-
-/// Whom mails are from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
-    /// The name beside the address.
-    pub name: Option<String>,
-    /// The address.
-    pub address: Email,
-}
 
 /// The server that takes our mails, and how to talk to it.
 #[derive(Clone)]
@@ -57,7 +38,7 @@ pub struct SmtpOptions {
     /// Its port.
     pub port: u16,
     /// How the connection is protected.
-    pub security: Security,
+    pub tls: SmtpTls,
     /// Certificates (PEM) of the authorities to trust instead of the system's.
     pub authorities: Option<Vec<u8>>,
     /// User name and password, if it wants any.
@@ -65,7 +46,7 @@ pub struct SmtpOptions {
     /// How long the server may take for each step.
     pub timeout: Duration,
     /// Whom mails are from.
-    pub sender: Sender,
+    pub from: SmtpFrom,
 }
 
 /// The settings name no server that could be talked to.
@@ -171,8 +152,8 @@ impl Error for DeliveryError {
 pub struct SmtpTransport {
     host: String,
     port: u16,
-    security: Security,
-    tls: Option<TlsParameters>,
+    tls: SmtpTls,
+    parameters: Option<TlsParameters>,
     credentials: Option<Credentials>,
     timeout: Duration,
     sender: Mailbox,
@@ -185,22 +166,22 @@ impl SmtpTransport {
     /// # Errors
     /// [`SmtpSetupError`].
     pub fn new(options: SmtpOptions) -> Result<Self, SmtpSetupError> {
-        let tls = match options.security {
-            Security::Plaintext => None,
-            Security::StartTls | Security::Implicit => {
+        let parameters = match options.tls {
+            SmtpTls::None => None,
+            SmtpTls::StartTls | SmtpTls::Implicit => {
                 Some(tls(&options.host, options.authorities.as_deref()).map_err(SmtpSetupError::Tls)?)
             }
         };
-        let sender = wire_address(&options.sender.address).map_err(SmtpSetupError::Sender)?;
+        let sender = wire_address(&options.from.address).map_err(SmtpSetupError::Sender)?;
         Ok(Self {
             hello: ClientId::Domain(sender.domain().to_owned()),
             host: options.host,
             port: options.port,
-            security: options.security,
-            tls,
+            tls: options.tls,
+            parameters,
             credentials: options.credentials.map(|(name, password)| Credentials::new(name, password)),
             timeout: options.timeout,
-            sender: Mailbox::new(options.sender.name, sender),
+            sender: Mailbox::new(options.from.name, sender),
         })
     }
 
@@ -217,15 +198,15 @@ impl SmtpTransport {
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
-        let wrapped = self.tls.clone().filter(|_| self.security == Security::Implicit);
+        let wrapped = self.parameters.clone().filter(|_| self.tls == SmtpTls::Implicit);
         let server = (self.host.as_str(), self.port);
         let connecting = AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, wrapped, None);
         let mut connection = self.step("the connection", connecting).await?;
-        if let (Security::StartTls, Some(tls)) = (self.security, &self.tls) {
+        if let (SmtpTls::StartTls, Some(parameters)) = (self.tls, &self.parameters) {
             if !connection.can_starttls() {
                 return Err(DeliveryError::lacking("STARTTLS", false));
             }
-            self.step("STARTTLS", connection.starttls(tls.clone(), &self.hello)).await?;
+            self.step("STARTTLS", connection.starttls(parameters.clone(), &self.hello)).await?;
         }
         if let Some(credentials) = &self.credentials {
             const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
@@ -336,11 +317,11 @@ mod tests {
         SmtpTransport::new(SmtpOptions {
             host: "127.0.0.1".to_owned(),
             port: 25,
-            security: Security::Plaintext,
+            tls: SmtpTls::None,
             authorities: None,
             credentials: None,
             timeout: Duration::from_secs(1),
-            sender: Sender { name: name.map(str::to_owned), address: Email::parse(from).unwrap() },
+            from: SmtpFrom { name: name.map(str::to_owned), address: Email::parse(from).unwrap() },
         })
         .unwrap()
     }

@@ -44,8 +44,8 @@ impl AccessTokens {
     pub(super) fn new(context: Arc<Context>, key_ring: Arc<KeyRing>, revocations: Revocations) -> Self {
         let rules = &context.rules;
         let verifier = Verifier::new(key_ring.current().key_set().clone(), &rules.issuer, &rules.audience)
-            .with_token_type(rules.token_type)
-            .with_leeway(rules.lifetimes.leeway);
+            .with_token_type(rules.tokens.typ)
+            .with_leeway(rules.tokens.lifetimes.leeway);
         let with_revoked_keys = verifier.clone();
         let of_revoked_keys = PerGeneration::new(key_ring.clone(), move |generation| {
             with_revoked_keys.clone().with_keys(generation.revoked_keys().clone())
@@ -70,7 +70,7 @@ impl AccessTokens {
         let now = self.context.clock.now();
         let rules = &self.context.rules;
         let ends_at = session.idle_deadline.min(session.absolute_deadline);
-        let expires_at = now.after(rules.lifetimes.access_token).min(ends_at);
+        let expires_at = now.after(rules.tokens.lifetimes.access_token).min(ends_at);
         let claims = AccessClaims {
             iss: rules.issuer.clone(),
             aud: vec![rules.audience.clone()],
@@ -88,7 +88,7 @@ impl AccessTokens {
             roles: vec![session.subject.role.as_str().to_owned()],
             scope: None,
         };
-        let token = jwt::mint(self.key_ring.current().signing_key(), rules.token_type, &claims)?;
+        let token = jwt::mint(self.key_ring.current().signing_key(), rules.tokens.typ, &claims)?;
         Ok((token, claims))
     }
 
@@ -139,7 +139,7 @@ impl AccessTokens {
             iss: rules.issuer.clone(),
             aud,
             sub: client.id.to_string(),
-            exp: now.after(rules.lifetimes.access_token).as_secs(),
+            exp: now.after(rules.tokens.lifetimes.access_token).as_secs(),
             iat: now.as_secs(),
             nbf: None,
             jti: *Jti::generate(&*self.context.random).as_uuid(),
@@ -152,7 +152,7 @@ impl AccessTokens {
             roles: Vec::new(),
             scope: Some(scopes.to_string()),
         };
-        let token = jwt::mint(self.key_ring.current().signing_key(), rules.token_type, &claims)?;
+        let token = jwt::mint(self.key_ring.current().signing_key(), rules.tokens.typ, &claims)?;
         Ok((token, claims))
     }
 
@@ -353,7 +353,7 @@ impl AccessTokens {
     pub(super) fn rest_of(&self, claims: &AccessClaims, now: Timestamp) -> Duration {
         let end = Timestamp::from_millis(claims.exp.saturating_mul(1000));
         // Its end is by the clock that it was minted by, and this replica's differs from the token store's.
-        end.after(2 * self.context.rules.lifetimes.leeway).since(now)
+        end.after(2 * self.context.rules.tokens.lifetimes.leeway).since(now)
     }
 
     /// Whether a machine's token stands: it was not taken back.
@@ -389,7 +389,7 @@ impl AccessTokens {
             return Err(AuthError::InvalidRefreshToken);
         }
         self.context.clocks.may_mint()?;
-        let lifetimes = &self.context.rules.lifetimes;
+        let lifetimes = &self.context.rules.tokens.lifetimes;
         let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await?;
         let session = self.with_proof(refresh_verdict(&self.context, &claims, outcome, address)?).await;
         let (access, minted) = self.mint(&session)?;

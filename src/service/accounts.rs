@@ -141,7 +141,7 @@ impl Accounts {
                 email_verified: false,
                 created_at: self.context.clock.now(),
             };
-            if self.context.rules.conceal_existing {
+            if self.context.rules.registration.conceal_existing {
                 self.add_concealed(&user, visitor).await
             } else {
                 self.add(&user, visitor).await?.map(Registered::Account).ok_or(AuthError::EmailTaken)
@@ -157,7 +157,7 @@ impl Accounts {
                 self.cut_off.begin_account(&user).await?;
                 tracing::info!(user = %user.id, "registered");
                 self.record_creation(&user, AuditActor::Anonymous, visitor.address());
-                if self.context.rules.verify_email {
+                if self.context.rules.registration.verify_email {
                     self.verifications.invite(&user);
                 }
                 Ok(Some(user))
@@ -188,7 +188,7 @@ impl Accounts {
     }
 
     fn tell_owner(&self, owner: User) {
-        let valid_for = self.context.rules.verification_ttl;
+        let valid_for = self.context.rules.verification.ttl;
         self.context.post(Mail {
             user: owner.id,
             to: owner.email,
@@ -216,7 +216,7 @@ impl Accounts {
         self.context.token_store.ping().await?;
         self.context.clocks.may_mint()?;
         match self.register(registration, visitor).await? {
-            Registered::Account(user) if !self.context.rules.verify_email => {
+            Registered::Account(user) if !self.context.rules.registration.verify_email => {
                 let pair = self.sessions.open(&user, origin, None).await?;
                 Ok((user, pair))
             }
@@ -290,7 +290,7 @@ impl Accounts {
         let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
         let now = self.context.clock.now();
         let issued = self.context.token_store.newest_access_tokens(&ids).await?;
-        let lifetime = self.context.rules.lifetimes.access_token;
+        let lifetime = self.context.rules.tokens.lifetimes.access_token;
         let users = users
             .into_iter()
             .zip(issued)

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::caller::Administrator;
 use super::cut_off::CutOff;
-use super::password_reset::{PasswordResets, ResetDelivery};
+use super::password_reset::PasswordResets;
 use super::password_workers::{PasswordWorkers, Requester};
 use super::sessions::SessionPage;
 use super::{AuthError, AuthResult, Context, Field};
+use crate::config::ResetDelivery;
 use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
@@ -176,7 +177,7 @@ impl Administration {
         by: Administrator,
         id: UserId,
     ) -> AuthResult<Option<ResetToken>> {
-        if self.context.rules.reset_delivery == ResetDelivery::Off {
+        if self.context.rules.reset.delivery == ResetDelivery::Off {
             return Err(AuthError::ResetOff);
         }
         let user = self.get(by, id).await?;

@@ -19,15 +19,6 @@ use crate::store::StoreResult;
 /// How often it is asked whether a client is still there.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// How many streams may be open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FeedBounds {
-    /// Of all clients.
-    pub max_streams: usize,
-    /// Of one.
-    pub max_streams_per_client: usize,
-}
-
 /// The open streams. Cheap to clone.
 #[derive(Clone)]
 pub struct FeedReaders(Arc<Shared>);

@@ -28,6 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::clock_watch::ClockWatch;
+use crate::config::{
+    FeedSettings, RegistrationSettings, ResetSettings, SessionSettings, TokenSettings, VerificationSettings,
+};
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
 use crate::crypto::secret::DerivedKeys;
@@ -38,7 +41,6 @@ use crate::domain::password::{PasswordError, PasswordPolicy};
 use crate::domain::random::Random;
 use crate::domain::rate_limit::LimitRules;
 use crate::domain::revocation::ValidationMode;
-use crate::domain::session::SessionLifetimes;
 use crate::domain::timekeeper::ClockSkew;
 use crate::store::clients::ClientRegistry;
 use crate::store::feed::RevocationFeed;
@@ -85,7 +87,7 @@ impl Context {
         EventEntry {
             id: EntryId::generate(&*self.random),
             at,
-            until: at.after(self.rules.lifetimes.absolute),
+            until: at.after(self.rules.tokens.lifetimes.absolute),
         }
     }
 
@@ -104,30 +106,24 @@ pub struct Rules {
     pub issuer: String,
     /// Claim `aud` of access tokens.
     pub audience: String,
-    /// Header `typ` of access tokens.
-    pub token_type: hallpass_verify::TokenType,
-    /// How long sessions and access tokens live.
-    pub lifetimes: SessionLifetimes,
-    /// How many sessions an account may have.
-    pub max_sessions: u32,
+    /// What tokens say, and how long they live.
+    pub tokens: TokenSettings,
+    /// How many sessions there may be.
+    pub sessions: SessionSettings,
     /// Whom a replica asks whether an access token was revoked.
     pub validation: ValidationMode,
     /// What a chosen password must satisfy.
     pub passwords: PasswordPolicy,
-    /// How long a reset token may be redeemed.
-    pub reset_ttl: Duration,
-    /// How a reset token reaches its owner.
-    pub reset_delivery: password_reset::ResetDelivery,
-    /// Whether an account can be logged in to only once its address is proven.
-    pub verify_email: bool,
-    /// Whether a registration is answered alike for addresses that have an account.
-    pub conceal_existing: bool,
-    /// How long a verification token proves its address.
-    pub verification_ttl: Duration,
+    /// Forgotten passwords.
+    pub reset: ResetSettings,
+    /// How accounts come to be.
+    pub registration: RegistrationSettings,
+    /// Proving addresses.
+    pub verification: VerificationSettings,
     /// How often what may be tried.
     pub limits: LimitRules,
     /// How many may follow the revocation feed.
-    pub feed: feed_readers::FeedBounds,
+    pub feed: FeedSettings,
 }
 
 /// One field of a request that cannot be taken, and why. Never quotes the value.
@@ -336,7 +332,7 @@ impl Services {
             context.revocation_feed.clone(),
             context.clocks.keeper(),
             context.random.clone(),
-            context.rules.lifetimes.revocation(),
+            context.rules.tokens.lifetimes.revocation(),
             context.rules.validation,
         );
         let access_tokens =

@@ -94,7 +94,7 @@ impl OAuth {
         let Ok(claims) = refresh_token::verify(&self.context.secrets, token) else {
             return Ok(Introspection::Inactive);
         };
-        let lifetimes = &self.context.rules.lifetimes;
+        let lifetimes = &self.context.rules.tokens.lifetimes;
         let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
         let may_know = |session: &Session| {
             session.origin.client == caller.id.as_str() || caller.scopes.contains(TOKENS_INTROSPECT)

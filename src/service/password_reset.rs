@@ -8,6 +8,7 @@ use super::limits::{Limits, Visitor};
 use super::mail::{Mail, Notice};
 use super::password_workers::PasswordWorkers;
 use super::{AuthError, AuthResult, Context, Field, FieldProblem};
+use crate::config::ResetDelivery;
 use crate::crypto::{rate_limit, reset_token};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::causes::with_causes;
@@ -18,19 +19,6 @@ use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{ResetClaims, ResetToken};
 use crate::domain::user::{SecurityVersion, User};
 use crate::store::{ResetGrant, ResetInsertion, ResetPlace};
-
-/// How a reset token reaches its owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResetDelivery {
-    /// In the answer to whoever asked: for development and trusted callers only.
-    Response,
-    /// As a line of the log: whoever reads the log can change passwords.
-    Log,
-    /// As a link in a mail.
-    Mail,
-    /// Not at all: no token is made, and the answer is the same as ever.
-    Off,
-}
 
 /// How many places may have reset tokens of an account at once: strangers at fewer of them keep no owner
 /// from getting one, and a mailbox gets no more than these.
@@ -82,7 +70,7 @@ impl PasswordResets {
     }
 
     async fn issue_for_address(&self, email: &Email, visitor: &Visitor) -> AuthResult<Option<ResetToken>> {
-        if self.context.rules.reset_delivery == ResetDelivery::Off {
+        if self.context.rules.reset.delivery == ResetDelivery::Off {
             return Ok(None);
         }
         let user = self.context.repository.find_user_by_email(email).await?;
@@ -150,23 +138,23 @@ impl PasswordResets {
         version: SecurityVersion,
     ) -> AuthResult<Issued> {
         let (token, claims) = reset_token::mint(&self.context.secrets, user, &*self.context.random);
-        let ttl = self.context.rules.reset_ttl;
+        let ttl = self.context.rules.reset.ttl;
         let insertion = self.context.token_store.insert_reset_token(&claims, place, version, ttl).await?;
         Ok(Issued { token, deadline: self.context.clock.now().after(ttl), insertion })
     }
 
     fn answer(&self, token: ResetToken) -> Option<ResetToken> {
-        (self.context.rules.reset_delivery == ResetDelivery::Response).then_some(token)
+        (self.context.rules.reset.delivery == ResetDelivery::Response).then_some(token)
     }
 
     fn deliver_by_mail(&self, user: &User, token: &ResetToken, deadline: Timestamp) {
-        if self.context.rules.reset_delivery == ResetDelivery::Mail {
+        if self.context.rules.reset.delivery == ResetDelivery::Smtp {
             self.context.post(Mail {
                 user: user.id,
                 to: user.email.clone(),
                 name: user.first_name.clone().filter(|_| user.email_verified),
                 notice: Notice::PasswordReset(token.clone()),
-                valid_for: self.context.rules.reset_ttl,
+                valid_for: self.context.rules.reset.ttl,
                 deadline,
             });
         }
@@ -174,7 +162,7 @@ impl PasswordResets {
 
     /// The one place where a secret is logged: the operator chose it by name.
     fn deliver_to_log(&self, user: &User, token: &ResetToken) {
-        if self.context.rules.reset_delivery == ResetDelivery::Log {
+        if self.context.rules.reset.delivery == ResetDelivery::Log {
             tracing::warn!(
                 user = %user.id,
                 reset_token = token.expose(),
@@ -253,7 +241,7 @@ impl PasswordResets {
     /// Whoever redeemed a token that was mailed reads the mails to that address: a change of address
     /// would have voided the token. Should it not be noted, the owner can still prove it the usual way.
     async fn note_proven_address(&self, user: &User, visitor: &Visitor) {
-        if self.context.rules.reset_delivery != ResetDelivery::Mail || user.email_verified {
+        if self.context.rules.reset.delivery != ResetDelivery::Smtp || user.email_verified {
             return;
         }
         match self.context.repository.verify_email(user.id, &user.email).await {

@@ -57,7 +57,8 @@ impl SessionCap {
     async fn surplus(&self, opened: &Session) -> StoreResult<Surplus> {
         let user = opened.subject.user;
         let sessions = self.context.token_store.session_uses(user).await?;
-        let sessions = surplus(sessions, SessionCursor::from(opened), self.context.rules.max_sessions);
+        let sessions =
+            surplus(sessions, SessionCursor::from(opened), self.context.rules.sessions.max_per_account);
         Ok(Surplus { user, sessions, address: opened.origin.address })
     }
 
@@ -65,7 +66,11 @@ impl SessionCap {
     async fn end(&self, surplus: Surplus) -> bool {
         let Surplus { user, sessions, address } = surplus;
         for session in sessions {
-            match self.context.token_store.evict_session(user, session, self.context.rules.max_sessions).await
+            match self
+                .context
+                .token_store
+                .evict_session(user, session, self.context.rules.sessions.max_per_account)
+                .await
             {
                 Ok(true) => {
                     let entry = self.context.event(AuditAction::SessionEnded, AuditActor::Service);

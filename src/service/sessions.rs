@@ -148,7 +148,7 @@ impl Sessions {
             failed(Some(user.id), Reason::AccountDisabled);
             return Err(AuthError::AccountDisabled);
         }
-        if self.context.rules.verify_email && !user.email_verified {
+        if self.context.rules.registration.verify_email && !user.email_verified {
             failed(Some(user.id), Reason::EmailNotVerified);
             return Err(AuthError::EmailNotVerified);
         }
@@ -220,7 +220,7 @@ impl Sessions {
     /// (model: LoginOutrunsRestoredSql)
     async fn open_at(&self, user: &User, new: NewSession) -> AuthResult<Option<Session>> {
         let store = &self.context.token_store;
-        let lifetimes = &self.context.rules.lifetimes;
+        let lifetimes = &self.context.rules.tokens.lifetimes;
         let first = match store.open_session(&new, lifetimes).await? {
             OpenOutcome::Opened(session) => return Ok(Some(session)),
             OpenOutcome::Superseded { first } => first,
@@ -328,7 +328,7 @@ impl Sessions {
         {
             return Err(AuthError::InvalidRefreshToken);
         }
-        let lifetimes = &self.context.rules.lifetimes;
+        let lifetimes = &self.context.rules.tokens.lifetimes;
         let outcome = self.context.token_store.rotate(&claims, lifetimes).await?;
         let session = refresh_verdict(&self.context, &claims, outcome, address)?;
         self.pair(self.access_tokens.with_proof(session).await)
@@ -338,7 +338,7 @@ impl Sessions {
     /// what follows from that it was presented is for the rotation to say.
     async fn require_own(&self, client: &ClientId, refresh: &RefreshToken) -> AuthResult<()> {
         let claims = self.read(refresh)?;
-        let lifetimes = &self.context.rules.lifetimes;
+        let lifetimes = &self.context.rules.tokens.lifetimes;
         let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
         match outcome.session() {
             Some(session) if session.origin.client != client.as_str() => {
@@ -392,7 +392,7 @@ impl Sessions {
             }
             (None, Some(refresh)) => {
                 let claims = self.read(refresh)?;
-                let lifetimes = &self.context.rules.lifetimes;
+                let lifetimes = &self.context.rules.tokens.lifetimes;
                 let store = &self.context.token_store;
                 match store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await {
                     Ok(outcome) => {
@@ -537,7 +537,7 @@ impl Sessions {
         if !presented.is_none_or(is_of) {
             return Err(AuthError::InvalidRefreshToken);
         }
-        let lifetimes = &self.context.rules.lifetimes;
+        let lifetimes = &self.context.rules.tokens.lifetimes;
         let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
         match outcome {
             RefreshOutcome::Reused => Err(AuthError::InvalidRefreshToken),

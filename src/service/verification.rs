@@ -56,7 +56,7 @@ impl Verifications {
 
     /// Mails the link that proves the account's address.
     pub(super) fn invite(&self, user: &User) {
-        let ttl = self.context.rules.verification_ttl;
+        let ttl = self.context.rules.verification.ttl;
         let deadline = self.context.clock.now().after(ttl);
         let token = verification_token::mint(&self.context.secrets, user.id, &user.email, deadline);
         self.context.post(Mail {

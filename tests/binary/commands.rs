@@ -51,7 +51,7 @@ async fn config_dump_shows_every_setting_and_no_secret() {
     let folder = tempfile::tempdir().expect("a folder");
     let outcome = production(folder.path(), &["config", "dump"]).run().await;
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    for setting in hallpass::config::table::SETTINGS {
+    for setting in hallpass::config::catalogue().iter() {
         assert!(outcome.stdout.contains(setting.key), "{} is missing: {outcome:?}", setting.key);
     }
     for secret in [SECRET, "hunter2"] {

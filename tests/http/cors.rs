@@ -90,7 +90,7 @@ async fn a_page_reads_every_answer_whatever_its_status(app: TestApp) {
     let app = app
         .another_instance(|settings| {
             let origin = hallpass::domain::web_origin::WebOrigin::parse(APP).expect("an origin");
-            settings.cors_origins = hallpass::config::CorsOrigins::Listed(vec![origin]);
+            settings.cors.origins = hallpass::config::CorsOrigins::Listed(vec![origin]);
             settings.rate_limits.login.per_ip =
                 Some(hallpass::domain::rate_limit::Rate::new(1, MINUTE).expect("a rate"));
         })

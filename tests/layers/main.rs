@@ -73,17 +73,19 @@ const ROOMS: &[Room] = &[
     // Backends kept whole: it knows them by their trait alone, and the journal by its own. Looks take time.
     Room { name: "store/journaled", rooms: &["domain", "store"], crates: &["tokio"] },
     // The operations, over the traits: any store will do, any dialect may ask.
-    // The journal that keeps any store whole is looked after here.
-    Room { name: "service", rooms: &["crypto", "domain", "store", "store/journaled"], crates: &["hallpass_verify", "jsonwebtoken", "tokio"] },
+    // The journal that keeps any store whole is looked after here. Each operation reads its own section's settings.
+    Room { name: "service", rooms: &["config", "crypto", "domain", "store", "store/journaled"], crates: &["hallpass_verify", "jsonwebtoken", "tokio"] },
     // What the service wants said, said over SMTP: the other side of the trait that the service owns.
-    Room { name: "mail", rooms: &["domain", "service"], crates: &["lettre", "tokio"] },
+    Room { name: "mail", rooms: &["config", "domain", "service"], crates: &["lettre", "tokio"] },
     // HTTP. A rejection of the verifier is part of what the service says; the digests are ETags.
-    Room { name: "api", rooms: &["domain", "service"], crates: &["aws_lc_rs", "hallpass_verify", "poem", "poem_openapi", "tokio"] },
+    Room { name: "api", rooms: &["config", "domain", "service"], crates: &["aws_lc_rs", "hallpass_verify", "poem", "poem_openapi", "tokio"] },
     // Connections in, requests to whatever endpoint it is given.
     Room { name: "server", rooms: &["domain"], crates: &["hyper", "hyper_util", "poem", "tokio"] },
     // Settings are checked where they are read, in the words of those who will take them: argon2 its cost,
     // the log its filter.
-    Room { name: "config", rooms: &["crypto", "domain"], crates: &["argon2", "hallpass_verify", "tracing_subscriber"] },
+    Room { name: "config/engine", rooms: &[], crates: &[] },
+    Room { name: "config/sections", rooms: &["config/engine", "crypto", "domain"], crates: &["argon2", "hallpass_verify", "tracing_subscriber"] },
+    Room { name: "config", rooms: &["config/engine", "config/sections", "crypto", "domain"], crates: &[] },
     Room { name: "telemetry", rooms: &["config"], crates: &["tracing_subscriber"] },
     // The one place that names concrete stores.
     Room {
@@ -293,7 +295,8 @@ fn a_forbidden_path_is_found_however_it_is_written() {
         ("service", "mod a { use crate::store as x; fn f(y: x::sql::T) {} } mod b { use std::fmt as x; }"),
         ("service", "fn f() -> impl Sized + use<'_> { crate::store::redis::g() }"),
         ("service", "mod tests { use super::super::app::World; }"),
-        ("service", "use crate::config::Settings;"),
+        ("store", "use crate::config::Settings;"),
+        ("config/engine", "use crate::config::Settings;"),
         ("service", "fn f() -> poem::Result<()> { Ok(()) }"),
         ("api::auth", "use crate::store::TokenStore;"),
         ("api::auth", "use crate as all; fn f() { all::store::f(); }"),

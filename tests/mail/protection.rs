@@ -1,6 +1,7 @@
 //! TLS and logins: without them nothing is sent.
 
-use hallpass::mail::{Security, SmtpOptions};
+use hallpass::config::SmtpTls;
+use hallpass::mail::SmtpOptions;
 
 use crate::queue::{Post, options};
 use crate::support::certificates::Certificates;
@@ -9,10 +10,10 @@ use crate::support::smtp::{Protection, SmtpServer};
 const LOGIN: (&str, &str) = ("hallpass", "tqjzkvwm");
 
 /// With the tests' own authority, by name and password.
-fn protected(server: &SmtpServer, security: Security) -> SmtpOptions {
+fn protected(server: &SmtpServer, tls: SmtpTls) -> SmtpOptions {
     let authorities = std::fs::read(Certificates::shared().authority()).expect("a certificate");
     SmtpOptions {
-        security,
+        tls,
         authorities: Some(authorities),
         credentials: Some((LOGIN.0.to_owned(), LOGIN.1.to_owned())),
         ..options(server)
@@ -22,7 +23,7 @@ fn protected(server: &SmtpServer, security: Security) -> SmtpOptions {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_goes_through_tls_to_a_server_that_wants_a_login() {
     for (tls, security) in
-        [(Protection::StartTls, Security::StartTls), (Protection::Implicit, Security::Implicit)]
+        [(Protection::StartTls, SmtpTls::StartTls), (Protection::Implicit, SmtpTls::Implicit)]
     {
         let server = SmtpServer::with(tls, Some(LOGIN));
         let post = Post::to(protected(&server, security));
@@ -37,7 +38,7 @@ async fn a_mail_goes_through_tls_to_a_server_that_wants_a_login() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_with_a_certificate_of_somebody_else_gets_nothing() {
     for (tls, security) in
-        [(Protection::StartTls, Security::StartTls), (Protection::Implicit, Security::Implicit)]
+        [(Protection::StartTls, SmtpTls::StartTls), (Protection::Implicit, SmtpTls::Implicit)]
     {
         let server = SmtpServer::with(tls, None);
         // The system's authorities do not know the tests' own; nor is the certificate for this name.
@@ -61,7 +62,7 @@ async fn a_server_with_a_certificate_of_somebody_else_gets_nothing() {
 async fn a_server_that_offers_no_tls_gets_nothing() {
     let log = crate::log::Log::keep();
     let server = SmtpServer::with(Protection::None, Some(LOGIN));
-    let post = Post::to(protected(&server, Security::StartTls));
+    let post = Post::to(protected(&server, SmtpTls::StartTls));
     post.mail("ada@example.com");
     until(|| log.text().contains("does not offer STARTTLS")).await;
     assert_eq!(post.give_up().await, 1);
@@ -73,7 +74,7 @@ async fn a_server_that_offers_no_tls_gets_nothing() {
 async fn a_wrong_password_is_not_tried_again() {
     let server = SmtpServer::with(Protection::StartTls, Some(LOGIN));
     let credentials = Some((LOGIN.0.to_owned(), "wrong".to_owned()));
-    let post = Post::to(SmtpOptions { credentials, ..protected(&server, Security::StartTls) });
+    let post = Post::to(SmtpOptions { credentials, ..protected(&server, SmtpTls::StartTls) });
     post.mail("ada@example.com");
     assert!(!server.login());
     assert_eq!(post.finish().await, 0, "given up, not lost");

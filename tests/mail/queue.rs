@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass::app::SystemRandom;
+use hallpass::config::{SmtpFrom, SmtpTls};
 use hallpass::domain::clock::{Clock, SystemClock};
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::UserId;
 use hallpass::domain::link::LinkTemplate;
 use hallpass::domain::name::Name;
 use hallpass::domain::tokens::ResetToken;
-use hallpass::mail::{
-    Links, MailQueue, QueueOptions, RunningQueue, Security, Sender, SmtpOptions, SmtpTransport,
-};
+use hallpass::mail::{Links, MailQueue, QueueOptions, RunningQueue, SmtpOptions, SmtpTransport};
 use hallpass::service::mail::{Mail, Mailer, Notice};
 
 use crate::support::smtp::SmtpServer;
@@ -37,11 +36,11 @@ pub fn options(server: &SmtpServer) -> SmtpOptions {
     SmtpOptions {
         host: "127.0.0.1".to_owned(),
         port: server.port(),
-        security: Security::Plaintext,
+        tls: SmtpTls::None,
         authorities: None,
         credentials: None,
         timeout: PATIENT,
-        sender: Sender {
+        from: SmtpFrom {
             name: Some("Żółw & Co".to_owned()),
             address: Email::parse("no-reply@example.com").expect("an address"),
         },

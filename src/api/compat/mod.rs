@@ -13,20 +13,9 @@ pub mod nest;
 use serde_json::Value;
 
 use super::document;
-
-/// An API beside the main one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CompatApi {
-    /// `/auth/signup`, `/auth/signin`, `/auth/signout`, `/auth/refresh`.
-    Nest,
-    /// `POST /users`, `/access-tokens`, `/me`.
-    AccessTokens,
-}
+pub use crate::config::CompatApi;
 
 impl CompatApi {
-    /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 2] = [Self::Nest, Self::AccessTokens];
-
     /// The file that holds its document, below `/openapi/` and in the repository's `openapi`.
     pub const fn document_name(self) -> &'static str {
         match self {

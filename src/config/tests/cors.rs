@@ -7,7 +7,7 @@ fn origins(text: &str) -> Given {
 }
 
 fn listed(given: &Given) -> Vec<String> {
-    match given.settings().cors_origins {
+    match given.settings().cors.origins {
         CorsOrigins::Listed(origins) => origins.iter().map(ToString::to_string).collect(),
         CorsOrigins::Any => vec!["*".to_owned()],
     }

@@ -44,10 +44,10 @@ fn one_header_says_where_requests_come_from() {
 #[test]
 fn names_of_dev_have_no_ports() {
     let hosts = |text| given().variable("HALLPASS_DEV__ALLOWED_HOSTS", text);
-    assert!(given().settings().dev_allowed_hosts.is_empty());
-    assert_eq!(hosts("Hallpass, auth.test").settings().dev_allowed_hosts, ["hallpass", "auth.test"]);
+    assert!(given().settings().dev.allowed_hosts.is_empty());
+    assert_eq!(hosts("Hallpass, auth.test").settings().dev.allowed_hosts, ["hallpass", "auth.test"]);
     let list = given().file("dev.allowed_hosts = ['hallpass', 'auth.test']");
-    assert_eq!(list.settings().dev_allowed_hosts, ["hallpass", "auth.test"]);
+    assert_eq!(list.settings().dev.allowed_hosts, ["hallpass", "auth.test"]);
     for bad in ["hallpass:8080", "http://hallpass", "a b", "hallpass,"] {
         assert_says(&hosts(bad).mistakes_in_dev(), &["dev.allowed_hosts"]);
     }

@@ -13,8 +13,8 @@ fn with_smtp() -> Given {
 fn serve_mails_reset_tokens_once_it_knows_a_mail_server() {
     let settings = with_smtp().load(Profile::Serve, Purpose::Start).unwrap().settings;
     assert_eq!(settings.reset.delivery, ResetDelivery::Smtp);
-    let smtp = settings.smtp.unwrap();
-    assert_eq!((smtp.port, smtp.tls), (587, SmtpTls::StartTls));
+    let smtp = settings.smtp;
+    assert_eq!((smtp.port, smtp.tls), (Some(587), SmtpTls::StartTls));
     let off = with_smtp().variable("HALLPASS_RESET__DELIVERY", "off").load(Profile::Serve, Purpose::Start);
     assert_eq!(off.unwrap().settings.reset.delivery, ResetDelivery::Off);
     let in_dev = given()
@@ -23,7 +23,7 @@ fn serve_mails_reset_tokens_once_it_knows_a_mail_server() {
         .variable("HALLPASS_SMTP__TLS", "none")
         .settings();
     assert_eq!(in_dev.reset.delivery, ResetDelivery::Response);
-    assert_eq!(in_dev.smtp.unwrap().port, 25);
+    assert_eq!(in_dev.smtp.port, Some(25));
 }
 
 #[test]

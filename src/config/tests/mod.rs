@@ -1,5 +1,6 @@
 //! Settings from end to end.
 
+mod catalogue;
 mod cors;
 mod http;
 mod mail;

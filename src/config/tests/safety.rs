@@ -20,7 +20,7 @@ fn serve_names_everything_that_is_missing_at_once() {
 fn serve_takes_the_embedded_store_only_when_told() {
     let given = given().variable("HALLPASS_SECRET", SECRET).variable("HALLPASS_TOKEN_STORE", "embedded");
     let settings = given.load(Profile::Serve, Purpose::Start).unwrap().settings;
-    assert!(matches!(settings.token_store, TokenStoreSettings::Embedded));
+    assert!(matches!(settings.token_store, TokenStoreKind::Embedded));
     let both = given.variable("REDIS_URL", "redis://redis").mistakes_in_serve();
     assert_says(&both, &["token_store", "`redis.url` is set as well"]);
 }

@@ -47,7 +47,7 @@ impl Tokens {
     /// Why a session has ended, as long as the token store knows that: by which of its deadlines, or since
     /// there were too many.
     async fn remembered(&self, known: &Known) -> AuthResult<Option<Reason>> {
-        let lifetimes = &self.context.rules.lifetimes;
+        let lifetimes = &self.context.rules.tokens.lifetimes;
         // Of a session that is not live this changes nothing, whatever the generation.
         let any = RefreshClaims { user: known.user, session: known.session, generation: Generation::FIRST };
         let outcome = self.context.token_store.check_refresh(&any, lifetimes, OnReuse::Refuse).await?;
@@ -68,7 +68,7 @@ impl Tokens {
         if self.context.token_store.access_status(&subject).await? == AccessStatus::StoreLost {
             return Ok(Reason::StoreLost);
         }
-        let lifetimes = &self.context.rules.lifetimes;
+        let lifetimes = &self.context.rules.tokens.lifetimes;
         let opened_at = known.opening.as_ref().map_or(lived_at, |opening| opening.entry.at);
         Ok(if now >= opened_at.after(lifetimes.absolute) {
             Reason::AbsoluteTimeout

@@ -330,7 +330,7 @@ impl Tokens {
 
     /// Whether a refresh token of a live session is one of before.
     fn superseded(&self, generation: Generation, session: &Session, now: Timestamp) -> Option<Death> {
-        let grace = self.context.rules.lifetimes.rotation_grace_period;
+        let grace = self.context.rules.tokens.lifetimes.rotation_grace_period;
         match Presented::judge(generation, session.generation, session.rotated_at, now, grace) {
             Presented::Superseded => Some(Death::of(Reason::Rotated)),
             Presented::Current | Presented::Previous | Presented::Ahead => None,

@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hallpass::app::{self, LaidOver, Stores, SystemRandom, World};
-use hallpass::config::{self, FlagValue, Profile, Purpose, ResetDelivery, Secret, Settings, Sources};
+use hallpass::config::{
+    self, AdminSettings, FlagValue, Profile, Purpose, ResetDelivery, Secret, Settings, Sources,
+};
 use hallpass::crypto::password::Argon2Cost;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::email::Email;
@@ -239,7 +241,7 @@ impl TestApp {
     ) -> Self {
         let serve = |settings: &mut Settings| {
             settings.profile = Profile::Serve;
-            settings.admin = None;
+            settings.admin = AdminSettings::default();
         };
         Self::start_in(folder, at, assignments, serve, redis, None).await
     }

@@ -1,4 +1,4 @@
-//! What is wrong with the settings: all of it at once, and how to mend it.
+//! What is wrong with the settings: all of it at once, and what to do about it.
 
 use std::error::Error;
 use std::fmt;
@@ -52,7 +52,7 @@ pub struct ConfigError {
     /// What is wrong: a phrase that follows the key.
     pub problem: String,
     /// What to do about it.
-    pub mend: String,
+    pub help: String,
 }
 
 impl ConfigError {
@@ -61,15 +61,15 @@ impl ConfigError {
         key: impl Into<String>,
         origin: Origin,
         problem: impl Into<String>,
-        mend: impl Into<String>,
+        help: impl Into<String>,
     ) -> Self {
-        Self { key: key.into(), origin, problem: problem.into(), mend: mend.into() }
+        Self { key: key.into(), origin, problem: problem.into(), help: help.into() }
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}) {}: {}", self.key, self.origin, self.problem, self.mend)
+        write!(f, "{} ({}) {}: {}", self.key, self.origin, self.problem, self.help)
     }
 }
 

@@ -5,15 +5,19 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Origin};
+use super::setting::{Catalogue, Kind, Setting};
 use super::source::suggestion;
-use super::table::{Kind, SETTINGS, Setting};
 
 /// One setting, its text, and where it stands.
-pub(super) type Entry = (&'static Setting, String, Origin);
+pub(crate) type Entry = (&'static Setting, String, Origin);
 
 /// Reads a settings file to its end: one mistake does not hide the next.
-pub(super) fn entries(path: &Path, text: &str) -> (Vec<Entry>, Vec<ConfigError>) {
-    let mut reader = FileReader { path, text, entries: Vec::new(), mistakes: Vec::new() };
+pub(crate) fn entries(
+    catalogue: &'static Catalogue,
+    path: &Path,
+    text: &str,
+) -> (Vec<Entry>, Vec<ConfigError>) {
+    let mut reader = FileReader { catalogue, path, text, entries: Vec::new(), mistakes: Vec::new() };
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         // The error's Display would quote the line, and with it perhaps a secret.
@@ -22,7 +26,7 @@ pub(super) fn entries(path: &Path, text: &str) -> (Vec<Entry>, Vec<ConfigError>)
             "the settings file",
             origin,
             format!("is not TOML: {}", error.message()),
-            "mend the line",
+            "correct the line",
         );
     }
     reader.table("", document.get_ref());
@@ -30,6 +34,7 @@ pub(super) fn entries(path: &Path, text: &str) -> (Vec<Entry>, Vec<ConfigError>)
 }
 
 struct FileReader<'a> {
+    catalogue: &'static Catalogue,
     path: &'a Path,
     text: &'a str,
     entries: Vec<Entry>,
@@ -43,8 +48,8 @@ impl FileReader<'_> {
         Origin::File { path: self.path.to_owned(), line: Some(line) }
     }
 
-    fn refuse(&mut self, key: &str, origin: Origin, problem: impl Into<String>, mend: impl Into<String>) {
-        self.mistakes.push(ConfigError::new(key, origin, problem, mend));
+    fn refuse(&mut self, key: &str, origin: Origin, problem: impl Into<String>, help: impl Into<String>) {
+        self.mistakes.push(ConfigError::new(key, origin, problem, help));
     }
 
     fn table(&mut self, level: &str, table: &DeTable<'_>) {
@@ -61,20 +66,21 @@ impl FileReader<'_> {
     }
 
     fn member(&mut self, key: &str, value: &DeValue<'_>, origin: Origin) {
-        let is_level = SETTINGS.iter().any(|s| s.key.strip_prefix(key).is_some_and(|r| r.starts_with('.')));
-        match (Setting::find(key), value) {
+        let is_level =
+            self.catalogue.iter().any(|s| s.key.strip_prefix(key).is_some_and(|r| r.starts_with('.')));
+        match (self.catalogue.find(key), value) {
             (_, DeValue::Table(table)) if is_level => self.table(key, table),
             (_, _) if is_level => {
-                let mend = format!("write it as a table, [{key}]");
-                self.refuse(key, origin, "is a group of settings, not a setting", mend);
+                let help = format!("write it as a table, [{key}]");
+                self.refuse(key, origin, "is a group of settings, not a setting", help);
             }
-            (None, _) => self.refuse(key, origin, "is no setting", suggestion(key)),
+            (None, _) => self.refuse(key, origin, "is no setting", suggestion(self.catalogue, key)),
             (Some(setting), value) => match text_of(setting, value) {
                 Some(text) => self.entries.push((setting, text, origin)),
                 None => {
                     let problem = format!("must not be of the kind {}", value.type_str());
-                    let mend = format!("write a single value, like {}", setting.example);
-                    self.refuse(key, origin, problem, mend);
+                    let help = format!("write a single value, like {}", setting.example);
+                    self.refuse(key, origin, problem, help);
                 }
             },
         }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use url::Url;
 
+use super::setting::Kind;
 use super::source::Values;
-use super::table::{Kind, SETTINGS};
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "…";
@@ -14,7 +14,7 @@ const HIDDEN: &str = "…";
 /// value is commented out.
 pub fn dump(values: &Values) -> String {
     let mut dump = format!("# The settings in effect for `hallpass {}`.\n", values.profile().as_str());
-    for setting in SETTINGS {
+    for setting in values.catalogue().iter() {
         let line = match values.get(setting.key) {
             None => format!("# {} is not set", setting.key),
             Some(found) => {

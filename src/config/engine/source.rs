@@ -1,5 +1,5 @@
 //! The layers: flags over environment over settings file over defaults. This file finds out what
-//! was set and where; what the texts mean is for `parse` and `build`.
+//! was set and where; what the texts mean is for `parse` and `reader`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::Profile;
 use super::error::{ConfigError, Origin};
 use super::file;
+use super::profile::Profile;
 use super::secret::Secret;
-use super::table::{Kind, SETTINGS, Setting};
+use super::setting::{Catalogue, DefaultValue, Kind, Setting};
 
 /// What the names of our own environment variables begin with.
 const PREFIX: &str = "HALLPASS_";
@@ -69,13 +69,24 @@ pub(super) struct Found {
 #[derive(Clone, Debug)]
 pub struct Values {
     profile: Profile,
+    catalogue: &'static Catalogue,
     found: BTreeMap<&'static str, Found>,
 }
 
 impl Values {
     /// For which profile.
-    pub(super) fn profile(&self) -> Profile {
+    pub fn profile(&self) -> Profile {
         self.profile
+    }
+
+    /// Of which settings.
+    pub(super) fn catalogue(&self) -> &'static Catalogue {
+        self.catalogue
+    }
+
+    /// The text of a setting, a default's included.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.get(key).map(|found| found.text.expose())
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Found> {
@@ -88,25 +99,24 @@ impl Values {
     }
 
     /// Whether somebody set it, as opposed to a default.
-    pub(super) fn is_set(&self, key: &str) -> bool {
+    pub fn is_set(&self, key: &str) -> bool {
         self.origin(key) != Origin::Default
-    }
-
-    /// Records a default that was worked out; what somebody set stays.
-    pub(super) fn computed(&mut self, key: &'static str, text: impl Into<String>) {
-        let found = || Found { text: Secret::new(text), origin: Origin::Default };
-        self.found.entry(key).or_insert_with(found);
     }
 }
 
 /// Looks through all layers.
-pub(super) fn collect(profile: Profile, sources: &Sources) -> (Values, Vec<ConfigError>) {
-    let mut collector =
-        Collector { values: Values { profile, found: BTreeMap::new() }, mistakes: Vec::new() };
+pub(crate) fn collect(
+    catalogue: &'static Catalogue,
+    profile: Profile,
+    sources: &Sources,
+) -> (Values, Vec<ConfigError>) {
+    let values = Values { profile, catalogue, found: BTreeMap::new() };
+    let mut collector = Collector { values, mistakes: Vec::new() };
     collector.defaults();
     collector.settings_file(sources);
     collector.environment(&sources.environment);
     collector.flags(&sources.flags);
+    collector.computed();
     (collector.values, collector.mistakes)
 }
 
@@ -116,18 +126,34 @@ struct Collector {
 }
 
 impl Collector {
-    fn refuse(&mut self, key: &str, origin: Origin, problem: impl Into<String>, mend: impl Into<String>) {
-        self.mistakes.push(ConfigError::new(key, origin, problem, mend));
+    fn refuse(&mut self, key: &str, origin: Origin, problem: impl Into<String>, help: impl Into<String>) {
+        self.mistakes.push(ConfigError::new(key, origin, problem, help));
     }
 
     fn set(&mut self, setting: &Setting, text: String, origin: Origin) {
         self.values.found.insert(setting.key, Found { text: Secret::new(text), origin });
     }
 
+    fn catalogue(&self) -> &'static Catalogue {
+        self.values.catalogue
+    }
+
     fn defaults(&mut self) {
-        for setting in SETTINGS {
+        for setting in self.catalogue().iter() {
             if let Some(text) = setting.default_for(self.values.profile) {
                 self.set(setting, text.to_owned(), Origin::Default);
+            }
+        }
+    }
+
+    /// The defaults that follow from other settings; what was set stays.
+    fn computed(&mut self) {
+        for setting in self.catalogue().iter() {
+            if let DefaultValue::Computed { by, .. } = setting.default
+                && self.values.get(setting.key).is_none()
+                && let Some(text) = by(&self.values)
+            {
+                self.set(setting, text, Origin::Default);
             }
         }
     }
@@ -147,7 +173,7 @@ impl Collector {
                 return self.refuse("the settings file", origin, problem, "name a readable TOML file");
             }
         };
-        let (entries, mut mistakes) = file::entries(&path, &text);
+        let (entries, mut mistakes) = file::entries(self.catalogue(), &path, &text);
         self.mistakes.append(&mut mistakes);
         for (setting, text, origin) in entries {
             self.set(setting, text, origin);
@@ -155,7 +181,7 @@ impl Collector {
     }
 
     fn environment(&mut self, environment: &BTreeMap<String, OsString>) {
-        for setting in SETTINGS {
+        for setting in self.catalogue().iter() {
             if let Some(Found { text, origin }) = self.find_variable(setting, environment) {
                 self.set(setting, text.expose().to_owned(), origin);
             }
@@ -214,7 +240,7 @@ impl Collector {
 
     fn unknown_variables(&mut self, environment: &BTreeMap<String, OsString>) {
         let mut known: Vec<String> = vec![CONFIG_VARIABLE.to_owned()];
-        for setting in SETTINGS {
+        for setting in self.catalogue().iter() {
             known.extend(setting.variables());
             known.extend(setting.file_variables());
         }
@@ -223,11 +249,11 @@ impl Collector {
                 continue;
             }
             let ours = known.iter().map(String::as_str).filter(|known| known.starts_with(PREFIX));
-            let mend = match nearest(name, ours, "_") {
+            let help = match nearest(name, ours, "_") {
                 Some(near) => format!("did you mean {near}?"),
                 None => "unset it; the README lists all settings".to_owned(),
             };
-            self.refuse(name, Origin::Variable(name.clone()), "is no setting", mend);
+            self.refuse(name, Origin::Variable(name.clone()), "is no setting", help);
         }
     }
 
@@ -246,23 +272,25 @@ impl Collector {
 
     fn flag(&mut self, value: &FlagValue) -> Option<(&'static Setting, String, &'static str)> {
         let assignment = match value {
-            FlagValue::Named { flag, key, text } => return Some((Setting::find(key)?, text.clone(), flag)),
+            FlagValue::Named { flag, key, text } => {
+                return Some((self.catalogue().find(key)?, text.clone(), flag));
+            }
             FlagValue::Set(assignment) => assignment,
         };
         let origin = Origin::Flag("--set");
         let Some((key, text)) = assignment.split_once('=') else {
             // What stands there may be a secret, so it is not repeated.
-            let mend = "write --set key=value, like --set tokens.access_ttl=5m";
-            self.refuse("--set", origin, "has no `=`", mend);
+            let help = "write --set key=value, like --set tokens.access_ttl=5m";
+            self.refuse("--set", origin, "has no `=`", help);
             return None;
         };
-        let Some(setting) = Setting::find(key) else {
-            self.refuse(key, origin, "is no setting", suggestion(key));
+        let Some(setting) = self.catalogue().find(key) else {
+            self.refuse(key, origin, "is no setting", suggestion(self.catalogue(), key));
             return None;
         };
         if setting.kind == Kind::Secret || (setting.kind == Kind::SecretUrl && holds_password(text)) {
-            let mend = format!("use {}_FILE or {0}", setting.variable());
-            self.refuse(key, origin, "is a secret, and anyone on the machine can read a command line", mend);
+            let help = format!("use {}_FILE or {0}", setting.variable());
+            self.refuse(key, origin, "is a secret, and anyone on the machine can read a command line", help);
             return None;
         }
         Some((setting, text.to_owned(), "--set"))
@@ -291,8 +319,8 @@ fn is_service_link(name: &str, value: &OsString) -> bool {
 }
 
 /// What to do about a key that is none.
-pub(super) fn suggestion(key: &str) -> String {
-    match nearest(key, SETTINGS.iter().map(|setting| setting.key), ".") {
+pub(super) fn suggestion(catalogue: &Catalogue, key: &str) -> String {
+    match nearest(key, catalogue.iter().map(|setting| setting.key), ".") {
         Some(near) => format!("did you mean `{near}`?"),
         None => "take it out; the README lists all settings".to_owned(),
     }

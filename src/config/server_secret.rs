@@ -1,6 +1,5 @@
-//! Secret texts, and the server secret that `dev` makes for itself.
+//! The server secret, and the one that `dev` makes for itself.
 
-use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,34 +7,24 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::error::{ConfigError, ConfigErrors, Origin};
-use super::{Profile, Settings};
+use super::Settings;
+use super::engine::{ConfigError, ConfigErrors, Origin, Parsed, Profile, Secret, problem};
 pub use crate::crypto::secret::SECRET_MIN_BYTES;
 use crate::domain::random::Random;
 
 /// The file in the data folder that keeps the secret of `hallpass dev`.
 const SECRET_FILE: &str = "secret";
 
-/// A text that no log line, error or dump may spell out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+/// How to get a server secret.
+pub(super) const SECRET_HELP: &str =
+    "make one with `openssl rand -base64 48`, and set HALLPASS_SECRET_FILE (or HALLPASS_SECRET)";
 
-impl Secret {
-    /// Wraps the text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+/// The parser of `secret`: at least [`SECRET_MIN_BYTES`] bytes.
+pub(super) fn secret(text: &str) -> Parsed<Secret> {
+    if text.len() < SECRET_MIN_BYTES {
+        return problem(format!("is shorter than {SECRET_MIN_BYTES} bytes"), SECRET_HELP);
     }
-
-    /// The secret itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
+    Ok(Secret::new(text))
 }
 
 /// The data folder cannot keep the secret of `hallpass dev`.
@@ -70,8 +59,7 @@ pub fn server_secret(settings: &Settings, random: &dyn Random) -> Result<Secret,
         (Some(secret), _) => Ok(secret.clone()),
         (None, Profile::Dev) => kept_secret(&settings.data_dir, random),
         (None, Profile::Serve) => {
-            let missing =
-                ConfigError::new("secret", Origin::Default, "is not set", super::rules::SECRET_MEND);
+            let missing = ConfigError::new("secret", Origin::Default, "is not set", SECRET_HELP);
             Err(ConfigErrors::from(vec![missing]).into())
         }
     }
@@ -97,8 +85,8 @@ fn kept_secret(data_dir: &Path, random: &dyn Random) -> Result<Secret, ServerSec
     if text.len() < SECRET_MIN_BYTES {
         let origin = Origin::File { path, line: None };
         let problem = format!("is shorter than {SECRET_MIN_BYTES} bytes");
-        let mend = "delete the file to have a new secret made; all sessions end";
-        return Err(ConfigErrors::from(vec![ConfigError::new("secret", origin, problem, mend)]).into());
+        let help = "delete the file to have a new secret made; all sessions end";
+        return Err(ConfigErrors::from(vec![ConfigError::new("secret", origin, problem, help)]).into());
     }
     Ok(Secret::new(text))
 }
@@ -171,8 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_secret() {
-        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+    fn a_secret_is_long_enough_and_never_repeated() {
+        assert!(secret("0123456789abcdef0123456789abcdef").is_ok());
+        assert!(secret("0123456789abcdef0123456789abcde").is_err());
+        assert!(!format!("{:?}", secret("hunter2").err()).contains("hunter2"));
     }
 
     #[test]

@@ -1,0 +1,20 @@
+//! `registration.*`: how accounts come to be.
+
+use crate::config::engine::{Always, parse, settings};
+
+settings! {
+    /// How accounts come to be.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct RegistrationSettings {
+        /// Whether people must prove their e-mail address, by a link in a mail, before they can log in (needs
+        /// `smtp.host`).
+        verify_email: bool = "registration.verify_email" {
+            kind: Boolean, parse: parse::boolean, default: Always("false"), example: "true",
+        },
+        /// Whether `POST /auth/register` answers alike for an address that has an account already, whose owner gets a
+        /// mail about it (needs `registration.verify_email`).
+        conceal_existing: bool = "registration.conceal_existing" {
+            kind: Boolean, parse: parse::boolean, default: Always("false"), example: "true",
+        },
+    }
+}
