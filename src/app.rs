@@ -37,7 +37,7 @@ use crate::service::clock_watch::ClockWatch;
 use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
-use crate::service::{AuthError, Context, Rules, Services};
+use crate::service::{AuthError, Dependencies, Services};
 use crate::store::redis::RedisUrlError;
 use crate::store::sql::DatabaseError;
 use crate::store::{StoreError, embedded};
@@ -207,21 +207,8 @@ pub async fn services(
     let hasher = PasswordHasher::new(settings.passwords.argon2, &*world.random)?;
     let workers =
         PasswordWorkers::new(hasher, settings.passwords.hash_workers, settings.passwords.hash_queue);
-    let rules = Rules {
-        issuer: issuer.as_str().to_owned(),
-        audience: settings.audience(&issuer),
-        tokens: settings.tokens.clone(),
-        sessions: settings.sessions,
-        validation: settings.validation,
-        passwords: settings.passwords.policy,
-        reset: settings.reset.clone(),
-        registration: settings.registration,
-        verification: settings.verification.clone(),
-        limits: settings.rate_limits,
-        feed: settings.feed,
-    };
     let keeper = stores.tokens.keeper;
-    let context = Context {
+    let dependencies = Dependencies {
         clock: keeper.clone(),
         clocks: ClockWatch::new(keeper, stores.database.repository.clone(), world.laid_over.database),
         random: world.random,
@@ -233,9 +220,11 @@ pub async fn services(
         rate_limits: stores.tokens.rate_limits,
         secrets,
         mailer: world.mailer,
-        rules,
+        key_ring: Arc::new(key_ring),
+        workers,
     };
-    Ok(Services::new(context, key_ring, workers))
+    let audience = settings.audience(&issuer);
+    Ok(Services::new(settings, issuer.as_str().to_owned(), audience, dependencies))
 }
 
 /// Builds the service over its stores: the operations, and the HTTP surface over them.

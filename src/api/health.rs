@@ -174,13 +174,13 @@ impl HealthApi {
         /// Which part.
         operation: Path<ReadinessOperation>,
     ) -> Result<ReadinessAnswer, Refusal<ReadyErrors>> {
-        let found = services.ready().await;
+        let found = services.foundations.look().await;
         Ok(ReadinessAnswer::new(found.serves(operation.0.into()), &found))
     }
 }
 
 async fn readiness(services: &Services) -> ReadinessAnswer {
-    let found = services.ready().await;
+    let found = services.foundations.look().await;
     ReadinessAnswer::new(found.status() != readiness::Status::NotReady, &found)
 }
 

@@ -9,20 +9,27 @@ use hallpass_verify::{
 };
 
 use super::caller::Caller;
+use super::clock_watch::ClockWatch;
+use super::error::{Error, Result};
 use super::key_ring::{KeyRing, PerGeneration};
 use super::revocations::Revocations;
-use super::{AuthError, AuthResult, Context};
+use super::trail::AuditTrail;
+use crate::config::TokenSettings;
+use crate::crypto::secret::DerivedKeys;
 use crate::crypto::{jwt, refresh_token};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::causes::with_causes;
 use crate::domain::client::{Client, REVOCATIONS_READ, Scopes};
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::{Jti, SessionId};
 use crate::domain::partition::Partition;
+use crate::domain::random::Random;
 use crate::domain::session::Session;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::Role;
-use crate::store::{AccessStatus, AccessSubject, OnReuse, RefreshOutcome, StoreError, TokenStore};
+use crate::store::{
+    AccessStatus, AccessSubject, OnReuse, RefreshOutcome, Repository, StoreError, TokenStore,
+};
 
 /// Claim `client_id` of tokens that a login on this service itself brought (RFC 9068 2.2 wants
 /// one in every token).
@@ -31,54 +38,70 @@ pub const FIRST_PARTY_CLIENT_ID: &str = "hallpass";
 /// Minting and checking access tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct AccessTokens {
-    context: Arc<Context>,
-    key_ring: Arc<KeyRing>,
-    revocations: Revocations,
+    parts: Parts,
     /// One for each generation of the ring, with its keys.
     checks: Arc<PerGeneration<AccessTokenCheck<KnownRevocations>>>,
     /// The same with the keys that were revoked.
     of_revoked_keys: Arc<PerGeneration<Verifier>>,
 }
 
+/// What minting and checking takes.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) token_store: Arc<dyn TokenStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) clocks: ClockWatch,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) secrets: DerivedKeys,
+    pub(super) trail: AuditTrail,
+    pub(super) key_ring: Arc<KeyRing>,
+    pub(super) revocations: Revocations,
+    /// Claim `iss`: the service's public URL, exactly.
+    pub(super) issuer: String,
+    /// Claim `aud`.
+    pub(super) audience: String,
+    pub(super) settings: TokenSettings,
+}
+
 impl AccessTokens {
-    pub(super) fn new(context: Arc<Context>, key_ring: Arc<KeyRing>, revocations: Revocations) -> Self {
-        let rules = &context.rules;
-        let verifier = Verifier::new(key_ring.current().key_set().clone(), &rules.issuer, &rules.audience)
-            .with_token_type(rules.tokens.typ)
-            .with_leeway(rules.tokens.lifetimes.leeway);
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { key_ring, revocations, issuer, audience, settings, token_store, .. } = &parts;
+        let verifier = Verifier::new(key_ring.current().key_set().clone(), issuer, audience)
+            .with_token_type(settings.typ)
+            .with_leeway(settings.lifetimes.leeway);
         let with_revoked_keys = verifier.clone();
         let of_revoked_keys = PerGeneration::new(key_ring.clone(), move |generation| {
             with_revoked_keys.clone().with_keys(generation.revoked_keys().clone())
         });
-        let of_context = context.clone();
-        let copy = revocations.clone();
+        let (copy, token_store) = (revocations.clone(), token_store.clone());
         let checks = PerGeneration::new(key_ring.clone(), move |generation| {
             let verifier = verifier.clone().with_keys(generation.key_set().clone());
-            let source = KnownRevocations { copy: copy.clone(), token_store: of_context.token_store.clone() };
+            let source = KnownRevocations { copy: copy.clone(), token_store: token_store.clone() };
             AccessTokenCheck::new(verifier, source)
         });
         let of_revoked_keys = Arc::new(of_revoked_keys);
-        Self { checks: Arc::new(checks), of_revoked_keys, context, key_ring, revocations }
+        Self { checks: Arc::new(checks), of_revoked_keys, parts }
     }
 
     /// Mints an access token of a live session. It never outlives the session.
     ///
     /// # Errors
-    /// [`AuthError::ClockSkew`]; [`AuthError::Signing`].
-    pub fn mint(&self, session: &Session) -> AuthResult<(AccessToken, AccessClaims)> {
-        self.context.clocks.may_mint()?;
-        let now = self.context.clock.now();
-        let rules = &self.context.rules;
+    /// [`Error::ClockSkew`]; [`Error::Signing`].
+    pub fn mint(&self, session: &Session) -> Result<(AccessToken, AccessClaims)> {
+        self.parts.clocks.may_mint()?;
+        let now = self.parts.clock.now();
+        let Parts { issuer, audience, settings, .. } = &self.parts;
         let ends_at = session.idle_deadline.min(session.absolute_deadline);
-        let expires_at = now.after(rules.tokens.lifetimes.access_token).min(ends_at);
+        let expires_at = now.after(settings.lifetimes.access_token).min(ends_at);
         let claims = AccessClaims {
-            iss: rules.issuer.clone(),
-            aud: vec![rules.audience.clone()],
+            iss: issuer.clone(),
+            aud: vec![audience.clone()],
             sub: session.subject.user.to_string(),
             exp: expires_at.as_secs(),
             iat: now.as_secs(),
             nbf: None,
-            jti: *Jti::generate(&*self.context.random).as_uuid(),
+            jti: *Jti::generate(&*self.parts.random).as_uuid(),
             sid: Some(*session.id.as_uuid()),
             sv: Some(session.subject.security_version.get()),
             inc: number_of(session.incarnation),
@@ -88,7 +111,7 @@ impl AccessTokens {
             roles: vec![session.subject.role.as_str().to_owned()],
             scope: None,
         };
-        let token = jwt::mint(self.key_ring.current().signing_key(), rules.tokens.typ, &claims)?;
+        let token = jwt::mint(self.parts.key_ring.current().signing_key(), settings.typ, &claims)?;
         Ok((token, claims))
     }
 
@@ -99,7 +122,7 @@ impl AccessTokens {
     pub(super) async fn with_proof(&self, mut session: Session) -> Session {
         let subject = &mut session.subject;
         if !subject.email_verified {
-            match self.context.repository.find_user(subject.user).await {
+            match self.parts.repository.find_user(subject.user).await {
                 Ok(user) => {
                     subject.email_verified =
                         user.is_some_and(|user| user.email_verified && user.email == subject.email);
@@ -118,31 +141,31 @@ impl AccessTokens {
     /// logged in by it. One that may read the revocation feed is for this service as well.
     ///
     /// # Errors
-    /// [`AuthError::ClockSkew`]; [`AuthError::Signing`]; [`AuthError::Store`] while it is not known in which incarnation the token
+    /// [`Error::ClockSkew`]; [`Error::Signing`]; [`Error::Store`] while it is not known in which incarnation the token
     /// store is.
     pub(super) async fn mint_for_client(
         &self,
         client: &Client,
         scopes: &Scopes,
-    ) -> AuthResult<(AccessToken, AccessClaims)> {
-        self.context.clocks.may_mint()?;
-        let now = self.context.clock.now();
-        let incarnation = self.context.token_store.incarnation(Partition::EVERYBODY).await?;
-        let rules = &self.context.rules;
-        let own = &rules.audience;
+    ) -> Result<(AccessToken, AccessClaims)> {
+        self.parts.clocks.may_mint()?;
+        let now = self.parts.clock.now();
+        let incarnation = self.parts.token_store.incarnation(Partition::EVERYBODY).await?;
+        let Parts { issuer, audience, settings, .. } = &self.parts;
+        let own = audience;
         let mut aud: Vec<String> =
             client.audience.iter().filter(|audience| *audience != own).cloned().collect();
         if aud.is_empty() || scopes.contains(REVOCATIONS_READ) {
             aud.push(own.clone());
         }
         let claims = AccessClaims {
-            iss: rules.issuer.clone(),
+            iss: issuer.clone(),
             aud,
             sub: client.id.to_string(),
-            exp: now.after(rules.tokens.lifetimes.access_token).as_secs(),
+            exp: now.after(settings.lifetimes.access_token).as_secs(),
             iat: now.as_secs(),
             nbf: None,
-            jti: *Jti::generate(&*self.context.random).as_uuid(),
+            jti: *Jti::generate(&*self.parts.random).as_uuid(),
             sid: None,
             sv: None,
             inc: number_of(incarnation),
@@ -152,7 +175,7 @@ impl AccessTokens {
             roles: Vec::new(),
             scope: Some(scopes.to_string()),
         };
-        let token = jwt::mint(self.key_ring.current().signing_key(), rules.tokens.typ, &claims)?;
+        let token = jwt::mint(self.parts.key_ring.current().signing_key(), settings.typ, &claims)?;
         Ok((token, claims))
     }
 
@@ -160,12 +183,12 @@ impl AccessTokens {
     ///
     /// # Errors
     /// What is wrong with the token; a user's is none of this kind.
-    pub(super) fn check_client(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
+    pub(super) fn check_client(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims> {
         match self.checks.get().verifier().verify(access.expose(), now.to_system_time()) {
             Ok(claims) if claims.is_machine() => Ok(claims),
-            Ok(_) => Err(AuthError::InsufficientScope),
-            Err(Rejection::Expired(_)) => Err(AuthError::TokenExpired),
-            Err(rejection) => Err(AuthError::InvalidToken(rejection)),
+            Ok(_) => Err(Error::InsufficientScope),
+            Err(Rejection::Expired(_)) => Err(Error::TokenExpired),
+            Err(rejection) => Err(Error::InvalidToken(rejection)),
         }
     }
 
@@ -192,16 +215,16 @@ impl AccessTokens {
     ///   service changed ([`Self::is_of_the_past`]) is as good as none.
     ///
     /// # Errors
-    /// [`AuthError::Unauthenticated`] when nothing came, else what is wrong with what came.
+    /// [`Error::Unauthenticated`] when nothing came, else what is wrong with what came.
     pub async fn authenticate(
         &self,
         access: Option<&AccessToken>,
         refresh: Option<&RefreshToken>,
         address: Option<IpAddr>,
-    ) -> AuthResult<Caller> {
-        let now = self.context.clock.now();
+    ) -> Result<Caller> {
+        let now = self.parts.clock.now();
         let Some(access) = access else {
-            let refresh = refresh.ok_or(AuthError::Unauthenticated)?;
+            let refresh = refresh.ok_or(Error::Unauthenticated)?;
             return self.renew(refresh, None, address).await;
         };
         match self.verify(access, now) {
@@ -210,7 +233,7 @@ impl AccessTokens {
                 known_caller(access.clone(), &claims, address)
             }
             Err(Rejection::Expired(claims)) => {
-                let refresh = refresh.ok_or(AuthError::TokenExpired)?;
+                let refresh = refresh.ok_or(Error::TokenExpired)?;
                 self.check_revocation(&claims, now).await?;
                 self.renew(refresh, Some(&claims), address).await
             }
@@ -218,7 +241,7 @@ impl AccessTokens {
                 Some(refresh) if self.is_of_the_past(access, &rejection, now) => {
                     self.renew(refresh, None, address).await
                 }
-                _ => Err(AuthError::InvalidToken(rejection)),
+                _ => Err(Error::InvalidToken(rejection)),
             },
         }
     }
@@ -262,12 +285,10 @@ impl AccessTokens {
         &self,
         access: &AccessToken,
         now: Timestamp,
-    ) -> AuthResult<Option<AccessClaims>> {
+    ) -> Result<Option<AccessClaims>> {
         match self.authentic_claims(access, now).await {
             Ok(claims) => Ok(Some(claims)),
-            Err(AuthError::InvalidToken(rejection)) if self.is_of_the_past(access, &rejection, now) => {
-                Ok(None)
-            }
+            Err(Error::InvalidToken(rejection)) if self.is_of_the_past(access, &rejection, now) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -292,11 +313,11 @@ impl AccessTokens {
     /// The claims of an access token that is authentic, in time and not revoked.
     ///
     /// # Errors
-    /// What is wrong with the token: [`AuthError::TokenExpired`] as well.
-    pub(super) async fn live_claims(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
+    /// What is wrong with the token: [`Error::TokenExpired`] as well.
+    pub(super) async fn live_claims(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims> {
         let claims = self.verify(access, now).map_err(|rejection| match rejection {
-            Rejection::Expired(_) => AuthError::TokenExpired,
-            rejection => AuthError::InvalidToken(rejection),
+            Rejection::Expired(_) => Error::TokenExpired,
+            rejection => Error::InvalidToken(rejection),
         })?;
         self.check_revocation(&claims, now).await?;
         Ok(claims)
@@ -306,11 +327,11 @@ impl AccessTokens {
     ///
     /// # Errors
     /// What is wrong with the token.
-    pub async fn authentic_claims(&self, access: &AccessToken, now: Timestamp) -> AuthResult<AccessClaims> {
+    pub async fn authentic_claims(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims> {
         let claims = match self.verify(access, now) {
             Ok(claims) => claims,
             Err(Rejection::Expired(claims)) => *claims,
-            Err(rejection) => return Err(AuthError::InvalidToken(rejection)),
+            Err(rejection) => return Err(Error::InvalidToken(rejection)),
         };
         self.check_revocation(&claims, now).await?;
         Ok(claims)
@@ -325,14 +346,14 @@ impl AccessTokens {
         &self,
         access: &AccessToken,
         now: Timestamp,
-    ) -> AuthResult<AccessClaims> {
+    ) -> Result<AccessClaims> {
         let claims = match self.verify(access, now) {
             Ok(claims) => claims,
             Err(Rejection::Expired(claims)) => *claims,
-            Err(rejection) => return Err(AuthError::InvalidToken(rejection)),
+            Err(rejection) => return Err(Error::InvalidToken(rejection)),
         };
         match self.check_revocation(&claims, now).await {
-            Ok(()) | Err(AuthError::Store(StoreError::Unavailable { .. })) => Ok(claims),
+            Ok(()) | Err(Error::Store(StoreError::Unavailable { .. })) => Ok(claims),
             Err(error) => Err(error),
         }
     }
@@ -346,34 +367,34 @@ impl AccessTokens {
         now: Timestamp,
     ) -> Option<AccessClaims> {
         let claims = self.verify(access, now).ok()?;
-        (self.revocations.is_revoked(&claims) != Ok(true)).then_some(claims)
+        (self.parts.revocations.is_revoked(&claims) != Ok(true)).then_some(claims)
     }
 
     /// For how long a token has to be denied that is taken back now: until it counts nowhere any more.
     pub(super) fn rest_of(&self, claims: &AccessClaims, now: Timestamp) -> Duration {
         let end = Timestamp::from_millis(claims.exp.saturating_mul(1000));
         // Its end is by the clock that it was minted by, and this replica's differs from the token store's.
-        end.after(2 * self.context.rules.tokens.lifetimes.leeway).since(now)
+        end.after(2 * self.parts.settings.lifetimes.leeway).since(now)
     }
 
     /// Whether a machine's token stands: it was not taken back.
     ///
     /// # Errors
-    /// [`AuthError::Store`].
-    pub(super) async fn machine_stands(&self, claims: &AccessClaims, now: Timestamp) -> AuthResult<bool> {
-        if let Some(status) = self.revocations.status(claims, now) {
+    /// [`Error::Store`].
+    pub(super) async fn machine_stands(&self, claims: &AccessClaims, now: Timestamp) -> Result<bool> {
+        if let Some(status) = self.parts.revocations.status(claims, now) {
             return Ok(status == RevocationStatus::Live);
         }
         let status =
-            self.context.token_store.machine_status(Jti::from(claims.jti), incarnation_of(claims)).await?;
+            self.parts.token_store.machine_status(Jti::from(claims.jti), incarnation_of(claims)).await?;
         Ok(status == AccessStatus::Live)
     }
 
     /// Whether a user's token was taken back.
     ///
     /// # Errors
-    /// [`AuthError::TokenRevoked`], [`AuthError::Store`].
-    pub(super) async fn check_revocation(&self, claims: &AccessClaims, now: Timestamp) -> AuthResult<()> {
+    /// [`Error::TokenRevoked`], [`Error::Store`].
+    pub(super) async fn check_revocation(&self, claims: &AccessClaims, now: Timestamp) -> Result<()> {
         Ok(self.checks.get().check_revocation(claims, now.to_system_time()).await?)
     }
 
@@ -382,16 +403,16 @@ impl AccessTokens {
         refresh: &RefreshToken,
         expired: Option<&AccessClaims>,
         address: Option<IpAddr>,
-    ) -> AuthResult<Caller> {
-        let claims = refresh_token::verify(&self.context.secrets, refresh)
-            .map_err(|_| AuthError::InvalidRefreshToken)?;
+    ) -> Result<Caller> {
+        let claims =
+            refresh_token::verify(&self.parts.secrets, refresh).map_err(|_| Error::InvalidRefreshToken)?;
         if expired.is_some_and(|expired| expired.sub != claims.user.to_string()) {
-            return Err(AuthError::InvalidRefreshToken);
+            return Err(Error::InvalidRefreshToken);
         }
-        self.context.clocks.may_mint()?;
-        let lifetimes = &self.context.rules.tokens.lifetimes;
-        let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await?;
-        let session = self.with_proof(refresh_verdict(&self.context, &claims, outcome, address)?).await;
+        self.parts.clocks.may_mint()?;
+        let lifetimes = &self.parts.settings.lifetimes;
+        let outcome = self.parts.token_store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await?;
+        let session = self.with_proof(refresh_verdict(&self.parts.trail, &claims, outcome, address)?).await;
         let (access, minted) = self.mint(&session)?;
         Ok(Caller { renewed: true, ..known_caller(access, &minted, address)? })
     }
@@ -410,15 +431,15 @@ pub(super) fn incarnation_of(claims: &AccessClaims) -> i64 {
 /// Turns a store's outcome into the live session, or into the verdict on the token, which was presented
 /// from `address`.
 pub(super) fn refresh_verdict(
-    context: &Context,
+    trail: &AuditTrail,
     claims: &RefreshClaims,
     outcome: RefreshOutcome,
     address: Option<IpAddr>,
-) -> AuthResult<Session> {
+) -> Result<Session> {
     let (user, session) = (claims.user, claims.session);
     // Whoever presents a dead token has not proven who they are.
     let event = |action, reason| {
-        let entry = context.event(action, AuditActor::Anonymous).on(user).session(session);
+        let entry = trail.event(action, AuditActor::Anonymous).on(user).session(session);
         entry.from(address).because(reason)
     };
     match outcome {
@@ -429,16 +450,16 @@ pub(super) fn refresh_verdict(
         }
         RefreshOutcome::Reused => {
             tracing::warn!(%user, %session, reason = "reuse_detected", "refresh token reused; session revoked");
-            context.audit.record(event(AuditAction::RefreshTokenReused, Reason::ReuseDetected));
-            Err(AuthError::RefreshTokenReused)
+            trail.record(event(AuditAction::RefreshTokenReused, Reason::ReuseDetected));
+            Err(Error::RefreshTokenReused)
         }
         RefreshOutcome::Expired(timeout) => {
-            context.audit.record_seldom(event(AuditAction::SessionExpired, timeout.into()), None);
-            Err(AuthError::SessionExpired)
+            trail.record_seldom(event(AuditAction::SessionExpired, timeout.into()), None);
+            Err(Error::SessionExpired)
         }
         // Its end is in the log already.
-        RefreshOutcome::Evicted => Err(AuthError::SessionEvicted),
-        RefreshOutcome::Unknown => Err(AuthError::InvalidRefreshToken),
+        RefreshOutcome::Evicted => Err(Error::SessionEvicted),
+        RefreshOutcome::Unknown => Err(Error::InvalidRefreshToken),
     }
 }
 
@@ -448,8 +469,8 @@ pub(super) fn session_of(claims: &AccessClaims) -> Result<SessionId, Rejection> 
 }
 
 /// Reads the caller out of claims that we signed ourselves.
-fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAddr>) -> AuthResult<Caller> {
-    let malformed = || AuthError::InvalidToken(Rejection::Malformed);
+fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAddr>) -> Result<Caller> {
+    let malformed = || Error::InvalidToken(Rejection::Malformed);
     let user = claims.sub.parse().map_err(|_| malformed())?;
     let role =
         if claims.roles.iter().any(|role| role == Role::Admin.as_str()) { Role::Admin } else { Role::Member };
@@ -458,7 +479,7 @@ fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAd
         role,
         email: claims.email.clone().unwrap_or_default(),
         email_verified: claims.verified_email().is_some(),
-        session: session_of(claims).map_err(AuthError::InvalidToken)?,
+        session: session_of(claims).map_err(Error::InvalidToken)?,
         access,
         issued_at: claims.iat,
         expires_at: claims.exp,
@@ -467,7 +488,7 @@ fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAd
     })
 }
 
-impl From<CheckError<StoreError>> for AuthError {
+impl From<CheckError<StoreError>> for Error {
     fn from(error: CheckError<StoreError>) -> Self {
         match error {
             CheckError::Rejected(Rejection::Expired(_)) => Self::TokenExpired,

@@ -5,23 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Caller;
+use super::clock_watch::ClockWatch;
 use super::cut_off::CutOff;
+use super::error::{Error, Field, FieldProblem, Result};
 use super::limits::{Limits, Visitor};
-use super::mail::{Mail, Notice};
-use super::password_workers::{PasswordWorkers, Requester};
+use super::mail::{Mail, Notice, Outbox};
+use super::password_workers::Requester;
+use super::passwords::Passwords;
 use super::sessions::{Sessions, TokenPair};
+use super::trail::AuditTrail;
 use super::verification::Verifications;
-use super::{AuthError, AuthResult, Context, Field, FieldProblem};
+use crate::config::{RegistrationSettings, VerificationSettings};
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
+use crate::domain::clock::Clock;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::name::Name;
-use crate::domain::password::{NewPassword, Password, PasswordHash};
+use crate::domain::password::{NewPassword, Password};
 use crate::domain::place::Place;
 use crate::domain::rate_limit::Action;
+use crate::domain::session::SessionLifetimes;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::user::{NewUser, ProfileChange, Role, User};
-use crate::store::InsertUserOutcome;
+use crate::store::{InsertUserOutcome, Repository, TokenStore};
 
 /// What somebody registers with, as it came.
 #[derive(Clone)]
@@ -91,26 +97,23 @@ pub struct UserPage {
 /// Accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts {
-    context: Arc<Context>,
-    sessions: Sessions,
-    workers: PasswordWorkers,
-    cut_off: CutOff,
-    verifications: Verifications,
-    limits: Limits,
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) token_store: Arc<dyn TokenStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) clocks: ClockWatch,
+    pub(super) trail: AuditTrail,
+    pub(super) outbox: Outbox,
+    pub(super) passwords: Passwords,
+    pub(super) sessions: Sessions,
+    pub(super) cut_off: CutOff,
+    pub(super) verifications: Verifications,
+    pub(super) limits: Limits,
+    pub(super) registration: RegistrationSettings,
+    pub(super) verification: VerificationSettings,
+    pub(super) lifetimes: SessionLifetimes,
 }
 
 impl Accounts {
-    pub(super) fn new(
-        context: Arc<Context>,
-        sessions: Sessions,
-        workers: PasswordWorkers,
-        cut_off: CutOff,
-        verifications: Verifications,
-        limits: Limits,
-    ) -> Self {
-        Self { context, sessions, workers, cut_off, verifications, limits }
-    }
-
     /// Makes an account. Its role is `member`, whoever asks. Where addresses must be proven, the link
     /// for that is mailed.
     ///
@@ -118,46 +121,46 @@ impl Accounts {
     /// is hashed, the answer comes at the same time, and the owner of an existing account gets a mail.
     ///
     /// # Errors
-    /// [`AuthError::Invalid`] with every field that cannot be taken, [`AuthError::WeakPassword`],
-    /// [`AuthError::RateLimited`], [`AuthError::EmailTaken`].
-    pub async fn register(&self, registration: Registration, visitor: &Visitor) -> AuthResult<Registered> {
+    /// [`Error::Invalid`] with every field that cannot be taken, [`Error::WeakPassword`],
+    /// [`Error::RateLimited`], [`Error::EmailTaken`].
+    pub async fn register(&self, registration: Registration, visitor: &Visitor) -> Result<Registered> {
         let mut problems = Vec::new();
         let email = Email::parse(&registration.email).map_err(|error| (Field::Email, error.to_string()));
         let email = keep(email, &mut problems);
         let first_name = keep(name(Field::FirstName, registration.first_name), &mut problems);
         let last_name = keep(name(Field::LastName, registration.last_name), &mut problems);
         let (Some(email), Some(first_name), Some(last_name)) = (email, first_name, last_name) else {
-            return Err(AuthError::Invalid(problems));
+            return Err(Error::Invalid(problems));
         };
         let registering = async {
-            let password = self.choose(registration.password, &email, Field::Password)?;
+            let password = self.passwords.choose(registration.password, &email, Field::Password)?;
             let requester = self.limits.requester(visitor, &email);
             let user = NewUser {
                 email: email.clone(),
                 first_name: first_name.flatten(),
                 last_name: last_name.flatten(),
                 role: Role::Member,
-                password: self.hash(requester, password).await?,
+                password: self.passwords.hash(requester, password).await?,
                 email_verified: false,
-                created_at: self.context.clock.now(),
+                created_at: self.clock.now(),
             };
-            if self.context.rules.registration.conceal_existing {
+            if self.registration.conceal_existing {
                 self.add_concealed(&user, visitor).await
             } else {
-                self.add(&user, visitor).await?.map(Registered::Account).ok_or(AuthError::EmailTaken)
+                self.add(&user, visitor).await?.map(Registered::Account).ok_or(Error::EmailTaken)
             }
         };
         self.limits.attempt(Action::Register, visitor, &email, registering).await
     }
 
     /// Adds an account; `None` when the address is taken.
-    async fn add(&self, user: &NewUser, visitor: &Visitor) -> AuthResult<Option<User>> {
-        match self.context.repository.insert_user(user).await? {
+    async fn add(&self, user: &NewUser, visitor: &Visitor) -> Result<Option<User>> {
+        match self.repository.insert_user(user).await? {
             InsertUserOutcome::Inserted(user) => {
                 self.cut_off.begin_account(&user).await?;
                 tracing::info!(user = %user.id, "registered");
                 self.record_creation(&user, AuditActor::Anonymous, visitor.address());
-                if self.context.rules.registration.verify_email {
+                if self.registration.verify_email {
                     self.verifications.invite(&user);
                 }
                 Ok(Some(user))
@@ -167,17 +170,17 @@ impl Accounts {
     }
 
     fn record_creation(&self, user: &User, by: AuditActor, address: Option<IpAddr>) {
-        let entry = self.context.event(AuditAction::AccountCreated, by);
-        self.context.audit.record(entry.on(user.id).from(address));
+        let entry = self.trail.event(AuditAction::AccountCreated, by);
+        self.trail.record(entry.on(user.id).from(address));
     }
 
     /// Adds an account, or writes to the owner of the one that has the address. Neither the answer,
     /// nor its time, nor what is left of any limit tells which.
-    async fn add_concealed(&self, user: &NewUser, visitor: &Visitor) -> AuthResult<Registered> {
+    async fn add_concealed(&self, user: &NewUser, visitor: &Visitor) -> Result<Registered> {
         let work = async {
             let may_write = self.verifications.may_be_asked(&user.email, visitor).await;
             if self.add(user, visitor).await?.is_none()
-                && let Some(owner) = self.context.repository.find_user_by_email(&user.email).await?
+                && let Some(owner) = self.repository.find_user_by_email(&user.email).await?
                 && may_write
             {
                 self.tell_owner(owner);
@@ -188,14 +191,14 @@ impl Accounts {
     }
 
     fn tell_owner(&self, owner: User) {
-        let valid_for = self.context.rules.verification.ttl;
-        self.context.post(Mail {
+        let valid_for = self.verification.ttl;
+        self.outbox.post(Mail {
             user: owner.id,
             to: owner.email,
             name: owner.first_name.filter(|_| owner.email_verified),
             notice: Notice::AlreadyRegistered,
             valid_for,
-            deadline: self.context.clock.now().after(valid_for),
+            deadline: self.clock.now().after(valid_for),
         });
     }
 
@@ -203,7 +206,7 @@ impl Accounts {
     /// check.
     ///
     /// # Errors
-    /// Those of [`Self::register`]; and [`AuthError::EmailNotVerified`] where addresses must be
+    /// Those of [`Self::register`]; and [`Error::EmailNotVerified`] where addresses must be
     /// proven: the account is made then, and its owner gets the mail for that. Where existing
     /// accounts are concealed, that is the answer for them as well.
     pub async fn sign_up(
@@ -211,16 +214,16 @@ impl Accounts {
         registration: Registration,
         visitor: &Visitor,
         origin: SessionOrigin,
-    ) -> AuthResult<(User, TokenPair)> {
+    ) -> Result<(User, TokenPair)> {
         // An account whose owner got no answer would be in the way of their next try.
-        self.context.token_store.ping().await?;
-        self.context.clocks.may_mint()?;
+        self.token_store.ping().await?;
+        self.clocks.may_mint()?;
         match self.register(registration, visitor).await? {
-            Registered::Account(user) if !self.context.rules.registration.verify_email => {
+            Registered::Account(user) if !self.registration.verify_email => {
                 let pair = self.sessions.open(&user, origin, None).await?;
                 Ok((user, pair))
             }
-            Registered::Account(_) | Registered::Concealed => Err(AuthError::EmailNotVerified),
+            Registered::Account(_) | Registered::Concealed => Err(Error::EmailNotVerified),
         }
     }
 
@@ -229,11 +232,11 @@ impl Accounts {
     /// other proof.
     ///
     /// # Errors
-    /// [`AuthError::Store`].
-    pub async fn ensure_admin(&self, email: Email, password: Password) -> AuthResult<bool> {
-        if let Some(user) = self.context.repository.find_user_by_email(&email).await? {
+    /// [`Error::Store`].
+    pub async fn ensure_admin(&self, email: Email, password: Password) -> Result<bool> {
+        if let Some(user) = self.repository.find_user_by_email(&email).await? {
             if user.role == Role::Admin && !user.email_verified {
-                self.context.repository.verify_email(user.id, &email).await?;
+                self.repository.verify_email(user.id, &email).await?;
             }
             return Ok(false);
         }
@@ -242,11 +245,11 @@ impl Accounts {
             first_name: None,
             last_name: None,
             role: Role::Admin,
-            password: self.hash(NOBODY, NewPassword::exempt(password)).await?,
+            password: self.passwords.hash(NOBODY, NewPassword::exempt(password)).await?,
             email_verified: true,
-            created_at: self.context.clock.now(),
+            created_at: self.clock.now(),
         };
-        Ok(match self.context.repository.insert_user(&user).await? {
+        Ok(match self.repository.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
                 self.cut_off.begin_account(&user).await?;
                 self.record_creation(&user, AuditActor::Service, None);
@@ -259,38 +262,38 @@ impl Accounts {
     /// The caller's own account.
     ///
     /// # Errors
-    /// [`AuthError::TokenRevoked`] when the account is gone.
-    pub async fn me(&self, caller: &Caller) -> AuthResult<User> {
-        self.context.repository.find_user(caller.user).await?.ok_or(AuthError::TokenRevoked)
+    /// [`Error::TokenRevoked`] when the account is gone.
+    pub async fn me(&self, caller: &Caller) -> Result<User> {
+        self.repository.find_user(caller.user).await?.ok_or(Error::TokenRevoked)
     }
 
     /// An account, for its owner and for administrators; anybody else learns no more than of one
     /// that does not exist.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`].
-    pub async fn get(&self, caller: &Caller, id: UserId) -> AuthResult<User> {
+    /// [`Error::NotFound`].
+    pub async fn get(&self, caller: &Caller, id: UserId) -> Result<User> {
         if caller.user != id && caller.role != Role::Admin {
-            return Err(AuthError::NotFound);
+            return Err(Error::NotFound);
         }
-        self.context.repository.find_user(id).await?.ok_or(AuthError::NotFound)
+        self.repository.find_user(id).await?.ok_or(Error::NotFound)
     }
 
     /// A page of accounts in the order of their ids, for administrators.
     ///
     /// # Errors
-    /// [`AuthError::Forbidden`].
-    pub async fn list(&self, caller: &Caller, after: Option<UserId>, limit: u32) -> AuthResult<UserPage> {
+    /// [`Error::Forbidden`].
+    pub async fn list(&self, caller: &Caller, after: Option<UserId>, limit: u32) -> Result<UserPage> {
         caller.require_admin()?;
-        let mut users = self.context.repository.list_users(after, limit.saturating_add(1)).await?;
+        let mut users = self.repository.list_users(after, limit.saturating_add(1)).await?;
         let page_size = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = users.len() > page_size;
         users.truncate(page_size);
         let next = users.last().map(|user| user.id).filter(|_| more);
         let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-        let now = self.context.clock.now();
-        let issued = self.context.token_store.newest_access_tokens(&ids).await?;
-        let lifetime = self.context.rules.tokens.lifetimes.access_token;
+        let now = self.clock.now();
+        let issued = self.token_store.newest_access_tokens(&ids).await?;
+        let lifetime = self.lifetimes.access_token;
         let users = users
             .into_iter()
             .zip(issued)
@@ -310,24 +313,24 @@ impl Accounts {
     /// Changes the caller's own names.
     ///
     /// # Errors
-    /// [`AuthError::Invalid`] with every field that cannot be taken.
-    pub async fn update_profile(&self, caller: &Caller, request: ProfileRequest) -> AuthResult<User> {
+    /// [`Error::Invalid`] with every field that cannot be taken.
+    pub async fn update_profile(&self, caller: &Caller, request: ProfileRequest) -> Result<User> {
         let mut problems = Vec::new();
         let first_name = keep(name(Field::FirstName, request.first_name), &mut problems);
         let last_name = keep(name(Field::LastName, request.last_name), &mut problems);
         let (Some(first_name), Some(last_name)) = (first_name, last_name) else {
-            return Err(AuthError::Invalid(problems));
+            return Err(Error::Invalid(problems));
         };
         let change = ProfileChange { first_name, last_name };
-        self.context.repository.update_profile(caller.user, &change).await?.ok_or(AuthError::TokenRevoked)
+        self.repository.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)
     }
 
     /// Changes the caller's password and ends all their sessions; the answer is a new session.
     ///
     /// # Errors
-    /// [`AuthError::InvalidCredentials`] when the current password is wrong or was changed
-    /// meanwhile, [`AuthError::RateLimited`] when it was wrong too often, here or at logins,
-    /// [`AuthError::WeakPassword`] for the new one.
+    /// [`Error::InvalidCredentials`] when the current password is wrong or was changed
+    /// meanwhile, [`Error::RateLimited`] when it was wrong too often, here or at logins,
+    /// [`Error::WeakPassword`] for the new one.
     pub async fn change_password(
         &self,
         caller: &Caller,
@@ -335,31 +338,27 @@ impl Accounts {
         new: &str,
         visitor: &Visitor,
         origin: SessionOrigin,
-    ) -> AuthResult<(User, TokenPair)> {
-        self.context.clocks.may_mint()?;
-        let current = Password::parse(current).map_err(|_| AuthError::InvalidCredentials)?;
+    ) -> Result<(User, TokenPair)> {
+        self.clocks.may_mint()?;
+        let current = Password::parse(current).map_err(|_| Error::InvalidCredentials)?;
         let user = self.me(caller).await?;
         let email = user.email.clone();
         let requester = self.limits.requester(visitor, &email);
         let check = async {
-            let new = self.choose(new, &email, Field::NewPassword)?;
-            Ok((self.sessions.verify_password(Some(user), current, requester).await?, new))
+            let new = self.passwords.choose(new, &email, Field::NewPassword)?;
+            Ok((self.passwords.verify(Some(user), current, requester).await?, new))
         };
         let attempt = self.limits.password_attempt(visitor, &email, check).await;
         let (user, new) = attempt.inspect_err(|error| self.record_refused_change(caller, error))?;
-        let hash = self.hash(requester, new).await?;
-        let entry = self.context.journal_entry();
+        let hash = self.passwords.hash(requester, new).await?;
+        let entry = self.cut_off.journal_entry();
         let event = self
-            .context
             .repository
             .change_password(user.id, user.security_version, &hash, entry)
             .await?
-            .ok_or(AuthError::InvalidCredentials)?;
-        let ended = self.cut_off.end_sessions(&event).await;
+            .ok_or(Error::InvalidCredentials)?;
+        self.cut_off.end_noted(&event, [self.event_of(caller, AuditAction::PasswordChanged)]).await?;
         let user = event.user;
-        let entry = self.event_of(caller, AuditAction::PasswordChanged);
-        self.context.audit.record(entry.ending(ended.as_ref().ok().copied()));
-        ended?;
         tracing::info!(user = %user.id, "password changed");
         let pair = self.sessions.open(&user, origin, Some(Reason::PasswordChanged)).await?;
         Ok((user, pair))
@@ -367,30 +366,19 @@ impl Accounts {
 
     /// An entry for the audit log about what somebody does to their own account.
     fn event_of(&self, caller: &Caller, action: AuditAction) -> AuditEntry {
-        let entry = self.context.event(action, AuditActor::User(caller.user));
+        let entry = self.trail.event(action, AuditActor::User(caller.user));
         entry.on(caller.user).session(caller.session).from(caller.address)
     }
 
-    fn record_refused_change(&self, caller: &Caller, error: &AuthError) {
+    fn record_refused_change(&self, caller: &Caller, error: &Error) {
         let entry = self.event_of(caller, AuditAction::PasswordChangeFailed);
         match error {
-            AuthError::InvalidCredentials => self.context.audit.record(entry.because(Reason::WrongPassword)),
-            AuthError::RateLimited { .. } => {
-                self.context.audit.record_seldom(entry.because(Reason::RateLimited), None);
+            Error::InvalidCredentials => self.trail.record(entry.because(Reason::WrongPassword)),
+            Error::RateLimited { .. } => {
+                self.trail.record_seldom(entry.because(Reason::RateLimited), None);
             }
             _ => {}
         }
-    }
-
-    /// A password that may be chosen, as the policy has it.
-    fn choose(&self, text: impl Into<String>, email: &Email, field: Field) -> AuthResult<NewPassword> {
-        let chosen = self.context.rules.passwords.choose(text, email.as_str());
-        chosen.map_err(|reason| AuthError::WeakPassword { field, reason })
-    }
-
-    async fn hash(&self, requester: Requester, password: NewPassword) -> AuthResult<PasswordHash> {
-        let random = self.context.random.clone();
-        Ok(self.workers.run(requester, move |hasher| hasher.hash(&password, &*random)).await??)
     }
 }
 

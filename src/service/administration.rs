@@ -5,20 +5,25 @@ use std::time::Duration;
 
 use super::caller::Administrator;
 use super::cut_off::CutOff;
+use super::error::{Error, Field, Result};
 use super::password_reset::PasswordResets;
-use super::password_workers::{PasswordWorkers, Requester};
+use super::password_workers::Requester;
+use super::passwords::Passwords;
 use super::sessions::SessionPage;
-use super::{AuthError, AuthResult, Context, Field};
-use crate::config::ResetDelivery;
+use super::trail::AuditTrail;
+use crate::config::{ResetDelivery, ResetSettings};
 use crate::domain::audit::{AuditAction, AuditEntry};
+use crate::domain::clock::Clock;
 use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::name::Name;
-use crate::domain::password::{NewPassword, PasswordHash};
+use crate::domain::password::PasswordHash;
 use crate::domain::session_cap::SessionCursor;
 use crate::domain::tokens::ResetToken;
 use crate::domain::user::{AccountChange, NewUser, Role, User};
-use crate::store::{ChangeOutcome, DeleteOutcome, InsertUserOutcome, OnUnknown, StoreError};
+use crate::store::{
+    ChangeOutcome, DeleteOutcome, InsertUserOutcome, OnUnknown, Repository, StoreError, TokenStore,
+};
 
 /// An account as an administrator makes it.
 #[derive(Clone)]
@@ -38,27 +43,22 @@ pub struct NewAccount {
 /// Administration of accounts and their sessions. Cheap to clone.
 #[derive(Clone)]
 pub struct Administration {
-    context: Arc<Context>,
-    workers: PasswordWorkers,
-    cut_off: CutOff,
-    password_resets: PasswordResets,
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) token_store: Arc<dyn TokenStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) trail: AuditTrail,
+    pub(super) passwords: Passwords,
+    pub(super) cut_off: CutOff,
+    pub(super) password_resets: PasswordResets,
+    pub(super) reset: ResetSettings,
 }
 
 impl Administration {
-    pub(super) fn new(
-        context: Arc<Context>,
-        workers: PasswordWorkers,
-        cut_off: CutOff,
-        password_resets: PasswordResets,
-    ) -> Self {
-        Self { context, workers, cut_off, password_resets }
-    }
-
     /// Makes an account of any role.
     ///
     /// # Errors
-    /// [`AuthError::WeakPassword`], [`AuthError::EmailTaken`].
-    pub async fn create(&self, by: Administrator, account: NewAccount) -> AuthResult<User> {
+    /// [`Error::WeakPassword`], [`Error::EmailTaken`].
+    pub async fn create(&self, by: Administrator, account: NewAccount) -> Result<User> {
         let password = self.hash(by, account.password, &account.email, Field::Password).await?;
         let user = NewUser {
             email: account.email,
@@ -67,102 +67,93 @@ impl Administration {
             role: account.role,
             password,
             email_verified: true,
-            created_at: self.context.clock.now(),
+            created_at: self.clock.now(),
         };
-        match self.context.repository.insert_user(&user).await? {
+        match self.repository.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
                 self.cut_off.begin_account(&user).await?;
                 tracing::info!(user = %user.id, role = %user.role, by = %by.actor(), "account created");
                 self.record(self.event(by, AuditAction::AccountCreated, user.id));
                 Ok(user)
             }
-            InsertUserOutcome::EmailTaken => Err(AuthError::EmailTaken),
+            InsertUserOutcome::EmailTaken => Err(Error::EmailTaken),
         }
     }
 
     /// An account.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`].
-    pub async fn get(&self, _by: Administrator, id: UserId) -> AuthResult<User> {
-        self.context.repository.find_user(id).await?.ok_or(AuthError::NotFound)
+    /// [`Error::NotFound`].
+    pub async fn get(&self, _by: Administrator, id: UserId) -> Result<User> {
+        self.repository.find_user(id).await?.ok_or(Error::NotFound)
     }
 
     /// The account of an address.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`].
-    pub async fn find(&self, _by: Administrator, email: &Email) -> AuthResult<User> {
-        self.context.repository.find_user_by_email(email).await?.ok_or(AuthError::NotFound)
+    /// [`Error::NotFound`].
+    pub async fn find(&self, _by: Administrator, email: &Email) -> Result<User> {
+        self.repository.find_user_by_email(email).await?.ok_or(Error::NotFound)
     }
 
     /// At most `limit` accounts in the order of their ids, from the one after `after` on.
     ///
     /// # Errors
-    /// [`AuthError::Store`].
-    pub async fn list(&self, _by: Administrator, after: Option<UserId>, limit: u32) -> AuthResult<Vec<User>> {
-        Ok(self.context.repository.list_users(after, limit).await?)
+    /// [`Error::Store`].
+    pub async fn list(&self, _by: Administrator, after: Option<UserId>, limit: u32) -> Result<Vec<User>> {
+        Ok(self.repository.list_users(after, limit).await?)
     }
 
     /// Changes role, state or address. Whatever changes ends all sessions of the account; what is
     /// so already ends none.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`], [`AuthError::LastAdmin`], [`AuthError::EmailTaken`], and
-    /// [`AuthError::RevocationPending`]: the change stands, the end of the sessions is not confirmed yet.
-    pub async fn change(&self, by: Administrator, id: UserId, change: &AccountChange) -> AuthResult<User> {
-        match self.context.repository.change_account(id, change, self.context.journal_entry()).await? {
+    /// [`Error::NotFound`], [`Error::LastAdmin`], [`Error::EmailTaken`], and
+    /// [`Error::RevocationPending`]: the change stands, the end of the sessions is not confirmed yet.
+    pub async fn change(&self, by: Administrator, id: UserId, change: &AccountChange) -> Result<User> {
+        match self.repository.change_account(id, change, self.cut_off.journal_entry()).await? {
             ChangeOutcome::Changed { before, after: event } => {
                 let user = &event.user;
                 let by_whom = by.actor();
                 tracing::info!(user = %id, role = %user.role, disabled = user.disabled, by = %by_whom, "account changed");
-                let ended = self.cut_off.end_sessions(&*event).await;
-                self.record_change(by, &before, user, &ended);
-                ended?;
+                self.cut_off.end_noted(&*event, self.events_of_change(by, &before, user)).await?;
                 Ok(event.user)
             }
             ChangeOutcome::Unchanged(user) => Ok(user),
-            ChangeOutcome::NotFound => Err(AuthError::NotFound),
-            ChangeOutcome::LastAdmin => Err(AuthError::LastAdmin),
-            ChangeOutcome::EmailTaken => Err(AuthError::EmailTaken),
+            ChangeOutcome::NotFound => Err(Error::NotFound),
+            ChangeOutcome::LastAdmin => Err(Error::LastAdmin),
+            ChangeOutcome::EmailTaken => Err(Error::EmailTaken),
         }
     }
 
     /// Deletes an account and ends all its sessions. Its id is never given again.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`], [`AuthError::LastAdmin`], and [`AuthError::RevocationPending`]: the account
+    /// [`Error::NotFound`], [`Error::LastAdmin`], and [`Error::RevocationPending`]: the account
     /// is gone, the end of the sessions is not confirmed yet.
-    pub async fn delete(&self, by: Administrator, id: UserId) -> AuthResult<()> {
-        match self.context.repository.delete_user(id, self.context.journal_entry()).await? {
+    pub async fn delete(&self, by: Administrator, id: UserId) -> Result<()> {
+        match self.repository.delete_user(id, self.cut_off.journal_entry()).await? {
             DeleteOutcome::Deleted(order) => {
                 tracing::info!(user = %id, by = %by.actor(), "account deleted");
-                let ended = self.cut_off.end_sessions(order).await;
-                self.record(
-                    self.event(by, AuditAction::AccountDeleted, id).ending(ended.as_ref().ok().copied()),
-                );
-                ended?;
+                self.cut_off.end_noted(order, [self.event(by, AuditAction::AccountDeleted, id)]).await?;
                 Ok(())
             }
-            DeleteOutcome::NotFound => Err(AuthError::NotFound),
-            DeleteOutcome::LastAdmin => Err(AuthError::LastAdmin),
+            DeleteOutcome::NotFound => Err(Error::NotFound),
+            DeleteOutcome::LastAdmin => Err(Error::LastAdmin),
         }
     }
 
     /// Sets a password and ends all sessions of the account.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`], [`AuthError::WeakPassword`], [`AuthError::RevocationPending`].
-    pub async fn set_password(&self, by: Administrator, id: UserId, password: String) -> AuthResult<User> {
+    /// [`Error::NotFound`], [`Error::WeakPassword`], [`Error::RevocationPending`].
+    pub async fn set_password(&self, by: Administrator, id: UserId, password: String) -> Result<User> {
         let user = self.get(by, id).await?;
         let hash = self.hash(by, password, &user.email, Field::NewPassword).await?;
-        let entry = self.context.journal_entry();
-        let event =
-            self.context.repository.set_password(id, &hash, entry).await?.ok_or(AuthError::NotFound)?;
+        let entry = self.cut_off.journal_entry();
+        let event = self.repository.set_password(id, &hash, entry).await?.ok_or(Error::NotFound)?;
         tracing::info!(user = %id, by = %by.actor(), "password set");
-        let ended = self.cut_off.end_sessions(&event).await;
-        self.record(self.event(by, AuditAction::PasswordChanged, id).ending(ended.as_ref().ok().copied()));
-        ended?;
+        self.cut_off.end_noted(&event, [self.event(by, AuditAction::PasswordChanged, id)]).await?;
         Ok(event.user)
     }
 
@@ -170,19 +161,15 @@ impl Administration {
     /// Answers the token where the delivery is [`ResetDelivery::Response`].
     ///
     /// # Errors
-    /// [`AuthError::NotFound`], also for an account that is disabled; [`AuthError::ResetOff`] when no
+    /// [`Error::NotFound`], also for an account that is disabled; [`Error::ResetOff`] when no
     /// reset tokens are made.
-    pub async fn request_password_reset(
-        &self,
-        by: Administrator,
-        id: UserId,
-    ) -> AuthResult<Option<ResetToken>> {
-        if self.context.rules.reset.delivery == ResetDelivery::Off {
-            return Err(AuthError::ResetOff);
+    pub async fn request_password_reset(&self, by: Administrator, id: UserId) -> Result<Option<ResetToken>> {
+        if self.reset.delivery == ResetDelivery::Off {
+            return Err(Error::ResetOff);
         }
         let user = self.get(by, id).await?;
         if user.disabled {
-            return Err(AuthError::NotFound);
+            return Err(Error::NotFound);
         }
         let issued = self.password_resets.issue_for_administrator(&user).await?;
         self.record(self.event(by, AuditAction::PasswordResetRequested, id));
@@ -192,50 +179,47 @@ impl Administration {
     /// At most `limit` of the account's live sessions, newest first, from the one behind `after` on.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`].
+    /// [`Error::NotFound`].
     pub async fn sessions(
         &self,
         by: Administrator,
         id: UserId,
         after: Option<SessionCursor>,
         limit: u32,
-    ) -> AuthResult<SessionPage> {
+    ) -> Result<SessionPage> {
         self.get(by, id).await?;
-        Ok(SessionPage::read(&*self.context.token_store, id, after, limit).await?)
+        Ok(SessionPage::read(&*self.token_store, id, after, limit).await?)
     }
 
     /// Ends all sessions of the account, those that are just being opened included; answers how many.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`], [`AuthError::RevocationPending`].
-    pub async fn end_sessions(&self, by: Administrator, id: UserId) -> AuthResult<usize> {
-        let ended = self.cut_off.end_all(id).await.and_then(|ended| ended.ok_or(AuthError::NotFound));
-        if matches!(ended, Ok(_) | Err(AuthError::RevocationPending(_))) {
-            tracing::info!(user = %id, by = %by.actor(), "sessions ended by an administrator");
-            let entry = self.event(by, AuditAction::SessionsEnded, id).because(by.reason());
-            self.record(entry.ending(ended.as_ref().ok().copied()));
-        }
-        ended
+    /// [`Error::NotFound`], [`Error::RevocationPending`].
+    pub async fn end_sessions(&self, by: Administrator, id: UserId) -> Result<usize> {
+        let entry = self.event(by, AuditAction::SessionsEnded, id).because(by.reason());
+        let ended = self.cut_off.end_all(id, entry).await?.ok_or(Error::NotFound)?;
+        tracing::info!(user = %id, by = %by.actor(), "sessions ended by an administrator");
+        Ok(ended)
     }
 
     /// Ends one session of the account.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`] when it has ended already, or is not the account's.
-    pub async fn end_session(&self, by: Administrator, id: UserId, session: SessionId) -> AuthResult<()> {
-        let store = &self.context.token_store;
+    /// [`Error::NotFound`] when it has ended already, or is not the account's.
+    pub async fn end_session(&self, by: Administrator, id: UserId, session: SessionId) -> Result<()> {
+        let store = &self.token_store;
         let ended = store.revoke_session(id, session, OnUnknown::Ignore).await;
         if matches!(ended, Ok(true) | Err(StoreError::RevocationPending(_))) {
             tracing::info!(user = %id, %session, by = %by.actor(), "session ended by an administrator");
             self.record(self.event(by, AuditAction::SessionEnded, id).session(session).because(by.reason()));
         }
-        ended?.then_some(()).ok_or(AuthError::NotFound)
+        ended?.then_some(()).ok_or(Error::NotFound)
     }
 
     /// Takes one access token back, which has to be denied for `denial`; its session lives on.
     ///
     /// # Errors
-    /// [`AuthError::Store`].
+    /// [`Error::Store`].
     pub async fn revoke_access_token(
         &self,
         by: Administrator,
@@ -243,8 +227,8 @@ impl Administration {
         session: SessionId,
         token: Jti,
         denial: Duration,
-    ) -> AuthResult<()> {
-        let revoked = self.context.token_store.revoke_access_token(id, token, denial).await;
+    ) -> Result<()> {
+        let revoked = self.token_store.revoke_access_token(id, token, denial).await;
         if matches!(revoked, Ok(()) | Err(StoreError::RevocationPending(_))) {
             tracing::info!(user = %id, %session, jti = %token, by = %by.actor(), "access token revoked");
             let entry = self.event(by, AuditAction::TokenRevoked, id).session(session).token(token);
@@ -255,25 +239,22 @@ impl Administration {
 
     /// An entry for the audit log about what an administrator does to an account.
     fn event(&self, by: Administrator, action: AuditAction, id: UserId) -> AuditEntry {
-        by.event(&self.context, action).on(id)
+        self.trail.event_by(by, action).on(id)
     }
 
     fn record(&self, entry: AuditEntry) {
-        self.context.audit.record(entry);
+        self.trail.record(entry);
     }
 
-    /// One entry for each thing that was changed; the first says how many sessions that ended.
-    fn record_change(&self, by: Administrator, before: &User, after: &User, ended: &AuthResult<usize>) {
+    /// One entry for each thing that was changed.
+    fn events_of_change(&self, by: Administrator, before: &User, after: &User) -> Vec<AuditEntry> {
         let state = if after.disabled { AuditAction::AccountDisabled } else { AuditAction::AccountEnabled };
         let actions = [
             (before.role != after.role).then_some(AuditAction::RoleChanged),
             (before.disabled != after.disabled).then_some(state),
             (before.email != after.email).then_some(AuditAction::EmailChanged),
         ];
-        let mut sessions = ended.as_ref().ok().copied();
-        for action in actions.into_iter().flatten() {
-            self.record(self.event(by, action, after.id).ending(sessions.take()));
-        }
+        actions.into_iter().flatten().map(|action| self.event(by, action, after.id)).collect()
     }
 
     async fn hash(
@@ -282,16 +263,10 @@ impl Administration {
         password: String,
         email: &Email,
         field: Field,
-    ) -> AuthResult<PasswordHash> {
-        let password: NewPassword = self
-            .context
-            .rules
-            .passwords
-            .choose(password, email.as_str())
-            .map_err(|reason| AuthError::WeakPassword { field, reason })?;
-        let random = self.context.random.clone();
+    ) -> Result<PasswordHash> {
+        let password = self.passwords.choose(password, email, field)?;
         // Whoever holds the account up by guessing does not hold this up.
         let requester = Requester { place: by.place(), account: None };
-        Ok(self.workers.run(requester, move |hasher| hasher.hash(&password, &*random)).await??)
+        self.passwords.hash(requester, password).await
     }
 }

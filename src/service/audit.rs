@@ -17,8 +17,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use self::gate::{Gate, Often, Verdict};
-use super::AuthResult;
 use super::caller::Administrator;
+use super::error::Result;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
@@ -128,14 +128,14 @@ impl Audit {
     /// so far is in it, if the database takes it within a second.
     ///
     /// # Errors
-    /// [`AuthError::Store`](super::AuthError::Store).
+    /// [`Error::Store`](super::error::Error::Store).
     pub async fn list(
         &self,
         _by: Administrator,
         filter: &AuditFilter,
         before: Option<AuditId>,
         limit: u32,
-    ) -> AuthResult<AuditPage> {
+    ) -> Result<AuditPage> {
         self.flush(FLUSH_PATIENCE).await;
         let mut entries = self.log.list_audit(filter, before, limit.saturating_add(1)).await?;
         let page_size = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -148,8 +148,8 @@ impl Audit {
     /// Since when the log is whole: entries of before may have been pruned.
     ///
     /// # Errors
-    /// [`AuthError::Store`](super::AuthError::Store).
-    pub async fn horizon(&self, _by: Administrator) -> AuthResult<Timestamp> {
+    /// [`Error::Store`](super::error::Error::Store).
+    pub async fn horizon(&self, _by: Administrator) -> Result<Timestamp> {
         Ok(self.log.audit_horizon().await?)
     }
 

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{AuthError, AuthResult, Context};
-use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
+use super::error::{Error, Result};
+use crate::domain::audit::{AuditActor, Reason};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::place::Place;
 use crate::domain::tokens::AccessToken;
@@ -38,11 +38,11 @@ impl Caller {
     /// Lets administrators pass.
     ///
     /// # Errors
-    /// [`AuthError::Forbidden`] for everybody else.
-    pub fn require_admin(&self) -> AuthResult<()> {
+    /// [`Error::Forbidden`] for everybody else.
+    pub fn require_admin(&self) -> Result<()> {
         match self.role {
             Role::Admin => Ok(()),
-            Role::Member => Err(AuthError::Forbidden),
+            Role::Member => Err(Error::Forbidden),
         }
     }
 }
@@ -68,8 +68,8 @@ impl Administrator {
     /// The caller, if they are one.
     ///
     /// # Errors
-    /// [`AuthError::Forbidden`].
-    pub fn from_caller(caller: &Caller) -> AuthResult<Self> {
+    /// [`Error::Forbidden`].
+    pub fn from_caller(caller: &Caller) -> Result<Self> {
         caller.require_admin()?;
         Ok(Self::User { id: caller.user, session: caller.session, address: caller.address })
     }
@@ -87,15 +87,6 @@ impl Administrator {
         match self {
             Self::User { address, .. } => Place::of(address),
             Self::Operator => Place::Unknown,
-        }
-    }
-
-    /// An entry for the audit log about what they do now: from which session and address.
-    pub(super) fn event(self, context: &Context, action: AuditAction) -> AuditEntry {
-        let entry = context.event(action, self.actor());
-        match self {
-            Self::User { session, address, .. } => entry.session(session).from(address),
-            Self::Operator => entry,
         }
     }
 

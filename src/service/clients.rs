@@ -6,14 +6,18 @@ use hallpass_verify::{AccessClaims, Rejection};
 
 use super::access_tokens::{AccessTokens, FIRST_PARTY_CLIENT_ID};
 use super::caller::Administrator;
+use super::error::{Error, Result};
 use super::feed_readers::FeedReaders;
 use super::limits::{Limits, Visitor};
-use super::{AuthError, AuthResult, Context};
+use super::trail::AuditTrail;
 use crate::crypto::client_secret;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::client::{Audience, Client, ClientId, NewClient, Scopes};
+use crate::domain::clock::Clock;
+use crate::domain::random::Random;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{AccessToken, ClientSecret};
+use crate::store::clients::ClientRegistry;
 
 /// By what a client says it is known.
 #[derive(Clone, Debug)]
@@ -38,10 +42,13 @@ pub struct ClientToken {
 /// Clients. Cheap to clone.
 #[derive(Clone)]
 pub struct Clients {
-    context: Arc<Context>,
-    access_tokens: AccessTokens,
-    limits: Limits,
-    feed_readers: FeedReaders,
+    pub(super) clients: Arc<dyn ClientRegistry>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) trail: AuditTrail,
+    pub(super) access_tokens: AccessTokens,
+    pub(super) limits: Limits,
+    pub(super) feed_readers: FeedReaders,
 }
 
 /// A client's own token that may be used for what was asked.
@@ -54,29 +61,20 @@ pub struct Authorized {
 }
 
 impl Clients {
-    pub(super) fn new(
-        context: Arc<Context>,
-        access_tokens: AccessTokens,
-        limits: Limits,
-        feed_readers: FeedReaders,
-    ) -> Self {
-        Self { context, access_tokens, limits, feed_readers }
-    }
-
     /// Makes a client; answers its first secret, which is kept nowhere.
     ///
     /// # Errors
-    /// [`AuthError::ClientTaken`], also for the id that stands for this service itself.
+    /// [`Error::ClientTaken`], also for the id that stands for this service itself.
     pub async fn create(
         &self,
         by: Administrator,
         id: ClientId,
         scopes: Scopes,
         audience: Option<Audience>,
-    ) -> AuthResult<(Client, ClientSecret)> {
+    ) -> Result<(Client, ClientSecret)> {
         let audience = audience.map(Audience::into_string);
-        let secret = client_secret::generate(&*self.context.random);
-        let client = self.insert(id, scopes, audience, &secret).await?.ok_or(AuthError::ClientTaken)?;
+        let secret = client_secret::generate(&*self.random);
+        let client = self.insert(id, scopes, audience, &secret).await?.ok_or(Error::ClientTaken)?;
         tracing::info!(client = %client.id, scopes = %client.scopes, by = %by.actor(), "client created");
         self.record(by, AuditAction::ClientCreated, &client.id);
         Ok((client, secret))
@@ -86,17 +84,17 @@ impl Clients {
     /// client of `hallpass dev`.
     ///
     /// # Errors
-    /// [`AuthError::Store`].
-    pub async fn ensure(&self, id: ClientId, scopes: Scopes, secret: &ClientSecret) -> AuthResult<()> {
+    /// [`Error::Store`].
+    pub async fn ensure(&self, id: ClientId, scopes: Scopes, secret: &ClientSecret) -> Result<()> {
         if let Some(client) = self.insert(id, scopes, None, secret).await? {
-            let entry = self.context.event(AuditAction::ClientCreated, AuditActor::Service);
-            self.context.audit.record(entry.client(&client.id));
+            let entry = self.trail.event(AuditAction::ClientCreated, AuditActor::Service);
+            self.trail.record(entry.client(&client.id));
         }
         Ok(())
     }
 
     fn record(&self, by: Administrator, action: AuditAction, client: &ClientId) {
-        self.context.audit.record(by.event(&self.context, action).client(client));
+        self.trail.record(self.trail.event_by(by, action).client(client));
     }
 
     async fn insert(
@@ -105,15 +103,15 @@ impl Clients {
         scopes: Scopes,
         audience: Option<String>,
         secret: &ClientSecret,
-    ) -> AuthResult<Option<Client>> {
+    ) -> Result<Option<Client>> {
         // What logins bring belongs to it (claim `client_id`), and would be that client's own.
         if id.as_str() == FIRST_PARTY_CLIENT_ID {
             return Ok(None);
         }
-        let created_at = self.context.clock.now();
+        let created_at = self.clock.now();
         let hash = client_secret::hash(secret);
         let new = NewClient { id, scopes, audience, secret: hash, created_at };
-        if !self.context.clients.insert_client(&new).await? {
+        if !self.clients.insert_client(&new).await? {
             return Ok(None);
         }
         let NewClient { id, scopes, audience, .. } = new;
@@ -123,35 +121,35 @@ impl Clients {
     /// A client.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`].
-    pub async fn get(&self, _by: Administrator, id: &ClientId) -> AuthResult<Client> {
-        self.context.clients.find_client(id).await?.ok_or(AuthError::NotFound)
+    /// [`Error::NotFound`].
+    pub async fn get(&self, _by: Administrator, id: &ClientId) -> Result<Client> {
+        self.clients.find_client(id).await?.ok_or(Error::NotFound)
     }
 
     /// All clients, in the order of their ids.
     ///
     /// # Errors
-    /// [`AuthError::Store`].
-    pub async fn list(&self, _by: Administrator) -> AuthResult<Vec<Client>> {
-        Ok(self.context.clients.list_clients().await?)
+    /// [`Error::Store`].
+    pub async fn list(&self, _by: Administrator) -> Result<Vec<Client>> {
+        Ok(self.clients.list_clients().await?)
     }
 
     /// Gives a client another secret. The newest of those before goes on working beside it, until
     /// the next call; with `drop_others` none does.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`].
+    /// [`Error::NotFound`].
     pub async fn rotate_secret(
         &self,
         by: Administrator,
         id: &ClientId,
         drop_others: bool,
-    ) -> AuthResult<ClientSecret> {
-        let secret = client_secret::generate(&*self.context.random);
+    ) -> Result<ClientSecret> {
+        let secret = client_secret::generate(&*self.random);
         let hash = client_secret::hash(&secret);
-        let now = self.context.clock.now();
-        if !self.context.clients.add_client_secret(id, &hash, now, drop_others).await? {
-            return Err(AuthError::NotFound);
+        let now = self.clock.now();
+        if !self.clients.add_client_secret(id, &hash, now, drop_others).await? {
+            return Err(Error::NotFound);
         }
         tracing::info!(client = %id, drop_others, by = %by.actor(), "client secret rotated");
         self.record(by, AuditAction::ClientSecretRotated, id);
@@ -162,10 +160,10 @@ impl Clients {
     /// revocation feed end; those at other replicas within a second.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`].
-    pub async fn delete(&self, by: Administrator, id: &ClientId) -> AuthResult<()> {
-        if !self.context.clients.delete_client(id).await? {
-            return Err(AuthError::NotFound);
+    /// [`Error::NotFound`].
+    pub async fn delete(&self, by: Administrator, id: &ClientId) -> Result<()> {
+        if !self.clients.delete_client(id).await? {
+            return Err(Error::NotFound);
         }
         self.feed_readers.end(id);
         tracing::info!(client = %id, by = %by.actor(), "client deleted");
@@ -176,45 +174,41 @@ impl Clients {
     /// Knows a client by its secret.
     ///
     /// # Errors
-    /// [`AuthError::InvalidClient`] for an unknown client and for a wrong secret;
-    /// [`AuthError::RateLimited`] after too many of them.
-    pub async fn authenticate(
-        &self,
-        credentials: &ClientCredentials,
-        visitor: &Visitor,
-    ) -> AuthResult<Client> {
-        let is_wrong = |error: &AuthError| matches!(error, AuthError::InvalidClient);
+    /// [`Error::InvalidClient`] for an unknown client and for a wrong secret;
+    /// [`Error::RateLimited`] after too many of them.
+    pub async fn authenticate(&self, credentials: &ClientCredentials, visitor: &Visitor) -> Result<Client> {
+        let is_wrong = |error: &Error| matches!(error, Error::InvalidClient);
         let proof = self.prove(credentials, visitor);
         self.limits.failing_attempt(Action::Introspect, visitor, is_wrong, proof).await
     }
 
-    async fn prove(&self, credentials: &ClientCredentials, visitor: &Visitor) -> AuthResult<Client> {
-        let id = credentials.id.parse::<ClientId>().map_err(|_| AuthError::InvalidClient)?;
-        let client = self.context.clients.find_client(&id).await?;
+    async fn prove(&self, credentials: &ClientCredentials, visitor: &Visitor) -> Result<Client> {
+        let id = credentials.id.parse::<ClientId>().map_err(|_| Error::InvalidClient)?;
+        let client = self.clients.find_client(&id).await?;
         let kept = client.as_ref().map_or(&[][..], |client| &client.secrets);
         let right = client_secret::is_one_of(&credentials.secret, kept);
         if !right {
             // Only an id that there is: what stands in its place otherwise may be a secret.
-            let entry = self.context.event(AuditAction::ClientRefused, AuditActor::Anonymous);
+            let entry = self.trail.event(AuditAction::ClientRefused, AuditActor::Anonymous);
             let object = client.as_ref().map(|client| client.id.to_string());
             let entry = AuditEntry { object, ..entry.from(visitor.address()).because(Reason::InvalidClient) };
-            self.context.audit.record_seldom(entry, None);
+            self.trail.record_seldom(entry, None);
         }
-        client.filter(|_| right).ok_or(AuthError::InvalidClient)
+        client.filter(|_| right).ok_or(Error::InvalidClient)
     }
 
     /// Mints an access token for a client itself (RFC 6749 4.4): for the scopes it asks for, or for
     /// all that it may have.
     ///
     /// # Errors
-    /// [`AuthError::InvalidScope`] when it asks for more than it may have.
-    pub async fn mint(&self, client: &Client, asked: Option<&str>) -> AuthResult<ClientToken> {
+    /// [`Error::InvalidScope`] when it asks for more than it may have.
+    pub async fn mint(&self, client: &Client, asked: Option<&str>) -> Result<ClientToken> {
         let scopes = match asked {
             None | Some("") => client.scopes.clone(),
-            Some(text) => text.parse().map_err(|_| AuthError::InvalidScope)?,
+            Some(text) => text.parse().map_err(|_| Error::InvalidScope)?,
         };
         if !client.scopes.include(&scopes) {
-            return Err(AuthError::InvalidScope);
+            return Err(Error::InvalidScope);
         }
         let (access, claims) = self.access_tokens.mint_for_client(client, &scopes).await?;
         Ok(ClientToken { access, expires_in: claims.exp - claims.iat, scopes })
@@ -224,28 +218,28 @@ impl Clients {
     /// for this service: its audience is that of the service.
     ///
     /// # Errors
-    /// What is wrong with the token; [`AuthError::InsufficientScope`] when it lacks the scope or is
+    /// What is wrong with the token; [`Error::InsufficientScope`] when it lacks the scope or is
     /// a user's.
-    pub async fn authorize(&self, access: &AccessToken, scope: &str) -> AuthResult<Authorized> {
-        let now = self.context.clock.now();
+    pub async fn authorize(&self, access: &AccessToken, scope: &str) -> Result<Authorized> {
+        let now = self.clock.now();
         let claims = self.access_tokens.check_client(access, now)?;
         if !self.access_tokens.machine_stands(&claims, now).await? {
-            return Err(AuthError::TokenRevoked);
+            return Err(Error::TokenRevoked);
         }
         if claims.require_scope(scope).is_err() {
-            return Err(AuthError::InsufficientScope);
+            return Err(Error::InsufficientScope);
         }
-        let client = self.of_token(&claims).await?.ok_or(AuthError::TokenRevoked)?.id;
+        let client = self.of_token(&claims).await?.ok_or(Error::TokenRevoked)?.id;
         Ok(Authorized { client, claims })
     }
 
     /// The client that a machine's token belongs to, if it still exists and may still do what the
     /// token says.
-    pub(super) async fn of_token(&self, claims: &AccessClaims) -> AuthResult<Option<Client>> {
-        let malformed = || AuthError::InvalidToken(Rejection::Malformed);
+    pub(super) async fn of_token(&self, claims: &AccessClaims) -> Result<Option<Client>> {
+        let malformed = || Error::InvalidToken(Rejection::Malformed);
         let id = claims.sub.parse::<ClientId>().map_err(|_| malformed())?;
         let scopes: Scopes = claims.scope.as_deref().unwrap_or_default().parse().map_err(|_| malformed())?;
-        let client = self.context.clients.find_client(&id).await?;
+        let client = self.clients.find_client(&id).await?;
         Ok(client.filter(|client| client.scopes.include(&scopes)))
     }
 }

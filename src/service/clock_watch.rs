@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{AuthError, AuthResult};
+use super::error::{Error, Result};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
 use crate::domain::timekeeper::{Odd, Timekeeper};
@@ -50,9 +50,9 @@ impl ClockWatch {
     /// (model: OddReplicaKeepsOut)
     ///
     /// # Errors
-    /// [`AuthError::ClockSkew`].
-    pub fn may_mint(&self) -> AuthResult<()> {
-        self.keeper.may_mint().map_err(AuthError::ClockSkew)
+    /// [`Error::ClockSkew`].
+    pub fn may_mint(&self) -> Result<()> {
+        self.keeper.may_mint().map_err(Error::ClockSkew)
     }
 
     /// Reads the database's clock, and says who is odd when that has changed.

@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{AuthError, AuthResult, Context};
+use super::error::{Error, Result};
+use crate::config::FeedSettings;
 use crate::domain::causes::with_causes;
 use crate::domain::client::{ClientId, REVOCATIONS_READ, Scopes};
 use crate::store::StoreResult;
+use crate::store::clients::ClientRegistry;
 
 /// How often it is asked whether a client is still there.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -24,7 +26,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 pub struct FeedReaders(Arc<Shared>);
 
 struct Shared {
-    context: Arc<Context>,
+    clients: Arc<dyn ClientRegistry>,
+    bounds: FeedSettings,
     open: Mutex<Open>,
 }
 
@@ -72,8 +75,8 @@ impl Drop for FeedReader {
 }
 
 impl FeedReaders {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        Self(Arc::new(Shared { context, open: Mutex::default() }))
+    pub(super) fn new(clients: Arc<dyn ClientRegistry>, bounds: FeedSettings) -> Self {
+        Self(Arc::new(Shared { clients, bounds, open: Mutex::default() }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -83,13 +86,13 @@ impl FeedReaders {
     /// Opens a stream for a client that may follow the feed.
     ///
     /// # Errors
-    /// [`AuthError::TooManyStreams`].
-    pub fn open(&self, client: &ClientId) -> AuthResult<FeedReader> {
-        let bounds = self.0.context.rules.feed;
+    /// [`Error::TooManyStreams`].
+    pub fn open(&self, client: &ClientId) -> Result<FeedReader> {
+        let bounds = self.0.bounds;
         let mut open = self.lock();
         let of_client = open.clients.get(client).map_or(0, |of_client| of_client.streams);
         if open.all >= bounds.max_streams || of_client >= bounds.max_streams_per_client {
-            return Err(AuthError::TooManyStreams);
+            return Err(Error::TooManyStreams);
         }
         open.all += 1;
         let of_client = open.clients.entry(client.clone()).or_insert_with(|| {
@@ -134,7 +137,7 @@ impl FeedReaders {
     }
 
     async fn may_follow(&self, client: &ClientId) -> StoreResult<bool> {
-        let found = self.0.context.clients.find_client(client).await?;
+        let found = self.0.clients.find_client(client).await?;
         let Ok(needed) = REVOCATIONS_READ.parse::<Scopes>() else { return Ok(false) };
         Ok(found.is_some_and(|client| client.scopes.include(&needed)))
     }

@@ -23,13 +23,15 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::error::{Error, Result};
 use super::password_workers::Requester;
-use super::{AuthError, AuthResult, Context};
 use crate::crypto::rate_limit::{self, Whose};
+use crate::crypto::secret::DerivedKeys;
 use crate::domain::causes::with_causes;
 use crate::domain::email::Email;
 use crate::domain::place::Place;
-use crate::domain::rate_limit::{AccountMark, Action, Bucket, BucketId, Level, PlaceMark, Rate};
+use crate::domain::rate_limit::{AccountMark, Action, Bucket, BucketId, Level, LimitRules, PlaceMark, Rate};
+use crate::store::RateLimitStore;
 
 /// Who asks, for as long as one request takes: where from, and what is left of their quotas. Clones
 /// are the same visitor.
@@ -135,34 +137,32 @@ pub(super) struct AccountAt {
 /// The limits. Cheap to clone.
 #[derive(Clone)]
 pub struct Limits {
-    context: Arc<Context>,
+    pub(super) rate_limits: Arc<dyn RateLimitStore>,
+    pub(super) secrets: DerivedKeys,
+    pub(super) rules: LimitRules,
 }
 
 impl Limits {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context }
-    }
-
     /// For whom the work of this visitor is done, with the account of an address.
     pub(super) fn requester(&self, visitor: &Visitor, email: &Email) -> Requester {
-        let account = rate_limit::account_mark(&self.context.secrets, email);
+        let account = rate_limit::account_mark(&self.secrets, email);
         Requester { place: visitor.place(), account: Some(account) }
     }
 
-    /// Checks a password by `check`, which fails by [`AuthError::InvalidCredentials`]: that costs a
+    /// Checks a password by `check`, which fails by [`Error::InvalidCredentials`]: that costs a
     /// guess, and a right password a login. After one, the place is known.
     ///
     /// A caller that goes away meanwhile has paid: a guess must not be free for whoever hangs up
     /// before its answer.
     ///
     /// # Errors
-    /// [`AuthError::RateLimited`] and `check` was not begun; else those of `check`.
+    /// [`Error::RateLimited`] and `check` was not begun; else those of `check`.
     pub async fn password_attempt<T>(
         &self,
         visitor: &Visitor,
         email: &Email,
-        check: impl Future<Output = AuthResult<T>>,
-    ) -> AuthResult<T> {
+        check: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         self.announce(Action::Login, visitor);
         self.announce(Action::LoginSuccess, visitor);
         let mut guess = Paid { limits: self, visitor, charges: Vec::new() };
@@ -183,7 +183,7 @@ impl Limits {
                 visitor.tell_all();
                 tokio::join!(guess.give_back(), self.remember(visitor, email));
             }
-            Err(AuthError::InvalidCredentials) => login.give_back().await,
+            Err(Error::InvalidCredentials) => login.give_back().await,
             Err(_) => drop(tokio::join!(guess.give_back(), login.give_back())),
         }
         outcome
@@ -193,14 +193,14 @@ impl Limits {
     /// chosen. A registration is made also when it cannot be counted.
     ///
     /// # Errors
-    /// [`AuthError::RateLimited`] and the attempt was not begun; else its own.
+    /// [`Error::RateLimited`] and the attempt was not begun; else its own.
     pub async fn attempt<T>(
         &self,
         action: Action,
         visitor: &Visitor,
         email: &Email,
-        attempt: impl Future<Output = AuthResult<T>>,
-    ) -> AuthResult<T> {
+        attempt: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         self.announce(action, visitor);
         let mut paid = Paid { limits: self, visitor, charges: Vec::new() };
         let paying = async {
@@ -210,7 +210,7 @@ impl Limits {
         };
         match paying.await {
             Ok(()) => {}
-            Err(AuthError::Store(error)) if action == Action::Register => {
+            Err(Error::Store(error)) if action == Action::Register => {
                 tracing::warn!(error = %with_causes(&error), "a registration could not be counted");
             }
             Err(error) => {
@@ -219,7 +219,7 @@ impl Limits {
             }
         }
         let outcome = attempt.await;
-        let costs = |error: &AuthError| is_verdict(error) && !matches!(error, AuthError::WeakPassword { .. });
+        let costs = |error: &Error| error.is_verdict() && !matches!(error, Error::WeakPassword { .. });
         if outcome.as_ref().is_err_and(|error| !costs(error)) {
             paid.give_back().await;
         }
@@ -230,15 +230,15 @@ impl Limits {
     /// that only then.
     ///
     /// # Errors
-    /// [`AuthError::RateLimited`] in the place of a failure that could not be paid for; else the
+    /// [`Error::RateLimited`] in the place of a failure that could not be paid for; else the
     /// attempt's own. A failure that could not be counted stays what it is.
     pub async fn failing_attempt<T>(
         &self,
         action: Action,
         visitor: &Visitor,
-        counts: impl Fn(&AuthError) -> bool,
-        attempt: impl Future<Output = AuthResult<T>>,
-    ) -> AuthResult<T> {
+        counts: impl Fn(&Error) -> bool,
+        attempt: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         self.announce(action, visitor);
         let failure = match attempt.await {
             Err(error) if counts(&error) => error,
@@ -247,7 +247,7 @@ impl Limits {
         let mut paid = Paid { limits: self, visitor, charges: Vec::new() };
         match paid.pay(self.charge_place(action, visitor)).await {
             Ok(()) => Err(failure),
-            Err(AuthError::RateLimited { retry_after }) => Err(AuthError::RateLimited { retry_after }),
+            Err(Error::RateLimited { retry_after }) => Err(Error::RateLimited { retry_after }),
             Err(error) => {
                 tracing::debug!(error = %with_causes(&error), "a failure could not be counted");
                 Err(failure)
@@ -258,26 +258,26 @@ impl Limits {
     /// Remembers the visitor's place for the account: its owner was there. That nobody remembers it
     /// costs them nothing now, so a failure is none of theirs.
     pub async fn remember(&self, visitor: &Visitor, email: &Email) {
-        if self.context.rules.limits.login.per_account.is_none() {
+        if self.rules.login.per_account.is_none() {
             return;
         }
         let AccountAt { account, place } = self.account_at(visitor, email);
-        if let Err(error) = self.context.rate_limits.remember_place(account, place).await {
+        if let Err(error) = self.rate_limits.remember_place(account, place).await {
             tracing::debug!(error = %with_causes(&error), "a place could not be remembered");
         }
     }
 
     /// What a login costs the account, beside the place's share: nothing where the place is known.
-    async fn charge_login(&self, visitor: &Visitor, email: &Email) -> AuthResult<Option<Charge>> {
+    async fn charge_login(&self, visitor: &Visitor, email: &Email) -> Result<Option<Charge>> {
         let Some(charge) = self.charge_account(Action::Login, email) else { return Ok(None) };
         let AccountAt { account, place } = self.account_at(visitor, email);
-        let is_known = self.context.rate_limits.is_known_place(account, place).await?;
+        let is_known = self.rate_limits.is_known_place(account, place).await?;
         Ok((!is_known).then_some(charge))
     }
 
     /// What is taken of what the visitor's place may have of the account's.
     fn charge_share(&self, action: Action, visitor: &Visitor, email: &Email) -> Option<Charge> {
-        let rate = self.context.rules.limits.of(action).per_account?;
+        let rate = self.rules.of(action).per_account?;
         let AccountAt { account, place } = self.account_at(visitor, email);
         let whose = Whose::AccountAt(account, place);
         let share = || self.charge(action.per_account(), rate.share_of_a_place(), whose);
@@ -286,30 +286,30 @@ impl Limits {
 
     /// What an account and a place are known by, to each other.
     pub(super) fn account_at(&self, visitor: &Visitor, email: &Email) -> AccountAt {
-        let keys = &self.context.secrets;
+        let keys = &self.secrets;
         let account = rate_limit::account_mark(keys, email);
         AccountAt { account, place: rate_limit::place_mark(keys, account, visitor.place()) }
     }
 
     fn charge_account(&self, action: Action, email: &Email) -> Option<Charge> {
-        let rate = self.context.rules.limits.of(action).per_account?;
-        let account = rate_limit::account_mark(&self.context.secrets, email);
+        let rate = self.rules.of(action).per_account?;
+        let account = rate_limit::account_mark(&self.secrets, email);
         Some(self.charge(action.per_account(), rate, Whose::Account(account)))
     }
 
     fn charge_place(&self, action: Action, visitor: &Visitor) -> Option<Charge> {
-        let rate = self.context.rules.limits.of(action).per_ip?;
+        let rate = self.rules.of(action).per_ip?;
         Some(self.charge(action.per_ip(), rate, Whose::Place(visitor.place())))
     }
 
     fn charge(&self, name: &'static str, rate: Rate, whose: Whose) -> Charge {
         let is_of_place = matches!(whose, Whose::Place(_));
-        Charge { name, bucket: rate_limit::bucket(&self.context.secrets, name, rate, whose), is_of_place }
+        Charge { name, bucket: rate_limit::bucket(&self.secrets, name, rate, whose), is_of_place }
     }
 
     /// Notes the limits of an action, before anything is counted.
     fn announce(&self, action: Action, visitor: &Visitor) {
-        let limits = self.context.rules.limits.of(action);
+        let limits = self.rules.of(action);
         let per_account = limits.per_account.map(|rate| match action.is_shared_between_places() {
             true => rate.share_of_a_place(),
             false => rate,
@@ -332,14 +332,13 @@ struct Paid<'a> {
 impl Paid<'_> {
     /// Takes a charge, if there is one to take. What is refused costs nothing: whoever meets a refusal
     /// gives back what was paid before.
-    async fn pay(&mut self, charge: Option<Charge>) -> AuthResult<()> {
+    async fn pay(&mut self, charge: Option<Charge>) -> Result<()> {
         let Some(charge) = charge else { return Ok(()) };
-        let context = &self.limits.context;
-        let take = context.rate_limits.take(&charge.bucket).await?;
+        let take = self.limits.rate_limits.take(&charge.bucket).await?;
         self.visitor.note(&charge, take.level);
         if !take.admitted {
             tracing::info!(limit = charge.name, "rate limited");
-            return Err(AuthError::RateLimited { retry_after: take.level.more_in });
+            return Err(Error::RateLimited { retry_after: take.level.more_in });
         }
         self.charges.push(charge);
         Ok(())
@@ -347,54 +346,13 @@ impl Paid<'_> {
 
     /// Gives back what was paid. Nobody's answer depends on it: what is not given back leaks in time.
     async fn give_back(&mut self) {
-        let Limits { context } = self.limits;
         for charge in self.charges.drain(..) {
-            match context.rate_limits.give_back(&charge.bucket).await {
+            match self.limits.rate_limits.give_back(&charge.bucket).await {
                 Ok(level) => self.visitor.note(&charge, level),
                 Err(error) => {
                     tracing::debug!(error = %with_causes(&error), "an attempt was not given back");
                 }
             }
         }
-    }
-}
-
-/// Whether an error says something about what the client sent, as opposed to "cannot tell".
-pub(super) fn is_verdict(error: &AuthError) -> bool {
-    match error {
-        AuthError::Overloaded
-        | AuthError::TooManyStreams
-        | AuthError::Store(_)
-        | AuthError::ClockSkew(_)
-        | AuthError::RevocationPending(_)
-        | AuthError::PasswordHash(_)
-        | AuthError::Signing(_)
-        | AuthError::Worker(_)
-        | AuthError::FeedStale(_)
-        | AuthError::RateLimited { .. } => false,
-        AuthError::Invalid(_)
-        | AuthError::WeakPassword { .. }
-        | AuthError::InvalidCredentials
-        | AuthError::AccountDisabled
-        | AuthError::EmailTaken
-        | AuthError::EmailNotVerified
-        | AuthError::InvalidVerificationToken
-        | AuthError::LastAdmin
-        | AuthError::InvalidClient
-        | AuthError::InvalidScope
-        | AuthError::InsufficientScope
-        | AuthError::ClientTaken
-        | AuthError::ResetOff
-        | AuthError::Unauthenticated
-        | AuthError::InvalidToken(_)
-        | AuthError::TokenExpired
-        | AuthError::TokenRevoked
-        | AuthError::InvalidRefreshToken
-        | AuthError::RefreshTokenReused
-        | AuthError::SessionExpired
-        | AuthError::SessionEvicted
-        | AuthError::InvalidResetToken
-        | AuthError::Forbidden
-        | AuthError::NotFound => true,
     }
 }

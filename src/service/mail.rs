@@ -1,5 +1,6 @@
 //! What the service tells people by mail, and the one thing it asks of whoever carries it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::clock::Timestamp;
@@ -46,6 +47,19 @@ pub struct Mail {
     pub valid_for: Duration,
     /// From when on it is of no use and must not be sent any more.
     pub deadline: Timestamp,
+}
+
+/// Where mails are posted, whether or not there is a way to send any. Cheap to clone.
+#[derive(Clone)]
+pub struct Outbox(pub(super) Option<Arc<dyn Mailer>>);
+
+impl Outbox {
+    /// Hands a mail over for delivery.
+    pub(super) fn post(&self, mail: Mail) {
+        if let Some(mailer) = &self.0 {
+            mailer.post(mail);
+        }
+    }
 }
 
 /// Carries mails. The service neither waits for one nor learns what became of it: whether a mail

@@ -6,16 +6,18 @@ use hallpass_verify::{AccessClaims, Rejection};
 
 use super::access_tokens::AccessTokens;
 use super::clients::Clients;
+use super::error::{Error, Result};
 use super::limits::Visitor;
-use super::{AuthError, AuthResult, Context};
+use super::trail::AuditTrail;
 use crate::crypto::refresh_token;
+use crate::crypto::secret::DerivedKeys;
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::client::{Client, TOKENS_INTROSPECT};
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::{Jti, SessionId, UserId};
-use crate::domain::session::Session;
+use crate::domain::session::{Session, SessionLifetimes};
 use crate::domain::tokens::{AccessToken, RefreshToken};
-use crate::store::{OnReuse, OnUnknown, StoreError};
+use crate::store::{OnReuse, OnUnknown, StoreError, TokenStore};
 
 /// What there is to say about a token (RFC 7662 2.2).
 #[derive(Clone, Debug)]
@@ -32,16 +34,17 @@ pub enum Introspection {
 /// Introspection and revocation. Cheap to clone.
 #[derive(Clone)]
 pub struct OAuth {
-    context: Arc<Context>,
-    access_tokens: AccessTokens,
-    clients: Clients,
+    pub(super) token_store: Arc<dyn TokenStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) secrets: DerivedKeys,
+    pub(super) trail: AuditTrail,
+    pub(super) access_tokens: AccessTokens,
+    pub(super) clients: Clients,
+    pub(super) audience: String,
+    pub(super) lifetimes: SessionLifetimes,
 }
 
 impl OAuth {
-    pub(super) fn new(context: Arc<Context>, access_tokens: AccessTokens, clients: Clients) -> Self {
-        Self { context, access_tokens, clients }
-    }
-
     /// Says whether a token stands, to a client whose credentials were checked (RFC 7662). An access
     /// token is active if it is for this service or for the client's own audience. Nothing is used
     /// up or revoked by asking. A refresh token is active for the client that it was issued to, and for
@@ -49,9 +52,9 @@ impl OAuth {
     /// another).
     ///
     /// # Errors
-    /// Only when it cannot be told: [`AuthError::Store`].
-    pub async fn introspect(&self, caller: &Client, token: &str) -> AuthResult<Introspection> {
-        let now = self.context.clock.now();
+    /// Only when it cannot be told: [`Error::Store`].
+    pub async fn introspect(&self, caller: &Client, token: &str) -> Result<Introspection> {
+        let now = self.clock.now();
         if token.starts_with(refresh_token::PREFIX) {
             return self.introspect_refresh(caller, &RefreshToken::new(token)).await;
         }
@@ -66,7 +69,7 @@ impl OAuth {
     fn claims(&self, caller: Option<&Client>, token: &str, now: Timestamp) -> Option<AccessClaims> {
         let access = AccessToken::new(token);
         let own = caller.and_then(|client| client.audience.as_deref());
-        for audience in [Some(self.context.rules.audience.as_str()), own].into_iter().flatten() {
+        for audience in [Some(self.audience.as_str()), own].into_iter().flatten() {
             match self.access_tokens.verify_for(audience, &access, now) {
                 Ok(claims) => return Some(claims),
                 Err(Rejection::WrongAudience) => {}
@@ -76,26 +79,26 @@ impl OAuth {
         None
     }
 
-    async fn introspect_access(&self, claims: AccessClaims, now: Timestamp) -> AuthResult<Introspection> {
+    async fn introspect_access(&self, claims: AccessClaims, now: Timestamp) -> Result<Introspection> {
         let stands = if claims.is_machine() {
             self.access_tokens.machine_stands(&claims, now).await?
                 && self.clients.of_token(&claims).await?.is_some()
         } else {
             match self.access_tokens.check_revocation(&claims, now).await {
                 Ok(()) => true,
-                Err(AuthError::TokenRevoked) => false,
+                Err(Error::TokenRevoked) => false,
                 Err(error) => return Err(error),
             }
         };
         Ok(if stands { Introspection::Access(Box::new(claims)) } else { Introspection::Inactive })
     }
 
-    async fn introspect_refresh(&self, caller: &Client, token: &RefreshToken) -> AuthResult<Introspection> {
-        let Ok(claims) = refresh_token::verify(&self.context.secrets, token) else {
+    async fn introspect_refresh(&self, caller: &Client, token: &RefreshToken) -> Result<Introspection> {
+        let Ok(claims) = refresh_token::verify(&self.secrets, token) else {
             return Ok(Introspection::Inactive);
         };
-        let lifetimes = &self.context.rules.tokens.lifetimes;
-        let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
+        let lifetimes = &self.lifetimes;
+        let outcome = self.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
         let may_know = |session: &Session| {
             session.origin.client == caller.id.as_str() || caller.scopes.contains(TOKENS_INTROSPECT)
         };
@@ -110,23 +113,23 @@ impl OAuth {
     /// already is taken back as well as any.
     ///
     /// # Errors
-    /// [`AuthError::Store`]: it may still stand.
-    pub async fn revoke(&self, caller: Option<&Client>, token: &str, visitor: &Visitor) -> AuthResult<()> {
+    /// [`Error::Store`]: it may still stand.
+    pub async fn revoke(&self, caller: Option<&Client>, token: &str, visitor: &Visitor) -> Result<()> {
         let actor = caller.map_or(AuditActor::Anonymous, |client| AuditActor::Client(client.id.clone()));
         let event = |action| {
-            let entry = self.context.event(action, actor.clone());
+            let entry = self.trail.event(action, actor.clone());
             entry.from(visitor.address()).because(Reason::RevokedByClient)
         };
-        let now = self.context.clock.now();
-        let store = &self.context.token_store;
+        let now = self.clock.now();
+        let store = &self.token_store;
         if token.starts_with(refresh_token::PREFIX) {
             let token = RefreshToken::new(token);
-            if let Ok(claims) = refresh_token::verify(&self.context.secrets, &token) {
+            if let Ok(claims) = refresh_token::verify(&self.secrets, &token) {
                 let (user, session) = (claims.user, claims.session);
                 let ended = store.revoke_session(user, session, OnUnknown::Deny).await;
                 if matches!(ended, Ok(true) | Err(StoreError::RevocationPending(_))) {
                     let entry = event(AuditAction::SessionEnded);
-                    self.context.audit.record(entry.on(claims.user).session(claims.session));
+                    self.trail.record(entry.on(claims.user).session(claims.session));
                 }
                 ended?;
                 tracing::info!(user = %claims.user, session = %claims.session, "session ended by its refresh token");
@@ -140,11 +143,11 @@ impl OAuth {
         let denial = self.access_tokens.rest_of(&claims, now);
         if claims.is_machine() {
             store.revoke_machine_token(jti, denial).await?;
-            self.context.audit.record_seldom(event(AuditAction::TokenRevoked).token(jti), None);
+            self.trail.record_seldom(event(AuditAction::TokenRevoked).token(jti), None);
         } else if let (Ok(user), Some(sid)) = (claims.sub.parse::<UserId>(), claims.sid) {
             store.revoke_access_token(user, jti, denial).await?;
             let entry = event(AuditAction::TokenRevoked).on(user).session(SessionId::from(sid)).token(jti);
-            self.context.audit.record_seldom(entry, None);
+            self.trail.record_seldom(entry, None);
             tracing::info!(%user, session = %SessionId::from(sid), "access token taken back");
         }
         Ok(())

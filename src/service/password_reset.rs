@@ -4,21 +4,24 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::cut_off::CutOff;
+use super::error::{Error, Field, FieldProblem, Result};
 use super::limits::{Limits, Visitor};
-use super::mail::{Mail, Notice};
-use super::password_workers::PasswordWorkers;
-use super::{AuthError, AuthResult, Context, Field, FieldProblem};
-use crate::config::ResetDelivery;
+use super::mail::{Mail, Notice, Outbox};
+use super::passwords::Passwords;
+use super::trail::AuditTrail;
+use crate::config::{ResetDelivery, ResetSettings};
+use crate::crypto::secret::DerivedKeys;
 use crate::crypto::{rate_limit, reset_token};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::causes::with_causes;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
+use crate::domain::random::Random;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{ResetClaims, ResetToken};
 use crate::domain::user::{SecurityVersion, User};
-use crate::store::{ResetGrant, ResetInsertion, ResetPlace};
+use crate::store::{Repository, ResetGrant, ResetInsertion, ResetPlace, TokenStore};
 
 /// How many places may have reset tokens of an account at once: strangers at fewer of them keep no owner
 /// from getting one, and a mailbox gets no more than these.
@@ -34,22 +37,20 @@ struct Issued {
 /// Reset tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct PasswordResets {
-    context: Arc<Context>,
-    workers: PasswordWorkers,
-    cut_off: CutOff,
-    limits: Limits,
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) token_store: Arc<dyn TokenStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) secrets: DerivedKeys,
+    pub(super) trail: AuditTrail,
+    pub(super) outbox: Outbox,
+    pub(super) passwords: Passwords,
+    pub(super) cut_off: CutOff,
+    pub(super) limits: Limits,
+    pub(super) settings: ResetSettings,
 }
 
 impl PasswordResets {
-    pub(super) fn new(
-        context: Arc<Context>,
-        workers: PasswordWorkers,
-        cut_off: CutOff,
-        limits: Limits,
-    ) -> Self {
-        Self { context, workers, cut_off, limits }
-    }
-
     /// Issues a reset token for the account of an address and voids the earlier one that was asked for at
     /// the visitor's place, and none of another. Answers the token when the delivery is
     /// [`ResetDelivery::Response`]. While [`PLACES_MAX`] other places have tokens that are live, the answer
@@ -60,26 +61,26 @@ impl PasswordResets {
     /// costs the same. Neither the answer, nor its time, nor an outage tells the two apart.
     ///
     /// # Errors
-    /// [`AuthError::Invalid`] when the text is no address, [`AuthError::RateLimited`].
-    pub async fn request(&self, email: &str, visitor: &Visitor) -> AuthResult<Option<ResetToken>> {
+    /// [`Error::Invalid`] when the text is no address, [`Error::RateLimited`].
+    pub async fn request(&self, email: &str, visitor: &Visitor) -> Result<Option<ResetToken>> {
         let email = Email::parse(email).map_err(|error| {
-            AuthError::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
+            Error::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
         })?;
         let issue = self.issue_for_address(&email, visitor);
         self.limits.attempt(Action::ResetRequest, visitor, &email, issue).await
     }
 
-    async fn issue_for_address(&self, email: &Email, visitor: &Visitor) -> AuthResult<Option<ResetToken>> {
-        if self.context.rules.reset.delivery == ResetDelivery::Off {
+    async fn issue_for_address(&self, email: &Email, visitor: &Visitor) -> Result<Option<ResetToken>> {
+        if self.settings.delivery == ResetDelivery::Off {
             return Ok(None);
         }
-        let user = self.context.repository.find_user_by_email(email).await?;
+        let user = self.repository.find_user_by_email(email).await?;
         let account = user.as_ref().filter(|user| !user.disabled);
         let place = ResetPlace { mark: self.limits.account_at(visitor, email).place, room: PLACES_MAX };
         let issued = match account {
             Some(user) => self.keep_token_of(user.id, place, user.security_version).await,
             None => {
-                let nobody = reset_token::nobody(&self.context.secrets, email);
+                let nobody = reset_token::nobody(&self.secrets, email);
                 self.keep_token_of(nobody, place, SecurityVersion::FIRST).await
             }
         };
@@ -95,9 +96,9 @@ impl PasswordResets {
     }
 
     fn record_request(&self, user: Option<&User>, address: Option<IpAddr>, is_full: bool) {
-        let entry = self.context.event(AuditAction::PasswordResetRequested, AuditActor::Anonymous);
+        let entry = self.trail.event(AuditAction::PasswordResetRequested, AuditActor::Anonymous);
         let entry = entry.from(address);
-        self.context.audit.record(match user {
+        self.trail.record(match user {
             None => entry.because(Reason::UnknownAccount),
             Some(user) if user.disabled => entry.on(user.id).because(Reason::AccountDisabled),
             Some(user) if is_full => entry.on(user.id).because(Reason::TooManyPlaces),
@@ -107,8 +108,8 @@ impl PasswordResets {
 
     /// Issues a reset token that an administrator asked for. However many others have asked before, there
     /// is room for it: it is what is left to an owner whom strangers leave none.
-    pub(super) async fn issue_for_administrator(&self, user: &User) -> AuthResult<Option<ResetToken>> {
-        let keys = &self.context.secrets;
+    pub(super) async fn issue_for_administrator(&self, user: &User) -> Result<Option<ResetToken>> {
+        let keys = &self.secrets;
         let mark = rate_limit::administrators_mark(keys, rate_limit::account_mark(keys, &user.email));
         let place = ResetPlace { mark, room: u32::MAX };
         let issued = self.keep_token_of(user.id, place, user.security_version).await?;
@@ -136,25 +137,25 @@ impl PasswordResets {
         user: UserId,
         place: ResetPlace,
         version: SecurityVersion,
-    ) -> AuthResult<Issued> {
-        let (token, claims) = reset_token::mint(&self.context.secrets, user, &*self.context.random);
-        let ttl = self.context.rules.reset.ttl;
-        let insertion = self.context.token_store.insert_reset_token(&claims, place, version, ttl).await?;
-        Ok(Issued { token, deadline: self.context.clock.now().after(ttl), insertion })
+    ) -> Result<Issued> {
+        let (token, claims) = reset_token::mint(&self.secrets, user, &*self.random);
+        let ttl = self.settings.ttl;
+        let insertion = self.token_store.insert_reset_token(&claims, place, version, ttl).await?;
+        Ok(Issued { token, deadline: self.clock.now().after(ttl), insertion })
     }
 
     fn answer(&self, token: ResetToken) -> Option<ResetToken> {
-        (self.context.rules.reset.delivery == ResetDelivery::Response).then_some(token)
+        (self.settings.delivery == ResetDelivery::Response).then_some(token)
     }
 
     fn deliver_by_mail(&self, user: &User, token: &ResetToken, deadline: Timestamp) {
-        if self.context.rules.reset.delivery == ResetDelivery::Smtp {
-            self.context.post(Mail {
+        if self.settings.delivery == ResetDelivery::Smtp {
+            self.outbox.post(Mail {
                 user: user.id,
                 to: user.email.clone(),
                 name: user.first_name.clone().filter(|_| user.email_verified),
                 notice: Notice::PasswordReset(token.clone()),
-                valid_for: self.context.rules.reset.ttl,
+                valid_for: self.settings.ttl,
                 deadline,
             });
         }
@@ -162,7 +163,7 @@ impl PasswordResets {
 
     /// The one place where a secret is logged: the operator chose it by name.
     fn deliver_to_log(&self, user: &User, token: &ResetToken) {
-        if self.context.rules.reset.delivery == ResetDelivery::Log {
+        if self.settings.delivery == ResetDelivery::Log {
             tracing::warn!(
                 user = %user.id,
                 reset_token = token.expose(),
@@ -175,11 +176,11 @@ impl PasswordResets {
     /// other tokens. A token works once; a refused request leaves it as it was.
     ///
     /// # Errors
-    /// [`AuthError::InvalidResetToken`] for an unknown, used, superseded or expired token,
-    /// in its place [`AuthError::RateLimited`] after too many of these;
-    /// [`AuthError::WeakPassword`] for the new password.
-    pub async fn redeem(&self, token: &ResetToken, new_password: &str, visitor: &Visitor) -> AuthResult<()> {
-        let is_dead_token = |error: &AuthError| matches!(error, AuthError::InvalidResetToken);
+    /// [`Error::InvalidResetToken`] for an unknown, used, superseded or expired token,
+    /// in its place [`Error::RateLimited`] after too many of these;
+    /// [`Error::WeakPassword`] for the new password.
+    pub async fn redeem(&self, token: &ResetToken, new_password: &str, visitor: &Visitor) -> Result<()> {
+        let is_dead_token = |error: &Error| matches!(error, Error::InvalidResetToken);
         let change = self.change_password(token, new_password, visitor);
         let user = self.limits.failing_attempt(Action::Reset, visitor, is_dead_token, change).await?;
         // Who has just proven to be the owner can log in from here, whatever others have tried.
@@ -192,35 +193,26 @@ impl PasswordResets {
         token: &ResetToken,
         new_password: &str,
         visitor: &Visitor,
-    ) -> AuthResult<User> {
-        let claims =
-            reset_token::verify(&self.context.secrets, token).map_err(|_| AuthError::InvalidResetToken)?;
+    ) -> Result<User> {
+        let claims = reset_token::verify(&self.secrets, token).map_err(|_| Error::InvalidResetToken)?;
         // A token that is authentic and no decoy was somebody's once: whose, is worth knowing.
         let dead = || {
             if !claims.user.is_nobody() {
-                let entry = self.context.event(AuditAction::PasswordResetFailed, AuditActor::Anonymous);
+                let entry = self.trail.event(AuditAction::PasswordResetFailed, AuditActor::Anonymous);
                 let entry = entry.on(claims.user).from(visitor.address()).because(Reason::InvalidResetToken);
-                self.context.audit.record_seldom(entry, None);
+                self.trail.record_seldom(entry, None);
             }
-            AuthError::InvalidResetToken
+            Error::InvalidResetToken
         };
-        let store = &self.context.token_store;
+        let store = &self.token_store;
         store.find_reset_token(&claims).await?.ok_or_else(dead)?;
-        let user =
-            self.context.repository.find_user(claims.user).await?.ok_or(AuthError::InvalidResetToken)?;
-        let new = self
-            .context
-            .rules
-            .passwords
-            .choose(new_password, user.email.as_str())
-            .map_err(|reason| AuthError::WeakPassword { field: Field::NewPassword, reason })?;
-        let random = self.context.random.clone();
-        let requester = self.limits.requester(visitor, &user.email);
-        let hash = self.workers.run(requester, move |hasher| hasher.hash(&new, &*random)).await??;
+        let user = self.repository.find_user(claims.user).await?.ok_or(Error::InvalidResetToken)?;
+        let new = self.passwords.choose(new_password, &user.email, Field::NewPassword)?;
+        let hash = self.passwords.hash(self.limits.requester(visitor, &user.email), new).await?;
 
         let grant = store.take_reset_token(&claims).await?.ok_or_else(dead)?;
-        let entry = self.context.journal_entry();
-        let changed = self.context.repository.change_password(user.id, grant.version, &hash, entry).await;
+        let entry = self.cut_off.journal_entry();
+        let changed = self.repository.change_password(user.id, grant.version, &hash, entry).await;
         let event = match changed {
             Ok(changed) => changed.ok_or_else(dead)?,
             Err(error) => {
@@ -229,11 +221,10 @@ impl PasswordResets {
             }
         };
         self.note_proven_address(&event.user, visitor).await;
-        let ended = self.cut_off.end_sessions(&event).await;
+        let id = event.user.id;
+        let entry = self.trail.event(AuditAction::PasswordReset, AuditActor::User(id)).on(id);
+        self.cut_off.end_noted(&event, [entry.from(visitor.address())]).await?;
         let user = event.user;
-        let entry = self.context.event(AuditAction::PasswordReset, AuditActor::User(user.id)).on(user.id);
-        self.context.audit.record(entry.from(visitor.address()).ending(ended.as_ref().ok().copied()));
-        ended?;
         tracing::info!(user = %user.id, "password reset");
         Ok(user)
     }
@@ -241,14 +232,14 @@ impl PasswordResets {
     /// Whoever redeemed a token that was mailed reads the mails to that address: a change of address
     /// would have voided the token. Should it not be noted, the owner can still prove it the usual way.
     async fn note_proven_address(&self, user: &User, visitor: &Visitor) {
-        if self.context.rules.reset.delivery != ResetDelivery::Smtp || user.email_verified {
+        if self.settings.delivery != ResetDelivery::Smtp || user.email_verified {
             return;
         }
-        match self.context.repository.verify_email(user.id, &user.email).await {
+        match self.repository.verify_email(user.id, &user.email).await {
             Ok(noted) => {
                 if noted {
-                    let entry = self.context.event(AuditAction::EmailVerified, AuditActor::User(user.id));
-                    self.context.audit.record(entry.on(user.id).from(visitor.address()));
+                    let entry = self.trail.event(AuditAction::EmailVerified, AuditActor::User(user.id));
+                    self.trail.record(entry.on(user.id).from(visitor.address()));
                 }
             }
             Err(error) => {
@@ -259,7 +250,7 @@ impl PasswordResets {
 
     /// The change could not be made: the token is good for another try.
     async fn put_back(&self, claims: &ResetClaims, grant: ResetGrant) {
-        if let Err(error) = self.context.token_store.restore_reset_token(claims, grant).await {
+        if let Err(error) = self.token_store.restore_reset_token(claims, grant).await {
             tracing::warn!(user = %claims.user, error = %with_causes(&error), "reset token could not be put back");
         }
     }

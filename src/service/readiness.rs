@@ -4,9 +4,12 @@
 //! goes on with another must not be taken out for all, and one whose store answers a ping and refuses
 //! every write must not stay in.
 
-use super::Services;
+use std::sync::Arc;
+
+use super::clock_watch::ClockWatch;
+use super::revocations::Revocations;
 use crate::domain::causes::with_causes;
-use crate::store::{Probe, StoreError};
+use crate::store::{Probe, Repository, StoreError, TokenStore};
 
 /// What callers want of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,15 +87,24 @@ impl Readiness {
     }
 }
 
-impl Services {
+/// What the service stands on. Cheap to clone.
+#[derive(Clone)]
+pub struct Foundations {
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) token_store: Arc<dyn TokenStore>,
+    pub(super) revocations: Revocations,
+    pub(super) clocks: ClockWatch,
+}
+
+impl Foundations {
     /// Looks at everything that the service stands on, within the stores' own limits.
     ///
     /// Whoever adds a thing to stand on adds a line here.
-    pub async fn ready(&self) -> Readiness {
+    pub async fn look(&self) -> Readiness {
         use Operation::{Login, Refresh, Revoke};
         let (database, [reads, revokes, writes]) = tokio::join!(self.check_database(), self.check_tokens());
         let journal = match reads {
-            Check::Ok => judge("journal", self.context.token_store.ping().await, "behind"),
+            Check::Ok => judge("journal", self.token_store.ping().await, "behind"),
             // Without the store nobody can tell.
             failing => failing,
         };
@@ -127,7 +139,7 @@ impl Services {
     }
 
     async fn check_database(&self) -> Check {
-        judge("database", self.context.repository.ping().await, "unavailable")
+        judge("database", self.repository.ping().await, "unavailable")
     }
 
     /// The three sides of the token store: whether it reads, revokes and takes new entries.
@@ -136,7 +148,7 @@ impl Services {
             [(Probe::Read, "unavailable"), (Probe::Revoke, "read_only"), (Probe::Write, "full")];
         let mut checks = [Check::Ok; 3];
         for (number, (probe, word)) in SIDES.into_iter().enumerate() {
-            let check = judge("token_store", self.context.token_store.probe(probe).await, word);
+            let check = judge("token_store", self.token_store.probe(probe).await, word);
             if check != Check::Ok {
                 // What comes after can do no better.
                 checks[number..].fill(check);

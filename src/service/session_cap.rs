@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Context;
+use super::trail::AuditTrail;
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::causes::with_causes;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::Session;
 use crate::domain::session_cap::{SessionCursor, surplus};
-use crate::store::StoreResult;
+use crate::store::{StoreResult, TokenStore};
 
 /// How many sessions a login ends before it is answered; the rest ends beside it. An account that is kept at
 /// its number has one too many.
@@ -19,9 +19,12 @@ const ENDED_BEFORE_THE_ANSWER: usize = 8;
 /// Ends sessions of accounts that have too many. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct SessionCap {
-    context: Arc<Context>,
+    pub(super) token_store: Arc<dyn TokenStore>,
+    pub(super) trail: AuditTrail,
+    /// How many an account may have.
+    pub(super) max: u32,
     /// Accounts whose rest is being ended.
-    under_way: Arc<Mutex<HashSet<UserId>>>,
+    pub(super) under_way: Arc<Mutex<HashSet<UserId>>>,
 }
 
 /// Which sessions end, of whom, and from where the one was opened that there is no room for.
@@ -32,10 +35,6 @@ struct Surplus {
 }
 
 impl SessionCap {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context, under_way: Arc::default() }
-    }
-
     /// Brings the account down to the number of sessions that it may have, now that one was opened. Should
     /// that fail the session stands all the same, and the next one that is opened makes up for it.
     pub(super) async fn make_room_for(&self, opened: &Session) {
@@ -56,9 +55,8 @@ impl SessionCap {
 
     async fn surplus(&self, opened: &Session) -> StoreResult<Surplus> {
         let user = opened.subject.user;
-        let sessions = self.context.token_store.session_uses(user).await?;
-        let sessions =
-            surplus(sessions, SessionCursor::from(opened), self.context.rules.sessions.max_per_account);
+        let sessions = self.token_store.session_uses(user).await?;
+        let sessions = surplus(sessions, SessionCursor::from(opened), self.max);
         Ok(Surplus { user, sessions, address: opened.origin.address })
     }
 
@@ -66,16 +64,11 @@ impl SessionCap {
     async fn end(&self, surplus: Surplus) -> bool {
         let Surplus { user, sessions, address } = surplus;
         for session in sessions {
-            match self
-                .context
-                .token_store
-                .evict_session(user, session, self.context.rules.sessions.max_per_account)
-                .await
-            {
+            match self.token_store.evict_session(user, session, self.max).await {
                 Ok(true) => {
-                    let entry = self.context.event(AuditAction::SessionEnded, AuditActor::Service);
+                    let entry = self.trail.event(AuditAction::SessionEnded, AuditActor::Service);
                     let entry = entry.on(user).session(session).from(address);
-                    self.context.audit.record(entry.because(Reason::TooManySessions));
+                    self.trail.record(entry.because(Reason::TooManySessions));
                 }
                 // Ended meanwhile, or another login has made room.
                 Ok(false) => {}

@@ -7,25 +7,34 @@ use hallpass_verify::AccessClaims;
 
 use super::access_tokens::{AccessTokens, refresh_verdict, session_of};
 use super::caller::Caller;
+use super::clock_watch::ClockWatch;
 use super::cut_off::CutOff;
-use super::limits::{Limits, Visitor, is_verdict};
-use super::password_workers::{PasswordWorkers, Requester};
+use super::error::{Error, Result};
+use super::limits::{Limits, Visitor};
+use super::password_workers::Requester;
+use super::passwords::Passwords;
 use super::session_cap::SessionCap;
-use super::{AuthError, AuthResult, Context};
+use super::trail::AuditTrail;
+use crate::config::RegistrationSettings;
 use crate::crypto::refresh_token;
+use crate::crypto::secret::DerivedKeys;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::causes::with_causes;
 use crate::domain::client::ClientId;
+use crate::domain::clock::Clock;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};
+use crate::domain::random::Random;
 use crate::domain::rate_limit::Action;
-use crate::domain::session::{NewSession, Session, Subject};
+use crate::domain::session::{NewSession, Session, SessionLifetimes, Subject};
 use crate::domain::session_cap::SessionCursor;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::{SecurityVersion, User};
-use crate::store::{OnReuse, OnUnknown, OpenOutcome, RefreshOutcome, StoreError, StoreResult, TokenStore};
+use crate::store::{
+    OnReuse, OnUnknown, OpenOutcome, RefreshOutcome, Repository, StoreError, StoreResult, TokenStore,
+};
 
 /// What a login or a refresh hands out.
 #[derive(Clone, Debug)]
@@ -62,12 +71,20 @@ struct Ending {
 /// Login, refresh, logout. Cheap to clone.
 #[derive(Clone)]
 pub struct Sessions {
-    context: Arc<Context>,
-    access_tokens: AccessTokens,
-    workers: PasswordWorkers,
-    cut_off: CutOff,
-    limits: Limits,
-    cap: SessionCap,
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) token_store: Arc<dyn TokenStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) clocks: ClockWatch,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) secrets: DerivedKeys,
+    pub(super) trail: AuditTrail,
+    pub(super) passwords: Passwords,
+    pub(super) access_tokens: AccessTokens,
+    pub(super) cut_off: CutOff,
+    pub(super) limits: Limits,
+    pub(super) cap: SessionCap,
+    pub(super) registration: RegistrationSettings,
+    pub(super) lifetimes: SessionLifetimes,
 }
 
 /// A page of an account's live sessions, newest first.
@@ -97,23 +114,12 @@ impl SessionPage {
 }
 
 impl Sessions {
-    pub(super) fn new(
-        context: Arc<Context>,
-        access_tokens: AccessTokens,
-        workers: PasswordWorkers,
-        cut_off: CutOff,
-        limits: Limits,
-    ) -> Self {
-        let cap = SessionCap::new(context.clone());
-        Self { context, access_tokens, workers, cut_off, limits, cap }
-    }
-
     /// Checks an address and a password and opens a new session.
     ///
     /// # Errors
-    /// [`AuthError::InvalidCredentials`] for an unknown address, a wrong password, and for text
-    /// that is no address or no password at all; [`AuthError::RateLimited`];
-    /// [`AuthError::AccountDisabled`] and [`AuthError::EmailNotVerified`] only for whoever knows the
+    /// [`Error::InvalidCredentials`] for an unknown address, a wrong password, and for text
+    /// that is no address or no password at all; [`Error::RateLimited`];
+    /// [`Error::AccountDisabled`] and [`Error::EmailNotVerified`] only for whoever knows the
     /// password.
     pub async fn log_in(
         &self,
@@ -121,58 +127,44 @@ impl Sessions {
         password: &str,
         visitor: &Visitor,
         origin: SessionOrigin,
-    ) -> AuthResult<(User, TokenPair)> {
-        self.context.clocks.may_mint()?;
-        let email = Email::parse(email).map_err(|_| AuthError::InvalidCredentials)?;
-        let password = Password::parse(password).map_err(|_| AuthError::InvalidCredentials)?;
+    ) -> Result<(User, TokenPair)> {
+        self.clocks.may_mint()?;
+        let email = Email::parse(email).map_err(|_| Error::InvalidCredentials)?;
+        let password = Password::parse(password).map_err(|_| Error::InvalidCredentials)?;
         let failed = |user: Option<UserId>, reason| {
-            self.context.audit.record(self.failed_login(user, visitor.address(), reason));
+            self.trail.record(self.failed_login(user, visitor.address(), reason));
         };
         let requester = self.limits.requester(visitor, &email);
         let check = async {
-            let user = self.context.repository.find_user_by_email(&email).await?;
+            let user = self.repository.find_user_by_email(&email).await?;
             let id = user.as_ref().map(|user| user.id);
-            let verified = self.verify_password(user, password.clone(), requester).await;
-            if let Err(AuthError::InvalidCredentials) = verified {
+            let verified = self.passwords.verify(user, password.clone(), requester).await;
+            if let Err(Error::InvalidCredentials) = verified {
                 failed(id, id.map_or(Reason::UnknownAccount, |_| Reason::WrongPassword));
             }
             verified
         };
         let attempt = self.limits.password_attempt(visitor, &email, check).await;
-        if let Err(AuthError::RateLimited { .. }) = attempt {
+        if let Err(Error::RateLimited { .. }) = attempt {
             let entry = self.failed_login(None, visitor.address(), Reason::RateLimited);
-            self.context.audit.record_seldom(entry, requester.account);
+            self.trail.record_seldom(entry, requester.account);
         }
         let user = attempt?;
         if user.disabled {
             failed(Some(user.id), Reason::AccountDisabled);
-            return Err(AuthError::AccountDisabled);
+            return Err(Error::AccountDisabled);
         }
-        if self.context.rules.registration.verify_email && !user.email_verified {
+        if self.registration.verify_email && !user.email_verified {
             failed(Some(user.id), Reason::EmailNotVerified);
-            return Err(AuthError::EmailNotVerified);
+            return Err(Error::EmailNotVerified);
         }
         let pair = self.open(&user, origin, None).await?;
         self.rehash_if_outdated(&user, password, requester).await;
         Ok((user, pair))
     }
 
-    /// Lets the account pass if the password is its own. An unknown account costs the same work.
-    /// To be asked through [`Limits::password_attempt`] alone.
-    pub(super) async fn verify_password(
-        &self,
-        user: Option<User>,
-        password: Password,
-        requester: Requester,
-    ) -> AuthResult<User> {
-        let hash = user.as_ref().map(|user| user.password.clone());
-        let right =
-            self.workers.run(requester, move |hasher| hasher.verify(&password, hash.as_ref())).await??;
-        user.filter(|_| right).ok_or(AuthError::InvalidCredentials)
-    }
-
     fn failed_login(&self, user: Option<UserId>, address: Option<IpAddr>, reason: Reason) -> AuditEntry {
-        let entry = self.context.event(AuditAction::LoginFailed, AuditActor::Anonymous);
+        let entry = self.trail.event(AuditAction::LoginFailed, AuditActor::Anonymous);
         AuditEntry { user, ..entry.from(address).because(reason) }
     }
 
@@ -180,13 +172,13 @@ impl Sessions {
     /// no login.
     ///
     /// # Errors
-    /// [`AuthError::InvalidCredentials`] when a security event came between check and session.
+    /// [`Error::InvalidCredentials`] when a security event came between check and session.
     pub(super) async fn open(
         &self,
         user: &User,
         origin: SessionOrigin,
         because: Option<Reason>,
-    ) -> AuthResult<TokenPair> {
+    ) -> Result<TokenPair> {
         let address = origin.address;
         let subject = Subject {
             user: user.id,
@@ -195,18 +187,18 @@ impl Sessions {
             role: user.role,
             security_version: user.security_version,
         };
-        let id = SessionId::generate(&*self.context.random);
+        let id = SessionId::generate(&*self.random);
         match self.open_at(user, NewSession { id, subject, origin }).await? {
             Some(session) => {
                 self.cap.make_room_for(&session).await;
-                let entry = self.context.event(AuditAction::LoginSucceeded, AuditActor::User(user.id));
+                let entry = self.trail.event(AuditAction::LoginSucceeded, AuditActor::User(user.id));
                 let entry = entry.on(user.id).session(session.id).from(address);
-                self.context.audit.record(AuditEntry { reason: because, ..entry });
+                self.trail.record(AuditEntry { reason: because, ..entry });
                 self.pair(session)
             }
             None => {
-                self.context.audit.record(self.failed_login(Some(user.id), address, Reason::Superseded));
-                Err(AuthError::InvalidCredentials)
+                self.trail.record(self.failed_login(Some(user.id), address, Reason::Superseded));
+                Err(Error::InvalidCredentials)
             }
         }
     }
@@ -218,14 +210,14 @@ impl Sessions {
     /// restored from a backup: then it advances past what the token store knows, so that the person can
     /// log in and nothing of before revives.
     /// (model: LoginOutrunsRestoredSql)
-    async fn open_at(&self, user: &User, new: NewSession) -> AuthResult<Option<Session>> {
-        let store = &self.context.token_store;
-        let lifetimes = &self.context.rules.tokens.lifetimes;
+    async fn open_at(&self, user: &User, new: NewSession) -> Result<Option<Session>> {
+        let store = &self.token_store;
+        let lifetimes = &self.lifetimes;
         let first = match store.open_session(&new, lifetimes).await? {
             OpenOutcome::Opened(session) => return Ok(Some(session)),
             OpenOutcome::Superseded { first } => first,
         };
-        let repository = &self.context.repository;
+        let repository = &self.repository;
         let is_behind = |standing: &User| standing.security_version < first;
         if !repository.find_user(user.id).await?.as_ref().is_some_and(is_behind) {
             return Ok(None);
@@ -252,13 +244,9 @@ impl Sessions {
 
     /// The database was restored, and knows less than the token store: the account goes on behind it.
     /// (model: LoginOutrunsRestoredSql)
-    async fn advance_past(
-        &self,
-        user: UserId,
-        first: SecurityVersion,
-    ) -> AuthResult<Option<SecurityVersion>> {
-        let entry = self.context.journal_entry();
-        let repository = &self.context.repository;
+    async fn advance_past(&self, user: UserId, first: SecurityVersion) -> Result<Option<SecurityVersion>> {
+        let entry = self.cut_off.journal_entry();
+        let repository = &self.repository;
         let Some(event) = repository.raise_security_version(user, first.next(entry.at), entry).await? else {
             return Ok(None);
         };
@@ -266,11 +254,8 @@ impl Sessions {
             %user,
             "the database knows an older state of the account than the token store: it was restored; all sessions of the account end"
         );
-        let ended = self.cut_off.end_sessions(&event).await;
-        let entry = self.context.event(AuditAction::SessionsEnded, AuditActor::Service).on(user);
-        let entry = entry.because(Reason::DatabaseRestored);
-        self.context.audit.record(entry.ending(ended.as_ref().ok().copied()));
-        ended?;
+        let entry = self.trail.event(AuditAction::SessionsEnded, AuditActor::Service).on(user);
+        self.cut_off.end_noted(&event, [entry.because(Reason::DatabaseRestored)]).await?;
         Ok(Some(event.user.security_version))
     }
 
@@ -280,18 +265,18 @@ impl Sessions {
     /// that counts no more.
     ///
     /// # Errors
-    /// [`AuthError::InvalidRefreshToken`], [`AuthError::RefreshTokenReused`],
-    /// [`AuthError::SessionExpired`], [`AuthError::SessionEvicted`], or what is wrong with the access token;
-    /// in their place [`AuthError::RateLimited`] after too many of them.
+    /// [`Error::InvalidRefreshToken`], [`Error::RefreshTokenReused`],
+    /// [`Error::SessionExpired`], [`Error::SessionEvicted`], or what is wrong with the access token;
+    /// in their place [`Error::RateLimited`] after too many of them.
     pub async fn refresh(
         &self,
         refresh: &RefreshToken,
         access: Option<&AccessToken>,
         visitor: &Visitor,
-    ) -> AuthResult<TokenPair> {
-        self.context.clocks.may_mint()?;
+    ) -> Result<TokenPair> {
+        self.clocks.may_mint()?;
         let rotation = self.rotate(refresh, access, visitor.address());
-        self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, rotation).await
+        self.limits.failing_attempt(Action::Refresh, visitor, Error::is_verdict, rotation).await
     }
 
     /// The same for a client that has proven who it is. A token that was issued to another one is
@@ -305,13 +290,13 @@ impl Sessions {
         client: &ClientId,
         refresh: &RefreshToken,
         visitor: &Visitor,
-    ) -> AuthResult<TokenPair> {
-        self.context.clocks.may_mint()?;
+    ) -> Result<TokenPair> {
+        self.clocks.may_mint()?;
         let rotation = async {
             self.require_own(client, refresh).await?;
             self.rotate(refresh, None, visitor.address()).await
         };
-        self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, rotation).await
+        self.limits.failing_attempt(Action::Refresh, visitor, Error::is_verdict, rotation).await
     }
 
     async fn rotate(
@@ -319,31 +304,31 @@ impl Sessions {
         refresh: &RefreshToken,
         access: Option<&AccessToken>,
         address: Option<IpAddr>,
-    ) -> AuthResult<TokenPair> {
-        let now = self.context.clock.now();
+    ) -> Result<TokenPair> {
+        let now = self.clock.now();
         let claims = self.read(refresh)?;
         if let Some(access) = access
             && let Some(presented) = self.access_tokens.claims_beside_refresh(access, now).await?
             && presented.sub != claims.user.to_string()
         {
-            return Err(AuthError::InvalidRefreshToken);
+            return Err(Error::InvalidRefreshToken);
         }
-        let lifetimes = &self.context.rules.tokens.lifetimes;
-        let outcome = self.context.token_store.rotate(&claims, lifetimes).await?;
-        let session = refresh_verdict(&self.context, &claims, outcome, address)?;
+        let lifetimes = &self.lifetimes;
+        let outcome = self.token_store.rotate(&claims, lifetimes).await?;
+        let session = refresh_verdict(&self.trail, &claims, outcome, address)?;
         self.pair(self.access_tokens.with_proof(session).await)
     }
 
     /// Lets a client pass whose own a refresh token is (RFC 6749 6). What is dead already is nobody's:
     /// what follows from that it was presented is for the rotation to say.
-    async fn require_own(&self, client: &ClientId, refresh: &RefreshToken) -> AuthResult<()> {
+    async fn require_own(&self, client: &ClientId, refresh: &RefreshToken) -> Result<()> {
         let claims = self.read(refresh)?;
-        let lifetimes = &self.context.rules.tokens.lifetimes;
-        let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
+        let lifetimes = &self.lifetimes;
+        let outcome = self.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
         match outcome.session() {
             Some(session) if session.origin.client != client.as_str() => {
                 tracing::info!(%client, session = %session.id, "a client presented another one's refresh token");
-                Err(AuthError::InvalidRefreshToken)
+                Err(Error::InvalidRefreshToken)
             }
             _ => Ok(()),
         }
@@ -358,8 +343,8 @@ impl Sessions {
     /// done, the same call can be made again, and a session that is opened meanwhile may live on.
     ///
     /// # Errors
-    /// [`AuthError::TokenRevoked`] or [`AuthError::InvalidRefreshToken`] when the session is gone
-    /// already; [`AuthError::Unauthenticated`] when nothing came; [`AuthError::RevocationPending`] when the
+    /// [`Error::TokenRevoked`] or [`Error::InvalidRefreshToken`] when the session is gone
+    /// already; [`Error::Unauthenticated`] when nothing came; [`Error::RevocationPending`] when the
     /// end of all sessions is decided and not confirmed yet.
     pub async fn log_out(
         &self,
@@ -367,9 +352,9 @@ impl Sessions {
         refresh: Option<&RefreshToken>,
         scope: LogoutScope,
         visitor: &Visitor,
-    ) -> AuthResult<()> {
+    ) -> Result<()> {
         let address = visitor.address();
-        let now = self.context.clock.now();
+        let now = self.clock.now();
         let access = match refresh {
             Some(_) => access.and_then(|access| self.access_tokens.beside_refresh(access, now)),
             None => access,
@@ -377,34 +362,34 @@ impl Sessions {
         let (user, session, gone) = match (access, refresh) {
             (Some(access), _) => {
                 let claims = match self.access_tokens.authentic_claims_to_revoke(access, now).await {
-                    Err(AuthError::TokenRevoked) if scope == LogoutScope::Local => self
+                    Err(Error::TokenRevoked) if scope == LogoutScope::Local => self
                         .access_tokens
                         .claims_unknown_to_followers(access, now)
-                        .ok_or(AuthError::TokenRevoked)?,
+                        .ok_or(Error::TokenRevoked)?,
                     claims => claims?,
                 };
                 let user = claims
                     .sub
                     .parse()
-                    .map_err(|_| AuthError::InvalidToken(hallpass_verify::Rejection::Malformed))?;
-                let session = session_of(&claims).map_err(AuthError::InvalidToken)?;
-                (user, session, AuthError::TokenRevoked)
+                    .map_err(|_| Error::InvalidToken(hallpass_verify::Rejection::Malformed))?;
+                let session = session_of(&claims).map_err(Error::InvalidToken)?;
+                (user, session, Error::TokenRevoked)
             }
             (None, Some(refresh)) => {
                 let claims = self.read(refresh)?;
-                let lifetimes = &self.context.rules.tokens.lifetimes;
-                let store = &self.context.token_store;
+                let lifetimes = &self.lifetimes;
+                let store = &self.token_store;
                 match store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await {
                     Ok(outcome) => {
-                        refresh_verdict(&self.context, &claims, outcome, address)?;
+                        refresh_verdict(&self.trail, &claims, outcome, address)?;
                     }
                     // Authentic it is; that it is to end can be written down.
                     Err(StoreError::Unavailable { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }
-                (claims.user, claims.session, AuthError::InvalidRefreshToken)
+                (claims.user, claims.session, Error::InvalidRefreshToken)
             }
-            (None, None) => return Err(AuthError::Unauthenticated),
+            (None, None) => return Err(Error::Unauthenticated),
         };
         match scope {
             LogoutScope::Local => {
@@ -416,13 +401,9 @@ impl Sessions {
                 self.end_others(&ending, session).await?;
             }
             LogoutScope::Global => {
-                let ended = self.cut_off.end_all(user).await.and_then(|ended| ended.ok_or(gone));
-                if matches!(ended, Ok(_) | Err(AuthError::RevocationPending(_))) {
-                    let entry = self.context.event(AuditAction::SessionsEnded, AuditActor::User(user));
-                    let entry = entry.on(user).session(session).from(address).because(Reason::LoggedOut);
-                    self.context.audit.record(entry.ending(ended.as_ref().ok().copied()));
-                }
-                ended?;
+                let entry = self.trail.event(AuditAction::SessionsEnded, AuditActor::User(user));
+                let entry = entry.on(user).session(session).from(address).because(Reason::LoggedOut);
+                self.cut_off.end_all(user, entry).await?.ok_or(gone)?;
             }
         }
         Ok(())
@@ -431,31 +412,31 @@ impl Sessions {
     /// At most `limit` of the caller's live sessions, newest first, from the one behind `after` on.
     ///
     /// # Errors
-    /// [`AuthError::Store`].
+    /// [`Error::Store`].
     pub async fn list(
         &self,
         caller: &Caller,
         after: Option<SessionCursor>,
         limit: u32,
-    ) -> AuthResult<SessionPage> {
-        Ok(SessionPage::read(&*self.context.token_store, caller.user, after, limit).await?)
+    ) -> Result<SessionPage> {
+        Ok(SessionPage::read(&*self.token_store, caller.user, after, limit).await?)
     }
 
     /// Ends a session of the caller's, at once and for all its tokens.
     ///
     /// # Errors
-    /// [`AuthError::NotFound`] when it has ended already, or is not the caller's.
-    pub async fn revoke_own(&self, caller: &Caller, session: SessionId) -> AuthResult<()> {
+    /// [`Error::NotFound`] when it has ended already, or is not the caller's.
+    pub async fn revoke_own(&self, caller: &Caller, session: SessionId) -> Result<()> {
         let was_live = self.revoke(&self.ending_by(caller), session, OnUnknown::Ignore).await?;
-        was_live.then_some(()).ok_or(AuthError::NotFound)
+        was_live.then_some(()).ok_or(Error::NotFound)
     }
 
     /// Ends every session of the caller's but the one they call from, each in an operation of its
     /// own; answers how many. A session that is opened meanwhile may live on.
     ///
     /// # Errors
-    /// [`AuthError::Store`]: some may have ended, and the same call ends the rest.
-    pub async fn revoke_others(&self, caller: &Caller) -> AuthResult<usize> {
+    /// [`Error::Store`]: some may have ended, and the same call ends the rest.
+    pub async fn revoke_others(&self, caller: &Caller) -> Result<usize> {
         self.end_others(&self.ending_by(caller), caller.session).await
     }
 
@@ -464,9 +445,9 @@ impl Sessions {
     }
 
     /// Ends the user's sessions but `kept`; answers how many.
-    async fn end_others(&self, ending: &Ending, kept: SessionId) -> AuthResult<usize> {
+    async fn end_others(&self, ending: &Ending, kept: SessionId) -> Result<usize> {
         let mut ended = 0;
-        for session in self.context.token_store.session_uses(ending.user).await? {
+        for session in self.token_store.session_uses(ending.user).await? {
             let id = session.at.id;
             if id != kept && self.revoke(ending, id, OnUnknown::Ignore).await? {
                 ended += 1;
@@ -484,43 +465,38 @@ impl Sessions {
     /// client of the session, is refused and ends nothing: here it is no sign of theft.
     ///
     /// # Errors
-    /// [`AuthError::InvalidRefreshToken`], also when the tokens are of two sessions,
-    /// [`AuthError::SessionExpired`], or what is wrong with the access token; in their place
-    /// [`AuthError::RateLimited`] after too many of them.
+    /// [`Error::InvalidRefreshToken`], also when the tokens are of two sessions,
+    /// [`Error::SessionExpired`], or what is wrong with the access token; in their place
+    /// [`Error::RateLimited`] after too many of them.
     pub async fn renew_access(
         &self,
         access: &AccessToken,
         refresh: &RefreshToken,
         visitor: &Visitor,
-    ) -> AuthResult<AccessToken> {
+    ) -> Result<AccessToken> {
         let renewal = async {
-            self.context.clocks.may_mint()?;
-            let now = self.context.clock.now();
+            self.clocks.may_mint()?;
+            let now = self.clock.now();
             let presented = self.access_tokens.claims_beside_refresh(access, now).await?;
             let session = self.session_of_both(presented.as_ref(), refresh, visitor).await?;
             let (access, _) = self.access_tokens.mint(&self.access_tokens.with_proof(session).await)?;
             Ok(access)
         };
-        self.limits.failing_attempt(Action::Refresh, visitor, is_verdict, renewal).await
+        self.limits.failing_attempt(Action::Refresh, visitor, Error::is_verdict, renewal).await
     }
 
     /// Ends the session that both tokens belong to, at once and for all its tokens. The access token must
     /// be in time.
     ///
     /// # Errors
-    /// Those of [`Self::renew_access`], but for the last, and [`AuthError::TokenExpired`].
-    pub async fn end(
-        &self,
-        access: &AccessToken,
-        refresh: &RefreshToken,
-        visitor: &Visitor,
-    ) -> AuthResult<()> {
-        let now = self.context.clock.now();
+    /// Those of [`Self::renew_access`], but for the last, and [`Error::TokenExpired`].
+    pub async fn end(&self, access: &AccessToken, refresh: &RefreshToken, visitor: &Visitor) -> Result<()> {
+        let now = self.clock.now();
         let presented = self.access_tokens.live_claims(access, now).await?;
         let session = self.session_of_both(Some(&presented), refresh, visitor).await?;
         let user = session.subject.user;
         let ending = Ending { user, reason: Reason::LoggedOut, address: visitor.address() };
-        self.revoke(&ending, session.id, OnUnknown::Deny).await?.then_some(()).ok_or(AuthError::TokenRevoked)
+        self.revoke(&ending, session.id, OnUnknown::Deny).await?.then_some(()).ok_or(Error::TokenRevoked)
     }
 
     /// The live session of the refresh token, which `presented` belongs to as well.
@@ -529,47 +505,47 @@ impl Sessions {
         presented: Option<&AccessClaims>,
         refresh: &RefreshToken,
         visitor: &Visitor,
-    ) -> AuthResult<Session> {
+    ) -> Result<Session> {
         let claims = self.read(refresh)?;
         let is_of = |presented: &AccessClaims| {
             presented.sub == claims.user.to_string() && session_of(presented) == Ok(claims.session)
         };
         if !presented.is_none_or(is_of) {
-            return Err(AuthError::InvalidRefreshToken);
+            return Err(Error::InvalidRefreshToken);
         }
-        let lifetimes = &self.context.rules.tokens.lifetimes;
-        let outcome = self.context.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
+        let lifetimes = &self.lifetimes;
+        let outcome = self.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
         match outcome {
-            RefreshOutcome::Reused => Err(AuthError::InvalidRefreshToken),
-            outcome => refresh_verdict(&self.context, &claims, outcome, visitor.address()),
+            RefreshOutcome::Reused => Err(Error::InvalidRefreshToken),
+            outcome => refresh_verdict(&self.trail, &claims, outcome, visitor.address()),
         }
     }
 
     /// Ends a session; answers whether it was live.
-    async fn revoke(&self, ending: &Ending, session: SessionId, on_unknown: OnUnknown) -> AuthResult<bool> {
+    async fn revoke(&self, ending: &Ending, session: SessionId, on_unknown: OnUnknown) -> Result<bool> {
         let Ending { user, reason, address } = *ending;
-        let store = &self.context.token_store;
+        let store = &self.token_store;
         let ended = store.revoke_session(user, session, on_unknown).await;
         if matches!(ended, Ok(true) | Err(StoreError::RevocationPending(_))) {
             tracing::info!(%user, %session, "session ended by its user");
-            let entry = self.context.event(AuditAction::SessionEnded, AuditActor::User(user));
-            self.context.audit.record(entry.on(user).session(session).from(address).because(reason));
+            let entry = self.trail.event(AuditAction::SessionEnded, AuditActor::User(user));
+            self.trail.record(entry.on(user).session(session).from(address).because(reason));
         }
         Ok(ended?)
     }
 
-    fn read(&self, refresh: &RefreshToken) -> AuthResult<RefreshClaims> {
-        refresh_token::verify(&self.context.secrets, refresh).map_err(|_| AuthError::InvalidRefreshToken)
+    fn read(&self, refresh: &RefreshToken) -> Result<RefreshClaims> {
+        refresh_token::verify(&self.secrets, refresh).map_err(|_| Error::InvalidRefreshToken)
     }
 
-    fn pair(&self, session: Session) -> AuthResult<TokenPair> {
+    fn pair(&self, session: Session) -> Result<TokenPair> {
         let (access, claims) = self.access_tokens.mint(&session)?;
         let refresh =
             RefreshClaims { user: session.subject.user, session: session.id, generation: session.generation };
         Ok(TokenPair {
             access,
             access_expires_in: claims.exp - claims.iat,
-            refresh: refresh_token::mint(&self.context.secrets, &refresh),
+            refresh: refresh_token::mint(&self.secrets, &refresh),
             session,
         })
     }
@@ -577,18 +553,14 @@ impl Sessions {
     /// Brings the stored hash up to the present cost. A failure costs nobody their login: the next
     /// one tries again.
     async fn rehash_if_outdated(&self, user: &User, password: Password, requester: Requester) {
-        if !self.workers.hasher().is_outdated(&user.password) {
+        if !self.passwords.is_outdated(&user.password) {
             return;
         }
-        let random = self.context.random.clone();
-        let job =
-            self.workers.run(requester, move |hasher| hasher.hash(&NewPassword::exempt(password), &*random));
-        let replaced = match job.await {
-            Ok(Ok(hash)) => {
-                let repository = &self.context.repository;
-                repository.rehash_password(user.id, &user.password, &hash).await.map_err(AuthError::from)
+        let replaced = match self.passwords.hash(requester, NewPassword::exempt(password)).await {
+            Ok(hash) => {
+                let repository = &self.repository;
+                repository.rehash_password(user.id, &user.password, &hash).await.map_err(Error::from)
             }
-            Ok(Err(error)) => Err(error.into()),
             Err(error) => Err(error),
         };
         match replaced {

@@ -2,43 +2,49 @@
 
 use std::sync::Arc;
 
+use super::error::{Error, Field, FieldProblem, Result};
 use super::limits::{Limits, Visitor};
-use super::mail::{Mail, Notice};
-use super::{AuthError, AuthResult, Context, Field, FieldProblem};
+use super::mail::{Mail, Notice, Outbox};
+use super::trail::AuditTrail;
+use crate::config::VerificationSettings;
+use crate::crypto::secret::DerivedKeys;
 use crate::crypto::verification_token;
 use crate::domain::audit::{AuditAction, AuditActor};
+use crate::domain::clock::Clock;
 use crate::domain::email::Email;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::VerificationToken;
 use crate::domain::user::User;
+use crate::store::Repository;
 
 /// Verification tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct Verifications {
-    context: Arc<Context>,
-    limits: Limits,
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) secrets: DerivedKeys,
+    pub(super) trail: AuditTrail,
+    pub(super) outbox: Outbox,
+    pub(super) limits: Limits,
+    pub(super) settings: VerificationSettings,
 }
 
 impl Verifications {
-    pub(super) fn new(context: Arc<Context>, limits: Limits) -> Self {
-        Self { context, limits }
-    }
-
     /// Mails the link that proves an address to the account of that address. Nothing is said of
     /// whether there is one, and nothing is mailed where it is proven already.
     ///
     /// # Errors
-    /// [`AuthError::Invalid`] when the text is no address, [`AuthError::RateLimited`].
-    pub async fn request(&self, email: &str, visitor: &Visitor) -> AuthResult<()> {
+    /// [`Error::Invalid`] when the text is no address, [`Error::RateLimited`].
+    pub async fn request(&self, email: &str, visitor: &Visitor) -> Result<()> {
         let email = Email::parse(email).map_err(|error| {
-            AuthError::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
+            Error::Invalid(vec![FieldProblem { field: Field::Email, problem: error.to_string() }])
         })?;
         // Under the limits of reset requests: both ask for a mail.
         self.limits.attempt(Action::ResetRequest, visitor, &email, self.invite_owner(&email)).await
     }
 
-    async fn invite_owner(&self, email: &Email) -> AuthResult<()> {
-        let user = self.context.repository.find_user_by_email(email).await?;
+    async fn invite_owner(&self, email: &Email) -> Result<()> {
+        let user = self.repository.find_user_by_email(email).await?;
         match user.filter(|user| !user.disabled && !user.email_verified) {
             Some(user) => self.invite(&user),
             None => tracing::debug!("verification asked for where there is nothing to verify"),
@@ -56,10 +62,10 @@ impl Verifications {
 
     /// Mails the link that proves the account's address.
     pub(super) fn invite(&self, user: &User) {
-        let ttl = self.context.rules.verification.ttl;
-        let deadline = self.context.clock.now().after(ttl);
-        let token = verification_token::mint(&self.context.secrets, user.id, &user.email, deadline);
-        self.context.post(Mail {
+        let ttl = self.settings.ttl;
+        let deadline = self.clock.now().after(ttl);
+        let token = verification_token::mint(&self.secrets, user.id, &user.email, deadline);
+        self.outbox.post(Mail {
             user: user.id,
             to: user.email.clone(),
             name: None,
@@ -74,16 +80,16 @@ impl Verifications {
     /// does so again until it expires, since a mail scanner may have been there first.
     ///
     /// # Errors
-    /// [`AuthError::InvalidVerificationToken`] for a token that is none of ours or has expired, and
+    /// [`Error::InvalidVerificationToken`] for a token that is none of ours or has expired, and
     /// when the account is gone or has another address by now.
-    pub async fn redeem(&self, token: &VerificationToken, visitor: &Visitor) -> AuthResult<()> {
-        let invalid = || AuthError::InvalidVerificationToken;
-        let secrets = &self.context.secrets;
+    pub async fn redeem(&self, token: &VerificationToken, visitor: &Visitor) -> Result<()> {
+        let invalid = || Error::InvalidVerificationToken;
+        let secrets = &self.secrets;
         let claims = verification_token::verify(secrets, token).map_err(|_| invalid())?;
-        if self.context.clock.now() >= claims.deadline {
+        if self.clock.now() >= claims.deadline {
             return Err(invalid());
         }
-        let repository = &self.context.repository;
+        let repository = &self.repository;
         let user = repository.find_user(claims.user).await?.ok_or_else(invalid)?;
         if !verification_token::is_for(secrets, &claims, &user.email) {
             return Err(invalid());
@@ -93,8 +99,8 @@ impl Verifications {
         }
         tracing::info!(user = %user.id, "address verified");
         if !user.email_verified {
-            let entry = self.context.event(AuditAction::EmailVerified, AuditActor::User(user.id)).on(user.id);
-            self.context.audit.record(entry.from(visitor.address()));
+            let entry = self.trail.event(AuditAction::EmailVerified, AuditActor::User(user.id)).on(user.id);
+            self.trail.record(entry.from(visitor.address()));
         }
         Ok(())
     }

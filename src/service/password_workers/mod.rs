@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 pub use self::queue::Requester;
 use self::queue::{Full, Queue};
 use self::threads::{Done, Threads};
-use super::{AuthError, AuthResult};
+use super::error::{Error, Result, WorkerLost};
 use crate::crypto::password::{HashMemory, PasswordHashError, PasswordHasher};
 use crate::domain::causes::with_causes;
 use crate::domain::password::{NewPassword, Password, PasswordHash};
@@ -22,11 +22,6 @@ pub const WAITING_PER_PLACE: usize = 8;
 
 /// How many may wait that are about one account.
 pub const WAITING_PER_ACCOUNT: usize = 8;
-
-/// A worker ended without an answer: its job panicked.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a password worker ended without an answer")]
-pub struct WorkerLost;
 
 /// Runs hashing jobs, so many at once and no more. Cheap to clone.
 ///
@@ -91,14 +86,14 @@ impl PasswordWorkers {
     /// the job runs, the turn belongs to the job.
     ///
     /// # Errors
-    /// [`AuthError::Overloaded`] when too many wait, in all, from this place or for this account, or the
-    /// system has no thread left; the job was not started. [`AuthError::Worker`] when the job panicked.
+    /// [`Error::Overloaded`] when too many wait, in all, from this place or for this account, or the
+    /// system has no thread left; the job was not started. [`Error::Worker`] when the job panicked.
     pub async fn run<T: Send + 'static>(
         &self,
         requester: Requester,
         job: impl FnOnce(&mut Worker<'_>) -> T + Send + 'static,
-    ) -> AuthResult<T> {
-        let turn = self.queue.turn(requester).await.map_err(|Full| AuthError::Overloaded)?;
+    ) -> Result<T> {
+        let turn = self.queue.turn(requester).await.map_err(|Full| Error::Overloaded)?;
         let hasher = self.hasher.clone();
         let (answer, answered) = oneshot::channel();
         let started = self.threads.start(Box::new(move |memory| {
@@ -112,9 +107,9 @@ impl PasswordWorkers {
         }));
         if let Err(error) = started {
             tracing::error!(error = %with_causes(&error), "no thread to hash a password on");
-            return Err(AuthError::Overloaded);
+            return Err(Error::Overloaded);
         }
-        answered.await.map_err(|_| AuthError::Worker(WorkerLost))
+        answered.await.map_err(|_| Error::Worker(WorkerLost))
     }
 }
 

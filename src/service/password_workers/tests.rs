@@ -23,7 +23,7 @@ fn workers(count: usize, queue: usize) -> PasswordWorkers {
 
 /// A job that runs until it is told to end, and whoever waits for it.
 struct Running {
-    caller: tokio::task::JoinHandle<AuthResult<()>>,
+    caller: tokio::task::JoinHandle<Result<()>>,
     release: mpsc::Sender<()>,
 }
 
@@ -54,7 +54,7 @@ impl Running {
 async fn a_full_queue_refuses_at_once_and_a_finished_job_frees_its_place() {
     let pool = workers(1, 0);
     let running = Running::start(&pool).await;
-    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(AuthError::Overloaded)));
+    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(Error::Overloaded)));
     running.finish().await;
     assert!(pool.run(ANYBODY, |_| ()).await.is_ok());
 }
@@ -66,7 +66,7 @@ async fn as_many_jobs_run_at_once_as_there_are_workers() {
     assert_eq!(pool.queue.free(), 0, "each job holds a worker");
     let mut fourth = Box::pin(pool.run(ANYBODY, |_| ()));
     assert!((&mut fourth).now_or_never().is_none(), "it waits");
-    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(AuthError::Overloaded)));
+    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(Error::Overloaded)));
     for job in running {
         job.finish().await;
     }
@@ -80,7 +80,7 @@ async fn the_place_stays_with_the_job_when_the_caller_leaves() {
     let Running { caller, release } = Running::start(&pool).await;
     caller.abort();
     assert!(caller.await.is_err());
-    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(AuthError::Overloaded)));
+    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(Error::Overloaded)));
     release.send(()).expect("the job still runs");
 }
 
@@ -91,7 +91,7 @@ async fn a_caller_that_leaves_the_queue_gives_up_its_place_and_its_job() {
     let (ran, has_run) = mpsc::channel();
     let mut queued = Box::pin(pool.run(ANYBODY, move |_| ran.send(())));
     assert!((&mut queued).now_or_never().is_none(), "it waits");
-    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(AuthError::Overloaded)));
+    assert!(matches!(pool.run(ANYBODY, |_| ()).await, Err(Error::Overloaded)));
     drop(queued);
     let mut next = Box::pin(pool.run(ANYBODY, |_| "the next"));
     assert!((&mut next).now_or_never().is_none(), "it has the place");
@@ -103,11 +103,11 @@ async fn a_caller_that_leaves_the_queue_gives_up_its_place_and_its_job() {
 #[tokio::test]
 async fn a_job_that_panics_frees_its_place() {
     let pool = workers(1, 0);
-    let outcome: AuthResult<()> = pool.run(ANYBODY, |_| panic!("as if a hash had")).await;
-    assert!(matches!(outcome, Err(AuthError::Worker(_))), "{outcome:?}");
+    let outcome: Result<()> = pool.run(ANYBODY, |_| panic!("as if a hash had")).await;
+    assert!(matches!(outcome, Err(Error::Worker(_))), "{outcome:?}");
     // Whose permits may be dropped a moment after the answer is known to be lost.
     let mut next = pool.run(ANYBODY, |_| ()).await;
-    while matches!(next, Err(AuthError::Overloaded)) {
+    while matches!(next, Err(Error::Overloaded)) {
         tokio::task::yield_now().await;
         next = pool.run(ANYBODY, |_| ()).await;
     }

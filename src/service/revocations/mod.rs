@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use self::copy::FeedCopy;
 pub use self::copy::{Cursor, CursorError};
+use super::error::Stale;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock as _, Timestamp};
 use crate::domain::random::{self, Random};
@@ -31,11 +32,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// How many entries may come before those that have ended are dropped.
 const PRUNE_EVERY: usize = 4_096;
-
-/// The copy is not up to date just now: the token store cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the revocation feed is not up to date")]
-pub struct Stale;
 
 /// Entries of the copy, and the place behind the last of them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use crate::domain::audit::{AuditAction, AuditFilter, Reason, RecordedEntry};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::tokens::{Generation, RefreshClaims};
-use crate::service::AuthResult;
 use crate::service::caller::Administrator;
+use crate::service::error::Result;
 use crate::store::{AccessStatus, AccessSubject, OnReuse, RefreshOutcome};
 
 /// Entries of the audit log that are read at a time, and how many pages of them at most: far more
@@ -19,8 +19,8 @@ const PAGES_MAX: usize = 50;
 impl Tokens {
     /// Whether an access token of a live session is denied by itself, or too old for what the store
     /// remembers.
-    pub(super) async fn denial_of(&self, subject: &AccessSubject) -> AuthResult<Option<Death>> {
-        Ok(match self.context.token_store.access_status(subject).await? {
+    pub(super) async fn denial_of(&self, subject: &AccessSubject) -> Result<Option<Death>> {
+        Ok(match self.token_store.access_status(subject).await? {
             AccessStatus::Live => None,
             // The log is asked as well, and has the better answer if it has one.
             AccessStatus::Revoked => Some(Death::of(Reason::Unknown)),
@@ -29,12 +29,7 @@ impl Tokens {
     }
 
     /// Why a session that is gone is gone.
-    pub(super) async fn death_of(
-        &self,
-        by: Administrator,
-        known: &Known,
-        now: Timestamp,
-    ) -> AuthResult<Death> {
+    pub(super) async fn death_of(&self, by: Administrator, known: &Known, now: Timestamp) -> Result<Death> {
         if let Some(death) = self.told_death_of(by, known).await? {
             return Ok(death);
         }
@@ -46,11 +41,11 @@ impl Tokens {
 
     /// Why a session has ended, as long as the token store knows that: by which of its deadlines, or since
     /// there were too many.
-    async fn remembered(&self, known: &Known) -> AuthResult<Option<Reason>> {
-        let lifetimes = &self.context.rules.tokens.lifetimes;
+    async fn remembered(&self, known: &Known) -> Result<Option<Reason>> {
+        let lifetimes = &self.lifetimes;
         // Of a session that is not live this changes nothing, whatever the generation.
         let any = RefreshClaims { user: known.user, session: known.session, generation: Generation::FIRST };
-        let outcome = self.context.token_store.check_refresh(&any, lifetimes, OnReuse::Refuse).await?;
+        let outcome = self.token_store.check_refresh(&any, lifetimes, OnReuse::Refuse).await?;
         Ok(match outcome {
             RefreshOutcome::Expired(timeout) => Some(timeout.into()),
             RefreshOutcome::Evicted => Some(Reason::TooManySessions),
@@ -59,16 +54,16 @@ impl Tokens {
     }
 
     /// Of a session that nobody knows any more.
-    async fn inferred(&self, known: &Known, now: Timestamp) -> AuthResult<Reason> {
+    async fn inferred(&self, known: &Known, now: Timestamp) -> Result<Reason> {
         let Some(lived_at) = known.lived_at else { return Ok(Reason::Unknown) };
         let nobody = Jti::from(Uuid::nil());
         // An incarnation is numbered by when it began, or by more.
         let incarnation = lived_at.as_millis();
         let subject = AccessSubject { user: known.user, session: known.session, token: nobody, incarnation };
-        if self.context.token_store.access_status(&subject).await? == AccessStatus::StoreLost {
+        if self.token_store.access_status(&subject).await? == AccessStatus::StoreLost {
             return Ok(Reason::StoreLost);
         }
-        let lifetimes = &self.context.rules.tokens.lifetimes;
+        let lifetimes = &self.lifetimes;
         let opened_at = known.opening.as_ref().map_or(lived_at, |opening| opening.entry.at);
         Ok(if now >= opened_at.after(lifetimes.absolute) {
             Reason::AbsoluteTimeout
@@ -80,7 +75,7 @@ impl Tokens {
     }
 
     /// Why a session has ended, as the audit log and the account tell.
-    pub(super) async fn told_death_of(&self, by: Administrator, known: &Known) -> AuthResult<Option<Death>> {
+    pub(super) async fn told_death_of(&self, by: Administrator, known: &Known) -> Result<Option<Death>> {
         let mut entries = Vec::new();
         for action in AuditAction::ALL.iter().filter(|action| action.ends_its_session()) {
             let filter =
@@ -101,7 +96,7 @@ impl Tokens {
             let reason = ending_reason(&first);
             return Ok(Some(Death::told(reason, first)));
         }
-        let user = self.context.repository.find_user(known.user).await?;
+        let user = self.repository.find_user(known.user).await?;
         Ok(match user {
             None => Some(Death::of(Reason::AccountDeleted)),
             Some(user) if user.disabled => Some(Death::of(Reason::AccountDisabled)),
@@ -115,10 +110,10 @@ impl Tokens {
         by: Administrator,
         filter: AuditFilter,
         after: Option<&RecordedEntry>,
-    ) -> AuthResult<Option<RecordedEntry>> {
+    ) -> Result<Option<RecordedEntry>> {
         let (mut oldest, mut before) = (None, None);
         for _ in 0..PAGES_MAX {
-            let page = self.context.audit.list(by, &filter, before, PAGE).await?;
+            let page = self.trail.audit.list(by, &filter, before, PAGE).await?;
             let mut entries = page.entries.into_iter();
             oldest = entries.rfind(|entry| after.is_none_or(|after| entry.id > after.id)).or(oldest);
             before = page.next;
@@ -130,11 +125,7 @@ impl Tokens {
     }
 
     /// The entry that says that an access token was taken back by itself.
-    pub(super) async fn revocation_of(
-        &self,
-        by: Administrator,
-        token: Jti,
-    ) -> AuthResult<Option<RecordedEntry>> {
+    pub(super) async fn revocation_of(&self, by: Administrator, token: Jti) -> Result<Option<RecordedEntry>> {
         let filter = AuditFilter {
             token: Some(token),
             action: Some(AuditAction::TokenRevoked),
@@ -151,7 +142,7 @@ impl Tokens {
         user: UserId,
         session: SessionId,
         lived_at: Option<Timestamp>,
-    ) -> AuthResult<Known> {
+    ) -> Result<Known> {
         let filter = AuditFilter {
             session: Some(session),
             action: Some(AuditAction::LoginSucceeded),
@@ -163,11 +154,7 @@ impl Tokens {
     }
 
     /// A session by its id alone, if the log knows whose it is.
-    pub(super) async fn known_by_id(
-        &self,
-        by: Administrator,
-        session: SessionId,
-    ) -> AuthResult<Option<Known>> {
+    pub(super) async fn known_by_id(&self, by: Administrator, session: SessionId) -> Result<Option<Known>> {
         let ends = AuditAction::ALL.iter().copied().filter(|action| action.ends_its_session());
         for action in std::iter::once(AuditAction::LoginSucceeded).chain(ends) {
             let filter =

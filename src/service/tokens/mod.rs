@@ -14,15 +14,18 @@ use uuid::Uuid;
 use super::access_tokens::{AccessTokens, incarnation_of, session_of};
 use super::administration::Administration;
 use super::caller::Administrator;
-use super::{AuthError, AuthResult, Context};
+use super::error::{Error, Result};
+use super::trail::AuditTrail;
 use crate::crypto::refresh_token;
+use crate::crypto::secret::DerivedKeys;
 use crate::domain::audit::{AuditAction, Reason, RecordedEntry};
 use crate::domain::client::{Client, ClientId};
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::{Jti, SessionId, UserId};
-use crate::domain::session::{Presented, Session};
+use crate::domain::session::{Presented, Session, SessionLifetimes};
 use crate::domain::tokens::{AccessToken, Generation, RefreshClaims, RefreshToken};
-use crate::store::{AccessSubject, StoreError};
+use crate::store::clients::ClientRegistry;
+use crate::store::{AccessSubject, Repository, StoreError, TokenStore};
 
 /// What somebody has in hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,26 +162,24 @@ struct Known {
 /// Tokens in an operator's hand. Cheap to clone.
 #[derive(Clone)]
 pub struct Tokens {
-    context: Arc<Context>,
-    access_tokens: AccessTokens,
-    administration: Administration,
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) token_store: Arc<dyn TokenStore>,
+    pub(super) clients: Arc<dyn ClientRegistry>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) secrets: DerivedKeys,
+    pub(super) trail: AuditTrail,
+    pub(super) access_tokens: AccessTokens,
+    pub(super) administration: Administration,
+    pub(super) lifetimes: SessionLifetimes,
 }
 
 impl Tokens {
-    pub(super) fn new(
-        context: Arc<Context>,
-        access_tokens: AccessTokens,
-        administration: Administration,
-    ) -> Self {
-        Self { context, access_tokens, administration }
-    }
-
     /// What is known of a token or an id.
     ///
     /// # Errors
-    /// [`AuthError::Store`] when the database does not answer; the token store need not.
-    pub async fn explain(&self, by: Administrator, in_hand: &InHand) -> AuthResult<Explanation> {
-        let now = self.context.clock.now();
+    /// [`Error::Store`] when the database does not answer; the token store need not.
+    pub async fn explain(&self, by: Administrator, in_hand: &InHand) -> Result<Explanation> {
+        let now = self.clock.now();
         match in_hand {
             InHand::Access(token) => self.explain_access(by, token, now).await,
             InHand::Refresh(token) => self.explain_refresh(by, token, now).await,
@@ -190,18 +191,18 @@ impl Tokens {
     /// not confirmed is no error: who has something in hand here may well have no token store.
     ///
     /// # Errors
-    /// [`AuthError::InvalidToken`] or [`AuthError::InvalidRefreshToken`] for a token that is none of
-    /// ours, [`AuthError::NotFound`] for a session that is not live or not known here.
-    pub async fn revoke(&self, by: Administrator, in_hand: &InHand) -> AuthResult<Revoked> {
+    /// [`Error::InvalidToken`] or [`Error::InvalidRefreshToken`] for a token that is none of
+    /// ours, [`Error::NotFound`] for a session that is not live or not known here.
+    pub async fn revoke(&self, by: Administrator, in_hand: &InHand) -> Result<Revoked> {
         let (user, session) = match in_hand {
             InHand::Access(token) => return self.revoke_access(by, token).await,
             InHand::Refresh(token) => {
-                let claims = refresh_token::verify(&self.context.secrets, token)
-                    .map_err(|_| AuthError::InvalidRefreshToken)?;
+                let claims =
+                    refresh_token::verify(&self.secrets, token).map_err(|_| Error::InvalidRefreshToken)?;
                 (claims.user, claims.session)
             }
             InHand::Id(id) => {
-                let known = self.known_by_id(by, SessionId::from(*id)).await?.ok_or(AuthError::NotFound)?;
+                let known = self.known_by_id(by, SessionId::from(*id)).await?.ok_or(Error::NotFound)?;
                 (known.user, known.session)
             }
         };
@@ -209,11 +210,11 @@ impl Tokens {
         Ok(Revoked { what: TakenBack::Session(user, session), is_confirmed: is_confirmed(ended)? })
     }
 
-    async fn revoke_access(&self, by: Administrator, token: &AccessToken) -> AuthResult<Revoked> {
-        let now = self.context.clock.now();
+    async fn revoke_access(&self, by: Administrator, token: &AccessToken) -> Result<Revoked> {
+        let now = self.clock.now();
         let claims = match self.access_tokens.read(token, now) {
-            Err(Rejection::Expired(_)) => return Err(AuthError::TokenExpired),
-            read => read.map_err(AuthError::InvalidToken)?,
+            Err(Rejection::Expired(_)) => return Err(Error::TokenExpired),
+            read => read.map_err(Error::InvalidToken)?,
         };
         match subject(&claims) {
             Ok((user, session, token)) => {
@@ -222,24 +223,24 @@ impl Tokens {
                 Ok(Revoked { what: TakenBack::Token(user, token), is_confirmed: is_confirmed(revoked)? })
             }
             Err(rejection) => {
-                let client = self.machine_of(&claims).await?.ok_or(AuthError::InvalidToken(rejection))?;
+                let client = self.machine_of(&claims).await?.ok_or(Error::InvalidToken(rejection))?;
                 let token = Jti::from(claims.jti);
                 let denial = self.access_tokens.rest_of(&claims, now);
-                let revoked = self.context.token_store.revoke_machine_token(token, denial).await;
+                let revoked = self.token_store.revoke_machine_token(token, denial).await;
                 if matches!(revoked, Ok(()) | Err(StoreError::RevocationPending(_))) {
-                    let entry = self.context.event(AuditAction::TokenRevoked, by.actor()).token(token);
-                    self.context.audit.record(entry.client(&client.id).because(by.reason()));
+                    let entry = self.trail.event(AuditAction::TokenRevoked, by.actor()).token(token);
+                    self.trail.record(entry.client(&client.id).because(by.reason()));
                 }
-                let is_confirmed = is_confirmed(revoked.map_err(AuthError::from))?;
+                let is_confirmed = is_confirmed(revoked.map_err(Error::from))?;
                 Ok(Revoked { what: TakenBack::MachineToken(client.id, token), is_confirmed })
             }
         }
     }
 
     /// The client that got a token for itself, if there still is one.
-    async fn machine_of(&self, claims: &AccessClaims) -> AuthResult<Option<Client>> {
+    async fn machine_of(&self, claims: &AccessClaims) -> Result<Option<Client>> {
         let Ok(id) = claims.sub.parse() else { return Ok(None) };
-        Ok(self.context.clients.find_client(&id).await?)
+        Ok(self.clients.find_client(&id).await?)
     }
 
     async fn explain_access(
@@ -247,7 +248,7 @@ impl Tokens {
         by: Administrator,
         token: &AccessToken,
         now: Timestamp,
-    ) -> AuthResult<Explanation> {
+    ) -> Result<Explanation> {
         let (claims, expired) = match self.access_tokens.read(token, now) {
             Ok(claims) => (claims, false),
             Err(Rejection::Expired(claims)) => (*claims, true),
@@ -298,8 +299,8 @@ impl Tokens {
         by: Administrator,
         token: &RefreshToken,
         now: Timestamp,
-    ) -> AuthResult<Explanation> {
-        let Ok(claims) = refresh_token::verify(&self.context.secrets, token) else {
+    ) -> Result<Explanation> {
+        let Ok(claims) = refresh_token::verify(&self.secrets, token) else {
             return Ok(Explanation::dead(Content::Nothing, Death::of(Reason::NotOurs)));
         };
         let known = self.known(by, claims.user, claims.session, None).await?;
@@ -309,7 +310,7 @@ impl Tokens {
         Ok(Explanation { content: Content::Refresh(claims), verdict, session })
     }
 
-    async fn explain_id(&self, by: Administrator, id: Uuid, now: Timestamp) -> AuthResult<Explanation> {
+    async fn explain_id(&self, by: Administrator, id: Uuid, now: Timestamp) -> Result<Explanation> {
         if let Some(known) = self.known_by_id(by, SessionId::from(id)).await? {
             let (verdict, session) = self.judge_session(by, &known, now).await?;
             return Ok(Explanation {
@@ -330,7 +331,7 @@ impl Tokens {
 
     /// Whether a refresh token of a live session is one of before.
     fn superseded(&self, generation: Generation, session: &Session, now: Timestamp) -> Option<Death> {
-        let grace = self.context.rules.tokens.lifetimes.rotation_grace_period;
+        let grace = self.lifetimes.rotation_grace_period;
         match Presented::judge(generation, session.generation, session.rotated_at, now, grace) {
             Presented::Superseded => Some(Death::of(Reason::Rotated)),
             Presented::Current | Presented::Previous | Presented::Ahead => None,
@@ -342,7 +343,7 @@ impl Tokens {
         by: Administrator,
         known: &Known,
         now: Timestamp,
-    ) -> AuthResult<(Verdict, Option<Session>)> {
+    ) -> Result<(Verdict, Option<Session>)> {
         Ok(match self.live_session(known.user, known.session).await? {
             Lookup::Live(session) => (Verdict::Live, Some(*session)),
             Lookup::Gone => (Verdict::Dead(self.death_of(by, known, now).await?), None),
@@ -353,8 +354,8 @@ impl Tokens {
         })
     }
 
-    async fn live_session(&self, user: UserId, session: SessionId) -> AuthResult<Lookup> {
-        match self.context.token_store.find_session(user, session).await {
+    async fn live_session(&self, user: UserId, session: SessionId) -> Result<Lookup> {
+        match self.token_store.find_session(user, session).await {
             Ok(Some(live)) => Ok(Lookup::Live(Box::new(live))),
             Ok(None) => Ok(Lookup::Gone),
             Err(StoreError::Unavailable { .. }) => Ok(Lookup::OutOfReach),
@@ -364,10 +365,10 @@ impl Tokens {
 }
 
 /// Whether what was decided is known to be in force.
-fn is_confirmed(outcome: AuthResult<()>) -> AuthResult<bool> {
+fn is_confirmed(outcome: Result<()>) -> Result<bool> {
     match outcome {
         Ok(()) => Ok(true),
-        Err(AuthError::RevocationPending(_)) => Ok(false),
+        Err(Error::RevocationPending(_)) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use super::AuthResult;
 use super::audit::Audit;
+use super::error::Result;
 use crate::crypto::password::HashKind;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
 use crate::domain::clock::Clock;
@@ -82,9 +82,9 @@ impl UserImport {
     /// Takes one line; the inner error says why it was refused.
     ///
     /// # Errors
-    /// [`AuthError::Store`](super::AuthError::Store): the batch that the line would have completed
+    /// [`Error::Store`](super::error::Error::Store): the batch that the line would have completed
     /// is not written.
-    pub async fn take(&mut self, line: &Line) -> AuthResult<Result<(), LineProblem>> {
+    pub async fn take(&mut self, line: &Line) -> Result<Result<(), LineProblem>> {
         match self.read(line) {
             Ok(record) => {
                 self.batch.push(record);
@@ -103,8 +103,8 @@ impl UserImport {
     /// Writes what is left of the last batch.
     ///
     /// # Errors
-    /// [`AuthError::Store`](super::AuthError::Store): it is not written.
-    pub async fn finish(&mut self) -> AuthResult<()> {
+    /// [`Error::Store`](super::error::Error::Store): it is not written.
+    pub async fn finish(&mut self) -> Result<()> {
         self.flush().await
     }
 
@@ -135,7 +135,7 @@ impl UserImport {
         Ok(record)
     }
 
-    async fn flush(&mut self) -> AuthResult<()> {
+    async fn flush(&mut self) -> Result<()> {
         if self.batch.is_empty() {
             return Ok(());
         }
