@@ -42,11 +42,11 @@ use crate::store::redis::RedisUrlError;
 use crate::store::sql::DatabaseError;
 use crate::store::{StoreError, embedded};
 
-pub use database::open_database;
+pub use database::{Database, open_database};
 pub use leftovers::{Leftover, Leftovers};
 pub use mail::MailError;
 pub use run::{close_audit, run};
-pub use stores::{Database, Stores, TokenStores, open_token_store};
+pub use stores::{Stores, TokenStores, open_token_store};
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, Expected, IntoDeserializer, Unexpecte
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
-use super::known_names::nearest;
+use super::nearest::nearest;
 
 /// What is wrong with which field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,6 +23,7 @@ pub mod health;
 pub mod json;
 mod json_fields;
 mod known_names;
+mod nearest;
 pub mod oauth;
 pub mod origin;
 pub mod pages;

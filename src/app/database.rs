@@ -1,10 +1,50 @@
 //! From the settings to the database.
 
-use super::stores::Database;
+use std::sync::Arc;
+
 use crate::config::{DatabaseSettings, Settings};
+use crate::store::clients::ClientRegistry;
+use crate::store::deployment::DeploymentStore;
+use crate::store::journal::RevocationJournal;
+use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
 use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+use crate::store::{AuditLog, Repository};
+
+/// What is kept in SQL, by the part of the service that asks for it.
+#[derive(Clone)]
+pub struct Database {
+    /// Accounts.
+    pub repository: Arc<dyn Repository>,
+    /// Signing keys.
+    pub signing_keys: Arc<dyn SigningKeyStore>,
+    /// What every revocation is written into.
+    pub journal: Arc<dyn RevocationJournal>,
+    /// OAuth clients.
+    pub clients: Arc<dyn ClientRegistry>,
+    /// Which deployment this is.
+    pub deployment: Arc<dyn DeploymentStore>,
+    /// What happened.
+    pub audit_log: Arc<dyn AuditLog>,
+}
+
+impl Database {
+    pub(super) fn of<R>(repository: R) -> Self
+    where
+        R: Repository + RevocationJournal + SigningKeyStore + ClientRegistry + DeploymentStore + AuditLog,
+    {
+        let repository = Arc::new(repository);
+        Self {
+            repository: repository.clone(),
+            journal: repository.clone(),
+            signing_keys: repository.clone(),
+            clients: repository.clone(),
+            deployment: repository.clone(),
+            audit_log: repository,
+        }
+    }
+}
 
 /// Opens the database that the settings name and brings its schema up to date; answers the names
 /// of the steps that were taken as well.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::stores::Database;
+use super::database::Database;
 use crate::config::Settings;
 use crate::crypto::deployment::mark_of;
 use crate::domain::causes::with_causes;

@@ -3,24 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::database::Database;
 use super::deployment::{self, Deployment, OwnRedis};
 use super::{StartError, World};
 use crate::config::{RedisSettings, Settings};
 use crate::domain::causes::with_causes;
 use crate::domain::timekeeper::Timekeeper;
 use crate::store::backend::TokenBackend;
-use crate::store::clients::ClientRegistry;
-use crate::store::deployment::DeploymentStore;
 use crate::store::embedded::{self, EmbeddedTime, EmbeddedTokenStore};
 use crate::store::feed::RevocationFeed;
-use crate::store::journal::RevocationJournal;
 use crate::store::journaled::{JournaledTokenStore, Parts};
 use crate::store::redis::{
     self, EvictionPolicy, Persistence, RedisOptions, RedisTls, RedisTokenStore, StoreTime,
 };
-use crate::store::signing_keys::SigningKeyStore;
 use crate::store::unreachable::UnreachableTokenStore;
-use crate::store::{AuditLog, RateLimitStore, Repository, TokenStore};
+use crate::store::{RateLimitStore, TokenStore};
 
 /// What the restart of a Redis does that has no log and takes no snapshots.
 pub(super) const KEEPS_NOTHING: &str = "Redis keeps nothing on disk: its restart logs everybody out";
@@ -47,40 +44,6 @@ pub struct Stores {
     pub database: Database,
     /// What is short-lived.
     pub tokens: TokenStores,
-}
-
-/// What is kept in SQL, by the part of the service that asks for it.
-#[derive(Clone)]
-pub struct Database {
-    /// Accounts.
-    pub repository: Arc<dyn Repository>,
-    /// Signing keys.
-    pub signing_keys: Arc<dyn SigningKeyStore>,
-    /// What every revocation is written into.
-    pub journal: Arc<dyn RevocationJournal>,
-    /// OAuth clients.
-    pub clients: Arc<dyn ClientRegistry>,
-    /// Which deployment this is.
-    pub deployment: Arc<dyn DeploymentStore>,
-    /// What happened.
-    pub audit_log: Arc<dyn AuditLog>,
-}
-
-impl Database {
-    pub(super) fn of<R>(repository: R) -> Self
-    where
-        R: Repository + RevocationJournal + SigningKeyStore + ClientRegistry + DeploymentStore + AuditLog,
-    {
-        let repository = Arc::new(repository);
-        Self {
-            repository: repository.clone(),
-            journal: repository.clone(),
-            signing_keys: repository.clone(),
-            clients: repository.clone(),
-            deployment: repository.clone(),
-            audit_log: repository,
-        }
-    }
 }
 
 /// What is kept in the token store, by the part of the service that asks for it.

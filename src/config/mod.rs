@@ -23,7 +23,7 @@ use ipnet::IpNet;
 use engine::{Always, Computed, Later, Nothing, Parsed, Reader, Review, Section, parse, problem, settings};
 pub use engine::{
     Catalogue, ConfigError, ConfigErrors, FlagValue, Origin, Profile, Secret, Setting, Sources, Values,
-    Warning, dump,
+    Warning,
 };
 pub use sections::admin::{AdminSettings, SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD};
 pub use sections::audit::AuditSettings;
@@ -165,6 +165,11 @@ settings! {
 fn address(text: &str) -> Parsed<SocketAddr> {
     text.parse()
         .or_else(|_| problem("is no IP address with a port", "write it like 127.0.0.1:8080 or [::1]:8080"))
+}
+
+/// The settings in effect, as a settings file that says where each value came from; secrets are left out.
+pub fn dump(values: &Values) -> String {
+    engine::dump(catalogue(), values)
 }
 
 /// What is known of every setting, in the order of the documentation.

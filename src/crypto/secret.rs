@@ -1,6 +1,7 @@
 //! The server's one secret and the keys that come of it.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use aws_lc_rs::{aead, hkdf, hmac};
@@ -14,16 +15,27 @@ pub const SECRET_MIN_BYTES: usize = 32;
 pub struct SecretError;
 
 /// Keys derived from the server's secret by HKDF-SHA-256 (RFC 5869), one per purpose, so that
-/// none can stand in for another.
+/// none can stand in for another. Cheap to clone.
 #[derive(Clone)]
-pub struct DerivedKeys {
+pub struct DerivedKeys(Arc<Keys>);
+
+/// The keys themselves.
+pub struct Keys {
     pub(super) refresh_token: hmac::Key,
     pub(super) reset_token: hmac::Key,
     pub(super) reset_token_mask: hmac::Key,
     pub(super) verification_token: hmac::Key,
     pub(super) verified_address: hmac::Key,
     pub(super) rate_limit: hmac::Key,
-    pub(super) key_encryption: Arc<aead::LessSafeKey>,
+    pub(super) key_encryption: aead::LessSafeKey,
+}
+
+impl Deref for DerivedKeys {
+    type Target = Keys;
+
+    fn deref(&self) -> &Keys {
+        &self.0
+    }
 }
 
 impl DerivedKeys {
@@ -48,8 +60,8 @@ impl DerivedKeys {
         let verified_address = mac_key(&[b"verified address mac v1"])?;
         let key_encryption =
             root.expand(&[b"signing key encryption v1"], &aead::AES_256_GCM).map_err(|_| SecretError)?;
-        let key_encryption = Arc::new(aead::LessSafeKey::new(key_encryption.into()));
-        Ok(Self {
+        let key_encryption = aead::LessSafeKey::new(key_encryption.into());
+        Ok(Self(Arc::new(Keys {
             refresh_token,
             reset_token,
             reset_token_mask,
@@ -57,7 +69,7 @@ impl DerivedKeys {
             verified_address,
             rate_limit,
             key_encryption,
-        })
+        })))
     }
 }
 

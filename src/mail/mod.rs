@@ -10,11 +10,14 @@
 //! accounts. A mail that is lost with its process costs its reader another click on "forgot
 //! password".
 
+mod delivery;
 mod places;
 pub mod queue;
 pub mod smtp;
 mod templates;
 
-pub use queue::{MailQueue, QueueOptions, RunningQueue, Transport};
-pub use smtp::{DeliveryError, SmtpOptions, SmtpSetupError, SmtpTransport};
+pub use delivery::{DeliveryError, Transport};
+pub use places::QueueOptions;
+pub use queue::{MailQueue, RunningQueue};
+pub use smtp::{SmtpOptions, SmtpSetupError, SmtpTransport};
 pub use templates::{Letter, Links};

@@ -7,11 +7,42 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
+
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
-use super::queue::QueueOptions;
 use crate::domain::email::Email;
 use crate::service::mail::Notice;
+
+/// How the queue behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueOptions {
+    /// The most mails that are held, those that wait for another try among them: half of them password resets,
+    /// half all others.
+    pub capacity: usize,
+    /// How many are sent at the same time.
+    pub at_once: usize,
+    /// How long to wait before the second try; doubled from try to try.
+    pub first_pause: Duration,
+    /// The longest wait between two tries.
+    pub longest_pause: Duration,
+    /// How long a mail is tried that the server refuses for now and that is no password reset.
+    pub patience: Duration,
+}
+
+impl Default for QueueOptions {
+    /// A thousand mails are about 10 MB; four connections are what providers grant anybody. Who tries a
+    /// stranger's mail again after a quarter of an hour is no greylist, which asks for five minutes.
+    fn default() -> Self {
+        Self {
+            capacity: 1000,
+            at_once: 4,
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(5 * 60),
+            patience: Duration::from_secs(15 * 60),
+        }
+    }
+}
 
 /// What share a mail has part in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,73 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::places::{Place, Places};
-use super::smtp::DeliveryError;
-use super::templates::{self, Letter, Links};
+use super::delivery::{DeliveryError, Transport};
+use super::places::{Place, Places, QueueOptions};
+use super::templates::{self, Links};
 use crate::domain::causes::with_causes;
-use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::email::Email;
+use crate::domain::clock::Clock;
 use crate::domain::random::{self, Random};
 use crate::service::mail::{Mail, Mailer, Notice};
-
-/// How the queue behaves.
-#[derive(Clone, Copy, Debug)]
-pub struct QueueOptions {
-    /// The most mails that are held, those that wait for another try among them: half of them password resets,
-    /// half all others.
-    pub capacity: usize,
-    /// How many are sent at the same time.
-    pub at_once: usize,
-    /// How long to wait before the second try; doubled from try to try.
-    pub first_pause: Duration,
-    /// The longest wait between two tries.
-    pub longest_pause: Duration,
-    /// How long a mail is tried that the server refuses for now and that is no password reset.
-    pub patience: Duration,
-}
-
-impl Default for QueueOptions {
-    /// A thousand mails are about 10 MB; four connections are what providers grant anybody. Who tries a
-    /// stranger's mail again after a quarter of an hour is no greylist, which asks for five minutes.
-    fn default() -> Self {
-        Self {
-            capacity: 1000,
-            at_once: 4,
-            first_pause: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(5 * 60),
-            patience: Duration::from_secs(15 * 60),
-        }
-    }
-}
-
-/// What brings a message to its server.
-#[async_trait]
-pub trait Transport: Send + Sync + 'static {
-    /// A message as it is sent, the same at each try.
-    type Message: Send + Sync;
-
-    /// Puts a message together.
-    ///
-    /// # Errors
-    /// When it cannot be written at all; that is final.
-    fn write(
-        &self,
-        letter: Letter,
-        to: &Email,
-        id: &str,
-        date: Timestamp,
-    ) -> Result<Self::Message, DeliveryError>;
-
-    /// Tries once; bounded in time.
-    ///
-    /// # Errors
-    /// [`DeliveryError`], which says whether another try makes sense.
-    async fn deliver(&self, message: &Self::Message) -> Result<(), DeliveryError>;
-}
 
 /// The end of the queue where mails go in.
 pub struct MailQueue {
@@ -241,9 +184,13 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::Mutex;
 
+    use async_trait::async_trait;
     use tokio::time::Instant;
 
+    use super::super::templates::Letter;
     use super::*;
+    use crate::domain::clock::Timestamp;
+    use crate::domain::email::Email;
     use crate::domain::ids::UserId;
     use crate::domain::link::LinkTemplate;
     use crate::domain::tokens::{ResetToken, VerificationToken};

@@ -2,12 +2,7 @@
 //!
 //! lettre bounds the time of connecting only, so each step here has its own bound: a server that
 //! falls silent in the middle of a session costs one timeout and not the worker.
-//!
-//! What a server says is not repeated in errors, only its status code: it quotes the recipient, and
-//! some quote the message.
 
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +16,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, Certific
 use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 
-use super::queue::Transport;
+use super::delivery::{DeliveryError, Transport};
 use super::templates::Letter;
 use crate::config::{SmtpFrom, SmtpTls};
 use crate::domain::clock::Timestamp;
@@ -58,94 +53,6 @@ pub enum SmtpSetupError {
     /// The sender's address is none that SMTP can carry.
     #[error("smtp.from cannot be used as a sender")]
     Sender(#[source] AddressError),
-}
-
-/// Why a message is not delivered.
-#[derive(Debug)]
-pub struct DeliveryError {
-    step: &'static str,
-    problem: Problem,
-}
-
-#[derive(Debug)]
-enum Problem {
-    /// The server answered with a status that is no success.
-    Status { code: u16, permanent: bool },
-    /// No answer in time.
-    Silence,
-    /// The server does not offer what is needed: for this message, which is final, or for any, which
-    /// somebody in between may have seen to.
-    Lacking { what: &'static str, permanent: bool },
-    /// The message cannot be put together; it never can.
-    Unwritable(lettre::error::Error),
-    /// The connection, its TLS, or what came over it was no good.
-    Broken(smtp::Error),
-}
-
-impl DeliveryError {
-    fn new(step: &'static str, error: smtp::Error) -> Self {
-        let problem = match error.status() {
-            Some(code) => Problem::Status { code: code.into(), permanent: error.is_permanent() },
-            None => Problem::Broken(error),
-        };
-        Self { step, problem }
-    }
-
-    fn silence(step: &'static str) -> Self {
-        Self { step, problem: Problem::Silence }
-    }
-
-    fn lacking(what: &'static str, permanent: bool) -> Self {
-        Self { step: "EHLO", problem: Problem::Lacking { what, permanent } }
-    }
-
-    /// Whether another try could not end otherwise (RFC 5321 4.2.1: a 5yz status).
-    pub fn is_final(&self) -> bool {
-        match self.problem {
-            Problem::Status { permanent, .. } | Problem::Lacking { permanent, .. } => permanent,
-            Problem::Unwritable(_) => true,
-            Problem::Silence | Problem::Broken(_) => false,
-        }
-    }
-
-    /// Whether the server has refused this message, or its reader, for now (RFC 5321 4.2.1: a 4yz status)
-    /// while it takes others: 421 says that it takes none.
-    pub fn is_about_the_mail(&self) -> bool {
-        matches!(self.problem, Problem::Status { code, .. } if code != 421)
-    }
-
-    /// An error of a test's own.
-    #[cfg(test)]
-    pub(super) fn status(code: u16) -> Self {
-        Self { step: "DATA", problem: Problem::Status { code, permanent: code >= 500 } }
-    }
-}
-
-impl fmt::Display for DeliveryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let step = self.step;
-        match &self.problem {
-            Problem::Status { code, .. } => write!(f, "the SMTP server answered {step} with {code}"),
-            Problem::Silence => write!(f, "the SMTP server did not answer {step} in time"),
-            Problem::Lacking { what, .. } => write!(f, "the SMTP server does not offer {what}"),
-            Problem::Unwritable(_) => f.write_str("the message cannot be written"),
-            // What a server said that is no SMTP may quote anything.
-            Problem::Broken(error) if error.is_response() => {
-                write!(f, "the SMTP server answered {step} with something that is no SMTP")
-            }
-            Problem::Broken(_) => write!(f, "the connection to the SMTP server failed at {step}"),
-        }
-    }
-}
-
-impl Error for DeliveryError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.problem {
-            Problem::Broken(error) if !error.is_response() => error.source(),
-            Problem::Unwritable(error) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 /// Delivers messages, each over a connection of its own.
@@ -258,7 +165,7 @@ impl Transport for SmtpTransport {
     type Message = Written;
 
     fn write(&self, letter: Letter, to: &Email, id: &str, date: Timestamp) -> Result<Written, DeliveryError> {
-        let unwritable = |error| DeliveryError { step: "the message", problem: Problem::Unwritable(error) };
+        let unwritable = DeliveryError::unwritable;
         // Parsed, so nothing in it can end the header and begin another.
         let to = wire_address(to).map_err(|_| unwritable(lettre::error::Error::MissingTo))?;
         let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(letter.text);
@@ -311,6 +218,8 @@ fn tls(host: &str, authorities: Option<&[u8]>) -> Result<TlsParameters, smtp::Er
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use super::*;
 
     fn transport(name: Option<&str>, from: &str) -> SmtpTransport {

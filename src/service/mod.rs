@@ -29,6 +29,7 @@ mod trail;
 pub mod user_import;
 pub mod verification;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 pub use self::error::{Error as AuthError, Field, FieldProblem, Kind, Result as AuthResult};
@@ -96,7 +97,10 @@ pub struct Dependencies {
 
 /// All operations, wired. Cheap to clone.
 #[derive(Clone)]
-pub struct Services {
+pub struct Services(Arc<Operations>);
+
+/// The operations.
+pub struct Operations {
     /// Registration, profiles, password change.
     pub accounts: Accounts,
     /// Other people's accounts, for administrators.
@@ -133,8 +137,16 @@ pub struct Services {
     pub signing_keys: SigningKeys,
     /// Whether the service can do its work.
     pub foundations: Foundations,
-    issuer: Arc<str>,
+    issuer: String,
     clock: Arc<dyn Clock>,
+}
+
+impl Deref for Services {
+    type Target = Operations;
+
+    fn deref(&self) -> &Operations {
+        &self.0
+    }
 }
 
 impl Services {
@@ -290,7 +302,7 @@ impl Services {
         };
         let foundations =
             Foundations { repository, token_store, revocations: revocations.clone(), clocks: clocks.clone() };
-        Self {
+        Self(Arc::new(Operations {
             accounts,
             administration,
             sessions,
@@ -309,11 +321,13 @@ impl Services {
             signing_keys: SigningKeys::new(key_ring.clone()),
             key_ring,
             foundations,
-            issuer: issuer.into(),
+            issuer,
             clock,
-        }
+        }))
     }
+}
 
+impl Operations {
     /// The issuer (`iss`) of all tokens: the service's public URL, exactly.
     pub fn issuer(&self) -> &str {
         &self.issuer

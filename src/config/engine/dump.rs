@@ -4,17 +4,17 @@ use std::fmt::Write;
 
 use url::Url;
 
-use super::setting::Kind;
-use super::source::Values;
+use super::setting::{Catalogue, Kind};
+use super::values::Values;
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "…";
 
 /// Every setting in TOML, its origin in a comment; secrets are left out. A setting without a
 /// value is commented out.
-pub fn dump(values: &Values) -> String {
+pub fn dump(catalogue: &Catalogue, values: &Values) -> String {
     let mut dump = format!("# The settings in effect for `hallpass {}`.\n", values.profile().as_str());
-    for setting in values.catalogue().iter() {
+    for setting in catalogue.iter() {
         let line = match values.get(setting.key) {
             None => format!("# {} is not set", setting.key),
             Some(found) => {

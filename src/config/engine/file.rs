@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Origin};
 use super::setting::{Catalogue, Kind, Setting};
-use super::source::suggestion;
+use super::suggest::suggestion;
 
 /// One setting, its text, and where it stands.
 pub(crate) type Entry = (&'static Setting, String, Origin);

@@ -2,8 +2,8 @@
 //!
 //! - `declare`: the macro that declares a section, one entry a setting;
 //! - `setting`: what is known of a setting, and the list of them;
-//! - `source` and `file`: which text each setting has (flags over environment over file over defaults), and where
-//!   it came from;
+//! - `source`, `file`, `values`, `suggest`: which text each setting has (flags over environment over file over
+//!   defaults), where it came from, and which name was meant;
 //! - `parse` and `reader`: from texts to values;
 //! - `review`: what is found wrong or unwise afterwards;
 //! - `dump`: the settings in effect, secrets left out.
@@ -19,6 +19,8 @@ mod review;
 mod secret;
 mod setting;
 mod source;
+mod suggest;
+mod values;
 
 pub(super) use declare::settings;
 pub use dump::dump;
@@ -31,6 +33,7 @@ pub use reader::{Reader, Section};
 pub use review::Review;
 pub use secret::Secret;
 pub use setting::{Always, Catalogue, Computed, DevOnly, Kind, Later, Node, Nothing, PerProfile, Setting};
-pub use source::{FlagValue, Sources, Values};
+pub use source::{FlagValue, Sources};
+pub use values::Values;
 
 pub(super) use source::collect;

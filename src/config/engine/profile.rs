@@ -1,8 +1,5 @@
 //! `dev` and `serve`.
 
-use super::reader::{Reader, Section};
-use super::setting::Node;
-
 /// Which defaults hold, and what is safe enough to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
@@ -19,14 +16,5 @@ impl Profile {
             Self::Dev => "dev",
             Self::Serve => "serve",
         }
-    }
-}
-
-/// No setting: the command says which it is.
-impl Section for Profile {
-    const NODES: &'static [Node] = &[];
-
-    fn read(read: &mut Reader<'_>) -> Option<Self> {
-        Some(read.profile())
     }
 }

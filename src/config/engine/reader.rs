@@ -4,7 +4,7 @@ use super::error::ConfigError;
 use super::parse::{Parsed, Problem};
 use super::profile::Profile;
 use super::setting::{Always, Computed, DevOnly, Kind, Later, Node, Nothing, PerProfile, Setting};
-use super::source::Values;
+use super::values::Values;
 
 /// The most characters of a value that an error repeats.
 const SHOWN_CHARS: usize = 80;
@@ -17,6 +17,15 @@ pub trait Section: Sized {
     /// Reads all of them. Where a value is refused its default stands in, so that further mistakes are found; such
     /// settings are never handed out. `None` when there is nothing to stand in, which is a mistake as well.
     fn read(read: &mut Reader<'_>) -> Option<Self>;
+}
+
+/// No setting: the command says which it is.
+impl Section for Profile {
+    const NODES: &'static [Node] = &[];
+
+    fn read(read: &mut Reader<'_>) -> Option<Self> {
+        Some(read.profile())
+    }
 }
 
 /// Reads values one by one and notes what is wrong with them.

@@ -1,7 +1,7 @@
 //! What is found once all values are there.
 
 use super::error::{ConfigError, Warning};
-use super::source::Values;
+use super::values::Values;
 
 /// Mistakes and warnings, as they are found.
 pub struct Review<'a> {

@@ -4,7 +4,10 @@
 use std::fmt::Write;
 
 use super::profile::Profile;
-use super::source::Values;
+use super::values::Values;
+
+/// What the names of our own environment variables begin with.
+pub(super) const VARIABLE_PREFIX: &str = "HALLPASS_";
 
 /// What a setting holds, and how far its value may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,7 +244,7 @@ impl Catalogue {
 impl Setting {
     /// The environment variable: `tokens.access_ttl` is `HALLPASS_TOKENS__ACCESS_TTL`.
     pub fn variable(&self) -> String {
-        format!("HALLPASS_{}", self.key.replace('.', "__").to_uppercase())
+        format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "__").to_uppercase())
     }
 
     /// All variables that may hold the value: our own and, where there is one, the alias.

@@ -11,10 +11,9 @@ use super::error::{ConfigError, Origin};
 use super::file;
 use super::profile::Profile;
 use super::secret::Secret;
-use super::setting::{Catalogue, DefaultValue, Kind, Setting};
-
-/// What the names of our own environment variables begin with.
-const PREFIX: &str = "HALLPASS_";
+use super::setting::{Catalogue, DefaultValue, Kind, Setting, VARIABLE_PREFIX as PREFIX};
+use super::suggest::{nearest, suggestion};
+use super::values::{Found, Values};
 
 /// Names the settings file.
 const CONFIG_VARIABLE: &str = "HALLPASS_CONFIG";
@@ -58,60 +57,13 @@ impl Sources {
     }
 }
 
-/// The text of a setting and where it came from.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub text: Secret,
-    pub origin: Origin,
-}
-
-/// The winning text of every setting that has one.
-#[derive(Clone, Debug)]
-pub struct Values {
-    profile: Profile,
-    catalogue: &'static Catalogue,
-    found: BTreeMap<&'static str, Found>,
-}
-
-impl Values {
-    /// For which profile.
-    pub fn profile(&self) -> Profile {
-        self.profile
-    }
-
-    /// Of which settings.
-    pub(super) fn catalogue(&self) -> &'static Catalogue {
-        self.catalogue
-    }
-
-    /// The text of a setting, a default's included.
-    pub fn text(&self, key: &str) -> Option<&str> {
-        self.get(key).map(|found| found.text.expose())
-    }
-
-    pub(super) fn get(&self, key: &str) -> Option<&Found> {
-        self.found.get(key)
-    }
-
-    /// Where the value came from; the default when there is none.
-    pub(super) fn origin(&self, key: &str) -> Origin {
-        self.get(key).map_or(Origin::Default, |found| found.origin.clone())
-    }
-
-    /// Whether somebody set it, as opposed to a default.
-    pub fn is_set(&self, key: &str) -> bool {
-        self.origin(key) != Origin::Default
-    }
-}
-
 /// Looks through all layers.
 pub(crate) fn collect(
     catalogue: &'static Catalogue,
     profile: Profile,
     sources: &Sources,
 ) -> (Values, Vec<ConfigError>) {
-    let values = Values { profile, catalogue, found: BTreeMap::new() };
-    let mut collector = Collector { values, mistakes: Vec::new() };
+    let mut collector = Collector { catalogue, values: Values::none(profile), mistakes: Vec::new() };
     collector.defaults();
     collector.settings_file(sources);
     collector.environment(&sources.environment);
@@ -121,6 +73,7 @@ pub(crate) fn collect(
 }
 
 struct Collector {
+    catalogue: &'static Catalogue,
     values: Values,
     mistakes: Vec<ConfigError>,
 }
@@ -131,16 +84,12 @@ impl Collector {
     }
 
     fn set(&mut self, setting: &Setting, text: String, origin: Origin) {
-        self.values.found.insert(setting.key, Found { text: Secret::new(text), origin });
-    }
-
-    fn catalogue(&self) -> &'static Catalogue {
-        self.values.catalogue
+        self.values.set(setting.key, Found { text: Secret::new(text), origin });
     }
 
     fn defaults(&mut self) {
-        for setting in self.catalogue().iter() {
-            if let Some(text) = setting.default_for(self.values.profile) {
+        for setting in self.catalogue.iter() {
+            if let Some(text) = setting.default_for(self.values.profile()) {
                 self.set(setting, text.to_owned(), Origin::Default);
             }
         }
@@ -148,7 +97,7 @@ impl Collector {
 
     /// The defaults that follow from other settings; what was set stays.
     fn computed(&mut self) {
-        for setting in self.catalogue().iter() {
+        for setting in self.catalogue.iter() {
             if let DefaultValue::Computed { by, .. } = setting.default
                 && self.values.get(setting.key).is_none()
                 && let Some(text) = by(&self.values)
@@ -173,7 +122,7 @@ impl Collector {
                 return self.refuse("the settings file", origin, problem, "name a readable TOML file");
             }
         };
-        let (entries, mut mistakes) = file::entries(self.catalogue(), &path, &text);
+        let (entries, mut mistakes) = file::entries(self.catalogue, &path, &text);
         self.mistakes.append(&mut mistakes);
         for (setting, text, origin) in entries {
             self.set(setting, text, origin);
@@ -181,7 +130,7 @@ impl Collector {
     }
 
     fn environment(&mut self, environment: &BTreeMap<String, OsString>) {
-        for setting in self.catalogue().iter() {
+        for setting in self.catalogue.iter() {
             if let Some(Found { text, origin }) = self.find_variable(setting, environment) {
                 self.set(setting, text.expose().to_owned(), origin);
             }
@@ -240,7 +189,7 @@ impl Collector {
 
     fn unknown_variables(&mut self, environment: &BTreeMap<String, OsString>) {
         let mut known: Vec<String> = vec![CONFIG_VARIABLE.to_owned()];
-        for setting in self.catalogue().iter() {
+        for setting in self.catalogue.iter() {
             known.extend(setting.variables());
             known.extend(setting.file_variables());
         }
@@ -273,7 +222,7 @@ impl Collector {
     fn flag(&mut self, value: &FlagValue) -> Option<(&'static Setting, String, &'static str)> {
         let assignment = match value {
             FlagValue::Named { flag, key, text } => {
-                return Some((self.catalogue().find(key)?, text.clone(), flag));
+                return Some((self.catalogue.find(key)?, text.clone(), flag));
             }
             FlagValue::Set(assignment) => assignment,
         };
@@ -284,8 +233,8 @@ impl Collector {
             self.refuse("--set", origin, "has no `=`", help);
             return None;
         };
-        let Some(setting) = self.catalogue().find(key) else {
-            self.refuse(key, origin, "is no setting", suggestion(self.catalogue(), key));
+        let Some(setting) = self.catalogue.find(key) else {
+            self.refuse(key, origin, "is no setting", suggestion(self.catalogue, key));
             return None;
         };
         if setting.kind == Kind::Secret || (setting.kind == Kind::SecretUrl && holds_password(text)) {
@@ -316,33 +265,6 @@ fn is_service_link(name: &str, value: &OsString) -> bool {
         || name.contains("_SERVICE_PORT_")
         || name.rsplit_once("_PORT_").is_some_and(port_link)
         || (name.ends_with("_PORT") && value.to_str().is_some_and(|url| url.contains("://")))
-}
-
-/// What to do about a key that is none.
-pub(super) fn suggestion(catalogue: &Catalogue, key: &str) -> String {
-    match nearest(key, catalogue.iter().map(|setting| setting.key), ".") {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "take it out; the README lists all settings".to_owned(),
-    }
-}
-
-/// The known name that was probably meant: one that ends alike, one that has no `_FILE` twin, or one
-/// that is spelled alike.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>, separator: &str) -> Option<&'a str> {
-    /// Two typing mistakes in a short name, a few in a long one.
-    const ALIKE: f64 = 0.75;
-    let plain = |name: &str| name.trim_start_matches(PREFIX).to_lowercase();
-    let tail = format!("{separator}{}", plain(name));
-    let likeness = |candidate: &str| {
-        let meant =
-            candidate.to_lowercase().ends_with(&tail) || name.strip_suffix("_FILE") == Some(candidate);
-        if meant { 1.0 } else { strsim::normalized_damerau_levenshtein(&plain(name), &plain(candidate)) }
-    };
-    known
-        .map(|candidate| (likeness(candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, candidate)| candidate)
 }
 
 fn read_text(path: &Path) -> io::Result<String> {

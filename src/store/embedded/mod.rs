@@ -38,7 +38,8 @@ use self::feed::Bell;
 use self::file::DataFile;
 pub use self::file::OpenError;
 use self::purge::PurgeTask;
-use self::refresh::{Change, Decision, Found};
+use self::refresh::{Decision, Found};
+use self::session_row::Change;
 pub use self::time::EmbeddedTime;
 use super::backend::{
     BackendError, BackendReader, BackendResult, CarriedOut, Eviction, Examination, Known, Opening, Placed,

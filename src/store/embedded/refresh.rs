@@ -1,7 +1,7 @@
 //! What a presented refresh token does to its session: decided here, without a statement.
 
 use super::Fault;
-use super::session_row::SessionRow;
+use super::session_row::{Change, SessionRow};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Presented, Session, SessionLifetimes};
 use crate::domain::tokens::{Generation, RefreshClaims};
@@ -24,25 +24,6 @@ pub(super) enum Found {
 pub(super) struct Decision {
     pub(super) outcome: RefreshOutcome,
     pub(super) change: Change,
-}
-
-/// What an operation does to the session.
-pub(super) enum Change {
-    /// Nothing.
-    None,
-    /// Its current token, its deadline, or the time of its newest access token has moved on.
-    Keep(Session),
-    /// It is revoked, which matters until it would have ended by itself.
-    End {
-        /// When it would have.
-        of_itself_at: Timestamp,
-    },
-}
-
-impl Change {
-    fn end(session: &Session) -> Self {
-        Self::End { of_itself_at: session.idle_deadline.min(session.absolute_deadline) }
-    }
 }
 
 impl Decision {

@@ -4,7 +4,6 @@ use sqlx::{SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
 use super::Fault;
-use super::refresh::Change;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
@@ -272,5 +271,24 @@ impl TryFrom<SessionRow> for Session {
             idle_deadline: Timestamp::from_millis(row.idle_deadline),
             absolute_deadline: Timestamp::from_millis(row.absolute_deadline),
         })
+    }
+}
+
+/// What an operation does to the session.
+pub(super) enum Change {
+    /// Nothing.
+    None,
+    /// Its current token, its deadline, or the time of its newest access token has moved on.
+    Keep(Session),
+    /// It is revoked, which matters until it would have ended by itself.
+    End {
+        /// When it would have.
+        of_itself_at: Timestamp,
+    },
+}
+
+impl Change {
+    pub(super) fn end(session: &Session) -> Self {
+        Self::End { of_itself_at: session.idle_deadline.min(session.absolute_deadline) }
     }
 }

@@ -12,7 +12,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -30,28 +29,12 @@ use url::Url;
 
 use super::codec::{Answer, Entry};
 use super::scripts::OrEval;
-use super::wire::{self, Wire};
+use super::wire::{self, RedisTls, Wire};
 use super::{backend_error, inspection};
 use crate::store::StoreError;
 use crate::store::backend::BackendResult;
 use crate::store::breaker::Breaker;
 use crate::store::patience;
-
-/// What connections over TLS trust and show, as files in PEM.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RedisTls {
-    /// The authorities to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// The certificate to show, and its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
-}
-
-impl RedisTls {
-    /// Whether the system's own is all there is to it.
-    fn is_default(&self) -> bool {
-        self.ca_file.is_none() && self.identity.is_none()
-    }
-}
 
 /// How long to wait for Redis, and when to stop asking.
 #[derive(Clone, Debug, PartialEq, Eq)]

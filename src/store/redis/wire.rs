@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind as IoErrorKind};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,7 +24,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
-use super::connection::RedisTls;
+/// What connections over TLS trust and show, as files in PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedisTls {
+    /// The authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate to show, and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl RedisTls {
+    /// Whether the system's own is all there is to it.
+    pub(super) fn is_default(&self) -> bool {
+        self.ca_file.is_none() && self.identity.is_none()
+    }
+}
 
 /// When the kernel asks an idle connection for a sign of life, how often and how many times. Load
 /// balancers drop idle connections without a word, the earliest of the common ones after a minute;
