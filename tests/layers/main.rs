@@ -110,30 +110,31 @@ const VERIFY: &[Room] = &[
     Room { name: "claims", rooms: &[], crates: &[] },
     Room { name: "permission", rooms: &["claims"], crates: &[] },
     // Bytes in, verdict out; only the keys know the library that does the cryptography.
-    Room { name: "keys", rooms: &["verifier"], crates: &["jsonwebtoken"] },
-    Room { name: "jws", rooms: &["keys", "verifier"], crates: &[] },
-    Room { name: "verifier", rooms: &["claims", "denylist", "jws", "keys"], crates: &[] },
+    Room { name: "rejection", rooms: &["claims"], crates: &[] },
+    Room { name: "keys", rooms: &["rejection"], crates: &["jsonwebtoken"] },
+    Room { name: "jws", rooms: &["keys", "rejection"], crates: &[] },
+    Room { name: "verifier", rooms: &["claims", "denylist", "jws", "keys", "rejection"], crates: &[] },
     Room { name: "vectors", rooms: &["keys"], crates: &[] },
     // Revocation: asked for, or known here.
-    Room { name: "check", rooms: &["claims", "verifier"], crates: &[] },
+    Room { name: "check", rooms: &["claims", "rejection", "verifier"], crates: &[] },
     Room { name: "denylist", rooms: &["claims"], crates: &[] },
     // The one room with a network.
     Room {
         name: "client",
-        rooms: &["claims", "denylist", "keys", "verifier"],
+        rooms: &["claims", "denylist", "keys", "rejection", "verifier"],
         crates: &["aws_lc_rs", "hyper", "hyper_rustls", "hyper_util", "rustls", "rustls_native_certs", "tokio"],
     },
     // A service's door, and each framework's way to hang it.
     Room {
         name: "guard",
-        rooms: &["claims", "client", "guard/poem", "guard/tower", "permission", "verifier"],
+        rooms: &["claims", "client", "guard/poem", "guard/tower", "permission", "rejection"],
         crates: &[],
     },
     Room { name: "guard/poem", rooms: &["guard"], crates: &["poem"] },
     Room { name: "guard/tower", rooms: &["guard"], crates: &["tower_layer", "tower_service"] },
     Room {
         name: "",
-        rooms: &["check", "claims", "client", "denylist", "guard", "jws", "keys", "permission", "verifier"],
+        rooms: &["check", "claims", "client", "denylist", "guard", "jws", "keys", "permission", "rejection", "verifier"],
         crates: &[],
     },
 ];

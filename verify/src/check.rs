@@ -3,7 +3,8 @@ use std::future::Future;
 use std::time::SystemTime;
 
 use crate::claims::AccessClaims;
-use crate::verifier::{Rejection, Verifier};
+use crate::rejection::Rejection;
+use crate::verifier::Verifier;
 
 /// Whether a token that is otherwise right has been taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

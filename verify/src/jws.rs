@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use crate::keys::VerificationKey;
-use crate::verifier::Rejection;
+use crate::rejection::Rejection;
 
 /// A token whose header has been read and whose signature has not been checked.
 pub(crate) struct UnverifiedToken<'a> {

@@ -8,7 +8,7 @@ use jsonwebtoken::jwk::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 
-use crate::verifier::Rejection;
+use crate::rejection::Rejection;
 
 /// An uncompressed point on P-256: a tag and two coordinates (SEC 1 2.3.3).
 const P256_POINT_BYTES: usize = 1 + 32 + 32;

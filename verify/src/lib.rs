@@ -113,6 +113,7 @@ pub mod guard;
 mod jws;
 mod keys;
 mod permission;
+mod rejection;
 #[cfg(test)]
 mod vectors;
 mod verifier;
@@ -122,7 +123,8 @@ pub use claims::AccessClaims;
 pub use denylist::{Denylist, Partition, PartitionError, Revocation, RevocationTarget};
 pub use keys::{KeySet, KeySetError};
 pub use permission::Forbidden;
-pub use verifier::{Rejection, TokenType, Verified, Verifier};
+pub use rejection::Rejection;
+pub use verifier::{TokenType, Verified, Verifier};
 
 /// Tries the examples of the README.
 #[cfg(all(doctest, feature = "client"))]

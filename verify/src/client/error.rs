@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use crate::verifier::Rejection;
+use crate::rejection::Rejection;
 
 /// How long a client is asked to wait after a 503, seconds: staleness mends itself within a heartbeat.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -17,7 +17,8 @@ use super::error::RequestError;
 use super::http::{self, SHORT_ANSWER};
 use super::issuer::Issuer;
 use crate::keys::KeySet;
-use crate::verifier::{Rejection, Verifier};
+use crate::rejection::Rejection;
+use crate::verifier::Verifier;
 
 /// For an issuer that does not say how long its keys are good.
 const UNTOLD_MAX_AGE: Duration = Duration::from_secs(300);

@@ -11,6 +11,7 @@ mod http;
 mod introspection;
 mod issuer;
 mod keys;
+mod own_token;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -23,7 +24,7 @@ pub use credentials::ClientSecret;
 pub use error::{BuildError, CannotTell, ConnectError, RequestError, ValidationError};
 
 use crate::claims::AccessClaims;
-use crate::verifier::Rejection;
+use crate::rejection::Rejection;
 use cache::KnownToken;
 use clock::Clock;
 use feed::Feed;

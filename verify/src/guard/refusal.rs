@@ -52,7 +52,7 @@ impl Refusal {
 
     /// Something came that cannot be read as one token.
     pub(super) fn unreadable_token() -> Self {
-        ValidationError::from(crate::verifier::Rejection::Malformed).into()
+        ValidationError::from(crate::rejection::Rejection::Malformed).into()
     }
 
     /// The HTTP status: 401, 403 or 503.

@@ -15,11 +15,11 @@ use super::snapshot::Snapshot;
 use super::sse::{Event, SseParser};
 use crate::client::backoff::Backoff;
 use crate::client::clock::Clock;
-use crate::client::credentials::OwnToken;
 use crate::client::error::RequestError;
 use crate::client::http::{self, next_piece};
 use crate::client::issuer::Issuer;
 use crate::client::keys::Keys;
+use crate::client::own_token::OwnToken;
 use crate::denylist::{Revocation, RevocationTarget};
 use crate::verifier::unix_seconds;
 
