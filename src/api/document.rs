@@ -9,8 +9,11 @@ use poem::http::StatusCode;
 use serde_json::{Map, Number, Value, json};
 
 mod announce;
+mod enums;
 mod parse;
+pub mod profiles;
 mod requests;
+pub(super) mod served;
 mod walk;
 
 #[cfg(test)]
@@ -54,6 +57,7 @@ pub fn repair(mut spec: Value) -> Value {
         announce_unknown_parameters(operation, &mut examples);
         mark_as_public_unless_secured(operation);
     });
+    enums::write_shared_values_in_place(&mut spec);
     give_flows_their_scopes(&mut spec);
     add_components(&mut spec, "examples", examples);
     lift_examples(&mut spec);

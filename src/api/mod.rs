@@ -44,6 +44,7 @@ use std::sync::Arc;
 use client_address::TrustedProxies;
 use compat::CompatApi;
 use cors::Cors;
+use document::profiles::Profile;
 use door::{AllowedHosts, Door};
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
@@ -132,7 +133,7 @@ pub fn main_document() -> Result<Value, serde_json::Error> {
     document::of(&main_api().spec())
 }
 
-/// Every OpenAPI document by the name of its file.
+/// Every OpenAPI document by the name of its file, as it is served to whoever asks for no profile.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -142,6 +143,17 @@ pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
         documents.push((api.document_name(), document::to_pretty_json(&api.document()?)));
     }
     Ok(documents)
+}
+
+/// Every OpenAPI document in the form that a generator needs, by the name of its file.
+///
+/// # Errors
+/// When a document cannot be built; a defect of ours.
+pub fn documents_for(profile: Profile) -> Result<Vec<(&'static str, String)>, serde_json::Error> {
+    let shape = |(name, text): (&'static str, String)| {
+        Ok((name, document::to_pretty_json(&profile.shape(serde_json::from_str(&text)?))))
+    };
+    documents()?.into_iter().map(shape).collect()
 }
 
 /// Who is let in, who is believed and who may read the answers.
@@ -207,12 +219,12 @@ pub fn build(
     let path_in_front = addresses::path_of(services.issuer()).to_owned();
     document::serve_below(&path_in_front, &mut documents[0]);
     let mut routes = docs_page::mount(pages::mount(Route::new()), compat)
-        .at("/openapi.json", docs_page::document_endpoint(document::to_pretty_json(&documents[0])));
+        .at("/openapi.json", document::served::endpoint(&documents[0]));
     for api in compat {
         let path = format!("/openapi/{}", api.document_name());
         let mut document = api.document()?;
         document::serve_below(&path_in_front, &mut document);
-        routes = routes.at(path, docs_page::document_endpoint(document::to_pretty_json(&document)));
+        routes = routes.at(path, document::served::endpoint(&document));
         documents.push(document);
     }
     let known = known_names::KnownParameters::of(&documents);

@@ -40,7 +40,7 @@ fn examples_have_the_fields_of_their_schema() {
             let reference = media["schema"]["$ref"].as_str()?;
             document.pointer(reference.strip_prefix('#')?)
         };
-        for_each_value(&document, name, &mut |place, media| {
+        for_each_value(document, name, &mut |place, media| {
             let Some(example) = media.get("example").and_then(Value::as_object) else { return };
             let Some(schema) = schema_of(media) else { return };
             let properties = schema["properties"].as_object().expect("an object");
@@ -58,7 +58,7 @@ fn examples_have_the_fields_of_their_schema() {
 fn every_reference_leads_somewhere_and_every_component_is_used() {
     for (name, document) in documents() {
         let mut used = BTreeSet::new();
-        for_each_value(&document, name, &mut |place, value| {
+        for_each_value(document, name, &mut |place, value| {
             let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return };
             let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
             assert!(target.is_some(), "{place}: {reference} leads nowhere");
@@ -105,7 +105,7 @@ fn every_property_and_parameter_is_described() {
 #[test]
 fn no_description_is_empty_and_no_media_type_has_a_charset() {
     for (name, document) in documents() {
-        for_each_value(&document, name, &mut |place, value| {
+        for_each_value(document, name, &mut |place, value| {
             let Some(object) = value.as_object() else { return };
             for (key, member) in object {
                 assert!(!key.contains("charset"), "{place}/{key}");

@@ -1,5 +1,8 @@
 //! The documents, and walks through them.
 
+use std::sync::LazyLock;
+
+use hallpass::api::document::profiles::Profile;
 use serde_json::{Map, Value};
 
 pub const JSON: &str = "application/json";
@@ -9,26 +12,39 @@ pub const FORM: &str = "application/x-www-form-urlencoded";
 /// dialects that are kept as other services shaped them.
 const MAIN: &str = "hallpass.json";
 
-/// Every document with the name of its file.
-pub fn documents() -> Vec<(&'static str, Value)> {
-    let documents = hallpass::api::documents().expect("the documents");
-    assert!(!documents.is_empty());
-    let parse = |text: String| serde_json::from_str(&text).expect("JSON");
-    documents.into_iter().map(|(name, text)| (name, parse(text))).collect()
+/// Every document with its file's place in `openapi/`: as it is served without a question, and for each generator.
+pub fn files() -> Vec<(String, String)> {
+    let served = hallpass::api::documents().expect("the documents");
+    assert_eq!(served.len(), 3);
+    let mut files: Vec<_> = served.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    for profile in Profile::ALL {
+        let shaped = hallpass::api::documents_for(profile).expect("the documents").into_iter();
+        files.extend(shaped.map(|(name, text)| (format!("{}/{name}", profile.name()), text)));
+    }
+    files
+}
+
+/// Every document with the place of its file.
+pub fn documents() -> impl Iterator<Item = (&'static str, &'static Value)> {
+    static DOCUMENTS: LazyLock<Vec<(String, Value)>> = LazyLock::new(|| {
+        let parse = |(name, text): (String, String)| (name, serde_json::from_str(&text).expect("JSON"));
+        files().into_iter().map(parse).collect()
+    });
+    DOCUMENTS.iter().map(|(name, document)| (name.as_str(), document))
 }
 
 /// An operation of a document.
-pub struct Operation<'a> {
-    /// The document's name.
+pub struct Operation {
+    /// The place of the document's file.
     pub document: &'static str,
     /// Document, method and path, for messages.
     pub place: String,
-    pub path: &'a str,
-    pub content: &'a Map<String, Value>,
+    pub path: &'static str,
+    pub content: &'static Map<String, Value>,
 }
 
-impl<'a> Operation<'a> {
-    pub fn text(&self, key: &str) -> &'a str {
+impl Operation {
+    pub fn text(&self, key: &str) -> &'static str {
         self.content.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 
@@ -56,7 +72,7 @@ impl<'a> Operation<'a> {
         self.is_secured() && !alternatives.filter_map(Value::as_object).any(Map::is_empty)
     }
 
-    pub fn responses(&self) -> &'a Map<String, Value> {
+    pub fn responses(&self) -> &'static Map<String, Value> {
         self.content["responses"].as_object().expect("responses")
     }
 
@@ -64,14 +80,33 @@ impl<'a> Operation<'a> {
         self.responses().contains_key(status)
     }
 
+    /// What it answers when it was done: the media type and the schema of each answer, none where it has no body.
+    pub fn good_answers(&self) -> Vec<Option<(&'static str, &'static Value)>> {
+        self.answers(|status| status.starts_with('2'))
+    }
+
+    /// What it answers when it was not done, as [`Self::good_answers`].
+    pub fn errors(&self) -> Vec<Option<(&'static str, &'static Value)>> {
+        self.answers(|status| status.starts_with(['4', '5']))
+    }
+
+    fn answers(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Option<(&'static str, &'static Value)>> {
+        let meant = self.responses().iter().filter(|(status, _)| is_meant(status));
+        let contents = meant.map(|(_, answer)| answer["content"].as_object());
+        let typed = |content: &'static Map<String, Value>| -> Vec<_> {
+            content.iter().map(|(media_type, media)| Some((media_type.as_str(), &media["schema"]))).collect()
+        };
+        contents.flat_map(|content| content.map_or_else(|| vec![None], typed)).collect()
+    }
+
     /// Media types of the body, by name.
-    pub fn body(&self) -> Option<&'a Map<String, Value>> {
+    pub fn body(&self) -> Option<&'static Map<String, Value>> {
         self.content.get("requestBody").and_then(|body| body["content"].as_object())
     }
 }
 
 /// Calls `check` for each operation of each document.
-pub fn for_each_operation(mut check: impl FnMut(&Operation<'_>)) {
+pub fn for_each_operation(mut check: impl FnMut(&Operation)) {
     let mut count = 0;
     for (document, content) in documents() {
         for (path, methods) in content["paths"].as_object().expect("paths") {
@@ -87,7 +122,7 @@ pub fn for_each_operation(mut check: impl FnMut(&Operation<'_>)) {
 }
 
 /// Calls `check` for each operation of the main document.
-pub fn for_each_main_operation(mut check: impl FnMut(&Operation<'_>)) {
+pub fn for_each_main_operation(mut check: impl FnMut(&Operation)) {
     for_each_operation(|operation| {
         if operation.document == MAIN {
             check(operation);
@@ -96,7 +131,7 @@ pub fn for_each_main_operation(mut check: impl FnMut(&Operation<'_>)) {
 }
 
 /// Calls `visit` for every value in a document, with the keys that lead there.
-pub fn for_each_value<'a>(value: &'a Value, place: &str, visit: &mut dyn FnMut(&str, &'a Value)) {
+pub fn for_each_value<'a>(value: &'static Value, place: &str, visit: &mut dyn FnMut(&str, &'static Value)) {
     visit(place, value);
     match value {
         Value::Object(members) => {

@@ -15,7 +15,7 @@ fn every_operation_has_a_name_that_generators_can_use() {
             id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(|c| c.is_ascii_alphanumeric());
         assert!(camel_case, "{}: operationId {id:?} is not camelCase", operation.place);
         assert!(
-            seen.insert((operation.document, id.to_owned())),
+            seen.insert((operation.document.to_owned(), id.to_owned())),
             "{}: operationId {id} is taken",
             operation.place
         );

@@ -68,6 +68,18 @@ fn within_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut Map<String, Valu
     visit(schema);
 }
 
+/// Visits the target of every reference within a value, as often as there is one.
+pub(super) fn each_reference(value: &Value, visit: &mut dyn FnMut(&str)) {
+    match value {
+        Value::Object(members) => {
+            members.get("$ref").and_then(Value::as_str).into_iter().for_each(&mut *visit);
+            members.values().for_each(|member| each_reference(member, visit));
+        }
+        Value::Array(items) => items.iter().for_each(|item| each_reference(item, visit)),
+        _ => {}
+    }
+}
+
 /// The schemas of media types or headers.
 fn schemas_of(holders: &mut Map<String, Value>) -> impl Iterator<Item = &mut Value> {
     holders.values_mut().filter_map(|holder| holder.get_mut("schema"))
