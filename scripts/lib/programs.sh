@@ -57,6 +57,10 @@ have_python() {
     "$PYTHON" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
+have_java() {
+    java -version >/dev/null 2>&1
+}
+
 # packages_of PROGRAM: what Debian calls it.
 packages_of() {
     case "$1" in
@@ -65,6 +69,7 @@ packages_of() {
         aiosmtpd) echo python3-aiosmtpd ;;
         compose) echo docker-compose ;;
         python) echo python3 python3-venv ;;
+        java) echo default-jre-headless ;;
         *) echo "$1" ;;
     esac
 }

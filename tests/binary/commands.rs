@@ -139,6 +139,33 @@ async fn openapi_writes_the_documents_and_notices_drift() {
 }
 
 #[tokio::test]
+async fn openapi_writes_the_form_of_one_generator() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let written = run(folder.path(), &["openapi", "--for", "progenitor", "--dir", "clients"]).await;
+    assert_eq!(written.code, Some(0), "{written:?}");
+    let names = ["hallpass.json", "nest.json", "access-tokens.json"];
+    let lines: String = names.map(|name| format!("clients/progenitor/{name}\n")).concat();
+    assert_eq!(written.stdout, lines);
+    for name in names {
+        let text =
+            fs::read_to_string(folder.path().join("clients/progenitor").join(name)).expect("a document");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert!(
+            text == fs::read_to_string(root.join("openapi/progenitor").join(name)).expect("a document"),
+            "{name}"
+        );
+    }
+    let current = run(folder.path(), &["openapi", "--for=progenitor", "--dir=clients", "--check"]).await;
+    assert_eq!(current.code, Some(0), "{current:?}");
+    let other =
+        run(folder.path(), &["openapi", "--for", "openapi-generator", "--dir", "clients", "--check"]).await;
+    assert_eq!(other.code, Some(1), "{other:?}");
+    let none = run(folder.path(), &["openapi", "--for", "kiota"]).await;
+    assert_eq!(none.code, Some(2), "{none:?}");
+    assert!(none.stderr.contains("openapi-generator and progenitor"), "{none:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_call_is_told_apart_from_a_failure() {
     let folder = tempfile::tempdir().expect("a folder");
     for arguments in [&[][..], &["fly"], &["serve", "--secret", "x"], &["serve", "--set", "secret=x"]] {

@@ -6,6 +6,7 @@ Prints its own URL, then hands every request on. It is told what to do by
     POST /front/expire      all access tokens handed out so far are answered 401 `token_expired`
     POST /front/busy        the next request is answered 503 `dependency_unavailable`, once
     GET  /front/refreshes   how many refreshes it has handed on
+It plays a later version, too: every object of its answers has a member more than the service's.
 """
 
 import json
@@ -70,7 +71,7 @@ class Front(BaseHTTPRequestHandler):
             answer = refusal
         with answer:
             passed = {name: value for name, value in answer.headers.items() if name.lower() not in OF_THE_CONNECTION}
-            self.answer(answer.status, passed, answer.read())
+            self.answer(answer.status, passed, grown(answer.read(), answer.headers.get_content_type()))
 
     def problem(self, status: int) -> None:
         title, code, headers = PROBLEMS[status]
@@ -89,8 +90,22 @@ class Front(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has done what it came for may leave in whatever way."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def grown(body: bytes, media_type: str) -> bytes:
+    """The body with members that no document has."""
+    if media_type not in ("application/json", "application/problem+json"):
+        return body
+    return json.dumps(json.loads(body, object_hook=lambda members: members | {"of_a_later_version": [{}]})).encode()
+
+
 if __name__ == "__main__":
     Front.service = sys.argv[1]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
+    server = Server(("127.0.0.1", 0), Front)
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
     server.serve_forever()

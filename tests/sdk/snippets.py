@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 BLOCK = re.compile(r"^```(\w+)\n(?://|#) ([\w.]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FOLDERS = {"ts": "typescript", "python": "python", "rust": "rust/src"}
+FOLDERS = {"ts": "typescript", "python": "python", "go": "go", "rust": "rust/src"}
 
 
 def main(page: Path, folder: Path) -> None:

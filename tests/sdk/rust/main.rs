@@ -1,15 +1,13 @@
-//! Does with progenitor's client what every client does, against a running service: `hallpass-sdk SERVICE FRONT`.
+//! Does with the Rust clients what every client does, against a running service: `hallpass-sdk SERVICE FRONT`.
 
 #[allow(dead_code, reason = "a client has more than one program uses")]
-mod hallpass {
-    include!(concat!(env!("OUT_DIR"), "/hallpass.rs"));
-}
+mod hallpass;
 mod me;
+mod openapi_generator;
+mod progenitor;
 mod session;
 
-use hallpass::types::{ErrorCode, LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest};
-use hallpass::{Client, Error};
-use reqwest::header::{AUTHORIZATION, HeaderMap};
+use hallpass::types::LoginRequest;
 use session::Session;
 
 const PASSWORD: &str = "an engine weaves patterns";
@@ -18,46 +16,12 @@ const PASSWORD: &str = "an engine weaves patterns";
 async fn main() {
     let mut arguments = std::env::args().skip(1);
     let (service, front) = (arguments.next().expect("SERVICE"), arguments.next().expect("FRONT"));
-    an_account_lives(&service).await;
+    progenitor::an_account_lives(&service).await;
     a_session_lasts(&front).await;
     println!("rust (progenitor): well");
-}
-
-/// Registers, logs in, asks who it is, refreshes, logs out and is refused.
-async fn an_account_lives(service: &str) {
-    let anonymous = Client::new(service);
-    let registration = RegisterRequest {
-        email: "rust@example.com".parse().expect("an address"),
-        password: PASSWORD.parse().expect("a password"),
-        first_name: Some("Ferris".parse().expect("a name")),
-        last_name: None,
-    };
-    let account = anonymous.register(&registration).await.expect("registered");
-    assert_eq!(account.first_name.as_deref(), Some("Ferris"));
-    let Err(Error::ErrorResponse(refusal)) = anonymous.register(&registration).await else { panic!("twice") };
-    assert_eq!((refusal.status().as_u16(), refusal.code), (409, ErrorCode::EmailTaken));
-
-    let mut who = LoginRequest {
-        email: "rust@example.com".parse().expect("an address"),
-        password: "wrong".parse().expect("a password"),
-    };
-    let Err(Error::ErrorResponse(refusal)) = anonymous.login(&who).await else { panic!("a wrong password") };
-    assert_eq!((refusal.status().as_u16(), refusal.code), (401, ErrorCode::InvalidCredentials));
-    who.password = PASSWORD.parse().expect("a password");
-    let login = anonymous.login(&who).await.expect("logged in");
-    assert_eq!(login.user.email, "rust@example.com");
-
-    let client = with_token(service, &login.access_token);
-    assert_eq!(client.auth_me().await.expect("auth-me").user.id, account.id);
-    assert_eq!(client.get_me().await.expect("me").last_name, None);
-    let body = RefreshRequest { refresh_token: Some(login.refresh_token.clone()) };
-    let pair = anonymous.refresh_token(&body).await.expect("refreshed");
-    assert_ne!(pair.refresh_token, login.refresh_token);
-
-    let client = with_token(service, &pair.access_token);
-    client.logout(None, &LogoutRequest { refresh_token: None }).await.expect("logged out");
-    let Err(Error::ErrorResponse(refusal)) = client.get_me().await else { panic!("served after the logout") };
-    assert_eq!((refusal.status().as_u16(), refusal.code), (401, ErrorCode::TokenRevoked));
+    openapi_generator::an_account_lives(&service).await;
+    openapi_generator::a_later_version_is_understood(&front).await;
+    println!("rust (openapi-generator): well");
 }
 
 /// The code of the documentation refreshes once and waits.
@@ -78,15 +42,6 @@ async fn a_session_lasts(front: &str) {
     assert_eq!(refreshes(front).await, before + 1, "one refresh for all");
     tell(front, "busy").await;
     assert_eq!(me().await, 1);
-}
-
-fn with_token(service: &str, token: &str) -> Client {
-    let bearer = format!("Bearer {token}").parse().expect("text");
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
-    Client::new_with_client(
-        service,
-        reqwest::Client::builder().default_headers(headers).build().expect("a client"),
-    )
 }
 
 async fn tell(front: &str, what: &str) {

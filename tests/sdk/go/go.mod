@@ -1,0 +1,3 @@
+module example.com/hallpass-sdk
+
+go 1.23
