@@ -131,7 +131,7 @@ pub fn for_each_main_operation(mut check: impl FnMut(&Operation)) {
 }
 
 /// Calls `visit` for every value in a document, with the keys that lead there.
-pub fn for_each_value<'a>(value: &'static Value, place: &str, visit: &mut dyn FnMut(&str, &'static Value)) {
+pub fn for_each_value<'a>(value: &'a Value, place: &str, visit: &mut dyn FnMut(&str, &'a Value)) {
     visit(place, value);
     match value {
         Value::Object(members) => {

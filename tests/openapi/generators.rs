@@ -155,3 +155,34 @@ fn a_document_that_nobody_asked_a_form_of_is_the_exact_one() {
     let role = &main["paths"]["/forward-auth"]["get"]["parameters"][0];
     assert_eq!((&role["name"], &role["schema"]["enum"]), (&json!("role"), &json!(["admin"])));
 }
+
+/// docs/sdk.md says what a form has less than the document: nothing else is lost.
+#[test]
+fn a_form_is_what_the_page_about_clients_says() {
+    let page = include_str!("../../docs/sdk.md");
+    let operations = |content: &Value| -> BTreeSet<String> {
+        let mut ids = BTreeSet::new();
+        for_each_value(&content["paths"], "", &mut |_, value| {
+            ids.extend(value.get("operationId").and_then(Value::as_str).map(str::to_owned));
+        });
+        ids
+    };
+    let of = |file: &str| documents().find(|(name, _)| *name == file).expect("a document").1;
+    for profile in Profile::ALL {
+        let name = profile.name();
+        let row = format!("`/openapi.json?for={name}` | `openapi/{name}/hallpass.json`");
+        assert!(page.contains(&row), "{row}");
+        assert!(
+            page.contains("`register` answers `RegisterAnswer`, of which `message` alone is always there")
+        );
+        let register = &of(&format!("{name}/hallpass.json"))["components"]["schemas"]["RegisterAnswer"];
+        assert_eq!(register["required"], json!(["message"]), "{name}");
+        for file in ["hallpass.json", "nest.json", "access-tokens.json"] {
+            let (exact, form) = (operations(of(file)), operations(of(&format!("{name}/{file}"))));
+            let left_out: Vec<&str> = exact.difference(&form).map(String::as_str).collect();
+            let streams = file == "hallpass.json" && profile == Profile::OpenapiGenerator;
+            assert_eq!(left_out, if streams { vec!["streamRevocations"] } else { vec![] }, "{name}/{file}");
+        }
+    }
+    assert!(page.contains("`streamRevocations` is left out"));
+}
