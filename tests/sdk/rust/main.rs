@@ -4,6 +4,7 @@
 mod hallpass;
 mod me;
 mod openapi_generator;
+mod others;
 mod progenitor;
 mod session;
 
