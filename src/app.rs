@@ -34,7 +34,7 @@ use crate::domain::signing_key::KeyLife;
 use crate::domain::tokens::ClientSecret;
 use crate::service::audit::Audit;
 use crate::service::clock_watch::ClockWatch;
-use crate::service::key_ring::{Foundation, KeyRing, KeyRingError};
+use crate::service::key_ring::{KeyRing, KeyRingDependencies, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{AuthError, Dependencies, Services};
@@ -157,7 +157,7 @@ pub fn random_password() -> String {
 
 /// What comes from outside.
 #[derive(Clone)]
-pub struct World {
+pub struct Environment {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
@@ -165,26 +165,26 @@ pub struct World {
     /// Where mails go, if anywhere.
     pub mailer: Option<Arc<dyn Mailer>>,
     /// Counts in place of the stores' own clocks: for tests, which move it.
-    pub laid_over: LaidOver,
+    pub laid_over: ClockOverrides,
 }
 
 /// Clocks that are laid over those of the stores.
 #[derive(Clone, Default)]
-pub struct LaidOver {
+pub struct ClockOverrides {
     /// Over the token store's.
     pub token_store: Option<Arc<dyn Clock>>,
     /// Over the database's.
     pub database: Option<Arc<dyn Clock>>,
 }
 
-impl World {
+impl Environment {
     /// The machine's clock and the operating system's chance; no mails.
     pub fn real() -> Self {
         Self {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             mailer: None,
-            laid_over: LaidOver::default(),
+            laid_over: ClockOverrides::default(),
         }
     }
 }
@@ -198,20 +198,20 @@ pub async fn services(
     secret: &Secret,
     bound: SocketAddr,
     stores: Stores,
-    world: World,
+    environment: Environment,
 ) -> Result<Services, StartError> {
     let issuer = settings.issuer(bound);
     let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
     let audit = Audit::start(stores.database.audit_log.clone());
-    let key_ring = open_key_ring(settings, &secrets, &stores, &audit, &world).await?;
-    let hasher = PasswordHasher::new(settings.passwords.argon2, &*world.random)?;
+    let key_ring = open_key_ring(settings, &secrets, &stores, &audit, &environment).await?;
+    let hasher = PasswordHasher::new(settings.passwords.argon2, &*environment.random)?;
     let workers =
         PasswordWorkers::new(hasher, settings.passwords.hash_workers, settings.passwords.hash_queue);
     let keeper = stores.tokens.keeper;
     let dependencies = Dependencies {
         clock: keeper.clone(),
-        clocks: ClockWatch::new(keeper, stores.database.repository.clone(), world.laid_over.database),
-        random: world.random,
+        clocks: ClockWatch::new(keeper, stores.database.repository.clone(), environment.laid_over.database),
+        random: environment.random,
         audit,
         repository: stores.database.repository,
         clients: stores.database.clients,
@@ -219,7 +219,7 @@ pub async fn services(
         revocation_feed: stores.tokens.revocation_feed,
         rate_limits: stores.tokens.rate_limits,
         secrets,
-        mailer: world.mailer,
+        mailer: environment.mailer,
         key_ring: Arc::new(key_ring),
         workers,
     };
@@ -236,10 +236,10 @@ pub async fn build(
     secret: &Secret,
     bound: SocketAddr,
     stores: Stores,
-    world: World,
+    environment: Environment,
 ) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
-    let random = world.random.clone();
-    let services = services(settings, secret, bound, stores, world).await?;
+    let random = environment.random.clone();
+    let services = services(settings, secret, bound, stores, environment).await?;
     // Two keys are published from the first day on.
     services.key_ring.catch_up().await?;
     if let Some((email, password)) = settings.admin.account() {
@@ -302,16 +302,16 @@ async fn ensure_sample_client(services: &Services) -> Result<(), AuthError> {
 /// # Errors
 /// [`StartError`].
 pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartError> {
-    let world = World::real();
-    let secret = config::existing_secret(settings, &*world.random)?;
+    let environment = Environment::real();
+    let secret = config::existing_secret(settings, &*environment.random)?;
     let (database, _) = open_database(settings).await?;
-    let tokens = match open_token_store(settings, &database, &world).await {
+    let tokens = match open_token_store(settings, &database, &environment).await {
         Err(StartError::Embedded(error @ embedded::OpenError::InUse { .. })) => {
-            TokenStores::unreachable(error, settings, &database, &world)
+            TokenStores::unreachable(error, settings, &database, &environment)
         }
         opened => opened?,
     };
-    services(settings, &secret, settings.listen, Stores { database, tokens }, world).await
+    services(settings, &secret, settings.listen, Stores { database, tokens }, environment).await
 }
 
 async fn open_key_ring(
@@ -319,16 +319,16 @@ async fn open_key_ring(
     secrets: &DerivedKeys,
     stores: &Stores,
     audit: &Audit,
-    world: &World,
+    environment: &Environment,
 ) -> Result<KeyRing, StartError> {
     let Some(path) = &settings.keys.signing_key_file else {
         let lifetimes = &settings.tokens.lifetimes;
-        let foundation = Foundation {
+        let dependencies = KeyRingDependencies {
             store: stores.database.signing_keys.clone(),
             feed: stores.tokens.revocation_feed.clone(),
             clock: stores.tokens.keeper.clone(),
             keeper: stores.tokens.keeper.clone(),
-            random: world.random.clone(),
+            random: environment.random.clone(),
             secrets: secrets.clone(),
             audit: audit.clone(),
             life: KeyLife {
@@ -339,7 +339,7 @@ async fn open_key_ring(
                 session: lifetimes.absolute,
             },
         };
-        return Ok(KeyRing::open(foundation).await?);
+        return Ok(KeyRing::open(dependencies).await?);
     };
     let pem = tokio::fs::read_to_string(path)
         .await

@@ -180,7 +180,7 @@ impl AuditApi {
         until: Query<Option<i64>>,
     ) -> Result<AuditResponse, Refusal<ListAuditErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
-        let moment = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
+        let moment = |seconds: i64| Timestamp::from_secs(seconds);
         let filter = AuditFilter {
             user: user.0.map(|user| user.0),
             actor: parameter::<AuditActor>("actor", actor.0.as_deref())?,

@@ -174,13 +174,13 @@ impl HealthApi {
         /// Which part.
         operation: Path<ReadinessOperation>,
     ) -> Result<ReadinessAnswer, Refusal<ReadyErrors>> {
-        let found = services.foundations.look().await;
+        let found = services.readiness.check().await;
         Ok(ReadinessAnswer::new(found.serves(operation.0.into()), &found))
     }
 }
 
 async fn readiness(services: &Services) -> ReadinessAnswer {
-    let found = services.foundations.look().await;
+    let found = services.readiness.check().await;
     ReadinessAnswer::new(found.status() != readiness::Status::NotReady, &found)
 }
 

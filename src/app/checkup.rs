@@ -13,7 +13,7 @@ use super::leftovers::{Leftovers, find_leftovers, nobody_administers};
 use super::stores::{
     KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE, lack_of_replicas, redis_options,
 };
-use super::{Database, World};
+use super::{Database, Environment};
 use crate::config::{self, Profile, Secret, Settings};
 use crate::crypto::keys::SigningKey;
 use crate::crypto::secret::DerivedKeys;
@@ -78,9 +78,9 @@ impl Finding {
 }
 
 /// Looks at the database, the keys in it, and the token store that the settings name.
-pub async fn checkup(settings: &Settings, world: &World) -> Vec<Finding> {
+pub async fn checkup(settings: &Settings, environment: &Environment) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let secret = match config::existing_secret(settings, &*world.random) {
+    let secret = match config::existing_secret(settings, &*environment.random) {
         Ok(secret) => {
             findings.push(Finding::new("secret", Condition::Good, "there, and long enough"));
             Some(secret)
@@ -98,10 +98,10 @@ pub async fn checkup(settings: &Settings, world: &World) -> Vec<Finding> {
         None => Finding::new("signing keys", Condition::Unknown, "the database cannot be asked"),
     });
     if let Some(database) = &database {
-        findings.extend(check_leftovers(settings, database, &*world.random).await);
+        findings.extend(check_leftovers(settings, database, &*environment.random).await);
         findings.push(check_administrators(settings, database).await);
     }
-    findings.extend(check_token_store(settings, database.as_ref(), world.clock.clone()).await);
+    findings.extend(check_token_store(settings, database.as_ref(), environment.clock.clone()).await);
     findings
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::World;
+use super::Environment;
 use crate::config::{PublicUrl, Settings};
 use crate::mail::{Links, MailQueue, QueueOptions, RunningQueue, SmtpOptions, SmtpSetupError, SmtpTransport};
 
@@ -31,7 +31,7 @@ pub enum MailError {
 pub(super) async fn start(
     settings: &Settings,
     issuer: &PublicUrl,
-    world: &World,
+    environment: &Environment,
 ) -> Result<Option<(MailQueue, RunningQueue)>, MailError> {
     let smtp = &settings.smtp;
     let (Some(host), Some(from)) = (&smtp.host, &smtp.from) else { return Ok(None) };
@@ -60,5 +60,11 @@ pub(super) async fn start(
         verification: settings.verification_link(issuer),
     };
     let options = QueueOptions::default();
-    Ok(Some(MailQueue::start(transport, links, options, world.clock.clone(), world.random.clone())))
+    Ok(Some(MailQueue::start(
+        transport,
+        links,
+        options,
+        environment.clock.clone(),
+        environment.random.clone(),
+    )))
 }

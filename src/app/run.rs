@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{
-    Database, StartError, Stores, World, build, cors, folder, leftovers, mail, open_database,
+    Database, Environment, StartError, Stores, build, cors, folder, leftovers, mail, open_database,
     open_token_store,
 };
 use crate::api;
@@ -45,8 +45,8 @@ pub async fn run(
     settings: Settings,
     listening: impl FnOnce(&Settings, SocketAddr),
 ) -> Result<(), StartError> {
-    let world = World::real();
-    let secret = config::server_secret(&settings, &*world.random)?;
+    let environment = Environment::real();
+    let secret = config::server_secret(&settings, &*environment.random)?;
     let mut stop = pin!(server::stop_signal().map_err(StartError::Signals)?);
     let opened = open_database(&settings).await;
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
@@ -55,7 +55,7 @@ pub async fn run(
     let limits = limits(&settings);
     let (database, steps, listener) = match opened {
         Err(error) if error.may_pass() => {
-            let waiting = wait_for_database(&settings, &world, listener, &limits, error);
+            let waiting = wait_for_database(&settings, &environment, listener, &limits, error);
             tokio::select! {
                 found = waiting => found?,
                 () = &mut stop => {
@@ -73,9 +73,9 @@ pub async fn run(
         tracing::info!(step, "database migrated");
     }
     if settings.profile == Profile::Serve {
-        leftovers::refuse_leftovers(&settings, &database, &*world.random).await?;
+        leftovers::refuse_leftovers(&settings, &database, &*environment.random).await?;
     }
-    let tokens = open_token_store(&settings, &database, &world).await?;
+    let tokens = open_token_store(&settings, &database, &environment).await?;
     match folder::find_openness(&settings.data_dir) {
         Ok(None) => {}
         Ok(Some(openness)) => tracing::warn!("the data folder is open to others: {openness}"),
@@ -84,10 +84,11 @@ pub async fn run(
     let stores = Stores { database, tokens };
     let keeper = stores.tokens.keeper.clone();
     let redis = stores.tokens.redis.clone();
-    let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &world).await?.unzip();
-    let world = World { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..world };
+    let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &environment).await?.unzip();
+    let environment =
+        Environment { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..environment };
     let journaled = stores.tokens.journaled.clone();
-    let (services, endpoint) = build(&settings, &secret, bound, stores.clone(), world).await?;
+    let (services, endpoint) = build(&settings, &secret, bound, stores.clone(), environment).await?;
     match leftovers::nobody_administers(&settings, &stores.database).await {
         Ok(None) => {}
         Ok(Some(nobody)) => tracing::warn!("{nobody}"),
@@ -144,7 +145,7 @@ fn limits(settings: &Settings) -> server::Limits {
 /// The database has answered, and with a refusal.
 async fn wait_for_database(
     settings: &Settings,
-    world: &World,
+    environment: &Environment,
     listener: TcpListener,
     limits: &server::Limits,
     first: DatabaseError,
@@ -156,7 +157,7 @@ async fn wait_for_database(
     let bound = listener.local_addr().map_err(at_listen)?;
     let (over, is_over) = oneshot::channel::<()>();
     let is_https = settings.issuer(bound).is_https();
-    let starting = api::starting(world.random.clone(), is_https, cors(settings));
+    let starting = api::starting(environment.random.clone(), is_https, cors(settings));
     // The end of the sender is the word that it is over.
     let serving = server::serve(meanwhile, starting, limits, async { drop(is_over.await) }, STARTING_GRACE);
     let asking = async {

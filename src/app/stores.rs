@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::database::Database;
 use super::deployment::{self, Deployment, OwnRedis};
-use super::{StartError, World};
+use super::{Environment, StartError};
 use crate::config::{RedisSettings, Settings};
 use crate::domain::causes::with_causes;
 use crate::domain::timekeeper::Timekeeper;
@@ -64,8 +64,8 @@ pub struct TokenStores {
 }
 
 /// Knows the clocks of a process with these settings.
-fn timekeeper(settings: &Settings, world: &World) -> Arc<Timekeeper> {
-    Arc::new(Timekeeper::new(world.clock.clone(), settings.tokens.lifetimes.leeway))
+fn timekeeper(settings: &Settings, environment: &Environment) -> Arc<Timekeeper> {
+    Arc::new(Timekeeper::new(environment.clock.clone(), settings.tokens.lifetimes.leeway))
 }
 
 impl TokenStores {
@@ -75,7 +75,7 @@ impl TokenStores {
         keeper: Arc<Timekeeper>,
         settings: &Settings,
         database: &Database,
-        world: &World,
+        environment: &Environment,
     ) -> Self
     where
         S: TokenBackend + RateLimitStore,
@@ -85,7 +85,7 @@ impl TokenStores {
             journal: database.journal.clone(),
             repository: database.repository.clone(),
             keeper: keeper.clone(),
-            random: world.random.clone(),
+            random: environment.random.clone(),
             spans: (&settings.tokens.lifetimes).into(),
         });
         let shared = Arc::new(journaled.clone());
@@ -99,10 +99,10 @@ impl TokenStores {
         cause: embedded::OpenError,
         settings: &Settings,
         database: &Database,
-        world: &World,
+        environment: &Environment,
     ) -> Self {
         let store = Arc::new(UnreachableTokenStore::new(cause));
-        Self::of(store, timekeeper(settings, world), settings, database, world)
+        Self::of(store, timekeeper(settings, environment), settings, database, environment)
     }
 }
 
@@ -115,28 +115,28 @@ impl TokenStores {
 pub async fn open_token_store(
     settings: &Settings,
     database: &Database,
-    world: &World,
+    environment: &Environment,
 ) -> Result<TokenStores, StartError> {
-    let keeper = timekeeper(settings, world);
+    let keeper = timekeeper(settings, environment);
     match settings.redis_url() {
         None => {
             let path = settings.data_dir.join(TOKENS_FILE);
-            let clock = world.laid_over.token_store.as_ref().unwrap_or(&world.clock).clone();
+            let clock = environment.laid_over.token_store.as_ref().unwrap_or(&environment.clock).clone();
             let time = EmbeddedTime { clock, keeper: Some(keeper.clone()) };
-            let store = EmbeddedTokenStore::open(&path, time, &*world.random).await?;
-            let stores = TokenStores::of(Arc::new(store), keeper, settings, database, world);
+            let store = EmbeddedTokenStore::open(&path, time, &*environment.random).await?;
+            let stores = TokenStores::of(Arc::new(store), keeper, settings, database, environment);
             look_first(&stores.journaled).await;
             Ok(stores)
         }
         Some(url) => {
-            let identifying = deployment::identify(settings, database, &*world.random);
+            let identifying = deployment::identify(settings, database, &*environment.random);
             let Deployment { id, mark, .. } = identifying.await.map_err(StartError::Deployment)?;
             let redis = &settings.redis;
             let store = RedisTokenStore::connect_lazy(url.expose(), &mark, redis_options(redis))?;
             inspect_redis(&store, redis.danger_allow_eviction, redis.wait_replicas).await?;
-            let laid_over = world.laid_over.token_store.clone();
+            let laid_over = environment.laid_over.token_store.clone();
             let store = Arc::new(store.with_time(StoreTime { keeper: Some(keeper.clone()), laid_over }));
-            let stores = TokenStores::of(store.clone(), keeper, settings, database, world);
+            let stores = TokenStores::of(store.clone(), keeper, settings, database, environment);
             look_first(&stores.journaled).await;
             Ok(TokenStores { redis: Some(OwnRedis { store, id }), ..stores })
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::config::ProfileName;
 use super::operator::OutputArgs;
 use super::{Failure, SettingsArgs, print_line};
-use crate::app::World;
+use crate::app::Environment;
 use crate::app::checkup::{self, Condition, Finding};
 use crate::config::{Profile, Purpose, Settings};
 use crate::telemetry;
@@ -63,7 +63,7 @@ fn check_surroundings(mut settings: Settings) -> Result<Vec<Finding>, Failure> {
     settings.log.level = "error".to_owned();
     telemetry::init(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(checkup::checkup(&settings, &World::real())))
+    Ok(runtime.block_on(checkup::checkup(&settings, &Environment::real())))
 }
 
 fn finding_json(finding: &Finding) -> Value {

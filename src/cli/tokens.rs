@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::operator::{self, Ending, OPERATOR, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::domain::clock::Timestamp;
-use crate::service::tokens::{Content, Death, Explanation, InHand, Revoked, TakenBack, Verdict};
+use crate::service::explain::{Content, Explanation, Invalidation, Revoked, RevokedItem, TokenOrId, Verdict};
 use crate::service::{AuthError, Services};
 
 /// The arguments of the command.
@@ -65,17 +65,17 @@ pub(super) fn run(args: TokensArgs) -> Result<ExitCode, Failure> {
 }
 
 /// What an argument holds. No message repeats it: it may be a secret that only looks like none.
-fn in_hand(argument: &str) -> Result<InHand, Failure> {
+fn presented(argument: &str) -> Result<TokenOrId, Failure> {
     let text = if argument == "-" { operator::line_of_stdin()? } else { argument.to_owned() };
-    InHand::of(&text).ok_or_else(|| "that is no access token, no refresh token and no id".into())
+    TokenOrId::of(&text).ok_or_else(|| "that is no access token, no refresh token and no id".into())
 }
 
 async fn explain(services: &Services, argument: &str) -> Result<Explanation, Failure> {
-    Ok(services.tokens.explain(OPERATOR, &in_hand(argument)?).await?)
+    Ok(services.inspector.explain(OPERATOR, &presented(argument)?).await?)
 }
 
 async fn revoke(services: &Services, argument: &str, output: OutputArgs) -> Result<(), Failure> {
-    let outcome = services.tokens.revoke(OPERATOR, &in_hand(argument)?).await;
+    let outcome = services.inspector.revoke(OPERATOR, &presented(argument)?).await;
     let Revoked { what, is_confirmed } = outcome.map_err(|error| -> Failure {
         match error {
             AuthError::NotFound => {
@@ -86,15 +86,15 @@ async fn revoke(services: &Services, argument: &str, output: OutputArgs) -> Resu
         }
     })?;
     let (mut json, line) = match what {
-        TakenBack::Token(user, token) => (
+        RevokedItem::Token(user, token) => (
             json!({"revoked": "access_token", "user": user.get(), "token": token.to_string()}),
             format!("revoked: access token {token} of {user}"),
         ),
-        TakenBack::MachineToken(client, token) => (
+        RevokedItem::MachineToken(client, token) => (
             json!({"revoked": "access_token", "client": client.to_string(), "token": token.to_string()}),
             format!("revoked: access token {token} of {client}"),
         ),
-        TakenBack::Session(user, session) => (
+        RevokedItem::Session(user, session) => (
             json!({"revoked": "session", "user": user.get(), "session": session.to_string()}),
             format!("revoked: session {session} of {user}"),
         ),
@@ -168,7 +168,7 @@ fn verdict_json(explanation: &Explanation) -> Value {
     match &explanation.verdict {
         Verdict::Live => json["verdict"] = "live".into(),
         Verdict::CannotTell => json["verdict"] = "unknown".into(),
-        Verdict::Dead(Death { reason, at, entry }) => {
+        Verdict::Invalid(Invalidation { reason, at, entry }) => {
             json["verdict"] = "dead".into();
             json["reason"] = reason.as_str().into();
             json["since"] = at.map(Timestamp::as_secs).into();
@@ -195,7 +195,7 @@ fn verdict_lines(explanation: &Explanation) -> Vec<String> {
             format!("unknown: {what}"),
             "  nothing is known against it, but the token store is out of reach from here".to_owned(),
         ],
-        Verdict::Dead(Death { reason, at, entry }) => {
+        Verdict::Invalid(Invalidation { reason, at, entry }) => {
             let mut lines = vec![format!("dead: {what}"), format!("  reason: {reason}")];
             lines.extend(at.map(|at| format!("  since: {}", moment(at))));
             if let Some(entry) = entry {

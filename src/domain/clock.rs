@@ -14,6 +14,11 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// From whole seconds since the Unix epoch; beyond what milliseconds can count, the last of them.
+    pub const fn from_secs(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
     /// Milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> i64 {
         self.0

@@ -58,8 +58,8 @@ impl MailQueue {
         let places = Places::new(&options);
         let (entrance, exit) = mpsc::unbounded_channel();
         let (close, closing) = oneshot::channel();
-        let courier = Courier { transport, links, clock, random, options };
-        let task = tokio::spawn(empty(exit, Arc::new(courier), closing));
+        let worker = DeliveryWorker { transport, links, clock, random, options };
+        let task = tokio::spawn(empty(exit, Arc::new(worker), closing));
         (Self { entrance, places: places.clone() }, RunningQueue { places, close, task })
     }
 }
@@ -83,14 +83,14 @@ impl RunningQueue {
 /// Takes mails until told to close, then sees those through that are there.
 async fn empty<T: Transport>(
     mut exit: mpsc::UnboundedReceiver<Posted>,
-    courier: Arc<Courier<T>>,
+    worker: Arc<DeliveryWorker<T>>,
     mut closing: oneshot::Receiver<()>,
 ) {
     let mut underway = JoinSet::new();
     loop {
         tokio::select! {
             Some(posted) = exit.recv() => {
-                underway.spawn(courier.clone().see_through(posted));
+                underway.spawn(worker.clone().deliver_until_done(posted));
             }
             Some(_) = underway.join_next(), if !underway.is_empty() => {}
             _ = &mut closing => break,
@@ -98,13 +98,13 @@ async fn empty<T: Transport>(
     }
     exit.close();
     while let Some(posted) = exit.recv().await {
-        underway.spawn(courier.clone().see_through(posted));
+        underway.spawn(worker.clone().deliver_until_done(posted));
     }
     while underway.join_next().await.is_some() {}
 }
 
 /// Sees mails through.
-struct Courier<T> {
+struct DeliveryWorker<T> {
     transport: T,
     links: Links,
     clock: Arc<dyn Clock>,
@@ -112,10 +112,10 @@ struct Courier<T> {
     options: QueueOptions,
 }
 
-impl<T: Transport> Courier<T> {
+impl<T: Transport> DeliveryWorker<T> {
     /// Tries until a mail is sent, refused for good, or of no use any more. What is logged names the
     /// account alone.
-    async fn see_through(self: Arc<Self>, posted: Posted) {
+    async fn deliver_until_done(self: Arc<Self>, posted: Posted) {
         let Posted { mail, place } = &posted;
         let (user, notice) = (mail.user, mail.notice.kind());
         let letter = templates::write(mail, &self.links);

@@ -372,7 +372,7 @@ impl AccessTokens {
 
     /// For how long a token has to be denied that is taken back now: until it counts nowhere any more.
     pub(super) fn rest_of(&self, claims: &AccessClaims, now: Timestamp) -> Duration {
-        let end = Timestamp::from_millis(claims.exp.saturating_mul(1000));
+        let end = Timestamp::from_secs(claims.exp);
         // Its end is by the clock that it was minted by, and this replica's differs from the token store's.
         end.after(2 * self.parts.settings.lifetimes.leeway).since(now)
     }

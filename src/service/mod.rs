@@ -11,6 +11,7 @@ pub mod clients;
 pub mod clock_watch;
 pub mod cut_off;
 pub mod error;
+pub mod explain;
 pub mod feed_readers;
 pub mod key_ring;
 pub mod limits;
@@ -24,7 +25,6 @@ pub mod revocations;
 mod session_cap;
 pub mod sessions;
 pub mod signing_keys;
-pub mod tokens;
 mod trail;
 pub mod user_import;
 pub mod verification;
@@ -41,6 +41,7 @@ use self::audit::Audit;
 use self::clients::Clients;
 use self::clock_watch::ClockWatch;
 use self::cut_off::CutOff;
+use self::explain::TokenInspector;
 use self::feed_readers::FeedReaders;
 use self::key_ring::KeyRing;
 use self::limits::Limits;
@@ -49,12 +50,11 @@ use self::oauth::OAuth;
 use self::password_reset::PasswordResets;
 use self::password_workers::PasswordWorkers;
 use self::passwords::Passwords;
-use self::readiness::Foundations;
+use self::readiness::ReadinessCheck;
 use self::revocations::Revocations;
 use self::session_cap::SessionCap;
 use self::sessions::Sessions;
 use self::signing_keys::SigningKeys;
-use self::tokens::Tokens;
 use self::trail::AuditTrail;
 use self::verification::Verifications;
 use crate::config::Settings;
@@ -129,14 +129,14 @@ pub struct Operations {
     pub clocks: ClockWatch,
     /// The audit log.
     pub audit: Audit,
-    /// Tokens in an operator's hand.
-    pub tokens: Tokens,
+    /// Tokens that an operator presents.
+    pub inspector: TokenInspector,
     /// The signing keys.
     pub key_ring: Arc<KeyRing>,
     /// What an operator does to them.
     pub signing_keys: SigningKeys,
     /// Whether the service can do its work.
-    pub foundations: Foundations,
+    pub readiness: ReadinessCheck,
     issuer: String,
     clock: Arc<dyn Clock>,
 }
@@ -279,7 +279,7 @@ impl Services {
             verification: settings.verification.clone(),
             lifetimes,
         };
-        let tokens = Tokens {
+        let inspector = TokenInspector {
             repository: repository.clone(),
             token_store: token_store.clone(),
             clients: registry,
@@ -300,8 +300,12 @@ impl Services {
             audience,
             lifetimes,
         };
-        let foundations =
-            Foundations { repository, token_store, revocations: revocations.clone(), clocks: clocks.clone() };
+        let readiness = ReadinessCheck {
+            repository,
+            token_store,
+            revocations: revocations.clone(),
+            clocks: clocks.clone(),
+        };
         Self(Arc::new(Operations {
             accounts,
             administration,
@@ -317,10 +321,10 @@ impl Services {
             cut_off,
             clocks,
             audit,
-            tokens,
+            inspector,
             signing_keys: SigningKeys::new(key_ring.clone()),
             key_ring,
-            foundations,
+            readiness,
             issuer,
             clock,
         }))

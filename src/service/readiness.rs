@@ -89,18 +89,18 @@ impl Readiness {
 
 /// What the service stands on. Cheap to clone.
 #[derive(Clone)]
-pub struct Foundations {
+pub struct ReadinessCheck {
     pub(super) repository: Arc<dyn Repository>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) revocations: Revocations,
     pub(super) clocks: ClockWatch,
 }
 
-impl Foundations {
+impl ReadinessCheck {
     /// Looks at everything that the service stands on, within the stores' own limits.
     ///
     /// Whoever adds a thing to stand on adds a line here.
-    pub async fn look(&self) -> Readiness {
+    pub async fn check(&self) -> Readiness {
         use Operation::{Login, Refresh, Revoke};
         let (database, [reads, revokes, writes]) = tokio::join!(self.check_database(), self.check_tokens());
         let journal = match reads {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hallpass_verify::{KeySet, KeySetError};
 use jsonwebtoken::jwk::JwkSet;
 
-use super::key_ring::{Foundation, KeyRing, KeyRingError};
+use super::key_ring::{KeyRing, KeyRingDependencies, KeyRingError};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::domain::audit::{AuditAction, AuditActor};
 use crate::domain::causes::with_causes;
@@ -87,8 +87,8 @@ impl SigningKeys {
         Self { ring }
     }
 
-    fn foundation(&self) -> SigningKeysResult<&Foundation> {
-        self.ring.foundation().ok_or(SigningKeysError::NoRing)
+    fn dependencies(&self) -> SigningKeysResult<&KeyRingDependencies> {
+        self.ring.dependencies().ok_or(SigningKeysError::NoRing)
     }
 
     /// All keys, and what is planned for them.
@@ -96,9 +96,9 @@ impl SigningKeys {
     /// # Errors
     /// [`SigningKeysError`].
     pub async fn overview(&self) -> SigningKeysResult<Overview> {
-        let foundation = self.foundation()?;
-        let keys = foundation.store.list_signing_keys().await?;
-        let plan = foundation.life.plan(&keys);
+        let dependencies = self.dependencies()?;
+        let keys = dependencies.store.list_signing_keys().await?;
+        let plan = dependencies.life.plan(&keys);
         Ok(Overview { keys, plan })
     }
 
@@ -107,9 +107,9 @@ impl SigningKeys {
     /// # Errors
     /// [`SigningKeysError`].
     pub async fn create(&self, algorithm: Option<SigningAlgorithm>) -> SigningKeysResult<KeyId> {
-        let foundation = self.foundation()?;
-        let key = foundation.generate(algorithm.unwrap_or(foundation.life.algorithm)).await?;
-        self.add(foundation, key).await
+        let dependencies = self.dependencies()?;
+        let key = dependencies.generate(algorithm.unwrap_or(dependencies.life.algorithm)).await?;
+        self.add(dependencies, key).await
     }
 
     /// Takes a PKCS#8 private key in PEM from elsewhere as one that may sign next.
@@ -118,7 +118,7 @@ impl SigningKeys {
     /// [`SigningKeysError::NoKey`], [`SigningKeysError::Unusable`], or [`KeyRefusal::Present`], also for
     /// a key that was revoked.
     pub async fn import(&self, pem: &str) -> SigningKeysResult<KeyId> {
-        let foundation = self.foundation()?;
+        let dependencies = self.dependencies()?;
         let key = SigningAlgorithm::ALL
             .into_iter()
             .find_map(|algorithm| SigningKey::from_pem(algorithm, pem).ok())
@@ -126,16 +126,20 @@ impl SigningKeys {
         // What validators could not read would keep the whole ring from being published.
         KeySet::from_jwk_set(&JwkSet { keys: vec![key.public().clone()] })
             .map_err(SigningKeysError::Unusable)?;
-        self.add(foundation, foundation.seal(&key)?).await
+        self.add(dependencies, dependencies.seal(&key)?).await
     }
 
-    async fn add(&self, foundation: &Foundation, sealed: StoredSigningKey) -> SigningKeysResult<KeyId> {
-        if foundation.store.insert_next_signing_key(&sealed, AddNext::Anyway).await? {
+    async fn add(
+        &self,
+        dependencies: &KeyRingDependencies,
+        sealed: StoredSigningKey,
+    ) -> SigningKeysResult<KeyId> {
+        if dependencies.store.insert_next_signing_key(&sealed, AddNext::Anyway).await? {
             tracing::info!(key = %sealed.id, by = %AuditActor::Operator, "signing key added, to sign next");
-            foundation.record(AuditAction::SigningKeyAdded, &AuditActor::Operator, &sealed.id);
+            dependencies.record(AuditAction::SigningKeyAdded, &AuditActor::Operator, &sealed.id);
             return Ok(sealed.id);
         }
-        let ring = foundation.store.list_signing_keys().await?;
+        let ring = dependencies.store.list_signing_keys().await?;
         let present = ring.iter().find(|key| key.key.id == sealed.id).ok_or(SigningKeysError::Overtaken)?;
         Err(KeyRefusal::Present { key: sealed.id, state: present.state.as_str() }.into())
     }
@@ -146,10 +150,10 @@ impl SigningKeys {
     /// # Errors
     /// [`SigningKeysError`].
     pub async fn promote(&self, key: Option<&KeyId>, force: bool) -> SigningKeysResult<KeyId> {
-        let foundation = self.foundation()?;
-        let ring = foundation.store.list_signing_keys().await?;
-        let step = foundation.life.promote(&ring, key, foundation.clock.now(), force)?;
-        self.take(foundation, &step).await
+        let dependencies = self.dependencies()?;
+        let ring = dependencies.store.list_signing_keys().await?;
+        let step = dependencies.life.promote(&ring, key, dependencies.clock.now(), force)?;
+        self.take(dependencies, &step).await
     }
 
     /// No longer publishes a key. `force` does so while tokens that it signed are in use.
@@ -157,14 +161,14 @@ impl SigningKeys {
     /// # Errors
     /// [`SigningKeysError`].
     pub async fn retire(&self, key: &KeyId, force: bool) -> SigningKeysResult<KeyId> {
-        let foundation = self.foundation()?;
-        let ring = foundation.store.list_signing_keys().await?;
-        let step = foundation.life.retire(&ring, key, foundation.clock.now(), force)?;
-        self.take(foundation, &step).await
+        let dependencies = self.dependencies()?;
+        let ring = dependencies.store.list_signing_keys().await?;
+        let step = dependencies.life.retire(&ring, key, dependencies.clock.now(), force)?;
+        self.take(dependencies, &step).await
     }
 
-    async fn take(&self, foundation: &Foundation, step: &KeyStep) -> SigningKeysResult<KeyId> {
-        if !foundation.take(step, AuditActor::Operator).await? {
+    async fn take(&self, dependencies: &KeyRingDependencies, step: &KeyStep) -> SigningKeysResult<KeyId> {
+        if !dependencies.take(step, AuditActor::Operator).await? {
             return Err(SigningKeysError::Overtaken);
         }
         self.ring.catch_up_with_a_signer().await?;
@@ -184,12 +188,12 @@ impl SigningKeys {
     /// # Errors
     /// [`SigningKeysError`]. That the feed could not be told is none: that is owed then.
     pub async fn revoke(&self, key: &KeyId) -> SigningKeysResult<RevokedKey> {
-        let foundation = self.foundation()?;
-        if foundation.store.revoke_signing_key(key, foundation.clock.now()).await? {
+        let dependencies = self.dependencies()?;
+        if dependencies.store.revoke_signing_key(key, dependencies.clock.now()).await? {
             tracing::warn!(%key, by = %AuditActor::Operator, "signing key revoked");
-            foundation.record(AuditAction::SigningKeyRevoked, &AuditActor::Operator, key);
+            dependencies.record(AuditAction::SigningKeyRevoked, &AuditActor::Operator, key);
         } else {
-            let ring = foundation.store.list_signing_keys().await?;
+            let ring = dependencies.store.list_signing_keys().await?;
             if !ring.iter().any(|known| known.key.id == *key) {
                 return Err(KeyRefusal::Unknown(key.clone()).into());
             }

@@ -5,8 +5,8 @@ use hallpass::domain::client::Scopes;
 use hallpass::domain::ids::SessionId;
 use hallpass::service::caller::Administrator;
 use hallpass::service::clients::ClientCredentials;
+use hallpass::service::explain::{Content, Explanation, Invalidation, RevokedItem, TokenOrId, Verdict};
 use hallpass::service::limits::Visitor;
-use hallpass::service::tokens::{Content, Death, Explanation, InHand, TakenBack, Verdict};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -29,13 +29,13 @@ on_both_flavours! {
 const OPERATOR: Administrator = Administrator::Operator;
 
 async fn explain(app: &TestApp, text: &str) -> Explanation {
-    let in_hand = InHand::of(text).expect("a token or an id");
-    app.services().tokens.explain(OPERATOR, &in_hand).await.expect("an explanation")
+    let presented = TokenOrId::of(text).expect("a token or an id");
+    app.services().inspector.explain(OPERATOR, &presented).await.expect("an explanation")
 }
 
-async fn death(app: &TestApp, text: &str) -> Death {
+async fn invalidation(app: &TestApp, text: &str) -> Invalidation {
     match explain(app, text).await.verdict {
-        Verdict::Dead(death) => death,
+        Verdict::Invalid(invalidation) => invalidation,
         other => panic!("{other:?}"),
     }
 }
@@ -57,10 +57,14 @@ fn by(person: &LoggedIn) -> Option<AuditActor> {
 async fn assert_dead(person: &LoggedIn, reason: Reason, actor: Option<AuditActor>) {
     let session = sid(person);
     for text in [&person.tokens.access, &person.tokens.refresh, &session] {
-        let death = death(&person.app, text).await;
-        assert_eq!(death.reason, reason, "{death:?}");
-        assert_eq!(death.entry.as_ref().map(|entry| entry.entry.actor.clone()), actor, "{death:?}");
-        assert_eq!(death.entry.is_some(), death.at.is_some(), "{death:?}");
+        let invalidation = invalidation(&person.app, text).await;
+        assert_eq!(invalidation.reason, reason, "{invalidation:?}");
+        assert_eq!(
+            invalidation.entry.as_ref().map(|entry| entry.entry.actor.clone()),
+            actor,
+            "{invalidation:?}"
+        );
+        assert_eq!(invalidation.entry.is_some(), invalidation.at.is_some(), "{invalidation:?}");
     }
 }
 
@@ -86,7 +90,7 @@ async fn what_lives_is_live_and_stays_as_it_is(app: TestApp) {
     ada.refresh().await;
     assert_eq!(explain(&app, &first).await.verdict, Verdict::Live, "within the grace period");
     app.advance(MINUTE);
-    assert_eq!(death(&app, &first).await.reason, Reason::Rotated);
+    assert_eq!(invalidation(&app, &first).await.reason, Reason::Rotated);
     ada.assert_lives().await;
 }
 
@@ -96,7 +100,7 @@ async fn a_session_that_its_user_ended(app: TestApp) {
     app.advance(SECOND * 5);
     app.log_out(&phone.tokens.access).await.json(200);
     assert_dead(&phone, Reason::LoggedOut, by(&ada)).await;
-    assert_eq!(death(&app, &phone.tokens.refresh).await.at, Some(app.timestamp()));
+    assert_eq!(invalidation(&app, &phone.tokens.refresh).await.at, Some(app.timestamp()));
     ada.delete(&format!("/auth/sessions/{}", sid(&laptop))).send().await.json(200);
     assert_dead(&laptop, Reason::RevokedByUser, by(&ada)).await;
     ada.post("/auth/logout?scope=global").send().await.json(200);
@@ -133,7 +137,7 @@ async fn sessions_that_a_security_event_ended(app: TestApp) {
     assert_eq!(explain(&app, refresh).await.verdict, Verdict::Live, "the session of the change itself");
     let token = app.reset_token("ada@example.com").await;
     app.reset_password(&token, PASSWORD).await.json(200);
-    assert_eq!(death(&app, refresh).await.reason, Reason::PasswordReset);
+    assert_eq!(invalidation(&app, refresh).await.reason, Reason::PasswordReset);
 
     let ada = LoggedIn::log_in(&app, "ada@example.com", PASSWORD).await;
     update(&ada, json!({"role": "admin"})).await;
@@ -157,7 +161,7 @@ async fn a_session_whose_token_was_used_twice(app: TestApp) {
     app.advance(MINUTE);
     app.refresh(&stolen).await.assert_refused(401, "refresh_token_reused");
     assert_dead(&ada, Reason::ReuseDetected, Some(AuditActor::Anonymous)).await;
-    assert_eq!(death(&app, &stolen).await.reason, Reason::ReuseDetected);
+    assert_eq!(invalidation(&app, &stolen).await.reason, Reason::ReuseDetected);
 }
 
 async fn sessions_that_ended_by_themselves(app: TestApp) {
@@ -167,40 +171,43 @@ async fn sessions_that_ended_by_themselves(app: TestApp) {
         eve.refresh().await;
     }
     for text in [&ada.tokens.refresh, &sid(&ada)] {
-        let death = death(&app, text).await;
-        assert_eq!((death.reason, &death.entry), (Reason::IdleTimeout, &None));
+        let invalidation = invalidation(&app, text).await;
+        assert_eq!((invalidation.reason, &invalidation.entry), (Reason::IdleTimeout, &None));
     }
     app.advance(DAY * 6);
     for text in [&eve.tokens.refresh, &sid(&eve)] {
-        assert_eq!(death(&app, text).await.reason, Reason::AbsoluteTimeout);
+        assert_eq!(invalidation(&app, text).await.reason, Reason::AbsoluteTimeout);
     }
     // Somebody comes with it: the log knows then.
     app.refresh(&eve.tokens.refresh).await.assert_refused(401, "session_expired");
-    assert!(death(&app, &eve.tokens.refresh).await.entry.is_some());
+    assert!(invalidation(&app, &eve.tokens.refresh).await.entry.is_some());
 
     let bob = app.member("bob").await;
     app.advance(MINUTE * 20);
-    let death = death(&app, &bob.tokens.access).await;
+    let invalidation = invalidation(&app, &bob.tokens.access).await;
     let end = jwt::claims(&bob.tokens.access)["exp"].as_i64().expect("a time");
-    assert_eq!((death.reason, death.at.map(|at| at.as_secs())), (Reason::TokenExpired, Some(end)));
+    assert_eq!(
+        (invalidation.reason, invalidation.at.map(|at| at.as_secs())),
+        (Reason::TokenExpired, Some(end))
+    );
     assert_eq!(explain(&app, &bob.tokens.refresh).await.verdict, Verdict::Live);
 }
 
 async fn a_token_that_was_taken_back(app: TestApp) {
     let ada = app.member("ada").await;
-    let in_hand = InHand::of(&ada.tokens.access).expect("a token");
-    let taken = app.services().tokens.revoke(OPERATOR, &in_hand).await.expect("revoked").what;
+    let presented = TokenOrId::of(&ada.tokens.access).expect("a token");
+    let taken = app.services().inspector.revoke(OPERATOR, &presented).await.expect("revoked").what;
     let (user, token) = match taken {
-        TakenBack::Token(user, token) => (user, token),
+        RevokedItem::Token(user, token) => (user, token),
         other => panic!("{other:?}"),
     };
     assert_eq!((user.get(), token.to_string()), (ada.id, jti(&ada)));
     app.me(&ada.tokens.access).await.assert_refused(401, "token_revoked");
     app.refresh(&ada.tokens.refresh).await.json(200);
     for text in [&ada.tokens.access, &jti(&ada)] {
-        let death = death(&app, text).await;
-        assert_eq!(death.reason, Reason::RevokedByOperator);
-        assert_eq!(death.entry.expect("an entry").entry.actor, AuditActor::Operator);
+        let invalidation = invalidation(&app, text).await;
+        assert_eq!(invalidation.reason, Reason::RevokedByOperator);
+        assert_eq!(invalidation.entry.expect("an entry").entry.actor, AuditActor::Operator);
     }
     assert_eq!(explain(&app, &sid(&ada)).await.verdict, Verdict::Live);
 }
@@ -224,7 +231,7 @@ async fn what_is_none_of_ours(app: TestApp) {
     ] {
         let explanation = explain(&app, &text).await;
         assert_eq!(explanation.content, Content::Nothing);
-        assert_eq!(explanation.verdict, Verdict::Dead(Death { reason, at: None, entry: None }));
+        assert_eq!(explanation.verdict, Verdict::Invalid(Invalidation { reason, at: None, entry: None }));
     }
 }
 
@@ -238,24 +245,24 @@ async fn of_several_reasons_the_first_one_counts(app: TestApp) {
     let admin = app.admin().await;
     admin.delete(&format!("/users/{}", ada.id)).send().await.json(200);
     assert_dead(&phone, Reason::LoggedOut, by(&ada)).await;
-    assert_eq!(death(&app, &ada.tokens.access).await.reason, Reason::TokenExpired);
-    assert_eq!(death(&app, &ada.tokens.refresh).await.reason, Reason::AccountDeleted);
+    assert_eq!(invalidation(&app, &ada.tokens.access).await.reason, Reason::TokenExpired);
+    assert_eq!(invalidation(&app, &ada.tokens.refresh).await.reason, Reason::AccountDeleted);
 }
 
 async fn what_is_taken_back_is_dead_at_once(app: TestApp) {
     let ada = app.member("ada").await;
     let revoke = async |text: &str| {
-        let in_hand = InHand::of(text).expect("a token or an id");
+        let presented = TokenOrId::of(text).expect("a token or an id");
         app.services()
-            .tokens
-            .revoke(OPERATOR, &in_hand)
+            .inspector
+            .revoke(OPERATOR, &presented)
             .await
             .map(|revoked| (revoked.what, revoked.is_confirmed))
     };
     let (by_token, by_id) = (ada.on_another_device().await, ada.on_another_device().await);
     for (person, text) in [(&by_token, by_token.tokens.refresh.clone()), (&by_id, sid(&by_id))] {
         assert!(
-            matches!(revoke(&text).await, Ok((TakenBack::Session(user, _), true)) if user.get() == ada.id)
+            matches!(revoke(&text).await, Ok((RevokedItem::Session(user, _), true)) if user.get() == ada.id)
         );
         assert_dead(person, Reason::RevokedByOperator, Some(AuditActor::Operator)).await;
         assert!(revoke(&text).await.is_err(), "it has ended already");
@@ -279,20 +286,20 @@ async fn a_machines_token_lives_until_it_is_taken_back_or_its_client_is_gone(app
     let (token, other) = (mint().await, mint().await);
     assert_eq!(explain(&app, &token).await.verdict, Verdict::Live);
 
-    let in_hand = InHand::of(&token).expect("a token");
-    let taken = app.services().tokens.revoke(OPERATOR, &in_hand).await.expect("revoked").what;
-    let TakenBack::MachineToken(id, jti) = taken else { panic!("{taken:?}") };
+    let presented = TokenOrId::of(&token).expect("a token");
+    let taken = app.services().inspector.revoke(OPERATOR, &presented).await.expect("revoked").what;
+    let RevokedItem::MachineToken(id, jti) = taken else { panic!("{taken:?}") };
     assert_eq!(id, books.id);
     for text in [token, jti.to_string()] {
-        let death = death(&app, &text).await;
-        assert_eq!(death.reason, Reason::RevokedByOperator);
-        assert_eq!(death.entry.and_then(|entry| entry.entry.object).as_deref(), Some("reports"));
+        let invalidation = invalidation(&app, &text).await;
+        assert_eq!(invalidation.reason, Reason::RevokedByOperator);
+        assert_eq!(invalidation.entry.and_then(|entry| entry.entry.object).as_deref(), Some("reports"));
     }
     assert_eq!(explain(&app, &other).await.verdict, Verdict::Live);
     clients.delete(OPERATOR, &books.id).await.expect("deleted");
-    assert_eq!(death(&app, &other).await.reason, Reason::InvalidClient);
+    assert_eq!(invalidation(&app, &other).await.reason, Reason::InvalidClient);
     app.advance(MINUTE * 16);
-    assert_eq!(death(&app, &other).await.reason, Reason::TokenExpired);
+    assert_eq!(invalidation(&app, &other).await.reason, Reason::TokenExpired);
 }
 
 #[tokio::test]
@@ -309,7 +316,7 @@ async fn what_redis_forgot_is_lost_and_not_logged_out() {
         }
     }
     for text in [&ada.tokens.access, &ada.tokens.refresh, &sid(&ada)] {
-        assert_eq!(death(&app, text).await.reason, Reason::StoreLost);
+        assert_eq!(invalidation(&app, text).await.reason, Reason::StoreLost);
     }
 }
 
@@ -328,7 +335,7 @@ async fn of_a_session_that_no_store_remembers_the_clock_tells() {
     ] {
         app.advance(pause);
         for text in [&ada.tokens.refresh, &sid(&ada)] {
-            assert_eq!(death(&app, text).await.reason, reason);
+            assert_eq!(invalidation(&app, text).await.reason, reason);
         }
     }
 }
@@ -345,5 +352,5 @@ async fn without_redis_the_log_is_all_there_is() {
         assert_eq!(explain(&app, text).await.verdict, Verdict::CannotTell);
     }
     app.advance(MINUTE * 20);
-    assert_eq!(death(&app, &ada.tokens.access).await.reason, Reason::TokenExpired);
+    assert_eq!(invalidation(&app, &ada.tokens.access).await.reason, Reason::TokenExpired);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hallpass::domain::audit::Reason;
 use hallpass::domain::session_cap::SessionCursor;
 use hallpass::service::caller::Administrator;
-use hallpass::service::tokens::{InHand, Verdict};
+use hallpass::service::explain::{TokenOrId, Verdict};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -78,11 +78,11 @@ async fn whoever_presents_a_token_of_it_is_told_that_there_were_too_many(app: Te
     assert_eq!(entries.len(), 1, "{entries:?}");
     assert_eq!(entries[0]["reason"], "too_many_sessions");
     assert_eq!(entries[0]["actor"], "service");
-    let refresh = InHand::of(&ada.tokens.refresh).expect("a token");
+    let refresh = TokenOrId::of(&ada.tokens.refresh).expect("a token");
     let explanation =
-        app.services().tokens.explain(Administrator::Operator, &refresh).await.expect("an explanation");
-    let Verdict::Dead(death) = explanation.verdict else { panic!("it is over") };
-    assert_eq!(death.reason, Reason::TooManySessions);
+        app.services().inspector.explain(Administrator::Operator, &refresh).await.expect("an explanation");
+    let Verdict::Invalid(invalidation) = explanation.verdict else { panic!("it is over") };
+    assert_eq!(invalidation.reason, Reason::TooManySessions);
 }
 
 async fn logins_at_once_leave_as_many_as_may_be(app: TestApp) {

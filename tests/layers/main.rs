@@ -295,7 +295,7 @@ fn a_forbidden_path_is_found_however_it_is_written() {
         ("service", "use crate::store::*;"),
         ("service", "mod a { use crate::store as x; fn f(y: x::sql::T) {} } mod b { use std::fmt as x; }"),
         ("service", "fn f() -> impl Sized + use<'_> { crate::store::redis::g() }"),
-        ("service", "mod tests { use super::super::app::World; }"),
+        ("service", "mod tests { use super::super::app::Environment; }"),
         ("store", "use crate::config::Settings;"),
         ("config/engine", "use crate::config::Settings;"),
         ("service", "fn f() -> poem::Result<()> { Ok(()) }"),

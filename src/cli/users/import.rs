@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::app::{self, World};
+use crate::app::{self, Environment};
 use crate::cli::operator::OutputArgs;
 use crate::cli::{Failure, SOME_REFUSED, SettingsArgs};
 use crate::config::{Profile, Purpose};
@@ -71,9 +71,9 @@ pub(super) fn run(args: ImportArgs, settings: SettingsArgs, output: OutputArgs) 
     runtime.block_on(async {
         let stop = server::stop_signal()?;
         let (database, _) = app::open_database(&settings).await?;
-        let (world, audit) = (World::real(), Audit::start(database.audit_log));
+        let (environment, audit) = (Environment::real(), Audit::start(database.audit_log));
         let mut run = Run {
-            import: UserImport::new(database.repository, world.clock, options),
+            import: UserImport::new(database.repository, environment.clock, options),
             problems: Vec::new(),
             bar,
         };
@@ -83,7 +83,7 @@ pub(super) fn run(args: ImportArgs, settings: SettingsArgs, output: OutputArgs) 
             Ok(()) => Ok(()),
         };
         run.bar.finish_and_clear();
-        run.import.note(&audit, &*world.random);
+        run.import.note(&audit, &*environment.random);
         app::close_audit(&audit, settings.shutdown_grace).await;
         let report = run.report(options.dry_run, outcome.is_ok(), output.json);
         io::stdout().write_all(report.as_bytes())?;

@@ -54,7 +54,7 @@ pub enum KeyRingError {
 }
 
 /// What the ring stands on.
-pub struct Foundation {
+pub struct KeyRingDependencies {
     /// Where the ring is kept.
     pub store: Arc<dyn SigningKeyStore>,
     /// Where revoked keys are announced.
@@ -77,7 +77,7 @@ pub struct Foundation {
 pub struct KeyRing {
     current: ArcSwap<Generation>,
     /// `None` for a single key from a file.
-    foundation: Option<Foundation>,
+    dependencies: Option<KeyRingDependencies>,
     /// Whoever goes on with another ring: what was read earlier shall not come back.
     turn: Mutex<()>,
 }
@@ -90,7 +90,7 @@ impl KeyRing {
     pub fn fixed(signing: SigningKey) -> Result<Self, KeyRingError> {
         Ok(Self {
             current: ArcSwap::from_pointee(Generation::fixed(signing)?),
-            foundation: None,
+            dependencies: None,
             turn: Mutex::default(),
         })
     }
@@ -101,21 +101,21 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError`], among others when the server's secret is not the one that the keys were
     /// sealed under.
-    pub async fn open(foundation: Foundation) -> Result<Self, KeyRingError> {
-        let ring = foundation.with_a_signer().await?;
+    pub async fn open(dependencies: KeyRingDependencies) -> Result<Self, KeyRingError> {
+        let ring = dependencies.with_a_signer().await?;
         let mut opened = ring
             .iter()
             .filter(|key| key.state.is_trusted())
-            .map(|key| Ok((key.key.id.clone(), SigningKey::open(&key.key, &foundation.secrets)?)))
+            .map(|key| Ok((key.key.id.clone(), SigningKey::open(&key.key, &dependencies.secrets)?)))
             .collect::<Result<HashMap<_, _>, SigningKeyError>>()?;
         // What does not open of the others is never missed.
         let revoked = ring.iter().filter(|key| matches!(key.state, KeyState::Revoked { .. }));
         opened.extend(revoked.filter_map(|RingKey { key, .. }| {
-            Some((key.id.clone(), SigningKey::open(key, &foundation.secrets).ok()?))
+            Some((key.id.clone(), SigningKey::open(key, &dependencies.secrets).ok()?))
         }));
-        let next_change = foundation.life.next_change(&ring);
+        let next_change = dependencies.life.next_change(&ring);
         let current = ArcSwap::from_pointee(Generation::new(ring, opened, next_change)?);
-        Ok(Self { current, foundation: Some(foundation), turn: Mutex::default() })
+        Ok(Self { current, dependencies: Some(dependencies), turn: Mutex::default() })
     }
 
     /// The ring as it is now.
@@ -126,13 +126,13 @@ impl KeyRing {
     /// How long the published keys stay as they are, as far as that is planned; zero when a change is
     /// overdue.
     pub fn stays_for(&self) -> Option<Duration> {
-        let now = self.foundation.as_ref()?.clock.now();
+        let now = self.dependencies.as_ref()?.clock.now();
         Some(self.current.load().next_change()?.since(now))
     }
 
     /// What the ring stands on; `None` for a single key from a file.
-    pub(super) fn foundation(&self) -> Option<&Foundation> {
-        self.foundation.as_ref()
+    pub(super) fn dependencies(&self) -> Option<&KeyRingDependencies> {
+        self.dependencies.as_ref()
     }
 
     /// Takes the steps that are due, and goes on with the ring as it is then.
@@ -140,10 +140,10 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError`]; the ring goes on as it was.
     pub async fn catch_up(&self) -> Result<(), KeyRingError> {
-        let Some(foundation) = &self.foundation else { return Ok(()) };
+        let Some(dependencies) = &self.dependencies else { return Ok(()) };
         let _turn = self.turn.lock().await;
-        let ring = foundation.with_due_steps_taken().await?;
-        self.adopt(foundation, ring)
+        let ring = dependencies.with_due_steps_taken().await?;
+        self.adopt(dependencies, ring)
     }
 
     /// Sees to it that something signs, and goes on with the ring as it is then. No other step is
@@ -152,13 +152,13 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError`]; the ring goes on as it was.
     pub(super) async fn catch_up_with_a_signer(&self) -> Result<(), KeyRingError> {
-        let Some(foundation) = &self.foundation else { return Ok(()) };
+        let Some(dependencies) = &self.dependencies else { return Ok(()) };
         let _turn = self.turn.lock().await;
-        let ring = foundation.with_a_signer().await?;
-        self.adopt(foundation, ring)
+        let ring = dependencies.with_a_signer().await?;
+        self.adopt(dependencies, ring)
     }
 
-    fn adopt(&self, foundation: &Foundation, ring: Vec<RingKey>) -> Result<(), KeyRingError> {
+    fn adopt(&self, dependencies: &KeyRingDependencies, ring: Vec<RingKey>) -> Result<(), KeyRingError> {
         let current = self.current.load();
         if current.ring == ring {
             return Ok(());
@@ -169,7 +169,7 @@ impl KeyRing {
             ring.iter().filter(|key| key.state.is_trusted() || is_revoked(&key.state))
         {
             let known = current.opened.get(&key.id).cloned();
-            match known.map_or_else(|| SigningKey::open(key, &foundation.secrets), Ok) {
+            match known.map_or_else(|| SigningKey::open(key, &dependencies.secrets), Ok) {
                 Ok(signing) => drop(opened.insert(key.id.clone(), signing)),
                 Err(_) if is_revoked(state) => {}
                 // Without it the others still work, and above all a revoked one is gone.
@@ -178,7 +178,7 @@ impl KeyRing {
                 }
             }
         }
-        let next_change = foundation.life.next_change(&ring);
+        let next_change = dependencies.life.next_change(&ring);
         let generation = Generation::new(ring, opened, next_change)?;
         if generation.jwks() != current.jwks() {
             let published = generation.jwks().keys.len();
@@ -194,12 +194,12 @@ impl KeyRing {
     /// # Errors
     /// A store that does not answer; what is left is still owed.
     pub async fn announce_owed(&self) -> StoreResult<usize> {
-        let Some(foundation) = &self.foundation else { return Ok(0) };
-        let (current, now) = (self.current(), foundation.clock.now());
-        let owed = current.ring.iter().filter(|key| foundation.life.owes_announcement(key, now));
+        let Some(dependencies) = &self.dependencies else { return Ok(0) };
+        let (current, now) = (self.current(), dependencies.clock.now());
+        let owed = current.ring.iter().filter(|key| dependencies.life.owes_announcement(key, now));
         let mut announced = 0;
         for key in owed {
-            foundation.announce(&key.key.id).await?;
+            dependencies.announce(&key.key.id).await?;
             announced += 1;
         }
         Ok(announced)
@@ -232,7 +232,7 @@ impl KeyRing {
     }
 }
 
-impl Foundation {
+impl KeyRingDependencies {
     /// The ring, after all that is due.
     async fn with_due_steps_taken(&self) -> Result<Vec<RingKey>, KeyRingError> {
         let mut ring = self.store.list_signing_keys().await?;

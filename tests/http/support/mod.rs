@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hallpass::app::{self, LaidOver, Stores, SystemRandom, World};
+use hallpass::app::{self, ClockOverrides, Environment, Stores, SystemRandom};
 use hallpass::config::{
     self, AdminSettings, FlagValue, Profile, Purpose, ResetDelivery, Secret, Settings, Sources,
 };
@@ -128,7 +128,7 @@ struct Surroundings {
 
 impl Surroundings {
     /// What the stores are opened in. What tests choose about chance is not about theirs.
-    fn stores_world(&self) -> World {
+    fn stores_world(&self) -> Environment {
         self.clocks().stores_world()
     }
 
@@ -151,10 +151,12 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    fn stores_world(&self) -> World {
-        let laid_over =
-            LaidOver { token_store: Some(self.token_store.clone()), database: Some(self.database.clone()) };
-        World { clock: self.own.clone(), random: Arc::new(SystemRandom), mailer: None, laid_over }
+    fn stores_world(&self) -> Environment {
+        let laid_over = ClockOverrides {
+            token_store: Some(self.token_store.clone()),
+            database: Some(self.database.clone()),
+        };
+        Environment { clock: self.own.clone(), random: Arc::new(SystemRandom), mailer: None, laid_over }
     }
 }
 
@@ -301,13 +303,13 @@ impl TestApp {
     ) -> Self {
         let bound = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
         let secret = Secret::new(SERVER_SECRET);
-        let world = World {
+        let environment = Environment {
             random: surroundings.chance.clone(),
             mailer: Some(surroundings.outbox.clone()),
             ..clocks.stores_world()
         };
         let (services, endpoint) =
-            app::build(&settings, &secret, bound, stores.clone(), world).await.expect("a service");
+            app::build(&settings, &secret, bound, stores.clone(), environment).await.expect("a service");
         let endpoint = endpoint.boxed();
         let app = Self(Arc::new(Running { endpoint, services, settings, stores, surroundings }));
         // As a service does when it begins; a store that is away is looked at when it is back.
@@ -333,8 +335,8 @@ impl TestApp {
         let mut settings = self.0.settings.clone();
         change(&mut settings);
         let database = self.0.stores.database.clone();
-        let world = self.0.surroundings.stores_world();
-        let opening = app::open_token_store(&settings, &database, &world).await;
+        let environment = self.0.surroundings.stores_world();
+        let opening = app::open_token_store(&settings, &database, &environment).await;
         let stores = Stores { database, tokens: opening.expect("a token store") };
         Self::build(settings, stores, self.0.surroundings.clone()).await
     }

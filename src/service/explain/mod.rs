@@ -1,10 +1,10 @@
-//! Tokens in an operator's hand: what they say, whether they are good, and why not.
+//! TokenInspector in an operator's hand: what they say, whether they are good, and why not.
 //!
 //! Looking changes nothing: no token is used up, and no session lives longer for it. The reason is
 //! sought where it was written down first: in the audit log; then in the stores, and at last in the
 //! clock.
 
-mod death;
+mod invalidation;
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::store::{AccessSubject, Repository, StoreError, TokenStore};
 
 /// What somebody has in hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InHand {
+pub enum TokenOrId {
     /// An access token.
     Access(AccessToken),
     /// A refresh token.
@@ -38,7 +38,7 @@ pub enum InHand {
     Id(Uuid),
 }
 
-impl InHand {
+impl TokenOrId {
     /// Tells by its looks what a text is, with or without `Bearer ` before it; `None` for what is none
     /// of these.
     pub fn of(text: &str) -> Option<Self> {
@@ -79,14 +79,14 @@ pub enum Verdict {
     /// It is accepted.
     Live,
     /// It is refused.
-    Dead(Death),
+    Invalid(Invalidation),
     /// Nothing is known against it, but the token store cannot be asked.
     CannotTell,
 }
 
 /// Why something is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Death {
+pub struct Invalidation {
     /// Why.
     pub reason: Reason,
     /// Since when, where that is known.
@@ -95,7 +95,7 @@ pub struct Death {
     pub entry: Option<RecordedEntry>,
 }
 
-impl Death {
+impl Invalidation {
     fn of(reason: Reason) -> Self {
         Self { reason, at: None, entry: None }
     }
@@ -122,14 +122,14 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    fn dead(content: Content, death: Death) -> Self {
-        Self { content, verdict: Verdict::Dead(death), session: None }
+    fn invalid(content: Content, invalidation: Invalidation) -> Self {
+        Self { content, verdict: Verdict::Invalid(invalidation), session: None }
     }
 }
 
 /// What was taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TakenBack {
+pub enum RevokedItem {
     /// One access token; its session lives on.
     Token(UserId, Jti),
     /// An access token that a client got for itself.
@@ -142,7 +142,7 @@ pub enum TakenBack {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
     /// What was taken back.
-    pub what: TakenBack,
+    pub what: RevokedItem,
     /// Whether that is known to be in force. Else it is decided, and whoever has the token store carries it
     /// out.
     pub is_confirmed: bool,
@@ -159,9 +159,9 @@ struct Known {
     opening: Option<RecordedEntry>,
 }
 
-/// Tokens in an operator's hand. Cheap to clone.
+/// TokenInspector in an operator's hand. Cheap to clone.
 #[derive(Clone)]
-pub struct Tokens {
+pub struct TokenInspector {
     pub(super) repository: Arc<dyn Repository>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clients: Arc<dyn ClientRegistry>,
@@ -173,17 +173,17 @@ pub struct Tokens {
     pub(super) lifetimes: SessionLifetimes,
 }
 
-impl Tokens {
+impl TokenInspector {
     /// What is known of a token or an id.
     ///
     /// # Errors
     /// [`Error::Store`] when the database does not answer; the token store need not.
-    pub async fn explain(&self, by: Administrator, in_hand: &InHand) -> Result<Explanation> {
+    pub async fn explain(&self, by: Administrator, presented: &TokenOrId) -> Result<Explanation> {
         let now = self.clock.now();
-        match in_hand {
-            InHand::Access(token) => self.explain_access(by, token, now).await,
-            InHand::Refresh(token) => self.explain_refresh(by, token, now).await,
-            InHand::Id(id) => self.explain_id(by, *id, now).await,
+        match presented {
+            TokenOrId::Access(token) => self.explain_access(by, token, now).await,
+            TokenOrId::Refresh(token) => self.explain_refresh(by, token, now).await,
+            TokenOrId::Id(id) => self.explain_id(by, *id, now).await,
         }
     }
 
@@ -193,21 +193,21 @@ impl Tokens {
     /// # Errors
     /// [`Error::InvalidToken`] or [`Error::InvalidRefreshToken`] for a token that is none of
     /// ours, [`Error::NotFound`] for a session that is not live or not known here.
-    pub async fn revoke(&self, by: Administrator, in_hand: &InHand) -> Result<Revoked> {
-        let (user, session) = match in_hand {
-            InHand::Access(token) => return self.revoke_access(by, token).await,
-            InHand::Refresh(token) => {
+    pub async fn revoke(&self, by: Administrator, presented: &TokenOrId) -> Result<Revoked> {
+        let (user, session) = match presented {
+            TokenOrId::Access(token) => return self.revoke_access(by, token).await,
+            TokenOrId::Refresh(token) => {
                 let claims =
                     refresh_token::verify(&self.secrets, token).map_err(|_| Error::InvalidRefreshToken)?;
                 (claims.user, claims.session)
             }
-            InHand::Id(id) => {
+            TokenOrId::Id(id) => {
                 let known = self.known_by_id(by, SessionId::from(*id)).await?.ok_or(Error::NotFound)?;
                 (known.user, known.session)
             }
         };
         let ended = self.administration.end_session(by, user, session).await;
-        Ok(Revoked { what: TakenBack::Session(user, session), is_confirmed: is_confirmed(ended)? })
+        Ok(Revoked { what: RevokedItem::Session(user, session), is_confirmed: is_confirmed(ended)? })
     }
 
     async fn revoke_access(&self, by: Administrator, token: &AccessToken) -> Result<Revoked> {
@@ -220,7 +220,7 @@ impl Tokens {
             Ok((user, session, token)) => {
                 let denial = self.access_tokens.rest_of(&claims, now);
                 let revoked = self.administration.revoke_access_token(by, user, session, token, denial).await;
-                Ok(Revoked { what: TakenBack::Token(user, token), is_confirmed: is_confirmed(revoked)? })
+                Ok(Revoked { what: RevokedItem::Token(user, token), is_confirmed: is_confirmed(revoked)? })
             }
             Err(rejection) => {
                 let client = self.machine_of(&claims).await?.ok_or(Error::InvalidToken(rejection))?;
@@ -232,7 +232,7 @@ impl Tokens {
                     self.trail.record(entry.client(&client.id).because(by.reason()));
                 }
                 let is_confirmed = is_confirmed(revoked.map_err(Error::from))?;
-                Ok(Revoked { what: TakenBack::MachineToken(client.id, token), is_confirmed })
+                Ok(Revoked { what: RevokedItem::MachineToken(client.id, token), is_confirmed })
             }
         }
     }
@@ -253,41 +253,41 @@ impl Tokens {
             Ok(claims) => (claims, false),
             Err(Rejection::Expired(claims)) => (*claims, true),
             Err(rejection) => {
-                return Ok(Explanation::dead(Content::Nothing, Death::of(reason_of(&rejection))));
+                return Ok(Explanation::invalid(Content::Nothing, Invalidation::of(reason_of(&rejection))));
             }
         };
-        let end = Timestamp::from_millis(claims.exp.saturating_mul(1000));
-        let mut deaths: Vec<Death> =
-            expired.then(|| Death::at(Reason::TokenExpired, end)).into_iter().collect();
+        let end = Timestamp::from_secs(claims.exp);
+        let mut invalidations: Vec<Invalidation> =
+            expired.then(|| Invalidation::at(Reason::TokenExpired, end)).into_iter().collect();
         let mut session = None;
         let mut asked = true;
         if let Some(entry) = self.revocation_of(by, Jti::from(claims.jti)).await? {
-            deaths.push(Death::told(entry.entry.reason.unwrap_or(Reason::Unknown), entry));
+            invalidations.push(Invalidation::told(entry.entry.reason.unwrap_or(Reason::Unknown), entry));
         }
         if let Ok((user, sid, jti)) = subject(&claims) {
-            let issued_at = Timestamp::from_millis(claims.iat.saturating_mul(1000));
+            let issued_at = Timestamp::from_secs(claims.iat);
             let incarnation = incarnation_of(&claims);
             let known = self.known(by, user, sid, Some(issued_at)).await?;
             match self.live_session(user, sid).await? {
                 Lookup::Live(live) => {
                     session = Some(*live);
                     let subject = AccessSubject { user, session: sid, token: jti, incarnation };
-                    deaths.extend(self.denial_of(&subject).await?);
+                    invalidations.extend(self.denial_of(&subject).await?);
                 }
-                Lookup::Gone => deaths.push(self.death_of(by, &known, now).await?),
+                Lookup::Gone => invalidations.push(self.invalidation_of(by, &known, now).await?),
                 Lookup::OutOfReach => {
                     asked = false;
-                    deaths.extend(self.told_death_of(by, &known).await?);
+                    invalidations.extend(self.recorded_invalidation_of(by, &known).await?);
                 }
             }
         } else if self.machine_of(&claims).await?.is_none() {
             // Of a machine's token: taken back it is in the log, and it goes with its client.
-            deaths.push(Death::of(Reason::InvalidClient));
+            invalidations.push(Invalidation::of(Reason::InvalidClient));
         }
         // What came first; what came at an unknown time comes last.
-        deaths.sort_by_key(|death| death.at.map_or(i64::MAX, Timestamp::as_millis));
-        let verdict = match deaths.into_iter().next() {
-            Some(death) => Verdict::Dead(death),
+        invalidations.sort_by_key(|invalidation| invalidation.at.map_or(i64::MAX, Timestamp::as_millis));
+        let verdict = match invalidations.into_iter().next() {
+            Some(invalidation) => Verdict::Invalid(invalidation),
             None if asked => Verdict::Live,
             None => Verdict::CannotTell,
         };
@@ -301,12 +301,12 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<Explanation> {
         let Ok(claims) = refresh_token::verify(&self.secrets, token) else {
-            return Ok(Explanation::dead(Content::Nothing, Death::of(Reason::NotOurs)));
+            return Ok(Explanation::invalid(Content::Nothing, Invalidation::of(Reason::NotOurs)));
         };
         let known = self.known(by, claims.user, claims.session, None).await?;
         let (verdict, session) = self.judge_session(by, &known, now).await?;
         let superseded = session.as_ref().and_then(|live| self.superseded(claims.generation, live, now));
-        let verdict = superseded.map_or(verdict, Verdict::Dead);
+        let verdict = superseded.map_or(verdict, Verdict::Invalid);
         Ok(Explanation { content: Content::Refresh(claims), verdict, session })
     }
 
@@ -322,18 +322,18 @@ impl Tokens {
         let token = Jti::from(id);
         Ok(match self.revocation_of(by, token).await? {
             Some(entry) => {
-                let death = Death::told(entry.entry.reason.unwrap_or(Reason::Unknown), entry);
-                Explanation::dead(Content::Token(token), death)
+                let invalidation = Invalidation::told(entry.entry.reason.unwrap_or(Reason::Unknown), entry);
+                Explanation::invalid(Content::Token(token), invalidation)
             }
-            None => Explanation::dead(Content::Nothing, Death::of(Reason::Unknown)),
+            None => Explanation::invalid(Content::Nothing, Invalidation::of(Reason::Unknown)),
         })
     }
 
     /// Whether a refresh token of a live session is one of before.
-    fn superseded(&self, generation: Generation, session: &Session, now: Timestamp) -> Option<Death> {
+    fn superseded(&self, generation: Generation, session: &Session, now: Timestamp) -> Option<Invalidation> {
         let grace = self.lifetimes.rotation_grace_period;
         match Presented::judge(generation, session.generation, session.rotated_at, now, grace) {
-            Presented::Superseded => Some(Death::of(Reason::Rotated)),
+            Presented::Superseded => Some(Invalidation::of(Reason::Rotated)),
             Presented::Current | Presented::Previous | Presented::Ahead => None,
         }
     }
@@ -346,10 +346,10 @@ impl Tokens {
     ) -> Result<(Verdict, Option<Session>)> {
         Ok(match self.live_session(known.user, known.session).await? {
             Lookup::Live(session) => (Verdict::Live, Some(*session)),
-            Lookup::Gone => (Verdict::Dead(self.death_of(by, known, now).await?), None),
+            Lookup::Gone => (Verdict::Invalid(self.invalidation_of(by, known, now).await?), None),
             Lookup::OutOfReach => {
-                let told = self.told_death_of(by, known).await?;
-                (told.map_or(Verdict::CannotTell, Verdict::Dead), None)
+                let told = self.recorded_invalidation_of(by, known).await?;
+                (told.map_or(Verdict::CannotTell, Verdict::Invalid), None)
             }
         })
     }
@@ -407,11 +407,11 @@ mod tests {
     #[test]
     fn what_is_in_hand_is_told_by_its_looks() {
         let id = Uuid::from_u128(7);
-        assert_eq!(InHand::of(&format!(" {id}\n")), Some(InHand::Id(id)));
-        assert_eq!(InHand::of("Bearer hp_rt_x"), Some(InHand::Refresh(RefreshToken::new("hp_rt_x"))));
-        assert_eq!(InHand::of("bearer a.b.c"), Some(InHand::Access(AccessToken::new("a.b.c"))));
+        assert_eq!(TokenOrId::of(&format!(" {id}\n")), Some(TokenOrId::Id(id)));
+        assert_eq!(TokenOrId::of("Bearer hp_rt_x"), Some(TokenOrId::Refresh(RefreshToken::new("hp_rt_x"))));
+        assert_eq!(TokenOrId::of("bearer a.b.c"), Some(TokenOrId::Access(AccessToken::new("a.b.c"))));
         for other in ["", "7", "ada@example.com", "hp_pr_x", "a.b"] {
-            assert_eq!(InHand::of(other), None, "{other}");
+            assert_eq!(TokenOrId::of(other), None, "{other}");
         }
     }
 }

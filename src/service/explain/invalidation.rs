@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Death, Known, Tokens};
+use super::{Invalidation, Known, TokenInspector};
 use crate::domain::audit::{AuditAction, AuditFilter, Reason, RecordedEntry};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
@@ -16,24 +16,29 @@ use crate::store::{AccessStatus, AccessSubject, OnReuse, RefreshOutcome};
 const PAGE: u32 = 200;
 const PAGES_MAX: usize = 50;
 
-impl Tokens {
+impl TokenInspector {
     /// Whether an access token of a live session is denied by itself, or too old for what the store
     /// remembers.
-    pub(super) async fn denial_of(&self, subject: &AccessSubject) -> Result<Option<Death>> {
+    pub(super) async fn denial_of(&self, subject: &AccessSubject) -> Result<Option<Invalidation>> {
         Ok(match self.token_store.access_status(subject).await? {
             AccessStatus::Live => None,
             // The log is asked as well, and has the better answer if it has one.
-            AccessStatus::Revoked => Some(Death::of(Reason::Unknown)),
-            AccessStatus::StoreLost => Some(Death::of(Reason::StoreLost)),
+            AccessStatus::Revoked => Some(Invalidation::of(Reason::Unknown)),
+            AccessStatus::StoreLost => Some(Invalidation::of(Reason::StoreLost)),
         })
     }
 
     /// Why a session that is gone is gone.
-    pub(super) async fn death_of(&self, by: Administrator, known: &Known, now: Timestamp) -> Result<Death> {
-        if let Some(death) = self.told_death_of(by, known).await? {
-            return Ok(death);
+    pub(super) async fn invalidation_of(
+        &self,
+        by: Administrator,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Invalidation> {
+        if let Some(invalidation) = self.recorded_invalidation_of(by, known).await? {
+            return Ok(invalidation);
         }
-        Ok(Death::of(match self.remembered(known).await? {
+        Ok(Invalidation::of(match self.remembered(known).await? {
             Some(reason) => reason,
             None => self.inferred(known, now).await?,
         }))
@@ -75,7 +80,11 @@ impl Tokens {
     }
 
     /// Why a session has ended, as the audit log and the account tell.
-    pub(super) async fn told_death_of(&self, by: Administrator, known: &Known) -> Result<Option<Death>> {
+    pub(super) async fn recorded_invalidation_of(
+        &self,
+        by: Administrator,
+        known: &Known,
+    ) -> Result<Option<Invalidation>> {
         let mut entries = Vec::new();
         for action in AuditAction::ALL.iter().filter(|action| action.ends_its_session()) {
             let filter =
@@ -94,12 +103,12 @@ impl Tokens {
         }
         if let Some(first) = entries.into_iter().min_by_key(|entry| (entry.entry.at, entry.id)) {
             let reason = ending_reason(&first);
-            return Ok(Some(Death::told(reason, first)));
+            return Ok(Some(Invalidation::told(reason, first)));
         }
         let user = self.repository.find_user(known.user).await?;
         Ok(match user {
-            None => Some(Death::of(Reason::AccountDeleted)),
-            Some(user) if user.disabled => Some(Death::of(Reason::AccountDisabled)),
+            None => Some(Invalidation::of(Reason::AccountDeleted)),
+            Some(user) if user.disabled => Some(Invalidation::of(Reason::AccountDisabled)),
             Some(_) => None,
         })
     }
