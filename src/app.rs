@@ -20,6 +20,7 @@ use poem::{Endpoint, Response};
 use crate::api;
 use crate::api::client_address::TrustedProxies;
 use crate::api::cors::{AllowedOrigins, Cors};
+use crate::api::docs_page::{DocsPage, SampleAccount, SampleClient, Samples};
 use crate::api::door::AllowedHosts;
 use crate::api::forward_auth::UnverifiedEmail;
 use crate::config::{self, Profile, Secret, ServerSecretError, Settings};
@@ -265,7 +266,7 @@ pub async fn build(
         true => UnverifiedEmail::Told,
         false => UnverifiedEmail::Withheld,
     };
-    let surroundings = api::Surroundings { proxies, hosts, cors: cors(settings) };
+    let surroundings = api::Surroundings { proxies, hosts, cors: cors(settings), docs: docs_page(settings) };
     let endpoint = api::build(
         services.clone(),
         random,
@@ -285,6 +286,27 @@ fn cors(settings: &Settings) -> Cors {
             AllowedOrigins::Listed { origins: origins.clone(), loopback: settings.profile == Profile::Dev }
         }
     })
+}
+
+/// What the docs page fills in: what everybody knows of `dev`, and never anything that somebody chose.
+fn docs_page(settings: &Settings) -> DocsPage {
+    match (settings.docs.enabled, settings.profile) {
+        (false, _) => DocsPage::Off,
+        (true, Profile::Serve) => DocsPage::On,
+        (true, Profile::Dev) => {
+            let email = settings.admin.email.as_ref().filter(|_| settings.admin.has_sample_password());
+            DocsPage::Filled(Samples {
+                account: email.map(|email| SampleAccount {
+                    email: email.as_str().to_owned(),
+                    password: config::SAMPLE_ADMIN_PASSWORD,
+                }),
+                client: SampleClient {
+                    client_id: config::SAMPLE_CLIENT_ID,
+                    client_secret: config::SAMPLE_CLIENT_SECRET,
+                },
+            })
+        }
+    }
 }
 
 /// The client that the example microservice is, so that it runs against `hallpass dev` as it is.

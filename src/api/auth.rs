@@ -126,7 +126,8 @@ pub struct LoginRequest {
 
 impl Example for LoginRequest {
     fn example() -> Self {
-        Self { email: "johndoe@example.com".to_owned(), password: "password".to_owned() }
+        let RegisterRequest { email, password, .. } = RegisterRequest::example();
+        Self { email, password }
     }
 }
 
@@ -142,7 +143,7 @@ pub struct AuthMe {
 
 impl Example for AuthMe {
     fn example() -> Self {
-        Self { user: UserDto::sample_admin(), access_token: ACCESS_TOKEN_EXAMPLE.to_owned() }
+        Self { user: UserDto::example(), access_token: ACCESS_TOKEN_EXAMPLE.to_owned() }
     }
 }
 

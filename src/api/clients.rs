@@ -19,7 +19,7 @@ use crate::domain::tokens::ClientSecret;
 use crate::service::caller::Administrator;
 use crate::service::{AuthError, Services};
 
-const SECRET_EXAMPLE: &str = "hp_cs_exampleexampleexampleexampleexampleexample";
+pub(super) const SECRET_EXAMPLE: &str = "hp_cs_exampleexampleexampleexampleexampleexample";
 
 /// An OAuth client.
 #[derive(Object)]

@@ -7,15 +7,15 @@ use std::io::{Cursor, Read};
 use std::sync::OnceLock;
 
 use super::compat::CompatApi;
-use aws_lc_rs::digest;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use super::served::{Served, Variant, accepts_gzip};
 use bytes::Bytes;
 use poem::endpoint::make_sync;
 use poem::error::NotFoundError;
-use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
+use poem::http::{HeaderValue, header};
+use poem::web::Data;
 use poem::{Endpoint, Request, Response, Route, RouteMethod, get};
 use poem_openapi::{ApiResponse, OpenApi};
+use serde::Serialize;
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -28,19 +28,67 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Where in the page the document switch goes.
+/// Where in the page the document switch goes, and where what the page fills in.
 const SWITCH_PLACE: &str = "<!-- document switch -->";
+const SAMPLES_PLACE: &str = "{samples}";
 
-/// Adds the page at `/docs` and `/docs/`, and its assets below.
+/// Whether there is a docs page, and what it fills in.
+#[derive(Clone, Default)]
+pub enum DocsPage {
+    /// There is none; the documents stay, for generators.
+    Off,
+    /// There is one.
+    #[default]
+    On,
+    /// There is one, for whoever develops: with what everybody knows filled in.
+    Filled(Samples),
+}
+
+/// Who gets in with what everybody knows: of `hallpass dev` alone.
+#[derive(Clone, Serialize)]
+pub struct Samples {
+    /// Who can log in.
+    pub account: Option<SampleAccount>,
+    /// The client for the OAuth forms.
+    pub client: SampleClient,
+}
+
+/// An account by the fields of a login.
+#[derive(Clone, Serialize)]
+pub struct SampleAccount {
+    /// Its address.
+    pub email: String,
+    /// Its password.
+    pub password: &'static str,
+}
+
+/// A client by the fields of the OAuth forms.
+#[derive(Clone, Serialize)]
+pub struct SampleClient {
+    /// Its id.
+    pub client_id: &'static str,
+    /// Its secret.
+    pub client_secret: &'static str,
+}
+
+/// Adds the page at `/docs` and `/docs/`, and its assets below, unless there is none.
 ///
 /// All links are relative, so the page works behind a path prefix; they come in two spellings,
 /// since seen from `/docs` the assets are one level further down.
-pub fn mount(app: Route, compat: &[CompatApi]) -> Route {
+pub fn mount(app: Route, compat: &[CompatApi], page_is: &DocsPage) -> Route {
+    let samples = match page_is {
+        DocsPage::Off => return app,
+        DocsPage::On => "{}".to_owned(),
+        DocsPage::Filled(samples) => serde_json::to_string(samples).unwrap_or_default(),
+    };
     let html = include_str!("docs/index.html").replace(SWITCH_PLACE, &document_switch(compat));
+    let html = html.replace(SAMPLES_PLACE, &escape(&samples));
     app.at("/docs", page(html.replace("=\"./", "=\"docs/")))
         .at("/docs/", page(html))
         .at("/docs/docs.css", own(CSS, include_str!("docs/docs.css")))
         .at("/docs/docs.js", own(JAVASCRIPT, include_str!("docs/docs.js")))
+        .at("/docs/plugins.js", own(JAVASCRIPT, include_str!("docs/plugins.js")))
+        .at("/docs/snippets.js", own(JAVASCRIPT, include_str!("docs/snippets.js")))
         .at("/docs/favicon.svg", own("image/svg+xml", include_str!("docs/favicon.svg")))
         .at("/docs/swagger-ui.css", vendored(CSS, "swagger-ui.css"))
         .at("/docs/swagger-ui-bundle.js", vendored(JAVASCRIPT, "swagger-ui-bundle.js"))
@@ -59,6 +107,11 @@ fn document_switch(compat: &[CompatApi]) -> String {
     format!("<nav class=\"documents\" aria-label=\"APIs\"><a href=\"?\">Main API</a>{links}</nav>")
 }
 
+/// Text inside an attribute.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
+}
+
 /// The way from `/` to the page; no operation of the API, so the document does not show it.
 pub(super) struct FrontDoor;
 
@@ -73,8 +126,11 @@ enum ToDocs {
 #[OpenApi]
 impl FrontDoor {
     #[oai(path = "/", method = "get", hidden = true)]
-    async fn front_door(&self) -> ToDocs {
-        ToDocs::Redirect("docs".to_owned())
+    async fn front_door(&self, page: Data<&DocsPage>) -> poem::Result<ToDocs> {
+        match page.0 {
+            DocsPage::Off => Err(NotFoundError.into()),
+            DocsPage::On | DocsPage::Filled(_) => Ok(ToDocs::Redirect("docs".to_owned())),
+        }
     }
 }
 
@@ -104,70 +160,14 @@ pub(super) fn own(content_type: &'static str, body: impl Into<Bytes>) -> RouteMe
 fn vendored(content_type: &'static str, name: &'static str) -> RouteMethod {
     let packed = OnceLock::new();
     get(make_sync(move |request: Request| -> poem::Result<Response> {
-        let packed = packed.get_or_init(|| gzip_member(name).map(|gzip| Served::new(content_type, gzip)));
-        let packed = packed.as_ref().ok_or(NotFoundError)?;
-        let mut response = if accepts_gzip(request.headers()) {
-            let mut response = packed.answer(request.headers());
-            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            response
-        } else {
-            Served::new(content_type, unpack(name).ok_or(NotFoundError)?).answer(request.headers())
-        };
-        response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-        Ok(response)
+        let headers = request.headers();
+        if accepts_gzip(headers) {
+            let packed =
+                packed.get_or_init(|| gzip_member(name).map(|gzip| Variant::gzip(content_type, gzip)));
+            return Ok(packed.as_ref().ok_or(NotFoundError)?.answer(headers));
+        }
+        Ok(Variant::plain(content_type, unpack(name).ok_or(NotFoundError)?).answer(headers))
     }))
-}
-
-/// A body with its validator.
-struct Served {
-    content_type: &'static str,
-    entity_tag: String,
-    body: Bytes,
-}
-
-impl Served {
-    fn new(content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let body = body.into();
-        let hash = digest::digest(&digest::SHA256, &body);
-        Self {
-            content_type,
-            entity_tag: format!("\"{}\"", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16])),
-            body,
-        }
-    }
-
-    /// The body, or 304 to someone who has it (RFC 9110 13.1.2). `no-cache` means: keep it, but ask
-    /// each time, so that an upgrade shows at once.
-    fn answer(&self, request: &HeaderMap) -> Response {
-        let response = Response::builder()
-            .header(header::ETAG, &self.entity_tag)
-            .header(header::CACHE_CONTROL, "no-cache");
-        if names_entity(request, &self.entity_tag) {
-            return response.status(StatusCode::NOT_MODIFIED).finish();
-        }
-        response.content_type(self.content_type).body(self.body.clone())
-    }
-}
-
-/// Whether `If-None-Match` names the entity.
-fn names_entity(request: &HeaderMap, entity_tag: &str) -> bool {
-    let known = members(request, header::IF_NONE_MATCH).any(|tag| tag.trim_start_matches("W/") == entity_tag);
-    known || members(request, header::IF_NONE_MATCH).any(|tag| tag == "*")
-}
-
-/// Whether `Accept-Encoding` names gzip and does not rule it out (RFC 9110 12.5.3).
-fn accepts_gzip(request: &HeaderMap) -> bool {
-    members(request, header::ACCEPT_ENCODING).any(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
-        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
-        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
-    })
-}
-
-/// The members of a header that is a list, over all its lines.
-fn members(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
 type Archive = ZipArchive<Cursor<&'static [u8]>>;
@@ -208,11 +208,44 @@ fn unpack(name: &str) -> Option<Vec<u8>> {
 mod tests {
     use poem::test::{TestClient, TestResponse};
 
+    use super::super::served::gunzip;
     use super::*;
+
+    async fn html(page: DocsPage) -> String {
+        let client = TestClient::new(mount(Route::new(), &[], &page));
+        client.get("/docs").send().await.0.into_body().into_string().await.expect("text")
+    }
+
+    #[tokio::test]
+    async fn what_is_filled_in_is_text_in_the_page_whatever_it_is() {
+        let account = SampleAccount { email: "\"><script>&x".to_owned(), password: "password" };
+        let client = SampleClient { client_id: "books", client_secret: "secret" };
+        let html = html(DocsPage::Filled(Samples { account: Some(account), client })).await;
+        let (_, samples) = html.split_once("data-samples=\"").expect("the samples");
+        let (samples, _) = samples.split_once('"').expect("an end");
+        assert!(!samples.contains('<') && !html.contains("<script>"), "{samples}");
+        let read = samples.replace("&quot;", "\"").replace("&lt;", "<").replace("&amp;", "&");
+        let read: serde_json::Value = serde_json::from_str(&read).expect("JSON");
+        assert_eq!(read["account"]["email"], "\"><script>&x");
+        assert_eq!(read["client"]["client_secret"], "secret");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_filled_in_where_nothing_is_given() {
+        assert!(html(DocsPage::On).await.contains("data-samples=\"{}\""));
+    }
+
+    #[tokio::test]
+    async fn there_is_no_page_where_it_is_off() {
+        let client = TestClient::new(mount(Route::new(), &CompatApi::ALL, &DocsPage::Off));
+        for path in ["/docs", "/docs/", "/docs/docs.js", "/docs/swagger-ui-bundle.js"] {
+            client.get(path).send().await.assert_status(poem::http::StatusCode::NOT_FOUND);
+        }
+    }
 
     fn client() -> TestClient<Route> {
         let document = document_endpoint("{}\n".into());
-        TestClient::new(mount(Route::new(), &CompatApi::ALL).at("/openapi.json", document))
+        TestClient::new(mount(Route::new(), &CompatApi::ALL, &DocsPage::On).at("/openapi.json", document))
     }
 
     fn header_of<'a>(response: &'a TestResponse, name: &str) -> &'a str {
@@ -229,7 +262,7 @@ mod tests {
             assert!(html.starts_with("<!doctype html>"));
             let links = html.split("=\"").skip(1).filter_map(|rest| rest.split('"').next());
             let assets: Vec<_> = links.filter(|link| link.contains('.') && link.contains('/')).collect();
-            assert_eq!(assets.len(), 6, "{assets:?}");
+            assert_eq!(assets.len(), 8, "{assets:?}");
             for asset in assets {
                 let url = format!("{folder}{}", asset.trim_start_matches("./"));
                 client().get(&url).send().await.assert_status_is_ok();
@@ -260,7 +293,7 @@ mod tests {
                 .header("if-none-match", known)
                 .send()
                 .await
-                .assert_status(StatusCode::NOT_MODIFIED);
+                .assert_status(poem::http::StatusCode::NOT_MODIFIED);
             client().get(path).header("if-none-match", "\"other\"").send().await.assert_status_is_ok();
         }
     }
@@ -287,21 +320,5 @@ mod tests {
             assert!(packed.len() * 3 < plain.len());
             assert_eq!(gunzip(&packed), plain);
         }
-    }
-
-    /// Unpacks a gzip stream by putting its deflate stream, sum and size back into an archive.
-    fn gunzip(packed: &[u8]) -> Vec<u8> {
-        let (stream, trailer) = packed[10..].split_at(packed.len() - 18);
-        let (sum, size) = trailer.split_at(4);
-        let stream_size = u32::try_from(stream.len()).expect("a short stream").to_le_bytes();
-        let before_the_sum = [b'P', b'K', 3, 4, 20, 0, 0, 0, 8, 0, 0, 0, 0, 0];
-        let name = [1, 0, 0, 0, b'f'];
-        let archive = [&before_the_sum, sum, &stream_size, size, &name, stream].concat();
-        let mut archive = archive.as_slice();
-        let mut file =
-            zip::read::read_zipfile_from_stream(&mut archive).expect("an archive").expect("a file");
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).expect("sum and size fit");
-        bytes
     }
 }

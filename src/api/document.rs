@@ -10,6 +10,7 @@ use serde_json::{Map, Number, Value, json};
 
 mod announce;
 mod enums;
+mod examples;
 mod parse;
 pub mod profiles;
 mod requests;
@@ -20,7 +21,7 @@ mod walk;
 mod tests;
 
 use announce::{announce_headers, announce_timeout, announce_unknown_parameters};
-use walk::{component, component_or_list, content_of, each_operation, each_response, each_schema, object_in};
+use walk::{component, content_of, each_operation, each_response, each_schema, object_in};
 
 const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -43,25 +44,26 @@ pub fn repair(mut spec: Value) -> Value {
         require_what_may_be_null(schema);
     });
     let descriptions = described_components(&spec);
-    let mut examples = Map::new();
+    let mut shared = Map::new();
     each_operation(&mut spec, &mut |operation| {
         drop_default_parameter_flags(operation);
         name_plain_media_types(operation);
         each_response(operation, &mut |status, response| {
             describe_by_content_or_status(status, response, &descriptions);
             answer_problems_as_problem_json(status, response);
-            unpack_examples(response, &mut examples);
+            examples::unpack(status, response, &mut shared);
             spell_header_names(response);
         });
-        announce_timeout(operation, &mut examples);
-        announce_unknown_parameters(operation, &mut examples);
+        announce_timeout(operation, &mut shared);
+        announce_unknown_parameters(operation, &mut shared);
         mark_as_public_unless_secured(operation);
     });
     enums::write_shared_values_in_place(&mut spec);
     give_flows_their_scopes(&mut spec);
-    add_components(&mut spec, "examples", examples);
-    lift_examples(&mut spec);
-    each_operation(&mut spec, &mut show_that_the_body_may_be_empty);
+    add_components(&mut spec, "examples", shared);
+    examples::lift(&mut spec);
+    examples::fill_in_forms(&mut spec);
+    each_operation(&mut spec, &mut examples::show_that_the_body_may_be_empty);
     requests::describe(&mut spec);
     requests::refuse_unknown_members(&mut spec);
     announce_headers(&mut spec);
@@ -205,30 +207,6 @@ fn answer_problems_as_problem_json(status: &str, response: &mut Map<String, Valu
     }
 }
 
-/// poem-openapi has no place for the examples of an answer, so `Refusal` sends them, by name, as the
-/// example of a schema around the problem's. They go to `shared`, for most are the same everywhere;
-/// another one of the same name stays where it is.
-fn unpack_examples(response: &mut Map<String, Value>, shared: &mut Map<String, Value>) {
-    let media = object_in(response, "content").and_then(|content| object_in(content, PROBLEM_JSON));
-    let Some((media, schema)) = media.and_then(|media| media.get("schema").cloned().map(|s| (media, s)))
-    else {
-        return;
-    };
-    let (Some(reference), Some(named)) =
-        (schema.pointer("/allOf/0"), schema.get("example").and_then(Value::as_object))
-    else {
-        return;
-    };
-    let place = |(name, example): (&String, &Value)| {
-        let is_shared = shared.entry(name).or_insert_with(|| example.clone()) == example;
-        let reference = || json!({ "$ref": format!("#/components/examples/{name}") });
-        (name.clone(), if is_shared { reference() } else { example.clone() })
-    };
-    let examples: Map<_, _> = named.iter().map(place).collect();
-    media.insert("schema".into(), reference.clone());
-    media.insert("examples".into(), examples.into());
-}
-
 /// poem-openapi writes header names in capitals.
 fn spell_header_names(response: &mut Map<String, Value>) {
     let Some(headers) = object_in(response, "headers") else { return };
@@ -251,55 +229,6 @@ fn give_flows_their_scopes(spec: &mut Value) {
     for flow in flows.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
         if let Some(flow) = flow.as_object_mut() {
             flow.entry("scopes").or_insert_with(|| json!({}));
-        }
-    }
-}
-
-/// poem-openapi has examples of types only; tools look for examples of bodies first, and for those of
-/// types in forms and in the code that generators write.
-fn lift_examples(spec: &mut Value) {
-    let schemas = spec.pointer("/components/schemas").and_then(Value::as_object);
-    let examples: Map<String, Value> = schemas
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, schema)| Some((name.clone(), schema.get("example")?.clone())))
-        .collect();
-    let lift = |content: &mut Map<String, Value>| {
-        for media in content.values_mut().filter_map(Value::as_object_mut) {
-            let Some((name, is_list)) = media.get("schema").and_then(component_or_list) else { continue };
-            let Some(example) = examples.get(name).cloned() else { continue };
-            if !media.contains_key("examples") {
-                media.entry("example").or_insert(if is_list { json!([example]) } else { example });
-            }
-        }
-    };
-    each_operation(spec, &mut |operation| {
-        if let Some(content) = content_of(operation.get_mut("requestBody")) {
-            lift(content);
-        }
-        each_response(operation, &mut |status, response| {
-            if let Some(content) = object_in(response, "content").filter(|_| is_success(status)) {
-                lift(content);
-            }
-        });
-    });
-}
-
-/// The bodies that may be left out carry a token that a header can carry as well. The empty one comes
-/// first, so that the docs page sends it: the token of an example opens nothing.
-fn show_that_the_body_may_be_empty(operation: &mut Map<String, Value>) {
-    let Some(body) = object_in(operation, "requestBody") else { return };
-    if body.get("required") != Some(&Value::Bool(false)) {
-        return;
-    }
-    for media in object_in(body, "content").into_iter().flat_map(Map::values_mut) {
-        let Some(media) = media.as_object_mut() else { continue };
-        if let Some(example) = media.shift_remove("example") {
-            let examples = json!({
-                "tokenInHeader": { "summary": "The token is in a header", "value": {} },
-                "tokenInBody": { "summary": "The token is in the body", "value": example },
-            });
-            media.insert("examples".into(), examples);
         }
     }
 }

@@ -64,14 +64,6 @@ pub struct UserDto {
     pub email_verified: bool,
 }
 
-impl UserDto {
-    /// The administrator of `hallpass dev`, whose login the document has as its example.
-    pub(super) fn sample_admin() -> Self {
-        let email = "johndoe@example.com".to_owned();
-        Self { id: 1, first_name: None, last_name: None, email, email_verified: true }
-    }
-}
-
 impl From<&User> for UserDto {
     fn from(user: &User) -> Self {
         let text = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
@@ -231,7 +223,7 @@ impl LoginDto {
 
 impl Example for LoginDto {
     fn example() -> Self {
-        Self::with(UserDto::sample_admin(), TokenPairDto::example())
+        Self::with(UserDto::example(), TokenPairDto::example())
     }
 }
 

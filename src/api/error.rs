@@ -13,6 +13,7 @@ use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError, Par
 use poem_openapi::types::{Example, ToJSON};
 use poem_openapi::{Enum, Object};
 
+use super::error_body::respond;
 use super::json::BodyError;
 use super::rate_limit_headers::seconds;
 use crate::domain::causes::with_causes;
@@ -164,7 +165,7 @@ enum Challenge {
     InvalidToken,
     /// The token was right, the role or the scope was not.
     InsufficientScope,
-    /// A client did not prove who it is (RFC 6749 5.2).
+    /// A client tried HTTP Basic and did not prove who it is (RFC 6749 5.2).
     Client,
 }
 
@@ -360,6 +361,15 @@ impl ApiError {
         self.with_status(StatusCode::BAD_REQUEST)
     }
 
+    /// The same error as the answer to `Authorization: Basic`, which is told how to authenticate (RFC 6749 5.2).
+    /// Whoever sent none is not: browsers would ask their user for a password.
+    pub(super) fn to_basic(self) -> Self {
+        match self.code {
+            ErrorCode::InvalidClient => self.challenge(Challenge::Client),
+            _ => self,
+        }
+    }
+
     /// What happened, for programs.
     pub(super) fn code(&self) -> ErrorCode {
         self.code
@@ -415,9 +425,7 @@ impl ResponseError for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        self.log();
-        let body = self.problem().to_json_string();
-        self.into_response_with("application/problem+json", body)
+        respond::<Problem>(self)
     }
 }
 
@@ -440,7 +448,6 @@ impl From<AuthError> for ApiError {
             }
             AuthError::InvalidClient => {
                 unauthorized(ErrorCode::InvalidClient, "The client's id or its secret is wrong.")
-                    .challenge(Challenge::Client)
             }
             AuthError::InvalidScope => Self::new(
                 StatusCode::BAD_REQUEST,

@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 use super::json::{BodyError, StrictJson, parse_value, read_bytes};
 use super::json_fields;
 
-const FORM: &str = "application/x-www-form-urlencoded";
+/// The media type of forms.
+pub const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
 /// A request body of fields of text, as a form or as JSON.

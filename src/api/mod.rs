@@ -17,6 +17,7 @@ pub mod document;
 pub mod door;
 pub mod dto;
 pub mod error;
+pub mod error_body;
 pub mod form;
 pub mod forward_auth;
 pub mod health;
@@ -33,6 +34,7 @@ pub mod refusal;
 pub mod revocations;
 mod root;
 pub mod security;
+mod served;
 pub mod sessions;
 mod to_the_end;
 pub mod users;
@@ -44,6 +46,7 @@ use std::sync::Arc;
 use client_address::TrustedProxies;
 use compat::CompatApi;
 use cors::Cors;
+use docs_page::DocsPage;
 use document::profiles::Profile;
 use door::{AllowedHosts, Door};
 use poem::http::Method;
@@ -165,10 +168,12 @@ pub struct Surroundings {
     pub hosts: Option<AllowedHosts>,
     /// Whose pages may read the answers.
     pub cors: Cors,
+    /// Whether there is a docs page.
+    pub docs: DocsPage,
 }
 
 impl From<Surroundings> for root::Entrance {
-    fn from(Surroundings { proxies, hosts, cors }: Surroundings) -> Self {
+    fn from(Surroundings { proxies, hosts, cors, docs: _ }: Surroundings) -> Self {
         Self { proxies, door: Door::new(hosts), cors }
     }
 }
@@ -218,7 +223,7 @@ pub fn build(
     let mut documents = vec![main_document()?];
     let path_in_front = addresses::path_of(services.issuer()).to_owned();
     document::serve_below(&path_in_front, &mut documents[0]);
-    let mut routes = docs_page::mount(pages::mount(Route::new()), compat)
+    let mut routes = docs_page::mount(pages::mount(Route::new()), compat, &surroundings.docs)
         .at("/openapi.json", document::served::endpoint(&documents[0]));
     for api in compat {
         let path = format!("/openapi/{}", api.document_name());
@@ -257,6 +262,6 @@ pub fn build(
         }
     };
     let allowed = allow::AllowedMethods::of(&documents);
-    let routes = routes.data(services).data(published).data(unverified_email);
+    let routes = routes.data(services).data(published).data(unverified_email).data(surroundings.docs.clone());
     Ok(root::wrap(routes, random, https, surroundings.into(), allowed, shape_of))
 }

@@ -10,10 +10,10 @@ use poem_openapi::ApiResponse;
 use poem_openapi::registry::{
     MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
-use poem_openapi::types::{ToJSON, Type};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::error::{ApiError, Problem};
+use super::error_body::{self, ErrorBody};
 use super::json::BodyError;
 use crate::service::AuthError;
 
@@ -32,11 +32,9 @@ impl Documented {
         Self { when, examples }
     }
 
-    /// The examples by their codes, as the document's `examples`.
-    fn named_examples(&self) -> Value {
-        let problems = (self.examples)().into_iter().map(|error| error.problem());
-        let named = problems.map(|problem| (problem.code.name(), json!({ "value": problem.to_json() })));
-        Value::Object(named.collect::<Map<_, _>>())
+    /// The examples by their names, as the document's `examples`.
+    fn named_examples<B: ErrorBody>(&self) -> Map<String, Value> {
+        error_body::named_examples::<B>((self.examples)())
     }
 }
 
@@ -46,39 +44,39 @@ pub trait Refusals: Send + Sync + 'static {
     const DOCUMENTED: &'static [(u16, Documented)];
 }
 
-/// An error of an operation that documents `S`.
-pub struct Refusal<S> {
+/// An error of an operation that documents `S`, in the shape of `B`: that is given at the root.
+pub struct Refusal<S, B = Problem> {
     error: ApiError,
-    set: PhantomData<S>,
+    set: PhantomData<fn() -> (S, B)>,
 }
 
-impl<S> From<ApiError> for Refusal<S> {
+impl<S, B> From<ApiError> for Refusal<S, B> {
     fn from(error: ApiError) -> Self {
         Self { error, set: PhantomData }
     }
 }
 
-impl<S> From<AuthError> for Refusal<S> {
+impl<S, B> From<AuthError> for Refusal<S, B> {
     fn from(error: AuthError) -> Self {
         ApiError::from(error).into()
     }
 }
 
-impl<S> From<Refusal<S>> for poem::Error {
-    fn from(refusal: Refusal<S>) -> Self {
+impl<S, B> From<Refusal<S, B>> for poem::Error {
+    fn from(refusal: Refusal<S, B>) -> Self {
         refusal.error.into()
     }
 }
 
-impl<S: Refusals> ApiResponse for Refusal<S> {
+impl<S: Refusals, B: ErrorBody> ApiResponse for Refusal<S, B> {
     fn meta() -> MetaResponses {
         let response = |(status, documented): &(u16, Documented)| MetaResponse {
             description: documented.when,
             status: Some(*status),
             status_range: None,
             content: vec![MetaMediaType {
-                content_type: "application/problem+json",
-                schema: problem_with_examples(documented),
+                content_type: B::MEDIA_TYPE,
+                schema: body_with_examples::<B>(documented),
             }],
             headers: Vec::new(),
         };
@@ -86,16 +84,16 @@ impl<S: Refusals> ApiResponse for Refusal<S> {
     }
 
     fn register(registry: &mut Registry) {
-        Problem::register(registry);
+        B::register(registry);
     }
 }
 
 /// poem-openapi has no place for the examples of an answer, so they travel in its schema;
 /// `document::repair` puts them where they belong.
-fn problem_with_examples(documented: &Documented) -> MetaSchemaRef {
+fn body_with_examples<B: ErrorBody>(documented: &Documented) -> MetaSchemaRef {
     MetaSchemaRef::Inline(Box::new(MetaSchema {
-        all_of: vec![Problem::schema_ref()],
-        example: Some(documented.named_examples()),
+        all_of: vec![B::schema_ref()],
+        example: Some(documented.named_examples::<B>().into()),
         ..MetaSchema::ANY
     }))
 }
@@ -227,9 +225,13 @@ mod tests {
     use crate::api::audit::ListAuditErrors;
     use crate::api::auth::*;
     use crate::api::clients::*;
-    use crate::api::compat::nest::SignUpErrors;
+    use crate::api::compat;
+    use crate::api::compat::access_tokens::{self, CreateUserErrors, ProfileErrors, SessionErrors};
+    use crate::api::compat::boom::Boom;
+    use crate::api::compat::nest::{SignInErrors, SignOutErrors, SignUpErrors};
     use crate::api::forward_auth::ForwardAuthErrors;
     use crate::api::health::ReadyErrors;
+    use crate::api::oauth::{IntrospectErrors, OAuthError, RevokeErrors, TokenErrors};
     use crate::api::revocations::{FeedErrors, StreamErrors};
     use crate::api::sessions::RevokeSessionErrors;
     use crate::api::users::{GetUserErrors, ListUsersErrors, UpdateMeErrors};
@@ -238,21 +240,28 @@ mod tests {
 
     /// Every documented answer has the status of its examples and names their codes.
     fn check<S: Refusals>() {
+        check_in::<S, Problem>(true);
+    }
+
+    /// The same, where errors have the shape of `B`, and that has codes or none.
+    fn check_in<S: Refusals, B: ErrorBody>(has_codes: bool) {
         for (status, documented) in S::DOCUMENTED {
             let examples = (documented.examples)();
-            assert!(!examples.is_empty(), "{status} has no example");
-            for error in &examples {
+            let count = examples.len();
+            assert!(count > 0, "{status} has no example");
+            for error in examples {
+                let (error, _) = B::of(error);
                 assert_eq!(error.status_code().as_u16(), *status);
-                let code = error.problem().code.name();
-                let named = documented.when.contains(&format!("`{code}`"));
+                let code = B::example_name(&error);
+                let named = !has_codes || documented.when.contains(&format!("`{code}`"));
                 assert!(
                     named || matches!(*status, 413 | 415 | 500),
                     "{code} is not in {:?}",
                     documented.when
                 );
             }
-            let named = documented.named_examples().as_object().map(Map::len);
-            assert_eq!(named, Some(examples.len()), "{status} has two examples of one code");
+            let named = documented.named_examples::<B>().len();
+            assert_eq!(named, count, "{status} has two examples of one code");
         }
     }
 
@@ -289,5 +298,16 @@ mod tests {
         check::<VerificationRequestErrors>();
         check::<VerificationErrors>();
         check::<SignUpErrors>();
+        check::<SignInErrors>();
+        check::<SignOutErrors>();
+        check::<compat::nest::RefreshErrors>();
+        check_in::<TokenErrors, OAuthError>(true);
+        check_in::<IntrospectErrors, OAuthError>(true);
+        check_in::<RevokeErrors, OAuthError>(true);
+        check_in::<CreateUserErrors, Boom>(false);
+        check_in::<access_tokens::LoginErrors, Boom>(false);
+        check_in::<access_tokens::RefreshErrors, Boom>(false);
+        check_in::<SessionErrors, Boom>(false);
+        check_in::<ProfileErrors, Boom>(false);
     }
 }

@@ -32,11 +32,12 @@ pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
         TokenStoreKind::Embedded => "embedded",
         TokenStoreKind::Redis => "Redis",
     };
-    let mut rows = vec![("Docs", format!("{url}/docs")), ("API", format!("{url}/openapi.json"))];
-    if let Some((email, admin_password)) = settings.admin.account() {
-        let sample = admin_password.expose() == SAMPLE_ADMIN_PASSWORD.as_bytes();
+    let docs = settings.docs.enabled.then(|| ("Docs", format!("{url}/docs")));
+    let mut rows: Vec<_> = docs.into_iter().collect();
+    rows.push(("API", format!("{url}/openapi.json")));
+    if let Some((email, _)) = settings.admin.account() {
         // Only the password that everybody knows is printed.
-        let password = if sample { SAMPLE_ADMIN_PASSWORD } else { "(as set)" };
+        let password = if settings.admin.has_sample_password() { SAMPLE_ADMIN_PASSWORD } else { "(as set)" };
         rows.push(("Admin", format!("{email} / {password}")));
     }
     rows.push(("Client", format!("{SAMPLE_CLIENT_ID} / {SAMPLE_CLIENT_SECRET}")));
@@ -98,7 +99,10 @@ mod tests {
 
     #[test]
     fn the_banner_follows_the_settings() {
-        let banner = banner_with(&["redis.url=redis://localhost", "reset.delivery=off"]);
+        assert!(banner_with(&[]).contains("Docs  "));
+        let banner =
+            banner_with(&["redis.url=redis://localhost", "reset.delivery=off", "docs.enabled=false"]);
+        assert!(!banner.contains("Docs") && banner.contains("/openapi.json"), "{banner}");
         assert!(banner.contains("sessions: Redis"), "{banner}");
         assert!(banner.contains("Resets  off"), "{banner}");
     }

@@ -31,6 +31,7 @@ pub use sections::compat::CompatApi;
 pub use sections::cors::{CorsOrigins, CorsSettings};
 pub use sections::database::DatabaseSettings;
 pub use sections::dev::{DevSettings, SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET};
+pub use sections::docs::DocsSettings;
 pub use sections::feed::FeedSettings;
 pub use sections::forward_auth::ForwardAuthSettings;
 pub use sections::http::HttpSettings;
@@ -129,6 +130,8 @@ settings! {
         compat: Vec<CompatApi> = "compat" {
             kind: List, parse: compat::apis, default: Always("nest,access-tokens"), example: "nest",
         },
+        /// `docs.*`
+        docs: DocsSettings,
         /// `forward_auth.*`
         forward_auth: ForwardAuthSettings,
         /// The proxies in front, as addresses and networks with commas between (a list in the file): what these say in

@@ -16,6 +16,7 @@ mod compat;
 mod concealed_registration;
 mod cors;
 mod cut_off;
+mod docs_page;
 mod documents_for;
 mod email_verified;
 mod enumeration;

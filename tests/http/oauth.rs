@@ -83,8 +83,37 @@ fn assert_oauth_error(answer: &Answer, status: u16, error: &str) {
     assert_eq!(answer.json(status)["error"], error, "{answer:?}");
     assert!(answer.json(status)["error_description"].as_str().is_some_and(|text| !text.is_empty()));
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
-    let challenge = (status == 401).then_some("Basic realm=\"hallpass\"");
+}
+
+/// Whether a browser would ask its user for a password.
+#[track_caller]
+fn assert_challenged(answer: &Answer, is_challenged: bool) {
+    assert_oauth_error(answer, 401, "invalid_client");
+    let challenge = is_challenged.then_some("Basic realm=\"hallpass\"");
     assert_eq!(answer.header("www-authenticate"), challenge, "{answer:?}");
+}
+
+/// RFC 6749 5.2: whoever tried `Authorization` is told of the scheme, and nobody else is.
+#[tokio::test]
+async fn only_who_tried_http_basic_is_asked_for_it() {
+    let app = TestApp::spawn().await;
+    let by_basic = [("books", "wrong"), ("nobody", "books-dev-secret")];
+    let in_the_body = [("client_id", "books"), ("client_secret", "wrong")];
+    for path in ["/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"] {
+        let fields = [("grant_type", "client_credentials"), ("token", "junk")];
+        for client in by_basic {
+            assert_challenged(&post(&app, path, Some(client), &fields).await, true);
+        }
+        for unreadable in ["Bearer token", "Basic !!", "Basic bm9jb2xvbg=="] {
+            let request = app.anonymous().post(path).text("application/x-www-form-urlencoded", form(&fields));
+            assert_challenged(&request.header("authorization", unreadable).send().await, true);
+        }
+        let all = [&fields[..], &in_the_body].concat();
+        assert_challenged(&post(&app, path, None, &all).await, false);
+        if path != "/oauth2/revoke" {
+            assert_challenged(&post(&app, path, None, &fields).await, false);
+        }
+    }
 }
 
 async fn a_client_gets_a_token_for_itself_and_for_nobody_else(app: TestApp) {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use poem::http::StatusCode;
 use serde_json::Value;
 
-use crate::documents::{JSON, documents, for_each_main_operation, for_each_operation};
+use crate::documents::{FORM, JSON, documents, for_each_main_operation, for_each_operation};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -47,31 +48,135 @@ fn errors_are_problem_details_and_nothing_else() {
     });
 }
 
+/// What OAuth's errors are called, by their status (RFC 6749 5.2; RFC 6750 has none of 429).
+const OAUTH: &[(&str, &[&str])] = &[
+    ("400", &["invalid_request", "unsupported_grant_type", "invalid_grant", "invalid_scope"]),
+    ("401", &["invalid_client"]),
+    ("408", &["invalid_request"]),
+    ("413", &["invalid_request"]),
+    ("415", &["invalid_request"]),
+    ("429", &["rate_limited"]),
+    ("500", &["server_error"]),
+    ("503", &["temporarily_unavailable"]),
+];
+
+/// Of all operations of all documents: what an answer shows is what comes with its status.
 #[test]
-fn every_error_shows_a_problem_for_each_of_its_codes() {
+fn every_error_shows_examples_of_its_own_status() {
     let documents: Vec<_> = documents().collect();
     let resolve = |document: &str, example: &Value| {
         let (_, content) = documents.iter().find(|(name, _)| *name == document).expect("the document");
         let target = example["$ref"].as_str().and_then(|reference| content.pointer(&reference[1..]));
         target.unwrap_or(example)["value"].clone()
     };
-    for_each_main_operation(|operation| {
-        if operation.speaks_oauth() {
-            return;
-        }
-        for (status, answer) in operation.responses() {
-            if !status.starts_with(['4', '5']) {
-                continue;
-            }
-            let examples = answer["content"][PROBLEM_JSON]["examples"].as_object();
-            let examples = examples.unwrap_or_else(|| panic!("{}: no example of {status}", operation.place));
-            for (code, example) in examples {
-                let problem = resolve(operation.document, example);
-                assert_eq!(problem["code"], code.as_str(), "{}: {status}", operation.place);
-                assert_eq!(problem["status"].to_string(), *status, "{}: {code}", operation.place);
+    let (mut problems, mut oauth, mut booms) = (0, 0, 0);
+    for_each_operation(|operation| {
+        for (status, answer) in
+            operation.responses().iter().filter(|(status, _)| status.starts_with(['4', '5']))
+        {
+            let at = format!("{}: {status}", operation.place);
+            let described = answer["description"].as_str().unwrap_or_default();
+            for (media_type, media) in
+                answer["content"].as_object().unwrap_or_else(|| panic!("{at} has no body"))
+            {
+                let schema = media["schema"]["$ref"].as_str().unwrap_or_default();
+                let examples =
+                    media["examples"].as_object().unwrap_or_else(|| panic!("{at} has no examples"));
+                assert!(!examples.is_empty(), "{at} has no examples");
+                assert!(media.get("example").is_none(), "{at} has one example beside the others");
+                for (name, example) in examples {
+                    let body = resolve(operation.document, example);
+                    match schema.rsplit('/').next() {
+                        Some("Problem") => {
+                            assert_eq!(media_type, PROBLEM_JSON, "{at}");
+                            assert_eq!(body["code"], name.as_str(), "{at}");
+                            assert_eq!(body["status"].to_string(), *status, "{at}: {name}");
+                            assert_eq!(body["title"], reason(status), "{at}: {name}");
+                            problems += 1;
+                        }
+                        Some("OAuthError") => {
+                            assert_eq!(body["error"], name.as_str(), "{at}");
+                            let fitting = OAUTH.iter().find(|(of, _)| of == status).map(|(_, names)| *names);
+                            assert!(
+                                fitting.is_some_and(|names| names.contains(&name.as_str())),
+                                "{at}: {name}"
+                            );
+                            assert!(
+                                described.contains(&format!("`{name}`")) || status == "408",
+                                "{at}: {name}"
+                            );
+                            oauth += 1;
+                        }
+                        Some("Boom") => {
+                            assert_eq!(body["statusCode"].to_string(), *status, "{at}: {name}");
+                            assert_eq!(body["error"], reason(status), "{at}: {name}");
+                            booms += 1;
+                        }
+                        _ => panic!("{at} has a body of {schema:?}"),
+                    }
+                }
             }
         }
     });
+    assert!(problems > 300 && oauth >= 24 && booms >= 35, "{problems}, {oauth}, {booms}");
+}
+
+/// The status in words.
+fn reason(status: &str) -> &'static str {
+    let status = StatusCode::from_bytes(status.as_bytes()).expect("a status");
+    status.canonical_reason().expect("a status that everybody knows")
+}
+
+#[test]
+fn a_challenge_is_of_the_scheme_that_an_operation_takes() {
+    let documents: Vec<_> = documents().collect();
+    for_each_main_operation(|operation| {
+        let Some(header) =
+            operation.responses().get("401").map(|answer| &answer["headers"]["WWW-Authenticate"])
+        else {
+            return;
+        };
+        let (_, document) =
+            documents.iter().find(|(name, _)| *name == operation.document).expect("the document");
+        let header =
+            document.pointer(&header["$ref"].as_str().expect("a reference")[1..]).expect("the header");
+        let scheme = if operation.speaks_oauth() { "Basic" } else { "Bearer" };
+        let example = header["schema"]["example"].as_str().expect("an example");
+        assert_eq!(example.split(' ').next(), Some(scheme), "{}", operation.place);
+    });
+}
+
+/// The docs page fills forms in field by field; a field without an example says "string".
+#[test]
+fn every_field_of_a_form_has_an_example() {
+    let documents: Vec<_> = documents().collect();
+    let mut fields = 0;
+    for_each_operation(|operation| {
+        let Some(media) = operation.body().and_then(|body| body.get(FORM)) else { return };
+        let (_, document) =
+            documents.iter().find(|(name, _)| *name == operation.document).expect("the document");
+        let schema =
+            document.pointer(&media["schema"]["$ref"].as_str().expect("a reference")[1..]).expect("a schema");
+        for (name, field) in schema["properties"].as_object().expect("properties") {
+            let example = field["example"].as_str().unwrap_or_else(|| panic!("{}: {name}", operation.place));
+            assert!(!example.is_empty() && example != "string", "{}: {name}", operation.place);
+            let values = field["enum"].as_array();
+            assert!(values.is_none_or(|all| all.contains(&example.into())), "{}: {name}", operation.place);
+            fields += 1;
+        }
+    });
+    assert!(fields >= 15, "{fields}");
+}
+
+/// The documents are the same everywhere: what opens `hallpass dev` is for its own docs page to fill in.
+#[test]
+fn no_example_is_an_account_that_somebody_may_have() {
+    for (name, document) in documents() {
+        let text = document.to_string();
+        for sample in ["johndoe", "books-dev-secret", "\"password\":\"password\""] {
+            assert!(!text.contains(sample), "{name}: {sample}");
+        }
+    }
 }
 
 #[test]

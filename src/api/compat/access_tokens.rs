@@ -3,6 +3,8 @@
 //! Its clients keep one refresh token for as long as the session lives, so nothing here rotates. All
 //! errors on its paths have Boom's shape.
 
+mod errors;
+
 use std::fmt::Write;
 
 use aws_lc_rs::digest;
@@ -15,7 +17,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, OpenApiService};
 use serde::Deserialize;
 
-use super::boom::{BoomRefusal, BoomRefusals};
+pub use self::errors::*;
+use super::boom::BoomRefusal;
 use super::header_token::{HeaderToken, TokenPlace};
 use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE, UserDto};
 use crate::api::error::ApiError;
@@ -193,62 +196,6 @@ pub enum DeleteResponse {
     /// The session has ended and its tokens are refused from now on.
     #[oai(status = 204)]
     Gone,
-}
-
-const BAD_BODY: &str = "A field is missing or cannot be taken, comes twice, or the body cannot be read.";
-const BAD_TOKENS: &str = "The access token is missing, altered or revoked, or the refresh token is not one of its session or no longer the current one. Nothing has changed.";
-const TOO_LARGE: &str = "The body is longer than 64 KiB.";
-const WRONG_TYPE: &str = "The body is neither a form nor JSON.";
-const RATE_LIMITED: &str =
-    "Tried too often, from this address or for this account. Try again after `Retry-After` seconds.";
-const FAILED_TOO_OFTEN: &str = "The request failed, as others from this address did too often. What would succeed still does; for anything else wait `Retry-After` seconds.";
-const INTERNAL: &str = "A defect of the service. The log has the cause under the answer's `X-Request-Id`.";
-const UNAVAILABLE: &str =
-    "The service cannot tell right now. Send the same request again after `Retry-After` seconds.";
-
-/// Declares the errors of one operation.
-macro_rules! boom_refusals {
-    ($($(#[$doc:meta])* $name:ident { $($status:literal => $when:expr),+ $(,)? })+) => {$(
-        $(#[$doc])*
-        pub struct $name;
-
-        impl BoomRefusals for $name {
-            const DOCUMENTED: &'static [(u16, &'static str)] = &[$(($status, $when)),+];
-        }
-    )+};
-}
-
-boom_refusals! {
-    /// Of `createUser`.
-    CreateUserErrors {
-        400 => "A field is missing or cannot be taken, comes twice, or the body cannot be read; or another account has the e-mail address.",
-        403 => "Only where the service wants e-mail addresses verified: the account exists now, and its owner gets a mail. Follow its link, then log in. Where the service conceals which addresses have an account, this is the answer for those as well.",
-        413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
-    }
-    /// Of `createAccessToken`.
-    LoginErrors {
-        400 => BAD_BODY,
-        401 => "Wrong e-mail address or password; which of them is not said.",
-        403 => "The password is right, and the account is disabled, or its e-mail address is not verified and the service wants that.",
-        413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
-    }
-    /// Of `refreshAccessToken`.
-    RefreshErrors {
-        400 => BAD_BODY, 401 => BAD_TOKENS, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => FAILED_TOO_OFTEN,
-        500 => INTERNAL, 503 => UNAVAILABLE,
-    }
-    /// Of `deleteAccessToken`.
-    SessionErrors {
-        400 => BAD_BODY,
-        401 => "The access token is missing, expired, altered or revoked, or the refresh token is not one of its session or no longer the current one. Nothing has changed.",
-        413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL,
-        503 => UNAVAILABLE,
-    }
-    /// Of `getProfile`.
-    ProfileErrors {
-        401 => "The access token is missing, expired, altered or revoked.",
-        500 => INTERNAL, 503 => UNAVAILABLE,
-    }
 }
 
 /// The operations of this API.

@@ -1,15 +1,13 @@
 //! Errors as hapi's Boom writes them: `{statusCode, error, message}`.
 
-use std::marker::PhantomData;
-
 use poem::Response;
 use poem::http::StatusCode;
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
-use poem_openapi::types::{Example, ToJSON, Type};
-use poem_openapi::{ApiResponse, Object};
+use poem_openapi::Object;
+use poem_openapi::types::Example;
 
 use crate::api::error::{ApiError, ErrorCode};
-use crate::service::AuthError;
+use crate::api::error_body::{self, ErrorBody};
+use crate::api::refusal::Refusal;
 
 /// What the contract says about every field that is missing or cannot be taken.
 pub const INVALID_PAYLOAD: &str = "Invalid request payload input";
@@ -42,12 +40,22 @@ impl Example for Boom {
     }
 }
 
+impl ErrorBody for Boom {
+    const MEDIA_TYPE: &'static str = "application/json";
+
+    fn of(error: ApiError) -> (ApiError, Self) {
+        let error = translate(error);
+        let body = Self::new(error.status_code(), message(&error));
+        (error, body)
+    }
+}
+
+/// An error of an operation that documents `S`. [`respond`] gives it its shape.
+pub type BoomRefusal<S> = Refusal<S, Boom>;
+
 /// Writes an error in this shape, with the headers that it has in every dialect.
 pub fn respond(error: ApiError) -> Response {
-    error.log();
-    let error = translate(error);
-    let body = Boom::new(error.status_code(), message(&error)).to_json_string();
-    error.into_response_with("application/json", body)
+    error_body::respond::<Boom>(error)
 }
 
 /// The one status that differs from the main API's: here a taken address is 400.
@@ -98,52 +106,5 @@ fn message(error: &ApiError) -> &str {
         | ErrorCode::ClockSkew
         | ErrorCode::RevocationPending
         | ErrorCode::InternalError => error.detail(),
-    }
-}
-
-/// Which errors an operation documents.
-pub trait BoomRefusals: Send + Sync + 'static {
-    /// Statuses and when they come, in the order of the document.
-    const DOCUMENTED: &'static [(u16, &'static str)];
-}
-
-/// An error of an operation that documents `S`. [`respond`] gives it its shape.
-pub struct BoomRefusal<S> {
-    error: ApiError,
-    set: PhantomData<S>,
-}
-
-impl<S> From<ApiError> for BoomRefusal<S> {
-    fn from(error: ApiError) -> Self {
-        Self { error, set: PhantomData }
-    }
-}
-
-impl<S> From<AuthError> for BoomRefusal<S> {
-    fn from(error: AuthError) -> Self {
-        ApiError::from(error).into()
-    }
-}
-
-impl<S> From<BoomRefusal<S>> for poem::Error {
-    fn from(refusal: BoomRefusal<S>) -> Self {
-        refusal.error.into()
-    }
-}
-
-impl<S: BoomRefusals> ApiResponse for BoomRefusal<S> {
-    fn meta() -> MetaResponses {
-        let response = |&(status, description): &(u16, &'static str)| MetaResponse {
-            description,
-            status: Some(status),
-            status_range: None,
-            content: vec![MetaMediaType { content_type: "application/json", schema: Boom::schema_ref() }],
-            headers: Vec::new(),
-        };
-        MetaResponses { responses: S::DOCUMENTED.iter().map(response).collect() }
-    }
-
-    fn register(registry: &mut Registry) {
-        Boom::register(registry);
     }
 }

@@ -13,9 +13,12 @@
   dark.addEventListener("change", applyTheme);
   applyTheme();
 
+  const home = document.getElementById("api");
+  const samples = JSON.parse(home.dataset.samples); // what everybody knows of `hallpass dev`; else nothing
+
   const ui = SwaggerUIBundle({
     url: new URL(chosenDocument(), root).pathname,
-    domNode: document.getElementById("api"),
+    domNode: home,
     deepLinking: true,
     persistAuthorization: true,
     tryItOutEnabled: true,
@@ -23,10 +26,12 @@
     docExpansion: "list",
     defaultModelsExpandDepth: 0,
     validatorUrl: null,
-    requestInterceptor: (request) => (request.loadSpec ? request : withFreshTokens(keepPathPrefix(request))),
+    filter: true,
+    requestSnippetsEnabled: true,
+    requestInterceptor: (request) => (request.loadSpec ? filledIn(request) : withFreshTokens(asWhatIsGiven(keepPathPrefix(request)))),
     responseInterceptor: takeTokens,
     onComplete: ready,
-    plugins: [{ statePlugins: { auth: { wrapSelectors: { isAuthorized: lockedByTokensAlone } } } }],
+    plugins: [{ statePlugins: { auth: { wrapSelectors: { isAuthorized: lockedByTokensAlone } } } }, ...hallpassPlugins],
   });
 
   // The document that the address names, if the page links to it; else the main one.
@@ -41,6 +46,20 @@
   // Of a requirement that nothing meets as well, Swagger UI would show a closed padlock to everyone.
   function lockedByTokensAlone(isAuthorized) {
     return (state, security) => isAuthorized(security?.filter((alternative) => alternative.size));
+  }
+
+  function filledIn(request) {
+    request.responseInterceptor = (response) => {
+      response.text = JSON.stringify(withSamples(JSON.parse(response.text), samples));
+      return response;
+    };
+    return request;
+  }
+
+  // Nothing goes along that the page does not show, and to no challenge does the browser open a box of its own.
+  function asWhatIsGiven(request) {
+    request.credentials = "omit";
+    return request;
   }
 
   function keepPathPrefix(request) {
@@ -115,6 +134,11 @@
     return response;
   }
 
+  // A request of the page's own; null if no answer comes.
+  function send(path, request) {
+    return fetch(new URL(path, root), { method: "POST", credentials: "omit", ...request }).catch(() => null);
+  }
+
   // ---- Keeping them fresh.
 
   const MARGIN = 60; // seconds before its end at which an access token is replaced, of a short one a third
@@ -156,7 +180,7 @@
     const { access, refresh } = tokens();
     if (!refresh || freshFor(access) > 0) return;
     const headers = { "X-Refresh-Token": refresh };
-    const response = await fetch(new URL("auth/refresh-token", root), { method: "POST", headers }).catch(() => null);
+    const response = await send("auth/refresh-token", { headers });
     if (response?.ok) {
       const body = await response.json();
       take({ access: body.accessToken, refresh: body.refreshToken });
@@ -227,15 +251,12 @@
     const button = form.querySelector("button");
     button.disabled = true;
     const credentials = { email: form.elements.email.value, password: form.elements.password.value };
-    const response = await fetch(new URL("auth/login", root), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(credentials),
-    }).catch(() => null);
+    const headers = { "Content-Type": "application/json" };
+    const response = await send("auth/login", { headers, body: JSON.stringify(credentials) });
     button.disabled = false;
     if (!response?.ok) return say(await complaint(response));
     const body = await response.json();
-    form.elements.password.value = "";
+    form.elements.password.value = samples.account?.password ?? "";
     take({ access: body.accessToken, refresh: body.refreshToken });
   }
 
@@ -244,7 +265,7 @@
     await freshen();
     const { access, refresh } = tokens();
     const headers = { "X-Refresh-Token": refresh, ...(access && { Authorization: `Bearer ${access}` }) };
-    const response = await fetch(new URL("auth/logout", root), { method: "POST", headers }).catch(() => null);
+    const response = await send("auth/logout", { headers });
     // 401: the session was over already.
     if (response?.ok || response?.status === 401) forget();
     else say(await complaint(response));
@@ -252,11 +273,17 @@
 
   function ready() {
     linkSteps();
+    fillIn();
     authorize(tokens());
     form.addEventListener("submit", logIn);
     document.getElementById("log-out").addEventListener("click", logOut);
     ui.getStore().subscribe(show);
     show();
+  }
+
+  function fillIn() {
+    document.getElementById("sample-account").hidden = !samples.account;
+    for (const [name, value] of Object.entries(samples.account ?? {})) form.elements[name].value ||= value;
   }
 
   function linkSteps() {
@@ -269,7 +296,10 @@
       if (step.hidden) continue;
       const tag = operation.tags?.[0] ?? "default";
       link.href = `#/${encodeURIComponent(tag)}/${encodeURIComponent(operation.operationId)}`;
-      link.addEventListener("click", () => ui.layoutActions.parseDeepLinkHash(decodeURIComponent(link.hash)));
+      link.addEventListener("click", () => {
+        ui.layoutActions.updateFilter(""); // else a search may hide it
+        ui.layoutActions.parseDeepLinkHash(decodeURIComponent(link.hash));
+      });
     }
     const authorizeLink = document.querySelector("[data-authorize]");
     authorizeLink.href = "#/";

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value, json};
 
+use super::examples::place;
 use super::walk::{component, each_operation, each_response, object_in};
-use super::{PROBLEM_JSON, add_components, is_success};
+use super::{add_components, is_success};
 use crate::api::error::ApiError;
+use crate::api::error_body::example_of;
 use crate::api::known_names::is_exact;
 
 /// The header that takes a refresh token, by which a security scheme is known to buy new access tokens.
@@ -22,7 +23,7 @@ const UNKNOWN_PARAMETER: &str =
 pub(super) fn announce_timeout(operation: &mut Map<String, Value>, examples: &mut Map<String, Value>) {
     const DESCRIPTION: &str = "The request was not received and answered within 20 seconds (`request_timeout`). \
         Whether it was carried out is not known.";
-    announce(operation, "408", DESCRIPTION, &ApiError::request_timeout(), examples);
+    announce(operation, "408", DESCRIPTION, ApiError::request_timeout, examples);
 }
 
 /// What an exact operation does not take is refused before it, with 400.
@@ -31,25 +32,24 @@ pub(super) fn announce_unknown_parameters(
     examples: &mut Map<String, Value>,
 ) {
     if is_exact(operation) {
-        let example = ApiError::unknown_parameter(&["limit", "after"]);
-        announce(operation, "400", UNKNOWN_PARAMETER, &example, examples);
+        let example = || ApiError::unknown_parameter(&["limit", "after"]);
+        announce(operation, "400", UNKNOWN_PARAMETER, example, examples);
     }
 }
 
 /// Adds an error to the answers of an operation, or to what an answer of its status says already. It has the
 /// shape of the operation's other errors; that of 500 stands for them, since every operation has one. The
-/// example goes to `examples`, by the name of its code.
+/// example goes to `examples`, by its name in that shape.
 fn announce(
     operation: &mut Map<String, Value>,
     status: &str,
     description: &str,
-    error: &ApiError,
+    error: impl Fn() -> ApiError,
     examples: &mut Map<String, Value>,
 ) {
     let Some(responses) = object_in(operation, "responses") else { return };
     let of_500 = responses.get("500").and_then(|answer| answer.get("content")).and_then(Value::as_object);
     let Some(content) = of_500.cloned() else { return };
-    let code = error.problem().code.name();
     let answer = responses.entry(status).or_insert_with(|| json!({ "description": "", "content": {} }));
     let Some(answer) = answer.as_object_mut() else { return };
     if let Some(Value::String(said)) = answer.get_mut("description")
@@ -60,14 +60,11 @@ fn announce(
     let Some(known) = object_in(answer, "content") else { return };
     for (media_type, media) in content {
         let schema = media.get("schema").cloned().unwrap_or_default();
-        let is_problem = media_type == PROBLEM_JSON && component(&schema) == Some("Problem");
+        let example = component(&schema).and_then(|name| example_of(name, error()));
         let media = known.entry(media_type).or_insert_with(|| json!({ "schema": schema }));
-        let Some(media) = media.as_object_mut().filter(|_| is_problem) else { continue };
-        let named = media.entry("examples").or_insert_with(|| json!({}));
-        if let Some(named) = named.as_object_mut() {
-            examples.entry(&code).or_insert_with(|| json!({ "value": error.problem().to_json() }));
-            let reference = json!({ "$ref": format!("#/components/examples/{code}") });
-            named.entry(&code).or_insert(reference);
+        let (Some(media), Some((name, example))) = (media.as_object_mut(), example) else { continue };
+        if let Some(named) = media.entry("examples").or_insert_with(|| json!({})).as_object_mut() {
+            named.entry(&name).or_insert_with(|| place(&name, &example, examples));
         }
     }
     responses.sort_keys();
@@ -75,27 +72,31 @@ fn announce(
 
 /// Headers that extractors and the error handler set, which no operation's own code shows.
 pub(super) fn announce_headers(spec: &mut Value) {
-    let refreshing = refresh_token_schemes(spec);
+    let refreshing = schemes(spec, takes_refresh_token);
+    let basic = schemes(spec, |scheme| scheme.get("scheme").and_then(Value::as_str) == Some("basic"));
     let mut used = BTreeSet::new();
     each_operation(spec, &mut |operation| {
         // Where tokens may be left out they are not checked by the extractor that renews them.
         let refreshes = requirements(operation).any(|scheme| refreshing.contains(scheme))
             && !may_come_without_tokens(operation);
+        let takes_basic = requirements(operation).any(|scheme| basic.contains(scheme));
         let is_limited = object_in(operation, "responses").is_some_and(|all| all.contains_key("429"));
         each_response(operation, &mut |status, response| {
             let own = match status {
-                "401" | "403" => Some("WWW-Authenticate"),
-                "429" | "503" => Some("Retry-After"),
-                _ if refreshes && is_success(status) => Some("X-Access-Token"),
+                "401" if takes_basic => Some(("WWW-Authenticate", "WWW-Authenticate-Basic")),
+                "401" | "403" => Some("WWW-Authenticate").map(itself),
+                "429" | "503" => Some("Retry-After").map(itself),
+                _ if refreshes && is_success(status) => Some("X-Access-Token").map(itself),
                 _ => None,
             };
             let counted = is_limited && may_have_been_counted(status);
-            let limits = ["RateLimit-Policy", "RateLimit"].into_iter().filter(|_| counted);
-            for name in own.into_iter().chain(limits) {
+            let limits = ["RateLimit-Policy", "RateLimit"].into_iter().filter(|_| counted).map(itself);
+            for (name, component) in own.into_iter().chain(limits) {
                 let headers = response.entry("headers").or_insert_with(|| json!({}));
                 if let Some(headers) = headers.as_object_mut().filter(|headers| !headers.contains_key(name)) {
-                    headers.insert(name.into(), json!({ "$ref": format!("#/components/headers/{name}") }));
-                    used.insert(name);
+                    headers
+                        .insert(name.into(), json!({ "$ref": format!("#/components/headers/{component}") }));
+                    used.insert(component);
                 }
             }
         });
@@ -108,6 +109,11 @@ pub(super) fn announce_headers(spec: &mut Value) {
 /// nor one of a service that cannot tell.
 fn may_have_been_counted(status: &str) -> bool {
     !matches!(status, "413" | "415") && !status.starts_with('5')
+}
+
+/// Most headers are the component of their name.
+fn itself(name: &'static str) -> (&'static str, &'static str) {
+    (name, name)
 }
 
 /// The header object behind a name of [`announce_headers`].
@@ -134,6 +140,11 @@ fn header(name: &str) -> Value {
                             presented, and `error=\"insufficient_scope\"` with 403 (RFC 6750 3).",
             "schema": { "type": "string", "example": "Bearer" }
         }),
+        "WWW-Authenticate-Basic" => json!({
+            "description": "How to authenticate, for a client that tried it by `Authorization` (RFC 6749 5.2). Whoever \
+                            sent no such header is not asked for a password.",
+            "schema": { "type": "string", "example": "Basic realm=\"hallpass\"" }
+        }),
         _ => json!({
             "description": "A new access token, when the presented one had expired and `X-Refresh-Token` \
                             was live. Use it from now on.",
@@ -142,15 +153,16 @@ fn header(name: &str) -> Value {
     }
 }
 
-/// The names of the security schemes that take a refresh token.
-fn refresh_token_schemes(spec: &Value) -> BTreeSet<String> {
-    let schemes = spec.pointer("/components/securitySchemes").and_then(Value::as_object);
-    let takes_refresh_token = |scheme: &Value| {
-        let name = scheme.get("name").and_then(Value::as_str);
-        name.is_some_and(|name| name.eq_ignore_ascii_case(REFRESH_TOKEN_HEADER))
-    };
-    let schemes = schemes.into_iter().flatten();
-    schemes.filter(|(_, scheme)| takes_refresh_token(scheme)).map(|(name, _)| name.clone()).collect()
+/// The names of the security schemes that are `wanted`.
+fn schemes(spec: &Value, wanted: impl Fn(&Value) -> bool) -> BTreeSet<String> {
+    let schemes =
+        spec.pointer("/components/securitySchemes").and_then(Value::as_object).into_iter().flatten();
+    schemes.filter(|(_, scheme)| wanted(scheme)).map(|(name, _)| name.clone()).collect()
+}
+
+fn takes_refresh_token(scheme: &Value) -> bool {
+    let name = scheme.get("name").and_then(Value::as_str);
+    name.is_some_and(|name| name.eq_ignore_ascii_case(REFRESH_TOKEN_HEADER))
 }
 
 /// The names of the security schemes that an operation takes.

@@ -3,6 +3,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, OpenApiService, SecurityScheme, Tags};
 
 use super::*;
+use crate::api::dto::REFRESH_TOKEN_EXAMPLE;
 
 /// Runs one repair of a schema.
 fn schema(mut schema: Value, repair: fn(&mut Map<String, Value>)) -> Value {
@@ -219,7 +220,14 @@ fn the_example_of_a_type_is_that_of_bodies_too() {
             }
         } } },
         "components": { "schemas": {
-            "Form": { "example": { "email": "ada@example.com" } },
+            "Form": {
+                "properties": {
+                    "email": { "type": "string" },
+                    "refresh_token": { "type": "string" },
+                    "hint": { "type": "string" },
+                },
+                "example": { "email": "ada@example.com" },
+            },
             "User": { "example": { "id": 1 } },
             "Problem": { "example": { "status": 401 } },
         } }
@@ -230,6 +238,10 @@ fn the_example_of_a_type_is_that_of_bodies_too() {
     assert_eq!(schemas["User"]["example"], json!({ "id": 1 }));
     let form = &post["requestBody"]["content"]["application/x-www-form-urlencoded"];
     assert_eq!(form["example"], schemas["Form"]["example"]);
+    let field = |name: &str| &schemas["Form"]["properties"][name]["example"];
+    assert_eq!(field("email"), "ada@example.com");
+    assert_eq!(field("refresh_token"), REFRESH_TOKEN_EXAMPLE, "one that the whole leaves out");
+    assert_eq!(field("hint"), &Value::Null);
     assert!(post["responses"]["400"]["content"][PROBLEM_JSON].get("example").is_none());
 }
 
@@ -258,7 +270,12 @@ fn a_request_that_takes_too_long_is_announced_in_the_shape_of_other_errors() {
     assert_eq!(problem[PROBLEM_JSON]["examples"], json!({ "request_timeout": { "$ref": reference } }));
     assert_eq!(examples["request_timeout"]["value"]["status"], 408);
     let (boom, examples) = announced(answer(JSON, "Boom"));
-    assert_eq!(boom, json!({ JSON: { "schema": { "$ref": "#/components/schemas/Boom" } } }));
+    let reference = json!({ "$ref": "#/components/examples/request_timeout" });
+    let media = json!({ "schema": { "$ref": "#/components/schemas/Boom" }, "examples": { "request_timeout": reference } });
+    assert_eq!(boom, json!({ JSON: media }));
+    assert_eq!(examples["request_timeout"]["value"]["statusCode"], 408);
+    let (other, examples) = announced(answer(JSON, "Other"));
+    assert_eq!(other, json!({ JSON: { "schema": { "$ref": "#/components/schemas/Other" } } }));
     assert!(examples.is_null());
 }
 

@@ -16,6 +16,14 @@ use crate::service::clients::ClientCredentials;
 
 const SCHEME: &str = "ClientSecret";
 
+/// What a client presented to show who it is, unchecked.
+pub struct Presented {
+    /// Id and secret.
+    pub credentials: ClientCredentials,
+    /// Whether they came by HTTP Basic, and not in the body.
+    pub by_basic: bool,
+}
+
 /// Client id and secret out of `Authorization: Basic`, unchecked; `None` where there is no such
 /// header.
 pub struct BasicCredentials(pub Option<ClientCredentials>);
@@ -27,15 +35,18 @@ impl BasicCredentials {
         self,
         id: Option<String>,
         secret: Option<String>,
-    ) -> std::result::Result<Option<ClientCredentials>, ApiError> {
+    ) -> std::result::Result<Option<Presented>, ApiError> {
         match (self.0, id, secret) {
-            (Some(basic), None, None) => Ok(Some(basic)),
-            (Some(basic), Some(id), None) if basic.id == id => Ok(Some(basic)),
+            (Some(basic), None, None) => Ok(Some(Presented { credentials: basic, by_basic: true })),
+            (Some(basic), Some(id), None) if basic.id == id => {
+                Ok(Some(Presented { credentials: basic, by_basic: true }))
+            }
             (Some(_), _, _) => {
                 Err(ApiError::invalid_field("client_id", "comes in the header and in the body"))
             }
             (None, Some(id), Some(secret)) => {
-                Ok(Some(ClientCredentials { id, secret: ClientSecret::new(secret) }))
+                let credentials = ClientCredentials { id, secret: ClientSecret::new(secret) };
+                Ok(Some(Presented { credentials, by_basic: false }))
             }
             // The id alone proves nothing and is asked of nobody.
             (None, _, _) => Ok(None),
@@ -44,7 +55,7 @@ impl BasicCredentials {
 }
 
 fn read(headers: &HeaderMap) -> std::result::Result<Option<ClientCredentials>, ApiError> {
-    let invalid = || ApiError::from(AuthError::InvalidClient);
+    let invalid = || ApiError::from(AuthError::InvalidClient).to_basic();
     let Some(value) = single(headers, &header::AUTHORIZATION).map_err(|_| invalid())? else {
         return Ok(None);
     };
@@ -62,7 +73,7 @@ fn read(headers: &HeaderMap) -> std::result::Result<Option<ClientCredentials>, A
 fn form_decoded(text: &str) -> std::result::Result<String, ApiError> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(Into::into).map_err(|_| AuthError::InvalidClient.into())
+    decoded.map(Into::into).map_err(|_| ApiError::from(AuthError::InvalidClient).to_basic())
 }
 
 impl<'a> ApiExtractor<'a> for BasicCredentials {

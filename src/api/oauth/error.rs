@@ -1,14 +1,12 @@
 //! Errors as OAuth writes them: `error` and `error_description` (RFC 6749 5.2).
 
-use std::marker::PhantomData;
-
 use poem::Response;
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
-use poem_openapi::types::{Example, ToJSON, Type};
-use poem_openapi::{ApiResponse, Object};
+use poem_openapi::Object;
+use poem_openapi::types::Example;
 
 use crate::api::error::{ApiError, ErrorCode};
-use crate::service::AuthError;
+use crate::api::error_body::{self, ErrorBody};
+use crate::api::refusal::Refusal;
 
 /// An error of the operations under `/oauth2` (RFC 6749 5.2).
 #[derive(Object)]
@@ -30,13 +28,27 @@ impl Example for OAuthError {
     }
 }
 
+impl ErrorBody for OAuthError {
+    const MEDIA_TYPE: &'static str = "application/json";
+
+    fn of(error: ApiError) -> (ApiError, Self) {
+        let error = translate(error);
+        let body =
+            Self { error: name(error.code()).to_owned(), error_description: error.detail().to_owned() };
+        (error, body)
+    }
+
+    fn example_name(error: &ApiError) -> String {
+        name(error.code()).to_owned()
+    }
+}
+
+/// An error of an operation that documents `S`. [`respond`] gives it its shape.
+pub type OAuthRefusal<S> = Refusal<S, OAuthError>;
+
 /// Writes an error in this shape, with the headers that it has in every dialect.
 pub fn respond(error: ApiError) -> Response {
-    error.log();
-    let error = translate(error);
-    let body =
-        OAuthError { error: name(error.code()).to_owned(), error_description: error.detail().to_owned() };
-    error.into_response_with("application/json", body.to_json_string())
+    error_body::respond::<OAuthError>(error)
 }
 
 /// A dead refresh token is 400 here, where the main API says 401.
@@ -64,55 +76,5 @@ fn name(code: ErrorCode) -> &'static str {
         ErrorCode::RateLimited => "rate_limited",
         ErrorCode::InternalError => "server_error",
         _ => "invalid_request",
-    }
-}
-
-/// Which errors an operation documents.
-pub trait OAuthRefusals: Send + Sync + 'static {
-    /// Statuses and when they come, in the order of the document.
-    const DOCUMENTED: &'static [(u16, &'static str)];
-}
-
-/// An error of an operation that documents `S`. [`respond`] gives it its shape.
-pub struct OAuthRefusal<S> {
-    error: ApiError,
-    set: PhantomData<S>,
-}
-
-impl<S> From<ApiError> for OAuthRefusal<S> {
-    fn from(error: ApiError) -> Self {
-        Self { error, set: PhantomData }
-    }
-}
-
-impl<S> From<AuthError> for OAuthRefusal<S> {
-    fn from(error: AuthError) -> Self {
-        ApiError::from(error).into()
-    }
-}
-
-impl<S> From<OAuthRefusal<S>> for poem::Error {
-    fn from(refusal: OAuthRefusal<S>) -> Self {
-        refusal.error.into()
-    }
-}
-
-impl<S: OAuthRefusals> ApiResponse for OAuthRefusal<S> {
-    fn meta() -> MetaResponses {
-        let response = |&(status, description): &(u16, &'static str)| MetaResponse {
-            description,
-            status: Some(status),
-            status_range: None,
-            content: vec![MetaMediaType {
-                content_type: "application/json",
-                schema: OAuthError::schema_ref(),
-            }],
-            headers: Vec::new(),
-        };
-        MetaResponses { responses: S::DOCUMENTED.iter().map(response).collect() }
-    }
-
-    fn register(registry: &mut Registry) {
-        OAuthError::register(registry);
     }
 }

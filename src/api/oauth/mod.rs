@@ -2,23 +2,25 @@
 
 mod client_auth;
 mod error;
+mod refusals;
 
 use poem::web::Data;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
-use self::client_auth::BasicCredentials;
-pub use self::error::respond;
-use self::error::{OAuthRefusal, OAuthRefusals};
+use self::client_auth::{BasicCredentials, Presented};
+use self::error::OAuthRefusal;
+pub use self::error::{OAuthError, respond};
+pub use self::refusals::*;
 use super::Tag;
+use super::clients::SECRET_EXAMPLE;
 use super::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
 use super::error::ApiError;
 use super::form::FormOrJson;
 use super::json::Json;
 use crate::domain::client::Client;
 use crate::domain::tokens::RefreshToken;
-use crate::service::clients::ClientCredentials;
 use crate::service::limits::Visitor;
 use crate::service::oauth::Introspection;
 use crate::service::{AuthError, Services};
@@ -50,7 +52,7 @@ impl Example for TokenRequest {
             refresh_token: None,
             scope: Some("revocations:read".to_owned()),
             client_id: Some("books".to_owned()),
-            client_secret: Some("books-dev-secret".to_owned()),
+            client_secret: Some(SECRET_EXAMPLE.to_owned()),
         }
     }
 }
@@ -102,8 +104,8 @@ impl Example for TokenInQuestion {
         Self {
             token: REFRESH_TOKEN_EXAMPLE.to_owned(),
             token_type_hint: Some("refresh_token".to_owned()),
-            client_id: None,
-            client_secret: None,
+            client_id: Some("books".to_owned()),
+            client_secret: Some(SECRET_EXAMPLE.to_owned()),
         }
     }
 }
@@ -230,48 +232,6 @@ impl Example for TokenRevoked {
     }
 }
 
-const BAD_BODY: &str =
-    "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`).";
-const BAD_CLIENT: &str = "The client's id or its secret is wrong, or none came (`invalid_client`).";
-const TOO_LARGE: &str = "The body is longer than 64 KiB (`invalid_request`).";
-const WRONG_TYPE: &str = "The body is neither a form nor JSON (`invalid_request`).";
-const TOO_MANY: &str = "Too many wrong secrets or dead tokens came from this address (`rate_limited`): try again after `Retry-After` seconds.";
-const INTERNAL: &str =
-    "A defect of the service (`server_error`). The log has the cause under the answer's `X-Request-Id`.";
-const UNAVAILABLE: &str = "The service cannot tell right now (`temporarily_unavailable`): nothing is said about the token. Send the same request again after `Retry-After` seconds.";
-
-/// Declares the errors of one operation.
-macro_rules! oauth_refusals {
-    ($($(#[$doc:meta])* $name:ident { $($status:literal => $when:expr),+ $(,)? })+) => {$(
-        $(#[$doc])*
-        pub struct $name;
-
-        impl OAuthRefusals for $name {
-            const DOCUMENTED: &'static [(u16, &'static str)] = &[$(($status, $when)),+];
-        }
-    )+};
-}
-
-oauth_refusals! {
-    /// Of `createToken`.
-    TokenErrors {
-        400 => "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`). Or the grant type is none of the two (`unsupported_grant_type`), the refresh token is good for nothing or another client's (`invalid_grant`), or the client may not have the scope (`invalid_scope`).",
-        401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL, 503 => UNAVAILABLE,
-    }
-    /// Of `introspectToken`.
-    IntrospectErrors {
-        400 => BAD_BODY, 401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL,
-        503 => UNAVAILABLE,
-    }
-    /// Of `revokeToken`.
-    RevokeErrors {
-        400 => BAD_BODY,
-        401 => "The client's id or its secret is wrong (`invalid_client`). None need come.",
-        413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL,
-        503 => "The token store does not answer (`temporarily_unavailable`): the token may still stand. Send the same request again after `Retry-After` seconds.",
-    }
-}
-
 /// The operations under `/oauth2`.
 pub struct OAuthApi;
 
@@ -369,18 +329,20 @@ impl OAuthApi {
 async fn required(
     services: &Services,
     visitor: &Visitor,
-    credentials: Option<ClientCredentials>,
-) -> Result<Client, AuthError> {
-    optional(services, visitor, credentials).await?.ok_or(AuthError::InvalidClient)
+    presented: Option<Presented>,
+) -> Result<Client, ApiError> {
+    optional(services, visitor, presented).await?.ok_or_else(|| AuthError::InvalidClient.into())
 }
 
 async fn optional(
     services: &Services,
     visitor: &Visitor,
-    credentials: Option<ClientCredentials>,
-) -> Result<Option<Client>, AuthError> {
-    match credentials {
-        Some(credentials) => Ok(Some(services.clients.authenticate(&credentials, visitor).await?)),
-        None => Ok(None),
+    presented: Option<Presented>,
+) -> Result<Option<Client>, ApiError> {
+    let Some(Presented { credentials, by_basic }) = presented else { return Ok(None) };
+    match services.clients.authenticate(&credentials, visitor).await.map_err(ApiError::from) {
+        Ok(client) => Ok(Some(client)),
+        Err(error) if by_basic => Err(error.to_basic()),
+        Err(error) => Err(error),
     }
 }

@@ -31,6 +31,11 @@ impl AdminSettings {
         self.email.as_ref().zip(self.password.as_ref())
     }
 
+    /// Whether the password is the one that everybody knows.
+    pub fn has_sample_password(&self) -> bool {
+        self.password.as_ref().is_some_and(|password| password.expose() == SAMPLE_ADMIN_PASSWORD.as_bytes())
+    }
+
     pub(crate) fn review(&self, review: &mut Review<'_>) {
         review.both_or_neither("admin.email", "admin.password");
     }

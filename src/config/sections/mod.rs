@@ -7,6 +7,7 @@ pub mod compat;
 pub mod cors;
 pub mod database;
 pub mod dev;
+pub mod docs;
 pub mod feed;
 pub mod forward_auth;
 pub mod http;

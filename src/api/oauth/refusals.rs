@@ -1,0 +1,70 @@
+//! Which errors the operations under `/oauth2` document.
+
+use std::time::Duration;
+
+use crate::api::error::ApiError;
+use crate::api::json::BodyError;
+use crate::api::refusal::{Documented, examples, refusals};
+use crate::service::AuthError;
+
+const BAD_BODY: Documented = Documented::new(
+    "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`).",
+    || vec![ApiError::invalid_field("token", "is missing")],
+);
+const BAD_CLIENT: Documented =
+    Documented::new("The client's id or its secret is wrong, or none came (`invalid_client`).", || {
+        examples([AuthError::InvalidClient])
+    });
+const TOO_LARGE: Documented = Documented::new("The body is longer than 64 KiB (`invalid_request`).", || {
+    vec![BodyError::TooLarge.into()]
+});
+const WRONG_TYPE: Documented =
+    Documented::new("The body is neither a form nor JSON (`invalid_request`).", || {
+        vec![BodyError::UnsupportedMediaType.into()]
+    });
+const TOO_MANY: Documented = Documented::new(
+    "Too many wrong secrets or dead tokens came from this address (`rate_limited`): try again after `Retry-After` seconds.",
+    || examples([AuthError::RateLimited { retry_after: Duration::from_secs(15) }]),
+);
+const INTERNAL: Documented = Documented::new(
+    "A defect of the service (`server_error`). The log has the cause under the answer's `X-Request-Id`.",
+    || vec![ApiError::internal("an example")],
+);
+const UNAVAILABLE: Documented = Documented::new(
+    "The service cannot tell right now (`temporarily_unavailable`): nothing is said about the token. Send the same request again after `Retry-After` seconds.",
+    || vec![ApiError::dependency_unavailable()],
+);
+
+refusals! {
+    /// Of `createToken`.
+    TokenErrors {
+        400 => Documented::new(
+            "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`). Or the grant type is none of the two (`unsupported_grant_type`), the refresh token is good for nothing or another client's (`invalid_grant`), or the client may not have the scope (`invalid_scope`).",
+            || vec![
+                ApiError::invalid_field("grant_type", "is missing"),
+                ApiError::unsupported_grant_type(),
+                AuthError::InvalidRefreshToken.into(),
+                AuthError::InvalidScope.into(),
+            ],
+        ),
+        401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `introspectToken`.
+    IntrospectErrors {
+        400 => BAD_BODY, 401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL,
+        503 => UNAVAILABLE,
+    }
+    /// Of `revokeToken`.
+    RevokeErrors {
+        400 => BAD_BODY,
+        401 => Documented::new(
+            "The client's id or its secret is wrong (`invalid_client`). None need come.",
+            || examples([AuthError::InvalidClient]),
+        ),
+        413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL,
+        503 => Documented::new(
+            "The token store does not answer (`temporarily_unavailable`): the token may still stand. Send the same request again after `Retry-After` seconds.",
+            || vec![ApiError::dependency_unavailable()],
+        ),
+    }
+}
