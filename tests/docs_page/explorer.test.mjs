@@ -110,6 +110,7 @@ inBrowser("the development account is filled in, in every document", async (cont
     assert.ok(await page.locator("#sample-account").isVisible());
     await page.locator("#login").getByRole("button").click();
     await loggedIn(page);
+    assert.equal(await page.locator("#sample-account").isVisible(), false);
     await page.getByRole("button", { name: "Log out", exact: true }).click();
     await page.locator("#login").waitFor();
     assert.equal(await execute(page, "post", login), 200, login);

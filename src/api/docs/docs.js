@@ -282,7 +282,6 @@
   }
 
   function fillIn() {
-    document.getElementById("sample-account").hidden = !samples.account;
     for (const [name, value] of Object.entries(samples.account ?? {})) form.elements[name].value ||= value;
   }
 
@@ -318,6 +317,7 @@
     const isIn = Boolean(access && refresh);
     form.hidden = isIn;
     loggedIn.hidden = !isIn;
+    document.getElementById("sample-account").hidden = isIn || !samples.account;
     document.getElementById("login-heading").textContent = isIn ? "Logged in" : "Log in";
     if (isIn) say("");
     loggedIn.querySelector("output").textContent = claims(access ?? "").email ?? "with your tokens";
