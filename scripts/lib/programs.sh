@@ -44,6 +44,10 @@ have_compose() {
     docker-compose version >/dev/null 2>&1 || docker compose version >/dev/null 2>&1
 }
 
+have_curl() {
+    command -v curl >/dev/null
+}
+
 have_chromium() {
     command -v chromium >/dev/null
 }

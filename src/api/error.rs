@@ -363,7 +363,7 @@ impl ApiError {
 
     /// The same error as the answer to `Authorization: Basic`, which is told how to authenticate (RFC 6749 5.2).
     /// Whoever sent none is not: browsers would ask their user for a password.
-    pub(super) fn to_basic(self) -> Self {
+    pub(super) fn challenging_basic(self) -> Self {
         match self.code {
             ErrorCode::InvalidClient => self.challenge(Challenge::Client),
             _ => self,

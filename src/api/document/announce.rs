@@ -84,9 +84,9 @@ pub(super) fn announce_headers(spec: &mut Value) {
         each_response(operation, &mut |status, response| {
             let own = match status {
                 "401" if takes_basic => Some(("WWW-Authenticate", "WWW-Authenticate-Basic")),
-                "401" | "403" => Some("WWW-Authenticate").map(itself),
-                "429" | "503" => Some("Retry-After").map(itself),
-                _ if refreshes && is_success(status) => Some("X-Access-Token").map(itself),
+                "401" | "403" => Some(itself("WWW-Authenticate")),
+                "429" | "503" => Some(itself("Retry-After")),
+                _ if refreshes && is_success(status) => Some(itself("X-Access-Token")),
                 _ => None,
             };
             let counted = is_limited && may_have_been_counted(status);

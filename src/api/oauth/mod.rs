@@ -342,7 +342,7 @@ async fn optional(
     let Some(Presented { credentials, by_basic }) = presented else { return Ok(None) };
     match services.clients.authenticate(&credentials, visitor).await.map_err(ApiError::from) {
         Ok(client) => Ok(Some(client)),
-        Err(error) if by_basic => Err(error.to_basic()),
+        Err(error) if by_basic => Err(error.challenging_basic()),
         Err(error) => Err(error),
     }
 }
