@@ -36,7 +36,7 @@ pub use sections::feed::FeedSettings;
 pub use sections::forward_auth::ForwardAuthSettings;
 pub use sections::http::HttpSettings;
 pub use sections::keys::KeySettings;
-pub use sections::log::{LogFormat, LogSettings};
+pub use sections::log::{LogFormat, LogSettings, LoggedRequests};
 pub use sections::passwords::PasswordSettings;
 pub use sections::proxies::ForwardedHeader;
 pub use sections::public_url::PublicUrl;

@@ -13,6 +13,20 @@ pub enum LogFormat {
     Json,
 }
 
+/// Which requests the log has a line for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoggedRequests {
+    /// Those that change something or are refused; validations and health checks are counted.
+    Changes,
+    /// Every one.
+    All,
+    /// None.
+    Off,
+}
+
+const REQUESTS: [(&str, LoggedRequests); 3] =
+    [("changes", LoggedRequests::Changes), ("all", LoggedRequests::All), ("off", LoggedRequests::Off)];
+
 settings! {
     /// The log.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +40,17 @@ settings! {
             kind: Text,
             parse: parse::choice("is no log format", [("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]),
             default: PerProfile { dev: "pretty", serve: "json" }, example: "json",
+        },
+        /// Which requests have a line in the log: `changes` (those that change something or are refused; checks of
+        /// tokens and health checks are counted), `all`, or `off`.
+        requests: LoggedRequests = "log.requests" {
+            kind: Text, parse: parse::choice("does not say which requests are logged", REQUESTS),
+            default: Always("changes"), example: "all",
+        },
+        /// Whether log lines say where clients are. `false` keeps their addresses out of every line; the audit log has
+        /// them all the same.
+        client_address: bool = "log.client_address" {
+            kind: Boolean, parse: parse::boolean, default: Always("true"), example: "false",
         },
     }
 }

@@ -100,6 +100,8 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ),
         ("HALLPASS_LOG__LEVEL", "a=b=c", &["is no log level"]),
         ("HALLPASS_LOG__FORMAT", "xml", &["write pretty or json"]),
+        ("HALLPASS_LOG__REQUESTS", "some", &["write changes, all or off"]),
+        ("HALLPASS_LOG__CLIENT_ADDRESS", "no", &["neither `true` nor `false`"]),
         ("HALLPASS_SHUTDOWN_GRACE", "2h", &["out of bounds"]),
         ("HALLPASS_KEYS__PUBLISH_AHEAD", "59m", &["out of bounds", "1h to 30days"]),
         ("HALLPASS_KEYS__PUBLISH_AHEAD", "31d", &["out of bounds"]),

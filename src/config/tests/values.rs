@@ -20,6 +20,7 @@ fn serve_has_no_administrator_and_logs_json() {
     let settings = production().load(Profile::Serve, Purpose::Start).unwrap().settings;
     assert!(settings.admin.account().is_none());
     assert_eq!(settings.log.format, LogFormat::Json);
+    assert_eq!((settings.log.requests, settings.log.client_address), (LoggedRequests::Changes, true));
     assert_eq!(settings.reset.delivery, ResetDelivery::Off);
     assert!(settings.redis_url().is_some() && !settings.redis.danger_allow_eviction);
 }
