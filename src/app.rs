@@ -266,7 +266,13 @@ pub async fn build(
         true => UnverifiedEmail::Told,
         false => UnverifiedEmail::Withheld,
     };
-    let surroundings = api::Surroundings { proxies, hosts, cors: cors(settings), docs: docs_page(settings) };
+    let surroundings = api::Surroundings {
+        proxies,
+        hosts,
+        cors: cors(settings),
+        docs: docs_page(settings),
+        logged: settings.log.requests,
+    };
     let endpoint = api::build(
         services.clone(),
         random,

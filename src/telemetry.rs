@@ -1,12 +1,16 @@
 //! Logs: where they go and how they look.
 
+mod fields;
+mod lines;
+
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use crate::config::{LogFormat, LogSettings};
+pub use self::lines::Lines;
+use crate::config::LogSettings;
 
 /// The log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -26,11 +30,7 @@ pub enum TelemetryError {
 /// [`TelemetryError`], most likely since the process has called this before.
 pub fn init(log: &LogSettings) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder().parse(&log.level)?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    let registry = tracing_subscriber::registry().with(filter);
-    match log.format {
-        LogFormat::Pretty => registry.with(lines.with_ansi(io::stderr().is_terminal())).try_init()?,
-        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_ansi(false)).try_init()?,
-    }
+    let lines = Lines::new(log, io::stderr().is_terminal(), io::stderr);
+    tracing_subscriber::registry().with(filter).with(lines).try_init()?;
     Ok(())
 }

@@ -263,7 +263,7 @@ mod tests {
                 bytes.fill(0);
             }
         }
-        let starting = crate::api::starting(Arc::new(Zeros), false, listed(false));
+        let starting = crate::api::starting(Arc::new(Zeros), false, listed(false), Default::default());
         for (origin, reads) in [(APP, Some(APP)), ("https://evil.example", None)] {
             for path in ["/auth/login", "/health/ready"] {
                 let asked = request(Method::GET, path, &[("origin", origin)]);

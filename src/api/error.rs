@@ -343,9 +343,9 @@ impl ApiError {
     pub fn log(&self) {
         let cause = self.cause.as_deref().map(|cause| tracing::field::display(with_causes(cause)));
         if self.status.is_server_error() {
-            tracing::error!(code = ?self.code, cause, "request failed");
+            tracing::error!(code = %self.code.name(), cause, "request failed");
         } else {
-            tracing::debug!(code = ?self.code, "request refused");
+            tracing::debug!(code = %self.code.name(), "request refused");
         }
     }
 
@@ -383,6 +383,8 @@ impl ApiError {
     /// The answer with a body of any dialect, and the headers that are the same in all of them.
     pub(super) fn into_response_with(self, content_type: &str, body: String) -> Response {
         let mut response = Response::builder().status(self.status).content_type(content_type).body(body);
+        // For the line about the request in the log.
+        response.extensions_mut().insert(self.code);
         let mut set = |name: HeaderName, value: &str| {
             if let Ok(value) = value.parse() {
                 response.headers_mut().insert(name, value);

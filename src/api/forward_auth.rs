@@ -20,7 +20,7 @@ use crate::service::AuthError;
 use crate::service::caller::Caller;
 
 /// Where proxies ask; anything may follow behind a `/`.
-const PATH: &str = "/forward-auth";
+pub(super) const PATH: &str = "/forward-auth";
 
 /// The account's id, as in the claim `sub`.
 const REMOTE_USER: HeaderName = HeaderName::from_static("remote-user");

@@ -26,11 +26,13 @@ mod json_fields;
 mod known_names;
 mod nearest;
 pub mod oauth;
+mod operations;
 pub mod origin;
 pub mod pages;
 mod prepared;
 mod rate_limit_headers;
 pub mod refusal;
+pub mod request_log;
 pub mod revocations;
 mod root;
 pub mod security;
@@ -54,6 +56,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, g
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
 use serde_json::Value;
 
+use crate::config::LoggedRequests;
 use crate::domain::random::Random;
 use crate::service::Services;
 
@@ -170,11 +173,13 @@ pub struct Surroundings {
     pub cors: Cors,
     /// Whether there is a docs page.
     pub docs: DocsPage,
+    /// Which requests the log has a line for.
+    pub logged: LoggedRequests,
 }
 
 impl From<Surroundings> for root::Entrance {
-    fn from(Surroundings { proxies, hosts, cors, docs: _ }: Surroundings) -> Self {
-        Self { proxies, door: Door::new(hosts), cors }
+    fn from(Surroundings { proxies, hosts, cors, docs: _, logged }: Surroundings) -> Self {
+        Self { proxies, door: Door::new(hosts), cors, logged }
     }
 }
 
@@ -184,6 +189,7 @@ pub fn starting(
     random: Arc<dyn Random>,
     https: bool,
     cors: Cors,
+    logged: LoggedRequests,
 ) -> impl Endpoint<Output = Response> + 'static + use<> {
     let not_yet = || {
         poem::endpoint::make(async |_| {
@@ -197,10 +203,9 @@ pub fn starting(
     for path in ["/readyz", "/healthz", "/health/ready", "/health/ready/:operation"] {
         routes = routes.at(path, get(health::not_yet));
     }
-    let allowed = allow::AllowedMethods::of(&[]);
-    let entrance = Surroundings { cors, ..Surroundings::default() }.into();
+    let entrance = Surroundings { cors, logged, ..Surroundings::default() }.into();
     let shape = |_: &Method, _: &str| -> root::ErrorShape { IntoResponse::into_response };
-    root::wrap(routes.nest("/", not_yet()), random, https, entrance, allowed, shape)
+    root::wrap(routes.nest("/", not_yet()), random, https, entrance, &[], shape)
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
@@ -261,7 +266,6 @@ pub fn build(
             IntoResponse::into_response
         }
     };
-    let allowed = allow::AllowedMethods::of(&documents);
     let routes = routes.data(services).data(published).data(unverified_email).data(surroundings.docs.clone());
-    Ok(root::wrap(routes, random, https, surroundings.into(), allowed, shape_of))
+    Ok(root::wrap(routes, random, https, surroundings.into(), &documents, shape_of))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
+use serde_json::Value;
 use tracing::Instrument;
 
 use super::allow::AllowedMethods;
@@ -16,8 +17,10 @@ use super::cors::Cors;
 use super::door::Door;
 use super::error::{ApiError, problem_of};
 use super::rate_limit_headers;
+use super::request_log::{Asked, RequestLog};
 use super::security::{RenewedToken, X_ACCESS_TOKEN};
 use super::to_the_end::ToTheEnd;
+use crate::config::LoggedRequests;
 use crate::domain::random::{self, Random};
 use crate::service::limits::Visitor;
 
@@ -54,62 +57,85 @@ pub(super) struct Entrance {
     pub(super) door: Door,
     /// Says which pages may read the answer.
     pub(super) cors: Cors,
+    /// Which requests have a line in the log.
+    pub(super) logged: LoggedRequests,
 }
 
-/// Wraps the routes of the service. `shape_of` says how errors look where a request goes.
-pub(super) fn wrap(
-    routes: impl Endpoint + 'static,
+/// What every request meets.
+struct Root {
+    random: Arc<dyn Random>,
+    https: bool,
+    proxies: TrustedProxies,
+    door: Door,
+    cors: Cors,
+    allowed: AllowedMethods,
+    log: RequestLog,
+}
+
+/// Wraps the routes of the service, which `documents` describe. `shape_of` says how errors look where a
+/// request goes.
+pub(super) fn wrap<R: Endpoint + 'static, S: Fn(&Method, &str) -> ErrorShape + Send + Sync + 'static>(
+    routes: R,
     random: Arc<dyn Random>,
     https: bool,
     entrance: Entrance,
-    allowed: AllowedMethods,
-    shape_of: impl Fn(&Method, &str) -> ErrorShape + Send + Sync + 'static,
-) -> impl Endpoint<Output = Response> + 'static {
-    let (allowed, shape_of) = (Arc::new(allowed), Arc::new(shape_of));
-    let Entrance { proxies, door, cors } = entrance;
+    documents: &[Value],
+    shape_of: S,
+) -> impl Endpoint<Output = Response> + 'static + use<R, S> {
+    let Entrance { proxies, door, cors, logged } = entrance;
+    let (allowed, log) = (AllowedMethods::of(documents), RequestLog::of(documents, logged));
+    let root = Arc::new(Root { random, https, proxies, door, cors, allowed, log });
+    let shape_of = Arc::new(shape_of);
     routes.map_to_response().around(move |routes, request| {
-        let (random, allowed, cors) = (random.clone(), allowed.clone(), cors.clone());
-        let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
-        let visitor = Visitor::new(proxies.client_address(peer, request.headers()));
+        let root = root.clone();
         let shape = shape_of(request.method(), request.uri().path());
-        let asked = cors.look_at(&request);
-        let decided = match door.refusal(&request) {
-            Some(refusal) => Some(Err(refusal)),
-            None => asked.is_preflight.then(|| Ok(StatusCode::NO_CONTENT.into_response())),
-        };
-        ToTheEnd::new(async move {
-            let uri = request.uri().clone();
-            let mut response = answer(&*routes, request, decided, &*random, &visitor, https, shape).await;
-            if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-                response.headers_mut().insert(header::ALLOW, allowed.at(uri.path()));
-            }
-            cors.describe(&asked, response.headers_mut());
-            Ok(response)
-        })
+        ToTheEnd::new(async move { Ok(root.receive(&*routes, request, shape).await) })
     })
 }
 
-/// Answers a request, by what was `decided` about it already or else by the operation that it asks for.
-async fn answer(
-    routes: &impl Endpoint<Output = Response>,
-    mut request: Request,
-    decided: Option<Result<Response, ApiError>>,
-    random: &dyn Random,
-    visitor: &Visitor,
-    https: bool,
-    shape: ErrorShape,
-) -> Response {
-    let id = request_id(request.headers()).unwrap_or_else(|| random::uuid(random).to_string());
-    let span = tracing::info_span!(
-        "request",
-        id,
-        method = %request.method(),
-        path = request.uri().path(),
-    );
-    let renewed = RenewedToken::default();
-    request.set_data(renewed.clone());
-    request.set_data(visitor.clone());
-    let mut response = async {
+impl Root {
+    async fn receive(
+        &self,
+        routes: &impl Endpoint<Output = Response>,
+        mut request: Request,
+        shape: ErrorShape,
+    ) -> Response {
+        let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
+        let visitor = Visitor::new(self.proxies.client_address(peer, request.headers()));
+        let from_page = self.cors.look_at(&request);
+        let decided = match self.door.refusal(&request) {
+            Some(refusal) => Some(Err(refusal)),
+            None => from_page.is_preflight.then(|| Ok(StatusCode::NO_CONTENT.into_response())),
+        };
+        let uri = request.uri().clone();
+        let id = request_id(request.headers()).unwrap_or_else(|| random::uuid(&*self.random).to_string());
+        let asked = self.log.look_at(request.method(), uri.path());
+        let span = asked.span(&id, request.method(), uri.path(), visitor.address());
+        let renewed = RenewedToken::default();
+        request.set_data(renewed.clone());
+        request.set_data(visitor.clone());
+        let mut response = self.answer(routes, request, decided, &asked, shape).instrument(span).await;
+        self.log.report(tokio::time::Instant::now());
+        finish(response.headers_mut(), &id, &renewed, self.https);
+        if !response.status().is_server_error() {
+            rate_limit_headers::announce(response.headers_mut(), &visitor);
+        }
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(header::ALLOW, self.allowed.at(uri.path()));
+        }
+        self.cors.describe(&from_page, response.headers_mut());
+        response
+    }
+
+    /// Answers a request, by what was `decided` about it already or else by the operation that it asks for.
+    async fn answer(
+        &self,
+        routes: &impl Endpoint<Output = Response>,
+        request: Request,
+        decided: Option<Result<Response, ApiError>>,
+        asked: &Asked<'_>,
+        shape: ErrorShape,
+    ) -> Response {
         let began = tokio::time::Instant::now();
         let admitted = async {
             match decided {
@@ -125,17 +151,9 @@ async fn answer(
             Ok(Err(_)) => shape(ApiError::internal("a handler panicked")),
             Err(_) => shape(ApiError::request_timeout()),
         };
-        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(status = response.status().as_u16(), elapsed_ms, "answered");
+        self.log.answered(asked, &response, began.elapsed());
         response
     }
-    .instrument(span)
-    .await;
-    finish(response.headers_mut(), &id, &renewed, https);
-    if !response.status().is_server_error() {
-        rate_limit_headers::announce(response.headers_mut(), visitor);
-    }
-    response
 }
 
 /// A proxy's request id, if it is one that a log can hold as it is.
@@ -184,9 +202,8 @@ mod tests {
         }
         let routes = Route::new().at("/users/:id", get(here)).at("/.well-known/keys", get(here));
         let document = json!({ "paths": { "/users/{id}": { "get": {} } } });
-        let allowed = AllowedMethods::of(&[document]);
         let shape = |_: &Method, _: &str| -> ErrorShape { IntoResponse::into_response };
-        let endpoint = wrap(routes, Arc::new(Zeros), false, Entrance::default(), allowed, shape);
+        let endpoint = wrap(routes, Arc::new(Zeros), false, Entrance::default(), &[document], shape);
         let method = method.parse().expect("a method");
         let request = Request::builder().method(method).uri(path.parse().expect("a path"));
         endpoint.get_response(request.body(Body::empty())).await

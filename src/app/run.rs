@@ -157,7 +157,7 @@ async fn wait_for_database(
     let bound = listener.local_addr().map_err(at_listen)?;
     let (over, is_over) = oneshot::channel::<()>();
     let is_https = settings.issuer(bound).is_https();
-    let starting = api::starting(environment.random.clone(), is_https, cors(settings));
+    let starting = api::starting(environment.random.clone(), is_https, cors(settings), settings.log.requests);
     // The end of the sender is the word that it is over.
     let serving = server::serve(meanwhile, starting, limits, async { drop(is_over.await) }, STARTING_GRACE);
     let asking = async {

@@ -12,6 +12,7 @@ use super::caller::Caller;
 use super::clock_watch::ClockWatch;
 use super::error::{Error, Result};
 use super::key_ring::{KeyRing, PerGeneration};
+use super::named_in_log;
 use super::revocations::Revocations;
 use super::trail::AuditTrail;
 use crate::config::TokenSettings;
@@ -296,11 +297,13 @@ impl AccessTokens {
     /// Signature and claims. A token without a session is a machine's: nobody is logged in by it.
     fn verify(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims, Rejection> {
         let verdict = self.read(access, now);
-        match &verdict {
-            Ok(claims) => session_of(claims)?,
-            Err(Rejection::Expired(claims)) => session_of(claims)?,
+        let claims = match &verdict {
+            Ok(claims) => claims,
+            Err(Rejection::Expired(claims)) => &**claims,
             Err(_) => return verdict,
         };
+        session_of(claims)?;
+        named_in_log::account(&claims.sub);
         verdict
     }
 
@@ -406,6 +409,7 @@ impl AccessTokens {
     ) -> Result<Caller> {
         let claims =
             refresh_token::verify(&self.parts.secrets, refresh).map_err(|_| Error::InvalidRefreshToken)?;
+        named_in_log::account(claims.user);
         if expired.is_some_and(|expired| expired.sub != claims.user.to_string()) {
             return Err(Error::InvalidRefreshToken);
         }

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use self::gate::{Gate, Often, Verdict};
 use super::caller::Administrator;
 use super::error::Result;
+use super::named_in_log;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
@@ -88,6 +89,7 @@ impl Audit {
     }
 
     fn note(&self, entry: AuditEntry, often: Often) {
+        named_in_log::whom(&entry);
         let queue = &self.writer.queue;
         let (verdict, due) = queue.gate().judge(&entry, often);
         queue.push_all(due);

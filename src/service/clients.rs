@@ -9,6 +9,7 @@ use super::caller::Administrator;
 use super::error::{Error, Result};
 use super::feed_readers::FeedReaders;
 use super::limits::{Limits, Visitor};
+use super::named_in_log;
 use super::trail::AuditTrail;
 use crate::crypto::client_secret;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
@@ -194,7 +195,9 @@ impl Clients {
             let entry = AuditEntry { object, ..entry.from(visitor.address()).because(Reason::InvalidClient) };
             self.trail.record_seldom(entry, None);
         }
-        client.filter(|_| right).ok_or(Error::InvalidClient)
+        let client = client.filter(|_| right).ok_or(Error::InvalidClient)?;
+        named_in_log::client(&client.id);
+        Ok(client)
     }
 
     /// Mints an access token for a client itself (RFC 6749 4.4): for the scopes it asks for, or for
@@ -230,6 +233,7 @@ impl Clients {
             return Err(Error::InsufficientScope);
         }
         let client = self.of_token(&claims).await?.ok_or(Error::TokenRevoked)?.id;
+        named_in_log::client(&client);
         Ok(Authorized { client, claims })
     }
 

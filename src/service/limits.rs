@@ -24,6 +24,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::{Error, Result};
+use super::named_in_log;
 use super::password_workers::Requester;
 use crate::crypto::rate_limit::{self, Whose};
 use crate::crypto::secret::DerivedKeys;
@@ -163,6 +164,7 @@ impl Limits {
         email: &Email,
         check: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        named_in_log::email(rate_limit::account_mark(&self.secrets, email));
         self.announce(Action::Login, visitor);
         self.announce(Action::LoginSuccess, visitor);
         let mut guess = Paid { limits: self, visitor, charges: Vec::new() };
@@ -201,6 +203,7 @@ impl Limits {
         email: &Email,
         attempt: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        named_in_log::email(rate_limit::account_mark(&self.secrets, email));
         self.announce(action, visitor);
         let mut paid = Paid { limits: self, visitor, charges: Vec::new() };
         let paying = async {

@@ -16,6 +16,7 @@ pub mod feed_readers;
 pub mod key_ring;
 pub mod limits;
 pub mod mail;
+mod named_in_log;
 pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;

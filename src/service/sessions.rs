@@ -11,6 +11,7 @@ use super::clock_watch::ClockWatch;
 use super::cut_off::CutOff;
 use super::error::{Error, Result};
 use super::limits::{Limits, Visitor};
+use super::named_in_log;
 use super::password_workers::Requester;
 use super::passwords::Passwords;
 use super::session_cap::SessionCap;
@@ -535,7 +536,9 @@ impl Sessions {
     }
 
     fn read(&self, refresh: &RefreshToken) -> Result<RefreshClaims> {
-        refresh_token::verify(&self.secrets, refresh).map_err(|_| Error::InvalidRefreshToken)
+        let claims = refresh_token::verify(&self.secrets, refresh).map_err(|_| Error::InvalidRefreshToken)?;
+        named_in_log::account(claims.user);
+        Ok(claims)
     }
 
     fn pair(&self, session: Session) -> Result<TokenPair> {

@@ -17,6 +17,7 @@ mod dev;
 mod flood;
 mod keys;
 mod leftovers;
+mod logs;
 mod mail;
 mod malformed;
 mod nginx;

@@ -74,6 +74,11 @@ pub async fn live(app: &TestApp) -> Vec<String> {
     app.me(&jwt::with_another_signature(&ada.tokens.access)).await.assert_refused(401, "invalid_token");
     let in_the_query = format!("/users/me?access_token={}", ada.tokens.access);
     app.anonymous().get(&in_the_query).send().await.assert_refused(401, "authentication_required");
+    // What a client has mistaken for a path, with a query behind it.
+    for token in [&ada.tokens.access, &ada.tokens.refresh] {
+        let in_the_path = format!("/sessions/{token}?refresh_token={}", ada.tokens.refresh);
+        app.anonymous().delete(&in_the_path).send().await.assert_refused(404, "not_found");
+    }
     app.advance(MINUTE * 16);
     app.me(&ada.tokens.access).await.assert_refused(401, "token_expired");
     let renewed = ada.request_with_both(Method::GET, "/auth/auth-me").send().await.tokens(200);

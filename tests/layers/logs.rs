@@ -84,3 +84,51 @@ fn another_way_is_found_and_the_one_is_not() {
         assert!(!events(source).iter().any(|event| is_offence(event)), "{source}");
     }
 }
+
+/// What `log.client_address = false` keeps out of the log goes by these names (`telemetry::fields`).
+const ADDRESS_NAMES: [&str; 2] = ["address", "peer"];
+
+/// The fields of an event that hold where a client is and are called otherwise.
+fn misnamed_addresses(event: &str) -> Vec<String> {
+    let is_address = |word: &str| matches!(word, "address" | "peer" | "visitor" | "remote_addr");
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+        words.map(str::to_owned).filter(|word| !word.is_empty()).collect()
+    };
+    let mut misnamed = Vec::new();
+    for field in event.split(',') {
+        let (name, value) = field.split_once('=').unwrap_or((field, field));
+        let name = name.trim().trim_start_matches(['%', '?']);
+        if words(value).iter().any(|word| is_address(word)) && !ADDRESS_NAMES.contains(&name) {
+            misnamed.push(field.trim().to_owned());
+        }
+    }
+    misnamed
+}
+
+#[test]
+fn every_address_of_a_client_is_logged_by_a_name_that_can_be_left_out() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut report, mut found) = (String::new(), 0);
+    for file in rust_files(&root.join("src")) {
+        let source = fs::read_to_string(&file).expect("a source file");
+        for event in events(&source) {
+            found += usize::from(event.contains("peer") || event.contains("address"));
+            for field in misnamed_addresses(&event) {
+                writeln!(report, "{}: {field}", file.display()).expect("a string takes text");
+            }
+        }
+    }
+    assert!(found >= 4, "hardly an address is logged");
+    assert!(report.is_empty(), "log addresses of clients as `address` or `peer`:\n{report}");
+}
+
+#[test]
+fn an_address_by_another_name_is_found() {
+    for source in ["from = %peer", "ip = address.map(display)", "x = 1, whom = visitor.address()"] {
+        assert_eq!(misnamed_addresses(source).len(), 1, "{source}");
+    }
+    for source in ["%peer", "address = address.map(display)", "address = %peer", "%bound", "user = %id"] {
+        assert!(misnamed_addresses(source).is_empty(), "{source}");
+    }
+}

@@ -14,9 +14,10 @@ pub enum LogFormat {
 }
 
 /// Which requests the log has a line for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LoggedRequests {
     /// Those that change something or are refused; validations and health checks are counted.
+    #[default]
     Changes,
     /// Every one.
     All,

@@ -3,8 +3,11 @@
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use hallpass::config::{LogFormat, LogSettings, LoggedRequests};
+use hallpass::telemetry::Lines;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// All lines so far.
 #[derive(Clone, Default)]
@@ -17,11 +20,14 @@ impl Log {
         static LOG: OnceLock<Log> = OnceLock::new();
         let log = LOG.get_or_init(|| {
             let log = Self::default();
-            let subscriber = tracing_subscriber::fmt()
-                .with_max_level(LevelFilter::TRACE)
-                .with_ansi(false)
-                .with_writer(log.clone())
-                .finish();
+            let settings = LogSettings {
+                level: String::new(),
+                format: LogFormat::Pretty,
+                requests: LoggedRequests::Changes,
+                client_address: true,
+            };
+            let lines = Lines::new(&settings, false, log.clone());
+            let subscriber = tracing_subscriber::registry().with(LevelFilter::TRACE).with(lines);
             tracing::subscriber::set_global_default(subscriber).expect("the only subscriber");
             log
         });
