@@ -36,8 +36,25 @@ install_packages() {
     fi
     # Nobody is there to answer questions in CI.
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update --quiet </dev/null
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install --yes --quiet --no-install-recommends "$@" </dev/null || fail "$advice"
+    local status=0
+    without_services env DEBIAN_FRONTEND=noninteractive \
+        apt-get install --yes --quiet --no-install-recommends "$@" </dev/null || status=$?
+    [ "$status" -eq 0 ] || fail "$advice"
+}
+
+# Runs a command, as install_packages may, and keeps packages from starting their services meanwhile, by way of policy-rc.d
+# (man deb-systemd-invoke): tests start their own.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    if [ -e "$policy" ]; then
+        "${as_root[@]}" "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod +x "$policy"
+    "${as_root[@]}" "$@" || status=$?
+    "${as_root[@]}" rm -f "$policy"
+    return "$status"
 }
 
 # Runs a command that is ended when it takes longer than that, where the system can (coreutils).

@@ -31,6 +31,20 @@ have_nginx() {
     command -v nginx >/dev/null || [ -x /usr/sbin/nginx ]
 }
 
+have_caddy() {
+    command -v caddy >/dev/null
+}
+
+# Debian keeps it where only root looks.
+have_haproxy() {
+    command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ]
+}
+
+# Debian keeps it where only root looks.
+have_apache2() {
+    command -v apache2 >/dev/null || [ -x /usr/sbin/apache2 ]
+}
+
 have_openssl() {
     command -v openssl >/dev/null
 }

@@ -1,52 +1,44 @@
-//! The service below a path of another host, where a real nginx takes the path off: every address that it prints
-//! leads to it from outside, for whoever resolves it as RFC 3986 5 says.
+//! The service below a path of another host, where a real nginx takes the path off by
+//! `docs/recipes/nginx-sub-path.conf`: every address that it prints leads to it from outside, for whoever resolves
+//! it as RFC 3986 5 says.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
 use hyper::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{Answer, Call, PASSWORD, Tokens, get, login, post};
-use crate::nginx::{Nginx, START_ATTEMPTS, free_addresses, write_main};
 use crate::process::{Service, dev};
+use crate::proxies::nginx::write_http;
+use crate::proxies::{Places, Proxy, START_ATTEMPTS, free_addresses, recipe};
 use crate::support::smtp::SmtpServer;
 
 /// Where the service is. Some of its own paths begin alike, which must confuse nobody.
 const PREFIX: &str = "/auth";
 
 /// What stands at every other address of that host.
-const ELSEWHERE: u16 = 418;
+const ELSEWHERE: u16 = 404;
 
 struct Host {
-    nginx: Nginx,
+    nginx: Proxy,
     mails: SmtpServer,
     origin: String,
     _service: Service,
     _folder: TempDir,
 }
 
-fn write_servers(folder: &std::path::Path, own: SocketAddr, hallpass: SocketAddr) {
-    let servers = format!(
-        "server {{\n\
-             listen {own};\n\
-             proxy_set_header Host $http_host;\n\
-             proxy_set_header X-Forwarded-For $remote_addr;\n\
-             location {PREFIX}/ {{ proxy_pass http://{hallpass}/; }}\n\
-             location = /.well-known/oauth-authorization-server{PREFIX} {{ proxy_pass http://{hallpass}; }}\n\
-             location = /.well-known/openid-configuration{PREFIX} {{ proxy_pass http://{hallpass}; }}\n\
-             location / {{ return {ELSEWHERE}; }}\n\
-         }}\n"
-    );
-    write_main(folder, &servers);
+fn write(folder: &Path, places: Places) -> Command {
+    write_http(folder, &recipe("nginx-sub-path.conf", places, [1, 1, 0]))
 }
 
 impl Host {
     async fn start() -> Self {
         let mut said = String::new();
         for _ in 0..START_ATTEMPTS {
-            let [own, _] = free_addresses();
+            let [own] = free_addresses();
             let (folder, mails) = (tempfile::tempdir().expect("a folder"), SmtpServer::start());
             let service = dev(folder.path())
                 .variable("HALLPASS_PUBLIC_URL", format!("http://{own}{PREFIX}"))
@@ -56,9 +48,10 @@ impl Host {
                 .variable("HALLPASS_SMTP__TLS", "none")
                 .variable("HALLPASS_SMTP__FROM", "no-reply@example.com")
                 .variable("HALLPASS_RATE_LIMITS__ENABLED", "false")
+                .variable("HALLPASS_TRUSTED_PROXIES", "127.0.0.1")
                 .start();
-            let hallpass = service.address();
-            match Nginx::listening_at(own, |folder| write_servers(folder, own, hallpass)).await {
+            let places = Places { own, hallpass: service.address(), service: own };
+            match Proxy::at(write, places).await {
                 Ok(nginx) => {
                     let origin = format!("http://{own}");
                     return Self { nginx, mails, origin, _service: service, _folder: folder };
@@ -141,7 +134,7 @@ async fn every_operation_is_where_the_served_documents_say() {
                 let answer = host.nginx.client().send(Call::new(method.clone(), &address)).await;
                 let status = answer.status.as_u16();
                 // Whatever it thinks of a call with nothing in it.
-                assert!(![404, 405, ELSEWHERE].contains(&status), "{method} {address}: {answer:?}");
+                assert!(![ELSEWHERE, 405].contains(&status), "{method} {address}: {answer:?}");
                 assert!(!answer.header("x-request-id").is_empty(), "{method} {address}: {answer:?}");
                 operations += 1;
             }
@@ -217,4 +210,16 @@ async fn metadata_and_mails_lead_back_to_the_service() {
     host.get(&host.resolve("/", &page)).await;
     let reset = json!({"resetToken": token, "newPassword": "a better one this time"});
     assert_eq!(host.post("/auth/auth/reset-password", reset).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cookies_of_16_kib_and_lies_about_addresses_do_no_harm() {
+    let host = Host::start().await;
+    let cookie = format!("a={}", "x".repeat(16 * 1024));
+    let elsewhere = host.nginx.client().at("127.0.0.2".parse().expect("an address"));
+    let call = login_at("johndoe@example.com", "password").header("cookie", &cookie);
+    let call = call.header("x-forwarded-for", "203.0.113.9").header("forwarded", "for=203.0.113.9");
+    let tokens = Tokens::of(&elsewhere.send(call).await);
+    let sessions = host.nginx.client().send(get("/auth/auth/sessions").bearer(&tokens.access)).await.json();
+    assert_eq!(sessions[0]["address"], "127.0.0.2", "{sessions}");
 }
