@@ -2,6 +2,7 @@
 
 mod fields;
 mod lines;
+mod terminal;
 
 use std::io::{self, IsTerminal};
 

@@ -30,8 +30,6 @@ core.register_action("hallpass", { "http-req" }, function(txn, question)
     for variable, name in pairs(KEPT) do
         if told[name] then
             txn:set_var(variable, told[name][0])
-        else
-            txn:unset_var(variable)
         end
     end
 end, 1)

@@ -45,16 +45,18 @@ install_packages() {
 # Runs a command, as install_packages may, and keeps packages from starting their services meanwhile, by way of policy-rc.d
 # (man deb-systemd-invoke): tests start their own.
 without_services() {
-    local policy=/usr/sbin/policy-rc.d status=0
+    local policy=/usr/sbin/policy-rc.d
     if [ -e "$policy" ]; then
         "${as_root[@]}" "$@"
         return
     fi
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
-    "${as_root[@]}" chmod +x "$policy"
-    "${as_root[@]}" "$@" || status=$?
-    "${as_root[@]}" rm -f "$policy"
-    return "$status"
+    # Whatever becomes of the command, the system must not keep this.
+    (
+        trap '"${as_root[@]}" rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod +x "$policy"
+        "${as_root[@]}" "$@"
+    )
 }
 
 # Runs a command that is ended when it takes longer than that, where the system can (coreutils).

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
@@ -15,6 +15,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::fields::{Fields, Kind, MESSAGE};
+use super::terminal::{Style, escape};
 use crate::config::{LogFormat, LogSettings};
 
 /// What a line is made in, kept for the next one.
@@ -70,7 +71,7 @@ where
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let mut fields = Fields::new(self.client_address);
+        let mut fields = Fields::of_span(self.client_address);
         attributes.record(&mut fields);
         span.extensions_mut().insert(fields);
     }
@@ -186,53 +187,6 @@ impl Said<'_> {
 fn quote(line: &mut Vec<u8>, text: &str) {
     // Memory takes it all.
     let _ = serde_json::to_writer(line, text);
-}
-
-/// Writes a text on one line, with nothing that a terminal would obey.
-fn escape(line: &mut String, text: &str) {
-    for character in text.chars() {
-        match character.is_control() {
-            true => line.extend(character.escape_default()),
-            false => line.push(character),
-        }
-    }
-}
-
-/// How a piece of a line stands out at a terminal.
-#[derive(Clone, Copy)]
-enum Style {
-    Dim,
-    Italic,
-    Red,
-    Yellow,
-    Green,
-    Blue,
-    Purple,
-}
-
-impl Style {
-    fn of(level: Level) -> Self {
-        match level {
-            Level::ERROR => Self::Red,
-            Level::WARN => Self::Yellow,
-            Level::INFO => Self::Green,
-            Level::DEBUG => Self::Blue,
-            Level::TRACE => Self::Purple,
-        }
-    }
-
-    /// By ECMA-48 8.3.117.
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Dim => "\x1b[2m",
-            Self::Italic => "\x1b[3m",
-            Self::Red => "\x1b[31m",
-            Self::Yellow => "\x1b[33m",
-            Self::Green => "\x1b[32m",
-            Self::Blue => "\x1b[34m",
-            Self::Purple => "\x1b[35m",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ mod rate_limits;
 mod refresh;
 mod registration;
 mod renewal;
+mod request_counts;
 mod reset_places;
 mod revocations;
 mod rollback;

@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::json;
 
 use super::echo::{Echo, told};
-use super::{Places, Proxy, START_ATTEMPTS, assert_echoes, free_addresses, open_websocket, program, recipe};
+use super::gate::{assert_echoes, open_websocket};
+use super::{Places, Proxy, START_ATTEMPTS, free_addresses, program, recipe};
 use crate::client::{PASSWORD, Tokens, get, login, post};
 use crate::process::{Service, dev};
 
@@ -102,6 +103,7 @@ async fn the_service_gets_the_token_and_nobody_elses_word() {
         "remote_email",
         "remote_groups",
         "forwarded",
+        "x-forwarded-for",
     ] {
         call = call.header(name, "forged");
     }

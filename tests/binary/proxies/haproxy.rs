@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Places, asks_about_each_request, program, recipe};
+use super::gate::{self, asks_about_each_request};
+use super::{Places, program, recipe};
 
 /// Where the recipe has the other file.
 const LUA_PATH: &str = "/etc/haproxy/hallpass.lua";
@@ -36,5 +37,5 @@ fn write_for_administrators(folder: &Path, places: Places) -> Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lets_administrators_alone_through() {
-    super::lets_administrators_alone_through(write_for_administrators).await;
+    gate::lets_administrators_alone_through(write_for_administrators).await;
 }

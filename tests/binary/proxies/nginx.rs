@@ -6,7 +6,8 @@ use std::process::Command;
 
 use hyper::StatusCode;
 
-use super::{Gate, Places, asks_about_each_request, assert_kept_out, assert_served, program, recipe};
+use super::gate::{Gate, asks_about_each_request, assert_kept_out, assert_served};
+use super::{Places, program, recipe};
 use crate::client::get;
 
 fn write(folder: &Path, places: Places) -> Command {

@@ -1,0 +1,51 @@
+//! What has no line in the log is counted, and told once a minute.
+
+use std::time::Duration;
+
+use crate::support::log::Log;
+use crate::support::{Actor, TestApp};
+
+/// The lines that tell it; other tests of this process may have some.
+fn reports(log: &Log) -> Vec<String> {
+    let text = log.text();
+    text.lines().filter(|line| line.contains("tokens were checked")).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn validations_and_health_checks_are_told_once_a_minute() {
+    let log = Log::keep();
+    let app = TestApp::spawn().await;
+    let ada = app.member("ada").await;
+    let ask = async || {
+        for _ in 0..17 {
+            ada.get("/auth/auth-me").send().await.json(200);
+        }
+        for _ in 0..3 {
+            app.anonymous().get("/forward-auth").send().await.assert_refused(401, "authentication_required");
+        }
+        for _ in 0..2 {
+            app.anonymous().get("/health/live").send().await.json(200);
+        }
+    };
+    let a_minute_later = async || {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+    };
+    ask().await;
+    let of_it = |report: &String| report.contains("validations=20 refused=3 probes=3 seconds=");
+    assert_eq!(reports(&log).iter().filter(|report| of_it(report)).count(), 0);
+    a_minute_later().await;
+    // Whatever comes next brings it about, and it is not about that.
+    app.anonymous().get("/health/live").send().await.json(200);
+    app.anonymous().get("/health/live").send().await.json(200);
+    let told: Vec<String> = reports(&log).into_iter().filter(of_it).collect();
+    assert_eq!(told.len(), 1, "{:?}", reports(&log));
+    assert!(!told[0].contains("request_id") && told[0].contains(" INFO hallpass::requests:"), "{told:?}");
+    // Nothing was asked since, so there is nothing to tell.
+    let before = reports(&log).len();
+    a_minute_later().await;
+    app.anonymous().get("/health/live").send().await.json(200);
+    let fresh = &reports(&log)[before..];
+    assert!(!fresh.iter().any(|report| report.contains("validations=0")), "{fresh:?}");
+}
