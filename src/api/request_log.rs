@@ -95,7 +95,6 @@ impl RequestLog {
         let Some(Report { validations, refused, probes, seconds }) = self.counts.due(now) else { return };
         tracing::info!(
             target: TARGET,
-            parent: None,
             validations,
             refused,
             probes,

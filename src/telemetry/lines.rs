@@ -249,7 +249,12 @@ mod tests {
         span.in_scope(|| {
             span.record("account", tracing::field::display(6));
             span.record("account", tracing::field::display(7));
+            span.record("client", "not the event's");
+            let inner = tracing::info_span!("inner", request_id = "r-1", operation = %"login", extra = 1);
+            let _inner = inner.enter();
             tracing::info!(status = 200_u16, client = %"books", ok = true, "answered");
+        });
+        span.in_scope(|| {
             tracing::warn!(peer = %"192.0.2.8", nothing = None::<u8>, text = "a \"b\"\n", "two\nlines \x1b[31m");
         });
         tracing::debug!(target: "elsewhere", "outside");
@@ -262,16 +267,17 @@ mod tests {
         let here = module_path!();
         assert_eq!(
             as_json(&lines[0]),
-            json!({"level": "INFO", "message": "answered", "status": 200, "client": "books", "ok": true,
+            json!({"level": "INFO", "message": "answered", "status": 200, "client": "books", "ok": true, "extra": 1,
                 "request_id": "r-1", "operation": "login", "address": "192.0.2.7", "account": "7", "target": here}),
         );
-        for name in ["client", "account", "request_id", "message"] {
+        for name in ["client", "account", "request_id", "operation", "message"] {
             assert_eq!(lines[0].matches(&format!("\"{name}\":")).count(), 1, "{name}: {}", lines[0]);
         }
         assert_eq!(
             as_json(&lines[1]),
             json!({"level": "WARN", "message": "two\nlines \u{1b}[31m", "peer": "192.0.2.8", "text": "a \"b\"\n",
-                "request_id": "r-1", "operation": "login", "address": "192.0.2.7", "account": "7", "target": here}),
+                "request_id": "r-1", "operation": "login", "address": "192.0.2.7", "account": "7",
+                "client": "not the event's", "target": here}),
         );
         assert_eq!(
             as_json(&lines[2]),
@@ -289,14 +295,15 @@ mod tests {
             rest(&lines[0]),
             format!(
                 " INFO {here}: answered status=200 client=books ok=true request_id=\"r-1\" operation=login \
-                 address=192.0.2.7 account=7"
+                 extra=1 address=192.0.2.7 account=7"
             )
         );
         assert_eq!(
             rest(&lines[1]),
             format!(
                 " WARN {here}: two\\nlines \\u{{1b}}[31m peer=192.0.2.8 text=\"a \\\"b\\\"\\n\" \
-                 request_id=\"r-1\" operation=login address=192.0.2.7 account=7"
+                 request_id=\"r-1\" operation=login address=192.0.2.7 account=7 \
+                 client=\"not the event's\""
             )
         );
         assert_eq!(rest(&lines[2]), "DEBUG elsewhere: outside");
