@@ -1,5 +1,8 @@
 //! What every proxy that asks must do.
 
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -10,6 +13,9 @@ use super::echo::{BROKEN, Echo, WEBSOCKET_ACCEPT, WEBSOCKET_KEY, told};
 use super::{Proxy, Write};
 use crate::client::{Answer, Call, Client, Tokens, get, login, post};
 use crate::process::{PATIENCE, Service, dev, eventually};
+
+/// How long a proxy may wait for a hallpass that says nothing: 5 seconds by the recipes, on a busy machine.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// hallpass, a service, and a proxy that lets those through to it whom hallpass knows.
 pub struct Gate {
@@ -201,6 +207,17 @@ pub async fn lets_nobody_through_without_hallpass(write: Write) {
     assert_eq!(service.requests(), served);
 }
 
+/// One that is connected to and says nothing. The proxy's own patience ends this, which nothing here can hurry.
+pub async fn gives_a_silent_hallpass_up(write: Write) {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let service = Echo::start().await;
+    let proxy = Proxy::before(write, silent.local_addr().expect("its address"), service.address()).await;
+    let asked = tokio::time::timeout(SILENCE_MAX, proxy.send(get("/").bearer("a token"))).await;
+    let answer = asked.expect("an answer in time");
+    assert_kept_out(&answer, 503, "");
+    assert_eq!((answer.header("retry-after"), service.requests()), ("1", 0));
+}
+
 /// "Cannot tell" is what hallpass says, not what becomes of the service.
 pub async fn leaves_errors_of_the_service_alone(write: Write) {
     let Gate { hallpass, service, proxy, _folder } = Gate::open(write).await;
@@ -297,6 +314,7 @@ macro_rules! asks_about_each_request {
             shuts_out_whoever_has_logged_out_at_once
             brings_the_client_a_new_access_token
             lets_nobody_through_without_hallpass
+            gives_a_silent_hallpass_up
             leaves_errors_of_the_service_alone
             upgrades_websockets
             takes_cookies_of_16_kib
