@@ -38,7 +38,7 @@ use crate::service::clock_watch::ClockWatch;
 use crate::service::key_ring::{KeyRing, KeyRingDependencies, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
-use crate::service::{AuthError, Dependencies, Services};
+use crate::service::{self, Dependencies, Services};
 use crate::store::redis::RedisUrlError;
 use crate::store::sql::DatabaseError;
 use crate::store::{StoreError, embedded};
@@ -116,10 +116,10 @@ pub enum StartError {
     Mail(#[from] MailError),
     /// The administrator cannot be created.
     #[error("the administrator cannot be created")]
-    Admin(#[source] AuthError),
+    Admin(#[source] service::Error),
     /// The sample client of `hallpass dev` cannot be created.
     #[error("the sample client cannot be created")]
-    SampleClient(#[source] AuthError),
+    SampleClient(#[source] service::Error),
     /// The database has what `hallpass dev` left there.
     #[error("the database has what `hallpass dev` left there, and everybody knows: {0}")]
     Leftovers(Leftovers),
@@ -316,7 +316,7 @@ fn docs_page(settings: &Settings) -> DocsPage {
 }
 
 /// The client that the example microservice is, so that it runs against `hallpass dev` as it is.
-async fn ensure_sample_client(services: &Services) -> Result<(), AuthError> {
+async fn ensure_sample_client(services: &Services) -> Result<(), service::Error> {
     let (Ok(id), Ok(scopes)) = (config::SAMPLE_CLIENT_ID.parse(), REVOCATIONS_READ.parse()) else {
         return Ok(());
     };

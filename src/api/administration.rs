@@ -23,7 +23,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::user::{AccountChange, Role};
 use crate::service::caller::Administrator;
 use crate::service::caller::Caller;
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 
 /// What to change about an account. A field that is left out stays as it is.
 #[derive(Deserialize, Object)]
@@ -66,9 +66,11 @@ impl Example for AccountDeleted {
 }
 
 pub(super) const FORBIDDEN: Documented =
-    Documented::new("The caller is no administrator (`forbidden`).", || examples([AuthError::Forbidden]));
+    Documented::new("The caller is no administrator (`forbidden`).", || {
+        examples([service::Error::Forbidden])
+    });
 const NO_ACCOUNT: Documented =
-    Documented::new("There is no such account (`not_found`).", || examples([AuthError::NotFound]));
+    Documented::new("There is no such account (`not_found`).", || examples([service::Error::NotFound]));
 
 refusals! {
     /// Of `updateUser`.
@@ -82,7 +84,7 @@ refusals! {
         409 => Documented::new(
             "This is the last administrator who can log in (`last_admin`): make another one first. Or another \
              account has the e-mail address (`email_taken`).",
-            || examples([AuthError::LastAdmin, AuthError::EmailTaken]),
+            || examples([service::Error::LastAdmin, service::Error::EmailTaken]),
         ),
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
     }
@@ -91,7 +93,7 @@ refusals! {
         401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_ACCOUNT,
         409 => Documented::new(
             "This is the last administrator who can log in (`last_admin`): make another one first.",
-            || examples([AuthError::LastAdmin]),
+            || examples([service::Error::LastAdmin]),
         ),
         500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
     }
@@ -100,11 +102,11 @@ refusals! {
         401 => UNAUTHORIZED, 403 => FORBIDDEN,
         404 => Documented::new(
             "There is no such account, or it is disabled (`not_found`).",
-            || examples([AuthError::NotFound]),
+            || examples([service::Error::NotFound]),
         ),
         409 => Documented::new(
             "This service makes no reset tokens (`reset_unavailable`).",
-            || examples([AuthError::ResetOff]),
+            || examples([service::Error::ResetOff]),
         ),
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
@@ -121,7 +123,7 @@ refusals! {
         401 => UNAUTHORIZED, 403 => FORBIDDEN,
         404 => Documented::new(
             "The account has no such session: it has ended, or it is another account's (`not_found`).",
-            || examples([AuthError::NotFound]),
+            || examples([service::Error::NotFound]),
         ),
         500 => INTERNAL, 503 => UNAVAILABLE,
     }

@@ -18,7 +18,7 @@ use crate::domain::audit::{AuditAction, AuditActor, AuditFilter, AuditId, Reason
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId};
 use crate::service::caller::Administrator;
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 
 /// Entries in a page, unless asked otherwise, and at most.
 const DEFAULT_PAGE: u32 = 50;
@@ -131,7 +131,7 @@ refusals! {
         401 => UNAUTHORIZED,
         403 => Documented::new(
             "The caller is no administrator (`forbidden`).",
-            || examples([AuthError::Forbidden]),
+            || examples([service::Error::Forbidden]),
         ),
         500 => INTERNAL, 503 => UNAVAILABLE,
     }

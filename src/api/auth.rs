@@ -26,7 +26,7 @@ use crate::domain::tokens::{RefreshToken, ResetToken};
 use crate::service::accounts::{self, Registration};
 use crate::service::limits::Visitor;
 use crate::service::sessions::LogoutScope;
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 
 /// What somebody registers with. Anything else in the body, a role or an id, is ignored.
 #[derive(Deserialize, Object)]
@@ -408,7 +408,7 @@ impl AuthApi {
         presented: Presented,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<TokenPairDto>, Refusal<RefreshErrors>> {
-        let refresh = refresh_token_of(presented.refresh, body.0)?.ok_or(AuthError::Unauthenticated)?;
+        let refresh = refresh_token_of(presented.refresh, body.0)?.ok_or(service::Error::Unauthenticated)?;
         let pair = services.0.sessions.refresh(&refresh, presented.access.as_ref(), visitor.0).await?;
         Ok(Json(TokenPairDto::new(&pair)))
     }
@@ -518,7 +518,7 @@ fn malformed_is_401(endpoint: impl Endpoint + 'static) -> impl Endpoint {
     endpoint.around(|endpoint, request| async move {
         endpoint.call(request).await.map_err(|error| match error.downcast_ref::<BodyError>() {
             None | Some(BodyError::UnsupportedMediaType | BodyError::TooLarge) => error,
-            Some(_) => ApiError::from(AuthError::InvalidCredentials).into(),
+            Some(_) => ApiError::from(service::Error::InvalidCredentials).into(),
         })
     })
 }

@@ -17,7 +17,7 @@ use super::security::Authenticated;
 use crate::domain::client::{Audience, Client, ClientId, REVOCATIONS_READ, Scopes};
 use crate::domain::tokens::ClientSecret;
 use crate::service::caller::Administrator;
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 
 pub(super) const SECRET_EXAMPLE: &str = "hp_cs_exampleexampleexampleexampleexampleexample";
 
@@ -150,7 +150,7 @@ impl Example for ClientDeleted {
 }
 
 const NO_CLIENT: Documented =
-    Documented::new("There is no such client (`not_found`).", || examples([AuthError::NotFound]));
+    Documented::new("There is no such client (`not_found`).", || examples([service::Error::NotFound]));
 
 refusals! {
     /// Of `listClients`.
@@ -165,7 +165,7 @@ refusals! {
         401 => UNAUTHORIZED, 403 => FORBIDDEN,
         409 => Documented::new(
             "Another client has the id, or it is `hallpass`, by which the tokens of logins name the service itself (`client_taken`).",
-            || examples([AuthError::ClientTaken]),
+            || examples([service::Error::ClientTaken]),
         ),
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
@@ -286,6 +286,6 @@ impl ClientsApi {
 }
 
 /// What is no id names no client.
-fn client_id(text: &str) -> Result<ClientId, AuthError> {
-    text.parse().map_err(|_| AuthError::NotFound)
+fn client_id(text: &str) -> Result<ClientId, service::Error> {
+    text.parse().map_err(|_| service::Error::NotFound)
 }

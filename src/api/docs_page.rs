@@ -6,7 +6,7 @@
 use std::io::{Cursor, Read};
 use std::sync::OnceLock;
 
-use super::compat::CompatApi;
+use super::compat::Dialect;
 use super::served::{Served, Variant, accepts_gzip};
 use bytes::Bytes;
 use poem::endpoint::make_sync;
@@ -75,13 +75,13 @@ pub struct SampleClient {
 ///
 /// All links are relative, so the page works behind a path prefix; they come in two spellings,
 /// since seen from `/docs` the assets are one level further down.
-pub fn mount(app: Route, compat: &[CompatApi], page_is: &DocsPage) -> Route {
+pub fn mount(app: Route, dialects: &[&Dialect], page_is: &DocsPage) -> Route {
     let samples = match page_is {
         DocsPage::Off => return app,
         DocsPage::On => "{}".to_owned(),
         DocsPage::Filled(samples) => serde_json::to_string(samples).unwrap_or_default(),
     };
-    let html = include_str!("docs/index.html").replace(SWITCH_PLACE, &document_switch(compat));
+    let html = include_str!("docs/index.html").replace(SWITCH_PLACE, &document_switch(dialects));
     let html = html.replace(SAMPLES_PLACE, &escape(&samples));
     app.at("/docs", page(html.replace("=\"./", "=\"docs/")))
         .at("/docs/", page(html))
@@ -95,15 +95,15 @@ pub fn mount(app: Route, compat: &[CompatApi], page_is: &DocsPage) -> Route {
 }
 
 /// Links from one API's document to the others; nothing where the main API is the only one.
-fn document_switch(compat: &[CompatApi]) -> String {
-    if compat.is_empty() {
+fn document_switch(dialects: &[&Dialect]) -> String {
+    if dialects.is_empty() {
         return String::new();
     }
-    let link = |api: &CompatApi| {
-        let (name, title) = (api.document_name(), api.title());
+    let link = |dialect: &&Dialect| {
+        let (name, title) = (dialect.document_name, dialect.title);
         format!("<a href=\"?document={name}\" data-document=\"{name}\">{title}</a>")
     };
-    let links: String = compat.iter().map(link).collect();
+    let links: String = dialects.iter().map(link).collect();
     format!("<nav class=\"documents\" aria-label=\"APIs\"><a href=\"?\">Main API</a>{links}</nav>")
 }
 
@@ -210,6 +210,7 @@ mod tests {
 
     use super::super::served::gunzip;
     use super::*;
+    use crate::api::compat::DIALECTS;
 
     async fn html(page: DocsPage) -> String {
         let client = TestClient::new(mount(Route::new(), &[], &page));
@@ -237,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn there_is_no_page_where_it_is_off() {
-        let client = TestClient::new(mount(Route::new(), &CompatApi::ALL, &DocsPage::Off));
+        let client = TestClient::new(mount(Route::new(), &DIALECTS, &DocsPage::Off));
         for path in ["/docs", "/docs/", "/docs/docs.js", "/docs/swagger-ui-bundle.js"] {
             client.get(path).send().await.assert_status(poem::http::StatusCode::NOT_FOUND);
         }
@@ -245,7 +246,7 @@ mod tests {
 
     fn client() -> TestClient<Route> {
         let document = document_endpoint("{}\n".into());
-        TestClient::new(mount(Route::new(), &CompatApi::ALL, &DocsPage::On).at("/openapi.json", document))
+        TestClient::new(mount(Route::new(), &DIALECTS, &DocsPage::On).at("/openapi.json", document))
     }
 
     fn header_of<'a>(response: &'a TestResponse, name: &str) -> &'a str {

@@ -3,6 +3,7 @@
 //! The examples in the documents are written by what writes the answers: they cannot say anything else.
 
 use poem::Response;
+use poem::http::StatusCode;
 use poem_openapi::types::{ToJSON, Type};
 use serde_json::{Map, Value, json};
 
@@ -14,6 +15,11 @@ use super::oauth::OAuthError;
 pub trait ErrorBody: Type + ToJSON {
     /// Its media type.
     const MEDIA_TYPE: &'static str;
+
+    /// The status that this dialect gives the error.
+    fn status(error: &ApiError) -> StatusCode {
+        error.status_code()
+    }
 
     /// The error with the status that this dialect gives it, and what it says of it.
     fn of(error: ApiError) -> (ApiError, Self);

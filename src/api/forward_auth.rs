@@ -16,7 +16,7 @@ use super::Tag;
 use super::error::ApiError;
 use super::refusal::{Documented, INTERNAL, Refusal, UNAUTHORIZED, UNAVAILABLE, examples, refusals};
 use super::security::Authenticated;
-use crate::service::AuthError;
+use crate::service;
 use crate::service::caller::Caller;
 
 /// Where proxies ask; anything may follow behind a `/`.
@@ -140,7 +140,7 @@ refusals! {
         401 => UNAUTHORIZED,
         403 => Documented::new(
             "The caller lacks the role that `role` asks for (`forbidden`).",
-            || examples([AuthError::Forbidden]),
+            || examples([service::Error::Forbidden]),
         ),
         500 => INTERNAL, 503 => UNAVAILABLE,
     }

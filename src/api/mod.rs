@@ -18,6 +18,7 @@ pub mod door;
 pub mod dto;
 pub mod error;
 pub mod error_body;
+mod error_code;
 pub mod form;
 pub mod forward_auth;
 pub mod health;
@@ -46,7 +47,7 @@ pub mod well_known;
 use std::sync::Arc;
 
 use client_address::TrustedProxies;
-use compat::CompatApi;
+use compat::{CompatApi, Dialect};
 use cors::Cors;
 use docs_page::DocsPage;
 use document::profiles::Profile;
@@ -86,7 +87,18 @@ pub enum Tag {
     Health,
 }
 
-type MainApi = (
+/// The main API's operations, one line a group.
+macro_rules! main_apis {
+    ($($group:path),+ $(,)?) => {
+        type MainApi = ($($group,)+);
+
+        fn main_apis() -> MainApi {
+            ($($group,)+)
+        }
+    };
+}
+
+main_apis! {
     auth::AuthApi,
     verification::VerificationApi,
     sessions::SessionsApi,
@@ -100,24 +112,6 @@ type MainApi = (
     well_known::WellKnownApi,
     health::HealthApi,
     docs_page::FrontDoor,
-);
-
-fn main_apis() -> MainApi {
-    (
-        auth::AuthApi,
-        verification::VerificationApi,
-        sessions::SessionsApi,
-        users::UsersApi,
-        administration::AdministrationApi,
-        audit::AuditApi,
-        clients::ClientsApi,
-        oauth::OAuthApi,
-        revocations::RevocationsApi,
-        forward_auth::ForwardAuthApi,
-        well_known::WellKnownApi,
-        health::HealthApi,
-        docs_page::FrontDoor,
-    )
 }
 
 fn main_api() -> OpenApiService<MainApi, ()> {
@@ -145,8 +139,8 @@ pub fn main_document() -> Result<Value, serde_json::Error> {
 /// When a document cannot be built; a defect of ours.
 pub fn documents() -> Result<Vec<(&'static str, String)>, serde_json::Error> {
     let mut documents = vec![("hallpass.json", document::to_pretty_json(&main_document()?))];
-    for api in CompatApi::ALL {
-        documents.push((api.document_name(), document::to_pretty_json(&api.document()?)));
+    for dialect in compat::DIALECTS {
+        documents.push((dialect.document_name, document::to_pretty_json(&dialect.document()?)));
     }
     Ok(documents)
 }
@@ -223,48 +217,39 @@ pub fn build(
     compat: &[CompatApi],
 ) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
     let published = well_known::Published::new(&services);
-    let nest = compat.contains(&CompatApi::Nest);
-    let access_tokens = compat.contains(&CompatApi::AccessTokens);
+    let dialects = Dialect::enabled(compat);
     let mut documents = vec![main_document()?];
     let path_in_front = addresses::path_of(services.issuer()).to_owned();
     document::serve_below(&path_in_front, &mut documents[0]);
-    let mut routes = docs_page::mount(pages::mount(Route::new()), compat, &surroundings.docs)
+    let mut routes = docs_page::mount(pages::mount(Route::new()), &dialects, &surroundings.docs)
         .at("/openapi.json", document::served::endpoint(&documents[0]));
-    for api in compat {
-        let path = format!("/openapi/{}", api.document_name());
-        let mut document = api.document()?;
+    for dialect in &dialects {
+        let path = format!("/openapi/{}", dialect.document_name);
+        let mut document = dialect.document()?;
         document::serve_below(&path_in_front, &mut document);
         routes = routes.at(path, document::served::endpoint(&document));
         documents.push(document);
     }
     let known = known_names::KnownParameters::of(&documents);
-    let main = match nest {
-        true => OpenApiService::new((main_apis(), compat::nest::NestApi), "", "").into_endpoint(),
-        false => main_api().into_endpoint(),
-    };
     let routes = well_known::mount(routes, services.issuer())
         .at("/livez", get(health::livez))
         .at("/readyz", get(health::readyz))
         .at("/healthz", get(health::readyz))
-        .nest("/", main)
+        .nest("/", main_api().into_endpoint())
         .before(move |request| {
             let checked = known.check(&request);
             async move { checked.map(|()| request).map_err(poem::Error::from) }
         })
         .before(async |request| Ok(forward_auth::as_the_question(request)))
-        .map_to_response();
-    let routes = match access_tokens {
-        true => compat::access_tokens::mount(routes).boxed(),
-        false => routes.boxed(),
-    };
+        .map_to_response()
+        .boxed();
+    let routes = dialects.iter().fold(routes, |others, dialect| dialect.mount(others));
     let shape_of = move |method: &Method, path: &str| -> root::ErrorShape {
         if path.starts_with(oauth::PREFIX) {
-            oauth::respond
-        } else if access_tokens && compat::access_tokens::serves(method, path) {
-            compat::boom::respond
-        } else {
-            IntoResponse::into_response
+            return oauth::respond;
         }
+        let dialect = dialects.iter().find(|dialect| (dialect.serves)(method, path));
+        dialect.map_or(IntoResponse::into_response, |dialect| dialect.respond)
     };
     let routes = routes.data(services).data(published).data(unverified_email).data(surroundings.docs.clone());
     Ok(root::wrap(routes, random, https, surroundings.into(), &documents, shape_of))

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::error::{ApiError, Problem};
 use super::error_body::{self, ErrorBody};
 use super::json::BodyError;
-use crate::service::AuthError;
+use crate::service;
 
 /// An error answer in the document.
 pub struct Documented {
@@ -56,16 +56,32 @@ impl<S, B> From<ApiError> for Refusal<S, B> {
     }
 }
 
-impl<S, B> From<AuthError> for Refusal<S, B> {
-    fn from(error: AuthError) -> Self {
+impl<S, B> From<service::Error> for Refusal<S, B> {
+    fn from(error: service::Error) -> Self {
         ApiError::from(error).into()
     }
 }
 
-impl<S, B> From<Refusal<S, B>> for poem::Error {
+impl<S: Refusals, B: ErrorBody> From<Refusal<S, B>> for poem::Error {
     fn from(refusal: Refusal<S, B>) -> Self {
+        debug_assert!(
+            is_documented::<S, B>(&refusal.error),
+            "{} {} is not among {}",
+            B::status(&refusal.error),
+            B::example_name(&refusal.error),
+            std::any::type_name::<S>()
+        );
         refusal.error.into()
     }
+}
+
+/// Whether the document lists the error for that operation: its status, and there an example of that name.
+fn is_documented<S: Refusals, B: ErrorBody>(error: &ApiError) -> bool {
+    let status = B::status(error).as_u16();
+    let name = B::example_name(error);
+    let mut listed = S::DOCUMENTED.iter().filter(|(documented, _)| *documented == status);
+    listed
+        .any(|(_, documented)| (documented.examples)().iter().any(|example| B::example_name(example) == name))
 }
 
 impl<S: Refusals, B: ErrorBody> ApiResponse for Refusal<S, B> {
@@ -99,7 +115,7 @@ fn body_with_examples<B: ErrorBody>(documented: &Documented) -> MetaSchemaRef {
 }
 
 /// What the service says, as examples.
-pub(super) fn examples<const N: usize>(errors: [AuthError; N]) -> Vec<ApiError> {
+pub(super) fn examples<const N: usize>(errors: [service::Error; N]) -> Vec<ApiError> {
     errors.map(ApiError::from).into()
 }
 
@@ -144,14 +160,14 @@ pub(super) const UNAUTHORIZED: Documented = Documented::new(
 
 /// What is wrong with tokens, one of each kind.
 pub(super) fn unauthorized() -> Vec<ApiError> {
-    let mut all = examples([AuthError::Unauthenticated, AuthError::TokenExpired]);
+    let mut all = examples([service::Error::Unauthenticated, service::Error::TokenExpired]);
     all.push(ApiError::unreadable_token());
     all.extend(examples([
-        AuthError::TokenRevoked,
-        AuthError::InvalidRefreshToken,
-        AuthError::RefreshTokenReused,
-        AuthError::SessionExpired,
-        AuthError::SessionEvicted,
+        service::Error::TokenRevoked,
+        service::Error::InvalidRefreshToken,
+        service::Error::RefreshTokenReused,
+        service::Error::SessionExpired,
+        service::Error::SessionEvicted,
     ]));
     all
 }
@@ -160,13 +176,13 @@ pub(super) fn unauthorized() -> Vec<ApiError> {
 pub(super) const RATE_LIMITED: Documented = Documented::new(
     "Tried too often, from this address or for this account (`rate_limited`), whether there is such an \
      account or not. Nothing was done: try again after `Retry-After` seconds.",
-    || examples([AuthError::RateLimited { retry_after: Duration::from_secs(15) }]),
+    || examples([service::Error::RateLimited { retry_after: Duration::from_secs(15) }]),
 );
 /// When an operation whose failures are limited answers 429.
 pub(super) const FAILED_TOO_OFTEN: Documented = Documented::new(
     "The request failed, as others from this address did too often (`rate_limited`). What would succeed \
      still does; for anything else wait `Retry-After` seconds.",
-    || examples([AuthError::RateLimited { retry_after: Duration::from_secs(15) }]),
+    || examples([service::Error::RateLimited { retry_after: Duration::from_secs(15) }]),
 );
 
 /// When anything answers 500 and 503.
@@ -179,7 +195,7 @@ pub(super) const NOT_ADMITTED: Documented = Documented::new(
     "The password is right, and the account is disabled (`account_disabled`): an administrator can enable it. Or \
      this service wants e-mail addresses verified, and this one is not (`email_not_verified`): follow the link in \
      the mail, or ask for another one at `/auth/verify-email-request`.",
-    || examples([AuthError::AccountDisabled, AuthError::EmailNotVerified]),
+    || examples([service::Error::AccountDisabled, service::Error::EmailNotVerified]),
 );
 pub(super) const UNAVAILABLE: Documented = Documented::new(
     "A store does not answer (`dependency_unavailable`), or this replica's clock is wrong (`clock_skew`). Nothing was \
@@ -191,7 +207,7 @@ pub(super) const UNAVAILABLE: Documented = Documented::new(
 pub(super) const UNAVAILABLE_OR_BUSY: Documented = Documented::new(
     "A store does not answer (`dependency_unavailable`), this replica's clock is wrong (`clock_skew`), or too many \
      passwords are being checked right now (`overloaded`). Nothing was decided: send the same request again after `Retry-After` seconds.",
-    || vec![ApiError::dependency_unavailable(), ApiError::clock_skew(), AuthError::Overloaded.into()],
+    || vec![ApiError::dependency_unavailable(), ApiError::clock_skew(), service::Error::Overloaded.into()],
 );
 
 /// Of operations that change a password.
@@ -205,7 +221,7 @@ pub(super) const UNAVAILABLE_OR_CHANGED: Documented = Documented::new(
             ApiError::dependency_unavailable(),
             ApiError::clock_skew(),
             ApiError::revocation_pending(),
-            AuthError::Overloaded.into(),
+            service::Error::Overloaded.into(),
         ]
     },
 );

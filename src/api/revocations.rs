@@ -22,7 +22,7 @@ use crate::domain::client::REVOCATIONS_READ;
 use crate::domain::tokens::AccessToken;
 use crate::service::clients::Authorized;
 use crate::service::revocations::{Cursor, Entries};
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 
 /// Something that was taken back. One of the names says what: `jti` a token, `sid` a session, `sub`
 /// an account's tokens from before a security event, `kid` all that a key has signed, `all` everything
@@ -152,8 +152,11 @@ const REFUSED_TOKEN: Documented = Documented::new(
      from `/oauth2/token`), altered (`invalid_token`) or revoked, with its client perhaps \
      (`token_revoked`).",
     || {
-        let mut all =
-            examples([AuthError::Unauthenticated, AuthError::TokenExpired, AuthError::TokenRevoked]);
+        let mut all = examples([
+            service::Error::Unauthenticated,
+            service::Error::TokenExpired,
+            service::Error::TokenRevoked,
+        ]);
         all.push(ApiError::unreadable_token());
         all
     },
@@ -161,7 +164,7 @@ const REFUSED_TOKEN: Documented = Documented::new(
 
 const NO_READER: Documented = Documented::new(
     "The access token lacks the scope `revocations:read`, or is a user's (`insufficient_scope`).",
-    || examples([AuthError::InsufficientScope]),
+    || examples([service::Error::InsufficientScope]),
 );
 
 refusals! {
@@ -176,7 +179,7 @@ refusals! {
         503 => Documented::new(
             "A store does not answer (`dependency_unavailable`), or as many streams are open as may be, of all \
              clients or of this one (`overloaded`): try again after `Retry-After` seconds.",
-            || vec![ApiError::dependency_unavailable(), AuthError::TooManyStreams.into()],
+            || vec![ApiError::dependency_unavailable(), service::Error::TooManyStreams.into()],
         ),
     }
 }
@@ -207,7 +210,7 @@ impl<'a> ApiExtractor<'a> for FeedClient {
             .data::<Services>()
             .ok_or_else(|| ApiError::internal("the API was built without its services"))?;
         let token = single(request.headers(), &header::AUTHORIZATION)?.and_then(bearer);
-        let token = token.ok_or(AuthError::Unauthenticated).map_err(ApiError::from)?;
+        let token = token.ok_or(service::Error::Unauthenticated).map_err(ApiError::from)?;
         let token = AccessToken::new(token);
         let authorized = services.clients.authorize(&token, REVOCATIONS_READ).await;
         Ok(Self(authorized.map_err(ApiError::from)?))
@@ -234,7 +237,8 @@ impl RevocationsApi {
         known: Header<Option<String>>,
     ) -> Result<RevocationsResponse, Refusal<FeedErrors>> {
         let copy = &services.0.revocations;
-        let Entries { revocations, cursor, complete_until } = copy.snapshot().map_err(AuthError::from)?;
+        let Entries { revocations, cursor, complete_until } =
+            copy.snapshot().map_err(service::Error::from)?;
         let (clock, until) = (copy.clock().as_millis(), complete_until.as_millis());
         let etag = format!("\"{cursor}\"");
         if known.0.is_some_and(|known| known.trim() == etag) {
@@ -276,7 +280,7 @@ impl RevocationsApi {
             Some(cursor) => revocations.since(cursor),
             None => revocations.snapshot(),
         };
-        let first = first.map_err(AuthError::from)?;
+        let first = first.map_err(service::Error::from)?;
         Ok(EventStream::new(services.0, first, reader, claims.jti))
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::ids::SessionId;
 use crate::domain::session::Session;
 use crate::domain::session_cap::SessionCursor;
 use crate::service::sessions::SessionPage;
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 
 /// A live session: a login on some device. Times are seconds since the Unix epoch.
 #[derive(Object)]
@@ -178,7 +178,7 @@ refusals! {
         401 => UNAUTHORIZED,
         404 => Documented::new(
             "The caller has no such session: it has ended, or it is somebody else's (`not_found`).",
-            || examples([AuthError::NotFound]),
+            || examples([service::Error::NotFound]),
         ),
         500 => INTERNAL, 503 => UNAVAILABLE,
     }

@@ -19,7 +19,7 @@ use super::security::Authenticated;
 use crate::domain::ids::UserId;
 use crate::domain::user::User;
 use crate::service::accounts::{ListedUser, ProfileRequest};
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 
 /// Users in a page of the list, unless asked otherwise, and at most.
 const DEFAULT_PAGE: u32 = 50;
@@ -163,7 +163,7 @@ refusals! {
         401 => UNAUTHORIZED,
         404 => Documented::new(
             "There is no such account, or the caller may not see it (`not_found`).",
-            || examples([AuthError::NotFound]),
+            || examples([service::Error::NotFound]),
         ),
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
@@ -176,7 +176,7 @@ refusals! {
         401 => UNAUTHORIZED,
         403 => Documented::new(
             "The caller is no administrator (`forbidden`).",
-            || examples([AuthError::Forbidden]),
+            || examples([service::Error::Forbidden]),
         ),
         500 => INTERNAL, 503 => UNAVAILABLE,
     }

@@ -14,7 +14,7 @@ use super::refusal::{
 };
 use crate::domain::tokens::VerificationToken;
 use crate::service::limits::Visitor;
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 
 /// Whose address is to be proven.
 #[derive(Deserialize, Object)]
@@ -85,7 +85,7 @@ refusals! {
             "The verification token is unknown or expired, or the account has another address by now \
              (`invalid_verification_token`: request a new one). Or the body is malformed (`invalid_request`).",
             || {
-                let mut all = examples([AuthError::InvalidVerificationToken]);
+                let mut all = examples([service::Error::InvalidVerificationToken]);
                 all.push(ApiError::invalid_field("verificationToken", "is missing"));
                 all
             },

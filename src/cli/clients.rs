@@ -9,7 +9,7 @@ use super::operator::{self, OPERATOR, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::domain::client::{Audience, Client, ClientId, Scopes};
 use crate::domain::tokens::ClientSecret;
-use crate::service::AuthError;
+use crate::service;
 use crate::service::clients::Clients;
 
 /// The arguments of the command.
@@ -81,9 +81,9 @@ async fn run_command(clients: &Clients, command: ClientsCommand, output: OutputA
     Ok(())
 }
 
-fn missing(id: &ClientId, error: AuthError) -> Failure {
+fn missing(id: &ClientId, error: service::Error) -> Failure {
     match error {
-        AuthError::NotFound => format!("there is no client {id}").into(),
+        service::Error::NotFound => format!("there is no client {id}").into(),
         error => error.into(),
     }
 }

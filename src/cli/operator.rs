@@ -18,7 +18,7 @@ use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::service::administration::Administration;
 use crate::service::caller::Administrator;
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 use crate::telemetry;
 
 /// Accounts that are read at a time.
@@ -63,7 +63,7 @@ pub(super) async fn find(administration: &Administration, account: &str) -> Resu
         Err(_) => administration.find(OPERATOR, &Email::parse(account)?).await,
     };
     found.map_err(|error| match error {
-        AuthError::NotFound => format!("there is no account {account}").into(),
+        service::Error::NotFound => format!("there is no account {account}").into(),
         error => error.into(),
     })
 }
@@ -114,10 +114,10 @@ impl Ending {
 }
 
 /// Takes apart whether the change was made and whether its sessions have ended already.
-pub(super) fn ending<T>(outcome: Result<T, AuthError>) -> Result<Ending, Failure> {
+pub(super) fn ending<T>(outcome: Result<T, service::Error>) -> Result<Ending, Failure> {
     match outcome {
         Ok(_) => Ok(Ending::Done),
-        Err(AuthError::RevocationPending(_)) => Ok(Ending::LeftToService),
+        Err(service::Error::RevocationPending(_)) => Ok(Ending::LeftToService),
         Err(error) => Err(error.into()),
     }
 }

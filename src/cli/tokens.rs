@@ -12,7 +12,7 @@ use super::operator::{self, Ending, OPERATOR, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::domain::clock::Timestamp;
 use crate::service::explain::{Content, Explanation, Invalidation, Revoked, RevokedItem, TokenOrId, Verdict};
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 
 /// The arguments of the command.
 #[derive(Args)]
@@ -78,10 +78,10 @@ async fn revoke(services: &Services, argument: &str, output: OutputArgs) -> Resu
     let outcome = services.inspector.revoke(OPERATOR, &presented(argument)?).await;
     let Revoked { what, is_confirmed } = outcome.map_err(|error| -> Failure {
         match error {
-            AuthError::NotFound => {
+            service::Error::NotFound => {
                 "there is no such live session, or the audit log does not know whose".into()
             }
-            AuthError::Store(error) => format!("nothing was taken back: {error}").into(),
+            service::Error::Store(error) => format!("nothing was taken back: {error}").into(),
             error => error.into(),
         }
     })?;

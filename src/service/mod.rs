@@ -33,7 +33,7 @@ pub mod verification;
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use self::error::{Error as AuthError, Field, FieldProblem, Kind, Result as AuthResult};
+pub use self::error::{Error, Field, FieldProblem, Kind, Result};
 
 use self::access_tokens::AccessTokens;
 use self::accounts::Accounts;

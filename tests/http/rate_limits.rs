@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use hallpass::domain::email::Email;
 use hallpass::domain::rate_limit::{ActionLimits, LimitRules, Rate};
-use hallpass::service::AuthError;
+use hallpass::service::Error;
 use hallpass::service::limits::Visitor;
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -679,7 +679,7 @@ async fn what_is_limited_is_not_begun() {
         Ok(())
     };
     let outcome = app.services().limits.password_attempt(&visitor, &email, check).await;
-    assert!(matches!(outcome, Err(AuthError::RateLimited { .. })), "{outcome:?}");
+    assert!(matches!(outcome, Err(service::Error::RateLimited { .. })), "{outcome:?}");
     assert!(!begun.load(Ordering::Relaxed));
 }
 

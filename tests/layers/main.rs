@@ -287,7 +287,7 @@ fn a_forbidden_path_is_found_however_it_is_written() {
         ("store", "pub mod redis; impl From<redis::Error> for E {}  use ::redis::Client;"),
         ("store", "pub mod sql; pub use sql::postgres::PostgresRepository;"),
         ("store::redis", "use super::sql::DatabaseError;"),
-        ("store::redis::codec", "use crate::service::AuthError;"),
+        ("store::redis::codec", "use crate::service;"),
         ("store::sql::sqlite", "use crate::store::embedded::{self, EmbeddedTokenStore};"),
         ("service::sessions", "use crate::store::{self, Repository}; fn f(s: store::redis::X) {}"),
         ("service::sessions", "use crate::store as keep; fn f() { keep::embedded::open(); }"),

@@ -7,7 +7,7 @@ use crate::api::refusal::{
     refusals, unauthorized,
 };
 use crate::domain::password::PasswordError;
-use crate::service::{AuthError, Field};
+use crate::service::{self, Field};
 
 refusals! {
     /// Of `register`.
@@ -20,7 +20,7 @@ refusals! {
         ),
         409 => Documented::new(
             "Another account has the e-mail address (`email_taken`): log in, or reset its password.",
-            || examples([AuthError::EmailTaken]),
+            || examples([service::Error::EmailTaken]),
         ),
         413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
@@ -29,7 +29,7 @@ refusals! {
         401 => Documented::new(
             "Wrong e-mail address or password, or the body is malformed (`invalid_credentials`). Which of \
              them is not said.",
-            || examples([AuthError::InvalidCredentials]),
+            || examples([service::Error::InvalidCredentials]),
         ),
         403 => NOT_ADMITTED,
         413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
@@ -79,7 +79,7 @@ refusals! {
              one). Or the new password breaks the policy (`weak_password`), or the body is malformed \
              (`invalid_request`): the token is still good, send it again with another body.",
             || {
-                let mut all = examples([AuthError::InvalidResetToken]);
+                let mut all = examples([service::Error::InvalidResetToken]);
                 all.push(weak_password(Field::NewPassword));
                 all.push(ApiError::invalid_field("newPassword", "is missing"));
                 all
@@ -102,7 +102,7 @@ refusals! {
              `authentication_required`, `token_expired`, `invalid_token`, `token_revoked`, \
              `invalid_refresh_token`, `refresh_token_reused`, `session_expired`, `session_evicted`.",
             || {
-                let mut all = examples([AuthError::InvalidCredentials]);
+                let mut all = examples([service::Error::InvalidCredentials]);
                 all.extend(unauthorized());
                 all
             },
@@ -120,5 +120,5 @@ fn unauthorized_though_expiry_is_fine() -> Vec<ApiError> {
 
 /// A password that the policy refuses.
 pub(in crate::api) fn weak_password(field: Field) -> ApiError {
-    AuthError::WeakPassword { field, reason: PasswordError::TooShort { min_length: 8 } }.into()
+    service::Error::WeakPassword { field, reason: PasswordError::TooShort { min_length: 8 } }.into()
 }

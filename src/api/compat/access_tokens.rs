@@ -8,18 +8,18 @@ mod errors;
 use std::fmt::Write;
 
 use aws_lc_rs::digest;
-use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method};
 use poem::web::Data;
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response};
+use poem::{EndpointExt, IntoEndpoint};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, OpenApiService};
 use serde::Deserialize;
 
 pub use self::errors::*;
-use super::boom::BoomRefusal;
+use super::boom::{self, BoomRefusal};
 use super::header_token::{HeaderToken, TokenPlace};
+use super::{CompatApi, Dialect};
 use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE, UserDto};
 use crate::api::error::ApiError;
 use crate::api::form::FormOrJson;
@@ -349,8 +349,18 @@ fn avatar_url(email: &str) -> String {
     format!("https://www.gravatar.com/avatar/{hash}?d=mm&s=200")
 }
 
-/// The service of these operations and no others.
-pub(super) fn service() -> OpenApiService<AccessTokensApi, ()> {
+/// The access-tokens service.
+pub(super) const DIALECT: Dialect = Dialect {
+    api: CompatApi::AccessTokens,
+    document_name: "access-tokens.json",
+    title: "Access-tokens API",
+    spec: || service().spec(),
+    serves,
+    endpoint: || service().into_endpoint().boxed(),
+    respond: boom::respond,
+};
+
+fn service() -> OpenApiService<AccessTokensApi, ()> {
     OpenApiService::new(AccessTokensApi, "hallpass: access-tokens API", env!("CARGO_PKG_VERSION"))
         .description(include_str!("access_tokens.md"))
         .license(licence())
@@ -358,33 +368,11 @@ pub(super) fn service() -> OpenApiService<AccessTokensApi, ()> {
 
 /// Whether a request is for this API. It shares the path `/users` with the main API, which has
 /// every other method there.
-pub fn serves(method: &Method, path: &str) -> bool {
+fn serves(method: &Method, path: &str) -> bool {
     match path {
         "/users" => method == Method::POST,
         "/me" | "/access-tokens" => true,
         _ => path.starts_with("/access-tokens/"),
-    }
-}
-
-/// These operations in front of `others`.
-pub fn mount<E: Endpoint<Output = Response>>(others: E) -> impl Endpoint<Output = Response> {
-    Mounted { own: service().into_endpoint().boxed(), others }
-}
-
-struct Mounted<E> {
-    own: BoxEndpoint<'static>,
-    others: E,
-}
-
-impl<E: Endpoint<Output = Response>> Endpoint for Mounted<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        if serves(request.method(), request.uri().path()) {
-            self.own.call(request).await
-        } else {
-            self.others.call(request).await
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::api::error::ApiError;
 use crate::domain::tokens::{AccessToken, RefreshToken};
-use crate::service::AuthError;
+use crate::service;
 
 /// In which header of a dialect a token is.
 pub trait TokenPlace: Send + Sync + 'static {
@@ -65,7 +65,7 @@ impl<'a, P: TokenPlace> ApiExtractor<'a> for HeaderToken<P> {
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let token = P::find(request.headers())?;
-        let token = token.ok_or_else(|| ApiError::from(AuthError::Unauthenticated))?.to_owned();
+        let token = token.ok_or_else(|| ApiError::from(service::Error::Unauthenticated))?.to_owned();
         Ok(Self { token, place: PhantomData })
     }
 }

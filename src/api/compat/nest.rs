@@ -4,12 +4,14 @@
 
 use poem::http::{HeaderMap, header};
 use poem::web::Data;
+use poem::{EndpointExt, IntoEndpoint, IntoResponse};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, OpenApiService};
 use serde::Deserialize;
 
 use super::header_token::{HeaderToken, TokenPlace};
+use super::{CompatApi, Dialect};
 use crate::api::auth::weak_password;
 use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
 use crate::api::error::ApiError;
@@ -26,7 +28,7 @@ use crate::domain::user::User;
 use crate::service::accounts::Registration;
 use crate::service::limits::Visitor;
 use crate::service::sessions::{LogoutScope, TokenPair};
-use crate::service::{AuthError, Field, Services};
+use crate::service::{self, Field, Services};
 
 /// An access token in `Authorization: Bearer`, under the main API's name.
 pub struct BearerAccess;
@@ -185,11 +187,11 @@ refusals! {
             "Only where the service wants e-mail addresses verified (`email_not_verified`): the account exists now, \
              and its owner gets a mail. Follow its link, then sign in. Where the service conceals which addresses \
              have an account, this is the answer for those as well.",
-            || examples([AuthError::EmailNotVerified]),
+            || examples([service::Error::EmailNotVerified]),
         ),
         409 => Documented::new(
             "Another account has the e-mail address (`email_taken`): sign in, or reset its password.",
-            || examples([AuthError::EmailTaken]),
+            || examples([service::Error::EmailTaken]),
         ),
         413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
@@ -202,7 +204,7 @@ refusals! {
         ),
         401 => Documented::new(
             "Wrong e-mail address or password (`invalid_credentials`). Which of them is not said.",
-            || examples([AuthError::InvalidCredentials]),
+            || examples([service::Error::InvalidCredentials]),
         ),
         403 => NOT_ADMITTED,
         413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
@@ -213,7 +215,7 @@ refusals! {
             "No token came (`authentication_required`), it is altered (`invalid_token`), or its session is gone \
              already (`token_revoked`).",
             || {
-                let mut all = examples([AuthError::Unauthenticated, AuthError::TokenRevoked]);
+                let mut all = examples([service::Error::Unauthenticated, service::Error::TokenRevoked]);
                 all.push(ApiError::unreadable_token());
                 all
             },
@@ -228,11 +230,11 @@ refusals! {
              (`session_evicted`), or it was used before \
              (`refresh_token_reused`: the session has been ended). In all cases: sign in again.",
             || examples([
-                AuthError::Unauthenticated,
-                AuthError::InvalidRefreshToken,
-                AuthError::SessionExpired,
-                AuthError::SessionEvicted,
-                AuthError::RefreshTokenReused,
+                service::Error::Unauthenticated,
+                service::Error::InvalidRefreshToken,
+                service::Error::SessionExpired,
+                service::Error::SessionEvicted,
+                service::Error::RefreshTokenReused,
             ]),
         ),
         429 => FAILED_TOO_OFTEN, 500 => INTERNAL, 503 => UNAVAILABLE,
@@ -308,8 +310,19 @@ impl NestApi {
     }
 }
 
+/// The Nest token API.
+pub(super) const DIALECT: Dialect = Dialect {
+    api: CompatApi::Nest,
+    document_name: "nest.json",
+    title: "Nest API",
+    spec: || documented().spec(),
+    serves: |_, path| matches!(path, "/auth/signup" | "/auth/signin" | "/auth/signout" | "/auth/refresh"),
+    endpoint: || OpenApiService::new(NestApi, "", "").into_endpoint().boxed(),
+    respond: IntoResponse::into_response,
+};
+
 /// What the document of this API shows: these operations and the main API's `/users`.
-pub(super) fn documented() -> OpenApiService<(NestApi, UsersApi), ()> {
+fn documented() -> OpenApiService<(NestApi, UsersApi), ()> {
     OpenApiService::new((NestApi, UsersApi), "hallpass: Nest API", env!("CARGO_PKG_VERSION"))
         .description(include_str!("nest.md"))
         .license(licence())

@@ -11,7 +11,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use crate::api::error::ApiError;
 use crate::api::security::single;
 use crate::domain::tokens::ClientSecret;
-use crate::service::AuthError;
+use crate::service;
 use crate::service::clients::ClientCredentials;
 
 const SCHEME: &str = "ClientSecret";
@@ -55,7 +55,7 @@ impl BasicCredentials {
 }
 
 fn read(headers: &HeaderMap) -> std::result::Result<Option<ClientCredentials>, ApiError> {
-    let invalid = || ApiError::from(AuthError::InvalidClient).challenging_basic();
+    let invalid = || ApiError::from(service::Error::InvalidClient).challenging_basic();
     let Some(value) = single(headers, &header::AUTHORIZATION).map_err(|_| invalid())? else {
         return Ok(None);
     };
@@ -73,7 +73,7 @@ fn read(headers: &HeaderMap) -> std::result::Result<Option<ClientCredentials>, A
 fn form_decoded(text: &str) -> std::result::Result<String, ApiError> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(Into::into).map_err(|_| ApiError::from(AuthError::InvalidClient).challenging_basic())
+    decoded.map(Into::into).map_err(|_| ApiError::from(service::Error::InvalidClient).challenging_basic())
 }
 
 impl<'a> ApiExtractor<'a> for BasicCredentials {

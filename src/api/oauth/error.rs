@@ -1,12 +1,16 @@
 //! Errors as OAuth writes them: `error` and `error_description` (RFC 6749 5.2).
 
 use poem::Response;
+use poem::http::StatusCode;
 use poem_openapi::Object;
 use poem_openapi::types::Example;
 
-use crate::api::error::{ApiError, ErrorCode};
+use crate::api::error::ApiError;
 use crate::api::error_body::{self, ErrorBody};
 use crate::api::refusal::Refusal;
+
+/// What a grant is that buys nothing (RFC 6749 5.2).
+const INVALID_GRANT: &str = "invalid_grant";
 
 /// An error of the operations under `/oauth2` (RFC 6749 5.2).
 #[derive(Object)]
@@ -31,15 +35,24 @@ impl Example for OAuthError {
 impl ErrorBody for OAuthError {
     const MEDIA_TYPE: &'static str = "application/json";
 
+    fn status(error: &ApiError) -> StatusCode {
+        match error.code().oauth_name() {
+            INVALID_GRANT => StatusCode::BAD_REQUEST,
+            _ => error.status_code(),
+        }
+    }
+
     fn of(error: ApiError) -> (ApiError, Self) {
         let error = translate(error);
-        let body =
-            Self { error: name(error.code()).to_owned(), error_description: error.detail().to_owned() };
+        let body = Self {
+            error: error.code().oauth_name().to_owned(),
+            error_description: error.detail().to_owned(),
+        };
         (error, body)
     }
 
     fn example_name(error: &ApiError) -> String {
-        name(error.code()).to_owned()
+        error.code().oauth_name().to_owned()
     }
 }
 
@@ -53,28 +66,8 @@ pub fn respond(error: ApiError) -> Response {
 
 /// A dead refresh token is 400 here, where the main API says 401.
 fn translate(error: ApiError) -> ApiError {
-    match name(error.code()) {
-        "invalid_grant" => error.into_bad_request(),
+    match error.code().oauth_name() {
+        INVALID_GRANT => error.into_bad_request(),
         _ => error,
-    }
-}
-
-fn name(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::InvalidClient => "invalid_client",
-        ErrorCode::InvalidScope => "invalid_scope",
-        ErrorCode::UnsupportedGrantType => "unsupported_grant_type",
-        ErrorCode::InvalidRefreshToken
-        | ErrorCode::RefreshTokenReused
-        | ErrorCode::SessionExpired
-        | ErrorCode::SessionEvicted
-        | ErrorCode::AccountDisabled => "invalid_grant",
-        ErrorCode::DependencyUnavailable
-        | ErrorCode::Overloaded
-        | ErrorCode::ClockSkew
-        | ErrorCode::RevocationPending => "temporarily_unavailable",
-        ErrorCode::RateLimited => "rate_limited",
-        ErrorCode::InternalError => "server_error",
-        _ => "invalid_request",
     }
 }

@@ -23,7 +23,7 @@ use crate::domain::client::Client;
 use crate::domain::tokens::RefreshToken;
 use crate::service::limits::Visitor;
 use crate::service::oauth::Introspection;
-use crate::service::{AuthError, Services};
+use crate::service::{self, Services};
 
 /// Where errors have OAuth's shape.
 pub const PREFIX: &str = "/oauth2/";
@@ -331,7 +331,7 @@ async fn required(
     visitor: &Visitor,
     presented: Option<Presented>,
 ) -> Result<Client, ApiError> {
-    optional(services, visitor, presented).await?.ok_or_else(|| AuthError::InvalidClient.into())
+    optional(services, visitor, presented).await?.ok_or_else(|| service::Error::InvalidClient.into())
 }
 
 async fn optional(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::error::ApiError;
 use crate::api::json::BodyError;
 use crate::api::refusal::{Documented, examples, refusals};
-use crate::service::AuthError;
+use crate::service;
 
 const BAD_BODY: Documented = Documented::new(
     "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`).",
@@ -13,7 +13,7 @@ const BAD_BODY: Documented = Documented::new(
 );
 const BAD_CLIENT: Documented =
     Documented::new("The client's id or its secret is wrong, or none came (`invalid_client`).", || {
-        examples([AuthError::InvalidClient])
+        examples([service::Error::InvalidClient])
     });
 const TOO_LARGE: Documented = Documented::new("The body is longer than 64 KiB (`invalid_request`).", || {
     vec![BodyError::TooLarge.into()]
@@ -24,7 +24,7 @@ const WRONG_TYPE: Documented =
     });
 const TOO_MANY: Documented = Documented::new(
     "Too many wrong secrets or dead tokens came from this address (`rate_limited`): try again after `Retry-After` seconds.",
-    || examples([AuthError::RateLimited { retry_after: Duration::from_secs(15) }]),
+    || examples([service::Error::RateLimited { retry_after: Duration::from_secs(15) }]),
 );
 const INTERNAL: Documented = Documented::new(
     "A defect of the service (`server_error`). The log has the cause under the answer's `X-Request-Id`.",
@@ -43,8 +43,8 @@ refusals! {
             || vec![
                 ApiError::invalid_field("grant_type", "is missing"),
                 ApiError::unsupported_grant_type(),
-                AuthError::InvalidRefreshToken.into(),
-                AuthError::InvalidScope.into(),
+                service::Error::InvalidRefreshToken.into(),
+                service::Error::InvalidScope.into(),
             ],
         ),
         401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL, 503 => UNAVAILABLE,
@@ -59,7 +59,7 @@ refusals! {
         400 => BAD_BODY,
         401 => Documented::new(
             "The client's id or its secret is wrong (`invalid_client`). None need come.",
-            || examples([AuthError::InvalidClient]),
+            || examples([service::Error::InvalidClient]),
         ),
         413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL,
         503 => Documented::new(

@@ -16,7 +16,7 @@ use crate::cli::operator::OutputArgs;
 use crate::cli::{Failure, SOME_REFUSED, SettingsArgs};
 use crate::config::{Profile, Purpose};
 use crate::server;
-use crate::service::AuthError;
+use crate::service;
 use crate::service::audit::Audit;
 use crate::service::user_import::{ImportOptions, ImportReport, Line, LineProblem, Lines, UserImport};
 use crate::telemetry;
@@ -168,7 +168,7 @@ impl Run {
         mut chunks: mpsc::Receiver<io::Result<Chunk>>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ChunkError> {
-        let failed = |error: AuthError| ChunkError::Early(ImportError::Write(error.into()));
+        let failed = |error: service::Error| ChunkError::Early(ImportError::Write(error.into()));
         let mut stop = std::pin::pin!(stop);
         loop {
             let chunk = tokio::select! {

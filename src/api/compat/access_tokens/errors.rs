@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::error::ApiError;
 use crate::api::json::BodyError;
 use crate::api::refusal::{Documented, examples, refusals};
-use crate::service::AuthError;
+use crate::service;
 
 const BAD_BODY: Documented = Documented::new(
     "A field is missing or cannot be taken, comes twice, or the body cannot be read.",
@@ -21,11 +21,11 @@ const WRONG_TYPE: Documented =
     Documented::new("The body is neither a form nor JSON.", || vec![BodyError::UnsupportedMediaType.into()]);
 const RATE_LIMITED: Documented = Documented::new(
     "Tried too often, from this address or for this account. Try again after `Retry-After` seconds.",
-    || examples([AuthError::RateLimited { retry_after: Duration::from_secs(15) }]),
+    || examples([service::Error::RateLimited { retry_after: Duration::from_secs(15) }]),
 );
 const FAILED_TOO_OFTEN: Documented = Documented::new(
     "The request failed, as others from this address did too often. What would succeed still does; for anything else wait `Retry-After` seconds.",
-    || examples([AuthError::RateLimited { retry_after: Duration::from_secs(15) }]),
+    || examples([service::Error::RateLimited { retry_after: Duration::from_secs(15) }]),
 );
 const INTERNAL: Documented = Documented::new(
     "A defect of the service. The log has the cause under the answer's `X-Request-Id`.",
@@ -38,7 +38,7 @@ const UNAVAILABLE: Documented = Documented::new(
 
 /// What is wrong with an access token here, expiry apart.
 fn bad_access_token() -> Vec<ApiError> {
-    let mut all = examples([AuthError::Unauthenticated, AuthError::TokenRevoked]);
+    let mut all = examples([service::Error::Unauthenticated, service::Error::TokenRevoked]);
     all.push(ApiError::unreadable_token());
     all
 }
@@ -48,11 +48,11 @@ refusals! {
     CreateUserErrors {
         400 => Documented::new(
             "A field is missing or cannot be taken, comes twice, or the body cannot be read; or another account has the e-mail address.",
-            || vec![ApiError::invalid_field("email", "is missing"), AuthError::EmailTaken.into()],
+            || vec![ApiError::invalid_field("email", "is missing"), service::Error::EmailTaken.into()],
         ),
         403 => Documented::new(
             "Only where the service wants e-mail addresses verified: the account exists now, and its owner gets a mail. Follow its link, then log in. Where the service conceals which addresses have an account, this is the answer for those as well.",
-            || examples([AuthError::EmailNotVerified]),
+            || examples([service::Error::EmailNotVerified]),
         ),
         413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
@@ -61,11 +61,11 @@ refusals! {
         400 => BAD_BODY,
         401 => Documented::new(
             "Wrong e-mail address or password; which of them is not said.",
-            || examples([AuthError::InvalidCredentials]),
+            || examples([service::Error::InvalidCredentials]),
         ),
         403 => Documented::new(
             "The password is right, and the account is disabled, or its e-mail address is not verified and the service wants that.",
-            || examples([AuthError::AccountDisabled, AuthError::EmailNotVerified]),
+            || examples([service::Error::AccountDisabled, service::Error::EmailNotVerified]),
         ),
         413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
@@ -76,7 +76,7 @@ refusals! {
             "The access token is missing, altered or revoked, or the refresh token is not one of its session or no longer the current one. Nothing has changed.",
             || {
                 let mut all = bad_access_token();
-                all.extend(examples([AuthError::InvalidRefreshToken]));
+                all.extend(examples([service::Error::InvalidRefreshToken]));
                 all
             },
         ),
@@ -89,7 +89,7 @@ refusals! {
             "The access token is missing, expired, altered or revoked, or the refresh token is not one of its session or no longer the current one. Nothing has changed.",
             || {
                 let mut all = bad_access_token();
-                all.extend(examples([AuthError::TokenExpired, AuthError::InvalidRefreshToken]));
+                all.extend(examples([service::Error::TokenExpired, service::Error::InvalidRefreshToken]));
                 all
             },
         ),
@@ -101,7 +101,7 @@ refusals! {
             "The access token is missing, expired, altered or revoked.",
             || {
                 let mut all = bad_access_token();
-                all.extend(examples([AuthError::TokenExpired]));
+                all.extend(examples([service::Error::TokenExpired]));
                 all
             },
         ),
