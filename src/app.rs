@@ -18,11 +18,11 @@ use base64::Engine;
 use poem::{Endpoint, Response};
 
 use crate::api;
-use crate::api::client_address::TrustedProxies;
-use crate::api::cors::{AllowedOrigins, Cors};
-use crate::api::docs_page::{DocsPage, SampleAccount, SampleClient, Samples};
-use crate::api::door::AllowedHosts;
-use crate::api::forward_auth::UnverifiedEmail;
+use crate::api::main::forward_auth::UnverifiedEmail;
+use crate::api::pages::docs_page::{DocsPage, SampleAccount, SampleClient, Samples};
+use crate::api::root::cors::{AllowedOrigins, Cors};
+use crate::api::root::door::AllowedHosts;
+use crate::api::wire::client_address::TrustedProxies;
 use crate::config::{self, Profile, Secret, ServerSecretError, Settings};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
 use crate::crypto::password::{PasswordHashError, PasswordHasher};

@@ -1,91 +1,46 @@
 //! The HTTP surface: requests in, domain words to the service, answers out.
 //!
-//! A method parses, calls one function of the service and maps the answer. `error` holds the map
-//! from what the service says to what a client reads, `root` what every request passes.
+//! A method parses, calls one function of the service and maps the answer. The rooms, from the ground up:
+//!
+//! - `wire`: bodies, headers and addresses; `errors`: what a client reads when nothing was done;
+//! - `callers`: who calls; `document`: the OpenAPI document and what is read out of it;
+//! - `main`: the operations of the main API; `oauth`: those under `/oauth2`; `compat`: the other dialects;
+//! - `pages`: pages and documents as they are served; `root`: what every request passes.
 
-mod addresses;
-pub mod administration;
-mod allow;
-pub mod audit;
-pub mod auth;
-pub mod client_address;
-pub mod clients;
+pub mod callers;
 pub mod compat;
-pub mod cors;
-pub mod docs_page;
 pub mod document;
-pub mod door;
-pub mod dto;
-pub mod error;
-pub mod error_body;
-mod error_code;
-pub mod form;
-pub mod forward_auth;
-pub mod health;
-pub mod json;
-mod json_fields;
-mod known_names;
-mod nearest;
+pub mod errors;
+pub mod main;
 pub mod oauth;
-mod operations;
-pub mod origin;
 pub mod pages;
-mod prepared;
-mod rate_limit_headers;
-pub mod refusal;
-pub mod request_log;
-pub mod revocations;
-mod root;
-pub mod security;
-mod served;
-pub mod sessions;
-mod to_the_end;
-pub mod users;
-pub mod verification;
-pub mod well_known;
+pub mod root;
+pub mod wire;
 
 use std::sync::Arc;
 
-use client_address::TrustedProxies;
-use compat::{CompatApi, Dialect};
-use cors::Cors;
-use docs_page::DocsPage;
-use document::profiles::Profile;
-use door::{AllowedHosts, Door};
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
-use poem_openapi::{LicenseObject, OpenApiService, Tags};
+use poem_openapi::OpenApiService;
 use serde_json::Value;
 
+use self::compat::{CompatApi, Dialect};
+use self::document::known_names::KnownParameters;
+use self::document::profiles::Profile;
+use self::document::tags::licence;
+use self::main::{
+    administration, audit, auth, clients, forward_auth, health, revocations, sessions, users, verification,
+    well_known,
+};
+use self::pages::docs_page::{self, DocsPage};
+use self::pages::{documents, mails};
+use self::root::cors::Cors;
+use self::root::door::{AllowedHosts, Door};
+use self::wire::addresses;
+use self::wire::client_address::TrustedProxies;
 use crate::config::LoggedRequests;
 use crate::domain::random::Random;
 use crate::service::Services;
-
-/// The groups of operations in the document.
-#[derive(Tags)]
-pub enum Tag {
-    /// Register, log in, refresh, log out, change or reset a password.
-    Authentication,
-    /// Where one is logged in, and logging out there.
-    Sessions,
-    /// One's own account, and for administrators everybody's.
-    Users,
-    /// Other people's accounts and sessions, for administrators.
-    Administration,
-    /// The services that call this one in their own name, for administrators.
-    Clients,
-    /// Tokens for programs, by the RFCs' names: get one, ask about one, take one back.
-    OAuth,
-    /// What was taken back, for services that check tokens on their own.
-    Revocations,
-    /// For reverse proxies that ask before they let a request through.
-    Proxies,
-    /// What any other service needs to check access tokens on its own: where things are, and the
-    /// public keys.
-    Discovery,
-    /// For what starts, restarts and balances the service.
-    Health,
-}
 
 /// The main API's operations, one line a group.
 macro_rules! main_apis {
@@ -111,17 +66,13 @@ main_apis! {
     forward_auth::ForwardAuthApi,
     well_known::WellKnownApi,
     health::HealthApi,
-    docs_page::FrontDoor,
+    docs_page::DocsRedirect,
 }
 
 fn main_api() -> OpenApiService<MainApi, ()> {
     OpenApiService::new(main_apis(), "hallpass", env!("CARGO_PKG_VERSION"))
         .description(include_str!("document/description.md"))
         .license(licence())
-}
-
-fn licence() -> LicenseObject {
-    LicenseObject::new("MIT OR Apache-2.0").url("https://spdx.org/licenses/MIT.html")
 }
 
 /// The OpenAPI document of the main API, repaired: what `/openapi.json` serves, what the docs page
@@ -187,7 +138,7 @@ pub fn starting(
 ) -> impl Endpoint<Output = Response> + 'static + use<> {
     let not_yet = || {
         poem::endpoint::make(async |_| {
-            Err::<Response, poem::Error>(error::ApiError::dependency_unavailable().into())
+            Err::<Response, poem::Error>(errors::ApiError::dependency_unavailable().into())
         })
     };
     let mut routes = Route::new();
@@ -221,16 +172,16 @@ pub fn build(
     let mut documents = vec![main_document()?];
     let path_in_front = addresses::path_of(services.issuer()).to_owned();
     document::serve_below(&path_in_front, &mut documents[0]);
-    let mut routes = docs_page::mount(pages::mount(Route::new()), &dialects, &surroundings.docs)
-        .at("/openapi.json", document::served::endpoint(&documents[0]));
+    let mut routes = docs_page::mount(mails::mount(Route::new()), &dialects, &surroundings.docs)
+        .at("/openapi.json", documents::endpoint(&documents[0]));
     for dialect in &dialects {
         let path = format!("/openapi/{}", dialect.document_name);
         let mut document = dialect.document()?;
         document::serve_below(&path_in_front, &mut document);
-        routes = routes.at(path, document::served::endpoint(&document));
+        routes = routes.at(path, documents::endpoint(&document));
         documents.push(document);
     }
-    let known = known_names::KnownParameters::of(&documents);
+    let known = KnownParameters::of(&documents);
     let routes = well_known::mount(routes, services.issuer())
         .at("/livez", get(health::livez))
         .at("/readyz", get(health::readyz))
@@ -240,7 +191,7 @@ pub fn build(
             let checked = known.check(&request);
             async move { checked.map(|()| request).map_err(poem::Error::from) }
         })
-        .before(async |request| Ok(forward_auth::as_the_question(request)))
+        .before(async |request| Ok(forward_auth::to_one_question(request)))
         .map_to_response()
         .boxed();
     let routes = dialects.iter().fold(routes, |others, dialect| dialect.mount(others));

@@ -679,7 +679,7 @@ async fn what_is_limited_is_not_begun() {
         Ok(())
     };
     let outcome = app.services().limits.password_attempt(&visitor, &email, check).await;
-    assert!(matches!(outcome, Err(service::Error::RateLimited { .. })), "{outcome:?}");
+    assert!(matches!(outcome, Err(Error::RateLimited { .. })), "{outcome:?}");
     assert!(!begun.load(Ordering::Relaxed));
 }
 

@@ -78,7 +78,40 @@ const ROOMS: &[Room] = &[
     // What the service wants said, said over SMTP: the other side of the trait that the service owns.
     Room { name: "mail", rooms: &["config", "domain", "service"], crates: &["lettre", "tokio"] },
     // HTTP. A rejection of the verifier is part of what the service says; the digests are ETags.
-    Room { name: "api", rooms: &["config", "domain", "service"], crates: &["aws_lc_rs", "hallpass_verify", "poem", "poem_openapi", "tokio"] },
+    Room { name: "api/wire", rooms: &["config", "domain", "service"], crates: &["aws_lc_rs", "poem", "poem_openapi", "tokio"] },
+    Room { name: "api/errors", rooms: &["api/wire", "domain", "service"], crates: &["hallpass_verify", "poem", "poem_openapi"] },
+    Room { name: "api/callers", rooms: &["api/errors", "api/wire", "domain", "service"], crates: &["hallpass_verify", "poem", "poem_openapi"] },
+    Room { name: "api/document", rooms: &["api/errors", "api/wire", "domain"], crates: &["poem", "poem_openapi"] },
+    Room {
+        name: "api/main",
+        rooms: &["api", "api/callers", "api/document", "api/errors", "api/wire", "domain", "service"],
+        crates: &["hallpass_verify", "poem", "poem_openapi", "tokio"],
+    },
+    Room {
+        name: "api/oauth",
+        rooms: &["api/callers", "api/document", "api/errors", "api/main", "api/wire", "domain", "service"],
+        crates: &["hallpass_verify", "poem", "poem_openapi"],
+    },
+    // The other dialects know the main API's words; nothing knows a dialect but the list of them.
+    Room {
+        name: "api/compat",
+        rooms: &["api/callers", "api/document", "api/errors", "api/main", "api/wire", "config", "domain", "service"],
+        crates: &["aws_lc_rs", "poem", "poem_openapi"],
+    },
+    Room { name: "api/pages", rooms: &["api/compat", "api/document", "api/errors", "api/wire"], crates: &["poem", "poem_openapi", "tokio"] },
+    Room {
+        name: "api/root",
+        rooms: &["api", "api/callers", "api/errors", "api/main", "api/wire", "config", "domain", "service"],
+        crates: &["poem", "poem_openapi", "tokio"],
+    },
+    Room {
+        name: "api",
+        rooms: &[
+            "api/callers", "api/compat", "api/document", "api/errors", "api/main", "api/oauth", "api/pages", "api/root",
+            "api/wire", "config", "domain", "service",
+        ],
+        crates: &["poem", "poem_openapi"],
+    },
     // Connections in, requests to whatever endpoint it is given.
     Room { name: "server", rooms: &["domain"], crates: &["hyper", "hyper_util", "poem", "tokio"] },
     // Settings are checked where they are read, in the words of those who will take them: argon2 its cost,
@@ -91,14 +124,14 @@ const ROOMS: &[Room] = &[
     Room {
         name: "app",
         rooms: &[
-            "api", "config", "crypto", "domain", "mail", "server", "service",
+            "api", "api/main", "api/pages", "api/root", "api/wire", "config", "crypto", "domain", "mail", "server", "service",
             "store", "store/embedded", "store/journaled", "store/redis", "store/sql",
         ],
         crates: &["hallpass_verify", "poem", "tokio"],
     },
     // Commands: settings in, the wired service, its operations or a document out. hyper is the client of
     // `healthcheck`.
-    Room { name: "cli", rooms: &["api", "app", "config", "domain", "server", "service", "telemetry"], crates: &["clap", "hyper", "hyper_util", "tokio"] },
+    Room { name: "cli", rooms: &["api", "api/document", "app", "config", "domain", "server", "service", "telemetry"], crates: &["clap", "hyper", "hyper_util", "tokio"] },
     Room { name: "", rooms: &["cli"], crates: &[] },
 ];
 

@@ -88,7 +88,14 @@ fn every_error_shows_examples_of_its_own_status() {
                     let body = resolve(operation.document, example);
                     match schema.rsplit('/').next() {
                         Some("Problem") => {
-                            assert_eq!(media_type, PROBLEM_JSON, "{at}");
+                            // One generator takes no other kind of JSON for errors.
+                            let is_plain = operation.document.starts_with("progenitor/");
+                            assert_eq!(media_type, if is_plain { JSON } else { PROBLEM_JSON }, "{at}");
+                            assert!(
+                                described.contains(&format!("`{name}`"))
+                                    || matches!(status.as_str(), "408" | "413" | "415" | "500"),
+                                "{at}: {name} is not in {described:?}"
+                            );
                             assert_eq!(body["code"], name.as_str(), "{at}");
                             assert_eq!(body["status"].to_string(), *status, "{at}: {name}");
                             assert_eq!(body["title"], reason(status), "{at}: {name}");

@@ -6,8 +6,6 @@
 //! those that its contract adds.
 
 pub mod access_tokens;
-pub mod boom;
-pub mod header_token;
 pub mod nest;
 
 use poem::endpoint::BoxEndpoint;
@@ -15,8 +13,8 @@ use poem::http::Method;
 use poem::{Endpoint, EndpointExt, Request, Response};
 use serde_json::Value;
 
-use super::document;
-use super::error::ApiError;
+use crate::api::document;
+use crate::api::errors::ApiError;
 pub use crate::config::CompatApi;
 
 /// An API beside the main one: all that the rest of the service knows of it.

@@ -10,20 +10,20 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, OpenApiService};
 use serde::Deserialize;
 
-use super::header_token::{HeaderToken, TokenPlace};
 use super::{CompatApi, Dialect};
-use crate::api::auth::weak_password;
-use crate::api::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
-use crate::api::error::ApiError;
-use crate::api::json::{Json, StrictJson};
-use crate::api::origin::Origin;
-use crate::api::refusal::{
+use crate::api::callers::header_token::{HeaderToken, TokenPlace};
+use crate::api::callers::origin::Origin;
+use crate::api::callers::security::{self, ACCESS_SCHEME};
+use crate::api::document::tags::{Tag, licence};
+use crate::api::errors::ApiError;
+use crate::api::errors::refusal::{
     Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_ADMITTED, NOT_JSON, RATE_LIMITED, Refusal, TOO_LARGE,
     UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples, refusals,
 };
-use crate::api::security::{self, ACCESS_SCHEME};
-use crate::api::users::UsersApi;
-use crate::api::{Tag, licence};
+use crate::api::main::auth::weak_password;
+use crate::api::main::users::UsersApi;
+use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
+use crate::api::wire::json::{Json, StrictJson};
 use crate::domain::user::User;
 use crate::service::accounts::Registration;
 use crate::service::limits::Visitor;

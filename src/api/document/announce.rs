@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::examples::place;
 use super::walk::{component, each_operation, each_response, object_in};
 use super::{add_components, is_success};
-use crate::api::error::ApiError;
-use crate::api::error_body::example_of;
-use crate::api::known_names::is_exact;
+use crate::api::document::known_names::is_exact;
+use crate::api::errors::ApiError;
+use crate::api::errors::example_of;
 
 /// The header that takes a refresh token, by which a security scheme is known to buy new access tokens.
 const REFRESH_TOKEN_HEADER: &str = "X-Refresh-Token";

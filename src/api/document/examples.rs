@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::is_success;
 use super::walk::{component, component_or_list, content_of, each_operation, each_response, object_in};
-use crate::api::dto::REFRESH_TOKEN_EXAMPLE;
-use crate::api::form::FORM;
+use crate::api::wire::dto::REFRESH_TOKEN_EXAMPLE;
+use crate::api::wire::form::FORM;
 
 /// poem-openapi has no place for the examples of an answer, so `Refusal` sends them, by name, as the
 /// example of a schema around the error's. They go to `shared`, for most are the same everywhere;

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::walk::{component, content_of, each_operation, each_response, object_in};
-use crate::api::known_names::is_exact;
+use crate::api::document::known_names::is_exact;
 use crate::domain::audit::{AuditAction, Reason};
 use crate::domain::client::Audience;
 use crate::domain::email::EMAIL_MAX_BYTES;

@@ -3,7 +3,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, OpenApiService, SecurityScheme, Tags};
 
 use super::*;
-use crate::api::dto::REFRESH_TOKEN_EXAMPLE;
+use crate::api::wire::dto::REFRESH_TOKEN_EXAMPLE;
 
 /// Runs one repair of a schema.
 fn schema(mut schema: Value, repair: fn(&mut Map<String, Value>)) -> Value {

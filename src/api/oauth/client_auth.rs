@@ -8,8 +8,8 @@ use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::api::error::ApiError;
-use crate::api::security::single;
+use crate::api::callers::security::single;
+use crate::api::errors::ApiError;
 use crate::domain::tokens::ClientSecret;
 use crate::service;
 use crate::service::clients::ClientCredentials;

@@ -1,7 +1,6 @@
 //! `/oauth2/…`: tokens for programs, by the RFCs' names.
 
 mod client_auth;
-mod error;
 mod refusals;
 
 use poem::web::Data;
@@ -10,15 +9,15 @@ use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
 use self::client_auth::{BasicCredentials, Presented};
-use self::error::OAuthRefusal;
-pub use self::error::{OAuthError, respond};
 pub use self::refusals::*;
-use super::Tag;
-use super::clients::SECRET_EXAMPLE;
-use super::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
-use super::error::ApiError;
-use super::form::FormOrJson;
-use super::json::Json;
+use crate::api::document::tags::Tag;
+use crate::api::errors::ApiError;
+use crate::api::errors::oauth::OAuthRefusal;
+pub use crate::api::errors::oauth::{OAuthError, respond};
+use crate::api::main::clients::SECRET_EXAMPLE;
+use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
+use crate::api::wire::form::FormOrJson;
+use crate::api::wire::json::Json;
 use crate::domain::client::Client;
 use crate::domain::tokens::RefreshToken;
 use crate::service::limits::Visitor;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::api::error::ApiError;
-use crate::api::json::BodyError;
-use crate::api::refusal::{Documented, examples, refusals};
+use crate::api::errors::ApiError;
+use crate::api::errors::refusal::{Documented, examples, refusals};
+use crate::api::wire::json::BodyError;
 use crate::service;
 
 const BAD_BODY: Documented = Documented::new(

@@ -1,0 +1,5 @@
+//! Who calls: tokens in headers, where a request comes from, and with which program.
+
+pub mod header_token;
+pub mod origin;
+pub mod security;

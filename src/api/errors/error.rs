@@ -1,0 +1,381 @@
+//! From what the service says, or the framework, to a code.
+//!
+//! The client's text and the log's text are different strings. A body never quotes the request,
+//! and a 5xx body never names a cause.
+
+use std::error::Error;
+use std::fmt;
+
+use poem::Response;
+use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
+use poem::http::{HeaderName, StatusCode, header};
+use poem_openapi::Object;
+use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError};
+use poem_openapi::types::Example;
+
+use super::code::Challenge;
+use super::code::ErrorCode;
+use crate::api::wire::json::BodyError;
+use crate::api::wire::rate_limit_headers::seconds;
+use crate::domain::causes::with_causes;
+use crate::service::{self, Field, FieldProblem};
+
+/// How long a client is asked to wait for a store, or for a worker, before it tries again, seconds.
+pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// One field that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(example)]
+pub struct InvalidField {
+    /// The field's name as in the request.
+    pub field: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl Example for InvalidField {
+    fn example() -> Self {
+        Self { field: "email".to_owned(), detail: "is missing".to_owned() }
+    }
+}
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: ErrorCode,
+    detail: String,
+    errors: Vec<InvalidField>,
+    challenge: Option<Challenge>,
+    /// Seconds until the same request may be sent again.
+    retry_after: Option<u64>,
+    /// For the log; never for the client.
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// An error of that code, with its status, text and challenge.
+    pub(crate) fn of(code: ErrorCode) -> Self {
+        let status = code.status();
+        Self {
+            status,
+            code,
+            detail: code.text().to_owned(),
+            errors: Vec::new(),
+            challenge: code.challenge(),
+            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS),
+            cause: None,
+        }
+    }
+
+    /// With a text of its own.
+    fn saying(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
+    fn challenge(mut self, challenge: Challenge) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
+    fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    fn field(mut self, field: &str, detail: impl Into<String>) -> Self {
+        self.errors.push(InvalidField { field: field.to_owned(), detail: detail.into() });
+        self
+    }
+
+    /// A header that carries a token cannot be read as one.
+    pub fn unreadable_token() -> Self {
+        service::Error::InvalidToken(hallpass_verify::Rejection::Malformed).into()
+    }
+
+    /// A field of the request that cannot be taken, found before any operation began.
+    pub fn invalid_field(field: &str, problem: &str) -> Self {
+        Self::of(ErrorCode::InvalidRequest)
+            .saying(format!("The request cannot be taken: {field} {problem}."))
+            .field(field, problem)
+    }
+
+    /// The query has a parameter beside those that the operation takes.
+    pub(crate) fn unknown_parameter(known: &[impl AsRef<str>]) -> Self {
+        let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+        let known = match known.split_last() {
+            None => "none".to_owned(),
+            Some((only, [])) => (*only).to_owned(),
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        };
+        let detail =
+            format!("The query has a parameter that this operation does not take; it takes {known}.");
+        Self::of(ErrorCode::UnknownParameter).saying(detail)
+    }
+
+    /// The query has a parameter twice.
+    pub(crate) fn repeated_parameter(name: &str) -> Self {
+        Self::of(ErrorCode::UnknownParameter)
+            .saying(format!("The query has the parameter {name} twice."))
+            .field(name, "is given twice")
+    }
+
+    /// A grant type that this service does not have.
+    pub fn unsupported_grant_type() -> Self {
+        Self::of(ErrorCode::UnsupportedGrantType)
+    }
+
+    /// The request did not arrive in time.
+    pub fn request_timeout() -> Self {
+        Self::of(ErrorCode::RequestTimeout)
+    }
+
+    /// The request came for another host (RFC 9110 15.5.20).
+    pub(crate) fn misdirected() -> Self {
+        Self::of(ErrorCode::MisdirectedRequest)
+    }
+
+    /// The request came over a connection beyond the bounds.
+    pub(crate) fn crowded() -> Self {
+        Self::of(ErrorCode::Overloaded).saying(
+            "Too many connections are open right now. Nothing was decided about the request. Try again shortly.",
+        )
+    }
+
+    /// A defect of ours.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::of(ErrorCode::InternalError).caused_by(cause)
+    }
+
+    /// A store did not answer, so nothing is known about the request.
+    pub fn dependency_unavailable() -> Self {
+        Self::of(ErrorCode::DependencyUnavailable)
+    }
+
+    /// This replica's clock is wrong.
+    pub fn clock_skew() -> Self {
+        Self::of(ErrorCode::ClockSkew)
+    }
+
+    /// A revocation is decided, and not complete yet.
+    pub fn revocation_pending() -> Self {
+        Self::of(ErrorCode::RevocationPending)
+    }
+
+    /// The status code.
+    pub fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Writes the cause to the log: loud for what the operator must mend, quiet for the rest.
+    pub fn log(&self) {
+        let cause = self.cause.as_deref().map(|cause| tracing::field::display(with_causes(cause)));
+        if self.status.is_server_error() {
+            tracing::error!(code = %self.code.name(), cause, "request failed");
+        } else {
+            tracing::debug!(code = %self.code.name(), "request refused");
+        }
+    }
+
+    /// The same error with the status that another dialect gives it.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same error as one of the request, with nothing to prove: 400 without a challenge.
+    pub(crate) fn into_bad_request(mut self) -> Self {
+        self.challenge = None;
+        self.with_status(StatusCode::BAD_REQUEST)
+    }
+
+    /// The same error as the answer to `Authorization: Basic`, which is told how to authenticate (RFC 6749 5.2).
+    /// Whoever sent none is not: browsers would ask their user for a password.
+    pub(crate) fn challenging_basic(self) -> Self {
+        match self.code {
+            ErrorCode::InvalidClient => self.challenge(Challenge::Client),
+            _ => self,
+        }
+    }
+
+    /// What happened, for programs.
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The fields that were refused.
+    pub(crate) fn invalid_fields(&self) -> &[InvalidField] {
+        &self.errors
+    }
+
+    /// What happened, for people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The answer with a body of any dialect, and the headers that are the same in all of them.
+    pub(crate) fn into_response_with(self, content_type: &str, body: String) -> Response {
+        let mut response = Response::builder().status(self.status).content_type(content_type).body(body);
+        // For the line about the request in the log.
+        response.extensions_mut().insert(self.code);
+        let mut set = |name: HeaderName, value: &str| {
+            if let Ok(value) = value.parse() {
+                response.headers_mut().insert(name, value);
+            }
+        };
+        match self.challenge {
+            Some(Challenge::Plain) => set(header::WWW_AUTHENTICATE, "Bearer"),
+            Some(Challenge::InvalidToken) => {
+                set(
+                    header::WWW_AUTHENTICATE,
+                    &format!("Bearer error=\"invalid_token\", error_description=\"{}\"", self.detail),
+                );
+            }
+            Some(Challenge::Client) => set(header::WWW_AUTHENTICATE, "Basic realm=\"hallpass\""),
+            Some(Challenge::InsufficientScope) => {
+                set(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"");
+            }
+            None => {}
+        }
+        if let Some(seconds) = self.retry_after {
+            set(header::RETRY_AFTER, &seconds.to_string());
+        }
+        response
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl Error for ApiError {}
+
+impl ResponseError for ApiError {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<service::Error> for ApiError {
+    /// The one map from what the service says to a code.
+    fn from(error: service::Error) -> Self {
+        use service::Error::*;
+        match error {
+            Invalid(problems) => invalid(&problems),
+            WeakPassword { field, reason } => Self::of(ErrorCode::WeakPassword)
+                .saying(format!("The new password {reason}."))
+                .field(field_name(field), reason.to_string()),
+            InvalidCredentials => Self::of(ErrorCode::InvalidCredentials),
+            AccountDisabled => Self::of(ErrorCode::AccountDisabled),
+            EmailNotVerified => Self::of(ErrorCode::EmailNotVerified),
+            EmailTaken => Self::of(ErrorCode::EmailTaken),
+            LastAdmin => Self::of(ErrorCode::LastAdmin),
+            InvalidClient => Self::of(ErrorCode::InvalidClient),
+            ClientTaken => Self::of(ErrorCode::ClientTaken),
+            InvalidScope => Self::of(ErrorCode::InvalidScope),
+            InsufficientScope => Self::of(ErrorCode::InsufficientScope),
+            ResetOff => Self::of(ErrorCode::ResetUnavailable),
+            Unauthenticated => Self::of(ErrorCode::AuthenticationRequired),
+            InvalidToken(rejection) => Self::of(ErrorCode::InvalidToken).caused_by(rejection),
+            TokenExpired => Self::of(ErrorCode::TokenExpired),
+            TokenRevoked => Self::of(ErrorCode::TokenRevoked),
+            InvalidRefreshToken => Self::of(ErrorCode::InvalidRefreshToken),
+            RefreshTokenReused => Self::of(ErrorCode::RefreshTokenReused),
+            SessionExpired => Self::of(ErrorCode::SessionExpired),
+            SessionEvicted => Self::of(ErrorCode::SessionEvicted),
+            InvalidResetToken => Self::of(ErrorCode::InvalidResetToken),
+            InvalidVerificationToken => Self::of(ErrorCode::InvalidVerificationToken),
+            Forbidden => Self::of(ErrorCode::Forbidden),
+            NotFound => Self::of(ErrorCode::NotFound),
+            // At once is never right, or the answer would have been another one.
+            RateLimited { retry_after } => {
+                Self { retry_after: Some(seconds(retry_after).max(1)), ..Self::of(ErrorCode::RateLimited) }
+            }
+            Overloaded => Self::of(ErrorCode::Overloaded),
+            TooManyStreams => Self::of(ErrorCode::Overloaded)
+                .saying("Too many streams of revocations are open right now. Try again shortly."),
+            ClockSkew(skew) => Self::of(ErrorCode::ClockSkew).caused_by(skew),
+            FeedStale(stale) => Self::of(ErrorCode::DependencyUnavailable).caused_by(stale),
+            Store(error) => Self::of(ErrorCode::DependencyUnavailable).caused_by(error),
+            RevocationPending(error) => Self::of(ErrorCode::RevocationPending).caused_by(error),
+            PasswordHash(error) => Self::internal(error),
+            Signing(error) => Self::internal(error),
+            Worker(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let invalid = |detail: String| Self::of(ErrorCode::InvalidRequest).saying(detail);
+        match error {
+            BodyError::UnsupportedMediaType => Self::of(ErrorCode::UnsupportedMediaType),
+            BodyError::TooLarge => Self::of(ErrorCode::PayloadTooLarge),
+            BodyError::Invalid { field: Some(field), problem } => Self::invalid_field(field, problem),
+            BodyError::UnknownMember { nearest } => invalid(format!("The request cannot be taken: {error}."))
+                .field(nearest, "is the nearest known name to one that is not known"),
+            BodyError::Invalid { field: None, .. }
+            | BodyError::Truncated
+            | BodyError::NotJson
+            | BodyError::TooDeep
+            | BodyError::DuplicateKey => invalid(format!("The request cannot be taken: {error}.")),
+        }
+    }
+}
+
+/// Every error that reaches the root of the API, framework errors included, in this dialect's
+/// shape. The framework's own text is never shown: it can quote the request.
+pub fn problem_of(error: poem::Error) -> ApiError {
+    let error = match error.downcast::<ApiError>() {
+        Ok(error) => return error,
+        Err(error) => error,
+    };
+    if let Some(body) = error.downcast_ref::<BodyError>() {
+        return (*body).into();
+    }
+    if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
+        return ApiError::of(ErrorCode::NotFound);
+    }
+    if error.is::<MethodNotAllowedError>() {
+        return ApiError::of(ErrorCode::MethodNotAllowed);
+    }
+    if let Some(ParseParamError { name, .. }) = error.downcast_ref() {
+        return ApiError::invalid_field(name, "has a value that cannot be taken");
+    }
+    if error.is::<ContentTypeError>() {
+        return BodyError::UnsupportedMediaType.into();
+    }
+    if error.is::<ParseRequestPayloadError>() {
+        return BodyError::NotJson.into();
+    }
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => BodyError::TooLarge.into(),
+        status if status.is_client_error() => ApiError::of(ErrorCode::InvalidRequest),
+        _ => ApiError::internal(error.to_string()),
+    }
+}
+
+fn invalid(problems: &[FieldProblem]) -> ApiError {
+    let list: Vec<String> = problems
+        .iter()
+        .map(|FieldProblem { field, problem }| format!("{} {problem}", field_name(*field)))
+        .collect();
+    let detail = format!("The request cannot be taken: {}.", list.join("; "));
+    problems.iter().fold(
+        ApiError::of(ErrorCode::InvalidRequest).saying(detail),
+        |error, FieldProblem { field, problem }| error.field(field_name(*field), problem),
+    )
+}
+
+/// What this dialect calls a field.
+fn field_name(field: Field) -> &'static str {
+    match field {
+        Field::Email => "email",
+        Field::Password => "password",
+        Field::NewPassword => "newPassword",
+        Field::FirstName => "first_name",
+        Field::LastName => "last_name",
+    }
+}

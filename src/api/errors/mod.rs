@@ -1,0 +1,33 @@
+//! What a client reads when an operation was not done: one table of codes, one machinery for all dialects.
+//!
+//! - `code`: status, text, challenge and name in OAuth of each code;
+//! - `error`: from what the service says to a code;
+//! - `body`: how a dialect writes an error, and so what the documents show of it; `problem`, `oauth` and `boom` are
+//!   the three;
+//! - `refusal`: which errors an operation documents.
+
+pub mod body;
+pub mod boom;
+mod code;
+mod error;
+pub mod oauth;
+mod problem;
+pub mod refusal;
+
+pub use code::ErrorCode;
+pub(crate) use error::RETRY_AFTER_SECONDS;
+pub use error::{ApiError, InvalidField, problem_of};
+pub use problem::Problem;
+
+use poem_openapi::types::Type;
+use serde_json::Value;
+
+/// An error as an example of the schema of that name, where that is an error's.
+pub(crate) fn example_of(schema: &str, error: ApiError) -> Option<(String, Value)> {
+    match schema {
+        name if name == Problem::name() => Some(body::named_example::<Problem>(error)),
+        name if name == oauth::OAuthError::name() => Some(body::named_example::<oauth::OAuthError>(error)),
+        name if name == boom::Boom::name() => Some(body::named_example::<boom::Boom>(error)),
+        _ => None,
+    }
+}

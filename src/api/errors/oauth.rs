@@ -1,0 +1,73 @@
+//! Errors as OAuth writes them: `error` and `error_description` (RFC 6749 5.2).
+
+use poem::Response;
+use poem::http::StatusCode;
+use poem_openapi::Object;
+use poem_openapi::types::Example;
+
+use super::body::{self, ErrorBody};
+use super::error::ApiError;
+use super::refusal::Refusal;
+
+/// What a grant is that buys nothing (RFC 6749 5.2).
+const INVALID_GRANT: &str = "invalid_grant";
+
+/// An error of the operations under `/oauth2` (RFC 6749 5.2).
+#[derive(Object)]
+#[oai(rename = "OAuthError", example)]
+pub struct OAuthError {
+    /// What happened, for programs: `invalid_request`, `invalid_client`, `invalid_grant`,
+    /// `invalid_scope`, `unsupported_grant_type`, `rate_limited`, `temporarily_unavailable`, `server_error`.
+    error: String,
+    /// What happened, for people.
+    error_description: String,
+}
+
+impl Example for OAuthError {
+    fn example() -> Self {
+        Self {
+            error: "invalid_client".to_owned(),
+            error_description: "The client's id or its secret is wrong.".to_owned(),
+        }
+    }
+}
+
+impl ErrorBody for OAuthError {
+    const MEDIA_TYPE: &'static str = "application/json";
+
+    fn status(error: &ApiError) -> StatusCode {
+        match error.code().oauth_name() {
+            INVALID_GRANT => StatusCode::BAD_REQUEST,
+            _ => error.status_code(),
+        }
+    }
+
+    fn of(error: ApiError) -> (ApiError, Self) {
+        let error = translate(error);
+        let body = Self {
+            error: error.code().oauth_name().to_owned(),
+            error_description: error.detail().to_owned(),
+        };
+        (error, body)
+    }
+
+    fn example_name(error: &ApiError) -> String {
+        error.code().oauth_name().to_owned()
+    }
+}
+
+/// An error of an operation that documents `S`. [`respond`] gives it its shape.
+pub type OAuthRefusal<S> = Refusal<S, OAuthError>;
+
+/// Writes an error in this shape, with the headers that it has in every dialect.
+pub fn respond(error: ApiError) -> Response {
+    body::respond::<OAuthError>(error)
+}
+
+/// A dead refresh token is 400 here, where the main API says 401.
+fn translate(error: ApiError) -> ApiError {
+    match error.code().oauth_name() {
+        INVALID_GRANT => error.into_bad_request(),
+        _ => error,
+    }
+}

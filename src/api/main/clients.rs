@@ -1,0 +1,291 @@
+//! `/clients`: the services that call hallpass in their own name, for administrators.
+
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde::Deserialize;
+
+use crate::api::callers::security::Authenticated;
+use crate::api::document::tags::Tag;
+use crate::api::errors::ApiError;
+use crate::api::errors::refusal::{
+    Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, examples, refusals,
+};
+use crate::api::main::administration::FORBIDDEN;
+use crate::api::wire::json::{Json, StrictJson};
+use crate::domain::client::{Audience, Client, ClientId, REVOCATIONS_READ, Scopes};
+use crate::domain::tokens::ClientSecret;
+use crate::service::caller::Administrator;
+use crate::service::{self, Services};
+
+pub(crate) const SECRET_EXAMPLE: &str = "hp_cs_exampleexampleexampleexampleexampleexample";
+
+/// An OAuth client.
+#[derive(Object)]
+#[oai(rename = "OAuthClient", rename_all = "camelCase", example)]
+pub struct ClientDto {
+    /// The client's id.
+    id: String,
+    /// What it may ask for.
+    scopes: Vec<String>,
+    /// Whom its access tokens are for (claim `aud`), `null` for this service's own audience.
+    #[oai(nullable)]
+    audience: Option<String>,
+    /// How many secrets it may present: one, or two while a new one is rolled out.
+    secrets: u32,
+    /// When it was made, seconds since the Unix epoch.
+    created_at: i64,
+}
+
+impl From<&Client> for ClientDto {
+    fn from(client: &Client) -> Self {
+        Self {
+            id: client.id.to_string(),
+            scopes: client.scopes.words().map(str::to_owned).collect(),
+            audience: client.audience.clone(),
+            secrets: u32::try_from(client.secrets.len()).unwrap_or(u32::MAX),
+            created_at: client.created_at.as_secs(),
+        }
+    }
+}
+
+impl Example for ClientDto {
+    fn example() -> Self {
+        Self {
+            id: "reports".to_owned(),
+            scopes: vec![REVOCATIONS_READ.to_owned()],
+            audience: None,
+            secrets: 1,
+            created_at: 1_796_169_600,
+        }
+    }
+}
+
+/// A client to be made.
+#[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+#[oai(rename = "NewClient", example)]
+pub struct NewClientDto {
+    /// Its id: 1 to 64 of `a` to `z`, digits, `-`, `_` and `.`, beginning with a letter.
+    id: String,
+    /// What it may ask for, like `revocations:read` (the feed) or `tokens:introspect` (refresh tokens of
+    /// other clients at introspection); nothing unless given.
+    scopes: Option<Vec<String>>,
+    /// Whom its access tokens are for (claim `aud`); this service's own audience unless given.
+    audience: Option<String>,
+}
+
+impl Example for NewClientDto {
+    fn example() -> Self {
+        let ClientDto { id, scopes, audience, .. } = ClientDto::example();
+        Self { id, scopes: Some(scopes), audience }
+    }
+}
+
+/// A client that was just made, and its first secret.
+#[derive(Object)]
+#[oai(rename = "ClientCreated", example)]
+pub struct ClientCreated {
+    /// The client.
+    client: ClientDto,
+    /// Its secret, which is kept nowhere and never shown again.
+    secret: String,
+}
+
+impl Example for ClientCreated {
+    fn example() -> Self {
+        Self { client: ClientDto::example(), secret: SECRET_EXAMPLE.to_owned() }
+    }
+}
+
+/// The answer to a request for a new client.
+#[derive(ApiResponse)]
+pub enum ClientCreatedResponse {
+    /// The client exists now. Its secret is shown this once.
+    #[oai(status = 201)]
+    Created(Json<ClientCreated>),
+}
+
+/// Another secret of a client.
+#[derive(Object)]
+#[oai(rename = "ClientSecretCreated", example)]
+pub struct ClientSecretCreated {
+    /// The secret, which is kept nowhere and never shown again.
+    secret: String,
+}
+
+impl ClientSecretCreated {
+    fn new(secret: &ClientSecret) -> Self {
+        Self { secret: secret.expose().to_owned() }
+    }
+}
+
+impl Example for ClientSecretCreated {
+    fn example() -> Self {
+        Self { secret: SECRET_EXAMPLE.to_owned() }
+    }
+}
+
+/// The answer to a request for another secret.
+#[derive(ApiResponse)]
+pub enum SecretCreatedResponse {
+    /// The secret works from now on. It is shown this once.
+    #[oai(status = 201)]
+    Created(Json<ClientSecretCreated>),
+}
+
+/// The client is gone.
+#[derive(Object)]
+#[oai(rename = "ClientDeleted", example)]
+pub struct ClientDeleted {
+    /// What was done.
+    message: String,
+}
+
+impl Example for ClientDeleted {
+    fn example() -> Self {
+        Self { message: "client deleted".to_owned() }
+    }
+}
+
+const NO_CLIENT: Documented =
+    Documented::new("There is no such client (`not_found`).", || examples([service::Error::NotFound]));
+
+refusals! {
+    /// Of `listClients`.
+    ListClientsErrors { 401 => UNAUTHORIZED, 403 => FORBIDDEN, 500 => INTERNAL, 503 => UNAVAILABLE }
+    /// Of `createClient`.
+    CreateClientErrors {
+        400 => Documented::new(
+            "The body is not valid JSON, has a key twice or one that is not known, or a field is missing, has the \
+             wrong type or cannot be taken (`invalid_request`; `errors` names the fields).",
+            || vec![ApiError::invalid_field("id", BAD_ID)],
+        ),
+        401 => UNAUTHORIZED, 403 => FORBIDDEN,
+        409 => Documented::new(
+            "Another client has the id, or it is `hallpass`, by which the tokens of logins name the service itself (`client_taken`).",
+            || examples([service::Error::ClientTaken]),
+        ),
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `getClient` and `deleteClient`.
+    ClientErrors {
+        401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_CLIENT, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `createClientSecret`.
+    CreateSecretErrors {
+        400 => Documented::new(
+            "`dropOthers` is neither `true` nor `false` (`invalid_request`).",
+            || vec![ApiError::invalid_field("dropOthers", "has a value that cannot be taken")],
+        ),
+        401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_CLIENT, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+}
+
+const BAD_ID: &str = "must be 1 to 64 of a-z, 0-9, -, _ and ., beginning with a letter";
+
+/// Administration of clients.
+pub struct ClientsApi;
+
+#[OpenApi(prefix_path = "/clients", tag = "Tag::Clients")]
+impl ClientsApi {
+    /// List all clients
+    ///
+    /// Answers every client, in the order of their ids. Secrets are not among it.
+    #[oai(path = "/", method = "get", operation_id = "listClients")]
+    async fn list_clients(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+    ) -> Result<Json<Vec<ClientDto>>, Refusal<ListClientsErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let clients = services.0.clients.list(by).await?;
+        Ok(Json(clients.iter().map(ClientDto::from).collect()))
+    }
+
+    /// Make a client
+    ///
+    /// Makes a client, and its first secret, which this answer alone has. With both it gets tokens for
+    /// itself at `/oauth2/token` and asks about others' at `/oauth2/introspect`.
+    #[oai(path = "/", method = "post", operation_id = "createClient")]
+    async fn create_client(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        body: StrictJson<NewClientDto>,
+    ) -> Result<ClientCreatedResponse, Refusal<CreateClientErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let NewClientDto { id, scopes, audience } = body.0;
+        let id = id.parse::<ClientId>().map_err(|_| ApiError::invalid_field("id", BAD_ID))?;
+        let scopes = Scopes::from_words(&scopes.unwrap_or_default()).map_err(|_| {
+            ApiError::invalid_field("scopes", "must be words of visible ASCII without spaces, \" and \\")
+        })?;
+        let audience = audience.map(|text| text.parse::<Audience>()).transpose().map_err(|_| {
+            ApiError::invalid_field("audience", "must be 1 to 255 bytes without control characters")
+        })?;
+        let (client, secret) = services.0.clients.create(by, id, scopes, audience).await?;
+        let secret = secret.expose().to_owned();
+        Ok(ClientCreatedResponse::Created(Json(ClientCreated { client: (&client).into(), secret })))
+    }
+
+    /// Get a client
+    ///
+    /// Answers one client. Its secrets are not among it: nobody has them but the client.
+    #[oai(path = "/:id", method = "get", operation_id = "getClient")]
+    async fn get_client(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        /// The client's id.
+        id: Path<String>,
+    ) -> Result<Json<ClientDto>, Refusal<ClientErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let client = services.0.clients.get(by, &client_id(&id.0)?).await?;
+        Ok(Json((&client).into()))
+    }
+
+    /// Delete a client
+    ///
+    /// Deletes the client: its secrets and the tokens that it got for itself are refused here from now
+    /// on. Services that check such tokens on their own take them until they expire.
+    #[oai(path = "/:id", method = "delete", operation_id = "deleteClient")]
+    async fn delete_client(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        /// The client's id.
+        id: Path<String>,
+    ) -> Result<Json<ClientDeleted>, Refusal<ClientErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        services.0.clients.delete(by, &client_id(&id.0)?).await?;
+        Ok(Json(ClientDeleted::example()))
+    }
+
+    /// Make another secret for a client
+    ///
+    /// Makes a secret, which this answer alone has. The newest of those before goes on working beside it,
+    /// until the next call, so that the client can be moved over; older ones do not. A secret that has leaked
+    /// is put out of use by `dropOthers`.
+    #[oai(path = "/:id/secrets", method = "post", operation_id = "createClientSecret")]
+    async fn create_client_secret(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        /// The client's id.
+        id: Path<String>,
+        /// Whether none of the secrets before goes on working; `false` unless given.
+        #[oai(name = "dropOthers")]
+        drop_others: Query<Option<bool>>,
+    ) -> Result<SecretCreatedResponse, Refusal<CreateSecretErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let drop_others = drop_others.0.unwrap_or_default();
+        let secret = services.0.clients.rotate_secret(by, &client_id(&id.0)?, drop_others).await?;
+        Ok(SecretCreatedResponse::Created(Json(ClientSecretCreated::new(&secret))))
+    }
+}
+
+/// What is no id names no client.
+fn client_id(text: &str) -> Result<ClientId, service::Error> {
+    text.parse().map_err(|_| service::Error::NotFound)
+}

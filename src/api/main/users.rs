@@ -1,0 +1,279 @@
+//! `/users/…`: accounts, for their owners and for administrators.
+
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde::Deserialize;
+
+use crate::api::callers::security::Authenticated;
+use crate::api::document::tags::Tag;
+use crate::api::errors::ApiError;
+use crate::api::errors::refusal::{
+    Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, examples, refusals,
+};
+use crate::api::main::auth::CallerErrors;
+use crate::api::wire::addresses;
+use crate::api::wire::dto::{AccountDto, RoleDto, UserDto, UserIdParam};
+use crate::api::wire::json::{Json, StrictJson};
+use crate::domain::ids::UserId;
+use crate::domain::user::User;
+use crate::service::accounts::{ListedUser, ProfileRequest};
+use crate::service::{self, Services};
+
+/// Users in a page of the list, unless asked otherwise, and at most.
+const DEFAULT_PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 200;
+
+/// The caller's account, with the claims of the access token in use.
+#[derive(Object)]
+#[oai(rename = "Me", example)]
+pub struct Me {
+    /// The account's id.
+    id: i64,
+    /// The account's id again, under the claim's name.
+    sub: i64,
+    /// E-mail address, in lower case.
+    email: String,
+    /// Whether the owner has proven that the address is theirs. Until then it may be anybody's.
+    email_verified: bool,
+    /// First name, `null` if none was given.
+    #[oai(nullable)]
+    first_name: Option<String>,
+    /// Last name, `null` if none was given.
+    #[oai(nullable)]
+    last_name: Option<String>,
+    /// What the account may do.
+    role: RoleDto,
+    /// When the access token was issued, seconds since the Unix epoch.
+    iat: i64,
+    /// When the access token ends, seconds since the Unix epoch.
+    exp: i64,
+}
+
+impl Me {
+    fn new(user: &User, iat: i64, exp: i64) -> Self {
+        let UserDto { id, first_name, last_name, email, email_verified } = user.into();
+        Self { id, sub: id, email, email_verified, first_name, last_name, role: user.role.into(), iat, exp }
+    }
+}
+
+impl Example for Me {
+    fn example() -> Self {
+        let UserDto { id, first_name, last_name, email, email_verified } = UserDto::example();
+        let (iat, exp) = (1_796_169_600, 1_796_170_500);
+        Self { id, sub: id, email, email_verified, first_name, last_name, role: RoleDto::Member, iat, exp }
+    }
+}
+
+/// An account in the list.
+#[derive(Object)]
+#[oai(rename = "UserListItem", example)]
+pub struct UserListItem {
+    /// The account's id.
+    id: i64,
+    /// The account's id again, under the claim's name.
+    sub: i64,
+    /// E-mail address, in lower case.
+    email: String,
+    /// Whether the owner has proven that the address is theirs. Until then it may be anybody's.
+    email_verified: bool,
+    /// First name, `null` if none was given.
+    #[oai(nullable)]
+    first_name: Option<String>,
+    /// Last name, `null` if none was given.
+    #[oai(nullable)]
+    last_name: Option<String>,
+    /// What the account may do.
+    role: RoleDto,
+    /// Whether the account is shut: nobody can log in to it.
+    disabled: bool,
+    /// When the account's newest live access token was issued, seconds since the Unix epoch;
+    /// `null` where there is none.
+    #[oai(nullable)]
+    iat: Option<i64>,
+    /// When that token ends, seconds since the Unix epoch; `null` where there is none.
+    #[oai(nullable)]
+    exp: Option<i64>,
+}
+
+impl From<&ListedUser> for UserListItem {
+    fn from(listed: &ListedUser) -> Self {
+        let UserDto { id, first_name, last_name, email, email_verified } = (&listed.user).into();
+        let role = listed.user.role.into();
+        let (iat, exp) =
+            (listed.newest_token.map(|t| t.issued_at), listed.newest_token.map(|t| t.expires_at));
+        let disabled = listed.user.disabled;
+        Self { id, sub: id, email, email_verified, first_name, last_name, role, disabled, iat, exp }
+    }
+}
+
+impl Example for UserListItem {
+    fn example() -> Self {
+        let Me { id, sub, email, email_verified, first_name, last_name, role, iat, exp } = Me::example();
+        let disabled = false;
+        Self {
+            id,
+            sub,
+            email,
+            email_verified,
+            first_name,
+            last_name,
+            role,
+            disabled,
+            iat: Some(iat),
+            exp: Some(exp),
+        }
+    }
+}
+
+/// The answer to a request for a page of the list.
+#[derive(ApiResponse)]
+pub enum UserListResponse {
+    /// A page of accounts, in the order of their ids.
+    #[oai(status = 200)]
+    Page(
+        Json<Vec<UserListItem>>,
+        /// `<…>; rel="next"`: the next page, if there is one (RFC 8288).
+        #[oai(header = "Link")]
+        Option<String>,
+    ),
+}
+
+/// New names. A field that is left out stays as it is; empty text clears it.
+#[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+#[oai(rename = "ProfileUpdate", example)]
+pub struct ProfileUpdate {
+    /// First name, at most 100 characters.
+    first_name: Option<String>,
+    /// Last name, at most 100 characters.
+    last_name: Option<String>,
+}
+
+impl Example for ProfileUpdate {
+    fn example() -> Self {
+        Self { first_name: Some("Augusta Ada".to_owned()), last_name: Some("King".to_owned()) }
+    }
+}
+
+refusals! {
+    /// Of `getUser`.
+    GetUserErrors {
+        401 => UNAUTHORIZED,
+        404 => Documented::new(
+            "There is no such account, or the caller may not see it (`not_found`).",
+            || examples([service::Error::NotFound]),
+        ),
+        500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `listUsers`.
+    ListUsersErrors {
+        400 => Documented::new(
+            "`limit` is no number from 1 to 200, or `after` is no account's id (`invalid_request`).",
+            || vec![ApiError::invalid_field("limit", "has a value that cannot be taken")],
+        ),
+        401 => UNAUTHORIZED,
+        403 => Documented::new(
+            "The caller is no administrator (`forbidden`).",
+            || examples([service::Error::Forbidden]),
+        ),
+        500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `updateMe`.
+    UpdateMeErrors {
+        400 => Documented::new(
+            "The body is not valid JSON, has a key twice or one that is no name's, or a name is no text, too long or \
+             has control characters (`invalid_request`; `errors` names the fields).",
+            || vec![ApiError::invalid_field("first_name", "must be a string")],
+        ),
+        401 => UNAUTHORIZED, 413 => TOO_LARGE, 415 => NOT_JSON,
+        500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+}
+
+/// The operations under `/users`.
+pub struct UsersApi;
+
+#[OpenApi(prefix_path = "/users", tag = "Tag::Users")]
+impl UsersApi {
+    /// Get the own account
+    ///
+    /// Answers the caller's account, and when the access token in use was issued and when it ends.
+    #[oai(path = "/me", method = "get", operation_id = "getMe")]
+    async fn get_me(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+    ) -> Result<Json<Me>, Refusal<CallerErrors>> {
+        let user = services.0.accounts.me(&caller.0).await?;
+        Ok(Json(Me::new(&user, caller.0.issued_at, caller.0.expires_at)))
+    }
+
+    /// Change the own names
+    ///
+    /// Changes the caller's names. A field that is left out stays as it is, and empty text clears
+    /// it. Nothing else can be changed here: a body with a role or an
+    /// e-mail address in it is refused.
+    #[oai(path = "/me", method = "patch", operation_id = "updateMe")]
+    async fn update_me(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        body: StrictJson<ProfileUpdate>,
+    ) -> Result<Json<Me>, Refusal<UpdateMeErrors>> {
+        let ProfileUpdate { first_name, last_name } = body.0;
+        let request = ProfileRequest { first_name, last_name };
+        let user = services.0.accounts.update_profile(&caller.0, request).await?;
+        Ok(Json(Me::new(&user, caller.0.issued_at, caller.0.expires_at)))
+    }
+
+    /// List accounts
+    ///
+    /// For administrators: accounts in the order of their ids, a page at a time. The next page is
+    /// at the address in the `Link` header; the last page has none.
+    #[oai(path = "/", method = "get", operation_id = "listUsers")]
+    async fn list_users(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        /// Accounts in this page: 50 unless given, 200 at most.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u32>>,
+        /// The page begins behind the account with this id: the first page unless given.
+        #[oai(validator(minimum(value = "0")))]
+        after: Query<Option<i64>>,
+    ) -> Result<UserListResponse, Refusal<ListUsersErrors>> {
+        let limit = limit.0.unwrap_or(DEFAULT_PAGE).clamp(1, LARGEST_PAGE);
+        let after = match after.0 {
+            None | Some(0) => None,
+            Some(id) => {
+                let id =
+                    UserId::try_from(id).map_err(|_| ApiError::invalid_field("after", "is no user id"))?;
+                Some(id)
+            }
+        };
+        let page = services.0.accounts.list(&caller.0, after, limit).await?;
+        let link = page
+            .next
+            .map(|after| addresses::next_page(&services, &format!("/users?limit={limit}&after={after}")));
+        let items = page.users.iter().map(UserListItem::from).collect();
+        Ok(UserListResponse::Page(Json(items), link))
+    }
+
+    /// Get an account
+    ///
+    /// For the account's owner and for administrators. Anybody else gets what a missing account
+    /// gets, 404.
+    #[oai(path = "/:id", method = "get", operation_id = "getUser")]
+    async fn get_user(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        /// The account's id.
+        id: Path<UserIdParam>,
+    ) -> Result<Json<AccountDto>, Refusal<GetUserErrors>> {
+        let user = services.0.accounts.get(&caller.0, id.0.0).await?;
+        Ok(Json((&user).into()))
+    }
+}

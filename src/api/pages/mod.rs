@@ -1,0 +1,5 @@
+//! Pages for people, and the documents that they and generators read.
+
+pub mod docs_page;
+pub mod documents;
+pub mod mails;

@@ -1,0 +1,249 @@
+//! What every request passes, whatever it asks for: request id, log line, time limit, security
+//! headers, and one shape for every error.
+
+pub mod cors;
+pub mod door;
+mod operations;
+mod request_log;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
+use serde_json::Value;
+use tracing::Instrument;
+
+use self::cors::Cors;
+use self::door::Door;
+use self::request_log::{Asked, RequestLog};
+use crate::api::callers::security::{RenewedToken, X_ACCESS_TOKEN};
+use crate::api::errors::{ApiError, problem_of};
+use crate::api::wire::allow::AllowedMethods;
+use crate::api::wire::client_address::TrustedProxies;
+use crate::api::wire::rate_limit_headers;
+use crate::api::wire::run_to_completion::RunToCompletion;
+use crate::config::LoggedRequests;
+use crate::domain::random::{self, Random};
+use crate::service::limits::Visitor;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken over from a proxy, in bytes.
+const REQUEST_ID_MAX_BYTES: usize = 64;
+
+/// A request that has not come in and been answered by then is given up. The slowest honest one
+/// is a login behind a full queue of password checks.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Headers that every answer gets unless it set its own.
+const DEFAULT_HEADERS: &[(HeaderName, &str)] = &[
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+];
+
+/// Sent when the service's public URL is https: a year, as browsers' preload lists ask for.
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+
+/// How a dialect writes an error.
+pub(crate) type ErrorShape = fn(ApiError) -> Response;
+
+/// What stands between clients and the operations.
+#[derive(Default)]
+pub(crate) struct Entrance {
+    /// Believed about who a request comes from.
+    pub(crate) proxies: TrustedProxies,
+    /// Turns some away.
+    pub(crate) door: Door,
+    /// Says which pages may read the answer.
+    pub(crate) cors: Cors,
+    /// Which requests have a line in the log.
+    pub(crate) logged: LoggedRequests,
+}
+
+/// What every request meets.
+struct Root {
+    random: Arc<dyn Random>,
+    https: bool,
+    proxies: TrustedProxies,
+    door: Door,
+    cors: Cors,
+    allowed: AllowedMethods,
+    log: RequestLog,
+}
+
+/// Wraps the routes of the service, which `documents` describe. `shape_of` says how errors look where a
+/// request goes.
+pub(crate) fn wrap<R: Endpoint + 'static, S: Fn(&Method, &str) -> ErrorShape + Send + Sync + 'static>(
+    routes: R,
+    random: Arc<dyn Random>,
+    https: bool,
+    entrance: Entrance,
+    documents: &[Value],
+    shape_of: S,
+) -> impl Endpoint<Output = Response> + 'static + use<R, S> {
+    let Entrance { proxies, door, cors, logged } = entrance;
+    let (allowed, log) = (AllowedMethods::of(documents), RequestLog::of(documents, logged));
+    let root = Arc::new(Root { random, https, proxies, door, cors, allowed, log });
+    let shape_of = Arc::new(shape_of);
+    routes.map_to_response().around(move |routes, request| {
+        let root = root.clone();
+        let shape = shape_of(request.method(), request.uri().path());
+        RunToCompletion::new(async move { Ok(root.receive(&*routes, request, shape).await) })
+    })
+}
+
+impl Root {
+    async fn receive(
+        &self,
+        routes: &impl Endpoint<Output = Response>,
+        mut request: Request,
+        shape: ErrorShape,
+    ) -> Response {
+        let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
+        let visitor = Visitor::new(self.proxies.client_address(peer, request.headers()));
+        let from_page = self.cors.look_at(&request);
+        let decided = match self.door.refusal(&request) {
+            Some(refusal) => Some(Err(refusal)),
+            None => from_page.is_preflight.then(|| Ok(StatusCode::NO_CONTENT.into_response())),
+        };
+        let uri = request.uri().clone();
+        let id = request_id(request.headers()).unwrap_or_else(|| random::uuid(&*self.random).to_string());
+        let asked = self.log.look_at(request.method(), uri.path());
+        let span = asked.span(&id, request.method(), uri.path(), visitor.address());
+        let renewed = RenewedToken::default();
+        request.set_data(renewed.clone());
+        request.set_data(visitor.clone());
+        let mut response = self.answer(routes, request, decided, &asked, shape).instrument(span).await;
+        self.log.report(tokio::time::Instant::now());
+        finish(response.headers_mut(), &id, &renewed, self.https);
+        if !response.status().is_server_error() {
+            rate_limit_headers::announce(response.headers_mut(), &visitor);
+        }
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(header::ALLOW, self.allowed.at(uri.path()));
+        }
+        self.cors.describe(&from_page, response.headers_mut());
+        response
+    }
+
+    /// Answers a request, by what was `decided` about it already or else by the operation that it asks for.
+    async fn answer(
+        &self,
+        routes: &impl Endpoint<Output = Response>,
+        request: Request,
+        decided: Option<Result<Response, ApiError>>,
+        asked: &Asked<'_>,
+        shape: ErrorShape,
+    ) -> Response {
+        let began = tokio::time::Instant::now();
+        let admitted = async {
+            match decided {
+                Some(decided) => decided.map_err(poem::Error::from),
+                None => routes.call(request).await,
+            }
+        };
+        let answering = AssertUnwindSafe(admitted).catch_unwind();
+        let response = match tokio::time::timeout(REQUEST_TIMEOUT, answering).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(error))) => shape(problem_of(error)),
+            // The panic's own message goes to the log by way of the panic hook.
+            Ok(Err(_)) => shape(ApiError::internal("a handler panicked")),
+            Err(_) => shape(ApiError::request_timeout()),
+        };
+        self.log.answered(asked, &response, began.elapsed());
+        response
+    }
+}
+
+/// A proxy's request id, if it is one that a log can hold as it is.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
+    let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    (plain && !id.is_empty() && id.len() <= REQUEST_ID_MAX_BYTES).then(|| id.to_owned())
+}
+
+fn finish(headers: &mut HeaderMap, id: &str, renewed: &RenewedToken, https: bool) {
+    for (name, value) in DEFAULT_HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if https {
+        headers
+            .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(STRICT_TRANSPORT_SECURITY));
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    if let Some(mut token) = renewed.get().and_then(|token| HeaderValue::from_str(token.expose()).ok()) {
+        token.set_sensitive(true);
+        headers.insert(X_ACCESS_TOKEN, token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::{Body, Route, get, handler};
+    use serde_json::json;
+
+    use super::*;
+
+    #[handler]
+    fn here() -> &'static str {
+        "here"
+    }
+
+    async fn asked(method: &str, path: &str) -> Response {
+        #[derive(Debug)]
+        struct Zeros;
+        impl Random for Zeros {
+            fn fill(&self, bytes: &mut [u8]) {
+                bytes.fill(0);
+            }
+        }
+        let routes = Route::new().at("/users/:id", get(here)).at("/.well-known/keys", get(here));
+        let document = json!({ "paths": { "/users/{id}": { "get": {} } } });
+        let shape = |_: &Method, _: &str| -> ErrorShape { IntoResponse::into_response };
+        let endpoint = wrap(routes, Arc::new(Zeros), false, Entrance::default(), &[document], shape);
+        let method = method.parse().expect("a method");
+        let request = Request::builder().method(method).uri(path.parse().expect("a path"));
+        endpoint.get_response(request.body(Body::empty())).await
+    }
+
+    #[tokio::test]
+    async fn a_method_that_a_path_does_not_take_is_answered_with_those_it_does() {
+        let response = asked("DELETE", "/users/7").await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.header(header::ALLOW), Some("GET, HEAD"));
+        for method in ["GET", "HEAD"] {
+            let response = asked(method, "/users/7").await;
+            assert!(response.status().is_success(), "{method}");
+            assert_eq!(response.header(header::ALLOW), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_of_any_origin_may_read_public_documents_and_nothing_else() {
+        let origin = header::ACCESS_CONTROL_ALLOW_ORIGIN;
+        assert_eq!(asked("GET", "/.well-known/keys").await.header(&origin), Some("*"));
+        assert_eq!(asked("GET", "/users/7").await.header(&origin), None);
+    }
+
+    #[test]
+    fn a_request_id_is_taken_over_only_when_a_log_can_hold_it() {
+        let id = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_REQUEST_ID, HeaderValue::from_static(text));
+            request_id(&headers)
+        };
+        assert_eq!(id("a-1_b.2").as_deref(), Some("a-1_b.2"));
+        assert_eq!(id(""), None);
+        assert_eq!(id("a b"), None);
+        assert_eq!(id("a\"b"), None);
+        assert_eq!(id("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), None);
+    }
+}

@@ -1,0 +1,282 @@
+//! The log's line about a request: one, flat, for each that changes something or is refused.
+//!
+//! - It names the operation, and of the path what the document has of it: no ids, no query. Where no document
+//!   has the path, pieces of it that may be secrets are left out.
+//! - Tokens are checked far more often than anything changes, and health is asked for all the time. Those have
+//!   lines only for whoever asks for `hallpass::requests=debug`, and are counted.
+//! - Whatever else is logged while a request is answered has the same fields, by way of the span.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use poem::Response;
+use poem::http::{Method, StatusCode};
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::{Empty, display};
+
+use crate::api::errors::ErrorCode;
+use crate::api::main::health;
+use crate::api::root::operations::{Kind, Operation, Operations};
+use crate::config::LoggedRequests;
+
+/// What `log.level` knows these lines by.
+const TARGET: &str = "hallpass::requests";
+
+/// How often the validations are told.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+
+/// The longest piece of an unknown path that is logged, bytes: every token and every secret is longer.
+const PIECE_MAX_BYTES: usize = 32;
+
+/// The most of an unknown path that is logged, characters.
+const PATH_MAX_CHARS: usize = 120;
+
+/// The most of a method that is logged, characters: anybody can make one up.
+const METHOD_MAX_CHARS: usize = 16;
+
+/// Writes the lines about requests.
+pub(crate) struct RequestLog {
+    logged: LoggedRequests,
+    operations: Operations,
+    counts: Counts,
+}
+
+impl RequestLog {
+    /// One that knows the operations of the documents.
+    pub(crate) fn of(documents: &[Value], logged: LoggedRequests) -> Self {
+        Self { logged, operations: Operations::of(documents), counts: Counts::new(Instant::now()) }
+    }
+
+    /// What a request is about.
+    pub(crate) fn look_at(&self, method: &Method, path: &str) -> Asked<'_> {
+        let operation = self.operations.at(method, path);
+        let kind = match operation {
+            Some(operation) => operation.kind,
+            None if health::is_check(path) => Kind::Probe,
+            // Pages and documents, and what there is not.
+            None => Kind::Read,
+        };
+        Asked { operation, kind }
+    }
+
+    /// Writes the line about a request that was answered, or counts it. To be called within its span.
+    pub(crate) fn answered(&self, asked: &Asked<'_>, response: &Response, took: Duration) {
+        let status = response.status();
+        let code = response.extensions().get::<ErrorCode>().copied();
+        let is_verdict = self.counts.count(asked.kind, status, code);
+        let is_told = match self.logged {
+            LoggedRequests::Off => return,
+            LoggedRequests::All => true,
+            LoggedRequests::Changes => match asked.kind {
+                Kind::Change => true,
+                Kind::Validation => is_failure(status) && !is_verdict,
+                Kind::Read | Kind::Probe => is_failure(status),
+            },
+        };
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let status = status.as_u16();
+        // Written only where the line is.
+        let code = code.map(|code| display(Name(code)));
+        match is_told {
+            true => tracing::info!(target: TARGET, status, code, ms, "answered"),
+            false => tracing::debug!(target: TARGET, status, code, ms, "answered"),
+        }
+    }
+
+    /// Tells how many were counted, if the last time is a minute ago. To be called outside all spans.
+    pub(crate) fn report(&self, now: Instant) {
+        if self.logged == LoggedRequests::Off {
+            return;
+        }
+        let Some(Report { validations, refused, probes, seconds }) = self.counts.due(now) else { return };
+        tracing::info!(
+            target: TARGET,
+            validations,
+            refused,
+            probes,
+            seconds,
+            "tokens were checked, and health checks answered"
+        );
+    }
+}
+
+/// Whether an answer says that what was asked for was not done.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
+/// What a request asks for.
+pub(crate) struct Asked<'a> {
+    operation: Option<&'a Operation>,
+    kind: Kind,
+}
+
+impl Asked<'_> {
+    /// What all lines about a request say, at whatever level. Who is behind it the service records once it
+    /// is known.
+    pub(crate) fn span(&self, id: &str, method: &Method, path: &str, address: Option<IpAddr>) -> Span {
+        let path = match self.operation {
+            Some(operation) => Cow::Borrowed(&*operation.path),
+            None => without_secrets(path),
+        };
+        tracing::error_span!(
+            "request",
+            request_id = id,
+            operation = self.operation.map(|operation| &*operation.id),
+            method = method.as_str().get(..METHOD_MAX_CHARS).unwrap_or(method.as_str()),
+            path = &*path,
+            address = address.map(display),
+            account = Empty,
+            client = Empty,
+            email_mark = Empty,
+        )
+    }
+}
+
+/// A path as the log may have it: pieces that are as long as a token are left out, and the end of a novel.
+fn without_secrets(path: &str) -> Cow<'_, str> {
+    let is_short = |piece: &str| piece.len() <= PIECE_MAX_BYTES;
+    if path.len() <= PATH_MAX_CHARS && path.split('/').all(is_short) {
+        return Cow::Borrowed(path);
+    }
+    let pieces = path.split('/').map(|piece| if is_short(piece) { piece } else { "…" });
+    let path = pieces.collect::<Vec<_>>().join("/");
+    Cow::Owned(match path.char_indices().nth(PATH_MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &path[..end]),
+        None => path,
+    })
+}
+
+/// An error's code as the API has it.
+struct Name(ErrorCode);
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.name())
+    }
+}
+
+/// How many came that have no line.
+struct Counts {
+    validations: AtomicU64,
+    refused: AtomicU64,
+    probes: AtomicU64,
+    began: Instant,
+    /// When the last report was, milliseconds since `began`.
+    reported_ms: AtomicU64,
+}
+
+/// What came since the last one.
+#[derive(Debug, PartialEq, Eq)]
+struct Report {
+    validations: u64,
+    /// Validations that said no.
+    refused: u64,
+    probes: u64,
+    seconds: u64,
+}
+
+impl Counts {
+    fn new(began: Instant) -> Self {
+        Self {
+            validations: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            probes: AtomicU64::new(0),
+            began,
+            reported_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a validation or a health check; answers whether it is a validation that gave a verdict on a
+    /// token. A wrong client secret is none: it is a guess.
+    fn count(&self, kind: Kind, status: StatusCode, code: Option<ErrorCode>) -> bool {
+        let is_no = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            && code != Some(ErrorCode::InvalidClient);
+        match kind {
+            Kind::Validation if is_no => {
+                self.validations.fetch_add(1, Ordering::Relaxed);
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Kind::Validation if !is_failure(status) => {
+                self.validations.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Kind::Probe => {
+                self.probes.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+            Kind::Validation | Kind::Change | Kind::Read => false,
+        }
+    }
+
+    /// What has come in the last minute or longer, told to one caller. That health was asked for is not
+    /// worth a line of its own.
+    fn due(&self, now: Instant) -> Option<Report> {
+        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let now = ms(now.saturating_duration_since(self.began));
+        let last = self.reported_ms.load(Ordering::Relaxed);
+        let since = now.saturating_sub(last);
+        if since < ms(REPORT_EVERY) || self.validations.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.reported_ms.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).ok()?;
+        let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
+        Some(Report {
+            validations: take(&self.validations),
+            refused: take(&self.refused),
+            probes: take(&self.probes),
+            seconds: since / 1_000,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_no_document_has_is_logged_without_what_may_be_a_secret() {
+        assert_eq!(without_secrets("/docs/swagger-ui-bundle.js"), "/docs/swagger-ui-bundle.js");
+        let token = "hp_pr_AZz5qjVtdDyAtyUPgVq0WwAAAAAAAAABc";
+        assert_eq!(without_secrets(&format!("/reset-password/{token}")), "/reset-password/…");
+        assert_eq!(without_secrets(&format!("/{token}/x")), "/…/x");
+        let long = "/a".repeat(500);
+        assert_eq!(without_secrets(&long).chars().count(), PATH_MAX_CHARS + 1);
+    }
+
+    #[test]
+    fn validations_and_probes_are_counted_and_told_once_a_minute() {
+        let began = Instant::now();
+        let counts = Counts::new(began);
+        let later = |seconds| began + Duration::from_secs(seconds);
+        for (kind, status, code, is_verdict) in [
+            (Kind::Validation, 200, None, true),
+            (Kind::Validation, 304, None, true),
+            (Kind::Validation, 401, Some(ErrorCode::TokenExpired), true),
+            (Kind::Validation, 403, Some(ErrorCode::Forbidden), true),
+            (Kind::Validation, 401, Some(ErrorCode::InvalidClient), false),
+            (Kind::Validation, 429, Some(ErrorCode::RateLimited), false),
+            (Kind::Validation, 503, Some(ErrorCode::DependencyUnavailable), false),
+            (Kind::Probe, 503, None, false),
+            (Kind::Change, 401, Some(ErrorCode::InvalidCredentials), false),
+            (Kind::Read, 200, None, false),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(counts.count(kind, status, code), is_verdict, "{kind:?} {status} {code:?}");
+        }
+        assert_eq!(counts.due(later(59)), None);
+        let report = Report { validations: 4, refused: 2, probes: 1, seconds: 60 };
+        assert_eq!(counts.due(later(60)), Some(report));
+        assert_eq!(counts.due(later(60)), None, "told once");
+        counts.count(Kind::Probe, StatusCode::OK, None);
+        assert_eq!(counts.due(later(200)), None, "no line for health checks alone");
+        counts.count(Kind::Validation, StatusCode::OK, None);
+        let report = Report { validations: 1, refused: 0, probes: 1, seconds: 140 };
+        assert_eq!(counts.due(later(200)), Some(report));
+    }
+}
