@@ -23,7 +23,7 @@ use hallpass::domain::timekeeper::Timekeeper;
 use hallpass::store::journaled::{JournaledTokenStore, Parts, Spans};
 use hallpass::store::redis::keys::Keys;
 use hallpass::store::redis::{RedisOptions, RedisTokenStore, StoreTime};
-use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
 use sqlx::SqlitePool;
 use support::redis::RedisServer;
 use tempfile::TempDir;
@@ -53,7 +53,7 @@ impl Case {
         let server = RedisServer::start();
         let folder = TempDir::new().expect("a folder");
         let url = format!("sqlite://{}/hallpass.db", folder.path().display());
-        let repository = SqliteRepository::connect(&url, SqliteOptions::default()).await.expect("a file");
+        let repository = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("a file");
         repository.migrate().await.expect("its tables");
         write(&url, entries).await;
         let mark = DeploymentMark::parse("bench").expect("a mark");

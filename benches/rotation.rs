@@ -33,8 +33,10 @@ use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
 use hallpass::store::journaled::{JournaledTokenStore, Parts};
 use hallpass::store::redis::keys::Keys;
 use hallpass::store::redis::{RedisOptions, RedisTokenStore, StoreTime};
-use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
-use hallpass::store::{AccessStatus, AccessSubject, OpenOutcome, RefreshOutcome, TokenStore};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
+use hallpass::store::{
+    AccessStatus, AccessSubject, DenylistStore, OpenOutcome, RefreshOutcome, SessionStore, TokenStore,
+};
 use redis::Script;
 use support::redis::RedisServer;
 use tempfile::TempDir;
@@ -238,7 +240,7 @@ fn access_status(criterion: &mut Criterion, runtime: &Tokio, name: &str, store: 
 /// A backend as the service has it: kept whole by a journal, which lies in that folder.
 async fn journaled(backend: impl TokenBackend, folder: &TempDir) -> JournaledTokenStore {
     let url = format!("sqlite://{}/hallpass.db", folder.path().display());
-    let repository = SqliteRepository::connect(&url, SqliteOptions::default()).await.expect("a database");
+    let repository = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("a database");
     repository.migrate().await.expect("its tables");
     let repository = Arc::new(repository);
     JournaledTokenStore::new(Parts {

@@ -32,8 +32,10 @@ use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::journal::RevocationJournal;
 use hallpass::store::journaled::{JournaledTokenStore, Parts};
 use hallpass::store::redis::{RedisOptions, RedisTokenStore, StoreTime};
-use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
-use hallpass::store::{AccessStatus, AccessSubject, CutOffOrder, OpenOutcome, TokenStore};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
+use hallpass::store::{
+    AccessStatus, AccessSubject, CutOffOrder, CutOffStore, DenylistStore, OpenOutcome, SessionStore,
+};
 use support::redis::RedisServer;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -113,7 +115,7 @@ async fn main() -> ExitCode {
     let server = RedisServer::start();
     let folder = TempDir::new().expect("a folder");
     let url = format!("sqlite://{}/hallpass.db", folder.path().display());
-    let repository = SqliteRepository::connect(&url, SqliteOptions::default()).await.expect("a file");
+    let repository = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("a file");
     repository.migrate().await.expect("its tables");
     let journal = Arc::new(repository);
     let mark = DeploymentMark::parse("bench").expect("a mark");

@@ -5,7 +5,7 @@
 //! - [`domain`]: words and rules. No HTTP, no SQL, no clock of its own.
 //! - [`crypto`]: bytes in, verdict out: signing keys, JWTs, opaque tokens, password hashes. Checking
 //!   an access token is `hallpass_verify`'s, which other services use as well.
-//! - [`store`]: what must be kept, as two traits ([`store::Repository`], [`store::TokenStore`]) and
+//! - [`store`]: what must be kept, as two traits ([`store::UserStore`], [`store::TokenStore`]) and
 //!   a folder per backend.
 //! - [`service`]: the operations. They decide, over the traits.
 //! - [`mail`]: what the service tells people by mail, in words and over SMTP.
@@ -13,7 +13,9 @@
 //! - [`app`]: the one place that names concrete stores and wires everything; [`server`] is its
 //!   accept loop, [`config`] its settings, [`telemetry`] its log, [`cli`] its commands.
 //!
-//! The same noun names the file in every room: to change sessions, open `sessions.rs` in each.
+//! The same noun names the file in every room that has something to say about it: to change how sessions are
+//! kept, open `sessions.rs` in [`store`] and in each of its backends; what is done with them stands in that of
+//! [`service`].
 
 pub mod api;
 pub mod app;

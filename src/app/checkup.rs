@@ -8,12 +8,11 @@ use std::error::Error;
 use std::sync::Arc;
 
 use super::deployment::{Deployment, dispute};
-use super::folder;
 use super::leftovers::{Leftovers, find_leftovers, nobody_administers};
 use super::stores::{
     KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, TOKENS_FILE, lack_of_replicas, redis_options,
 };
-use super::{Database, Environment};
+use super::{Database, Environment, folder};
 use crate::config::{self, Profile, Secret, Settings};
 use crate::crypto::keys::SigningKey;
 use crate::crypto::secret::DerivedKeys;
@@ -24,7 +23,8 @@ use crate::domain::journal::JournalHead;
 use crate::domain::random::Random;
 use crate::domain::signing_key::RingKey;
 use crate::store::StoreResult;
-use crate::store::backend::{TokenBackend, View};
+use crate::store::backend::TokenBackend;
+use crate::store::examination::View;
 use crate::store::redis::{EvictionPolicy, Others, Persistence, RedisInspection, RedisLack, RedisTokenStore};
 use crate::store::signing_keys::SigningKeyStore;
 

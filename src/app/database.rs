@@ -3,36 +3,36 @@
 use std::sync::Arc;
 
 use crate::config::{DatabaseSettings, Settings};
-use crate::store::clients::ClientRegistry;
+use crate::store::clients::ClientStore;
 use crate::store::deployment::DeploymentStore;
 use crate::store::journal::RevocationJournal;
 use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
-use crate::store::sql::postgres::{PostgresOptions, PostgresRepository};
-use crate::store::sql::sqlite::{SqliteOptions, SqliteRepository};
-use crate::store::{AuditLog, Repository};
+use crate::store::sql::postgres::{PostgresOptions, PostgresStore};
+use crate::store::sql::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::{AuditStore, UserStore};
 
 /// What is kept in SQL, by the part of the service that asks for it.
 #[derive(Clone)]
 pub struct Database {
     /// Accounts.
-    pub repository: Arc<dyn Repository>,
+    pub repository: Arc<dyn UserStore>,
     /// Signing keys.
     pub signing_keys: Arc<dyn SigningKeyStore>,
     /// What every revocation is written into.
     pub journal: Arc<dyn RevocationJournal>,
     /// OAuth clients.
-    pub clients: Arc<dyn ClientRegistry>,
+    pub clients: Arc<dyn ClientStore>,
     /// Which deployment this is.
     pub deployment: Arc<dyn DeploymentStore>,
     /// What happened.
-    pub audit_log: Arc<dyn AuditLog>,
+    pub audit_log: Arc<dyn AuditStore>,
 }
 
 impl Database {
     pub(super) fn of<R>(repository: R) -> Self
     where
-        R: Repository + RevocationJournal + SigningKeyStore + ClientRegistry + DeploymentStore + AuditLog,
+        R: UserStore + RevocationJournal + SigningKeyStore + ClientStore + DeploymentStore + AuditStore,
     {
         let repository = Arc::new(repository);
         Self {
@@ -54,7 +54,7 @@ impl Database {
 pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>), DatabaseError> {
     let url = settings.database.url.expose();
     if !is_postgres(url) {
-        let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
+        let repository = SqliteStore::connect(url, SqliteOptions::default()).await?;
         let steps = repository.migrate().await?;
         return Ok((Database::of(repository), steps));
     }
@@ -75,17 +75,14 @@ pub(super) fn is_postgres(url: &str) -> bool {
 }
 
 /// Connects to the Postgres that one of the URLs names.
-pub(super) async fn connect(
-    settings: &DatabaseSettings,
-    url: &str,
-) -> Result<PostgresRepository, DatabaseError> {
+pub(super) async fn connect(settings: &DatabaseSettings, url: &str) -> Result<PostgresStore, DatabaseError> {
     let options = PostgresOptions {
         max_connections: settings.max_connections,
         acquire_timeout: settings.acquire_timeout,
         statement_timeout: settings.statement_timeout,
         connect_timeout: settings.connect_timeout,
     };
-    PostgresRepository::connect(url, options).await
+    PostgresStore::connect(url, options).await
 }
 
 /// Takes the steps as the role that owns the tables, and gives the one that the service runs as what it
@@ -93,7 +90,7 @@ pub(super) async fn connect(
 async fn migrate_as_owner(
     settings: &DatabaseSettings,
     owner: &str,
-    service: &PostgresRepository,
+    service: &PostgresStore,
 ) -> Result<Vec<String>, DatabaseError> {
     let owner = connect(settings, owner).await?;
     let steps = owner.migrate().await?;

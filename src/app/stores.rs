@@ -11,11 +11,11 @@ use crate::domain::causes::with_causes;
 use crate::domain::timekeeper::Timekeeper;
 use crate::store::backend::TokenBackend;
 use crate::store::embedded::{self, EmbeddedTime, EmbeddedTokenStore};
-use crate::store::feed::RevocationFeed;
 use crate::store::journaled::{JournaledTokenStore, Parts};
 use crate::store::redis::{
     self, EvictionPolicy, Persistence, RedisOptions, RedisTls, RedisTokenStore, StoreTime,
 };
+use crate::store::revocations::RevocationStore;
 use crate::store::unreachable::UnreachableTokenStore;
 use crate::store::{RateLimitStore, TokenStore};
 
@@ -52,7 +52,7 @@ pub struct TokenStores {
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
     /// What tells of revocations.
-    pub revocation_feed: Arc<dyn RevocationFeed>,
+    pub revocation_feed: Arc<dyn RevocationStore>,
     /// What counts attempts.
     pub rate_limits: Arc<dyn RateLimitStore>,
     /// The same token store, to be kept whole.

@@ -28,9 +28,7 @@ use crate::domain::random::Random;
 use crate::domain::session::Session;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::Role;
-use crate::store::{
-    AccessStatus, AccessSubject, OnReuse, RefreshOutcome, Repository, StoreError, TokenStore,
-};
+use crate::store::{AccessStatus, AccessSubject, OnReuse, RefreshOutcome, StoreError, TokenStore, UserStore};
 
 /// Claim `client_id` of tokens that a login on this service itself brought (RFC 9068 2.2 wants
 /// one in every token).
@@ -49,7 +47,7 @@ pub struct AccessTokens {
 /// What minting and checking takes.
 #[derive(Clone)]
 pub(super) struct Parts {
-    pub(super) repository: Arc<dyn Repository>,
+    pub(super) repository: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) clocks: ClockWatch,

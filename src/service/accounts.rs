@@ -27,7 +27,7 @@ use crate::domain::rate_limit::Action;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::user::{NewUser, ProfileChange, Role, User};
-use crate::store::{InsertUserOutcome, Repository, TokenStore};
+use crate::store::{InsertUserOutcome, TokenStore, UserStore};
 
 /// What somebody registers with, as it came.
 #[derive(Clone)]
@@ -97,7 +97,7 @@ pub struct UserPage {
 /// Accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts {
-    pub(super) repository: Arc<dyn Repository>,
+    pub(super) repository: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) clocks: ClockWatch,

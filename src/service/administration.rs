@@ -22,7 +22,7 @@ use crate::domain::session_cap::SessionCursor;
 use crate::domain::tokens::ResetToken;
 use crate::domain::user::{AccountChange, NewUser, Role, User};
 use crate::store::{
-    ChangeOutcome, DeleteOutcome, InsertUserOutcome, OnUnknown, Repository, StoreError, TokenStore,
+    ChangeOutcome, DeleteOutcome, InsertUserOutcome, OnUnknown, StoreError, TokenStore, UserStore,
 };
 
 /// An account as an administrator makes it.
@@ -43,7 +43,7 @@ pub struct NewAccount {
 /// Administration of accounts and their sessions. Cheap to clone.
 #[derive(Clone)]
 pub struct Administration {
-    pub(super) repository: Arc<dyn Repository>,
+    pub(super) repository: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) trail: AuditTrail,

@@ -25,7 +25,7 @@ use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::rate_limit::AccountMark;
 use crate::domain::timekeeper::{Odd, Timekeeper};
-use crate::store::{AuditLog, StoreResult};
+use crate::store::{AuditStore, StoreResult};
 
 /// Entries that may wait while the database is away: at 50 logins a second, some minutes' worth.
 const QUEUE_MAX: usize = 16_384;
@@ -58,17 +58,17 @@ pub struct AuditPage {
 /// The audit log. Cheap to clone; when the last clone goes, what still waits is written.
 #[derive(Clone)]
 pub struct Audit {
-    log: Arc<dyn AuditLog>,
+    log: Arc<dyn AuditStore>,
     writer: Arc<Writer>,
 }
 
 impl Audit {
     /// Begins to write what will be noted. Must be called within a tokio runtime.
-    pub fn start(log: Arc<dyn AuditLog>) -> Self {
+    pub fn start(log: Arc<dyn AuditStore>) -> Self {
         Self::with_room_for(QUEUE_MAX, log)
     }
 
-    fn with_room_for(queue_max: usize, log: Arc<dyn AuditLog>) -> Self {
+    fn with_room_for(queue_max: usize, log: Arc<dyn AuditStore>) -> Self {
         let queue = Arc::new(Queue::new(queue_max));
         let task = tokio::spawn(write(queue.clone(), log.clone()));
         let writer = Writer { queue, task: Mutex::new(Some(task)) };
@@ -328,7 +328,7 @@ impl Queue {
 }
 
 /// Writes what waits, until the end has come and nothing waits any more.
-async fn write(queue: Arc<Queue>, log: Arc<dyn AuditLog>) {
+async fn write(queue: Arc<Queue>, log: Arc<dyn AuditStore>) {
     let mut failures = 0;
     loop {
         let batch = queue.batch();

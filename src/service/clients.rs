@@ -18,7 +18,7 @@ use crate::domain::clock::Clock;
 use crate::domain::random::Random;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{AccessToken, ClientSecret};
-use crate::store::clients::ClientRegistry;
+use crate::store::clients::ClientStore;
 
 /// By what a client says it is known.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub struct ClientToken {
 /// Clients. Cheap to clone.
 #[derive(Clone)]
 pub struct Clients {
-    pub(super) clients: Arc<dyn ClientRegistry>,
+    pub(super) clients: Arc<dyn ClientStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     pub(super) trail: AuditTrail,

@@ -7,7 +7,7 @@ use super::error::{Error, Result};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
 use crate::domain::timekeeper::{Odd, Timekeeper};
-use crate::store::Repository;
+use crate::store::UserStore;
 
 /// How often the clocks are compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const COMPARE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct ClockWatch {
     keeper: Arc<Timekeeper>,
-    repository: Arc<dyn Repository>,
+    repository: Arc<dyn UserStore>,
     /// Counts in place of the database's clock.
     laid_over: Option<Arc<dyn Clock>>,
     said: Arc<Mutex<Odd>>,
@@ -29,7 +29,7 @@ impl ClockWatch {
     /// Nothing is known before the first comparison.
     pub fn new(
         keeper: Arc<Timekeeper>,
-        repository: Arc<dyn Repository>,
+        repository: Arc<dyn UserStore>,
         laid_over: Option<Arc<dyn Clock>>,
     ) -> Self {
         Self { keeper, repository, laid_over, said: Arc::default() }

@@ -17,7 +17,7 @@ use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, EventEntry};
 use crate::domain::user::User;
 use crate::store::journaled::{JournaledTokenStore, Pruned};
-use crate::store::{CutOffOrder, Repository, StoreError, StoreResult, TokenStore};
+use crate::store::{CutOffOrder, StoreError, StoreResult, TokenStore, UserStore};
 
 /// How often it is looked whether the token store is whole: what a replica that crashed left behind, or
 /// a command that has no token store of its own, is carried out by another within two looks.
@@ -33,7 +33,7 @@ const PRUNE_AGAIN: Duration = Duration::from_secs(60);
 /// Ends everything that was issued to a user under an earlier security version. Cheap to clone.
 #[derive(Clone)]
 pub struct CutOff {
-    pub(super) repository: Arc<dyn Repository>,
+    pub(super) repository: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) trail: AuditTrail,
     /// How long a session lives at most.

@@ -16,7 +16,7 @@ use crate::config::FeedSettings;
 use crate::domain::causes::with_causes;
 use crate::domain::client::{ClientId, REVOCATIONS_READ, Scopes};
 use crate::store::StoreResult;
-use crate::store::clients::ClientRegistry;
+use crate::store::clients::ClientStore;
 
 /// How often it is asked whether a client is still there.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 pub struct FeedReaders(Arc<Shared>);
 
 struct Shared {
-    clients: Arc<dyn ClientRegistry>,
+    clients: Arc<dyn ClientStore>,
     bounds: FeedSettings,
     open: Mutex<Open>,
 }
@@ -75,7 +75,7 @@ impl Drop for FeedReader {
 }
 
 impl FeedReaders {
-    pub(super) fn new(clients: Arc<dyn ClientRegistry>, bounds: FeedSettings) -> Self {
+    pub(super) fn new(clients: Arc<dyn ClientStore>, bounds: FeedSettings) -> Self {
         Self(Arc::new(Shared { clients, bounds, open: Mutex::default() }))
     }
 

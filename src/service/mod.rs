@@ -62,9 +62,9 @@ use crate::config::Settings;
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::random::Random;
-use crate::store::clients::ClientRegistry;
-use crate::store::feed::RevocationFeed;
-use crate::store::{RateLimitStore, Repository, TokenStore};
+use crate::store::clients::ClientStore;
+use crate::store::revocations::RevocationStore;
+use crate::store::{RateLimitStore, TokenStore, UserStore};
 
 /// What the operations need from outside.
 pub struct Dependencies {
@@ -75,13 +75,13 @@ pub struct Dependencies {
     /// Chance.
     pub random: Arc<dyn Random>,
     /// Accounts.
-    pub repository: Arc<dyn Repository>,
+    pub repository: Arc<dyn UserStore>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
     /// OAuth clients.
-    pub clients: Arc<dyn ClientRegistry>,
+    pub clients: Arc<dyn ClientStore>,
     /// What tells of revocations.
-    pub revocation_feed: Arc<dyn RevocationFeed>,
+    pub revocation_feed: Arc<dyn RevocationStore>,
     /// What counts attempts.
     pub rate_limits: Arc<dyn RateLimitStore>,
     /// What happened, for later.

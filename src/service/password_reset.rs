@@ -21,7 +21,7 @@ use crate::domain::random::Random;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{ResetClaims, ResetToken};
 use crate::domain::user::{SecurityVersion, User};
-use crate::store::{Repository, ResetGrant, ResetInsertion, ResetPlace, TokenStore};
+use crate::store::{ResetGrant, ResetInsertion, ResetPlace, TokenStore, UserStore};
 
 /// How many places may have reset tokens of an account at once: strangers at fewer of them keep no owner
 /// from getting one, and a mailbox gets no more than these.
@@ -37,7 +37,7 @@ struct Issued {
 /// Reset tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct PasswordResets {
-    pub(super) repository: Arc<dyn Repository>,
+    pub(super) repository: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,

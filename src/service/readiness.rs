@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::clock_watch::ClockWatch;
 use super::revocations::Revocations;
 use crate::domain::causes::with_causes;
-use crate::store::{Probe, Repository, StoreError, TokenStore};
+use crate::store::{Probe, StoreError, TokenStore, UserStore};
 
 /// What callers want of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Readiness {
 /// What the service stands on. Cheap to clone.
 #[derive(Clone)]
 pub struct ReadinessCheck {
-    pub(super) repository: Arc<dyn Repository>,
+    pub(super) repository: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) revocations: Revocations,
     pub(super) clocks: ClockWatch,

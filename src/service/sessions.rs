@@ -34,7 +34,7 @@ use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
 use crate::domain::user::{SecurityVersion, User};
 use crate::store::{
-    OnReuse, OnUnknown, OpenOutcome, RefreshOutcome, Repository, StoreError, StoreResult, TokenStore,
+    OnReuse, OnUnknown, OpenOutcome, RefreshOutcome, StoreError, StoreResult, TokenStore, UserStore,
 };
 
 /// What a login or a refresh hands out.
@@ -72,7 +72,7 @@ struct Ending {
 /// Login, refresh, logout. Cheap to clone.
 #[derive(Clone)]
 pub struct Sessions {
-    pub(super) repository: Arc<dyn Repository>,
+    pub(super) repository: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) clocks: ClockWatch,

@@ -15,12 +15,12 @@ use crate::domain::email::Email;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::VerificationToken;
 use crate::domain::user::User;
-use crate::store::Repository;
+use crate::store::UserStore;
 
 /// Verification tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct Verifications {
-    pub(super) repository: Arc<dyn Repository>,
+    pub(super) repository: Arc<dyn UserStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) secrets: DerivedKeys,
     pub(super) trail: AuditTrail,

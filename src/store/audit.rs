@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 
-use super::StoreResult;
+use super::error::StoreResult;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
 use crate::domain::clock::Timestamp;
 
 /// What happened, in SQL: entries are added, read, and pruned when their time is over. Nothing else
 /// can be done to them; the database sees to that.
 #[async_trait]
-pub trait AuditLog: Send + Sync + 'static {
+pub trait AuditStore: Send + Sync + 'static {
     /// Adds entries, all or none, in their order. One that is there already, by its
     /// [`event`](AuditEntry::event), is left alone: after a lost answer the same call is made again.
     async fn append_audit(&self, entries: &[AuditEntry]) -> StoreResult<()>;

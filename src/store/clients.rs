@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 
-use super::StoreResult;
+use super::error::StoreResult;
 use crate::domain::client::{Client, ClientId, ClientSecretHash, NewClient};
 use crate::domain::clock::Timestamp;
 
 /// What keeps the clients.
 #[async_trait]
-pub trait ClientRegistry: Send + Sync + 'static {
+pub trait ClientStore: Send + Sync + 'static {
     /// Adds a client; answers whether its id was free.
     async fn insert_client(&self, client: &NewClient) -> StoreResult<bool>;
 

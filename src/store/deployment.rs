@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreResult;
+use super::error::StoreResult;
 use crate::domain::ids::DeploymentId;
 
 /// What keeps the id of the deployment. A copy of the database has the same.

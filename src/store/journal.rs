@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::StoreResult;
+use super::error::StoreResult;
 use crate::domain::clock::Timestamp;
 use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Link, Mark, NewEntry};
 use crate::domain::partition::Partition;
@@ -13,7 +13,7 @@ use crate::domain::partition::Partition;
 ///
 /// Positions are given in the order of commits, and every number is given: the statement that gives
 /// one commits together with the entry, so no entry can come later at a smaller position. Entries of
-/// security events are written by [`Repository`](super::Repository), together with the change of the
+/// security events are written by [`UserStore`](super::users::UserStore), together with the change of the
 /// account.
 #[async_trait]
 pub trait RevocationJournal: Send + Sync + 'static {

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreResult;
+use super::error::StoreResult;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
 use crate::domain::signing_key::{RingKey, StoredSigningKey};

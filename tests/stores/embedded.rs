@@ -9,7 +9,10 @@ use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::session::Session;
 use hallpass::store::backend::TokenBackend;
 use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore, OpenError};
-use hallpass::store::{AccessStatus, OpenOutcome, RateLimitStore, RefreshOutcome, StoreError, TokenStore};
+use hallpass::store::{
+    AccessStatus, DenylistStore, OpenOutcome, RateLimitStore, RefreshOutcome, ResetTokenStore, SessionStore,
+    StoreError,
+};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;

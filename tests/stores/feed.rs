@@ -1,4 +1,4 @@
-//! The contract of [`RevocationFeed`], on both stores.
+//! The contract of [`RevocationStore`], on both stores.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use hallpass::domain::ids::KeyId;
 use hallpass::domain::partition::Partition;
 use hallpass::domain::revocation::{Revocation, Revoked};
 use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
-use hallpass::store::feed::{ReaderRole, RevocationFeed, RevocationReader};
 use hallpass::store::redis::{RedisOptions, RedisTokenStore};
-use hallpass::store::{OnReuse, RefreshOutcome, TokenStore};
+use hallpass::store::revocations::{ReaderRole, RevocationReader, RevocationStore};
+use hallpass::store::{DenylistStore, OnReuse, RefreshOutcome, SessionStore};
 
 use crate::journaled::TestStore;
 use crate::support::redis::RedisServer;

@@ -15,8 +15,8 @@ use hallpass::domain::user::SecurityVersion;
 use hallpass::store::backend::TokenBackend;
 use hallpass::store::journal::RevocationJournal;
 use hallpass::store::journaled::{JournaledTokenStore, Parts};
-use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
-use hallpass::store::{CutOffOrder, StoreResult, TokenStore};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
+use hallpass::store::{CutOffOrder, CutOffStore, StoreResult};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
 
@@ -25,7 +25,7 @@ use crate::token_store::support::LIFETIMES;
 /// A journal, and the folder that it lies in.
 #[derive(Clone)]
 pub struct Journal {
-    pub repository: SqliteRepository,
+    pub repository: SqliteStore,
     folder: Arc<TempDir>,
 }
 
@@ -57,8 +57,8 @@ fn url(folder: &TempDir) -> String {
     format!("sqlite://{}/hallpass.db", folder.path().display())
 }
 
-async fn open(folder: &TempDir) -> SqliteRepository {
-    let repository = SqliteRepository::connect(&url(folder), SqliteOptions::default()).await.expect("a file");
+async fn open(folder: &TempDir) -> SqliteStore {
+    let repository = SqliteStore::connect(&url(folder), SqliteOptions::default()).await.expect("a file");
     repository.migrate().await.expect("the steps");
     repository
 }

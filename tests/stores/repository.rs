@@ -1,4 +1,4 @@
-//! What every [`Repository`] does, and all that is kept beside the accounts, races included. Each case gets an empty, migrated database.
+//! What every [`UserStore`] does, and all that is kept beside the accounts, races included. Each case gets an empty, migrated database.
 
 mod accounts;
 mod audit;
@@ -18,7 +18,7 @@ use hallpass::domain::clock::Timestamp;
 use hallpass::domain::ids::UserId;
 use hallpass::domain::password::PasswordHash;
 use hallpass::domain::user::{NewUser, ProfileChange, Role, SecurityVersion, User};
-use hallpass::store::{CutOffOrder, InsertUserOutcome, Repository, SecurityEvent};
+use hallpass::store::{CutOffOrder, InsertUserOutcome, SecurityEvent, UserStore};
 
 use accounts::*;
 use audit::*;
@@ -155,7 +155,7 @@ async fn at_once<F: Future>(count: u32, make: impl FnMut(u32) -> F) -> Vec<F::Ou
     join_all((0..count).map(make)).await
 }
 
-async fn found(repository: &dyn Repository, id: UserId) -> User {
+async fn found(repository: &dyn UserStore, id: UserId) -> User {
     repository.find_user(id).await.expect("an answer").expect("the account")
 }
 
@@ -167,7 +167,7 @@ fn last_name(user: &User) -> Option<&str> {
     user.last_name.as_ref().map(|name| name.as_str())
 }
 
-async fn an_inserted_account_is_found_as_it_was_given(repository: &dyn Repository) {
+async fn an_inserted_account_is_found_as_it_was_given(repository: &dyn UserStore) {
     let given = NewUser {
         email: email("ada@example.com"),
         first_name: name("Żółć"),
@@ -194,7 +194,7 @@ async fn an_inserted_account_is_found_as_it_was_given(repository: &dyn Repositor
     }
 }
 
-async fn absent_names_stay_absent(repository: &dyn Repository) {
+async fn absent_names_stay_absent(repository: &dyn UserStore) {
     let inserted =
         insert(repository, &NewUser { first_name: None, last_name: None, ..new_user("ada@example.com") })
             .await;
@@ -202,13 +202,13 @@ async fn absent_names_stay_absent(repository: &dyn Repository) {
     assert_eq!((first_name(&user), last_name(&user)), (None, None));
 }
 
-async fn an_unknown_account_is_none(repository: &dyn Repository) {
+async fn an_unknown_account_is_none(repository: &dyn UserStore) {
     insert(repository, &new_user("ada@example.com")).await;
     assert!(repository.find_user(user_id(99)).await.expect("an answer").is_none());
     assert!(repository.find_user_by_email(&email("eve@example.com")).await.expect("an answer").is_none());
 }
 
-async fn a_taken_email_is_refused_and_changes_nothing(repository: &dyn Repository) {
+async fn a_taken_email_is_refused_and_changes_nothing(repository: &dyn UserStore) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     let thief = NewUser {
         role: Role::Admin,
@@ -223,13 +223,13 @@ async fn a_taken_email_is_refused_and_changes_nothing(repository: &dyn Repositor
     assert_eq!(repository.list_users(None, 10).await.expect("an answer").len(), 1);
 }
 
-async fn a_taken_email_in_another_case_is_refused(repository: &dyn Repository) {
+async fn a_taken_email_in_another_case_is_refused(repository: &dyn UserStore) {
     insert(repository, &new_user("Ada@Example.com")).await;
     let outcome = repository.insert_user(&new_user("aDA@eXAMPLE.COM")).await.expect("an answer");
     assert!(matches!(outcome, InsertUserOutcome::EmailTaken));
 }
 
-async fn an_email_is_found_in_any_case(repository: &dyn Repository) {
+async fn an_email_is_found_in_any_case(repository: &dyn UserStore) {
     // Also in letters whose case SQL does not know.
     for address in ["Ada@Example.com", "ŻÓŁĆ@Example.com", "ΣΟΦΟΣ@Example.com"] {
         let inserted = insert(repository, &new_user(address)).await;
@@ -238,7 +238,7 @@ async fn an_email_is_found_in_any_case(repository: &dyn Repository) {
     }
 }
 
-async fn of_fifty_concurrent_inserts_of_one_email_one_wins(repository: &dyn Repository) {
+async fn of_fifty_concurrent_inserts_of_one_email_one_wins(repository: &dyn UserStore) {
     let user = new_user("ada@example.com");
     let outcomes = at_once(50, |_| repository.insert_user(&user)).await;
     let inserted: Vec<User> = outcomes
@@ -254,14 +254,14 @@ async fn of_fifty_concurrent_inserts_of_one_email_one_wins(repository: &dyn Repo
     assert_eq!(all.iter().map(|user| user.id).collect::<Vec<_>>(), [inserted[0].id]);
 }
 
-async fn ids_grow(repository: &dyn Repository) {
+async fn ids_grow(repository: &dyn UserStore) {
     let first = insert(repository, &new_user("a@example.com")).await.id;
     repository.insert_user(&new_user("a@example.com")).await.expect("an answer");
     let second = insert(repository, &new_user("b@example.com")).await.id;
     assert!(first < second);
 }
 
-async fn accounts_are_listed_by_id_in_pages(repository: &dyn Repository) {
+async fn accounts_are_listed_by_id_in_pages(repository: &dyn UserStore) {
     let mut ids = Vec::new();
     for letter in ["c", "a", "d", "b", "e"] {
         ids.push(insert(repository, &new_user(&format!("{letter}@example.com"))).await.id);
@@ -278,7 +278,7 @@ async fn accounts_are_listed_by_id_in_pages(repository: &dyn Repository) {
     assert_eq!(page(None, u32::MAX).await, ids);
 }
 
-async fn a_profile_change_leaves_clears_and_sets(repository: &dyn Repository) {
+async fn a_profile_change_leaves_clears_and_sets(repository: &dyn UserStore) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     let change = async |first_name, last_name| {
         let change = ProfileChange { first_name, last_name };
@@ -298,12 +298,12 @@ async fn a_profile_change_leaves_clears_and_sets(repository: &dyn Repository) {
     assert_eq!((first_name(&user), last_name(&user)), (Some("Augusta"), None));
 }
 
-async fn a_profile_change_of_nobody_is_none(repository: &dyn Repository) {
+async fn a_profile_change_of_nobody_is_none(repository: &dyn UserStore) {
     let change = ProfileChange { first_name: Some(None), last_name: None };
     assert!(repository.update_profile(user_id(99), &change).await.expect("an answer").is_none());
 }
 
-async fn concurrent_changes_of_different_names_both_hold(repository: &dyn Repository) {
+async fn concurrent_changes_of_different_names_both_hold(repository: &dyn UserStore) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     let first = ProfileChange { first_name: Some(name("Augusta")), last_name: None };
     let last = ProfileChange { first_name: None, last_name: Some(name("King")) };
@@ -317,7 +317,7 @@ async fn concurrent_changes_of_different_names_both_hold(repository: &dyn Reposi
 }
 
 async fn change_password(
-    repository: &dyn Repository,
+    repository: &dyn UserStore,
     id: UserId,
     expected: SecurityVersion,
     password: &PasswordHash,
@@ -364,7 +364,7 @@ async fn of_fifty_concurrent_password_changes_one_wins(repository: &dyn Accounts
     assert_the_only_entry(repository, &CutOffOrder::from(winner)).await;
 }
 
-async fn a_rehash_keeps_the_version(repository: &dyn Repository) {
+async fn a_rehash_keeps_the_version(repository: &dyn UserStore) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     let stronger = PasswordHash::from_phc("$stronger$");
     assert!(repository.rehash_password(ada.id, &ada.password, &stronger).await.expect("an answer"));
@@ -372,7 +372,7 @@ async fn a_rehash_keeps_the_version(repository: &dyn Repository) {
     assert_eq!((user.password, user.security_version), (stronger, SecurityVersion::FIRST));
 }
 
-async fn a_rehash_of_a_changed_password_changes_nothing(repository: &dyn Repository) {
+async fn a_rehash_of_a_changed_password_changes_nothing(repository: &dyn UserStore) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     let changed = PasswordHash::from_phc("$changed$");
     change_password(repository, ada.id, SecurityVersion::FIRST, &changed).await;
@@ -381,7 +381,7 @@ async fn a_rehash_of_a_changed_password_changes_nothing(repository: &dyn Reposit
     assert_eq!(found(repository, ada.id).await.password, changed);
 }
 
-async fn text_is_never_sql(repository: &dyn Repository) {
+async fn text_is_never_sql(repository: &dyn UserStore) {
     let evil = "'); DROP TABLE users; --";
     let user =
         NewUser { first_name: name(evil), last_name: name("$1 ?1 %s"), ..new_user("ada'--@example.com") };
@@ -389,6 +389,6 @@ async fn text_is_never_sql(repository: &dyn Repository) {
     assert_eq!(first_name(&found(repository, inserted.id).await), Some(evil));
 }
 
-async fn a_running_database_answers_the_ping(repository: &dyn Repository) {
+async fn a_running_database_answers_the_ping(repository: &dyn UserStore) {
     repository.ping().await.expect("an answer");
 }

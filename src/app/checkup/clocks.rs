@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Condition, Finding};
 use crate::domain::clock::Clock;
 use crate::domain::timekeeper::{Odd, Timekeeper};
-use crate::store::Repository;
+use crate::store::UserStore;
 use crate::store::redis::RedisTokenStore;
 
 const SUBJECT: &str = "clock";
@@ -16,7 +16,7 @@ pub(super) async fn check(
     own: Arc<dyn Clock>,
     leeway: Duration,
     store: &RedisTokenStore,
-    database: Option<&dyn Repository>,
+    database: Option<&dyn UserStore>,
 ) -> Finding {
     let keeper = Timekeeper::new(own, leeway);
     let asked_at = keeper.monotonic();

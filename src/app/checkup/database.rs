@@ -5,8 +5,8 @@ use crate::app::Database;
 use crate::app::database::{connect, describe_lack, is_postgres};
 use crate::config::Settings;
 use crate::store::sql::DatabaseError;
-use crate::store::sql::postgres::PostgresRepository;
-use crate::store::sql::sqlite::{self, SqliteOptions, SqliteRepository};
+use crate::store::sql::postgres::PostgresStore;
+use crate::store::sql::sqlite::{self, SqliteOptions, SqliteStore};
 
 /// What is to be said of the database, and the database when it can be used.
 pub(super) async fn check(settings: &Settings) -> (Vec<Finding>, Option<Database>) {
@@ -69,12 +69,12 @@ async fn open(settings: &Settings) -> Result<Opened, DatabaseError> {
     if !tokio::fs::try_exists(&file).await.unwrap_or(false) {
         return Ok(Opened::NotYet(format!("{} is not there yet: the first start makes it", file.display())));
     }
-    let repository = SqliteRepository::connect(url, SqliteOptions::default()).await?;
+    let repository = SqliteStore::connect(url, SqliteOptions::default()).await?;
     let pending = repository.pending_migrations().await?;
     Ok(Opened::There { database: Database::of(repository), pending, rights: None })
 }
 
-async fn check_rights(repository: &PostgresRepository) -> Result<Finding, DatabaseError> {
+async fn check_rights(repository: &PostgresStore) -> Result<Finding, DatabaseError> {
     const SUBJECT: &str = "rights";
     let role = repository.current_role().await?;
     let lacking = repository.lacking_rights().await?;

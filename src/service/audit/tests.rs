@@ -36,7 +36,7 @@ impl Database {
 }
 
 #[async_trait]
-impl AuditLog for Database {
+impl AuditStore for Database {
     async fn append_audit(&self, entries: &[AuditEntry]) -> StoreResult<()> {
         if self.away.load(Ordering::SeqCst) {
             return Err(self.unavailable());

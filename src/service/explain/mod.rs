@@ -24,8 +24,8 @@ use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::session::{Presented, Session, SessionLifetimes};
 use crate::domain::tokens::{AccessToken, Generation, RefreshClaims, RefreshToken};
-use crate::store::clients::ClientRegistry;
-use crate::store::{AccessSubject, Repository, StoreError, TokenStore};
+use crate::store::clients::ClientStore;
+use crate::store::{AccessSubject, StoreError, TokenStore, UserStore};
 
 /// What somebody has in hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,12 +159,12 @@ struct Known {
     opening: Option<RecordedEntry>,
 }
 
-/// TokenInspector in an operator's hand. Cheap to clone.
+/// Tokens that an operator presents. Cheap to clone.
 #[derive(Clone)]
 pub struct TokenInspector {
-    pub(super) repository: Arc<dyn Repository>,
+    pub(super) repository: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
-    pub(super) clients: Arc<dyn ClientRegistry>,
+    pub(super) clients: Arc<dyn ClientStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) secrets: DerivedKeys,
     pub(super) trail: AuditTrail,

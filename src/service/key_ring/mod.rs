@@ -25,7 +25,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::random::Random;
 use crate::domain::signing_key::{KeyLife, KeyState, KeyStep, RingKey, SigningAlgorithm, StoredSigningKey};
 use crate::domain::timekeeper::Timekeeper;
-use crate::store::feed::RevocationFeed;
+use crate::store::revocations::RevocationStore;
 use crate::store::signing_keys::{AddNext, SigningKeyStore};
 use crate::store::{StoreError, StoreResult};
 
@@ -58,7 +58,7 @@ pub struct KeyRingDependencies {
     /// Where the ring is kept.
     pub store: Arc<dyn SigningKeyStore>,
     /// Where revoked keys are announced.
-    pub feed: Arc<dyn RevocationFeed>,
+    pub feed: Arc<dyn RevocationStore>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Whose clock is odd.

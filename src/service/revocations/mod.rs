@@ -21,7 +21,7 @@ use crate::domain::random::{self, Random};
 use crate::domain::revocation::{Revoked, ValidationMode};
 use crate::domain::timekeeper::Timekeeper;
 use crate::store::StoreResult;
-use crate::store::feed::{FeedBatch, ReaderRole, RevocationFeed, RevocationReader, Standing};
+use crate::store::revocations::{FeedBatch, ReaderRole, RevocationReader, RevocationStore, Standing};
 
 /// How long one read of the feed waits for something to come: without revocations the copy is
 /// confirmed this often.
@@ -49,7 +49,7 @@ pub struct Entries {
 pub struct Revocations(Arc<Shared>);
 
 struct Shared {
-    feed: Arc<dyn RevocationFeed>,
+    feed: Arc<dyn RevocationStore>,
     keeper: Arc<Timekeeper>,
     /// How long a revocation matters.
     memory: Duration,
@@ -70,7 +70,7 @@ struct Shared {
 impl Revocations {
     /// An empty copy of the feed, which is not up to date before it is followed.
     pub fn new(
-        feed: Arc<dyn RevocationFeed>,
+        feed: Arc<dyn RevocationStore>,
         keeper: Arc<Timekeeper>,
         random: Arc<dyn Random>,
         memory: Duration,
@@ -282,7 +282,7 @@ mod tests {
     use crate::domain::ids::KeyId;
     use crate::domain::journal::VouchingId;
     use crate::domain::partition::Partition;
-    use crate::store::feed::ReaderRole;
+    use crate::store::revocations::ReaderRole;
 
     const START: Timestamp = Timestamp::from_millis(1_796_169_600_500);
 
@@ -298,7 +298,7 @@ mod tests {
     struct NoFeed;
 
     #[async_trait]
-    impl RevocationFeed for NoFeed {
+    impl RevocationStore for NoFeed {
         fn reader(&self, _: ReaderRole) -> Box<dyn RevocationReader> {
             unreachable!("the test has readers of its own")
         }

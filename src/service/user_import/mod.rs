@@ -15,7 +15,7 @@ use crate::domain::clock::Clock;
 use crate::domain::email::Email;
 use crate::domain::random::Random;
 use crate::domain::user::ImportedUser;
-use crate::store::Repository;
+use crate::store::UserStore;
 
 pub use lines::{LINE_MAX_BYTES, Line, Lines};
 pub use record::LineProblem;
@@ -54,7 +54,7 @@ pub struct ImportReport {
 /// An address that has an account is left as it stands, so an import that was broken off is taken
 /// up by running it again.
 pub struct UserImport {
-    repository: Arc<dyn Repository>,
+    repository: Arc<dyn UserStore>,
     clock: Arc<dyn Clock>,
     options: ImportOptions,
     batch: Vec<record::Record>,
@@ -67,7 +67,7 @@ pub struct UserImport {
 
 impl UserImport {
     /// An import into this repository.
-    pub fn new(repository: Arc<dyn Repository>, clock: Arc<dyn Clock>, options: ImportOptions) -> Self {
+    pub fn new(repository: Arc<dyn UserStore>, clock: Arc<dyn Clock>, options: ImportOptions) -> Self {
         Self {
             repository,
             clock,

@@ -11,7 +11,8 @@ use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::partition::Partition;
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::session::Session;
-use crate::store::backend::{EVICTIONS_REMEMBERED, Eviction, Vouched};
+use crate::store::sessions::{EVICTIONS_REMEMBERED, Eviction};
+use crate::store::vouching::Vouched;
 
 impl EmbeddedTokenStore {
     /// Ended, owed and remembered in one transaction (model: OwedUntilJournaled). Answers until when it

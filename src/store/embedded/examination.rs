@@ -9,8 +9,8 @@ use super::feed::Bell;
 use super::{EmbeddedTime, Fault, bounded, partitions, revoke};
 use crate::domain::journal::{EntryId, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
-use crate::store::StoreResult;
-use crate::store::backend::{Examination, NewPartition, PartitionState, ReplayStep, View};
+use crate::store::error::StoreResult;
+use crate::store::examination::{Examination, NewPartition, PartitionState, ReplayStep, View};
 
 /// One opening of the file: its only connection that writes.
 pub(super) struct Opening {

@@ -14,9 +14,9 @@ use crate::domain::journal::VouchingId;
 use crate::domain::partition::Partition;
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::user::SecurityVersion;
-use crate::store::StoreResult;
-use crate::store::backend::{BackendReader, BackendResult, Vouched};
-use crate::store::feed::{FeedBatch, Standing};
+use crate::store::error::StoreResult;
+use crate::store::revocations::{BackendReader, FeedBatch, Standing};
+use crate::store::vouching::{BackendResult, Vouched};
 
 /// How many entries are read at a time.
 const PAGE: i64 = 1_000;

@@ -41,15 +41,15 @@ use self::purge::PurgeTask;
 use self::refresh::{Decision, Found};
 use self::session_row::Change;
 pub use self::time::EmbeddedTime;
-use super::backend::{
-    BackendError, BackendReader, BackendResult, CarriedOut, Eviction, Examination, Known, Opening, Placed,
-    Placement, Presented, TokenBackend, Vouched,
-};
-use super::feed::ReaderRole;
-use super::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, ResetGrant, ResetInsertion, ResetPlace,
-    StoreError, StoreResult,
-};
+use super::backend::TokenBackend;
+use super::denylist::{AccessStatus, AccessSubject};
+use super::error::{StoreError, StoreResult};
+use super::examination::Examination;
+use super::reset_tokens::{ResetGrant, ResetInsertion, ResetPlace};
+use super::revocations::{BackendReader, CarriedOut, Known, Placed, Placement, ReaderRole};
+use super::sessions::{Eviction, OnReuse, OpenOutcome, Opening, Presented};
+use super::token_store::Probe;
+use super::vouching::{BackendError, BackendResult, Vouched};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
@@ -60,7 +60,11 @@ use crate::domain::session::{NewSession, Session, SessionLifetimes};
 use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
+use crate::store::denylist::DenylistBackend;
 use crate::store::patience::{self, Line};
+use crate::store::reset_tokens::ResetTokenBackend;
+use crate::store::revocations::RevocationBackend;
+use crate::store::sessions::SessionBackend;
 
 /// How long no operation may be answered. A disk that is slower than this answers
 /// [`StoreError::Unavailable`] instead of piling up requests.
@@ -122,16 +126,7 @@ impl EmbeddedTokenStore {
 }
 
 #[async_trait]
-impl TokenBackend for EmbeddedTokenStore {
-    async fn examine(&self) -> StoreResult<Box<dyn Examination>> {
-        Ok(Box::new(examination::Opening {
-            file: self.file.writer.clone(),
-            opening: self.opening.clone(),
-            bell: self.feed_bell.clone(),
-            time: self.time.clone(),
-        }))
-    }
-
+impl SessionBackend for EmbeddedTokenStore {
     /// Judged and opened in one transaction (model: NoSessionBelowTheCutOff).
     async fn open_session(
         &self,
@@ -238,26 +233,6 @@ impl TokenBackend for EmbeddedTokenStore {
         .await?)
     }
 
-    async fn known_revocation(
-        &self,
-        by: &Vouched,
-        revoked: &Journaled,
-        until: Timestamp,
-    ) -> BackendResult<Known> {
-        let partition = revoked.partition();
-        Ok(bounded(async {
-            let mut reader = self.begin_reading(by, partition).await?;
-            let is_denied = revoke::is_denied(&mut reader, revoked, until).await?;
-            let owes = partitions::owes(&mut *reader).await?;
-            Ok(match (is_denied, owes) {
-                (false, _) => Known::Nothing,
-                (true, true) => Known::CarriedOut,
-                (true, false) => Known::Journaled,
-            })
-        })
-        .await?)
-    }
-
     async fn evict_session(
         &self,
         by: &Vouched,
@@ -272,64 +247,67 @@ impl TokenBackend for EmbeddedTokenStore {
         }))
     }
 
-    /// What it does, the mark and what is owed go together (model: AppliedBeforeTheMark, OwedUntilJournaled).
-    async fn carry_out(
+    async fn newest_access_tokens(
         &self,
         by: &Vouched,
-        entry: &NewEntry,
-        placement: Placement,
-        denial: Duration,
-    ) -> BackendResult<CarriedOut> {
-        let partition = entry.revoked.partition();
-        let (now, carried_out) = bounded(async {
-            let mut tx = self.begin_on(by, partition).await?;
+        users: &[UserId],
+    ) -> BackendResult<Vec<Option<Timestamp>>> {
+        Ok(bounded(async {
             let now = self.time.now()?;
-            let (was_owed, placed) = match placement {
-                Placement::At(link) => {
-                    let was_owed = partitions::settle(&mut tx, entry.id).await?;
-                    (was_owed, partitions::pass(&mut tx, partition, link).await?)
-                }
-                Placement::Owed => {
-                    partitions::owe(&mut tx, entry).await?;
-                    (false, Placed::Counted)
-                }
-            };
-            let ended = match was_owed {
-                true => Vec::new(),
-                false => revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?,
-            };
-            tx.commit().await?;
-            Ok((now, CarriedOut { ended, placed }))
+            // No vouching is compared: it is a time that administrators are shown, from which nobody concludes
+            // that something stands or has ended.
+            let mut newest = Vec::with_capacity(users.len());
+            for user in users {
+                let incarnation = by.of(Partition::of(*user)).incarnation;
+                newest.push(session_row::newest_issue(self.reader(), *user, incarnation, now).await?);
+            }
+            Ok(newest)
         })
-        .await?;
-        self.announced(now.after(denial));
-        Ok(carried_out)
+        .await?)
     }
 
-    /// Carried out and owed in one transaction (model: OwedUntilJournaled).
-    async fn cut_off_ahead(
+    async fn list_sessions(
         &self,
         by: &Vouched,
         user: UserId,
-        id: EntryId,
-        until: Timestamp,
-        denial: Duration,
-    ) -> BackendResult<(SecurityVersion, Vec<SessionId>)> {
-        let (now, outcome) = bounded(async {
-            let mut tx = self.begin_on(by, Partition::of(user)).await?;
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> BackendResult<Vec<Session>> {
+        let partition = Partition::of(user);
+        Ok(bounded(async {
+            let mut reader = self.begin_reading(by, partition).await?;
             let now = self.time.now()?;
-            let below = revoke::next_version(&mut tx, user, now).await?;
-            let revoked = Journaled::User { user, below };
-            let ended = revoke::carry_out(&mut tx, &revoked, now, denial).await?;
-            partitions::owe(&mut tx, &NewEntry { id, revoked, until }).await?;
-            tx.commit().await?;
-            Ok((now, (below, ended)))
+            let incarnation = by.of(partition).incarnation;
+            session_row::list_live(&mut *reader, user, incarnation, now, after, limit).await
         })
-        .await?;
-        self.announced(now.after(denial));
-        Ok(outcome)
+        .await?)
     }
 
+    async fn session_uses(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<SessionUse>> {
+        let sessions = self.list_sessions(by, user, None, u32::MAX).await?;
+        Ok(sessions.iter().map(SessionUse::from).collect())
+    }
+
+    async fn find_session(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        session: SessionId,
+    ) -> BackendResult<Option<Session>> {
+        let partition = Partition::of(user);
+        Ok(bounded(async {
+            let mut reader = self.begin_reading(by, partition).await?;
+            let now = self.time.now()?;
+            let row = session_row::find(&mut *reader, session, user, by.of(partition).incarnation).await?;
+            let session = row.map(Session::try_from).transpose()?;
+            Ok(session.filter(|session| !session.is_expired(now)))
+        })
+        .await?)
+    }
+}
+
+#[async_trait]
+impl DenylistBackend for EmbeddedTokenStore {
     async fn access_status(&self, by: &Vouched, token: &AccessSubject) -> BackendResult<AccessStatus> {
         let partition = Partition::of(token.user);
         let by = by.of(partition);
@@ -397,65 +375,10 @@ impl TokenBackend for EmbeddedTokenStore {
         })
         .await?)
     }
+}
 
-    async fn newest_access_tokens(
-        &self,
-        by: &Vouched,
-        users: &[UserId],
-    ) -> BackendResult<Vec<Option<Timestamp>>> {
-        Ok(bounded(async {
-            let now = self.time.now()?;
-            // No vouching is compared: it is a time that administrators are shown, from which nobody concludes
-            // that something stands or has ended.
-            let mut newest = Vec::with_capacity(users.len());
-            for user in users {
-                let incarnation = by.of(Partition::of(*user)).incarnation;
-                newest.push(session_row::newest_issue(self.reader(), *user, incarnation, now).await?);
-            }
-            Ok(newest)
-        })
-        .await?)
-    }
-
-    async fn list_sessions(
-        &self,
-        by: &Vouched,
-        user: UserId,
-        after: Option<SessionCursor>,
-        limit: u32,
-    ) -> BackendResult<Vec<Session>> {
-        let partition = Partition::of(user);
-        Ok(bounded(async {
-            let mut reader = self.begin_reading(by, partition).await?;
-            let now = self.time.now()?;
-            let incarnation = by.of(partition).incarnation;
-            session_row::list_live(&mut *reader, user, incarnation, now, after, limit).await
-        })
-        .await?)
-    }
-
-    async fn session_uses(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<SessionUse>> {
-        let sessions = self.list_sessions(by, user, None, u32::MAX).await?;
-        Ok(sessions.iter().map(SessionUse::from).collect())
-    }
-
-    async fn find_session(
-        &self,
-        by: &Vouched,
-        user: UserId,
-        session: SessionId,
-    ) -> BackendResult<Option<Session>> {
-        let partition = Partition::of(user);
-        Ok(bounded(async {
-            let mut reader = self.begin_reading(by, partition).await?;
-            let now = self.time.now()?;
-            let row = session_row::find(&mut *reader, session, user, by.of(partition).incarnation).await?;
-            let session = row.map(Session::try_from).transpose()?;
-            Ok(session.filter(|session| !session.is_expired(now)))
-        })
-        .await?)
-    }
-
+#[async_trait]
+impl ResetTokenBackend for EmbeddedTokenStore {
     async fn insert_reset_token(
         &self,
         by: &Vouched,
@@ -519,9 +442,94 @@ impl TokenBackend for EmbeddedTokenStore {
         self.purge.expect(grant.deadline);
         Ok(())
     }
+}
+
+#[async_trait]
+impl RevocationBackend for EmbeddedTokenStore {
+    async fn known_revocation(
+        &self,
+        by: &Vouched,
+        revoked: &Journaled,
+        until: Timestamp,
+    ) -> BackendResult<Known> {
+        let partition = revoked.partition();
+        Ok(bounded(async {
+            let mut reader = self.begin_reading(by, partition).await?;
+            let is_denied = revoke::is_denied(&mut reader, revoked, until).await?;
+            let owes = partitions::owes(&mut *reader).await?;
+            Ok(match (is_denied, owes) {
+                (false, _) => Known::Nothing,
+                (true, true) => Known::CarriedOut,
+                (true, false) => Known::Journaled,
+            })
+        })
+        .await?)
+    }
+
+    /// What it does, the mark and what is owed go together (model: AppliedBeforeTheMark, OwedUntilJournaled).
+    async fn carry_out(
+        &self,
+        by: &Vouched,
+        entry: &NewEntry,
+        placement: Placement,
+        denial: Duration,
+    ) -> BackendResult<CarriedOut> {
+        let partition = entry.revoked.partition();
+        let (now, carried_out) = bounded(async {
+            let mut tx = self.begin_on(by, partition).await?;
+            let now = self.time.now()?;
+            let (was_owed, placed) = match placement {
+                Placement::At(link) => {
+                    let was_owed = partitions::settle(&mut tx, entry.id).await?;
+                    (was_owed, partitions::pass(&mut tx, partition, link).await?)
+                }
+                Placement::Owed => {
+                    partitions::owe(&mut tx, entry).await?;
+                    (false, Placed::Counted)
+                }
+            };
+            let ended = match was_owed {
+                true => Vec::new(),
+                false => revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?,
+            };
+            tx.commit().await?;
+            Ok((now, CarriedOut { ended, placed }))
+        })
+        .await?;
+        self.announced(now.after(denial));
+        Ok(carried_out)
+    }
+
+    /// Carried out and owed in one transaction (model: OwedUntilJournaled).
+    async fn cut_off_ahead(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        id: EntryId,
+        until: Timestamp,
+        denial: Duration,
+    ) -> BackendResult<(SecurityVersion, Vec<SessionId>)> {
+        let (now, outcome) = bounded(async {
+            let mut tx = self.begin_on(by, Partition::of(user)).await?;
+            let now = self.time.now()?;
+            let below = revoke::next_version(&mut tx, user, now).await?;
+            let revoked = Journaled::User { user, below };
+            let ended = revoke::carry_out(&mut tx, &revoked, now, denial).await?;
+            partitions::owe(&mut tx, &NewEntry { id, revoked, until }).await?;
+            tx.commit().await?;
+            Ok((now, (below, ended)))
+        })
+        .await?;
+        self.announced(now.after(denial));
+        Ok(outcome)
+    }
 
     /// No copy outside this process answers from this file.
     async fn passed_on(&self, _: &Vouched) -> BackendResult<()> {
+        Ok(())
+    }
+
+    async fn replicated(&self, _: &Vouched) -> BackendResult<()> {
         Ok(())
     }
 
@@ -536,6 +544,18 @@ impl TokenBackend for EmbeddedTokenStore {
         .await?;
         self.announced(until);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl TokenBackend for EmbeddedTokenStore {
+    async fn examine(&self) -> StoreResult<Box<dyn Examination>> {
+        Ok(Box::new(examination::Opening {
+            file: self.file.writer.clone(),
+            opening: self.opening.clone(),
+            bell: self.feed_bell.clone(),
+            time: self.time.clone(),
+        }))
     }
 
     fn reader(&self, _: ReaderRole) -> Box<dyn BackendReader> {

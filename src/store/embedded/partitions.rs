@@ -9,7 +9,9 @@ use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, Journaled, Link, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::domain::user::SecurityVersion;
-use crate::store::backend::{NewPartition, PartitionState, Placed, Vouched, VouchedPartition};
+use crate::store::examination::{NewPartition, PartitionState};
+use crate::store::revocations::Placed;
+use crate::store::vouching::{Vouched, VouchedPartition};
 
 type StateRow = (i64, i64, i64, i64, i64, String);
 

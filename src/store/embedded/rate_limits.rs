@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{EmbeddedTokenStore, bounded};
 use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 use crate::store::rate_limits::{PLACE_MEMORY_DAYS, PLACES_MAX, RateLimitStore, Take};
 
 #[async_trait]

@@ -5,7 +5,7 @@ use super::session_row::{Change, SessionRow};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Presented, Session, SessionLifetimes};
 use crate::domain::tokens::{Generation, RefreshClaims};
-use crate::store::{OnReuse, RefreshOutcome};
+use crate::store::sessions::{OnReuse, RefreshOutcome};
 
 /// What stands under the id of the session that a token names.
 pub(super) enum Found {

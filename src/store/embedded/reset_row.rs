@@ -9,7 +9,7 @@ use crate::domain::journal::VouchingId;
 use crate::domain::rate_limit::PlaceMark;
 use crate::domain::tokens::ResetClaims;
 use crate::domain::user::SecurityVersion;
-use crate::store::{ResetGrant, ResetInsertion};
+use crate::store::reset_tokens::{ResetGrant, ResetInsertion};
 
 /// Writes a token in place of any earlier one of its place, if that has one or there is room for another.
 pub(super) async fn insert(

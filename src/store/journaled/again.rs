@@ -4,8 +4,8 @@ use super::Shared;
 use super::look::{LEASE, NotVouched, Watch, end_lease};
 use super::replay::Replay;
 use crate::domain::journal::VouchingId;
-use crate::store::StoreResult;
-use crate::store::backend::{Examination, View};
+use crate::store::error::StoreResult;
+use crate::store::examination::{Examination, View};
 
 impl Shared {
     /// The store's clock was set ahead, and may have ended too early what it was to remember: all that

@@ -2,7 +2,7 @@
 //! asking anybody.
 
 use crate::domain::journal::{EntryId, JournalHead, Mark, VouchingId};
-use crate::store::backend::PartitionState;
+use crate::store::examination::PartitionState;
 
 /// What is to be done next to make a partition whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

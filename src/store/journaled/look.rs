@@ -10,8 +10,9 @@ use super::Shared;
 use crate::domain::clock::Clock as _;
 use crate::domain::journal::{EntryId, Mark};
 use crate::domain::partition::Partition;
-use crate::store::backend::{Examination, View, Vouched};
-use crate::store::{StoreError, StoreResult};
+use crate::store::error::{StoreError, StoreResult};
+use crate::store::examination::{Examination, View};
+use crate::store::vouching::Vouched;
 
 /// For how long one replica has the task of making the store whole, unless it goes on.
 pub(super) const LEASE: Duration = Duration::from_secs(2);

@@ -31,17 +31,20 @@ use self::evictions::UNSETTLED_MAX;
 use self::look::{NotVouched, Watch};
 use self::owed::{OwedMemory, is_of, pending};
 use self::repeated::whole_minute;
-use super::backend::{
-    BackendError, BackendResult, CarriedOut, Known, Opening, Placed, Placement, Presented, TokenBackend,
-    Vouched,
-};
-use super::feed::{ReaderRole, RevocationFeed, RevocationReader};
+use super::backend::TokenBackend;
+use super::cut_offs::CutOffOrder;
+use super::denylist::{AccessStatus, AccessSubject};
+use super::error::{StoreError, StoreResult};
 use super::journal::RevocationJournal;
 use super::patience;
-use super::{
-    AccessStatus, AccessSubject, CutOffOrder, OnReuse, OnUnknown, OpenOutcome, Probe, RefreshOutcome,
-    Repository, ResetGrant, ResetInsertion, ResetPlace, StoreError, StoreResult, TokenStore,
+use super::reset_tokens::{ResetGrant, ResetInsertion, ResetPlace};
+use super::revocations::{
+    CarriedOut, Known, Placed, Placement, ReaderRole, RevocationReader, RevocationStore,
 };
+use super::sessions::{OnReuse, OnUnknown, OpenOutcome, Opening, Presented, RefreshOutcome};
+use super::token_store::{Probe, TokenStore};
+use super::users::UserStore;
+use super::vouching::{BackendError, BackendResult, Vouched};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock as _, Timestamp};
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
@@ -53,6 +56,7 @@ use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::timekeeper::{Odd, Timekeeper};
 use crate::domain::tokens::{RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
+use crate::store::{CutOffStore, DenylistStore, ResetTokenStore, SessionStore};
 
 /// How long an operation waits for the store to be vouched for: usually that takes two round trips.
 const VOUCHING_WAIT: Duration = Duration::from_millis(500);
@@ -111,7 +115,7 @@ pub struct Parts {
     /// What every revocation is written into.
     pub journal: Arc<dyn RevocationJournal>,
     /// Accounts: they take over versions that the store has given while they were away.
-    pub repository: Arc<dyn Repository>,
+    pub repository: Arc<dyn UserStore>,
     /// Time, and what is known of the store's clock.
     pub keeper: Arc<Timekeeper>,
     /// Chance.
@@ -127,7 +131,7 @@ pub struct JournaledTokenStore(Arc<Shared>);
 struct Shared {
     backend: Arc<dyn TokenBackend>,
     journal: Arc<dyn RevocationJournal>,
-    repository: Arc<dyn Repository>,
+    repository: Arc<dyn UserStore>,
     keeper: Arc<Timekeeper>,
     random: Arc<dyn Random>,
     spans: Spans,
@@ -407,7 +411,7 @@ impl Shared {
 }
 
 #[async_trait]
-impl TokenStore for JournaledTokenStore {
+impl SessionStore for JournaledTokenStore {
     async fn open_session(
         &self,
         session: &NewSession,
@@ -425,15 +429,6 @@ impl TokenStore for JournaledTokenStore {
             }
         }
         Err(NotVouched.error())
-    }
-
-    async fn begin_account(&self, user: UserId, version: SecurityVersion) -> StoreResult<Vec<SessionId>> {
-        let ask = |by: Arc<Vouched>| async move { self.0.backend.has_sessions(&by, user).await };
-        match self.on_vouched(ask).await {
-            Ok(false) => Ok(Vec::new()),
-            // Where nobody knows, it stands in the journal before somebody does.
-            Ok(true) | Err(_) => self.end_older(user, version).await,
-        }
     }
 
     async fn rotate(
@@ -496,6 +491,30 @@ impl TokenStore for JournaledTokenStore {
         self.evict(user, session, max).await
     }
 
+    async fn newest_access_tokens(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
+        self.on_vouched(|by| async move { self.0.backend.newest_access_tokens(&by, users).await }).await
+    }
+
+    async fn list_sessions(
+        &self,
+        user: UserId,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> StoreResult<Vec<Session>> {
+        self.on_vouched(|by| async move { self.0.backend.list_sessions(&by, user, after, limit).await }).await
+    }
+
+    async fn session_uses(&self, user: UserId) -> StoreResult<Vec<SessionUse>> {
+        self.on_vouched(|by| async move { self.0.backend.session_uses(&by, user).await }).await
+    }
+
+    async fn find_session(&self, user: UserId, session: SessionId) -> StoreResult<Option<Session>> {
+        self.on_vouched(|by| async move { self.0.backend.find_session(&by, user, session).await }).await
+    }
+}
+
+#[async_trait]
+impl DenylistStore for JournaledTokenStore {
     async fn revoke_access_token(&self, user: UserId, token: Jti, denial: Duration) -> StoreResult<()> {
         let until = self.0.now().after(denial);
         self.revoke(Journaled::Token { user, token }, until, Some(until)).await.map(drop)
@@ -504,6 +523,62 @@ impl TokenStore for JournaledTokenStore {
     async fn revoke_machine_token(&self, token: Jti, denial: Duration) -> StoreResult<()> {
         let until = self.0.now().after(denial);
         self.revoke(Journaled::MachineToken(token), until, Some(until)).await.map(drop)
+    }
+
+    async fn incarnation(&self, partition: Partition) -> StoreResult<i64> {
+        if let Some(last) = self.0.last.load().as_ref() {
+            return Ok(last.of(partition).incarnation);
+        }
+        Ok(self.0.vouched().await?.of(partition).incarnation)
+    }
+
+    async fn access_status(&self, token: &AccessSubject) -> StoreResult<AccessStatus> {
+        self.on_vouched(|by| async move { self.0.backend.access_status(&by, token).await }).await
+    }
+
+    async fn machine_status(&self, token: Jti, incarnation: i64) -> StoreResult<AccessStatus> {
+        self.on_vouched(|by| async move { self.0.backend.machine_status(&by, token, incarnation).await })
+            .await
+    }
+}
+
+#[async_trait]
+impl ResetTokenStore for JournaledTokenStore {
+    async fn insert_reset_token(
+        &self,
+        token: &ResetClaims,
+        place: ResetPlace,
+        version: SecurityVersion,
+        ttl: Duration,
+    ) -> StoreResult<ResetInsertion> {
+        self.on_vouched(|by| async move {
+            self.0.backend.insert_reset_token(&by, token, place, version, ttl).await
+        })
+        .await
+    }
+
+    async fn find_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>> {
+        self.on_vouched(|by| async move { self.0.backend.find_reset_token(&by, token).await }).await
+    }
+
+    async fn take_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>> {
+        self.on_vouched(|by| async move { self.0.backend.take_reset_token(&by, token).await }).await
+    }
+
+    async fn restore_reset_token(&self, token: &ResetClaims, grant: ResetGrant) -> StoreResult<()> {
+        self.on_vouched(|by| async move { self.0.backend.restore_reset_token(&by, token, grant).await }).await
+    }
+}
+
+#[async_trait]
+impl CutOffStore for JournaledTokenStore {
+    async fn begin_account(&self, user: UserId, version: SecurityVersion) -> StoreResult<Vec<SessionId>> {
+        let ask = |by: Arc<Vouched>| async move { self.0.backend.has_sessions(&by, user).await };
+        match self.on_vouched(ask).await {
+            Ok(false) => Ok(Vec::new()),
+            // Where nobody knows, it stands in the journal before somebody does.
+            Ok(true) | Err(_) => self.end_older(user, version).await,
+        }
     }
 
     async fn cut_off(&self, order: &CutOffOrder) -> StoreResult<Vec<SessionId>> {
@@ -530,69 +605,10 @@ impl TokenStore for JournaledTokenStore {
         owed.retain(|entry| is_of(entry, user));
         self.0.settle(owed).await
     }
+}
 
-    async fn incarnation(&self, partition: Partition) -> StoreResult<i64> {
-        if let Some(last) = self.0.last.load().as_ref() {
-            return Ok(last.of(partition).incarnation);
-        }
-        Ok(self.0.vouched().await?.of(partition).incarnation)
-    }
-
-    async fn access_status(&self, token: &AccessSubject) -> StoreResult<AccessStatus> {
-        self.on_vouched(|by| async move { self.0.backend.access_status(&by, token).await }).await
-    }
-
-    async fn machine_status(&self, token: Jti, incarnation: i64) -> StoreResult<AccessStatus> {
-        self.on_vouched(|by| async move { self.0.backend.machine_status(&by, token, incarnation).await })
-            .await
-    }
-
-    async fn newest_access_tokens(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
-        self.on_vouched(|by| async move { self.0.backend.newest_access_tokens(&by, users).await }).await
-    }
-
-    async fn list_sessions(
-        &self,
-        user: UserId,
-        after: Option<SessionCursor>,
-        limit: u32,
-    ) -> StoreResult<Vec<Session>> {
-        self.on_vouched(|by| async move { self.0.backend.list_sessions(&by, user, after, limit).await }).await
-    }
-
-    async fn session_uses(&self, user: UserId) -> StoreResult<Vec<SessionUse>> {
-        self.on_vouched(|by| async move { self.0.backend.session_uses(&by, user).await }).await
-    }
-
-    async fn find_session(&self, user: UserId, session: SessionId) -> StoreResult<Option<Session>> {
-        self.on_vouched(|by| async move { self.0.backend.find_session(&by, user, session).await }).await
-    }
-
-    async fn insert_reset_token(
-        &self,
-        token: &ResetClaims,
-        place: ResetPlace,
-        version: SecurityVersion,
-        ttl: Duration,
-    ) -> StoreResult<ResetInsertion> {
-        self.on_vouched(|by| async move {
-            self.0.backend.insert_reset_token(&by, token, place, version, ttl).await
-        })
-        .await
-    }
-
-    async fn find_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>> {
-        self.on_vouched(|by| async move { self.0.backend.find_reset_token(&by, token).await }).await
-    }
-
-    async fn take_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>> {
-        self.on_vouched(|by| async move { self.0.backend.take_reset_token(&by, token).await }).await
-    }
-
-    async fn restore_reset_token(&self, token: &ResetClaims, grant: ResetGrant) -> StoreResult<()> {
-        self.on_vouched(|by| async move { self.0.backend.restore_reset_token(&by, token, grant).await }).await
-    }
-
+#[async_trait]
+impl TokenStore for JournaledTokenStore {
     async fn probe(&self, side: Probe) -> StoreResult<()> {
         self.0.backend.probe(side).await
     }
@@ -609,7 +625,7 @@ impl TokenStore for JournaledTokenStore {
 struct Owed;
 
 #[async_trait]
-impl RevocationFeed for JournaledTokenStore {
+impl RevocationStore for JournaledTokenStore {
     fn reader(&self, role: ReaderRole) -> Box<dyn RevocationReader> {
         Box::new(reader::Reader::new(self.clone(), role))
     }

@@ -10,7 +10,7 @@ use super::look::Watch;
 use crate::domain::causes::with_causes;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, EventEntry, Journaled, Link, NewEntry};
-use crate::store::{StoreError, StoreResult};
+use crate::store::error::{StoreError, StoreResult};
 
 /// The most owed entries that this process remembers; beyond that the store alone does.
 const REMEMBERED_MAX: usize = 100_000;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{JournaledTokenStore, TRIES};
-use crate::store::StoreResult;
-use crate::store::backend::{BackendError, BackendReader};
-use crate::store::feed::{FeedBatch, ReaderRole, RevocationReader, Standing};
+use crate::store::error::StoreResult;
+use crate::store::revocations::{BackendReader, FeedBatch, ReaderRole, RevocationReader, Standing};
+use crate::store::vouching::BackendError;
 
 use super::look::NotVouched;
 

@@ -7,8 +7,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::{Journaled, NewEntry};
 use crate::domain::user::SecurityVersion;
-use crate::store::StoreResult;
-use crate::store::backend::{Known, Vouched};
+use crate::store::error::StoreResult;
+use crate::store::revocations::Known;
+use crate::store::vouching::Vouched;
 
 /// How many revocations that could not be acknowledged are remembered.
 const UNFINISHED_MAX: usize = 10_000;

@@ -9,8 +9,8 @@ use super::Shared;
 use super::look::{LEASE, Watch};
 use crate::domain::journal::{EntryId, JournalEntry, Mark};
 use crate::domain::partition::Partition;
-use crate::store::StoreResult;
-use crate::store::backend::{Examination, ReplayStep};
+use crate::store::error::StoreResult;
+use crate::store::examination::{Examination, ReplayStep};
 
 /// How many entries of a partition are carried out in one step.
 const BATCH: u32 = 500;

@@ -13,10 +13,10 @@ use crate::domain::causes::with_causes;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, JournalHead, Journaled, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
-use crate::store::StoreResult;
-use crate::store::backend::{
-    BackendError, Examination, NewPartition, PartitionState, Placed, View, Vouched, VouchedPartition,
-};
+use crate::store::error::StoreResult;
+use crate::store::examination::{Examination, NewPartition, PartitionState, View};
+use crate::store::revocations::Placed;
+use crate::store::vouching::{BackendError, Vouched, VouchedPartition};
 
 /// How many entries that were left behind are carried out of a partition at one look.
 const BATCH: u32 = 500;

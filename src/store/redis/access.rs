@@ -13,8 +13,10 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, UserId};
 use crate::domain::journal::Journaled;
 use crate::domain::partition::Partition;
-use crate::store::backend::{BackendError, BackendResult, Known, Vouched, VouchedPartition};
-use crate::store::{AccessStatus, AccessSubject, StoreResult};
+use crate::store::denylist::{AccessStatus, AccessSubject};
+use crate::store::error::StoreResult;
+use crate::store::revocations::Known;
+use crate::store::vouching::{BackendError, BackendResult, Vouched, VouchedPartition};
 
 /// What Redis knows about an access token, read in one round trip.
 pub(super) struct AccessFacts {

@@ -2,11 +2,10 @@
 
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 
-use super::RedisTokenStore;
 use super::codec::Entry;
 use super::connection::WaitingConnection;
-use super::store_error;
-use crate::store::StoreResult;
+use super::{RedisTokenStore, store_error};
+use crate::store::error::StoreResult;
 
 /// In the place of the key.
 const KEY: &str = "\u{1}key";

@@ -14,7 +14,7 @@ use crate::domain::session::{Session, Subject};
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::Generation;
 use crate::domain::user::{Role, SecurityVersion};
-use crate::store::{StoreError, StoreResult};
+use crate::store::error::{StoreError, StoreResult};
 
 /// Stored fields: `None` where there is none.
 pub(super) type Fields = Vec<Option<String>>;

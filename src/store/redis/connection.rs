@@ -31,10 +31,10 @@ use super::codec::{Answer, Entry};
 use super::scripts::OrEval;
 use super::wire::{self, RedisTls, Wire};
 use super::{backend_error, inspection};
-use crate::store::StoreError;
-use crate::store::backend::BackendResult;
 use crate::store::breaker::Breaker;
+use crate::store::error::StoreError;
 use crate::store::patience;
+use crate::store::vouching::BackendResult;
 
 /// How long to wait for Redis, and when to stop asking.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::EntryId;
 use crate::domain::user::SecurityVersion;
-use crate::store::StoreResult;
-use crate::store::backend::{BackendResult, Vouched};
+use crate::store::error::StoreResult;
+use crate::store::vouching::{BackendResult, Vouched};
 
 /// How many sessions a cut-off ends by one call, as its script has it: Redis serves nobody meanwhile.
 const CUT_OFF_SLICE: usize = 500;

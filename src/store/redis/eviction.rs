@@ -6,7 +6,8 @@ use super::codec::Entry;
 use super::{RedisTokenStore, SESSION, scripts, span, unreadable, vouching_of};
 use crate::domain::clock::Timestamp;
 use crate::domain::journal::EntryId;
-use crate::store::backend::{BackendResult, EVICTIONS_REMEMBERED, Eviction, Vouched};
+use crate::store::sessions::{EVICTIONS_REMEMBERED, Eviction};
+use crate::store::vouching::{BackendResult, Vouched};
 
 impl RedisTokenStore {
     /// The script announces it; nobody is told that it has ended before its entry stands in the journal.

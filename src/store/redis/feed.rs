@@ -19,9 +19,9 @@ use crate::domain::journal::VouchingId;
 use crate::domain::partition::Partition;
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::user::SecurityVersion;
-use crate::store::StoreResult;
-use crate::store::backend::{BackendError, BackendReader, BackendResult, Vouched};
-use crate::store::feed::{FeedBatch, ReaderRole, Standing};
+use crate::store::error::StoreResult;
+use crate::store::revocations::{BackendReader, FeedBatch, ReaderRole, Standing};
+use crate::store::vouching::{BackendError, BackendResult, Vouched};
 
 /// How many entries of each stream are read at a time.
 const PAGE: usize = 1_000;
@@ -264,7 +264,7 @@ fn revocations(entry: Entry<'_>, fields: &HashMap<String, String>) -> StoreResul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoreError;
+    use crate::store::error::StoreError;
 
     fn read(fields: &[(&str, &str)]) -> Result<Vec<Revocation>, StoreError> {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

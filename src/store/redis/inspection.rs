@@ -3,7 +3,7 @@
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError, RedisResult};
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Which server answers, and which history of it: its run (a restart has another, and may have read an
 /// older snapshot) and its replication id (a replica that is promoted, or that begins to follow another

@@ -16,8 +16,8 @@ use super::time::StoreTime;
 use super::{orders, replay, scripts, span, store_error};
 use crate::domain::journal::{EntryId, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
-use crate::store::StoreResult;
-use crate::store::backend::{Examination, NewPartition, PartitionState, ReplayStep, View};
+use crate::store::error::StoreResult;
+use crate::store::examination::{Examination, NewPartition, PartitionState, ReplayStep, View};
 
 const STATE: &str = "state of a partition";
 const OWED: &str = "owed to the journal";

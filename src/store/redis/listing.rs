@@ -18,7 +18,7 @@ use crate::domain::partition::Partition;
 use crate::domain::session::Session;
 use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::user::SecurityVersion;
-use crate::store::backend::{BackendResult, Vouched};
+use crate::store::vouching::{BackendResult, Vouched};
 
 /// How many sessions are read by one call, or a few more.
 const SLICE: usize = 500;

@@ -34,8 +34,8 @@ use super::codec::{Answer, Entry};
 use super::connection::{Connection, WaitingConnection};
 use super::keys::Everybody;
 use super::{scripts, span, store_error};
-use crate::store::backend::BackendError;
-use crate::store::{StoreError, StoreResult};
+use crate::store::error::{StoreError, StoreResult};
+use crate::store::vouching::BackendError;
 
 /// How long the register is kept after a mirror was last heard of.
 pub(super) const REGISTER_KEPT: Duration = Duration::from_secs(24 * 60 * 60);

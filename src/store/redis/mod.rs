@@ -57,15 +57,17 @@ use crate::domain::session::{NewSession, Session, SessionLifetimes, Timeout};
 use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::tokens::{Generation, RefreshClaims, ResetClaims};
 use crate::domain::user::SecurityVersion;
-use crate::store::backend::{
-    BackendError, BackendReader, BackendResult, CarriedOut, Eviction, Examination, Known, Opening, Placement,
-    Presented, TokenBackend, Vouched,
+use crate::store::backend::TokenBackend;
+use crate::store::denylist::{AccessStatus, AccessSubject, DenylistBackend};
+use crate::store::error::{StoreError, StoreResult};
+use crate::store::examination::Examination;
+use crate::store::reset_tokens::{ResetGrant, ResetInsertion, ResetPlace, ResetTokenBackend};
+use crate::store::revocations::{BackendReader, CarriedOut, Known, Placement, ReaderRole, RevocationBackend};
+use crate::store::sessions::{
+    Eviction, OnReuse, OpenOutcome, Opening, Presented, RefreshOutcome, SessionBackend,
 };
-use crate::store::feed::ReaderRole;
-use crate::store::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, Probe, RefreshOutcome, ResetGrant, ResetInsertion,
-    ResetPlace, StoreError, StoreResult,
-};
+use crate::store::token_store::Probe;
+use crate::store::vouching::{BackendError, BackendResult, Vouched};
 
 /// A [`TokenBackend`] in one Redis, over one multiplexed connection.
 #[derive(Debug)]
@@ -201,11 +203,7 @@ impl RedisTokenStore {
 }
 
 #[async_trait]
-impl TokenBackend for RedisTokenStore {
-    async fn examine(&self) -> StoreResult<Box<dyn Examination>> {
-        Ok(Box::new(Inspector::open(self.connection.clone(), self.keys.clone(), self.time.clone())))
-    }
-
+impl SessionBackend for RedisTokenStore {
     async fn open_session(
         &self,
         by: &Vouched,
@@ -328,15 +326,6 @@ impl TokenBackend for RedisTokenStore {
         }
     }
 
-    async fn known_revocation(
-        &self,
-        by: &Vouched,
-        revoked: &Journaled,
-        until: Timestamp,
-    ) -> BackendResult<Known> {
-        access::known_revocation(&self.connection, by, &self.keys, revoked, until).await
-    }
-
     async fn evict_session(
         &self,
         by: &Vouched,
@@ -345,6 +334,98 @@ impl TokenBackend for RedisTokenStore {
         denial: Duration,
     ) -> BackendResult<Option<Timestamp>> {
         self.evict(by, eviction, entry, denial).await
+    }
+
+    async fn newest_access_tokens(
+        &self,
+        by: &Vouched,
+        users: &[UserId],
+    ) -> BackendResult<Vec<Option<Timestamp>>> {
+        listing::newest_access_tokens(&self.lists(by), users).await
+    }
+
+    async fn list_sessions(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> BackendResult<Vec<Session>> {
+        listing::page(&self.lists(by), user, after, limit).await
+    }
+
+    async fn session_uses(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<SessionUse>> {
+        listing::uses(&self.lists(by), user).await
+    }
+
+    async fn find_session(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        session: SessionId,
+    ) -> BackendResult<Option<Session>> {
+        listing::find(&self.lists(by), user, session).await
+    }
+}
+
+#[async_trait]
+impl DenylistBackend for RedisTokenStore {
+    async fn access_status(&self, by: &Vouched, token: &AccessSubject) -> BackendResult<AccessStatus> {
+        let keys = self.keys.of_user(token.user);
+        AccessFacts::read(&self.connection, &self.time, by, &keys, token).await?.judge(&keys, token)
+    }
+
+    async fn machine_status(
+        &self,
+        by: &Vouched,
+        token: Jti,
+        incarnation: i64,
+    ) -> BackendResult<AccessStatus> {
+        access::machine_status(&self.connection, &self.time, by, &self.keys.everybody(), token, incarnation)
+            .await
+    }
+}
+
+#[async_trait]
+impl ResetTokenBackend for RedisTokenStore {
+    async fn insert_reset_token(
+        &self,
+        by: &Vouched,
+        token: &ResetClaims,
+        place: ResetPlace,
+        version: SecurityVersion,
+        ttl: Duration,
+    ) -> BackendResult<ResetInsertion> {
+        self.insert_reset(by, token, place, version, ttl).await
+    }
+
+    async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
+        self.find_reset(by, token).await
+    }
+
+    async fn take_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
+        self.take_reset(by, token).await
+    }
+
+    async fn restore_reset_token(
+        &self,
+        by: &Vouched,
+        token: &ResetClaims,
+        grant: ResetGrant,
+    ) -> BackendResult<()> {
+        self.restore_reset(by, token, grant).await
+    }
+}
+
+#[async_trait]
+impl RevocationBackend for RedisTokenStore {
+    async fn known_revocation(
+        &self,
+        by: &Vouched,
+        revoked: &Journaled,
+        until: Timestamp,
+    ) -> BackendResult<Known> {
+        access::known_revocation(&self.connection, by, &self.keys, revoked, until).await
     }
 
     /// The script announces it, and the barrier comes behind that (model: AnnouncedBeforeTheBarrier).
@@ -383,80 +464,6 @@ impl TokenBackend for RedisTokenStore {
         self.cut_off_now(by, user, id, until, denial).await
     }
 
-    async fn access_status(&self, by: &Vouched, token: &AccessSubject) -> BackendResult<AccessStatus> {
-        let keys = self.keys.of_user(token.user);
-        AccessFacts::read(&self.connection, &self.time, by, &keys, token).await?.judge(&keys, token)
-    }
-
-    async fn machine_status(
-        &self,
-        by: &Vouched,
-        token: Jti,
-        incarnation: i64,
-    ) -> BackendResult<AccessStatus> {
-        access::machine_status(&self.connection, &self.time, by, &self.keys.everybody(), token, incarnation)
-            .await
-    }
-
-    async fn newest_access_tokens(
-        &self,
-        by: &Vouched,
-        users: &[UserId],
-    ) -> BackendResult<Vec<Option<Timestamp>>> {
-        listing::newest_access_tokens(&self.lists(by), users).await
-    }
-
-    async fn list_sessions(
-        &self,
-        by: &Vouched,
-        user: UserId,
-        after: Option<SessionCursor>,
-        limit: u32,
-    ) -> BackendResult<Vec<Session>> {
-        listing::page(&self.lists(by), user, after, limit).await
-    }
-
-    async fn session_uses(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<SessionUse>> {
-        listing::uses(&self.lists(by), user).await
-    }
-
-    async fn find_session(
-        &self,
-        by: &Vouched,
-        user: UserId,
-        session: SessionId,
-    ) -> BackendResult<Option<Session>> {
-        listing::find(&self.lists(by), user, session).await
-    }
-
-    async fn insert_reset_token(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-        place: ResetPlace,
-        version: SecurityVersion,
-        ttl: Duration,
-    ) -> BackendResult<ResetInsertion> {
-        self.insert_reset(by, token, place, version, ttl).await
-    }
-
-    async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
-        self.find_reset(by, token).await
-    }
-
-    async fn take_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
-        self.take_reset(by, token).await
-    }
-
-    async fn restore_reset_token(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-        grant: ResetGrant,
-    ) -> BackendResult<()> {
-        self.restore_reset(by, token, grant).await
-    }
-
     async fn passed_on(&self, by: &Vouched) -> BackendResult<()> {
         self.pass_on(by).await
     }
@@ -472,6 +479,13 @@ impl TokenBackend for RedisTokenStore {
     async fn announce_key(&self, by: &Vouched, key: &KeyId, remembered: Duration) -> BackendResult<()> {
         self.announce_revoked_key(by, key, remembered).await?;
         self.pass_on(by).await
+    }
+}
+
+#[async_trait]
+impl TokenBackend for RedisTokenStore {
+    async fn examine(&self) -> StoreResult<Box<dyn Examination>> {
+        Ok(Box::new(Inspector::open(self.connection.clone(), self.keys.clone(), self.time.clone())))
     }
 
     fn reader(&self, role: ReaderRole) -> Box<dyn BackendReader> {

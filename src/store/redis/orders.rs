@@ -12,8 +12,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::user::SecurityVersion;
-use crate::store::StoreResult;
-use crate::store::backend::{BackendResult, CarriedOut, Placed};
+use crate::store::error::StoreResult;
+use crate::store::revocations::{CarriedOut, Placed};
+use crate::store::vouching::BackendResult;
 
 /// An entry that is to be carried out.
 pub(super) struct Order {

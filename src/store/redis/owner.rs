@@ -7,7 +7,7 @@ use super::codec::Entry;
 use super::{RedisTokenStore, keys, store_error};
 use crate::domain::deployment::{DeploymentMark, Owner};
 use crate::domain::ids::DeploymentId;
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 const OWNER: &str = "owner";
 

@@ -11,9 +11,9 @@ use super::time::Time;
 use super::{RedisTokenStore, scripts, span, store_error};
 use crate::domain::clock::Timestamp;
 use crate::domain::rate_limit::{AccountMark, Bucket, Fill, Level, PlaceMark};
-use crate::store::backend::BackendError;
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::rate_limits::{PLACE_MEMORY_DAYS, PLACES_MAX, RateLimitStore, Take};
-use crate::store::{StoreError, StoreResult};
+use crate::store::vouching::BackendError;
 
 const BUCKET: &str = "bucket";
 const PLACES: &str = "places";

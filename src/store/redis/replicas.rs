@@ -23,8 +23,8 @@ use super::keys::Everybody;
 use super::scripts::OrEval;
 use super::{RedisInspection, backend_error, inspection, is_forbidden, scripts, span};
 use crate::domain::partition::Partition;
-use crate::store::backend::{BackendError, BackendResult, Vouched};
 use crate::store::patience;
+use crate::store::vouching::{BackendError, BackendResult, Vouched};
 
 /// The most connections. One is in use for as long as replicas take, or a log that is written once a second.
 const CONNECTIONS_MAX: usize = 64;

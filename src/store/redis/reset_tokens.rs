@@ -11,8 +11,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::rate_limit::PlaceMark;
 use crate::domain::tokens::{ResetClaims, ResetTokenHash};
 use crate::domain::user::SecurityVersion;
-use crate::store::backend::{BackendResult, Vouched};
-use crate::store::{ResetGrant, ResetInsertion, ResetPlace, StoreResult};
+use crate::store::error::StoreResult;
+use crate::store::reset_tokens::{ResetGrant, ResetInsertion, ResetPlace};
+use crate::store::vouching::{BackendResult, Vouched};
 
 const RESETS: &str = "reset tokens";
 

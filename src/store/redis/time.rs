@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::timekeeper::Timekeeper;
-use crate::store::backend::{BackendError, BackendResult};
+use crate::store::vouching::{BackendError, BackendResult};
 
 /// What is to be known of the clock of Redis before something is decided by it.
 #[derive(Clone, Default)]

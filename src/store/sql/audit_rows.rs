@@ -9,7 +9,7 @@ use super::rows::Entry;
 use crate::domain::audit::{AuditEntry, AuditId, Reason, ReasonError, RecordedEntry};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{UserId, UserIdError};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// The columns that [`recorded`] reads.
 macro_rules! audit_columns {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Failure, text_of, text_of_driver, unavailable};
 use crate::store::breaker::Breaker;
+use crate::store::error::{StoreError, StoreResult};
 use crate::store::patience::{self, Line};
-use crate::store::{StoreError, StoreResult};
 
 /// After this many failures of one kind of work in a row nobody asks for it for [`PAUSE`].
 const THRESHOLD: u32 = 5;

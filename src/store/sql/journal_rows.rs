@@ -12,7 +12,7 @@ use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Journaled, Link, Mark};
 use crate::domain::partition::Partition;
 use crate::domain::user::SecurityVersion;
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 /// What the columns `kind`, `user_id`, `subject` and `version` hold of a revocation.
 pub(super) struct Columns {

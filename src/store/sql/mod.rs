@@ -1,4 +1,4 @@
-//! [`Repository`](super::Repository) on SQL: one file per engine, and here what both need.
+//! What lasts, in SQL: a folder per engine, with a file for each noun, and here what both need.
 //!
 //! The SQL sits in the method that runs it. A guarded write repeats its condition and answers with
 //! `RETURNING`, and its rows are always fetched to the end: sqlx's `fetch_optional` hands out the
@@ -17,7 +17,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// How long an engine may take over a statement, its waiting for locks included. Every statement
 /// touches one row or one page of rows by key, so this is some hundred times the usual.

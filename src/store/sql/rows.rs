@@ -12,7 +12,7 @@ use crate::domain::name::{Name, NameError};
 use crate::domain::password::PasswordHash;
 use crate::domain::signing_key::{KeyState, RingKey, SealedKey, StoredSigningKey};
 use crate::domain::user::{SecurityVersion, User};
-use crate::store::{StoreError, StoreResult};
+use crate::store::error::{StoreError, StoreResult};
 
 /// The columns that [`user`] reads. Never `*`: a replica that still runs while a later one adds a
 /// column would find its prepared statements refused.

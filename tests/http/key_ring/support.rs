@@ -5,7 +5,7 @@ use std::time::Duration;
 use hallpass::domain::clock::Timestamp;
 use hallpass::domain::revocation::Revoked;
 use hallpass::domain::signing_key::KeyState;
-use hallpass::store::feed::ReaderRole;
+use hallpass::store::revocations::ReaderRole;
 use hallpass_verify::{AccessClaims, KeySet, Rejection, Verifier};
 
 use crate::support::{Actor, Answer, ISSUER, TestApp, jwt};

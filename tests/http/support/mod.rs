@@ -27,11 +27,11 @@ use hallpass::domain::revocation::ValidationMode;
 use hallpass::domain::session::SessionLifetimes;
 use hallpass::domain::user::{ImportedUser, NewUser, Role, User};
 use hallpass::service::Services;
-use hallpass::store::feed::RevocationFeed;
 use hallpass::store::journal::RevocationJournal;
 use hallpass::store::journaled::JournaledTokenStore;
+use hallpass::store::revocations::RevocationStore;
 use hallpass::store::signing_keys::SigningKeyStore;
-use hallpass::store::{Repository, StoreResult, TokenStore};
+use hallpass::store::{StoreResult, TokenStore, UserStore};
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, Response};
 use serde_json::json;
@@ -478,7 +478,7 @@ impl TestApp {
     }
 
     /// What keeps accounts, for changes that no request makes.
-    pub fn repository(&self) -> &dyn Repository {
+    pub fn repository(&self) -> &dyn UserStore {
         &*self.0.stores.database.repository
     }
 
@@ -552,7 +552,7 @@ impl TestApp {
     }
 
     /// What the token store tells of revocations.
-    pub fn revocation_feed(&self) -> &dyn RevocationFeed {
+    pub fn revocation_feed(&self) -> &dyn RevocationStore {
         &*self.0.stores.tokens.revocation_feed
     }
 

@@ -8,10 +8,10 @@ use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::ids::{Jti, SessionId};
 use hallpass::domain::journal::{EntryId, Journaled, NewEntry};
 use hallpass::domain::revocation::Revoked;
-use hallpass::store::feed::{ReaderRole, RevocationFeed};
 use hallpass::store::journal::RevocationJournal;
 use hallpass::store::journaled::{PRUNED_AT_ONCE, Pruned};
-use hallpass::store::{OnUnknown, StoreError, StoreResult, TokenStore};
+use hallpass::store::revocations::{ReaderRole, RevocationStore};
+use hallpass::store::{CutOffStore, DenylistStore, OnUnknown, SessionStore, StoreError, StoreResult};
 
 use crate::token_store::SharedStore;
 use crate::token_store::support::*;

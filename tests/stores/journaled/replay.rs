@@ -8,14 +8,14 @@ use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::ids::UserId;
 use hallpass::domain::journal::{EntryId, JournalEntry, Journaled, Link, Mark, NewEntry, VouchingId};
 use hallpass::domain::partition::Partition;
-use hallpass::store::backend::{
-    BackendError, Examination, NewPartition, Opening, PartitionState, ReplayStep, TokenBackend, Vouched,
-    VouchedPartition,
-};
+use hallpass::store::backend::TokenBackend;
 use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
-use hallpass::store::feed::ReaderRole;
+use hallpass::store::examination::{Examination, NewPartition, PartitionState, ReplayStep};
 use hallpass::store::journal::RevocationJournal;
-use hallpass::store::{OnUnknown, OpenOutcome, TokenStore};
+use hallpass::store::revocations::ReaderRole;
+use hallpass::store::sessions::Opening;
+use hallpass::store::vouching::{BackendError, Vouched, VouchedPartition};
+use hallpass::store::{OnUnknown, OpenOutcome, SessionStore};
 use tempfile::TempDir;
 
 use super::{Journal, TestStore};
@@ -87,7 +87,7 @@ async fn nothing_is_answered_of_a_partition_that_was_begun_anew(backend: &dyn To
 
     let partition = Partition::of(ada.user);
     examination.condemn(&[(partition, begun(partition).state)]).await.expect("condemned");
-    let assert_refused = async |reader: &mut dyn hallpass::store::backend::BackendReader| {
+    let assert_refused = async |reader: &mut dyn hallpass::store::revocations::BackendReader| {
         let stranger = Person { user: UserId::try_from(ada.user.get() + 64).expect("an id"), ..ada };
         let reset = ada.reset_token();
         let answers = [

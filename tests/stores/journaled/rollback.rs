@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hallpass::app::SystemRandom;
 use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
-use hallpass::store::{AccessStatus, OnUnknown, TokenStore};
+use hallpass::store::{AccessStatus, DenylistStore, OnUnknown, SessionStore, TokenStore};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;

@@ -7,8 +7,9 @@ use hallpass::domain::journal::EntryId;
 use hallpass::domain::partition::Partition;
 use hallpass::domain::timekeeper::Timekeeper;
 use hallpass::store::TokenStore;
-use hallpass::store::backend::{BackendError, TokenBackend};
 use hallpass::store::redis::StoreTime;
+use hallpass::store::sessions::SessionBackend;
+use hallpass::store::vouching::BackendError;
 
 use super::replicas::vouched_at;
 use super::{RedisOptions, RedisServer, RedisTokenStore, TestStore};

@@ -6,11 +6,16 @@ use std::time::Duration;
 use hallpass::domain::clock::ManualClock;
 use hallpass::domain::journal::VouchingId;
 use hallpass::domain::partition::Partition;
-use hallpass::store::backend::{BackendError, TokenBackend, Vouched, VouchedPartition};
+use hallpass::store::backend::TokenBackend;
 use hallpass::store::redis::{
     ConnectError, EvictionPolicy, Persistence, RedisInspection, RedisOptions, RedisTokenStore,
 };
-use hallpass::store::{AccessStatus, RefreshOutcome, StoreError, StoreResult, TokenStore};
+use hallpass::store::sessions::SessionBackend;
+use hallpass::store::vouching::{BackendError, Vouched, VouchedPartition};
+use hallpass::store::{
+    AccessStatus, DenylistStore, RefreshOutcome, ResetTokenStore, SessionStore, StoreError, StoreResult,
+    TokenStore,
+};
 use redis::aio::MultiplexedConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use hallpass::domain::clock::{ManualClock, Timestamp};
 use hallpass::domain::partition::Partition;
 use hallpass::domain::session::{NewSession, Session, Subject};
-use hallpass::store::{AccessStatus, OnReuse, OpenOutcome, RefreshOutcome, StoreError, TokenStore};
+use hallpass::store::{
+    AccessStatus, DenylistStore, OnReuse, OpenOutcome, RefreshOutcome, ResetTokenStore, SessionStore,
+    StoreError,
+};
 use redis::aio::MultiplexedConnection;
 
 use super::{all_keys, backend, client, keys, store, ttl_ms};

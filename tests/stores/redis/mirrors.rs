@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use hallpass::domain::clock::ManualClock;
 use hallpass::domain::ids::{Jti, KeyId};
 use hallpass::domain::revocation::Revoked;
-use hallpass::store::feed::{ReaderRole, RevocationFeed, RevocationReader, Standing};
-use hallpass::store::{OnReuse, RefreshOutcome, TokenStore};
+use hallpass::store::revocations::{ReaderRole, RevocationReader, RevocationStore, Standing};
+use hallpass::store::{DenylistStore, OnReuse, RefreshOutcome, SessionStore, TokenStore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 

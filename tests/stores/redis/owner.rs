@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hallpass::domain::clock::ManualClock;
 use hallpass::domain::deployment::{DeploymentMark, Owner};
 use hallpass::store::redis::{RedisOptions, RedisTokenStore};
-use hallpass::store::{AccessStatus, StoreError};
+use hallpass::store::{AccessStatus, DenylistStore, ResetTokenStore, SessionStore, StoreError};
 
 use super::{all_keys, client, ttl_ms};
 use crate::journaled::TestStore;

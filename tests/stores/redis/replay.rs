@@ -10,11 +10,12 @@ use hallpass::domain::partition::Partition;
 use hallpass::domain::session::NewSession;
 use hallpass::domain::user::SecurityVersion;
 use hallpass::store::OpenOutcome;
-use hallpass::store::backend::{
-    Examination, NewPartition, Opening, PartitionState, Placement, ReplayStep, TokenBackend, Vouched,
-    VouchedPartition,
-};
+use hallpass::store::backend::TokenBackend;
+use hallpass::store::examination::{Examination, NewPartition, PartitionState, ReplayStep};
 use hallpass::store::redis::RedisTokenStore;
+use hallpass::store::revocations::{Placement, RevocationBackend};
+use hallpass::store::sessions::{Opening, SessionBackend};
+use hallpass::store::vouching::{Vouched, VouchedPartition};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use uuid::Uuid;

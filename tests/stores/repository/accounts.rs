@@ -3,7 +3,7 @@
 use hallpass::domain::ids::UserId;
 use hallpass::domain::password::PasswordHash;
 use hallpass::domain::user::{AccountChange, ImportedUser, NewUser, Role, SecurityVersion, User};
-use hallpass::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, Repository, SecurityEvent};
+use hallpass::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, SecurityEvent, UserStore};
 
 use super::fixtures::{AT, Accounts, UNTIL, email, event, insert, new_user, user_id};
 use super::journal::{assert_nothing_is_journaled, assert_the_only_entry, count_entries};
@@ -12,22 +12,22 @@ use super::{at_once, found};
 const DEMOTION: AccountChange = AccountChange { role: Some(Role::Member), disabled: None, email: None };
 const SHUTTING: AccountChange = AccountChange { role: None, disabled: Some(true), email: None };
 
-async fn admin(repository: &dyn Repository, address: &str) -> User {
+async fn admin(repository: &dyn UserStore, address: &str) -> User {
     insert(repository, &NewUser { role: Role::Admin, ..new_user(address) }).await
 }
 
-async fn change(repository: &dyn Repository, id: UserId, change: &AccountChange) -> ChangeOutcome {
+async fn change(repository: &dyn UserStore, id: UserId, change: &AccountChange) -> ChangeOutcome {
     repository.change_account(id, change, event()).await.expect("an answer")
 }
 
-async fn changed(repository: &dyn Repository, id: UserId, wanted: &AccountChange) -> SecurityEvent {
+async fn changed(repository: &dyn UserStore, id: UserId, wanted: &AccountChange) -> SecurityEvent {
     match change(repository, id, wanted).await {
         ChangeOutcome::Changed { after, .. } => *after,
         other => panic!("{other:?}"),
     }
 }
 
-async fn delete(repository: &dyn Repository, id: UserId) -> DeleteOutcome {
+async fn delete(repository: &dyn UserStore, id: UserId) -> DeleteOutcome {
     repository.delete_user(id, event()).await.expect("an answer")
 }
 
@@ -61,7 +61,7 @@ pub async fn a_change_to_what_is_so_already_writes_nothing(repository: &dyn Acco
     assert_nothing_is_journaled(repository).await;
 }
 
-pub async fn a_change_of_role_keeps_a_proven_address_proven(repository: &dyn Repository) {
+pub async fn a_change_of_role_keeps_a_proven_address_proven(repository: &dyn UserStore) {
     let ada = insert(repository, &NewUser { email_verified: true, ..new_user("ada@example.com") }).await;
     let promotion = AccountChange { role: Some(Role::Admin), ..AccountChange::default() };
     assert!(changed(repository, ada.id, &promotion).await.user.email_verified);
@@ -162,7 +162,7 @@ pub async fn a_deleted_account_is_gone_and_its_cut_off_is_written_down(repositor
     assert_the_only_entry(repository, &order).await;
 }
 
-pub async fn the_address_of_a_deleted_account_is_free_and_its_id_is_not(repository: &dyn Repository) {
+pub async fn the_address_of_a_deleted_account_is_free_and_its_id_is_not(repository: &dyn UserStore) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     delete(repository, ada.id).await;
     let successor = insert(repository, &new_user("ada@example.com")).await;
@@ -217,7 +217,7 @@ pub async fn a_password_that_is_set_replaces_any_version(repository: &dyn Accoun
     assert_eq!((set.link.at.position, count_entries(repository).await), (2, 2));
 }
 
-pub async fn an_address_is_proven_only_while_it_is_the_accounts(repository: &dyn Repository) {
+pub async fn an_address_is_proven_only_while_it_is_the_accounts(repository: &dyn UserStore) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     let wrong = repository.verify_email(ada.id, &email("old@example.com")).await.expect("an answer");
     assert!(!wrong && !found(repository, ada.id).await.email_verified);

@@ -5,7 +5,7 @@ use hallpass::domain::audit::{
 };
 use hallpass::domain::clock::Timestamp;
 use hallpass::domain::ids::{Jti, SessionId};
-use hallpass::store::AuditLog;
+use hallpass::store::AuditStore;
 use sqlx::Executor;
 use uuid::Uuid;
 
@@ -51,20 +51,20 @@ pub fn full_entry(n: u32) -> AuditEntry {
     }
 }
 
-async fn append(repository: &dyn AuditLog, entries: &[AuditEntry]) {
+async fn append(repository: &dyn AuditStore, entries: &[AuditEntry]) {
     repository.append_audit(entries).await.expect("append_audit");
 }
 
-async fn list(repository: &dyn AuditLog, filter: &AuditFilter) -> Vec<RecordedEntry> {
+async fn list(repository: &dyn AuditStore, filter: &AuditFilter) -> Vec<RecordedEntry> {
     repository.list_audit(filter, None, ALL).await.expect("list_audit")
 }
 
 /// The numbers of all entries that satisfy a filter, newest first.
-async fn numbers(repository: &dyn AuditLog, filter: &AuditFilter) -> Vec<i64> {
+async fn numbers(repository: &dyn AuditStore, filter: &AuditFilter) -> Vec<i64> {
     list(repository, filter).await.iter().map(|recorded| recorded.entry.at.as_millis()).collect()
 }
 
-pub async fn an_audit_entry_is_read_as_it_was_written(repository: &dyn AuditLog) {
+pub async fn an_audit_entry_is_read_as_it_was_written(repository: &dyn AuditStore) {
     let client = AuditEntry { actor: AuditActor::Client("reports".parse().expect("an id")), ..entry(2) };
     let written = [entry(0), full_entry(1), client];
     append(repository, &written).await;
@@ -75,7 +75,7 @@ pub async fn an_audit_entry_is_read_as_it_was_written(repository: &dyn AuditLog)
     assert!(read.is_sorted_by(|newer, older| newer.id > older.id), "{read:?}");
 }
 
-pub async fn every_audit_action_and_reason_is_kept(repository: &dyn AuditLog) {
+pub async fn every_audit_action_and_reason_is_kept(repository: &dyn AuditStore) {
     let actions = AuditAction::ALL.iter().map(|action| (*action, None));
     let reasons = Reason::ALL.iter().map(|reason| (AuditAction::LoginFailed, Some(*reason)));
     let entries: Vec<_> = (0_u32..)
@@ -87,7 +87,7 @@ pub async fn every_audit_action_and_reason_is_kept(repository: &dyn AuditLog) {
     assert!(read.iter().rev().map(|recorded| &recorded.entry).eq(&entries));
 }
 
-pub async fn an_audit_batch_that_is_sent_again_is_kept_once(repository: &dyn AuditLog) {
+pub async fn an_audit_batch_that_is_sent_again_is_kept_once(repository: &dyn AuditStore) {
     let batch: Vec<_> = (0..1_200).map(entry).collect();
     append(repository, &batch[..700]).await;
     append(repository, &batch).await;
@@ -97,7 +97,7 @@ pub async fn an_audit_batch_that_is_sent_again_is_kept_once(repository: &dyn Aud
     assert_eq!(read, (0..1_200).collect::<Vec<_>>());
 }
 
-pub async fn audit_entries_that_are_written_at_once_are_all_kept(repository: &dyn AuditLog) {
+pub async fn audit_entries_that_are_written_at_once_are_all_kept(repository: &dyn AuditStore) {
     at_once(20, |n| async move {
         let batch: Vec<_> = (0..10).map(|i| entry(n * 10 + i)).collect();
         append(repository, &batch).await;
@@ -108,7 +108,7 @@ pub async fn audit_entries_that_are_written_at_once_are_all_kept(repository: &dy
     assert_eq!(all, (0..200).collect::<Vec<_>>());
 }
 
-pub async fn audit_entries_are_found_by_each_of_their_sides(repository: &dyn AuditLog) {
+pub async fn audit_entries_are_found_by_each_of_their_sides(repository: &dyn AuditStore) {
     append(repository, &[entry(0), full_entry(1), entry(2)]).await;
     let full = full_entry(1);
     let none = AuditFilter::default();
@@ -131,7 +131,7 @@ pub async fn audit_entries_are_found_by_each_of_their_sides(repository: &dyn Aud
     assert_eq!(numbers(repository, &early).await, [1, 0], "the end is not in it");
 }
 
-pub async fn audit_pages_follow_each_other_without_a_gap(repository: &dyn AuditLog) {
+pub async fn audit_pages_follow_each_other_without_a_gap(repository: &dyn AuditStore) {
     let entries: Vec<_> = (0..10).map(entry).collect();
     append(repository, &entries).await;
     let (mut seen, mut before): (Vec<i64>, Option<AuditId>) = (Vec::new(), None);
@@ -146,7 +146,7 @@ pub async fn audit_pages_follow_each_other_without_a_gap(repository: &dyn AuditL
     assert_eq!(seen, (0..10).rev().collect::<Vec<_>>());
 }
 
-pub async fn audit_entries_are_pruned_oldest_first_and_no_further(repository: &dyn AuditLog) {
+pub async fn audit_entries_are_pruned_oldest_first_and_no_further(repository: &dyn AuditStore) {
     let entries: Vec<_> = (0..10).map(entry).collect();
     append(repository, &entries).await;
     assert_eq!(repository.audit_horizon().await.expect("audit_horizon"), at(0));
@@ -159,7 +159,7 @@ pub async fn audit_entries_are_pruned_oldest_first_and_no_further(repository: &d
     assert_eq!(repository.audit_horizon().await.expect("audit_horizon"), at(5));
 }
 
-pub async fn an_audit_id_is_never_given_again(repository: &dyn AuditLog) {
+pub async fn an_audit_id_is_never_given_again(repository: &dyn AuditStore) {
     append(repository, &[entry(0), entry(1)]).await;
     let newest = list(repository, &AuditFilter::default()).await[0].id;
     assert_eq!(repository.prune_audit(at(100), ALL).await.expect("prune_audit"), 2);

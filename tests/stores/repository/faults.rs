@@ -10,9 +10,9 @@ use hallpass::domain::signing_key::SigningAlgorithm;
 use hallpass::domain::user::SecurityVersion;
 use hallpass::store::signing_keys::SigningKeyStore;
 use hallpass::store::sql::DatabaseError;
-use hallpass::store::sql::postgres::{PostgresOptions, PostgresRepository};
-use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
-use hallpass::store::{Repository, StoreError, StoreResult};
+use hallpass::store::sql::postgres::{PostgresOptions, PostgresStore};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
+use hallpass::store::{StoreError, StoreResult, UserStore};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -146,8 +146,7 @@ async fn postgres_names_the_row_that_means_nothing() {
         .await
         .expect("better rows");
     database.repository.close().await;
-    let reopened =
-        PostgresRepository::connect(&database.url, PostgresOptions::default()).await.expect("a server");
+    let reopened = PostgresStore::connect(&database.url, PostgresOptions::default()).await.expect("a server");
     assert_corrupt(reopened.list_users(None, 1).await, "users.first_name", "1");
 }
 
@@ -187,8 +186,7 @@ async fn no_error_quotes_a_row() {
 #[tokio::test]
 async fn a_sqlite_file_that_another_process_writes_is_unavailable_to_writers_only() {
     let database = Sqlite::migrated().await;
-    let repository =
-        SqliteRepository::connect(&database.url, SqliteOptions::default()).await.expect("the file");
+    let repository = SqliteStore::connect(&database.url, SqliteOptions::default()).await.expect("the file");
     let ada = insert(&repository, &new_user("ada@example.com")).await;
     let mut other = database.connection().await;
     other.execute("BEGIN IMMEDIATE").await.expect("the write lock");
@@ -238,7 +236,7 @@ async fn what_is_no_sqlite_file_is_refused() {
     let text = folder.path().join("notes.txt");
     std::fs::write(&text, "by no means a database, but long enough to be looked at".repeat(50))
         .expect("a file");
-    let connect = async |url: &str| SqliteRepository::connect(url, SqliteOptions::default()).await;
+    let connect = async |url: &str| SqliteStore::connect(url, SqliteOptions::default()).await;
 
     let error = connect(&text.display().to_string()).await.expect_err("a refusal");
     assert!(matches!(error, DatabaseError::Unreachable { .. }), "{error:?}");
@@ -255,7 +253,7 @@ async fn what_is_no_sqlite_file_is_refused() {
 async fn a_postgres_that_is_gone_is_unavailable() {
     let server = PostgresServer::start();
     let url = server.create_database().await;
-    let repository = PostgresRepository::connect(&url, PostgresOptions::default()).await.expect("a server");
+    let repository = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
     repository.migrate().await.expect("the steps");
     repository.ping().await.expect("an answer");
     server.stop();
@@ -264,7 +262,7 @@ async fn a_postgres_that_is_gone_is_unavailable() {
     assert_unavailable(repository.ping().await);
     assert_unavailable(repository.insert_user(&new_user("ada@example.com")).await);
     assert!(started.elapsed() < 2 * BOUND);
-    let error = PostgresRepository::connect(&url, PostgresOptions::default()).await.expect_err("no server");
+    let error = PostgresStore::connect(&url, PostgresOptions::default()).await.expect_err("no server");
     assert!(matches!(error, DatabaseError::Unreachable { .. }), "{error:?}");
 }
 
@@ -291,7 +289,7 @@ async fn a_silent_postgres_is_unavailable_and_its_successor_is_found() {
     let name = database.url.rsplit('/').next().expect("a name");
     let url = format!("postgres://postgres@{}/{name}", proxy.address());
     let options = PostgresOptions { max_connections: 2, ..PostgresOptions::default() };
-    let repository = PostgresRepository::connect(&url, options).await.expect("a server");
+    let repository = PostgresStore::connect(&url, options).await.expect("a server");
     repository.ping().await.expect("an answer");
 
     // Every connection of the pool waits for an answer, behind a lock, when the host vanishes.
@@ -326,7 +324,7 @@ async fn idle_connections_to_a_vanished_postgres_are_not_tried_one_by_one() {
     let proxy = SilentProxy::before(PostgresServer::shared().socket()).await;
     let name = database.url.rsplit('/').next().expect("a name");
     let url = format!("postgres://postgres@{}/{name}", proxy.address());
-    let repository = PostgresRepository::connect(&url, PostgresOptions::default()).await.expect("a server");
+    let repository = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
     let mut other = database.connection().await;
     let mut lock = other.begin().await.expect("a transaction");
     lock.execute("LOCK TABLE users").await.expect("the lock");
@@ -366,7 +364,7 @@ async fn connections_to_a_postgres_that_takes_no_writes_any_more_are_given_up() 
     };
     set("SET default_transaction_read_only = on").await;
     let options = PostgresOptions { max_connections: 2, ..PostgresOptions::default() };
-    let repository = PostgresRepository::connect(&database.url, options).await.expect("a server");
+    let repository = PostgresStore::connect(&database.url, options).await.expect("a server");
     assert_unavailable(repository.ping().await);
     for _ in 0..5 {
         let (one, two) = tokio::join!(repository.list_users(None, 1), repository.list_users(None, 1));
@@ -392,7 +390,7 @@ async fn connections_to_a_postgres_that_takes_no_writes_any_more_are_given_up() 
 async fn connections_that_postgres_ends_while_they_are_idle_cost_no_answer() {
     let database = Postgres::migrated().await;
     let options = PostgresOptions::default();
-    let repository = PostgresRepository::connect(&database.url, options).await.expect("a server");
+    let repository = PostgresStore::connect(&database.url, options).await.expect("a server");
     let mut other = database.connection().await;
     for _ in 0..5 {
         repository.list_users(None, 1).await.expect("an answer");
@@ -409,7 +407,7 @@ async fn connections_that_postgres_ends_while_they_are_idle_cost_no_answer() {
 async fn a_hanging_postgres_table_holds_up_nobody_for_long() {
     let database = Postgres::migrated().await;
     let options = PostgresOptions::default();
-    let repository = PostgresRepository::connect(&database.url, options).await.expect("a server");
+    let repository = PostgresStore::connect(&database.url, options).await.expect("a server");
     let mut other = database.connection().await;
     let mut lock = other.begin().await.expect("a transaction");
     lock.execute("LOCK TABLE users").await.expect("the lock");
@@ -435,7 +433,7 @@ async fn a_hanging_postgres_table_holds_up_nobody_for_long() {
 async fn a_postgres_that_is_away_holds_up_nobody_for_long() {
     let server = PostgresServer::start();
     let url = server.create_database().await;
-    let repository = PostgresRepository::connect(&url, PostgresOptions::default()).await.expect("a server");
+    let repository = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
     repository.migrate().await.expect("the steps");
     server.stop();
     for asked in 0..3 * ENOUGH_FAILURES {
@@ -457,7 +455,7 @@ async fn a_long_line_at_a_sqlite_file_is_no_outage() {
         longest_wait: Duration::from_secs(60),
         ..SqliteOptions::default()
     };
-    let repository = SqliteRepository::connect(&database.url, options).await.expect("the file");
+    let repository = SqliteStore::connect(&database.url, options).await.expect("the file");
     for length in (9..17).map(|power| 1 << power) {
         let calls: Vec<_> = (0..length)
             .map(|_| {
@@ -493,15 +491,14 @@ async fn no_error_shows_the_password() {
         "postgres://ada:5?hunter2@127.0.0.1/hallpass".to_owned(),
         "postgres://ada:5#hunter2@127.0.0.1/hallpass".to_owned(),
     ] {
-        let error =
-            PostgresRepository::connect(&url, PostgresOptions::default()).await.expect_err("no server");
+        let error = PostgresStore::connect(&url, PostgresOptions::default()).await.expect_err("no server");
         let text = all_text(&error);
         assert!(!text.contains("hunter2"), "{text}");
     }
 
     let database = Postgres::migrated().await;
     let url = database.url.replace("postgres@", "postgres:hunter2@");
-    let repository = PostgresRepository::connect(&url, PostgresOptions::default()).await.expect("a server");
+    let repository = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
     let shown = format!("{repository:?}");
     assert!(shown.contains("test_") && !shown.contains("hunter2"), "{shown}");
 }
@@ -512,7 +509,7 @@ async fn a_refused_connection_says_where_and_why() {
     let address = free.local_addr().expect("an address");
     drop(free);
     let url = format!("postgres://ada@{address}/hallpass");
-    let error = PostgresRepository::connect(&url, PostgresOptions::default()).await.expect_err("no server");
+    let error = PostgresStore::connect(&url, PostgresOptions::default()).await.expect_err("no server");
     let text = all_text(&error);
     assert!(text.contains(&format!("{address}/hallpass")) && text.contains("refused"), "{text}");
 }

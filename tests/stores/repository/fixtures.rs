@@ -12,9 +12,9 @@ use hallpass::domain::password::PasswordHash;
 use hallpass::domain::signing_key::{SealedKey, SigningAlgorithm, StoredSigningKey};
 use hallpass::domain::user::{NewUser, Role, User};
 use hallpass::store::journal::RevocationJournal;
-use hallpass::store::sql::postgres::{PostgresOptions, PostgresRepository};
-use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
-use hallpass::store::{InsertUserOutcome, Repository};
+use hallpass::store::sql::postgres::{PostgresOptions, PostgresStore};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
+use hallpass::store::{InsertUserOutcome, UserStore};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
@@ -26,13 +26,13 @@ use crate::support::postgres::PostgresServer;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Accounts, and the journal that their security events stand in.
-pub trait Accounts: Repository + RevocationJournal {}
+pub trait Accounts: UserStore + RevocationJournal {}
 
-impl<T: Repository + RevocationJournal> Accounts for T {}
+impl<T: UserStore + RevocationJournal> Accounts for T {}
 
 /// A SQLite file in a folder of its own.
 pub struct Sqlite {
-    pub repository: SqliteRepository,
+    pub repository: SqliteStore,
     pub url: String,
     pub folder: TempDir,
 }
@@ -47,7 +47,7 @@ impl Sqlite {
             longest_wait: PATIENCE,
             ..SqliteOptions::default()
         };
-        let repository = SqliteRepository::connect(&url, options).await.expect("a new file");
+        let repository = SqliteStore::connect(&url, options).await.expect("a new file");
         Self { repository, url, folder }
     }
 
@@ -65,7 +65,7 @@ impl Sqlite {
 
 /// A database on the tests' own server.
 pub struct Postgres {
-    pub repository: PostgresRepository,
+    pub repository: PostgresStore,
     pub url: String,
 }
 
@@ -73,7 +73,7 @@ impl Postgres {
     pub async fn empty() -> Self {
         let url = PostgresServer::shared().create_database().await;
         let options = PostgresOptions { acquire_timeout: PATIENCE, ..PostgresOptions::default() };
-        let repository = PostgresRepository::connect(&url, options).await.expect("a running server");
+        let repository = PostgresStore::connect(&url, options).await.expect("a running server");
         Self { repository, url }
     }
 
@@ -84,12 +84,12 @@ impl Postgres {
     }
 
     /// Another repository in the same database, through a pooler and as a role with the least rights.
-    pub async fn behind_pgbouncer(&self) -> PostgresRepository {
+    pub async fn behind_pgbouncer(&self) -> PostgresStore {
         PostgresServer::shared().role_in(&self.url, LEAST).await;
         self.repository.grant_rights(LEAST).await.expect("the owner may");
         let url = PgBouncer::shared().url_of(&self.url, LEAST);
         let options = PostgresOptions { acquire_timeout: PATIENCE, ..PostgresOptions::default() };
-        PostgresRepository::connect(&url, options).await.expect("a pooler that leads to the server")
+        PostgresStore::connect(&url, options).await.expect("a pooler that leads to the server")
     }
 
     /// A connection beside the repository's.
@@ -148,7 +148,7 @@ pub fn signing_key(kid: &str, algorithm: SigningAlgorithm, created_at: i64) -> S
     }
 }
 
-pub async fn insert(repository: &dyn Repository, user: &NewUser) -> User {
+pub async fn insert(repository: &dyn UserStore, user: &NewUser) -> User {
     match repository.insert_user(user).await.expect("an answer") {
         InsertUserOutcome::Inserted(user) => user,
         InsertUserOutcome::EmailTaken => panic!("the address was free"),

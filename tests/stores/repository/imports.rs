@@ -2,7 +2,7 @@
 
 use hallpass::domain::clock::Timestamp;
 use hallpass::domain::user::{ImportedUser, NewUser, Role, SecurityVersion};
-use hallpass::store::Repository;
+use hallpass::store::UserStore;
 
 use super::at_once;
 use super::fixtures::{Accounts, email, insert, name, new_user};
@@ -15,7 +15,7 @@ fn imported(address: &str) -> ImportedUser {
     ImportedUser { account: new_user(address), disabled: false }
 }
 
-async fn import(repository: &dyn Repository, users: &[ImportedUser]) -> u64 {
+async fn import(repository: &dyn UserStore, users: &[ImportedUser]) -> u64 {
     repository.insert_users(users, IMPORTED_AT).await.expect("an answer")
 }
 
@@ -48,7 +48,7 @@ pub async fn imported_accounts_are_found_as_they_were_given(repository: &dyn Acc
     assert_nothing_is_journaled(repository).await;
 }
 
-pub async fn an_import_leaves_accounts_that_are_there_as_they_stand(repository: &dyn Repository) {
+pub async fn an_import_leaves_accounts_that_are_there_as_they_stand(repository: &dyn UserStore) {
     let ada = insert(repository, &new_user("ada@example.com")).await;
     let mut other = imported("ada@example.com");
     (other.account.role, other.account.first_name, other.disabled) = (Role::Admin, name("Eve"), true);
@@ -60,19 +60,19 @@ pub async fn an_import_leaves_accounts_that_are_there_as_they_stand(repository: 
     assert_eq!(repository.list_users(None, 10).await.expect("an answer").len(), 2);
 }
 
-pub async fn an_import_of_nobody_is_none(repository: &dyn Repository) {
+pub async fn an_import_of_nobody_is_none(repository: &dyn UserStore) {
     assert_eq!(import(repository, &[]).await, 0);
     assert_eq!(repository.count_emails(&[]).await.expect("an answer"), 0);
 }
 
-pub async fn of_concurrent_imports_of_the_same_accounts_each_counts_its_own(repository: &dyn Repository) {
+pub async fn of_concurrent_imports_of_the_same_accounts_each_counts_its_own(repository: &dyn UserStore) {
     let users: Vec<ImportedUser> = (0..200).map(|n| imported(&format!("user{n}@example.com"))).collect();
     let counts = at_once(4, |_| import(repository, &users)).await;
     assert_eq!(counts.iter().sum::<u64>(), 200, "{counts:?}");
     assert_eq!(repository.list_users(None, 1000).await.expect("an answer").len(), 200);
 }
 
-pub async fn addresses_that_have_an_account_are_counted(repository: &dyn Repository) {
+pub async fn addresses_that_have_an_account_are_counted(repository: &dyn UserStore) {
     import(repository, &[imported("ada@example.com"), imported("bob@example.com")]).await;
     let asked = ["ada@example.com", "eve@example.com", "BOB@example.com", "ada@example.com"].map(email);
     assert_eq!(repository.count_emails(&asked).await.expect("an answer"), 2);

@@ -13,8 +13,8 @@ use hallpass::domain::partition::Partition;
 use hallpass::domain::password::PasswordHash;
 use hallpass::domain::user::{AccountChange, ImportedUser, NewUser, Role, SecurityVersion};
 use hallpass::store::journal::RevocationJournal;
-use hallpass::store::sql::postgres::{PostgresOptions, PostgresRepository};
-use hallpass::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, Repository, StoreError, StoreResult};
+use hallpass::store::sql::postgres::{PostgresOptions, PostgresStore};
+use hallpass::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, StoreError, StoreResult, UserStore};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Postgres as Pg, Transaction};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -611,7 +611,7 @@ async fn postgres_names_the_entry_that_means_nothing() {
 /// waits for its next word.
 struct Pausable {
     proxy: SilentProxy,
-    repository: PostgresRepository,
+    repository: PostgresStore,
 }
 
 impl Pausable {
@@ -620,7 +620,7 @@ impl Pausable {
         let name = database.url.rsplit('/').next().expect("a name");
         let url = format!("postgres://postgres@{}/{name}", proxy.address());
         let options = PostgresOptions { max_connections: 1, ..PostgresOptions::default() };
-        let repository = PostgresRepository::connect(&url, options).await.expect("a server");
+        let repository = PostgresStore::connect(&url, options).await.expect("a server");
         Self { proxy, repository }
     }
 
@@ -655,8 +655,7 @@ async fn lock_head(connection: &mut PgConnection, of: UserId) -> Transaction<'_,
 #[tokio::test]
 async fn a_change_that_is_paused_before_its_commit_holds_up_nobody_for_long() {
     let database = Postgres::migrated().await;
-    let direct =
-        PostgresRepository::connect(&database.url, PostgresOptions::default()).await.expect("a server");
+    let direct = PostgresStore::connect(&database.url, PostgresOptions::default()).await.expect("a server");
     let ada = insert(&direct, &new_user("ada@example.com")).await;
     let replica = Pausable::beside(&database).await;
     let mut other = database.connection().await;
@@ -692,8 +691,7 @@ async fn a_change_that_is_paused_before_its_commit_holds_up_nobody_for_long() {
 #[tokio::test]
 async fn an_append_that_is_paused_before_its_answer_holds_up_nobody() {
     let database = Postgres::migrated().await;
-    let direct =
-        PostgresRepository::connect(&database.url, PostgresOptions::default()).await.expect("a server");
+    let direct = PostgresStore::connect(&database.url, PostgresOptions::default()).await.expect("a server");
     let replica = Pausable::beside(&database).await;
     let user = user_id(1);
     let mut other = database.connection().await;

@@ -12,14 +12,14 @@ use hallpass::domain::journal::{EntryId, JournalEntry, JournalHead, Journaled, M
 use hallpass::domain::partition::Partition;
 use hallpass::domain::signing_key::{RingKey, SigningAlgorithm};
 use hallpass::domain::user::{NewUser, Role, User};
-use hallpass::store::clients::ClientRegistry;
+use hallpass::store::clients::ClientStore;
 use hallpass::store::deployment::DeploymentStore;
 use hallpass::store::journal::RevocationJournal;
 use hallpass::store::signing_keys::SigningKeyStore;
 use hallpass::store::sql::DatabaseError;
-use hallpass::store::sql::postgres::{PostgresOptions, PostgresRepository};
-use hallpass::store::sql::sqlite::{SqliteOptions, SqliteRepository};
-use hallpass::store::{AuditLog, Repository};
+use hallpass::store::sql::postgres::{PostgresOptions, PostgresStore};
+use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
+use hallpass::store::{AuditStore, UserStore};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
@@ -78,7 +78,7 @@ async fn sqlite_replicas_that_start_at_once_share_a_new_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = format!("sqlite://{}/new/hallpass.db", folder.path().display());
     let replicas = (0..REPLICAS).map(|_| async {
-        let repository = SqliteRepository::connect(&url, SqliteOptions::default()).await.expect("the file");
+        let repository = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("the file");
         let taken = repository.migrate().await.expect("the steps");
         repository.ping().await.expect("an answer");
         taken
@@ -90,8 +90,7 @@ async fn sqlite_replicas_that_start_at_once_share_a_new_file() {
 async fn postgres_replicas_that_start_at_once_share_a_new_database() {
     let url = PostgresServer::shared().create_database().await;
     let replicas = (0..REPLICAS).map(|_| async {
-        let repository =
-            PostgresRepository::connect(&url, PostgresOptions::default()).await.expect("a server");
+        let repository = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
         let taken = repository.migrate().await.expect("the steps");
         repository.ping().await.expect("an answer");
         taken
@@ -125,7 +124,7 @@ fn processes_that_start_at_once_share_a_new_file() {
 #[ignore = "started by processes_that_start_at_once_share_a_new_file"]
 async fn one_of_several_processes() {
     let Ok(url) = std::env::var(FILE) else { return };
-    let repository = SqliteRepository::connect(&url, SqliteOptions::default()).await.expect("the file");
+    let repository = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("the file");
     repository.migrate().await.expect("the steps");
     assert_eq!(repository.pending_migrations().await.expect("an answer"), [""; 0]);
 }
@@ -140,7 +139,7 @@ async fn a_new_file_that_another_process_is_using_is_waited_for() {
     other.execute("BEGIN IMMEDIATE; CREATE TABLE theirs (id INTEGER)").await.expect("the write lock");
 
     let url = path.to_str().expect("a UTF-8 path");
-    let mut connecting = pin!(SqliteRepository::connect(url, SqliteOptions::default()));
+    let mut connecting = pin!(SqliteStore::connect(url, SqliteOptions::default()));
     let early = tokio::time::timeout(Duration::from_millis(100), &mut connecting).await;
     assert!(early.is_err(), "it waits: {early:?}");
     other.execute("COMMIT").await.expect("the lock given back");
@@ -159,9 +158,9 @@ async fn steps_up_to(engine: &str, last: &str) -> Migrator {
 }
 
 /// All that a database of before the journal is used for.
-trait Everything: Repository + SigningKeyStore + ClientRegistry + AuditLog {}
+trait Everything: UserStore + SigningKeyStore + ClientStore + AuditStore {}
 
-impl<T: Repository + SigningKeyStore + ClientRegistry + AuditLog> Everything for T {}
+impl<T: UserStore + SigningKeyStore + ClientStore + AuditStore> Everything for T {}
 
 /// All that stands in such a database, as the traits read it.
 type Contents = (Vec<String>, Vec<RingKey>, Vec<String>, Vec<RecordedEntry>);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use hallpass::store::Repository;
+use hallpass::store::UserStore;
 use hallpass::store::signing_keys::SigningKeyStore;
 use hallpass::store::sql::DatabaseError;
-use hallpass::store::sql::postgres::{PostgresOptions, PostgresRepository};
+use hallpass::store::sql::postgres::{PostgresOptions, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -19,8 +19,8 @@ use crate::support::postgres::PostgresServer;
 /// How soon the server is found that a failover has put in the place of another.
 const FAILOVER: Duration = Duration::from_secs(2);
 
-async fn connect(url: &str) -> Result<PostgresRepository, DatabaseError> {
-    PostgresRepository::connect(url, PostgresOptions::default()).await
+async fn connect(url: &str) -> Result<PostgresStore, DatabaseError> {
+    PostgresStore::connect(url, PostgresOptions::default()).await
 }
 
 async fn run(url: &str, statement: &str) {
@@ -29,7 +29,7 @@ async fn run(url: &str, statement: &str) {
     connection.close().await.expect("a clean end");
 }
 
-async fn users(repository: &PostgresRepository) -> usize {
+async fn users(repository: &PostgresStore) -> usize {
     repository.list_users(None, 100).await.expect("an answer").len()
 }
 
@@ -230,11 +230,11 @@ async fn a_host_that_is_silent_is_passed_over_in_time() {
     let address = silent.local_addr().expect("an address");
     let url = database.url.replacen("postgres@", &format!("postgres@{address},"), 1);
     let options = PostgresOptions { connect_timeout: Duration::from_secs(2), ..PostgresOptions::default() };
-    let repository = PostgresRepository::connect(&url, options).await.expect("the other one");
+    let repository = PostgresStore::connect(&url, options).await.expect("the other one");
     assert_eq!(users(&repository).await, 0);
 
     let alone = format!("postgres://postgres@{address}/hallpass");
-    let error = PostgresRepository::connect(&alone, options).await.expect_err("silence");
+    let error = PostgresStore::connect(&alone, options).await.expect_err("silence");
     let text = all_text(&error);
     assert!(error.may_pass() && text.contains(&address.to_string()) && text.contains("no answer"), "{text}");
 }
@@ -245,7 +245,7 @@ async fn a_shortage_of_connections_is_told_as_such() {
     // One statement has the only connection for longer than anybody else waits for it.
     let statement_timeout = Duration::from_secs(20);
     let options = PostgresOptions { max_connections: 1, statement_timeout, ..PostgresOptions::default() };
-    let repository = PostgresRepository::connect(&database.url, options).await.expect("a server");
+    let repository = PostgresStore::connect(&database.url, options).await.expect("a server");
     let mut other = database.connection().await;
     let mut lock = other.begin().await.expect("a transaction");
     lock.execute("LOCK TABLE users").await.expect("the lock");

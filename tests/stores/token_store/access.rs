@@ -1,7 +1,7 @@
 //! Access tokens: `access_status`, `revoke_access_token`.
 
 use hallpass::domain::clock::ManualClock;
-use hallpass::store::{AccessStatus, AccessSubject, RefreshOutcome};
+use hallpass::store::{AccessStatus, AccessSubject, DenylistStore, RefreshOutcome};
 
 use super::support::*;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hallpass::domain::clock::ManualClock;
-use hallpass::store::{AccessStatus, OpenOutcome};
+use hallpass::store::{AccessStatus, OpenOutcome, ResetTokenStore, SessionStore};
 
 use super::support::*;
 

@@ -7,9 +7,9 @@ use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::journal::Journaled;
 use hallpass::domain::session::Session;
 use hallpass::domain::session_cap::{SessionCursor, SessionUse};
-use hallpass::store::backend::EVICTIONS_REMEMBERED;
 use hallpass::store::journal::RevocationJournal;
-use hallpass::store::{AccessStatus, RefreshOutcome};
+use hallpass::store::sessions::EVICTIONS_REMEMBERED;
+use hallpass::store::{AccessStatus, CutOffStore, RefreshOutcome, SessionStore};
 
 use super::support::*;
 

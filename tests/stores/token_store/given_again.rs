@@ -2,6 +2,7 @@
 
 use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::user::SecurityVersion;
+use hallpass::store::{CutOffStore, SessionStore};
 
 use super::support::*;
 

@@ -4,7 +4,7 @@
 //! or more before each that counts.
 
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
-use hallpass::store::RefreshOutcome;
+use hallpass::store::{RefreshOutcome, SessionStore};
 
 use super::support::*;
 

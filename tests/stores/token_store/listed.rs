@@ -6,7 +6,7 @@ use std::time::Duration;
 use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::ids::SessionId;
 use hallpass::domain::session::Session;
-use hallpass::store::{AccessStatus, OpenOutcome, RefreshOutcome};
+use hallpass::store::{AccessStatus, OpenOutcome, RefreshOutcome, SessionStore};
 
 use super::support::*;
 

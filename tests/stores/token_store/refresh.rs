@@ -9,7 +9,7 @@ use hallpass::domain::session::{NewSession, Session, SessionLifetimes, Subject, 
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::Generation;
 use hallpass::domain::user::{Role, SecurityVersion};
-use hallpass::store::{AccessStatus, OpenOutcome, RefreshOutcome};
+use hallpass::store::{AccessStatus, OpenOutcome, RefreshOutcome, SessionStore};
 
 use super::support::*;
 

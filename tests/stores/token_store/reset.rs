@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hallpass::domain::clock::ManualClock;
 use hallpass::domain::tokens::ResetClaims;
-use hallpass::store::{ResetGrant, ResetInsertion, ResetPlace};
+use hallpass::store::{ResetGrant, ResetInsertion, ResetPlace, ResetTokenStore};
 
 use super::support::*;
 

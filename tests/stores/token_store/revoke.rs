@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hallpass::domain::clock::ManualClock;
+use hallpass::store::SessionStore;
 
 use super::support::*;
 

@@ -16,7 +16,8 @@ use hallpass::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetToke
 use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::redis::StoreTime;
 use hallpass::store::{
-    AccessStatus, AccessSubject, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, ResetPlace, StoreResult,
+    AccessStatus, AccessSubject, DenylistStore, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, ResetPlace,
+    SessionStore, StoreResult,
 };
 pub use hallpass::store::{OnUnknown, TokenStore};
 

@@ -6,16 +6,17 @@ use sqlx::{Postgres, QueryBuilder};
 use super::super::Failure;
 use super::super::audit_rows::{self, audit_columns};
 use super::super::calls::Work;
-use super::PostgresRepository;
+use super::PostgresStore;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
 use crate::domain::clock::Timestamp;
-use crate::store::{AuditLog, StoreResult};
+use crate::store::audit::AuditStore;
+use crate::store::error::StoreResult;
 
 /// Entries in one statement, which takes so many values at most.
 const CHUNK: usize = 500;
 
 #[async_trait]
-impl AuditLog for PostgresRepository {
+impl AuditStore for PostgresStore {
     async fn append_audit(&self, entries: &[AuditEntry]) -> StoreResult<()> {
         self.on(Work::AuditWrites, async {
             let mut transaction = self.pool.begin().await?;

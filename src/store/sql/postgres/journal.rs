@@ -9,16 +9,16 @@ use async_trait::async_trait;
 use super::super::calls::Work;
 use super::super::journal_rows::{self, Columns};
 use super::super::rows::Entry;
-use super::PostgresRepository;
-use super::repository::violates;
+use super::PostgresStore;
+use super::users::violates;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Link, Mark, NewEntry};
 use crate::domain::partition::Partition;
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 use crate::store::journal::RevocationJournal;
 
 #[async_trait]
-impl RevocationJournal for PostgresRepository {
+impl RevocationJournal for PostgresStore {
     async fn journal_heads(&self) -> StoreResult<Vec<JournalHead>> {
         let select = sqlx::query(
             "SELECT partition::bigint AS partition, position, entry, incarnation FROM journal_heads ORDER BY partition",

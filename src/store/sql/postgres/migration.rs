@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::pool::Transaction;
 use super::rights::{self, Lack, is_refusal};
-use super::{PostgresRepository, unreachable_at};
+use super::{PostgresStore, unreachable_at};
 use crate::store::sql::migrations::{self, TABLE};
 use crate::store::sql::{DatabaseError, MIGRATION_TIMEOUT, text_of, text_of_driver};
 
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS _sqlx_migrations (
     execution_time BIGINT NOT NULL
 )";
 
-impl PostgresRepository {
+impl PostgresStore {
     /// Brings the schema up to date and answers the names of the steps taken. Replicas that start
     /// at once take each step once. Makes the schema itself where the URL names one that is not there.
     ///

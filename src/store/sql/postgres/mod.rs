@@ -1,4 +1,4 @@
-//! The repository on Postgres: for several replicas, or a database that is there already.
+//! What lasts, on Postgres: for several replicas, or a database that is there already.
 
 mod audit;
 mod clients;
@@ -7,9 +7,9 @@ mod executor;
 mod journal;
 mod migration;
 mod pool;
-mod repository;
 mod rights;
 mod signing_keys;
+mod users;
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,12 +22,12 @@ use self::pool::{Host, Pool, Servers, may_pass};
 use super::calls::{Calls, Heard, Limit, Work};
 use super::{CALL_MARGIN, DatabaseError, Failure, MIGRATION_TIMEOUT, STATEMENT_TIMEOUT, text_of_driver};
 use crate::domain::postgres_url::PostgresUrl;
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 pub(in crate::store::sql) use self::pool::NoConnection;
 pub use self::rights::Lack;
 
-/// How the repository uses Postgres.
+/// How the store uses Postgres.
 #[derive(Clone, Copy, Debug)]
 pub struct PostgresOptions {
     /// The most connections at once; default 10.
@@ -54,7 +54,7 @@ impl Default for PostgresOptions {
 
 /// Accounts and signing keys in a Postgres database.
 #[derive(Clone)]
-pub struct PostgresRepository {
+pub struct PostgresStore {
     place: String,
     /// The role of the URL.
     role: String,
@@ -65,13 +65,13 @@ pub struct PostgresRepository {
 }
 
 /// Not derived: the driver's options print the password.
-impl fmt::Debug for PostgresRepository {
+impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresRepository").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("PostgresStore").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
-impl PostgresRepository {
+impl PostgresStore {
     /// Connects to the database that `url` names (`postgres://user:password@host:port/database`, with
     /// several hosts where there are commas between, libpq's `sslmode`, `sslrootcert` and
     /// `target_session_attrs`, and `schema` as parameters). The schema is for [`migrate`](Self::migrate) to

@@ -5,7 +5,7 @@ use std::fmt;
 use sqlx::Row;
 
 use super::pool::Transaction;
-use super::{PostgresRepository, unreachable_at};
+use super::{PostgresStore, unreachable_at};
 use crate::store::sql::DatabaseError;
 
 /// The tables, each with what is done to it at run time.
@@ -63,7 +63,7 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-impl PostgresRepository {
+impl PostgresStore {
     /// The role that statements run as, which a pooler may have set.
     ///
     /// # Errors

@@ -6,16 +6,16 @@ use sqlx::Postgres;
 use super::super::Failure;
 use super::super::calls::Work;
 use super::super::rows::{self, ring_key_columns};
-use super::PostgresRepository;
+use super::PostgresStore;
 use super::pool::Transaction;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
 use crate::domain::signing_key::{RingKey, StoredSigningKey};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 use crate::store::signing_keys::{AddNext, SigningKeyStore};
 
 #[async_trait]
-impl SigningKeyStore for PostgresRepository {
+impl SigningKeyStore for PostgresStore {
     async fn list_signing_keys(&self) -> StoreResult<Vec<RingKey>> {
         let select = sqlx::query(concat!(
             "SELECT ",
@@ -126,7 +126,7 @@ impl SigningKeyStore for PostgresRepository {
 /// What changes of the ring that need all of it in view lock: "hpkeys" in ASCII.
 const CHANGE_LOCK: i64 = 0x6870_6b65_7973;
 
-impl PostgresRepository {
+impl PostgresStore {
     /// Begins a change that is decided by what is there: changes of this kind come one after the other.
     async fn begin_ring_change(&self) -> sqlx::Result<Transaction> {
         let mut transaction = self.pool.begin().await?;

@@ -6,16 +6,17 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::super::Failure;
 use super::super::audit_rows::{self, audit_columns};
 use super::super::calls::Work;
-use super::SqliteRepository;
+use super::SqliteStore;
 use crate::domain::audit::{AuditEntry, AuditFilter, AuditId, RecordedEntry};
 use crate::domain::clock::Timestamp;
-use crate::store::{AuditLog, StoreResult};
+use crate::store::audit::AuditStore;
+use crate::store::error::StoreResult;
 
 /// Entries in one statement, which takes so many values at most.
 const CHUNK: usize = 500;
 
 #[async_trait]
-impl AuditLog for SqliteRepository {
+impl AuditStore for SqliteStore {
     async fn append_audit(&self, entries: &[AuditEntry]) -> StoreResult<()> {
         self.on(Work::AuditWrites, async {
             let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;

@@ -2,17 +2,16 @@
 
 use async_trait::async_trait;
 
-use super::super::Failure;
 use super::super::calls::Work;
-use super::super::rows;
-use super::SqliteRepository;
+use super::super::{Failure, rows};
+use super::SqliteStore;
 use crate::domain::client::{Client, ClientId, ClientSecretHash, NewClient};
 use crate::domain::clock::Timestamp;
-use crate::store::StoreResult;
-use crate::store::clients::ClientRegistry;
+use crate::store::clients::ClientStore;
+use crate::store::error::StoreResult;
 
 #[async_trait]
-impl ClientRegistry for SqliteRepository {
+impl ClientStore for SqliteStore {
     async fn insert_client(&self, client: &NewClient) -> StoreResult<bool> {
         self.on(Work::ClientWrites, async {
             let mut transaction = self.begin_change().await?;

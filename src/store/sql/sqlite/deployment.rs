@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 
 use super::super::rows;
-use super::SqliteRepository;
+use super::SqliteStore;
 use crate::domain::ids::DeploymentId;
 use crate::store::deployment::DeploymentStore;
-use crate::store::{StoreError, StoreResult};
+use crate::store::error::{StoreError, StoreResult};
 
 #[async_trait]
-impl DeploymentStore for SqliteRepository {
+impl DeploymentStore for SqliteStore {
     async fn find_deployment_id(&self) -> StoreResult<Option<DeploymentId>> {
         let select = sqlx::query_scalar("SELECT uuid FROM deployment WHERE id = 1");
         let found: Vec<String> = self.reading(select.fetch_all(&self.readers)).await?;

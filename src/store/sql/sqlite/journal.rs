@@ -11,11 +11,11 @@ use super::super::Failure;
 use super::super::calls::Work;
 use super::super::journal_rows::{self, Columns};
 use super::super::rows::Entry;
-use super::SqliteRepository;
+use super::SqliteStore;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Link, Mark, NewEntry};
 use crate::domain::partition::Partition;
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 use crate::store::journal::RevocationJournal;
 
 /// Writes an entry within the change that it belongs to.
@@ -55,7 +55,7 @@ pub(super) async fn append_in(
 }
 
 #[async_trait]
-impl RevocationJournal for SqliteRepository {
+impl RevocationJournal for SqliteStore {
     async fn journal_heads(&self) -> StoreResult<Vec<JournalHead>> {
         let select = sqlx::query(
             "SELECT partition, position, entry, incarnation FROM journal_heads ORDER BY partition",

@@ -1,11 +1,11 @@
-//! The repository on SQLite: one file, no server.
+//! What lasts, on SQLite: one file, no server.
 
 mod audit;
 mod clients;
 mod deployment;
 mod journal;
-mod repository;
 mod signing_keys;
+mod users;
 
 use std::fmt;
 use std::io;
@@ -23,14 +23,14 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::calls::{Calls, Heard, Limit, Work};
 use super::{DatabaseError, Failure, MIGRATION_TIMEOUT, STATEMENT_TIMEOUT, migrations, text_of};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long opening waits for another process that is just creating the same file.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How the repository uses SQLite.
+/// How the store uses SQLite.
 ///
 /// A file does not go away as a server does. Who waits for it waits for those before them in line, for
 /// the processor and for the disk, and all of these take longer on a busy machine without anything
@@ -66,7 +66,7 @@ impl Default for SqliteOptions {
 /// where they would otherwise sleep and poll inside SQLite; and in WAL mode readers wait for none
 /// of them. Only another process (the command line) can make the writer wait.
 #[derive(Clone)]
-pub struct SqliteRepository {
+pub struct SqliteStore {
     path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
@@ -74,13 +74,13 @@ pub struct SqliteRepository {
     options: SqliteOptions,
 }
 
-impl fmt::Debug for SqliteRepository {
+impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteRepository").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("SqliteStore").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
-impl SqliteRepository {
+impl SqliteStore {
     /// Opens the file that `url` names (`sqlite://path`, or the path alone), and makes it and its
     /// folder where they are not there: open to the owner alone (0600 and 0700). The schema is for
     /// [`migrate`](Self::migrate) to bring up to date.
@@ -301,7 +301,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("hallpass.db");
         let url = path.to_str().expect("a UTF-8 path");
-        let repository = SqliteRepository::connect(url, SqliteOptions::default()).await.expect("a new file");
+        let repository = SqliteStore::connect(url, SqliteOptions::default()).await.expect("a new file");
         const FULL: i64 = 2;
         for (pool, query_only) in [(&repository.writer, 0), (&repository.readers, 1)] {
             for (pragma, value) in [

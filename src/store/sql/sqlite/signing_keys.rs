@@ -6,15 +6,15 @@ use sqlx::{Sqlite, Transaction};
 use super::super::Failure;
 use super::super::calls::Work;
 use super::super::rows::{self, ring_key_columns};
-use super::SqliteRepository;
+use super::SqliteStore;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
 use crate::domain::signing_key::{RingKey, StoredSigningKey};
-use crate::store::StoreResult;
+use crate::store::error::StoreResult;
 use crate::store::signing_keys::{AddNext, SigningKeyStore};
 
 #[async_trait]
-impl SigningKeyStore for SqliteRepository {
+impl SigningKeyStore for SqliteStore {
     async fn list_signing_keys(&self) -> StoreResult<Vec<RingKey>> {
         let select = sqlx::query(concat!(
             "SELECT ",
@@ -122,7 +122,7 @@ impl SigningKeyStore for SqliteRepository {
     }
 }
 
-impl SqliteRepository {
+impl SqliteStore {
     /// Begins a change that is decided by what is there: nobody else writes until it is over.
     async fn begin_ring_change(&self) -> sqlx::Result<Transaction<'_, Sqlite>> {
         self.writer.begin_with("BEGIN IMMEDIATE").await

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use hallpass::domain::clock::ManualClock;
 use hallpass::domain::journal::VouchingId;
 use hallpass::domain::partition::Partition;
-use hallpass::store::backend::{BackendError, TokenBackend, Vouched, VouchedPartition};
 use hallpass::store::redis::RedisTokenStore;
-use hallpass::store::{StoreError, TokenStore};
+use hallpass::store::revocations::RevocationBackend;
+use hallpass::store::vouching::{BackendError, Vouched, VouchedPartition};
+use hallpass::store::{SessionStore, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -9,7 +9,7 @@ use sqlx::{Sqlite, Transaction};
 use super::super::Failure;
 use super::super::calls::Work;
 use super::super::rows::{self, user_columns};
-use super::SqliteRepository;
+use super::SqliteStore;
 use super::journal::append_in;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
@@ -17,12 +17,12 @@ use crate::domain::ids::UserId;
 use crate::domain::journal::{EventEntry, Journaled, NewEntry};
 use crate::domain::password::PasswordHash;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
-use crate::store::{
-    ChangeOutcome, CutOffOrder, DeleteOutcome, InsertUserOutcome, Repository, SecurityEvent, StoreResult,
-};
+use crate::store::cut_offs::CutOffOrder;
+use crate::store::error::StoreResult;
+use crate::store::users::{ChangeOutcome, DeleteOutcome, InsertUserOutcome, SecurityEvent, UserStore};
 
 #[async_trait]
-impl Repository for SqliteRepository {
+impl UserStore for SqliteStore {
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome> {
         let insert = sqlx::query(concat!(
             "INSERT INTO users (email, first_name, last_name, role, password_hash, email_verified, security_version, created_at)
@@ -284,7 +284,7 @@ impl Repository for SqliteRepository {
     }
 }
 
-impl SqliteRepository {
+impl SqliteStore {
     /// Makes a change that moves a security version on, and writes its cut-off down with it.
     async fn security_event(
         &self,

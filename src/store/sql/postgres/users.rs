@@ -4,10 +4,9 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 
 use super::super::calls::Work;
-use super::super::journal_rows;
 use super::super::rows::{self, user_columns};
-use super::super::{Failure, ReadOnly, unavailable};
-use super::PostgresRepository;
+use super::super::{Failure, ReadOnly, journal_rows, unavailable};
+use super::PostgresStore;
 use super::pool::Transaction;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
@@ -15,9 +14,9 @@ use crate::domain::ids::UserId;
 use crate::domain::journal::EventEntry;
 use crate::domain::password::PasswordHash;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
-use crate::store::{
-    ChangeOutcome, CutOffOrder, DeleteOutcome, InsertUserOutcome, Repository, SecurityEvent, StoreResult,
-};
+use crate::store::cut_offs::CutOffOrder;
+use crate::store::error::StoreResult;
+use crate::store::users::{ChangeOutcome, DeleteOutcome, InsertUserOutcome, SecurityEvent, UserStore};
 
 /// A statement that changes one account, and writes its cut-off down in the same commit.
 ///
@@ -54,7 +53,7 @@ fn one_event(rows: Vec<PgRow>, entry: EventEntry) -> StoreResult<Option<Security
 }
 
 #[async_trait]
-impl Repository for PostgresRepository {
+impl UserStore for PostgresStore {
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome> {
         let insert = sqlx::query(concat!(
             "INSERT INTO users (email, first_name, last_name, role, password_hash, email_verified, security_version, created_at)
@@ -348,7 +347,7 @@ impl Repository for PostgresRepository {
 /// What changes of accounts that need the whole table in view lock: "hpuser" in ASCII.
 const CHANGE_LOCK: i64 = 0x6870_7573_6572;
 
-impl PostgresRepository {
+impl PostgresStore {
     /// Begins a change that is decided by what is there: changes of this kind come one after the
     /// other, or two administrators could demote each other at once. The last statement of the change gives a
     /// position in the journal, and others of the partition wait for its commit: a replica that is paused

@@ -1,0 +1,168 @@
+//! Accounts, in SQL.
+
+use async_trait::async_trait;
+
+use super::cut_offs::CutOffOrder;
+use super::error::StoreResult;
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+use crate::domain::ids::UserId;
+use crate::domain::journal::{EventEntry, Link};
+use crate::domain::password::PasswordHash;
+use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
+
+/// What became of a registration.
+#[derive(Clone, Debug)]
+pub enum InsertUserOutcome {
+    /// The account exists now.
+    Inserted(User),
+    /// Another account has the address. Of several concurrent inserts exactly one wins.
+    EmailTaken,
+}
+
+/// What became of a change of an account.
+#[derive(Clone, Debug)]
+pub enum ChangeOutcome {
+    /// The account as it was and as it is now, at a new security version.
+    Changed {
+        /// Before the change.
+        before: User,
+        /// After it.
+        after: Box<SecurityEvent>,
+    },
+    /// The account was like that already; nothing was written.
+    Unchanged(User),
+    /// There is no such account.
+    NotFound,
+    /// It would leave nobody who can log in as an administrator; nothing was written. Of several
+    /// concurrent changes that would together, one is refused.
+    LastAdmin,
+    /// Another account has the address; nothing was written.
+    EmailTaken,
+}
+
+/// What became of deleting an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// The account is gone.
+    Deleted(CutOffOrder),
+    /// There is no such account.
+    NotFound,
+    /// It would leave nobody who can log in as an administrator; nothing was written.
+    LastAdmin,
+}
+
+/// A change of an account that moved its security version on.
+#[derive(Clone, Debug)]
+pub struct SecurityEvent {
+    /// The account as it is now.
+    pub user: User,
+    /// Where its cut-off stands in the journal.
+    pub link: Link,
+    /// Until when that matters.
+    pub until: Timestamp,
+}
+
+impl From<&SecurityEvent> for CutOffOrder {
+    fn from(event: &SecurityEvent) -> Self {
+        Self {
+            user: event.user.id,
+            version: event.user.security_version,
+            link: event.link,
+            until: event.until,
+        }
+    }
+}
+
+/// Accounts, in SQL. What moves a security version on writes the entry of the journal in the same
+/// commit.
+#[async_trait]
+pub trait UserStore: Send + Sync + 'static {
+    /// Adds an account. The unique constraint on the address decides, not a look before.
+    async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome>;
+
+    /// Adds the accounts whose address nobody has, in one transaction, and answers how many these
+    /// are. The others are left as they stand, so that the same call can be made again. Their security
+    /// versions are of `now`, whenever they were made where they come from.
+    async fn insert_users(&self, users: &[ImportedUser], now: Timestamp) -> StoreResult<u64>;
+
+    /// How many of these addresses have an account; one that is named twice counts once.
+    async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64>;
+
+    /// The account of that id.
+    async fn find_user(&self, id: UserId) -> StoreResult<Option<User>>;
+
+    /// The account of that address.
+    async fn find_user_by_email(&self, email: &Email) -> StoreResult<Option<User>>;
+
+    /// At most `limit` accounts in the order of their ids, from the one after `after` on.
+    async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>>;
+
+    /// Whether there is an administrator whose account is enabled; with `verified`, one whose address is
+    /// proven as well.
+    async fn has_administrator(&self, verified: bool) -> StoreResult<bool>;
+
+    /// Changes names; `None` when there is no such account.
+    async fn update_profile(&self, id: UserId, change: &ProfileChange) -> StoreResult<Option<User>>;
+
+    /// Sets a new password and moves the security version on, if it still is `expected`; answers
+    /// the account as it is then. Of several concurrent changes exactly one wins, the others get
+    /// `None`.
+    async fn change_password(
+        &self,
+        id: UserId,
+        expected: SecurityVersion,
+        password: &PasswordHash,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>>;
+
+    /// Sets a new password whatever the version, moves it on, and answers the account as it is
+    /// then; `None` when there is none.
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &PasswordHash,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>>;
+
+    /// Changes role, state or address, and moves the security version on.
+    async fn change_account(
+        &self,
+        id: UserId,
+        change: &AccountChange,
+        entry: EventEntry,
+    ) -> StoreResult<ChangeOutcome>;
+
+    /// Moves the security version on and changes nothing else: a kick, or a log-out everywhere.
+    /// Answers the account as it is then; `None` when there is none.
+    async fn advance_security_version(
+        &self,
+        id: UserId,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>>;
+
+    /// Moves the security version on to `version` where it is behind that: the token store has ended
+    /// what is older. `None` when it is there already, or there is no such account.
+    async fn raise_security_version(
+        &self,
+        id: UserId,
+        version: SecurityVersion,
+        entry: EventEntry,
+    ) -> StoreResult<Option<SecurityEvent>>;
+
+    /// Deletes an account. Its id is never given again.
+    async fn delete_user(&self, id: UserId, entry: EventEntry) -> StoreResult<DeleteOutcome>;
+
+    /// Notes that the owner has proven the address theirs; answers whether the account still has it.
+    async fn verify_email(&self, id: UserId, email: &Email) -> StoreResult<bool>;
+
+    /// Replaces the hash of an unchanged password (higher cost parameters), if it still is `from`.
+    /// The security version stays. Answers whether the hash was replaced.
+    async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> StoreResult<bool>;
+
+    /// What the database's own clock shows; `None` where it has none: a file is on this machine.
+    async fn time(&self) -> StoreResult<Option<Timestamp>>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> StoreResult<()>;
+}
