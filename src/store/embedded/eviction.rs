@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sqlx::SqliteConnection;
 
-use super::{EmbeddedTokenStore, Fault, feed, partitions, session_row};
+use super::fault::Fault;
+use super::store::EmbeddedTokenStore;
+use super::{feed, partitions, session_row};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};

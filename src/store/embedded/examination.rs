@@ -5,8 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::SqlitePool;
 
+use super::fault::{Fault, bounded};
 use super::feed::Bell;
-use super::{EmbeddedTime, Fault, bounded, partitions, revoke};
+use super::time::EmbeddedTime;
+use super::{partitions, revoke};
 use crate::domain::journal::{EntryId, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;

@@ -7,7 +7,9 @@ use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{EmbeddedTime, Fault, bounded, partitions};
+use super::fault::{Fault, bounded};
+use super::partitions;
+use super::time::EmbeddedTime;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId};
 use crate::domain::journal::VouchingId;

@@ -9,7 +9,7 @@ use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::{LONGEST_WAIT, OPERATION_TIMEOUT};
+use super::fault::{LONGEST_WAIT, OPERATION_TIMEOUT};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/embedded");
 

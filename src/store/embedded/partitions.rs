@@ -3,7 +3,7 @@
 use sqlx::{SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
-use super::Fault;
+use super::fault::Fault;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, Journaled, Link, Mark, NewEntry, VouchingId};

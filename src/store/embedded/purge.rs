@@ -8,7 +8,7 @@ use sqlx::SqlitePool;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use super::EmbeddedTime;
+use super::time::EmbeddedTime;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::session::Session;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{EmbeddedTokenStore, bounded};
+use super::fault::bounded;
+use super::store::EmbeddedTokenStore;
 use crate::domain::rate_limit::{AccountMark, Bucket, Level, PlaceMark};
 use crate::store::error::StoreResult;
 use crate::store::rate_limits::{PLACE_MEMORY_DAYS, PLACES_MAX, RateLimitStore, Take};

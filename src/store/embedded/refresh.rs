@@ -1,6 +1,6 @@
 //! What a presented refresh token does to its session: decided here, without a statement.
 
-use super::Fault;
+use super::fault::Fault;
 use super::session_row::{Change, SessionRow};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Presented, Session, SessionLifetimes};

@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::Fault;
+use super::fault::Fault;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::UserId;
 use crate::domain::journal::VouchingId;

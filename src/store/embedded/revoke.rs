@@ -4,12 +4,18 @@ use std::time::Duration;
 
 use sqlx::SqliteConnection;
 
-use super::{CUT_OFF_MEMORY, Fault, cut_off_row, feed, session_row};
+use super::fault::Fault;
+use super::{cut_off_row, feed, session_row};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::journal::Journaled;
 use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::user::SecurityVersion;
+
+/// How long a cut-off goes on refusing sessions of an older version: far longer than a login can be
+/// on its way. Older sessions themselves end at once; and it ends at all, so that accounts which
+/// are restored from a backup, with their older versions, can log in again.
+const CUT_OFF_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Under which number machines' tokens stand among the denials: no user's.
 pub(super) const MACHINES: i64 = 0;

@@ -3,7 +3,7 @@
 use sqlx::{SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
-use super::Fault;
+use super::fault::Fault;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};

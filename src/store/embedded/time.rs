@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Fault;
+use super::fault::Fault;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::timekeeper::Timekeeper;
 

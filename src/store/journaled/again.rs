@@ -1,8 +1,8 @@
 //! Carrying out once more all that matters, since the token store may have ended it too early.
 
-use super::Shared;
-use super::look::{LEASE, NotVouched, Watch, end_lease};
+use super::look::end_lease;
 use super::replay::Replay;
+use super::shared::{LEASE, NotVouched, Shared, Watch};
 use crate::domain::journal::VouchingId;
 use crate::store::error::StoreResult;
 use crate::store::examination::{Examination, View};

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use super::JournaledTokenStore;
+use super::store::JournaledTokenStore;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::sessions::Eviction;
 use crate::store::vouching::Vouched;
-
-/// How many evictions may be carried out and not written down yet, but for what is left to the next look.
-pub(super) const UNSETTLED_MAX: usize = 16;
 
 impl JournaledTokenStore {
     /// Ends the session, and writes that down beside the answer: nobody waits for it. An account with very

@@ -6,16 +6,13 @@ use std::time::Duration;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
-use super::Shared;
+use super::shared::{NotVouched, Shared, Watch};
 use crate::domain::clock::Clock as _;
-use crate::domain::journal::{EntryId, Mark};
+use crate::domain::journal::Mark;
 use crate::domain::partition::Partition;
-use crate::store::error::{StoreError, StoreResult};
+use crate::store::error::StoreResult;
 use crate::store::examination::{Examination, View};
 use crate::store::vouching::Vouched;
-
-/// For how long one replica has the task of making the store whole, unless it goes on.
-pub(super) const LEASE: Duration = Duration::from_secs(2);
 
 /// How long to wait for the replica that has the lease before looking again.
 const LEASE_PAUSE: Duration = Duration::from_millis(20);
@@ -24,61 +21,8 @@ const LEASE_PAUSE: Duration = Duration::from_millis(20);
 /// lease, since it may be dead.
 const LOOKS_MAX: usize = 128;
 
-/// What is remembered from look to look.
-pub(super) struct Watch {
-    pub(super) examination: Option<Box<dyn Examination>>,
-    /// The furthest mark that was seen at any look, of each partition. What this process has carried out
-    /// since its last look is not among them: a look compares with what was known when it began.
-    /// (model: HighMarkIsCompared)
-    seen: Vec<Mark>,
-    /// Where the journal stood at the last look: what is behind the mark since then was not carried out
-    /// by whoever wrote it.
-    pub(super) stood: Vec<i64>,
-    /// Under which name this process has the lease.
-    pub(super) holder: EntryId,
-    failed: Option<Instant>,
-    /// When another replica was last found to make the store whole.
-    taken: Option<Instant>,
-}
-
 /// A look failed so lately that the next one would as well.
 const FAILURE_HOLDS: Duration = Duration::from_millis(50);
-
-/// Nobody has looked successfully yet.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the token store may have gone back in time, and what it has forgotten is not made good yet")]
-pub(super) struct NotVouched;
-
-impl NotVouched {
-    pub(super) fn error(self) -> StoreError {
-        StoreError::Unavailable { store: "token store", source: Box::new(self) }
-    }
-}
-
-impl Watch {
-    pub(super) fn new(holder: EntryId) -> Self {
-        let (seen, stood) = (vec![Mark::START; Partition::COUNT], vec![0; Partition::COUNT]);
-        Self { examination: None, seen, stood, holder, failed: None, taken: None }
-    }
-
-    /// What was found whole has all that was seen before, or is of another incarnation.
-    fn note(&mut self, view: &View) {
-        for (seen, state) in self.seen.iter_mut().zip(&view.states) {
-            if let Some(state) = state {
-                *seen = state.mark;
-            }
-        }
-    }
-
-    /// Whether another replica is waited for: it has been found at work since its last lease.
-    fn waits(&self) -> bool {
-        self.taken.is_some_and(|taken| taken.elapsed() < LEASE)
-    }
-
-    pub(super) fn seen(&self, partition: Partition) -> Mark {
-        self.seen.get(partition.index()).copied().unwrap_or(Mark::START)
-    }
-}
 
 impl Shared {
     /// Looks, unless what was found whole has been found so since, or a look has just failed.

@@ -1,12 +1,11 @@
 //! What is owed to the journal: revocations that were carried out while it could not be written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
 use futures_util::{StreamExt, stream};
 
-use super::Shared;
-use super::look::Watch;
+use super::shared::{OwedMemory, Shared, Watch};
 use crate::domain::causes::with_causes;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, EventEntry, Journaled, Link, NewEntry};
@@ -17,14 +16,6 @@ const REMEMBERED_MAX: usize = 100_000;
 
 /// How many entries are written down at once.
 const SETTLED_AT_ONCE: usize = 16;
-
-/// What this process remembers of it.
-#[derive(Default)]
-pub(super) struct OwedMemory {
-    entries: HashMap<EntryId, NewEntry>,
-    /// Those that could not be written down when they were tried, which is said once of each.
-    failing: HashSet<EntryId>,
-}
 
 impl Shared {
     fn owed_memory(&self) -> std::sync::MutexGuard<'_, OwedMemory> {

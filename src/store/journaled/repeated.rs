@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{JournaledTokenStore, Shared, pending};
+use super::owed::pending;
+use super::shared::Shared;
+use super::store::JournaledTokenStore;
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::{Journaled, NewEntry};
-use crate::domain::user::SecurityVersion;
 use crate::store::error::StoreResult;
 use crate::store::revocations::Known;
 use crate::store::vouching::Vouched;
@@ -15,17 +15,6 @@ use crate::store::vouching::Vouched;
 const UNFINISHED_MAX: usize = 10_000;
 
 impl JournaledTokenStore {
-    /// Ends the sessions of a user that are of an earlier version.
-    pub(super) async fn end_older(
-        &self,
-        user: UserId,
-        below: SecurityVersion,
-    ) -> StoreResult<Vec<SessionId>> {
-        tracing::warn!(%user, "sessions of an earlier version of the account end, if there are any");
-        let until = whole_minute(self.0.now().after(self.0.spans.absolute));
-        Ok(self.revoke(Journaled::User { user, below }, until, None).await?.ended)
-    }
-
     /// What the store knows of a revocation; nothing when it does not answer: it is written down then.
     pub(super) async fn known(&self, revoked: &Journaled, until: Timestamp) -> Known {
         let ask =

@@ -5,8 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Shared;
-use super::look::{LEASE, Watch};
+use super::shared::{LEASE, Shared, Watch};
 use crate::domain::journal::{EntryId, JournalEntry, Mark};
 use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Shared;
 use super::decision::{Knowledge, Step};
-use super::look::{LEASE, NotVouched, Watch, end_lease};
+use super::look::end_lease;
 use super::replay::Replay;
+use super::shared::{LEASE, NotVouched, Shared, Watch};
 use crate::domain::causes::with_causes;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, JournalHead, Journaled, Mark, NewEntry, VouchingId};
@@ -24,6 +25,10 @@ const BATCH: u32 = 500;
 /// How often one look begins again because something was done before it gives up; every round but the last
 /// has changed something.
 const ROUNDS_MAX: usize = 64;
+
+/// How much longer than its `max_staleness` a mirror is waited for: clocks run equally fast but for
+/// drift.
+const DRIFT_ALLOWANCE: Duration = Duration::from_millis(50);
 
 impl Shared {
     /// Does what has to be done until every partition is whole, then vouches for them. `None` where another
@@ -242,7 +247,7 @@ impl Shared {
         // A register of mirrors may be lost with the data: none of those that it named still answers
         // from its copy when this is over.
         let staleness = self.journal.mirror_staleness().await?;
-        let quiet_until = (!staleness.is_zero()).then(|| Instant::now() + staleness + super::DRIFT_ALLOWANCE);
+        let quiet_until = (!staleness.is_zero()).then(|| Instant::now() + staleness + DRIFT_ALLOWANCE);
         self.set_vouched(vouched, quiet_until);
         Ok(())
     }

@@ -4,7 +4,8 @@ use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 
 use super::codec::Entry;
 use super::connection::WaitingConnection;
-use super::{RedisTokenStore, store_error};
+use super::errors::store_error;
+use super::store::RedisTokenStore;
 use crate::store::error::StoreResult;
 
 /// In the place of the key.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use redis::{FromRedisValue, Value};
 
-use super::keys::SESSION_FIELDS;
+use super::keys::{SESSION_FIELDS, UserKeys};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
@@ -15,6 +15,11 @@ use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::Generation;
 use crate::domain::user::{Role, SecurityVersion};
 use crate::store::error::{StoreError, StoreResult};
+
+pub(super) const SESSION: &str = "session";
+pub(super) const SESSIONS: &str = "session set";
+pub(super) const DENYLIST: &str = "denylist";
+pub(super) const CUTOFF: &str = "cut-off";
 
 /// Stored fields: `None` where there is none.
 pub(super) type Fields = Vec<Option<String>>;
@@ -136,6 +141,23 @@ fn plain(entry: Entry<'_>, name: &str, field: Option<&str>) -> StoreResult<Strin
 fn email(entry: Entry<'_>, field: Option<&str>) -> StoreResult<Email> {
     let text: String = entry.read(SESSION_FIELDS[1], field)?;
     Email::parse(&text).map_err(|error| entry.corrupt(format!("`{}` {error}", SESSION_FIELDS[1])))
+}
+
+/// The first version that counts after the user's last security event.
+pub(super) fn first_version(keys: &UserKeys, cutoff: Option<&str>) -> StoreResult<Option<i64>> {
+    let entry = Entry { place: CUTOFF, key: &keys.cutoff() };
+    cutoff.map(|version| entry.read("version", Some(version))).transpose()
+}
+
+/// What is wrong when a script's verdict is none of its results: it says what it could not read.
+pub(super) fn unreadable(entry: Entry<'_>, keys: &UserKeys, answer: &Answer) -> StoreError {
+    let word = |position: usize| answer.fields.get(position).and_then(|word| word.as_deref());
+    let problem = format!("`{}` is missing or malformed", word(1).unwrap_or("a field"));
+    match (answer.verdict.as_str(), word(0)) {
+        ("corrupt", Some("cutoff")) => Entry { place: CUTOFF, key: &keys.cutoff() }.corrupt(problem),
+        ("corrupt", _) => entry.corrupt(problem),
+        (verdict, _) => entry.corrupt(format!("unexpected verdict `{verdict}`")),
+    }
 }
 
 #[cfg(test)]

@@ -28,11 +28,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::codec::{Answer, Entry};
+use super::errors::{CallError, backend_error, unavailable};
+use super::inspection;
 use super::scripts::OrEval;
 use super::wire::{self, RedisTls, Wire};
-use super::{backend_error, inspection};
 use crate::store::breaker::Breaker;
-use crate::store::error::StoreError;
 use crate::store::patience;
 use crate::store::vouching::BackendResult;
 
@@ -192,24 +192,6 @@ impl ConnectionLike for Channel<'_> {
 
     fn get_db(&self) -> i64 {
         self.live.handle.get_db()
-    }
-}
-
-/// Why an operation has no result.
-#[derive(Debug)]
-pub(super) enum CallError {
-    /// Redis is away, too slow, full, or refuses to serve.
-    Unavailable(StoreError),
-    /// One of the keys is of another type than ours are.
-    WrongType,
-    /// Another server answers than was asked, or one with another history.
-    Unvouched,
-}
-
-impl CallError {
-    /// What the driver's error is to the caller.
-    pub(super) fn of(error: RedisError) -> Self {
-        if is_wrong_type(&error) { Self::WrongType } else { unavailable(error) }
     }
 }
 
@@ -479,16 +461,6 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("address", &self.address).finish_non_exhaustive()
     }
-}
-
-/// What a failed call is to the caller: never a verdict about a token.
-pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> CallError {
-    CallError::Unavailable(StoreError::Unavailable { store: "token store", source: Box::new(error) })
-}
-
-/// Redis 6 wraps what a script ran into, and a pipeline's error has no code: only the text tells.
-fn is_wrong_type(error: &RedisError) -> bool {
-    error.to_string().contains("WRONGTYPE")
 }
 
 /// What a failed call says about the connection.

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use redis::ScriptInvocation;
 
-use super::codec::Entry;
+use super::codec::{CUTOFF, Entry, SESSIONS, unreadable};
 use super::keys::UserKeys;
-use super::{CUTOFF, RedisTokenStore, SESSIONS, listing, scripts, span, time, unreadable, vouching_of};
+use super::standing::vouching_of;
+use super::store::RedisTokenStore;
+use super::time::{millis, span};
+use super::{listing, scripts};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
@@ -45,7 +48,7 @@ impl RedisTokenStore {
             .arg(0)
             .arg(id.get())
             .arg(EntryId::NONE.get())
-            .arg(time(until));
+            .arg(millis(until));
         let answer = self.call(by, entry, script).await?;
         if answer.verdict != "ended" {
             return Err(unreadable(entry, &keys, &answer).into());

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::codec::Entry;
-use super::{RedisTokenStore, SESSION, scripts, span, unreadable, vouching_of};
+use super::codec::{Entry, SESSION, unreadable};
+use super::scripts;
+use super::standing::vouching_of;
+use super::store::RedisTokenStore;
+use super::time::span;
 use crate::domain::clock::Timestamp;
 use crate::domain::journal::EntryId;
 use crate::store::sessions::{EVICTIONS_REMEMBERED, Eviction};

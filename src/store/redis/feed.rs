@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use redis::Value;
 
 use super::codec::Entry;
-use super::connection::{CallError, Connection, WaitingConnection};
+use super::connection::{Connection, WaitingConnection};
+use super::errors::{CallError, backend_error, store_error};
 use super::keys::{Everybody, Keys};
 use super::mirrors::{Barrier, Membership, Row};
-use super::time::{StoreTime, Time};
-use super::{RedisTokenStore, backend_error, scripts, span, store_error};
+use super::scripts;
+use super::store::RedisTokenStore;
+use super::time::{StoreTime, Time, span};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::journal::VouchingId;

@@ -11,9 +11,10 @@ use redis::{FromRedisValue, Pipeline, Value};
 
 use super::codec::{Entry, Fields};
 use super::connection::{Connection, WaitingConnection};
+use super::errors::store_error;
 use super::keys::Keys;
-use super::time::StoreTime;
-use super::{orders, replay, scripts, span, store_error};
+use super::time::{StoreTime, span};
+use super::{orders, replay, scripts};
 use crate::domain::journal::{EntryId, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;

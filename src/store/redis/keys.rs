@@ -14,7 +14,7 @@
 //! | `resets:<uid>` | hash | mark of a place → `<hash>:<security version>:<deadline>:<vouching>` of its newest reset token | the last deadline |
 //! | `evicted:<uid>` | sorted set | `<sid>` of a session that was ended for want of room → when its end matters no more; the latest alone | the last end |
 //! | `revocations` | stream | every revocation of the partition | one denial after the last one |
-//! | `state` | hash | `incarnation`, `vouching`, `mark`, `entry`, `seal`: see [`PartitionState`](crate::store::backend::PartitionState) | the data is lost |
+//! | `state` | hash | `incarnation`, `vouching`, `mark`, `entry`, `seal`: see [`PartitionState`](crate::store::examination::PartitionState) | the data is lost |
 //! | `applied` | sorted set | id of an entry of the journal → its position behind the mark | the mark has passed it |
 //! | `owed` | hash | id of an entry → `<kind> <uid> <subject> <until>`, to be written into the journal | it is written |
 //! | `bucket:<mark>` | hash | `u` units in it as of `t`, see [`Fill`](crate::domain::rate_limit::Fill) | it is empty |

@@ -6,12 +6,13 @@ use std::cmp::Reverse;
 use redis::{Pipeline, Value};
 use uuid::Uuid;
 
-use super::access::{STANDING_FIELDS, first_version, lies_after, standing_incarnation};
-use super::codec::{self, Entry, Fields};
+use super::codec::{self, CUTOFF, Entry, Fields, SESSION, SESSIONS, first_version};
 use super::connection::Connection;
+use super::errors::backend_error;
 use super::keys::{Keys, SESSION_FIELDS, UserKeys};
-use super::time::StoreTime;
-use super::{CUTOFF, SESSION, SESSIONS, backend_error};
+use super::standing::{STANDING_FIELDS, standing_incarnation};
+use super::store::RedisTokenStore;
+use super::time::{StoreTime, lies_after};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::partition::Partition;
@@ -30,6 +31,13 @@ pub(super) struct Lists<'a> {
     pub(super) time: &'a StoreTime,
     pub(super) by: &'a Vouched,
     pub(super) keys: &'a Keys,
+}
+
+impl RedisTokenStore {
+    /// What lists are read by.
+    pub(super) fn lists<'a>(&'a self, by: &'a Vouched) -> Lists<'a> {
+        Lists { connection: &self.connection, time: &self.time, by, keys: &self.keys }
+    }
 }
 
 /// At most `limit` of the user's live sessions, newest first, from the one behind `after` on.

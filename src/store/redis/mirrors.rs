@@ -32,8 +32,10 @@ use uuid::Uuid;
 
 use super::codec::{Answer, Entry};
 use super::connection::{Connection, WaitingConnection};
+use super::errors::store_error;
 use super::keys::Everybody;
-use super::{scripts, span, store_error};
+use super::scripts;
+use super::time::span;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::vouching::BackendError;
 

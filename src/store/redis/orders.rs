@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use redis::ScriptInvocation;
 
-use super::codec::{Answer, Entry};
+use super::codec::{Answer, CUTOFF, DENYLIST, Entry, SESSION, unreadable};
 use super::cut_off::{add_cut_off_keys, session_ids};
 use super::keys::Keys;
-use super::{CUTOFF, DENYLIST, SESSION, scripts, span, time, unreadable};
+use super::scripts;
+use super::time::{millis, span};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
@@ -110,7 +111,7 @@ impl Order {
                     .arg(self.position)
                     .arg(id.get())
                     .arg(self.previous.get())
-                    .arg(time(until));
+                    .arg(millis(until));
                 (OrderKey { place: CUTOFF, key: keys.cutoff() }, script)
             }
         }
@@ -160,7 +161,7 @@ impl Order {
 /// An entry as it is kept while it is owed to the journal: `<kind> <user> <subject> <until>`. The scripts
 /// write those of sessions whose token was reused, and those of users.
 fn words(revoked: &Journaled, until: Timestamp) -> String {
-    let until = time(until);
+    let until = millis(until);
     match revoked {
         Journaled::Session { user, session } => format!("session {user} {session} {until}"),
         Journaled::User { user, below } => format!("user {user} {} {until}", below.get()),

@@ -4,7 +4,9 @@
 use redis::Value;
 
 use super::codec::Entry;
-use super::{RedisTokenStore, keys, store_error};
+use super::errors::store_error;
+use super::keys;
+use super::store::RedisTokenStore;
 use crate::domain::deployment::{DeploymentMark, Owner};
 use crate::domain::ids::DeploymentId;
 use crate::store::error::StoreResult;

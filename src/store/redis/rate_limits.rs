@@ -5,10 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::{ScriptInvocation, Value};
 
-use super::access::lies_after;
 use super::codec::{Answer, Entry};
-use super::time::Time;
-use super::{RedisTokenStore, scripts, span, store_error};
+use super::errors::store_error;
+use super::scripts;
+use super::store::RedisTokenStore;
+use super::time::{Time, lies_after, span};
 use crate::domain::clock::Timestamp;
 use crate::domain::rate_limit::{AccountMark, Bucket, Fill, Level, PlaceMark};
 use crate::store::error::{StoreError, StoreResult};

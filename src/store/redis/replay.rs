@@ -8,7 +8,7 @@ use redis::{Script, ScriptInvocation};
 use super::keys::Keys;
 use super::orders::Order;
 use super::scripts::{self, ScriptPipeline};
-use super::span;
+use super::time::span;
 use crate::domain::journal::{JournalEntry, Journaled, NewEntry};
 use crate::domain::partition::Partition;
 

@@ -18,10 +18,12 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 
 use super::codec::{Answer, Entry};
-use super::connection::{CallError, Connection, Live, RedisUrlError, unavailable};
+use super::connection::{Connection, Live, RedisUrlError};
+use super::errors::{CallError, backend_error, is_forbidden, unavailable};
+use super::inspection::{self, RedisInspection};
 use super::keys::Everybody;
-use super::scripts::OrEval;
-use super::{RedisInspection, backend_error, inspection, is_forbidden, scripts, span};
+use super::scripts::{self, OrEval};
+use super::time::span;
 use crate::domain::partition::Partition;
 use crate::store::patience;
 use crate::store::vouching::{BackendError, BackendResult, Vouched};

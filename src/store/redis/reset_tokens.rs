@@ -3,22 +3,27 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use redis::ScriptInvocation;
 
-use super::codec::{Answer, Entry};
-use super::{RedisTokenStore, scripts, span, time, unreadable, vouching_of};
+use super::codec::{Answer, Entry, unreadable};
+use super::scripts;
+use super::standing::vouching_of;
+use super::store::RedisTokenStore;
+use super::time::{millis, span};
 use crate::domain::clock::Timestamp;
 use crate::domain::rate_limit::PlaceMark;
 use crate::domain::tokens::{ResetClaims, ResetTokenHash};
 use crate::domain::user::SecurityVersion;
 use crate::store::error::StoreResult;
-use crate::store::reset_tokens::{ResetGrant, ResetInsertion, ResetPlace};
+use crate::store::reset_tokens::{ResetGrant, ResetInsertion, ResetPlace, ResetTokenBackend};
 use crate::store::vouching::{BackendResult, Vouched};
 
 const RESETS: &str = "reset tokens";
 
-impl RedisTokenStore {
-    pub(super) async fn insert_reset(
+#[async_trait]
+impl ResetTokenBackend for RedisTokenStore {
+    async fn insert_reset_token(
         &self,
         by: &Vouched,
         token: &ResetClaims,
@@ -41,11 +46,7 @@ impl RedisTokenStore {
         }
     }
 
-    pub(super) async fn find_reset(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-    ) -> BackendResult<Option<ResetGrant>> {
+    async fn find_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
         let keys = self.keys.of_user(token.user);
         let key = keys.resets();
         let entry = Entry { place: RESETS, key: &key };
@@ -69,11 +70,7 @@ impl RedisTokenStore {
         }
     }
 
-    pub(super) async fn take_reset(
-        &self,
-        by: &Vouched,
-        token: &ResetClaims,
-    ) -> BackendResult<Option<ResetGrant>> {
+    async fn take_reset_token(&self, by: &Vouched, token: &ResetClaims) -> BackendResult<Option<ResetGrant>> {
         let keys = self.keys.of_user(token.user);
         let key = keys.resets();
         let entry = Entry { place: RESETS, key: &key };
@@ -92,14 +89,14 @@ impl RedisTokenStore {
         }
     }
 
-    pub(super) async fn restore_reset(
+    async fn restore_reset_token(
         &self,
         by: &Vouched,
         token: &ResetClaims,
         grant: ResetGrant,
     ) -> BackendResult<()> {
         let mut script = scripts::RESTORE_RESET_TOKEN.prepare_invoke();
-        self.add_reset(&mut script, by, token, grant.place, grant.version, time(grant.deadline));
+        self.add_reset(&mut script, by, token, grant.place, grant.version, millis(grant.deadline));
         let keys = self.keys.of_user(token.user);
         let key = keys.resets();
         let entry = Entry { place: RESETS, key: &key };
@@ -109,7 +106,9 @@ impl RedisTokenStore {
             _ => Err(unreadable(entry, &keys, &answer).into()),
         }
     }
+}
 
+impl RedisTokenStore {
     /// What the two scripts that write a reset token have in common.
     fn add_reset(
         &self,

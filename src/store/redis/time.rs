@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::clock::{Clock, Timestamp, millis_of};
 use crate::domain::timekeeper::Timekeeper;
 use crate::store::vouching::{BackendError, BackendResult};
 
@@ -62,11 +63,37 @@ impl StoreTime {
 }
 
 fn digits(moment: Option<Timestamp>) -> String {
-    moment.map(|moment| super::time(moment).max(0).to_string()).unwrap_or_default()
+    moment.map(|moment| millis(moment).max(0).to_string()).unwrap_or_default()
 }
 
 impl fmt::Debug for StoreTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StoreTime")
     }
+}
+
+/// Lua counts in doubles: beyond 2^53 they are not exact, and that is 285,000 years from now.
+const LUA_INTEGER_MAX: i64 = (1 << 53) - 1;
+
+/// A moment as the scripts take it.
+pub(super) fn millis(moment: Timestamp) -> i64 {
+    moment.as_millis().clamp(-LUA_INTEGER_MAX, LUA_INTEGER_MAX)
+}
+
+/// A duration as the scripts take it, in milliseconds. At most a tenth of the largest number, so
+/// that a sum of a few is one as well.
+pub(super) fn span(duration: Duration) -> i64 {
+    millis_of(duration).min(LUA_INTEGER_MAX / 10)
+}
+
+/// Whether a sorted set's score, in milliseconds, is `moment` or later. Both are far below 2^53, up to
+/// which a double is exact.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch are exact in a double")]
+pub(super) fn reaches(score: f64, moment: Timestamp) -> bool {
+    score >= millis(moment) as f64
+}
+
+/// Whether a score lies after `now`.
+pub(super) fn lies_after(score: f64, now: Timestamp) -> bool {
+    reaches(score, now.after(Duration::from_millis(1)))
 }

@@ -1,19 +1,34 @@
-//! Following the feed of a store that is kept whole.
+//! The feed of a store that is kept whole.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{JournaledTokenStore, TRIES};
+use super::shared::{NotVouched, TRIES};
+use super::store::JournaledTokenStore;
+use crate::domain::ids::KeyId;
 use crate::store::error::StoreResult;
-use crate::store::revocations::{BackendReader, FeedBatch, ReaderRole, RevocationReader, Standing};
+use crate::store::revocations::{
+    BackendReader, FeedBatch, ReaderRole, RevocationReader, RevocationStore, Standing,
+};
 use crate::store::vouching::BackendError;
 
-use super::look::NotVouched;
+#[async_trait]
+impl RevocationStore for JournaledTokenStore {
+    fn reader(&self, role: ReaderRole) -> Box<dyn RevocationReader> {
+        Box::new(Reader::new(self.clone(), role))
+    }
+
+    async fn announce_key(&self, key: &KeyId, remembered: Duration) -> StoreResult<()> {
+        self.on_vouched(|by| async move { self.0.backend.announce_key(&by, key, remembered).await }).await?;
+        self.0.quiet().await;
+        Ok(())
+    }
+}
 
 /// Reads only what is vouched for.
 /// (model: ReadsWhatIsVouchedFor)
-pub(super) struct Reader {
+struct Reader {
     store: JournaledTokenStore,
     inner: Box<dyn BackendReader>,
     /// For how long a mirror answers, until that is noted where every replica finds it.
@@ -21,7 +36,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(store: JournaledTokenStore, role: ReaderRole) -> Self {
+    fn new(store: JournaledTokenStore, role: ReaderRole) -> Self {
         let unnoted = match role {
             ReaderRole::Observer => None,
             ReaderRole::Mirror { max_staleness, .. } => Some(max_staleness),

@@ -1,0 +1,196 @@
+//! What a journaled store remembers, and what it has found whole.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::domain::clock::{Clock as _, Timestamp};
+use crate::domain::journal::{EntryId, Journaled, Mark, NewEntry, VouchingId};
+use crate::domain::partition::Partition;
+use crate::domain::random::Random;
+use crate::domain::session::SessionLifetimes;
+use crate::domain::timekeeper::Timekeeper;
+use crate::store::backend::TokenBackend;
+use crate::store::error::{StoreError, StoreResult};
+use crate::store::examination::{Examination, View};
+use crate::store::journal::RevocationJournal;
+use crate::store::patience;
+use crate::store::users::UserStore;
+use crate::store::vouching::Vouched;
+
+/// How long an operation waits for the store to be vouched for: usually that takes two round trips.
+const VOUCHING_WAIT: Duration = Duration::from_millis(500);
+
+/// How often an operation is done on what was just vouched for, before the store is given up as one that
+/// changes under our hands.
+pub(super) const TRIES: usize = 2;
+
+/// For how long one replica has the task of making the store whole, unless it goes on.
+pub(super) const LEASE: Duration = Duration::from_secs(2);
+
+/// How long revocations matter.
+#[derive(Clone, Copy, Debug)]
+pub struct Spans {
+    /// How long an access token is denied.
+    pub denial: Duration,
+    /// How long a session may go without a refresh.
+    pub idle: Duration,
+    /// How long a session may live.
+    pub absolute: Duration,
+}
+
+impl From<&SessionLifetimes> for Spans {
+    fn from(lifetimes: &SessionLifetimes) -> Self {
+        Self { denial: lifetimes.revocation(), idle: lifetimes.idle, absolute: lifetimes.absolute }
+    }
+}
+
+pub(super) struct Shared {
+    pub(super) backend: Arc<dyn TokenBackend>,
+    pub(super) journal: Arc<dyn RevocationJournal>,
+    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) keeper: Arc<Timekeeper>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) spans: Spans,
+    /// What was found whole; `None` until it is.
+    pub(super) vouched: ArcSwapOption<Vouched>,
+    /// What was found whole last, also when it is in doubt now.
+    pub(super) last: ArcSwapOption<Vouched>,
+    /// No revocation is acknowledged before: replicas may answer from copies of the feed that nobody
+    /// knows of.
+    pub(super) quiet_until: StdMutex<Option<Instant>>,
+    pub(super) watch: tokio::sync::Mutex<Watch>,
+    /// Revocations that were carried out while the journal could not be written.
+    pub(super) owed: StdMutex<OwedMemory>,
+    /// Revocations that were begun and could not be acknowledged.
+    pub(super) unfinished: StdMutex<HashMap<Journaled, NewEntry>>,
+    /// Held by evictions that are to be written down.
+    pub(super) unsettled_evictions: Arc<Semaphore>,
+}
+
+/// What is remembered from look to look.
+pub(super) struct Watch {
+    pub(super) examination: Option<Box<dyn Examination>>,
+    /// The furthest mark that was seen at any look, of each partition. What this process has carried out
+    /// since its last look is not among them: a look compares with what was known when it began.
+    /// (model: HighMarkIsCompared)
+    pub(super) seen: Vec<Mark>,
+    /// Where the journal stood at the last look: what is behind the mark since then was not carried out
+    /// by whoever wrote it.
+    pub(super) stood: Vec<i64>,
+    /// Under which name this process has the lease.
+    pub(super) holder: EntryId,
+    pub(super) failed: Option<Instant>,
+    /// When another replica was last found to make the store whole.
+    pub(super) taken: Option<Instant>,
+}
+
+/// What this process remembers of it.
+#[derive(Default)]
+pub(super) struct OwedMemory {
+    pub(super) entries: HashMap<EntryId, NewEntry>,
+    /// Those that could not be written down when they were tried, which is said once of each.
+    pub(super) failing: HashSet<EntryId>,
+}
+
+impl Shared {
+    pub(super) fn now(&self) -> Timestamp {
+        self.keeper.now()
+    }
+
+    /// What was found whole; looked for if need be, but not for long.
+    pub(super) async fn vouched(self: &Arc<Self>) -> StoreResult<Arc<Vouched>> {
+        if let Some(vouched) = self.vouched.load_full() {
+            return Ok(vouched);
+        }
+        // Beside this request: the look goes on when the request is given up.
+        let shared = self.clone();
+        let look = tokio::spawn(async move { shared.look_if_needed().await });
+        match patience::within(VOUCHING_WAIT, look).await {
+            Ok(Ok(looked)) => looked?,
+            Ok(Err(_)) | Err(_) => return Err(NotVouched.error()),
+        }
+        self.vouched.load_full().ok_or_else(|| NotVouched.error())
+    }
+
+    pub(super) fn set_vouched(&self, vouched: Vouched, quiet_until: Option<Instant>) {
+        let vouched = Arc::new(vouched);
+        let mut quiet = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *quiet = quiet_until.max(*quiet);
+        drop(quiet);
+        self.last.store(Some(vouched.clone()));
+        self.vouched.store(Some(vouched));
+    }
+
+    /// The incarnation that this process has last found; 0 where it has found none.
+    /// (model: IncarnationNeverGoesBack)
+    pub(super) fn known_incarnation(&self, partition: Partition) -> i64 {
+        self.last.load().as_ref().map_or(0, |last| last.of(partition).incarnation)
+    }
+
+    /// The vouching by which this process has last found it whole.
+    pub(super) fn known_vouching(&self, partition: Partition) -> VouchingId {
+        self.last.load().as_ref().map_or(VouchingId::NONE, |last| last.of(partition).vouching)
+    }
+
+    pub(super) fn known_server(&self) -> Option<String> {
+        self.last.load().as_ref().map(|last| last.server.clone())
+    }
+
+    /// What was found whole is not what stands there: unless somebody has looked since.
+    pub(super) fn doubt(&self, by: &Arc<Vouched>) {
+        let standing = self.vouched.load();
+        if standing.as_ref().is_some_and(|standing| Arc::ptr_eq(standing, by)) {
+            self.vouched.compare_and_swap(&standing, None);
+        }
+    }
+
+    /// Returns once no copy of the feed is in use that nobody knows of.
+    /// (model: VouchingIsWaitedOut)
+    pub(super) async fn quiet(&self) {
+        let until = *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = until.filter(|until| Instant::now() < *until) {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+}
+
+impl Watch {
+    pub(super) fn new(holder: EntryId) -> Self {
+        let (seen, stood) = (vec![Mark::START; Partition::COUNT], vec![0; Partition::COUNT]);
+        Self { examination: None, seen, stood, holder, failed: None, taken: None }
+    }
+
+    /// What was found whole has all that was seen before, or is of another incarnation.
+    pub(super) fn note(&mut self, view: &View) {
+        for (seen, state) in self.seen.iter_mut().zip(&view.states) {
+            if let Some(state) = state {
+                *seen = state.mark;
+            }
+        }
+    }
+
+    /// Whether another replica is waited for: it has been found at work since its last lease.
+    pub(super) fn waits(&self) -> bool {
+        self.taken.is_some_and(|taken| taken.elapsed() < LEASE)
+    }
+
+    pub(super) fn seen(&self, partition: Partition) -> Mark {
+        self.seen.get(partition.index()).copied().unwrap_or(Mark::START)
+    }
+}
+
+/// Nobody has looked successfully yet.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the token store may have gone back in time, and what it has forgotten is not made good yet")]
+pub(super) struct NotVouched;
+
+impl NotVouched {
+    pub(super) fn error(self) -> StoreError {
+        StoreError::Unavailable { store: "token store", source: Box::new(self) }
+    }
+}

@@ -1,0 +1,250 @@
+//! Sessions in Redis. The rule for refresh tokens is [`Presented::judge`](crate::domain::session::Presented::judge),
+//! which the scripts repeat.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::ScriptInvocation;
+
+use super::codec::{self, Entry, Fields, SESSION, SESSIONS, unreadable};
+use super::keys::UserKeys;
+use super::standing::vouching_of;
+use super::store::RedisTokenStore;
+use super::time::span;
+use super::{listing, scripts};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::journal::EntryId;
+use crate::domain::session::{NewSession, Session, SessionLifetimes, Timeout};
+use crate::domain::session_cap::{SessionCursor, SessionUse};
+use crate::domain::tokens::{Generation, RefreshClaims};
+use crate::domain::user::SecurityVersion;
+use crate::store::sessions::{
+    Eviction, OnReuse, OpenOutcome, Opening, Presented, RefreshOutcome, SessionBackend,
+};
+use crate::store::vouching::{BackendResult, Vouched};
+
+#[async_trait]
+impl SessionBackend for RedisTokenStore {
+    async fn open_session(
+        &self,
+        by: &Vouched,
+        session: &NewSession,
+        lifetimes: &SessionLifetimes,
+    ) -> BackendResult<Opening> {
+        let keys = self.keys.of_user(session.subject.user);
+        let key = keys.session(session.id);
+        let entry = Entry { place: SESSION, key: &key };
+        let mut script = scripts::OPEN_SESSION.prepare_invoke();
+        script
+            .key(&key)
+            .key(keys.sessions())
+            .key(keys.cutoff())
+            .key(keys.partition().state())
+            .arg(self.time.argument())
+            .arg(session.id.to_string())
+            .arg(session.subject.user.get())
+            .arg(session.subject.email.as_str())
+            .arg(session.subject.role.as_str())
+            .arg(session.subject.security_version.get())
+            .arg(Generation::FIRST.get())
+            .arg(span(lifetimes.idle))
+            .arg(span(lifetimes.absolute))
+            .arg(session.origin.address.map(|address| address.to_string()).unwrap_or_default())
+            .arg(session.origin.user_agent.as_deref().unwrap_or_default())
+            .arg(session.origin.client.as_str())
+            .arg(vouching_of(by, session.subject.user))
+            .arg(if session.subject.email_verified { "1" } else { "" });
+        let answer = self.call(by, entry, script).await?;
+        match answer.verdict.as_str() {
+            "opened" => {
+                let session = codec::session(entry, session.id, &answer.fields)?;
+                Ok(Opening::Settled(OpenOutcome::Opened(session)))
+            }
+            "superseded" => {
+                let first = SecurityVersion::new(entry.read("version", answer.field(0))?);
+                Ok(Opening::Settled(OpenOutcome::Superseded { first }))
+            }
+            "older" => Ok(Opening::OlderStand),
+            _ => Err(unreadable(entry, &keys, &answer).into()),
+        }
+    }
+
+    async fn has_sessions(&self, by: &Vouched, user: UserId) -> BackendResult<bool> {
+        let keys = self.keys.of_user(user);
+        let key = keys.sessions();
+        let entry = Entry { place: SESSIONS, key: &key };
+        let exists = redis::cmd("EXISTS").arg(&key).to_owned();
+        let (exists, _) = self.ask_standing(by, entry, keys.partition(), exists).await?;
+        Ok(entry.convert(exists)?)
+    }
+
+    async fn rotate(
+        &self,
+        by: &Vouched,
+        token: &RefreshClaims,
+        alarm: EntryId,
+        lifetimes: &SessionLifetimes,
+    ) -> BackendResult<Presented> {
+        let mut script = scripts::ROTATE_SESSION.prepare_invoke();
+        add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
+        script
+            .arg(self.time.argument())
+            .arg(token.session.to_string())
+            .arg(token.user.get())
+            .arg(token.generation.get())
+            .arg(span(lifetimes.idle))
+            .arg(span(lifetimes.rotation_grace_period))
+            .arg(span(lifetimes.revocation()))
+            .arg(vouching_of(by, token.user))
+            .arg(alarm.get());
+        self.refresh(by, token, script).await
+    }
+
+    async fn check_refresh(
+        &self,
+        by: &Vouched,
+        token: &RefreshClaims,
+        alarm: EntryId,
+        lifetimes: &SessionLifetimes,
+        on_reuse: OnReuse,
+    ) -> BackendResult<Presented> {
+        let mut script = scripts::CHECK_SESSION.prepare_invoke();
+        add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
+        script
+            .arg(self.time.argument())
+            .arg(token.session.to_string())
+            .arg(token.user.get())
+            .arg(token.generation.get())
+            .arg(match on_reuse {
+                OnReuse::Revoke => "revoke",
+                OnReuse::Refuse => "refuse",
+            })
+            .arg(span(lifetimes.rotation_grace_period))
+            .arg(span(lifetimes.revocation()))
+            .arg(vouching_of(by, token.user))
+            .arg(alarm.get());
+        self.refresh(by, token, script).await
+    }
+
+    async fn session_end(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        session: SessionId,
+    ) -> BackendResult<Option<Timestamp>> {
+        let keys = self.keys.of_user(user);
+        let key = keys.session(session);
+        let entry = Entry { place: SESSION, key: &key };
+        let mut command = redis::cmd("HMGET");
+        command.arg(&key).arg("u").arg("i");
+        let (stored, _) = self.ask_standing(by, entry, keys.partition(), command).await?;
+        let stored: Fields = entry.convert(stored)?;
+        let [owner, end] = stored.as_slice() else { return Ok(None) };
+        let is_own = owner.as_deref() == Some(user.to_string().as_str());
+        match end.as_deref().filter(|_| is_own) {
+            Some(end) => Ok(Some(Timestamp::from_millis(entry.read("i", Some(end))?))),
+            None => Ok(None),
+        }
+    }
+
+    async fn evict_session(
+        &self,
+        by: &Vouched,
+        eviction: &Eviction,
+        entry: EntryId,
+        denial: Duration,
+    ) -> BackendResult<Option<Timestamp>> {
+        self.evict(by, eviction, entry, denial).await
+    }
+
+    async fn newest_access_tokens(
+        &self,
+        by: &Vouched,
+        users: &[UserId],
+    ) -> BackendResult<Vec<Option<Timestamp>>> {
+        listing::newest_access_tokens(&self.lists(by), users).await
+    }
+
+    async fn list_sessions(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        after: Option<SessionCursor>,
+        limit: u32,
+    ) -> BackendResult<Vec<Session>> {
+        listing::page(&self.lists(by), user, after, limit).await
+    }
+
+    async fn session_uses(&self, by: &Vouched, user: UserId) -> BackendResult<Vec<SessionUse>> {
+        listing::uses(&self.lists(by), user).await
+    }
+
+    async fn find_session(
+        &self,
+        by: &Vouched,
+        user: UserId,
+        session: SessionId,
+    ) -> BackendResult<Option<Session>> {
+        listing::find(&self.lists(by), user, session).await
+    }
+}
+
+impl RedisTokenStore {
+    /// Runs one of the two scripts that judge a refresh token.
+    async fn refresh(
+        &self,
+        by: &Vouched,
+        token: &RefreshClaims,
+        script: ScriptInvocation<'static>,
+    ) -> BackendResult<Presented> {
+        let keys = self.keys.of_user(token.user);
+        let key = keys.session(token.session);
+        let entry = Entry { place: SESSION, key: &key };
+        let answer = self.call(by, entry, script).await?;
+        note_brought_back(token.session, answer.field(codec::AHEAD));
+        let session = || codec::session(entry, token.session, &answer.fields);
+        let mut ended_until = None;
+        let outcome = match answer.verdict.as_str() {
+            "current" => RefreshOutcome::Current(session()?),
+            "previous" => RefreshOutcome::Previous(session()?),
+            "recovered" => RefreshOutcome::Recovered(session()?),
+            "reused" => {
+                if let Some(until) = answer.field(0) {
+                    ended_until = Some(Timestamp::from_millis(entry.read("until", Some(until))?));
+                    self.pass_on(by).await?;
+                }
+                RefreshOutcome::Reused
+            }
+            "expired" => match answer.field(0) {
+                Some("idle") => RefreshOutcome::Expired(Timeout::Idle),
+                Some("absolute") => RefreshOutcome::Expired(Timeout::Absolute),
+                _ => return Err(unreadable(entry, &keys, &answer).into()),
+            },
+            "evicted" => RefreshOutcome::Evicted,
+            "unknown" | "foreign" => RefreshOutcome::Unknown,
+            _ => return Err(unreadable(entry, &keys, &answer).into()),
+        };
+        Ok(Presented { outcome, ended_until })
+    }
+}
+
+/// What a session had noted lay ahead of the clock.
+fn note_brought_back(session: SessionId, ahead_ms: Option<&str>) {
+    if let Some(ahead_ms) = ahead_ms {
+        tracing::warn!(%session, ahead_ms, "the token store's clock was put back: a session counts from now on");
+    }
+}
+
+/// The keys of the two scripts that judge a refresh token.
+fn add_refresh_keys(script: &mut ScriptInvocation<'static>, keys: &UserKeys, token: &RefreshClaims) {
+    script
+        .key(keys.session(token.session))
+        .key(keys.sessions())
+        .key(keys.denied())
+        .key(keys.cutoff())
+        .key(keys.partition().state())
+        .key(keys.revocations())
+        .key(keys.partition().owed())
+        .key(keys.evictions());
+}
