@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Failure, text_of, text_of_driver, unavailable};
+use super::failure::{Failure, text_of, text_of_driver, unavailable};
 use crate::store::breaker::Breaker;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::patience::{self, Line};
+
+/// How long an engine may take over a statement, its waiting for locks included. Every statement
+/// touches one row or one page of rows by key, so this is some hundred times the usual.
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// What a call waits on top of the limits of the pool and of the engine. The engine gives up first,
+/// so that the answer is known: cut off by us, a write may still happen.
+pub(super) const CALL_MARGIN: Duration = Duration::from_millis(150);
 
 /// After this many failures of one kind of work in a row nobody asks for it for [`PAUSE`].
 const THRESHOLD: u32 = 5;

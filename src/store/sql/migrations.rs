@@ -1,10 +1,16 @@
 //! Bringing the schema up to date.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 
-use super::{DatabaseError, text_of};
+use super::error::DatabaseError;
+use super::failure::text_of;
+
+/// How long bringing the schema up to date may take, waiting for another replica that is at it
+/// included. Rewriting a large table takes its time.
+pub(super) const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Where the steps that a database has had are noted (sqlx's own name).
 pub(super) const TABLE: &str = "_sqlx_migrations";

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::super::calls::Work;
 use super::super::journal_rows::{self, Columns};
 use super::super::rows::Entry;
-use super::PostgresStore;
+use super::store::PostgresStore;
 use super::users::violates;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Link, Mark, NewEntry};

@@ -9,9 +9,10 @@ use tokio::time::timeout;
 
 use super::pool::Transaction;
 use super::rights::{self, Lack, is_refusal};
-use super::{PostgresStore, unreachable_at};
-use crate::store::sql::migrations::{self, TABLE};
-use crate::store::sql::{DatabaseError, MIGRATION_TIMEOUT, text_of, text_of_driver};
+use super::store::{PostgresStore, unreachable_at};
+use crate::store::sql::error::DatabaseError;
+use crate::store::sql::failure::{text_of, text_of_driver};
+use crate::store::sql::migrations::{self, MIGRATION_TIMEOUT, TABLE};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
 

@@ -18,7 +18,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{PostgresOptions, code_may_pass};
+use super::options::PostgresOptions;
+use super::verdict::code_may_pass;
+use crate::store::sql::failure::NoConnection;
 
 /// How long a connection is kept that nobody needs.
 const IDLE_MAX: Duration = Duration::from_secs(600);
@@ -28,46 +30,6 @@ const LIFETIME_MAX: Duration = Duration::from_secs(1800);
 
 /// How soon a full server is asked for a connection again, unless one of ours comes free.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
-
-/// Why there is no connection. It travels as an [`io::Error`] in the driver's type, and its text is all that
-/// is shown of that.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::store::sql) enum NoConnection {
-    /// All that we may have are in use.
-    #[error(
-        "all {max} connections are in use, and none came free within {waited:?} (database.max_connections)"
-    )]
-    AllInUse {
-        /// The most there may be.
-        max: u32,
-        /// How long it was waited for.
-        waited: Duration,
-    },
-    /// The server did not answer in time.
-    #[error("no answer from {place} within {waited:?}")]
-    Silent {
-        /// Which server.
-        place: String,
-        /// How long it was waited for.
-        waited: Duration,
-    },
-    /// None of the servers takes writes.
-    #[error("no server that takes writes: {places} only read")]
-    OnlyReads {
-        /// Which servers.
-        places: String,
-    },
-}
-
-impl From<NoConnection> for sqlx::Error {
-    fn from(error: NoConnection) -> Self {
-        let kind = match error {
-            NoConnection::Silent { .. } => io::ErrorKind::TimedOut,
-            _ => io::ErrorKind::Other,
-        };
-        Self::Io(io::Error::new(kind, error))
-    }
-}
 
 /// Since when the connections of the pool are not to be used any more: those that were opened before
 /// lead to a server that is going, gone, or takes no writes, and would do so for as long as they live.
@@ -105,9 +67,9 @@ pub(super) struct Host {
     pub(super) options: PgConnectOptions,
 }
 
-/// The connections of a repository. Clones share them.
+/// The connections of a store. Clones share them.
 #[derive(Clone)]
-pub(super) struct Pool(Arc<Inner>);
+pub(in crate::store::sql) struct Pool(Arc<Inner>);
 
 struct Inner {
     servers: Servers,
@@ -442,7 +404,7 @@ impl Drop for Lease {
 }
 
 /// A transaction. Dropped before [`commit`](Self::commit), it is rolled back.
-pub(super) struct Transaction {
+pub(in crate::store::sql) struct Transaction {
     lease: Lease,
 }
 
@@ -452,9 +414,16 @@ impl fmt::Debug for Transaction {
     }
 }
 
+/// What statements are run over, by the name that the driver's own transactions have for it.
+impl AsMut<Self> for Transaction {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
 impl Transaction {
     /// Makes what was done last.
-    pub(super) async fn commit(self) -> sqlx::Result<()> {
+    pub(in crate::store::sql) async fn commit(self) -> sqlx::Result<()> {
         self.lease.commit().await
     }
 

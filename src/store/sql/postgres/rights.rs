@@ -5,8 +5,8 @@ use std::fmt;
 use sqlx::Row;
 
 use super::pool::Transaction;
-use super::{PostgresStore, unreachable_at};
-use crate::store::sql::DatabaseError;
+use super::store::{PostgresStore, unreachable_at};
+use crate::store::sql::error::DatabaseError;
 
 /// The tables, each with what is done to it at run time.
 pub(super) const NEEDED: [(&str, &[&str]); 12] = [

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 
 use super::super::calls::Work;
+use super::super::failure::{Failure, ReadOnly, unavailable};
+use super::super::journal_rows;
 use super::super::rows::{self, user_columns};
-use super::super::{Failure, ReadOnly, journal_rows, unavailable};
-use super::PostgresStore;
 use super::pool::Transaction;
+use super::store::PostgresStore;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
@@ -341,21 +342,6 @@ impl UserStore for PostgresStore {
             return Err(unavailable(&ReadOnly));
         }
         Ok(())
-    }
-}
-
-/// What changes of accounts that need the whole table in view lock: "hpuser" in ASCII.
-const CHANGE_LOCK: i64 = 0x6870_7573_6572;
-
-impl PostgresStore {
-    /// Begins a change that is decided by what is there: changes of this kind come one after the
-    /// other, or two administrators could demote each other at once. The last statement of the change gives a
-    /// position in the journal, and others of the partition wait for its commit: a replica that is paused
-    /// before that is not waited for long (`idle_in_transaction_session_timeout`).
-    pub(super) async fn begin_change(&self) -> sqlx::Result<Transaction> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(CHANGE_LOCK).execute(&mut transaction).await?;
-        Ok(transaction)
     }
 }
 

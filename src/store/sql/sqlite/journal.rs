@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use serde_json::json;
 use sqlx::{Sqlite, Transaction};
 
-use super::super::Failure;
 use super::super::calls::Work;
+use super::super::failure::Failure;
 use super::super::journal_rows::{self, Columns};
 use super::super::rows::Entry;
-use super::SqliteStore;
+use super::store::SqliteStore;
 use crate::domain::clock::{Timestamp, millis_of};
 use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Link, Mark, NewEntry};
 use crate::domain::partition::Partition;

@@ -6,11 +6,11 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Sqlite, Transaction};
 
-use super::super::Failure;
 use super::super::calls::Work;
+use super::super::failure::Failure;
 use super::super::rows::{self, user_columns};
-use super::SqliteStore;
 use super::journal::append_in;
+use super::store::SqliteStore;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
@@ -302,11 +302,6 @@ impl SqliteStore {
             Ok::<_, Failure>(Some(event))
         })
         .await
-    }
-
-    /// Begins a change that is decided by what is there: nobody else writes until it is over.
-    pub(super) async fn begin_change(&self) -> sqlx::Result<Transaction<'_, Sqlite>> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
     }
 }
 

@@ -1,0 +1,116 @@
+//! Clients, in SQL: one text for both engines.
+
+use async_trait::async_trait;
+
+use super::calls::Work;
+use super::failure::Failure;
+use super::postgres::PostgresStore;
+use super::rows;
+use super::sqlite::SqliteStore;
+use crate::domain::client::{Client, ClientId, ClientSecretHash, NewClient};
+use crate::domain::clock::Timestamp;
+use crate::store::clients::ClientStore;
+use crate::store::error::StoreResult;
+
+macro_rules! keep_clients {
+    ($store:ty) => {
+        #[async_trait]
+        impl ClientStore for $store {
+            async fn insert_client(&self, client: &NewClient) -> StoreResult<bool> {
+                self.on(Work::ClientWrites, async {
+                    let mut transaction = self.begin_change().await?;
+                    let inserted = sqlx::query(
+                        "INSERT INTO clients (id, scopes, audience, created_at) VALUES ($1, $2, $3, $4)
+                         ON CONFLICT DO NOTHING",
+                    )
+                    .bind(client.id.as_str())
+                    .bind(client.scopes.to_string())
+                    .bind(client.audience.as_deref())
+                    .bind(client.created_at.as_millis())
+                    .execute(transaction.as_mut())
+                    .await?;
+                    if inserted.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    sqlx::query(
+                        "INSERT INTO client_secrets (client_id, hash, created_at) VALUES ($1, $2, $3)",
+                    )
+                    .bind(client.id.as_str())
+                    .bind(client.secret.as_bytes().as_slice())
+                    .bind(client.created_at.as_millis())
+                    .execute(transaction.as_mut())
+                    .await?;
+                    transaction.commit().await?;
+                    Ok::<_, Failure>(true)
+                })
+                .await
+            }
+
+            async fn find_client(&self, id: &ClientId) -> StoreResult<Option<Client>> {
+                let select = sqlx::query(
+                    "SELECT id, scopes, audience, clients.created_at AS created_at, hash
+                     FROM clients LEFT JOIN client_secrets ON client_id = id
+                     WHERE id = $1 ORDER BY client_secrets.created_at DESC, hash",
+                )
+                .bind(id.as_str());
+                let found = self.on(Work::ClientReads, select.fetch_all(self.reader())).await?;
+                Ok(rows::clients(&found)?.pop())
+            }
+
+            async fn list_clients(&self) -> StoreResult<Vec<Client>> {
+                let select = sqlx::query(
+                    "SELECT id, scopes, audience, clients.created_at AS created_at, hash
+                     FROM clients LEFT JOIN client_secrets ON client_id = id
+                     ORDER BY id, client_secrets.created_at DESC, hash",
+                );
+                rows::clients(&self.on(Work::ClientReads, select.fetch_all(self.reader())).await?)
+            }
+
+            async fn add_client_secret(
+                &self,
+                id: &ClientId,
+                secret: &ClientSecretHash,
+                now: Timestamp,
+                drop_others: bool,
+            ) -> StoreResult<bool> {
+                self.on(Work::ClientWrites, async {
+                    let mut transaction = self.begin_change().await?;
+                    let exists = sqlx::query("SELECT 1 FROM clients WHERE id = $1").bind(id.as_str());
+                    if exists.fetch_optional(transaction.as_mut()).await?.is_none() {
+                        return Ok(false);
+                    }
+                    // All of them, or all but the newest.
+                    sqlx::query(
+                        "DELETE FROM client_secrets WHERE client_id = $1 AND hash NOT IN (
+                           SELECT hash FROM client_secrets WHERE client_id = $1
+                           ORDER BY created_at DESC, hash LIMIT $2)",
+                    )
+                    .bind(id.as_str())
+                    .bind(i64::from(!drop_others))
+                    .execute(transaction.as_mut())
+                    .await?;
+                    sqlx::query(
+                        "INSERT INTO client_secrets (client_id, hash, created_at) VALUES ($1, $2, $3)",
+                    )
+                    .bind(id.as_str())
+                    .bind(secret.as_bytes().as_slice())
+                    .bind(now.as_millis())
+                    .execute(transaction.as_mut())
+                    .await?;
+                    transaction.commit().await?;
+                    Ok::<_, Failure>(true)
+                })
+                .await
+            }
+
+            async fn delete_client(&self, id: &ClientId) -> StoreResult<bool> {
+                let delete = sqlx::query("DELETE FROM clients WHERE id = $1").bind(id.as_str());
+                let deleted = self.on(Work::ClientWrites, delete.execute(self.writer())).await?;
+                Ok(deleted.rows_affected() == 1)
+            }
+        }
+    };
+}
+
+keep_clients!(PostgresStore);
+keep_clients!(SqliteStore);
