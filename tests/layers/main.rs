@@ -6,6 +6,7 @@
 //! own: `pub use` of a foreign thing.
 
 mod logs;
+mod pages;
 mod paths;
 mod rules;
 mod sources;

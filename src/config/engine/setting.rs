@@ -234,7 +234,8 @@ impl Catalogue {
                 names.join(", "),
                 setting.documented_default(),
                 example,
-                setting.doc
+                // The page stands beside those that it leads to.
+                setting.doc.replace("(docs/", "(")
             );
         }
         table

@@ -200,7 +200,7 @@ impl Collector {
             let ours = known.iter().map(String::as_str).filter(|known| known.starts_with(PREFIX));
             let help = match nearest(name, ours, "_") {
                 Some(near) => format!("did you mean {near}?"),
-                None => "unset it; the README lists all settings".to_owned(),
+                None => "unset it; docs/settings.md lists all settings".to_owned(),
             };
             self.refuse(name, Origin::Variable(name.clone()), "is no setting", help);
         }

@@ -6,7 +6,7 @@ use super::setting::{Catalogue, VARIABLE_PREFIX as PREFIX};
 pub(super) fn suggestion(catalogue: &Catalogue, key: &str) -> String {
     match nearest(key, catalogue.iter().map(|setting| setting.key), ".") {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "take it out; the README lists all settings".to_owned(),
+        None => "take it out; docs/settings.md lists all settings".to_owned(),
     }
 }
 

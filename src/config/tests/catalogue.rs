@@ -34,14 +34,14 @@ fn only_secrets_have_a_file_twin() {
 }
 
 #[test]
-fn the_readme_lists_exactly_these_settings() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = fs::read_to_string(path).expect("README.md is there");
-    let (_, rest) = readme.split_once(START).expect("README.md has the marker settings:start");
-    let (table, _) = rest.split_once(END).expect("README.md has the marker settings:end");
+fn the_page_lists_exactly_these_settings() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+    let page = fs::read_to_string(path).expect("docs/settings.md is there");
+    let (_, rest) = page.split_once(START).expect("docs/settings.md has the marker settings:start");
+    let (table, _) = rest.split_once(END).expect("docs/settings.md has the marker settings:end");
     let wanted = catalogue().markdown();
     assert!(
         table.trim() == wanted.trim(),
-        "the settings table in README.md is out of date; put this between its markers:\n\n{wanted}"
+        "the table in docs/settings.md is out of date; put this between its markers:\n\n{wanted}"
     );
 }
