@@ -32,7 +32,9 @@ pub trait CutOffStore: Send + Sync + 'static {
     /// ids again, and there may be sessions of theirs. Answers those that ended.
     ///
     /// # Errors
-    /// [`StoreError::RevocationPending`](super::error::StoreError::RevocationPending) also where it is not known whether there are any.
+    /// [`RevocationPending`] also where it is not known whether there are any.
+    ///
+    /// [`RevocationPending`]: super::error::StoreError::RevocationPending
     async fn begin_account(&self, user: UserId, version: SecurityVersion) -> StoreResult<Vec<SessionId>>;
 
     /// The cut-off of a security event: ends every session of the user that was opened under a
@@ -41,8 +43,10 @@ pub trait CutOffStore: Send + Sync + 'static {
     /// Answers the sessions that ended.
     async fn cut_off(&self, order: &CutOffOrder) -> StoreResult<Vec<SessionId>>;
 
-    /// The same while the database is away, which the answer ([`StoreError::RevocationPending`](super::error::StoreError::RevocationPending)) says:
-    /// the version is the next that the store knows of, and the database takes it over when it is back.
+    /// The same while the database is away, which the answer ([`RevocationPending`]) says: the version is the
+    /// next that the store knows of, and the database takes it over when it is back.
+    ///
+    /// [`RevocationPending`]: super::error::StoreError::RevocationPending
     async fn cut_off_ahead(&self, user: UserId) -> StoreResult<Infallible>;
 
     /// Writes down what is owed to the journal of that user, now: of their security events in particular.

@@ -115,7 +115,9 @@ pub trait SessionStore: Send + Sync + 'static {
     /// several concurrent calls exactly one gets `true`.
     ///
     /// Every revocation answers once it stands in the journal, is carried out, and no replica can be
-    /// without it; [`StoreError::RevocationPending`](super::error::StoreError::RevocationPending) when one of these is not known yet.
+    /// without it; [`RevocationPending`] when one of these is not known yet.
+    ///
+    /// [`RevocationPending`]: super::error::StoreError::RevocationPending
     async fn revoke_session(
         &self,
         user: UserId,

@@ -16,7 +16,8 @@ use crate::domain::partition::Partition;
 use crate::domain::random::{self, Random};
 use crate::store::vouching::Vouched;
 
-/// [`TokenBackend`](crate::store::backend::TokenBackend) on an SQLite file. Dropping it ends its purge task and lets go of the file.
+/// [`TokenBackend`](crate::store::backend::TokenBackend) on an SQLite file. Dropping it ends its purge task and
+/// lets go of the file.
 #[derive(Debug)]
 pub struct EmbeddedTokenStore {
     pub(super) purge: PurgeTask,
@@ -44,7 +45,8 @@ impl EmbeddedTokenStore {
     }
 
     /// Waits for what is under way, tidies the file up and closes it. Every call after that is
-    /// answered with [`StoreError::Unavailable`](crate::store::StoreError::Unavailable). What was acknowledged is safe without this.
+    /// answered with [`StoreError::Unavailable`](crate::store::StoreError::Unavailable). What was acknowledged is
+    /// safe without this.
     pub async fn close(&self) {
         self.purge.end();
         self.file.close().await;
