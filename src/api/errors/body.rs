@@ -14,6 +14,9 @@ pub trait ErrorBody: Type + ToJSON {
     /// Its media type.
     const MEDIA_TYPE: &'static str;
 
+    /// Whether it says by a name which error it is, beside the status.
+    const HAS_NAMES: bool = true;
+
     /// The status that this dialect gives the error.
     fn status(error: &ApiError) -> StatusCode {
         error.status_code()

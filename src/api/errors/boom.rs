@@ -43,6 +43,7 @@ impl Example for Boom {
 
 impl ErrorBody for Boom {
     const MEDIA_TYPE: &'static str = "application/json";
+    const HAS_NAMES: bool = false;
 
     /// The one that differs from the main API's: here a taken address is 400.
     fn status(error: &ApiError) -> StatusCode {

@@ -76,13 +76,16 @@ impl<S: Refusals, B: ErrorBody> From<Refusal<S, B>> for poem::Error {
     }
 }
 
-/// Whether the document lists the error for that operation: its status, and there an example of that name.
+/// Whether the document lists the error for that operation: its status, and there an example of that name, where the
+/// dialect has names.
 fn is_documented<S: Refusals, B: ErrorBody>(error: &ApiError) -> bool {
     let status = B::status(error).as_u16();
     let name = B::example_name(error);
     let mut listed = S::DOCUMENTED.iter().filter(|(documented, _)| *documented == status);
-    listed
-        .any(|(_, documented)| (documented.examples)().iter().any(|example| B::example_name(example) == name))
+    let has_name = |documented: &Documented| {
+        (documented.examples)().iter().any(|example| B::example_name(example) == name)
+    };
+    listed.any(|(_, documented)| !B::HAS_NAMES || has_name(documented))
 }
 
 impl<S: Refusals, B: ErrorBody> ApiResponse for Refusal<S, B> {
