@@ -129,7 +129,7 @@ fn the_page_says_which_recipes_are_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &Path| fs::read_to_string(path).expect("a file");
     let page = read(&root.join("docs/forward-auth.md"));
-    let pages = page.clone() + &read(&root.join("README.md"));
+    let pages = page.clone() + &read(&root.join("docs/keys.md"));
     let tests: String = ["apache.rs", "caddy.rs", "haproxy.rs", "nginx.rs", "../sub_path.rs"]
         .map(|file| read(&root.join("tests/binary/proxies").join(file)))
         .concat();
