@@ -1,6 +1,6 @@
 //! Who is behind a request, for the log: the span of the request is told once it is known, so that its line and
 //! whatever else is logged meanwhile says so. Where there is no such span, as in commands and background
-//! tasks, nothing is told to nobody.
+//! tasks, nothing is recorded.
 
 use std::fmt::Display;
 

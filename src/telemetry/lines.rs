@@ -18,21 +18,21 @@ use super::fields::{Fields, Kind, MESSAGE};
 use super::terminal::{Style, escape};
 use crate::config::{LogFormat, LogSettings};
 
-/// What a line is made in, kept for the next one.
-struct Workshop {
+/// Where a line is put together; kept for the next one.
+struct Buffers {
     fields: Fields,
     line: Vec<u8>,
     time: String,
 }
 
-impl Workshop {
+impl Buffers {
     const fn new() -> Self {
         Self { fields: Fields::new(true), line: Vec::new(), time: String::new() }
     }
 }
 
 thread_local! {
-    static WORKSHOP: RefCell<Workshop> = const { RefCell::new(Workshop::new()) };
+    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers::new()) };
 }
 
 /// Writes a line for each event.
@@ -49,8 +49,8 @@ impl<W> Lines<W> {
         Self { format: log.format, client_address: log.client_address, coloured, writer }
     }
 
-    fn write(&self, workshop: &mut Workshop, event: &Event<'_>, around: &[&Fields]) {
-        let Workshop { fields, line, time } = workshop;
+    fn write(&self, buffers: &mut Buffers, event: &Event<'_>, around: &[&Fields]) {
+        let Buffers { fields, line, time } = buffers;
         line.clear();
         time.clear();
         // A clock that cannot be read is no reason to say nothing.
@@ -84,21 +84,21 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let make = |workshop: &mut Workshop| {
-            workshop.fields.clear(self.client_address);
-            event.record(&mut workshop.fields);
+        let make = |buffers: &mut Buffers| {
+            buffers.fields.clear(self.client_address);
+            event.record(&mut buffers.fields);
             let spans: Vec<_> = context.event_scope(event).into_iter().flatten().collect();
             let extensions: Vec<_> = spans.iter().map(|span| span.extensions()).collect();
             let around: Vec<&Fields> =
                 extensions.iter().filter_map(|extensions| extensions.get::<Fields>()).collect();
-            self.write(workshop, event, &around);
+            self.write(buffers, event, &around);
             // Nobody is left to be told that the log cannot be written.
-            let _ = self.writer.make_writer_for(event.metadata()).write_all(&workshop.line);
+            let _ = self.writer.make_writer_for(event.metadata()).write_all(&buffers.line);
         };
-        WORKSHOP.with(|workshop| match workshop.try_borrow_mut() {
-            Ok(mut workshop) => make(&mut workshop),
+        BUFFERS.with(|buffers| match buffers.try_borrow_mut() {
+            Ok(mut buffers) => make(&mut buffers),
             // Something logs while it is being written down.
-            Err(_) => make(&mut Workshop::new()),
+            Err(_) => make(&mut Buffers::new()),
         });
     }
 }

@@ -35,15 +35,16 @@ impl Example for OAuthError {
 impl ErrorBody for OAuthError {
     const MEDIA_TYPE: &'static str = "application/json";
 
+    /// A dead refresh token is 400 here, where the main API says 401.
     fn status(error: &ApiError) -> StatusCode {
-        match error.code().oauth_name() {
-            INVALID_GRANT => StatusCode::BAD_REQUEST,
-            _ => error.status_code(),
+        match is_of_a_grant(error) {
+            true => StatusCode::BAD_REQUEST,
+            false => error.status_code(),
         }
     }
 
     fn of(error: ApiError) -> (ApiError, Self) {
-        let error = translate(error);
+        let error = if is_of_a_grant(&error) { error.into_bad_request() } else { error };
         let body = Self {
             error: error.code().oauth_name().to_owned(),
             error_description: error.detail().to_owned(),
@@ -64,10 +65,6 @@ pub fn respond(error: ApiError) -> Response {
     body::respond::<OAuthError>(error)
 }
 
-/// A dead refresh token is 400 here, where the main API says 401.
-fn translate(error: ApiError) -> ApiError {
-    match error.code().oauth_name() {
-        INVALID_GRANT => error.into_bad_request(),
-        _ => error,
-    }
+fn is_of_a_grant(error: &ApiError) -> bool {
+    error.code().oauth_name() == INVALID_GRANT
 }

@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value, if it has a text and that can be taken.
-    fn find<T>(&mut self, setting: &Setting, parse: &dyn Fn(&str) -> Parsed<T>) -> Option<T> {
+    fn find<T>(&mut self, setting: &Setting, parse: Parse<'_, T>) -> Option<T> {
         let text = self.values.text(setting.key)?;
         if text.is_empty() && setting.kind != Kind::List {
             self.refuse(setting, "is empty", "leave it out to have the default");
@@ -79,12 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value, or else its default; a setting that has neither is refused.
-    fn get<T>(
-        &mut self,
-        setting: &Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
-        default: Option<String>,
-    ) -> Option<T> {
+    fn get<T>(&mut self, setting: &Setting, parse: Parse<'_, T>, default: Option<String>) -> Option<T> {
         if self.values.text(setting.key).is_none() {
             self.refuse(setting, "has no value", format!("write one, like {}", setting.example));
             return None;
@@ -98,35 +93,23 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The parser of a setting.
+type Parse<'a, T> = &'a dyn Fn(&str) -> Parsed<T>;
+
 /// What a field holds of a setting with this default: `H` is `T`, or an `Option` of it.
 pub trait Holds<T, H> {
     /// Reads it; `None` is a mistake that has been noted.
-    fn hold(
-        self,
-        read: &mut Reader<'_>,
-        setting: &'static Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
-    ) -> Option<H>;
+    fn hold(self, read: &mut Reader<'_>, setting: &'static Setting, parse: Parse<'_, T>) -> Option<H>;
 }
 
 impl<T> Holds<T, T> for Always {
-    fn hold(
-        self,
-        read: &mut Reader<'_>,
-        setting: &'static Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
-    ) -> Option<T> {
+    fn hold(self, read: &mut Reader<'_>, setting: &'static Setting, parse: Parse<'_, T>) -> Option<T> {
         read.get(setting, parse, Some(self.0.to_owned()))
     }
 }
 
 impl<T> Holds<T, T> for PerProfile {
-    fn hold(
-        self,
-        read: &mut Reader<'_>,
-        setting: &'static Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
-    ) -> Option<T> {
+    fn hold(self, read: &mut Reader<'_>, setting: &'static Setting, parse: Parse<'_, T>) -> Option<T> {
         let default = match read.profile() {
             Profile::Dev => self.dev,
             Profile::Serve => self.serve,
@@ -140,19 +123,14 @@ impl<T> Holds<T, Option<T>> for DevOnly {
         self,
         read: &mut Reader<'_>,
         setting: &'static Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
+        parse: Parse<'_, T>,
     ) -> Option<Option<T>> {
         Some(read.find(setting, parse))
     }
 }
 
 impl<T> Holds<T, T> for Computed {
-    fn hold(
-        self,
-        read: &mut Reader<'_>,
-        setting: &'static Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
-    ) -> Option<T> {
+    fn hold(self, read: &mut Reader<'_>, setting: &'static Setting, parse: Parse<'_, T>) -> Option<T> {
         let default = (self.by)(read.values);
         read.get(setting, parse, default)
     }
@@ -163,7 +141,7 @@ impl<T> Holds<T, Option<T>> for Computed {
         self,
         read: &mut Reader<'_>,
         setting: &'static Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
+        parse: Parse<'_, T>,
     ) -> Option<Option<T>> {
         Some(read.find(setting, parse))
     }
@@ -174,19 +152,14 @@ impl<T> Holds<T, Option<T>> for Later {
         self,
         read: &mut Reader<'_>,
         setting: &'static Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
+        parse: Parse<'_, T>,
     ) -> Option<Option<T>> {
         Some(if read.values.is_set(setting.key) { read.find(setting, parse) } else { None })
     }
 }
 
 impl<T: Default> Holds<T, T> for Later {
-    fn hold(
-        self,
-        read: &mut Reader<'_>,
-        setting: &'static Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
-    ) -> Option<T> {
+    fn hold(self, read: &mut Reader<'_>, setting: &'static Setting, parse: Parse<'_, T>) -> Option<T> {
         let held: Option<Option<T>> = self.hold(read, setting, parse);
         Some(held?.unwrap_or_default())
     }
@@ -197,19 +170,14 @@ impl<T> Holds<T, Option<T>> for Nothing {
         self,
         read: &mut Reader<'_>,
         setting: &'static Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
+        parse: Parse<'_, T>,
     ) -> Option<Option<T>> {
         Some(read.find(setting, parse))
     }
 }
 
 impl<T: Default> Holds<T, T> for Nothing {
-    fn hold(
-        self,
-        read: &mut Reader<'_>,
-        setting: &'static Setting,
-        parse: &dyn Fn(&str) -> Parsed<T>,
-    ) -> Option<T> {
+    fn hold(self, read: &mut Reader<'_>, setting: &'static Setting, parse: Parse<'_, T>) -> Option<T> {
         Some(read.find(setting, parse).unwrap_or_default())
     }
 }
