@@ -53,18 +53,18 @@ impl Case {
         let server = RedisServer::start();
         let folder = TempDir::new().expect("a folder");
         let url = format!("sqlite://{}/hallpass.db", folder.path().display());
-        let repository = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("a file");
-        repository.migrate().await.expect("its tables");
+        let store = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("a file");
+        store.migrate().await.expect("its tables");
         write(&url, entries).await;
         let mark = DeploymentMark::parse("bench").expect("a mark");
         let clock = Arc::new(ManualClock::at(NOW));
         let backend = RedisTokenStore::connect(&server.url(), &mark, RedisOptions::default()).await;
         let time = StoreTime { keeper: None, laid_over: Some(clock.clone()) };
-        let journal = Arc::new(repository);
+        let journal = Arc::new(store);
         let store = JournaledTokenStore::new(Parts {
             backend: Arc::new(backend.expect("a store").with_time(time)),
             journal: journal.clone(),
-            repository: journal,
+            users: journal,
             keeper: Arc::new(Timekeeper::new(clock, Duration::ZERO)),
             random: Arc::new(SystemRandom),
             spans: SPANS,

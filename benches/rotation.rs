@@ -240,13 +240,13 @@ fn access_status(criterion: &mut Criterion, runtime: &Tokio, name: &str, store: 
 /// A backend as the service has it: kept whole by a journal, which lies in that folder.
 async fn journaled(backend: impl TokenBackend, folder: &TempDir) -> JournaledTokenStore {
     let url = format!("sqlite://{}/hallpass.db", folder.path().display());
-    let repository = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("a database");
-    repository.migrate().await.expect("its tables");
-    let repository = Arc::new(repository);
+    let users = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("a database");
+    users.migrate().await.expect("its tables");
+    let users = Arc::new(users);
     JournaledTokenStore::new(Parts {
         backend: Arc::new(backend),
-        journal: repository.clone(),
-        repository,
+        journal: users.clone(),
+        users,
         keeper: Arc::new(Timekeeper::new(Arc::new(ManualClock::at(NOW)), LIFETIMES.leeway)),
         random: Arc::new(SystemRandom),
         spans: (&LIFETIMES).into(),

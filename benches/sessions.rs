@@ -115,15 +115,15 @@ async fn main() -> ExitCode {
     let server = RedisServer::start();
     let folder = TempDir::new().expect("a folder");
     let url = format!("sqlite://{}/hallpass.db", folder.path().display());
-    let repository = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("a file");
-    repository.migrate().await.expect("its tables");
-    let journal = Arc::new(repository);
+    let journal = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("a file");
+    journal.migrate().await.expect("its tables");
+    let journal = Arc::new(journal);
     let mark = DeploymentMark::parse("bench").expect("a mark");
     let backend = RedisTokenStore::connect(&server.url(), &mark, RedisOptions::default()).await;
     let store = JournaledTokenStore::new(Parts {
         backend: Arc::new(backend.expect("a store").with_time(StoreTime::default())),
         journal: journal.clone(),
-        repository: journal.clone(),
+        users: journal.clone(),
         keeper: Arc::new(Timekeeper::new(Arc::new(SystemClock), LIFETIMES.leeway)),
         random: Arc::new(SystemRandom),
         spans: (&LIFETIMES).into(),

@@ -211,10 +211,10 @@ pub async fn services(
     let keeper = stores.tokens.keeper;
     let dependencies = Dependencies {
         clock: keeper.clone(),
-        clocks: ClockWatch::new(keeper, stores.database.repository.clone(), environment.laid_over.database),
+        clocks: ClockWatch::new(keeper, stores.database.users.clone(), environment.laid_over.database),
         random: environment.random,
         audit,
-        repository: stores.database.repository,
+        users: stores.database.users,
         clients: stores.database.clients,
         token_store: stores.tokens.token_store,
         revocation_feed: stores.tokens.revocation_feed,

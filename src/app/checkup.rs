@@ -257,9 +257,9 @@ async fn check_token_store(
             match store.inspect().await {
                 Ok(inspection) => {
                     let mut findings = judge_redis(&inspection, redis.danger_allow_eviction);
-                    let repository = database.map(|database| &*database.repository);
+                    let users = database.map(|database| &*database.users);
                     let leeway = settings.tokens.lifetimes.leeway;
-                    findings.push(clocks::check(clock, leeway, &store, repository).await);
+                    findings.push(clocks::check(clock, leeway, &store, users).await);
                     findings.extend(judge_replicas(&inspection, redis.wait_replicas));
                     findings.push(check_owner(settings, &store, known).await);
                     findings.push(check_redis_rights(&store).await);

@@ -16,7 +16,7 @@ use crate::store::{AuditStore, UserStore};
 #[derive(Clone)]
 pub struct Database {
     /// Accounts.
-    pub repository: Arc<dyn UserStore>,
+    pub users: Arc<dyn UserStore>,
     /// Signing keys.
     pub signing_keys: Arc<dyn SigningKeyStore>,
     /// What every revocation is written into.
@@ -30,18 +30,18 @@ pub struct Database {
 }
 
 impl Database {
-    pub(super) fn of<R>(repository: R) -> Self
+    pub(super) fn of<R>(store: R) -> Self
     where
         R: UserStore + RevocationJournal + SigningKeyStore + ClientStore + DeploymentStore + AuditStore,
     {
-        let repository = Arc::new(repository);
+        let store = Arc::new(store);
         Self {
-            repository: repository.clone(),
-            journal: repository.clone(),
-            signing_keys: repository.clone(),
-            clients: repository.clone(),
-            deployment: repository.clone(),
-            audit_log: repository,
+            users: store.clone(),
+            journal: store.clone(),
+            signing_keys: store.clone(),
+            clients: store.clone(),
+            deployment: store.clone(),
+            audit_log: store,
         }
     }
 }
@@ -54,20 +54,20 @@ impl Database {
 pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>), DatabaseError> {
     let url = settings.database.url.expose();
     if !is_postgres(url) {
-        let repository = SqliteStore::connect(url, SqliteOptions::default()).await?;
-        let steps = repository.migrate().await?;
-        return Ok((Database::of(repository), steps));
+        let store = SqliteStore::connect(url, SqliteOptions::default()).await?;
+        let steps = store.migrate().await?;
+        return Ok((Database::of(store), steps));
     }
-    let repository = connect(&settings.database, url).await?;
+    let store = connect(&settings.database, url).await?;
     let steps = match &settings.database.migrate_url {
-        Some(owner) => migrate_as_owner(&settings.database, owner.expose(), &repository).await?,
-        None => repository.migrate().await?,
+        Some(owner) => migrate_as_owner(&settings.database, owner.expose(), &store).await?,
+        None => store.migrate().await?,
     };
-    let lacking = repository.lacking_rights().await?;
+    let lacking = store.lacking_rights().await?;
     if !lacking.is_empty() {
-        tracing::warn!("{}", describe_lack(&repository.current_role().await?, &lacking));
+        tracing::warn!("{}", describe_lack(&store.current_role().await?, &lacking));
     }
-    Ok((Database::of(repository), steps))
+    Ok((Database::of(store), steps))
 }
 
 pub(super) fn is_postgres(url: &str) -> bool {

@@ -100,7 +100,7 @@ async fn has_sample_admin(
     else {
         return Ok(false);
     };
-    let account = database.repository.find_user_by_email(&email).await.map_err(StartError::Samples)?;
+    let account = database.users.find_user_by_email(&email).await.map_err(StartError::Samples)?;
     let Some(account) = account else { return Ok(false) };
     let hasher = PasswordHasher::new(settings.passwords.argon2, random)?;
     let verify = move || hasher.verify(&password, Some(&account.password), &mut HashMemory::default());
@@ -127,11 +127,11 @@ pub(super) async fn nobody_administers(
     database: &Database,
 ) -> StoreResult<Option<&'static str>> {
     let must_verify = settings.registration.verify_email;
-    if database.repository.has_administrator(must_verify).await? {
+    if database.users.has_administrator(must_verify).await? {
         return Ok(None);
     }
     if let Some((email, _)) = settings.admin.account()
-        && database.repository.find_user_by_email(email).await?.is_none()
+        && database.users.find_user_by_email(email).await?.is_none()
     {
         return Ok(None);
     }

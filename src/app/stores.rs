@@ -83,7 +83,7 @@ impl TokenStores {
         let journaled = JournaledTokenStore::new(Parts {
             backend: store.clone(),
             journal: database.journal.clone(),
-            repository: database.repository.clone(),
+            users: database.users.clone(),
             keeper: keeper.clone(),
             random: environment.random.clone(),
             spans: (&settings.tokens.lifetimes).into(),

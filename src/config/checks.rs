@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::engine::{Profile, Review};
+use super::sections::admin::{SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD};
 use super::sections::passwords::MIN_LENGTH_WISE;
+use super::sections::public_url::PublicUrl;
 use super::sections::public_url::is_loopback;
+use super::sections::redis::TokenStoreKind;
+use super::sections::reset::ResetDelivery;
+use super::sections::secret::SECRET_HELP;
 use super::sections::smtp::{SMTP_HELP, review_link};
 use super::sections::{proxies, rate_limits};
-use super::server_secret::SECRET_HELP;
-use super::{PublicUrl, ResetDelivery, SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD, Settings, TokenStoreKind};
+use super::settings::Settings;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::revocation::ValidationMode;
 

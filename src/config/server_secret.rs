@@ -7,25 +7,14 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::Settings;
-use super::engine::{ConfigError, ConfigErrors, Origin, Parsed, Profile, Secret, problem};
-pub use crate::crypto::secret::SECRET_MIN_BYTES;
+use super::engine::{ConfigError, ConfigErrors, Origin, Profile, Secret};
+use super::sections::secret::SECRET_HELP;
+use super::settings::Settings;
+use crate::crypto::secret::SECRET_MIN_BYTES;
 use crate::domain::random::Random;
 
 /// The file in the data folder that keeps the secret of `hallpass dev`.
 const SECRET_FILE: &str = "secret";
-
-/// How to get a server secret.
-pub(super) const SECRET_HELP: &str =
-    "make one with `openssl rand -base64 48`, and set HALLPASS_SECRET_FILE (or HALLPASS_SECRET)";
-
-/// The parser of `secret`: at least [`SECRET_MIN_BYTES`] bytes.
-pub(super) fn secret(text: &str) -> Parsed<Secret> {
-    if text.len() < SECRET_MIN_BYTES {
-        return problem(format!("is shorter than {SECRET_MIN_BYTES} bytes"), SECRET_HELP);
-    }
-    Ok(Secret::new(text))
-}
 
 /// The data folder cannot keep the secret of `hallpass dev`.
 #[derive(Debug, thiserror::Error)]
@@ -156,13 +145,6 @@ mod tests {
         fn fill(&self, bytes: &mut [u8]) {
             bytes.fill_with(|| self.0.fetch_add(1, Ordering::SeqCst));
         }
-    }
-
-    #[test]
-    fn a_secret_is_long_enough_and_never_repeated() {
-        assert!(secret("0123456789abcdef0123456789abcdef").is_ok());
-        assert!(secret("0123456789abcdef0123456789abcde").is_err());
-        assert!(!format!("{:?}", secret("hunter2").err()).contains("hunter2"));
     }
 
     #[test]

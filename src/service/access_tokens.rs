@@ -47,7 +47,7 @@ pub struct AccessTokens {
 /// What minting and checking takes.
 #[derive(Clone)]
 pub(super) struct Parts {
-    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) clocks: ClockWatch,
@@ -121,7 +121,7 @@ impl AccessTokens {
     pub(super) async fn with_proof(&self, mut session: Session) -> Session {
         let subject = &mut session.subject;
         if !subject.email_verified {
-            match self.parts.repository.find_user(subject.user).await {
+            match self.parts.users.find_user(subject.user).await {
                 Ok(user) => {
                     subject.email_verified =
                         user.is_some_and(|user| user.email_verified && user.email == subject.email);

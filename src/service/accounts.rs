@@ -97,7 +97,7 @@ pub struct UserPage {
 /// Accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts {
-    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) clocks: ClockWatch,
@@ -155,7 +155,7 @@ impl Accounts {
 
     /// Adds an account; `None` when the address is taken.
     async fn add(&self, user: &NewUser, visitor: &Visitor) -> Result<Option<User>> {
-        match self.repository.insert_user(user).await? {
+        match self.users.insert_user(user).await? {
             InsertUserOutcome::Inserted(user) => {
                 self.cut_off.begin_account(&user).await?;
                 tracing::info!(user = %user.id, "registered");
@@ -180,7 +180,7 @@ impl Accounts {
         let work = async {
             let may_write = self.verifications.may_be_asked(&user.email, visitor).await;
             if self.add(user, visitor).await?.is_none()
-                && let Some(owner) = self.repository.find_user_by_email(&user.email).await?
+                && let Some(owner) = self.users.find_user_by_email(&user.email).await?
                 && may_write
             {
                 self.tell_owner(owner);
@@ -234,9 +234,9 @@ impl Accounts {
     /// # Errors
     /// [`Error::Store`].
     pub async fn ensure_admin(&self, email: Email, password: Password) -> Result<bool> {
-        if let Some(user) = self.repository.find_user_by_email(&email).await? {
+        if let Some(user) = self.users.find_user_by_email(&email).await? {
             if user.role == Role::Admin && !user.email_verified {
-                self.repository.verify_email(user.id, &email).await?;
+                self.users.verify_email(user.id, &email).await?;
             }
             return Ok(false);
         }
@@ -249,7 +249,7 @@ impl Accounts {
             email_verified: true,
             created_at: self.clock.now(),
         };
-        Ok(match self.repository.insert_user(&user).await? {
+        Ok(match self.users.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
                 self.cut_off.begin_account(&user).await?;
                 self.record_creation(&user, AuditActor::Service, None);
@@ -264,7 +264,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::TokenRevoked`] when the account is gone.
     pub async fn me(&self, caller: &Caller) -> Result<User> {
-        self.repository.find_user(caller.user).await?.ok_or(Error::TokenRevoked)
+        self.users.find_user(caller.user).await?.ok_or(Error::TokenRevoked)
     }
 
     /// An account, for its owner and for administrators; anybody else learns no more than of one
@@ -276,7 +276,7 @@ impl Accounts {
         if caller.user != id && caller.role != Role::Admin {
             return Err(Error::NotFound);
         }
-        self.repository.find_user(id).await?.ok_or(Error::NotFound)
+        self.users.find_user(id).await?.ok_or(Error::NotFound)
     }
 
     /// A page of accounts in the order of their ids, for administrators.
@@ -285,7 +285,7 @@ impl Accounts {
     /// [`Error::Forbidden`].
     pub async fn list(&self, caller: &Caller, after: Option<UserId>, limit: u32) -> Result<UserPage> {
         caller.require_admin()?;
-        let mut users = self.repository.list_users(after, limit.saturating_add(1)).await?;
+        let mut users = self.users.list_users(after, limit.saturating_add(1)).await?;
         let page_size = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = users.len() > page_size;
         users.truncate(page_size);
@@ -322,7 +322,7 @@ impl Accounts {
             return Err(Error::Invalid(problems));
         };
         let change = ProfileChange { first_name, last_name };
-        self.repository.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)
+        self.users.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)
     }
 
     /// Changes the caller's password and ends all their sessions; the answer is a new session.
@@ -353,7 +353,7 @@ impl Accounts {
         let hash = self.passwords.hash(requester, new).await?;
         let entry = self.cut_off.journal_entry();
         let event = self
-            .repository
+            .users
             .change_password(user.id, user.security_version, &hash, entry)
             .await?
             .ok_or(Error::InvalidCredentials)?;

@@ -43,7 +43,7 @@ pub struct NewAccount {
 /// Administration of accounts and their sessions. Cheap to clone.
 #[derive(Clone)]
 pub struct Administration {
-    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) trail: AuditTrail,
@@ -69,7 +69,7 @@ impl Administration {
             email_verified: true,
             created_at: self.clock.now(),
         };
-        match self.repository.insert_user(&user).await? {
+        match self.users.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
                 self.cut_off.begin_account(&user).await?;
                 tracing::info!(user = %user.id, role = %user.role, by = %by.actor(), "account created");
@@ -85,7 +85,7 @@ impl Administration {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn get(&self, _by: Administrator, id: UserId) -> Result<User> {
-        self.repository.find_user(id).await?.ok_or(Error::NotFound)
+        self.users.find_user(id).await?.ok_or(Error::NotFound)
     }
 
     /// The account of an address.
@@ -93,7 +93,7 @@ impl Administration {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn find(&self, _by: Administrator, email: &Email) -> Result<User> {
-        self.repository.find_user_by_email(email).await?.ok_or(Error::NotFound)
+        self.users.find_user_by_email(email).await?.ok_or(Error::NotFound)
     }
 
     /// At most `limit` accounts in the order of their ids, from the one after `after` on.
@@ -101,7 +101,7 @@ impl Administration {
     /// # Errors
     /// [`Error::Store`].
     pub async fn list(&self, _by: Administrator, after: Option<UserId>, limit: u32) -> Result<Vec<User>> {
-        Ok(self.repository.list_users(after, limit).await?)
+        Ok(self.users.list_users(after, limit).await?)
     }
 
     /// Changes role, state or address. Whatever changes ends all sessions of the account; what is
@@ -111,7 +111,7 @@ impl Administration {
     /// [`Error::NotFound`], [`Error::LastAdmin`], [`Error::EmailTaken`], and
     /// [`Error::RevocationPending`]: the change stands, the end of the sessions is not confirmed yet.
     pub async fn change(&self, by: Administrator, id: UserId, change: &AccountChange) -> Result<User> {
-        match self.repository.change_account(id, change, self.cut_off.journal_entry()).await? {
+        match self.users.change_account(id, change, self.cut_off.journal_entry()).await? {
             ChangeOutcome::Changed { before, after: event } => {
                 let user = &event.user;
                 let by_whom = by.actor();
@@ -132,7 +132,7 @@ impl Administration {
     /// [`Error::NotFound`], [`Error::LastAdmin`], and [`Error::RevocationPending`]: the account
     /// is gone, the end of the sessions is not confirmed yet.
     pub async fn delete(&self, by: Administrator, id: UserId) -> Result<()> {
-        match self.repository.delete_user(id, self.cut_off.journal_entry()).await? {
+        match self.users.delete_user(id, self.cut_off.journal_entry()).await? {
             DeleteOutcome::Deleted(order) => {
                 tracing::info!(user = %id, by = %by.actor(), "account deleted");
                 self.cut_off.end_noted(order, [self.event(by, AuditAction::AccountDeleted, id)]).await?;
@@ -151,7 +151,7 @@ impl Administration {
         let user = self.get(by, id).await?;
         let hash = self.hash(by, password, &user.email, Field::NewPassword).await?;
         let entry = self.cut_off.journal_entry();
-        let event = self.repository.set_password(id, &hash, entry).await?.ok_or(Error::NotFound)?;
+        let event = self.users.set_password(id, &hash, entry).await?.ok_or(Error::NotFound)?;
         tracing::info!(user = %id, by = %by.actor(), "password set");
         self.cut_off.end_noted(&event, [self.event(by, AuditAction::PasswordChanged, id)]).await?;
         Ok(event.user)

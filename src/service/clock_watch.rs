@@ -19,7 +19,7 @@ const COMPARE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct ClockWatch {
     keeper: Arc<Timekeeper>,
-    repository: Arc<dyn UserStore>,
+    users: Arc<dyn UserStore>,
     /// Counts in place of the database's clock.
     laid_over: Option<Arc<dyn Clock>>,
     said: Arc<Mutex<Odd>>,
@@ -29,10 +29,10 @@ impl ClockWatch {
     /// Nothing is known before the first comparison.
     pub fn new(
         keeper: Arc<Timekeeper>,
-        repository: Arc<dyn UserStore>,
+        users: Arc<dyn UserStore>,
         laid_over: Option<Arc<dyn Clock>>,
     ) -> Self {
-        Self { keeper, repository, laid_over, said: Arc::default() }
+        Self { keeper, users, laid_over, said: Arc::default() }
     }
 
     /// Whose clock is odd.
@@ -60,7 +60,7 @@ impl ClockWatch {
         let asked_at = self.keeper.monotonic();
         let time = match &self.laid_over {
             Some(clock) => Ok(Some(clock.now())),
-            None => self.repository.time().await,
+            None => self.users.time().await,
         };
         match time {
             Ok(Some(time)) => self.keeper.observe_database(self.keeper.reading(asked_at, time)),

@@ -33,7 +33,7 @@ const PRUNE_AGAIN: Duration = Duration::from_secs(60);
 /// Ends everything that was issued to a user under an earlier security version. Cheap to clone.
 #[derive(Clone)]
 pub struct CutOff {
-    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) trail: AuditTrail,
     /// How long a session lives at most.
@@ -123,7 +123,7 @@ impl CutOff {
 
     async fn end_all_unnoted(&self, user: UserId) -> Result<Option<usize>> {
         let entry = self.journal_entry();
-        match self.repository.advance_security_version(user, entry).await {
+        match self.users.advance_security_version(user, entry).await {
             Ok(Some(event)) => self.end_sessions(&event).await.map(Some),
             Ok(None) => Ok(None),
             Err(StoreError::Unavailable { .. }) => match self.token_store.cut_off_ahead(user).await? {},

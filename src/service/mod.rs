@@ -75,7 +75,7 @@ pub struct Dependencies {
     /// Chance.
     pub random: Arc<dyn Random>,
     /// Accounts.
-    pub repository: Arc<dyn UserStore>,
+    pub users: Arc<dyn UserStore>,
     /// Sessions, the denylist and reset tokens.
     pub token_store: Arc<dyn TokenStore>,
     /// OAuth clients.
@@ -158,7 +158,7 @@ impl Services {
             clock,
             clocks,
             random,
-            repository,
+            users,
             token_store,
             clients: registry,
             revocation_feed,
@@ -174,7 +174,7 @@ impl Services {
         let outbox = Outbox(mailer);
         let passwords = Passwords { policy: settings.passwords.policy, workers, random: random.clone() };
         let cut_off = CutOff {
-            repository: repository.clone(),
+            users: users.clone(),
             token_store: token_store.clone(),
             trail: trail.clone(),
             absolute_lifetime: lifetimes.absolute,
@@ -187,7 +187,7 @@ impl Services {
             settings.validation,
         );
         let access_tokens = AccessTokens::new(access_tokens::Parts {
-            repository: repository.clone(),
+            users: users.clone(),
             token_store: token_store.clone(),
             clock: clock.clone(),
             clocks: clocks.clone(),
@@ -202,7 +202,7 @@ impl Services {
         });
         let limits = Limits { rate_limits, secrets: secrets.clone(), rules: settings.rate_limits };
         let sessions = Sessions {
-            repository: repository.clone(),
+            users: users.clone(),
             token_store: token_store.clone(),
             clock: clock.clone(),
             clocks: clocks.clone(),
@@ -233,7 +233,7 @@ impl Services {
             feed_readers: feed_readers.clone(),
         };
         let password_resets = PasswordResets {
-            repository: repository.clone(),
+            users: users.clone(),
             token_store: token_store.clone(),
             clock: clock.clone(),
             random: random.clone(),
@@ -246,7 +246,7 @@ impl Services {
             settings: settings.reset.clone(),
         };
         let verifications = Verifications {
-            repository: repository.clone(),
+            users: users.clone(),
             clock: clock.clone(),
             secrets: secrets.clone(),
             trail: trail.clone(),
@@ -255,7 +255,7 @@ impl Services {
             settings: settings.verification.clone(),
         };
         let administration = Administration {
-            repository: repository.clone(),
+            users: users.clone(),
             token_store: token_store.clone(),
             clock: clock.clone(),
             trail: trail.clone(),
@@ -265,7 +265,7 @@ impl Services {
             reset: settings.reset.clone(),
         };
         let accounts = Accounts {
-            repository: repository.clone(),
+            users: users.clone(),
             token_store: token_store.clone(),
             clock: clock.clone(),
             clocks: clocks.clone(),
@@ -281,7 +281,7 @@ impl Services {
             lifetimes,
         };
         let inspector = TokenInspector {
-            repository: repository.clone(),
+            users: users.clone(),
             token_store: token_store.clone(),
             clients: registry,
             clock: clock.clone(),
@@ -301,12 +301,8 @@ impl Services {
             audience,
             lifetimes,
         };
-        let readiness = ReadinessCheck {
-            repository,
-            token_store,
-            revocations: revocations.clone(),
-            clocks: clocks.clone(),
-        };
+        let readiness =
+            ReadinessCheck { users, token_store, revocations: revocations.clone(), clocks: clocks.clone() };
         Self(Arc::new(Operations {
             accounts,
             administration,

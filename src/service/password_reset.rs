@@ -37,7 +37,7 @@ struct Issued {
 /// Reset tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct PasswordResets {
-    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
@@ -74,7 +74,7 @@ impl PasswordResets {
         if self.settings.delivery == ResetDelivery::Off {
             return Ok(None);
         }
-        let user = self.repository.find_user_by_email(email).await?;
+        let user = self.users.find_user_by_email(email).await?;
         let account = user.as_ref().filter(|user| !user.disabled);
         let place = ResetPlace { mark: self.limits.account_at(visitor, email).place, room: PLACES_MAX };
         let issued = match account {
@@ -206,13 +206,13 @@ impl PasswordResets {
         };
         let store = &self.token_store;
         store.find_reset_token(&claims).await?.ok_or_else(dead)?;
-        let user = self.repository.find_user(claims.user).await?.ok_or(Error::InvalidResetToken)?;
+        let user = self.users.find_user(claims.user).await?.ok_or(Error::InvalidResetToken)?;
         let new = self.passwords.choose(new_password, &user.email, Field::NewPassword)?;
         let hash = self.passwords.hash(self.limits.requester(visitor, &user.email), new).await?;
 
         let grant = store.take_reset_token(&claims).await?.ok_or_else(dead)?;
         let entry = self.cut_off.journal_entry();
-        let changed = self.repository.change_password(user.id, grant.version, &hash, entry).await;
+        let changed = self.users.change_password(user.id, grant.version, &hash, entry).await;
         let event = match changed {
             Ok(changed) => changed.ok_or_else(dead)?,
             Err(error) => {
@@ -235,7 +235,7 @@ impl PasswordResets {
         if self.settings.delivery != ResetDelivery::Smtp || user.email_verified {
             return;
         }
-        match self.repository.verify_email(user.id, &user.email).await {
+        match self.users.verify_email(user.id, &user.email).await {
             Ok(noted) => {
                 if noted {
                     let entry = self.trail.event(AuditAction::EmailVerified, AuditActor::User(user.id));

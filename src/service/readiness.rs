@@ -90,7 +90,7 @@ impl Readiness {
 /// What the service stands on. Cheap to clone.
 #[derive(Clone)]
 pub struct ReadinessCheck {
-    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) revocations: Revocations,
     pub(super) clocks: ClockWatch,
@@ -139,7 +139,7 @@ impl ReadinessCheck {
     }
 
     async fn check_database(&self) -> Check {
-        judge("database", self.repository.ping().await, "unavailable")
+        judge("database", self.users.ping().await, "unavailable")
     }
 
     /// The three sides of the token store: whether it reads, revokes and takes new entries.

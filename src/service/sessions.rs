@@ -72,7 +72,7 @@ struct Ending {
 /// Login, refresh, logout. Cheap to clone.
 #[derive(Clone)]
 pub struct Sessions {
-    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) clocks: ClockWatch,
@@ -137,7 +137,7 @@ impl Sessions {
         };
         let requester = self.limits.requester(visitor, &email);
         let check = async {
-            let user = self.repository.find_user_by_email(&email).await?;
+            let user = self.users.find_user_by_email(&email).await?;
             let id = user.as_ref().map(|user| user.id);
             let verified = self.passwords.verify(user, password.clone(), requester).await;
             if let Err(Error::InvalidCredentials) = verified {
@@ -218,13 +218,13 @@ impl Sessions {
             OpenOutcome::Opened(session) => return Ok(Some(session)),
             OpenOutcome::Superseded { first } => first,
         };
-        let repository = &self.repository;
+        let users = &self.users;
         let is_behind = |standing: &User| standing.security_version < first;
-        if !repository.find_user(user.id).await?.as_ref().is_some_and(is_behind) {
+        if !users.find_user(user.id).await?.as_ref().is_some_and(is_behind) {
             return Ok(None);
         }
         store.settle_owed(user.id).await?;
-        let standing = repository.find_user(user.id).await?;
+        let standing = users.find_user(user.id).await?;
         let Some(standing) = standing.filter(|standing| is_same_account(standing, user)) else {
             return Ok(None);
         };
@@ -247,8 +247,8 @@ impl Sessions {
     /// (model: LoginOutrunsRestoredSql)
     async fn advance_past(&self, user: UserId, first: SecurityVersion) -> Result<Option<SecurityVersion>> {
         let entry = self.cut_off.journal_entry();
-        let repository = &self.repository;
-        let Some(event) = repository.raise_security_version(user, first.next(entry.at), entry).await? else {
+        let users = &self.users;
+        let Some(event) = users.raise_security_version(user, first.next(entry.at), entry).await? else {
             return Ok(None);
         };
         tracing::warn!(
@@ -561,8 +561,8 @@ impl Sessions {
         }
         let replaced = match self.passwords.hash(requester, NewPassword::exempt(password)).await {
             Ok(hash) => {
-                let repository = &self.repository;
-                repository.rehash_password(user.id, &user.password, &hash).await.map_err(Error::from)
+                let users = &self.users;
+                users.rehash_password(user.id, &user.password, &hash).await.map_err(Error::from)
             }
             Err(error) => Err(error),
         };

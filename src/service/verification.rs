@@ -20,7 +20,7 @@ use crate::store::UserStore;
 /// Verification tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct Verifications {
-    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) secrets: DerivedKeys,
     pub(super) trail: AuditTrail,
@@ -44,7 +44,7 @@ impl Verifications {
     }
 
     async fn invite_owner(&self, email: &Email) -> Result<()> {
-        let user = self.repository.find_user_by_email(email).await?;
+        let user = self.users.find_user_by_email(email).await?;
         match user.filter(|user| !user.disabled && !user.email_verified) {
             Some(user) => self.invite(&user),
             None => tracing::debug!("verification asked for where there is nothing to verify"),
@@ -89,12 +89,12 @@ impl Verifications {
         if self.clock.now() >= claims.deadline {
             return Err(invalid());
         }
-        let repository = &self.repository;
-        let user = repository.find_user(claims.user).await?.ok_or_else(invalid)?;
+        let users = &self.users;
+        let user = users.find_user(claims.user).await?.ok_or_else(invalid)?;
         if !verification_token::is_for(secrets, &claims, &user.email) {
             return Err(invalid());
         }
-        if !repository.verify_email(user.id, &user.email).await? {
+        if !users.verify_email(user.id, &user.email).await? {
             return Err(invalid());
         }
         tracing::info!(user = %user.id, "address verified");

@@ -34,7 +34,7 @@ async fn settled(app: &TestApp) {
 async fn disable(app: &TestApp) {
     let bob = app.stored_user(DISABLED).await.expect("an account").id;
     let change = AccountChange { disabled: Some(true), ..AccountChange::default() };
-    app.repository().change_account(bob, &change, app.journal_entry()).await.expect("a change");
+    app.users().change_account(bob, &change, app.journal_entry()).await.expect("a change");
 }
 
 /// Waits until what the address has used up of its limits is back.

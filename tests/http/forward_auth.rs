@@ -218,7 +218,7 @@ async fn an_address_beyond_ascii_is_handed_on() {
     let email = "j\u{f6}rg@b\u{fc}cher.example";
     app.register(email, crate::support::PASSWORD).await.json(201);
     let user = app.stored_user(email).await.expect("an account");
-    assert!(app.repository().verify_email(user.id, &user.email).await.expect("an answer"));
+    assert!(app.users().verify_email(user.id, &user.email).await.expect("an answer"));
     let joerg = crate::support::LoggedIn::log_in(&app, email, crate::support::PASSWORD).await;
     let answer = joerg.get("/forward-auth").send().await;
     assert_eq!(answer.status, 200, "{answer:?}");

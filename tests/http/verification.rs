@@ -57,7 +57,7 @@ async fn a_link_is_void_once_the_account_has_another_address(app: TestApp) {
 
     let email = hallpass::domain::email::Email::parse("ada@example.org").expect("an address");
     let change = AccountChange { email: Some(email), ..AccountChange::default() };
-    app.repository().change_account(ada.id, &change, app.journal_entry()).await.expect("a change");
+    app.users().change_account(ada.id, &change, app.journal_entry()).await.expect("a change");
     app.log_in("ada@example.org", PASSWORD).await.assert_refused(403, "email_not_verified");
     app.verify_email(&old).await.assert_refused(400, "invalid_verification_token");
     app.log_in("ada@example.org", PASSWORD).await.assert_refused(403, "email_not_verified");

@@ -25,7 +25,7 @@ use crate::token_store::support::LIFETIMES;
 /// A journal, and the folder that it lies in.
 #[derive(Clone)]
 pub struct Journal {
-    pub repository: SqliteStore,
+    pub store: SqliteStore,
     folder: Arc<TempDir>,
 }
 
@@ -36,7 +36,7 @@ impl Journal {
 
     /// The database in a folder, or a new one.
     pub async fn in_folder(folder: Arc<TempDir>) -> Self {
-        Self { repository: open(&folder).await, folder }
+        Self { store: open(&folder).await, folder }
     }
 
     /// A statement of somebody else's.
@@ -48,7 +48,7 @@ impl Journal {
 
     /// How many entries it has given positions to.
     pub async fn count(&self) -> i64 {
-        let heads = self.repository.journal_heads().await.expect("the heads");
+        let heads = self.store.journal_heads().await.expect("the heads");
         heads.iter().map(|head| head.newest.position).sum()
     }
 }
@@ -58,9 +58,9 @@ fn url(folder: &TempDir) -> String {
 }
 
 async fn open(folder: &TempDir) -> SqliteStore {
-    let repository = SqliteStore::connect(&url(folder), SqliteOptions::default()).await.expect("a file");
-    repository.migrate().await.expect("the steps");
-    repository
+    let store = SqliteStore::connect(&url(folder), SqliteOptions::default()).await.expect("a file");
+    store.migrate().await.expect("the steps");
+    store
 }
 
 /// A token store, and the journal that keeps it whole.
@@ -78,12 +78,12 @@ impl TestStore {
 
     /// A backend with that journal.
     pub fn over(backend: Arc<dyn TokenBackend>, journal: Journal, clock: Arc<dyn Clock>) -> Self {
-        let repository = Arc::new(journal.repository.clone());
+        let store = Arc::new(journal.store.clone());
         let keeper = Arc::new(Timekeeper::new(clock, LIFETIMES.leeway));
         let store = JournaledTokenStore::new(Parts {
             backend,
-            journal: repository.clone(),
-            repository,
+            journal: store.clone(),
+            users: store,
             keeper: keeper.clone(),
             random: Arc::new(SystemRandom),
             spans: (&LIFETIMES).into(),
@@ -101,7 +101,7 @@ impl TestStore {
         let until = clock.now().after(LIFETIMES.absolute);
         let id = EntryId::generate(&SystemRandom);
         let revoked = Journaled::User { user, below: version };
-        let link = self.journal.repository.append_entry(&NewEntry { id, revoked, until }).await?;
+        let link = self.journal.store.append_entry(&NewEntry { id, revoked, until }).await?;
         let order = CutOffOrder { user, version, link, until };
         self.store.cut_off(&order).await
     }

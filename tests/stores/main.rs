@@ -3,10 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod database;
 mod embedded;
 mod feed;
 mod journaled;
 mod rate_limits;
 mod redis;
-mod repository;
 mod token_store;

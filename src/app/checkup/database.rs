@@ -60,24 +60,24 @@ enum Opened {
 async fn open(settings: &Settings) -> Result<Opened, DatabaseError> {
     let url = settings.database.url.expose();
     if is_postgres(url) {
-        let repository = connect(&settings.database, url).await?;
-        let pending = repository.pending_migrations().await?;
-        let rights = Some(check_rights(&repository).await?);
-        return Ok(Opened::There { database: Database::of(repository), pending, rights });
+        let store = connect(&settings.database, url).await?;
+        let pending = store.pending_migrations().await?;
+        let rights = Some(check_rights(&store).await?);
+        return Ok(Opened::There { database: Database::of(store), pending, rights });
     }
     let file = sqlite::file_of(url)?;
     if !tokio::fs::try_exists(&file).await.unwrap_or(false) {
         return Ok(Opened::NotYet(format!("{} is not there yet: the first start makes it", file.display())));
     }
-    let repository = SqliteStore::connect(url, SqliteOptions::default()).await?;
-    let pending = repository.pending_migrations().await?;
-    Ok(Opened::There { database: Database::of(repository), pending, rights: None })
+    let store = SqliteStore::connect(url, SqliteOptions::default()).await?;
+    let pending = store.pending_migrations().await?;
+    Ok(Opened::There { database: Database::of(store), pending, rights: None })
 }
 
-async fn check_rights(repository: &PostgresStore) -> Result<Finding, DatabaseError> {
+async fn check_rights(store: &PostgresStore) -> Result<Finding, DatabaseError> {
     const SUBJECT: &str = "rights";
-    let role = repository.current_role().await?;
-    let lacking = repository.lacking_rights().await?;
+    let role = store.current_role().await?;
+    let lacking = store.lacking_rights().await?;
     Ok(match lacking.is_empty() {
         true => {
             Finding::new(SUBJECT, Condition::Good, format!("the role {role} may do what the service needs"))

@@ -73,7 +73,7 @@ pub(super) fn run(args: ImportArgs, settings: SettingsArgs, output: OutputArgs) 
         let (database, _) = app::open_database(&settings).await?;
         let (environment, audit) = (Environment::real(), Audit::start(database.audit_log));
         let mut run = Run {
-            import: UserImport::new(database.repository, environment.clock, options),
+            import: UserImport::new(database.users, environment.clock, options),
             problems: Vec::new(),
             bar,
         };

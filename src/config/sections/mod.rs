@@ -20,6 +20,7 @@ pub mod rate_limits;
 pub mod redis;
 pub mod registration;
 pub mod reset;
+pub mod secret;
 pub mod sessions;
 pub mod smtp;
 pub mod tokens;

@@ -12,9 +12,14 @@ mod values;
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use super::engine::entries;
+use super::sections::compat;
 use super::*;
-use crate::domain::rate_limit::Rate;
+use crate::domain::rate_limit::{LimitRules, Rate};
+use crate::domain::revocation::ValidationMode;
 
 const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 

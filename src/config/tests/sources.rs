@@ -150,7 +150,7 @@ fn a_dump_says_where_each_value_came_from_and_is_a_settings_file() {
             "# redis.url is not set\n",
         ],
     );
-    let (entries, mistakes) = engine::entries(catalogue(), std::path::Path::new("dump"), &dump);
+    let (entries, mistakes) = entries(catalogue(), std::path::Path::new("dump"), &dump);
     assert!(mistakes.is_empty(), "{mistakes:?}");
     let unset = [
         "database.migrate_url",

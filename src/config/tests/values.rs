@@ -48,8 +48,7 @@ fn the_compat_apis_are_named_one_by_one() {
         let given = given().file(file);
         assert_eq!(given.settings().compat, apis, "{file}");
         let loaded = given.load(Profile::Dev, Purpose::Inspect).unwrap();
-        let (entries, mistakes) =
-            engine::entries(catalogue(), std::path::Path::new("dump"), &dump(&loaded.values));
+        let (entries, mistakes) = entries(catalogue(), std::path::Path::new("dump"), &dump(&loaded.values));
         assert!(mistakes.is_empty(), "{mistakes:?}");
         let dumped = entries.iter().find(|(setting, ..)| setting.key == "compat").map(|(_, text, _)| text);
         assert_eq!(compat::apis(dumped.unwrap()).unwrap(), apis, "{file}");

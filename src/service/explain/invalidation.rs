@@ -105,7 +105,7 @@ impl TokenInspector {
             let reason = ending_reason(&first);
             return Ok(Some(Invalidation::told(reason, first)));
         }
-        let user = self.repository.find_user(known.user).await?;
+        let user = self.users.find_user(known.user).await?;
         Ok(match user {
             None => Some(Invalidation::of(Reason::AccountDeleted)),
             Some(user) if user.disabled => Some(Invalidation::of(Reason::AccountDisabled)),

@@ -162,7 +162,7 @@ struct Known {
 /// Tokens that an operator presents. Cheap to clone.
 #[derive(Clone)]
 pub struct TokenInspector {
-    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clients: Arc<dyn ClientStore>,
     pub(super) clock: Arc<dyn Clock>,

@@ -54,7 +54,7 @@ pub struct ImportReport {
 /// An address that has an account is left as it stands, so an import that was broken off is taken
 /// up by running it again.
 pub struct UserImport {
-    repository: Arc<dyn UserStore>,
+    users: Arc<dyn UserStore>,
     clock: Arc<dyn Clock>,
     options: ImportOptions,
     batch: Vec<record::Record>,
@@ -66,10 +66,10 @@ pub struct UserImport {
 }
 
 impl UserImport {
-    /// An import into this repository.
-    pub fn new(repository: Arc<dyn UserStore>, clock: Arc<dyn Clock>, options: ImportOptions) -> Self {
+    /// An import into this users.
+    pub fn new(users: Arc<dyn UserStore>, clock: Arc<dyn Clock>, options: ImportOptions) -> Self {
         Self {
-            repository,
+            users,
             clock,
             options,
             batch: Vec::with_capacity(BATCH),
@@ -143,10 +143,10 @@ impl UserImport {
         let new = if self.options.dry_run {
             let emails: Vec<Email> =
                 self.batch.iter().map(|record| record.user.account.email.clone()).collect();
-            total.saturating_sub(self.repository.count_emails(&emails).await?)
+            total.saturating_sub(self.users.count_emails(&emails).await?)
         } else {
             let users: Vec<ImportedUser> = self.batch.iter().map(|record| record.user.clone()).collect();
-            self.repository.insert_users(&users, self.clock.now()).await?
+            self.users.insert_users(&users, self.clock.now()).await?
         };
         self.report.imported += new;
         self.report.already_there += total.saturating_sub(new);

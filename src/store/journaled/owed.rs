@@ -93,7 +93,7 @@ impl Shared {
     async fn write_down(&self, entry: &NewEntry) -> StoreResult<Link> {
         if let Journaled::User { user, below } = entry.revoked {
             let event = EventEntry { id: entry.id, at: self.now(), until: entry.until };
-            if let Some(event) = self.repository.raise_security_version(user, below, event).await? {
+            if let Some(event) = self.users.raise_security_version(user, below, event).await? {
                 return Ok(event.link);
             }
         }

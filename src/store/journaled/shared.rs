@@ -52,7 +52,7 @@ impl From<&SessionLifetimes> for Spans {
 pub(super) struct Shared {
     pub(super) backend: Arc<dyn TokenBackend>,
     pub(super) journal: Arc<dyn RevocationJournal>,
-    pub(super) repository: Arc<dyn UserStore>,
+    pub(super) users: Arc<dyn UserStore>,
     pub(super) keeper: Arc<Timekeeper>,
     pub(super) random: Arc<dyn Random>,
     pub(super) spans: Spans,

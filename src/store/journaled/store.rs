@@ -47,7 +47,7 @@ pub struct Parts {
     /// What every revocation is written into.
     pub journal: Arc<dyn RevocationJournal>,
     /// Accounts: they take over versions that the store has given while they were away.
-    pub repository: Arc<dyn UserStore>,
+    pub users: Arc<dyn UserStore>,
     /// Time, and what is known of the store's clock.
     pub keeper: Arc<Timekeeper>,
     /// Chance.
@@ -63,12 +63,12 @@ pub struct JournaledTokenStore(pub(super) Arc<Shared>);
 impl JournaledTokenStore {
     /// Keeps a backend whole by a journal. Nothing is asked yet.
     pub fn new(parts: Parts) -> Self {
-        let Parts { backend, journal, repository, keeper, random, spans } = parts;
+        let Parts { backend, journal, users, keeper, random, spans } = parts;
         let holder = EntryId::generate(&*random);
         Self(Arc::new(Shared {
             backend,
             journal,
-            repository,
+            users,
             keeper,
             random,
             spans,

@@ -478,8 +478,8 @@ impl TestApp {
     }
 
     /// What keeps accounts, for changes that no request makes.
-    pub fn repository(&self) -> &dyn UserStore {
-        &*self.0.stores.database.repository
+    pub fn users(&self) -> &dyn UserStore {
+        &*self.0.stores.database.users
     }
 
     /// Takes the service's own Postgres down.
@@ -569,7 +569,7 @@ impl TestApp {
     /// An account as it is stored.
     pub async fn stored_user(&self, email: &str) -> Option<User> {
         let email = Email::parse(email).expect("an address");
-        self.0.stores.database.repository.find_user_by_email(&email).await.expect("a database that answers")
+        self.0.stores.database.users.find_user_by_email(&email).await.expect("a database that answers")
     }
 
     /// An account that was brought along with this hash.
@@ -584,10 +584,7 @@ impl TestApp {
             created_at: START,
         };
         let users = [ImportedUser { account, disabled: false }];
-        assert_eq!(
-            self.0.stores.database.repository.insert_users(&users, START).await.expect("a database"),
-            1
-        );
+        assert_eq!(self.0.stores.database.users.insert_users(&users, START).await.expect("a database"), 1);
     }
 
     /// Asks until the service is ready again; its stores space the attempts themselves.

@@ -186,7 +186,7 @@ async fn the_journal_is_pruned_in_pieces() {
     let matters = Journaled::Session { user: Person::new().user, session: fresh_session_id() };
     let until = clock.now();
     let kept = NewEntry { id: EntryId::generate(&SystemRandom), revoked: matters, until };
-    store.journal.repository.append_entry(&kept).await.expect("an entry");
+    store.journal.store.append_entry(&kept).await.expect("an entry");
     for expected in [
         Pruned { entries: PRUNED_AT_ONCE, is_all: false },
         Pruned { entries: 1, is_all: true },
@@ -195,6 +195,6 @@ async fn the_journal_is_pruned_in_pieces() {
         assert_eq!(store.prune_journal().await.expect("the database"), expected);
     }
     let partition = matters.partition();
-    let left = store.journal.repository.list_entries(partition, 0, i64::MAX, 10).await.expect("the entries");
+    let left = store.journal.store.list_entries(partition, 0, i64::MAX, 10).await.expect("the entries");
     assert_eq!(left.iter().map(|entry| entry.link.at.entry).collect::<Vec<_>>(), [kept.id]);
 }

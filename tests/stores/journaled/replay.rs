@@ -187,14 +187,14 @@ async fn write_what_is_lacked(
                 revoked,
                 until: clock.now().after(LIFETIMES.idle),
             };
-            journal.repository.append_entry(&entry).await.expect("an entry");
+            journal.store.append_entry(&entry).await.expect("an entry");
         }
     }
     sessions
 }
 
 async fn assert_whole(store: &TestStore, backend: &dyn TokenBackend) {
-    let heads = store.journal.repository.journal_heads().await.expect("the heads");
+    let heads = store.journal.store.journal_heads().await.expect("the heads");
     let view = backend.examine().await.expect("a connection").view().await.expect("a view");
     for (head, state) in heads.iter().zip(&view.states) {
         assert_eq!(state.as_ref().map(|state| state.mark), Some(head.newest), "{}", head.partition);
@@ -289,7 +289,7 @@ async fn a_database_that_goes_back_is_joined_in_many_partitions_at_once() {
         let revoked = Journaled::Session { user: session.subject.user, session: session.id };
         let id = EntryId::generate(&SystemRandom);
         let entry = NewEntry { id, revoked, until: clock.now().after(LIFETIMES.idle) };
-        let link = store.journal.repository.append_entry(&entry).await.expect("an entry");
+        let link = store.journal.store.append_entry(&entry).await.expect("an entry");
         assert_eq!(link.at.position, 2, "the store's mark is past it");
     }
     store.keep().await.expect("both stores answer");

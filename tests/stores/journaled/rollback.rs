@@ -32,7 +32,7 @@ impl Opened {
     /// Afterwards all is in the files.
     async fn close(self) {
         self.tokens.close().await;
-        self.store.journal.repository.close().await;
+        self.store.journal.store.close().await;
         // Who works beside the calls gets an answer, and lets go of the file.
         let tokens = Arc::downgrade(&self.tokens);
         drop(self);

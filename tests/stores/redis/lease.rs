@@ -129,7 +129,7 @@ async fn a_clock_that_is_ahead_is_made_good_while_others_go_on_revoking() {
         let revoked = Journaled::Session { user: ada.user, session: fresh_session_id() };
         let until = clock.now().after(LIFETIMES.idle);
         let entry = NewEntry { id: EntryId::generate(&SystemRandom), revoked, until };
-        here.journal.repository.append_entry(&entry).await.expect("an entry");
+        here.journal.store.append_entry(&entry).await.expect("an entry");
     }
     let backend = backend(&server, &mark(), &clock).await;
     let there = Arc::new(TestStore::over(backend, here.journal.clone(), clock.clone()));

@@ -97,8 +97,7 @@ pub async fn an_eviction_is_owed_until_it_is_written_down(store: &SharedStore, c
     store.journal.execute("DROP TRIGGER refused").await;
     store.settle_owed(ada.user).await.expect("it can again");
     let partition = Journaled::Session { user: ada.user, session: sessions[0].id }.partition();
-    let entries =
-        store.journal.repository.list_entries(partition, 0, i64::MAX, 1_000).await.expect("entries");
+    let entries = store.journal.store.list_entries(partition, 0, i64::MAX, 1_000).await.expect("entries");
     let written: Vec<_> = entries
         .iter()
         .filter(|entry| entry.revoked == Journaled::Session { user: ada.user, session: sessions[0].id })

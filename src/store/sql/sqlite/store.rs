@@ -327,9 +327,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("hallpass.db");
         let url = path.to_str().expect("a UTF-8 path");
-        let repository = SqliteStore::connect(url, SqliteOptions::default()).await.expect("a new file");
+        let users = SqliteStore::connect(url, SqliteOptions::default()).await.expect("a new file");
         const FULL: i64 = 2;
-        for (pool, query_only) in [(&repository.writer, 0), (&repository.readers, 1)] {
+        for (pool, query_only) in [(&users.writer, 0), (&users.readers, 1)] {
             for (pragma, value) in [
                 ("PRAGMA synchronous", FULL),
                 ("PRAGMA foreign_keys", 1),

@@ -15,11 +15,11 @@ fn imported(address: &str) -> ImportedUser {
     ImportedUser { account: new_user(address), disabled: false }
 }
 
-async fn import(repository: &dyn UserStore, users: &[ImportedUser]) -> u64 {
-    repository.insert_users(users, IMPORTED_AT).await.expect("an answer")
+async fn import(store: &dyn UserStore, users: &[ImportedUser]) -> u64 {
+    store.insert_users(users, IMPORTED_AT).await.expect("an answer")
 }
 
-pub async fn imported_accounts_are_found_as_they_were_given(repository: &dyn Accounts) {
+pub async fn imported_accounts_are_found_as_they_were_given(store: &dyn Accounts) {
     let ada = ImportedUser {
         account: NewUser {
             first_name: name("Żółć"),
@@ -32,9 +32,9 @@ pub async fn imported_accounts_are_found_as_they_were_given(repository: &dyn Acc
         disabled: true,
     };
     let eve = imported("eve@example.com");
-    assert_eq!(import(repository, &[ada.clone(), eve.clone()]).await, 2);
+    assert_eq!(import(store, &[ada.clone(), eve.clone()]).await, 2);
     for ImportedUser { account, disabled } in [ada, eve] {
-        let user = repository.find_user_by_email(&account.email).await.expect("an answer").expect("there");
+        let user = store.find_user_by_email(&account.email).await.expect("an answer").expect("there");
         assert_eq!((&user.first_name, &user.last_name), (&account.first_name, &account.last_name));
         assert_eq!((user.role, user.disabled), (account.role, disabled));
         assert_eq!((&user.password, user.created_at), (&account.password, account.created_at));
@@ -45,35 +45,35 @@ pub async fn imported_accounts_are_found_as_they_were_given(repository: &dyn Acc
             "not of when it was made"
         );
     }
-    assert_nothing_is_journaled(repository).await;
+    assert_nothing_is_journaled(store).await;
 }
 
-pub async fn an_import_leaves_accounts_that_are_there_as_they_stand(repository: &dyn UserStore) {
-    let ada = insert(repository, &new_user("ada@example.com")).await;
+pub async fn an_import_leaves_accounts_that_are_there_as_they_stand(store: &dyn UserStore) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
     let mut other = imported("ada@example.com");
     (other.account.role, other.account.first_name, other.disabled) = (Role::Admin, name("Eve"), true);
     let users = [imported("bob@example.com"), other, imported("bob@example.com")];
-    assert_eq!(import(repository, &users).await, 1);
-    assert_eq!(import(repository, &users).await, 0, "a second time changes nothing");
-    let now = repository.find_user(ada.id).await.expect("an answer").expect("there");
+    assert_eq!(import(store, &users).await, 1);
+    assert_eq!(import(store, &users).await, 0, "a second time changes nothing");
+    let now = store.find_user(ada.id).await.expect("an answer").expect("there");
     assert_eq!((now.role, now.first_name, now.disabled), (ada.role, ada.first_name, false));
-    assert_eq!(repository.list_users(None, 10).await.expect("an answer").len(), 2);
+    assert_eq!(store.list_users(None, 10).await.expect("an answer").len(), 2);
 }
 
-pub async fn an_import_of_nobody_is_none(repository: &dyn UserStore) {
-    assert_eq!(import(repository, &[]).await, 0);
-    assert_eq!(repository.count_emails(&[]).await.expect("an answer"), 0);
+pub async fn an_import_of_nobody_is_none(store: &dyn UserStore) {
+    assert_eq!(import(store, &[]).await, 0);
+    assert_eq!(store.count_emails(&[]).await.expect("an answer"), 0);
 }
 
-pub async fn of_concurrent_imports_of_the_same_accounts_each_counts_its_own(repository: &dyn UserStore) {
+pub async fn of_concurrent_imports_of_the_same_accounts_each_counts_its_own(store: &dyn UserStore) {
     let users: Vec<ImportedUser> = (0..200).map(|n| imported(&format!("user{n}@example.com"))).collect();
-    let counts = at_once(4, |_| import(repository, &users)).await;
+    let counts = at_once(4, |_| import(store, &users)).await;
     assert_eq!(counts.iter().sum::<u64>(), 200, "{counts:?}");
-    assert_eq!(repository.list_users(None, 1000).await.expect("an answer").len(), 200);
+    assert_eq!(store.list_users(None, 1000).await.expect("an answer").len(), 200);
 }
 
-pub async fn addresses_that_have_an_account_are_counted(repository: &dyn UserStore) {
-    import(repository, &[imported("ada@example.com"), imported("bob@example.com")]).await;
+pub async fn addresses_that_have_an_account_are_counted(store: &dyn UserStore) {
+    import(store, &[imported("ada@example.com"), imported("bob@example.com")]).await;
     let asked = ["ada@example.com", "eve@example.com", "BOB@example.com", "ada@example.com"].map(email);
-    assert_eq!(repository.count_emails(&asked).await.expect("an answer"), 2);
+    assert_eq!(store.count_emails(&asked).await.expect("an answer"), 2);
 }

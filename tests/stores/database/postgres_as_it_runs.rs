@@ -29,8 +29,8 @@ async fn run(url: &str, statement: &str) {
     connection.close().await.expect("a clean end");
 }
 
-async fn users(repository: &PostgresStore) -> usize {
-    repository.list_users(None, 100).await.expect("an answer").len()
+async fn users(store: &PostgresStore) -> usize {
+    store.list_users(None, 100).await.expect("an answer").len()
 }
 
 #[tokio::test]
@@ -48,9 +48,9 @@ async fn a_role_is_given_what_it_needs_once_and_each_right_that_it_lacks_is_name
         "{lacking:?}"
     );
 
-    let given = named(database.repository.grant_rights(LEAST).await.expect("the owner may"));
+    let given = named(database.store.grant_rights(LEAST).await.expect("the owner may"));
     assert_eq!(given, lacking);
-    assert_eq!(named(database.repository.grant_rights(LEAST).await.expect("again")), [""; 0]);
+    assert_eq!(named(database.store.grant_rights(LEAST).await.expect("again")), [""; 0]);
     assert_eq!(named(least.lacking_rights().await.expect("an answer")), [""; 0]);
     assert_eq!(least.migrate().await.expect("nothing to do"), [""; 0]);
     insert(&least, &new_user("ada@example.com")).await;
@@ -63,7 +63,7 @@ async fn a_role_is_given_what_it_needs_once_and_each_right_that_it_lacks_is_name
     run(&database.url, "REVOKE USAGE ON SCHEMA public FROM PUBLIC").await;
     let hidden = least.pending_migrations().await.expect_err("a refusal");
     assert!(all_text(&hidden).contains("USAGE on the schema public"), "{hidden:?}");
-    let given = named(database.repository.grant_rights(LEAST).await.expect("the owner may"));
+    let given = named(database.store.grant_rights(LEAST).await.expect("the owner may"));
     assert_eq!(given, ["USAGE on the schema public", "UPDATE, DELETE on users", "INSERT on journal"]);
     assert_eq!(named(least.lacking_rights().await.expect("an answer")), [""; 0]);
 }
@@ -73,7 +73,7 @@ async fn a_role_is_given_what_it_needs_once_and_each_right_that_it_lacks_is_name
 async fn the_least_rights_are_no_more_than_that() {
     let database = Postgres::migrated().await;
     let url = PostgresServer::shared().role_in(&database.url, LEAST).await;
-    database.repository.grant_rights(LEAST).await.expect("the owner may");
+    database.store.grant_rights(LEAST).await.expect("the owner may");
     let mut connection = PgConnection::connect(&url).await.expect("a server");
     for statement in [
         "CREATE TABLE mine (id int)",
@@ -110,18 +110,18 @@ async fn a_role_that_may_not_take_the_steps_names_them_and_the_command_that_does
 async fn a_step_that_fails_takes_those_before_it_back() {
     let url = PostgresServer::shared().create_database().await;
     run(&url, "CREATE TABLE journal (id int)").await;
-    let repository = connect(&url).await.expect("a server");
-    let error = repository.migrate().await.expect_err("a refusal");
+    let store = connect(&url).await.expect("a server");
+    let error = store.migrate().await.expect_err("a refusal");
     assert!(all_text(&error).contains("\"journal\" already exists"), "{error:?}");
     run(&url, "DROP TABLE journal").await;
-    assert_eq!(repository.migrate().await.expect("the steps").len(), 8);
+    assert_eq!(store.migrate().await.expect("the steps").len(), 8);
 }
 
 #[tokio::test]
 async fn a_step_that_was_changed_after_it_was_taken_is_refused() {
     let database = Postgres::migrated().await;
     run(&database.url, "UPDATE _sqlx_migrations SET checksum = 'x' WHERE version = 2").await;
-    let error = database.repository.migrate().await.expect_err("a refusal");
+    let error = database.store.migrate().await.expect_err("a refusal");
     assert!(all_text(&error).contains("0002_signing_keys"), "{error:?}");
 }
 
@@ -130,10 +130,10 @@ async fn schemas_of_one_database_are_apart_behind_a_pooler_as_well() {
     let database = Postgres::empty().await;
     let pooled = PgBouncer::shared().url_of(&database.url, "postgres");
     let in_schema = async |name: &str| {
-        let repository = connect(&format!("{pooled}?schema={name}")).await.expect("a pooler");
-        assert_eq!(repository.migrate().await.expect("the steps").len(), 8, "{name}");
-        assert_eq!(repository.migrate().await.expect("nothing to do"), [""; 0]);
-        repository
+        let store = connect(&format!("{pooled}?schema={name}")).await.expect("a pooler");
+        assert_eq!(store.migrate().await.expect("the steps").len(), 8, "{name}");
+        assert_eq!(store.migrate().await.expect("nothing to do"), [""; 0]);
+        store
     };
     let (one, other) = (in_schema("one").await, in_schema("Other").await);
     for round in 0..20 {
@@ -141,7 +141,7 @@ async fn schemas_of_one_database_are_apart_behind_a_pooler_as_well() {
         assert_eq!((users(&one).await, users(&other).await), (round + 1, 0));
     }
     // Where none is named, none of them is meant.
-    assert_eq!(database.repository.pending_migrations().await.expect("an answer").len(), 8);
+    assert_eq!(database.store.pending_migrations().await.expect("an answer").len(), 8);
     let mut connection = database.connection().await;
     let tables =
         "SELECT count(*) FROM pg_tables WHERE tablename = 'users' AND schemaname IN ('one', 'Other')";
@@ -188,8 +188,8 @@ impl Pair {
 async fn of_several_hosts_the_one_that_takes_writes_is_used_and_followed_when_it_moves() {
     let mut pair = Pair::migrated().await;
     pair.demote(0).await;
-    let repository = connect(&pair.both).await.expect("one that writes");
-    insert(&repository, &new_user("ada@example.com")).await;
+    let store = connect(&pair.both).await.expect("one that writes");
+    insert(&store, &new_user("ada@example.com")).await;
     assert_eq!(users(&connect(&pair.urls[1]).await.expect("a server")).await, 1);
 
     // A failover: the one in use takes no writes any more, the other does.
@@ -198,7 +198,7 @@ async fn of_several_hosts_the_one_that_takes_writes_is_used_and_followed_when_it
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'test_0'";
     run(&pair.urls[1], end).await;
     let started = Instant::now();
-    while repository.insert_user(&new_user("eve@example.com")).await.is_err() {
+    while store.insert_user(&new_user("eve@example.com")).await.is_err() {
         assert!(started.elapsed() < FAILOVER, "the other one is not found");
     }
     assert_eq!(users(&connect(&pair.urls[0]).await.expect("a server")).await, 1);
@@ -206,7 +206,7 @@ async fn of_several_hosts_the_one_that_takes_writes_is_used_and_followed_when_it
     // None of them.
     pair.demote(0).await;
     run(&pair.urls[0], end).await;
-    let error = repository.insert_user(&new_user("bob@example.com")).await.expect_err("nobody takes writes");
+    let error = store.insert_user(&new_user("bob@example.com")).await.expect_err("nobody takes writes");
     assert!(all_text(&error).contains("no server that takes writes"), "{error:?}");
     let error = connect(&pair.both).await.expect_err("nobody takes writes");
     assert!(error.may_pass() && all_text(&error).contains("only read"), "{error:?}");
@@ -216,7 +216,7 @@ async fn of_several_hosts_the_one_that_takes_writes_is_used_and_followed_when_it
     pair.promote(1).await;
     pair.servers[0].take_down();
     let started = Instant::now();
-    while repository.ping().await.is_err() {
+    while store.ping().await.is_err() {
         assert!(started.elapsed() < FAILOVER, "the other one is not found");
     }
     connect(&pair.both).await.expect("the other one");
@@ -230,8 +230,8 @@ async fn a_host_that_is_silent_is_passed_over_in_time() {
     let address = silent.local_addr().expect("an address");
     let url = database.url.replacen("postgres@", &format!("postgres@{address},"), 1);
     let options = PostgresOptions { connect_timeout: Duration::from_secs(2), ..PostgresOptions::default() };
-    let repository = PostgresStore::connect(&url, options).await.expect("the other one");
-    assert_eq!(users(&repository).await, 0);
+    let store = PostgresStore::connect(&url, options).await.expect("the other one");
+    assert_eq!(users(&store).await, 0);
 
     let alone = format!("postgres://postgres@{address}/hallpass");
     let error = PostgresStore::connect(&alone, options).await.expect_err("silence");
@@ -245,15 +245,15 @@ async fn a_shortage_of_connections_is_told_as_such() {
     // One statement has the only connection for longer than anybody else waits for it.
     let statement_timeout = Duration::from_secs(20);
     let options = PostgresOptions { max_connections: 1, statement_timeout, ..PostgresOptions::default() };
-    let repository = PostgresStore::connect(&database.url, options).await.expect("a server");
+    let store = PostgresStore::connect(&database.url, options).await.expect("a server");
     let mut other = database.connection().await;
     let mut lock = other.begin().await.expect("a transaction");
     lock.execute("LOCK TABLE users").await.expect("the lock");
-    let waiting = repository.clone();
+    let waiting = store.clone();
     let waiting = tokio::spawn(async move { waiting.list_users(None, 1).await });
     let waits = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass)";
     while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *lock).await.expect("an answer") {}
-    let error = repository.list_signing_keys().await.expect_err("no connection");
+    let error = store.list_signing_keys().await.expect_err("no connection");
     let text = all_text(&error);
     assert!(
         text.contains("all 1 connections are in use") && text.contains("database.max_connections"),
@@ -269,13 +269,13 @@ async fn a_postgres_without_room_serves_with_what_there_is() {
     let database = Postgres::migrated().await;
     let role = "hallpass_one_connection";
     let url = PostgresServer::shared().role_in(&database.url, role).await;
-    database.repository.grant_rights(role).await.expect("the owner may");
+    database.store.grant_rights(role).await.expect("the owner may");
     run(&database.url, &format!("ALTER ROLE {role} CONNECTION LIMIT 1")).await;
-    let repository = connect(&url).await.expect("the first one");
+    let store = connect(&url).await.expect("the first one");
     let calls: Vec<_> = (0..8)
         .map(|_| {
-            let repository = repository.clone();
-            tokio::spawn(async move { repository.list_users(None, 1).await })
+            let store = store.clone();
+            tokio::spawn(async move { store.list_users(None, 1).await })
         })
         .collect();
     for call in calls {
@@ -294,9 +294,9 @@ async fn a_certificate_is_checked_against_the_authority_that_the_url_names() {
         |host: &str, parameters: &str| format!("postgres://postgres@{host}:{port}/postgres?{parameters}");
     let verified = format!("sslmode=verify-full&sslrootcert={own}");
 
-    let repository = connect(&url("127.0.0.1", &verified)).await.expect("its certificate is good");
-    repository.migrate().await.expect("the steps");
-    assert_eq!(users(&repository).await, 0);
+    let store = connect(&url("127.0.0.1", &verified)).await.expect("its certificate is good");
+    store.migrate().await.expect("the steps");
+    assert_eq!(users(&store).await, 0);
     let mut other = PgConnection::connect(&url("127.0.0.1", "sslmode=disable")).await.expect("a server");
     let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
                      WHERE ssl AND application_name = 'hallpass'";

@@ -35,7 +35,7 @@ macro_rules! contract {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 let database = super::fixtures::Sqlite::migrated().await;
-                super::$case(&database.repository).await;
+                super::$case(&database.store).await;
             }
         )*}
 
@@ -43,7 +43,7 @@ macro_rules! contract {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 let database = super::fixtures::Postgres::migrated().await;
-                super::$case(&database.repository).await;
+                super::$case(&database.store).await;
             }
         )*}
 
@@ -52,8 +52,8 @@ macro_rules! contract {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 let database = super::fixtures::Postgres::migrated().await;
-                let repository = database.behind_pgbouncer().await;
-                super::$case(&repository).await;
+                let store = database.behind_pgbouncer().await;
+                super::$case(&store).await;
             }
         )*}
     };
@@ -155,8 +155,8 @@ async fn at_once<F: Future>(count: u32, make: impl FnMut(u32) -> F) -> Vec<F::Ou
     join_all((0..count).map(make)).await
 }
 
-async fn found(repository: &dyn UserStore, id: UserId) -> User {
-    repository.find_user(id).await.expect("an answer").expect("the account")
+async fn found(store: &dyn UserStore, id: UserId) -> User {
+    store.find_user(id).await.expect("an answer").expect("the account")
 }
 
 fn first_name(user: &User) -> Option<&str> {
@@ -167,7 +167,7 @@ fn last_name(user: &User) -> Option<&str> {
     user.last_name.as_ref().map(|name| name.as_str())
 }
 
-async fn an_inserted_account_is_found_as_it_was_given(repository: &dyn UserStore) {
+async fn an_inserted_account_is_found_as_it_was_given(store: &dyn UserStore) {
     let given = NewUser {
         email: email("ada@example.com"),
         first_name: name("Żółć"),
@@ -177,11 +177,10 @@ async fn an_inserted_account_is_found_as_it_was_given(repository: &dyn UserStore
         email_verified: true,
         created_at: Timestamp::from_millis(1_700_000_000_123),
     };
-    let inserted = insert(repository, &given).await;
+    let inserted = insert(store, &given).await;
 
-    let by_email =
-        repository.find_user_by_email(&given.email).await.expect("an answer").expect("the account");
-    for user in [&inserted, &found(repository, inserted.id).await, &by_email] {
+    let by_email = store.find_user_by_email(&given.email).await.expect("an answer").expect("the account");
+    for user in [&inserted, &found(store, inserted.id).await, &by_email] {
         assert_eq!(user.id, inserted.id);
         assert_eq!(user.email, given.email);
         assert_eq!(user.first_name, given.first_name);
@@ -194,53 +193,52 @@ async fn an_inserted_account_is_found_as_it_was_given(repository: &dyn UserStore
     }
 }
 
-async fn absent_names_stay_absent(repository: &dyn UserStore) {
+async fn absent_names_stay_absent(store: &dyn UserStore) {
     let inserted =
-        insert(repository, &NewUser { first_name: None, last_name: None, ..new_user("ada@example.com") })
-            .await;
-    let user = found(repository, inserted.id).await;
+        insert(store, &NewUser { first_name: None, last_name: None, ..new_user("ada@example.com") }).await;
+    let user = found(store, inserted.id).await;
     assert_eq!((first_name(&user), last_name(&user)), (None, None));
 }
 
-async fn an_unknown_account_is_none(repository: &dyn UserStore) {
-    insert(repository, &new_user("ada@example.com")).await;
-    assert!(repository.find_user(user_id(99)).await.expect("an answer").is_none());
-    assert!(repository.find_user_by_email(&email("eve@example.com")).await.expect("an answer").is_none());
+async fn an_unknown_account_is_none(store: &dyn UserStore) {
+    insert(store, &new_user("ada@example.com")).await;
+    assert!(store.find_user(user_id(99)).await.expect("an answer").is_none());
+    assert!(store.find_user_by_email(&email("eve@example.com")).await.expect("an answer").is_none());
 }
 
-async fn a_taken_email_is_refused_and_changes_nothing(repository: &dyn UserStore) {
-    let ada = insert(repository, &new_user("ada@example.com")).await;
+async fn a_taken_email_is_refused_and_changes_nothing(store: &dyn UserStore) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
     let thief = NewUser {
         role: Role::Admin,
         password: PasswordHash::from_phc("$thief$"),
         ..new_user("ada@example.com")
     };
-    let outcome = repository.insert_user(&thief).await.expect("an answer");
+    let outcome = store.insert_user(&thief).await.expect("an answer");
     assert!(matches!(outcome, InsertUserOutcome::EmailTaken));
 
-    let user = found(repository, ada.id).await;
+    let user = found(store, ada.id).await;
     assert_eq!((user.role, user.password), (ada.role, ada.password));
-    assert_eq!(repository.list_users(None, 10).await.expect("an answer").len(), 1);
+    assert_eq!(store.list_users(None, 10).await.expect("an answer").len(), 1);
 }
 
-async fn a_taken_email_in_another_case_is_refused(repository: &dyn UserStore) {
-    insert(repository, &new_user("Ada@Example.com")).await;
-    let outcome = repository.insert_user(&new_user("aDA@eXAMPLE.COM")).await.expect("an answer");
+async fn a_taken_email_in_another_case_is_refused(store: &dyn UserStore) {
+    insert(store, &new_user("Ada@Example.com")).await;
+    let outcome = store.insert_user(&new_user("aDA@eXAMPLE.COM")).await.expect("an answer");
     assert!(matches!(outcome, InsertUserOutcome::EmailTaken));
 }
 
-async fn an_email_is_found_in_any_case(repository: &dyn UserStore) {
+async fn an_email_is_found_in_any_case(store: &dyn UserStore) {
     // Also in letters whose case SQL does not know.
     for address in ["Ada@Example.com", "ŻÓŁĆ@Example.com", "ΣΟΦΟΣ@Example.com"] {
-        let inserted = insert(repository, &new_user(address)).await;
-        let user = repository.find_user_by_email(&email(address)).await.expect("an answer");
+        let inserted = insert(store, &new_user(address)).await;
+        let user = store.find_user_by_email(&email(address)).await.expect("an answer");
         assert_eq!(user.map(|user| user.id), Some(inserted.id), "{address}");
     }
 }
 
-async fn of_fifty_concurrent_inserts_of_one_email_one_wins(repository: &dyn UserStore) {
+async fn of_fifty_concurrent_inserts_of_one_email_one_wins(store: &dyn UserStore) {
     let user = new_user("ada@example.com");
-    let outcomes = at_once(50, |_| repository.insert_user(&user)).await;
+    let outcomes = at_once(50, |_| store.insert_user(&user)).await;
     let inserted: Vec<User> = outcomes
         .into_iter()
         .filter_map(|outcome| match outcome.expect("an answer") {
@@ -250,24 +248,24 @@ async fn of_fifty_concurrent_inserts_of_one_email_one_wins(repository: &dyn User
         .collect();
     assert_eq!(inserted.len(), 1);
 
-    let all = repository.list_users(None, 100).await.expect("an answer");
+    let all = store.list_users(None, 100).await.expect("an answer");
     assert_eq!(all.iter().map(|user| user.id).collect::<Vec<_>>(), [inserted[0].id]);
 }
 
-async fn ids_grow(repository: &dyn UserStore) {
-    let first = insert(repository, &new_user("a@example.com")).await.id;
-    repository.insert_user(&new_user("a@example.com")).await.expect("an answer");
-    let second = insert(repository, &new_user("b@example.com")).await.id;
+async fn ids_grow(store: &dyn UserStore) {
+    let first = insert(store, &new_user("a@example.com")).await.id;
+    store.insert_user(&new_user("a@example.com")).await.expect("an answer");
+    let second = insert(store, &new_user("b@example.com")).await.id;
     assert!(first < second);
 }
 
-async fn accounts_are_listed_by_id_in_pages(repository: &dyn UserStore) {
+async fn accounts_are_listed_by_id_in_pages(store: &dyn UserStore) {
     let mut ids = Vec::new();
     for letter in ["c", "a", "d", "b", "e"] {
-        ids.push(insert(repository, &new_user(&format!("{letter}@example.com"))).await.id);
+        ids.push(insert(store, &new_user(&format!("{letter}@example.com"))).await.id);
     }
     let page = async |after, limit| {
-        let users = repository.list_users(after, limit).await.expect("an answer");
+        let users = store.list_users(after, limit).await.expect("an answer");
         users.iter().map(|user| user.id).collect::<Vec<_>>()
     };
     assert_eq!(page(None, 2).await, ids[..2]);
@@ -278,13 +276,12 @@ async fn accounts_are_listed_by_id_in_pages(repository: &dyn UserStore) {
     assert_eq!(page(None, u32::MAX).await, ids);
 }
 
-async fn a_profile_change_leaves_clears_and_sets(repository: &dyn UserStore) {
-    let ada = insert(repository, &new_user("ada@example.com")).await;
+async fn a_profile_change_leaves_clears_and_sets(store: &dyn UserStore) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
     let change = async |first_name, last_name| {
         let change = ProfileChange { first_name, last_name };
-        let answered =
-            repository.update_profile(ada.id, &change).await.expect("an answer").expect("the account");
-        let stored = found(repository, ada.id).await;
+        let answered = store.update_profile(ada.id, &change).await.expect("an answer").expect("the account");
+        let stored = found(store, ada.id).await;
         assert_eq!((&answered.first_name, &answered.last_name), (&stored.first_name, &stored.last_name));
         assert_eq!((&stored.password, stored.security_version), (&ada.password, ada.security_version));
         stored
@@ -298,97 +295,96 @@ async fn a_profile_change_leaves_clears_and_sets(repository: &dyn UserStore) {
     assert_eq!((first_name(&user), last_name(&user)), (Some("Augusta"), None));
 }
 
-async fn a_profile_change_of_nobody_is_none(repository: &dyn UserStore) {
+async fn a_profile_change_of_nobody_is_none(store: &dyn UserStore) {
     let change = ProfileChange { first_name: Some(None), last_name: None };
-    assert!(repository.update_profile(user_id(99), &change).await.expect("an answer").is_none());
+    assert!(store.update_profile(user_id(99), &change).await.expect("an answer").is_none());
 }
 
-async fn concurrent_changes_of_different_names_both_hold(repository: &dyn UserStore) {
-    let ada = insert(repository, &new_user("ada@example.com")).await;
+async fn concurrent_changes_of_different_names_both_hold(store: &dyn UserStore) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
     let first = ProfileChange { first_name: Some(name("Augusta")), last_name: None };
     let last = ProfileChange { first_name: None, last_name: Some(name("King")) };
-    for answer in
-        at_once(20, |n| repository.update_profile(ada.id, if n % 2 == 0 { &first } else { &last })).await
+    for answer in at_once(20, |n| store.update_profile(ada.id, if n % 2 == 0 { &first } else { &last })).await
     {
         answer.expect("an answer");
     }
-    let user = found(repository, ada.id).await;
+    let user = found(store, ada.id).await;
     assert_eq!((first_name(&user), last_name(&user)), (Some("Augusta"), Some("King")));
 }
 
 async fn change_password(
-    repository: &dyn UserStore,
+    store: &dyn UserStore,
     id: UserId,
     expected: SecurityVersion,
     password: &PasswordHash,
 ) -> Option<SecurityEvent> {
-    repository.change_password(id, expected, password, event()).await.expect("an answer")
+    store.change_password(id, expected, password, event()).await.expect("an answer")
 }
 
-async fn a_password_change_moves_the_version_on(repository: &dyn Accounts) {
-    let ada = insert(repository, &new_user("ada@example.com")).await;
+async fn a_password_change_moves_the_version_on(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
     let new = PasswordHash::from_phc("$new$");
-    let changed = change_password(repository, ada.id, SecurityVersion::FIRST, &new).await;
+    let changed = change_password(store, ada.id, SecurityVersion::FIRST, &new).await;
     let changed = changed.expect("the account");
-    for user in [&changed.user, &found(repository, ada.id).await] {
+    for user in [&changed.user, &found(store, ada.id).await] {
         assert_eq!(user.password, new);
         assert_eq!(user.security_version, SecurityVersion::FIRST.next(AT));
     }
-    assert_the_only_entry(repository, &CutOffOrder::from(&changed)).await;
+    assert_the_only_entry(store, &CutOffOrder::from(&changed)).await;
 }
 
-async fn a_password_change_at_an_old_version_changes_nothing(repository: &dyn Accounts) {
-    let ada = insert(repository, &new_user("ada@example.com")).await;
+async fn a_password_change_at_an_old_version_changes_nothing(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
     let first = PasswordHash::from_phc("$first$");
     let late = PasswordHash::from_phc("$late$");
-    let changed = change_password(repository, ada.id, SecurityVersion::FIRST, &first).await;
+    let changed = change_password(store, ada.id, SecurityVersion::FIRST, &first).await;
     for version in [SecurityVersion::FIRST, SecurityVersion::new(3)] {
-        assert!(change_password(repository, ada.id, version, &late).await.is_none());
+        assert!(change_password(store, ada.id, version, &late).await.is_none());
     }
-    assert!(change_password(repository, user_id(99), SecurityVersion::FIRST, &late).await.is_none());
-    let user = found(repository, ada.id).await;
+    assert!(change_password(store, user_id(99), SecurityVersion::FIRST, &late).await.is_none());
+    let user = found(store, ada.id).await;
     assert_eq!((user.password, user.security_version), (first, SecurityVersion::new(2)));
-    assert_the_only_entry(repository, &CutOffOrder::from(&changed.expect("the account"))).await;
+    assert_the_only_entry(store, &CutOffOrder::from(&changed.expect("the account"))).await;
 }
 
-async fn of_fifty_concurrent_password_changes_one_wins(repository: &dyn Accounts) {
-    let ada = insert(repository, &new_user("ada@example.com")).await;
+async fn of_fifty_concurrent_password_changes_one_wins(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
     let hashes: Vec<PasswordHash> = (0..50).map(|n| PasswordHash::from_phc(format!("${n}$"))).collect();
-    let change = |n: u32| change_password(repository, ada.id, SecurityVersion::FIRST, &hashes[n as usize]);
+    let change = |n: u32| change_password(store, ada.id, SecurityVersion::FIRST, &hashes[n as usize]);
     let winners: Vec<_> = at_once(50, change).await.into_iter().flatten().collect();
     let [winner] = &winners[..] else { panic!("{} win", winners.len()) };
 
-    let user = found(repository, ada.id).await;
+    let user = found(store, ada.id).await;
     assert_eq!(user.password, winner.user.password);
     assert_eq!(user.security_version, SecurityVersion::new(2));
-    assert_the_only_entry(repository, &CutOffOrder::from(winner)).await;
+    assert_the_only_entry(store, &CutOffOrder::from(winner)).await;
 }
 
-async fn a_rehash_keeps_the_version(repository: &dyn UserStore) {
-    let ada = insert(repository, &new_user("ada@example.com")).await;
+async fn a_rehash_keeps_the_version(store: &dyn UserStore) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
     let stronger = PasswordHash::from_phc("$stronger$");
-    assert!(repository.rehash_password(ada.id, &ada.password, &stronger).await.expect("an answer"));
-    let user = found(repository, ada.id).await;
+    assert!(store.rehash_password(ada.id, &ada.password, &stronger).await.expect("an answer"));
+    let user = found(store, ada.id).await;
     assert_eq!((user.password, user.security_version), (stronger, SecurityVersion::FIRST));
 }
 
-async fn a_rehash_of_a_changed_password_changes_nothing(repository: &dyn UserStore) {
-    let ada = insert(repository, &new_user("ada@example.com")).await;
+async fn a_rehash_of_a_changed_password_changes_nothing(store: &dyn UserStore) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
     let changed = PasswordHash::from_phc("$changed$");
-    change_password(repository, ada.id, SecurityVersion::FIRST, &changed).await;
+    change_password(store, ada.id, SecurityVersion::FIRST, &changed).await;
     let stronger = PasswordHash::from_phc("$stronger$");
-    assert!(!repository.rehash_password(ada.id, &ada.password, &stronger).await.expect("an answer"));
-    assert_eq!(found(repository, ada.id).await.password, changed);
+    assert!(!store.rehash_password(ada.id, &ada.password, &stronger).await.expect("an answer"));
+    assert_eq!(found(store, ada.id).await.password, changed);
 }
 
-async fn text_is_never_sql(repository: &dyn UserStore) {
+async fn text_is_never_sql(store: &dyn UserStore) {
     let evil = "'); DROP TABLE users; --";
     let user =
         NewUser { first_name: name(evil), last_name: name("$1 ?1 %s"), ..new_user("ada'--@example.com") };
-    let inserted = insert(repository, &user).await;
-    assert_eq!(first_name(&found(repository, inserted.id).await), Some(evil));
+    let inserted = insert(store, &user).await;
+    assert_eq!(first_name(&found(store, inserted.id).await), Some(evil));
 }
 
-async fn a_running_database_answers_the_ping(repository: &dyn UserStore) {
-    repository.ping().await.expect("an answer");
+async fn a_running_database_answers_the_ping(store: &dyn UserStore) {
+    store.ping().await.expect("an answer");
 }

@@ -32,7 +32,7 @@ impl<T: UserStore + RevocationJournal> Accounts for T {}
 
 /// A SQLite file in a folder of its own.
 pub struct Sqlite {
-    pub repository: SqliteStore,
+    pub store: SqliteStore,
     pub url: String,
     pub folder: TempDir,
 }
@@ -47,17 +47,17 @@ impl Sqlite {
             longest_wait: PATIENCE,
             ..SqliteOptions::default()
         };
-        let repository = SqliteStore::connect(&url, options).await.expect("a new file");
-        Self { repository, url, folder }
+        let store = SqliteStore::connect(&url, options).await.expect("a new file");
+        Self { store, url, folder }
     }
 
     pub async fn migrated() -> Self {
         let database = Self::empty().await;
-        database.repository.migrate().await.expect("the steps");
+        database.store.migrate().await.expect("the steps");
         database
     }
 
-    /// A connection beside the repository's.
+    /// A connection beside the store's.
     pub async fn connection(&self) -> SqliteConnection {
         SqliteConnection::connect(&self.url).await.expect("a second connection")
     }
@@ -65,7 +65,7 @@ impl Sqlite {
 
 /// A database on the tests' own server.
 pub struct Postgres {
-    pub repository: PostgresStore,
+    pub store: PostgresStore,
     pub url: String,
 }
 
@@ -73,26 +73,26 @@ impl Postgres {
     pub async fn empty() -> Self {
         let url = PostgresServer::shared().create_database().await;
         let options = PostgresOptions { acquire_timeout: PATIENCE, ..PostgresOptions::default() };
-        let repository = PostgresStore::connect(&url, options).await.expect("a running server");
-        Self { repository, url }
+        let store = PostgresStore::connect(&url, options).await.expect("a running server");
+        Self { store, url }
     }
 
     pub async fn migrated() -> Self {
         let database = Self::empty().await;
-        database.repository.migrate().await.expect("the steps");
+        database.store.migrate().await.expect("the steps");
         database
     }
 
-    /// Another repository in the same database, through a pooler and as a role with the least rights.
+    /// Another store in the same database, through a pooler and as a role with the least rights.
     pub async fn behind_pgbouncer(&self) -> PostgresStore {
         PostgresServer::shared().role_in(&self.url, LEAST).await;
-        self.repository.grant_rights(LEAST).await.expect("the owner may");
+        self.store.grant_rights(LEAST).await.expect("the owner may");
         let url = PgBouncer::shared().url_of(&self.url, LEAST);
         let options = PostgresOptions { acquire_timeout: PATIENCE, ..PostgresOptions::default() };
         PostgresStore::connect(&url, options).await.expect("a pooler that leads to the server")
     }
 
-    /// A connection beside the repository's.
+    /// A connection beside the store's.
     pub async fn connection(&self) -> PgConnection {
         PgConnection::connect(&self.url).await.expect("a second connection")
     }
@@ -148,8 +148,8 @@ pub fn signing_key(kid: &str, algorithm: SigningAlgorithm, created_at: i64) -> S
     }
 }
 
-pub async fn insert(repository: &dyn UserStore, user: &NewUser) -> User {
-    match repository.insert_user(user).await.expect("an answer") {
+pub async fn insert(store: &dyn UserStore, user: &NewUser) -> User {
+    match store.insert_user(user).await.expect("an answer") {
         InsertUserOutcome::Inserted(user) => user,
         InsertUserOutcome::EmailTaken => panic!("the address was free"),
     }

@@ -589,10 +589,10 @@ async fn assert_corrupt(journal: &dyn RevocationJournal, place: &str, assignment
 async fn sqlite_names_the_entry_that_means_nothing() {
     for (place, assignment) in BAD_VALUES {
         let database = Sqlite::migrated().await;
-        one_of_each_kind(&database.repository).await;
+        one_of_each_kind(&database.store).await;
         let spoil = format!("UPDATE journal SET {assignment}");
         database.connection().await.execute(AssertSqlSafe(spoil)).await.expect("a spoilt row");
-        assert_corrupt(&database.repository, place, assignment).await;
+        assert_corrupt(&database.store, place, assignment).await;
     }
 }
 
@@ -600,10 +600,10 @@ async fn sqlite_names_the_entry_that_means_nothing() {
 async fn postgres_names_the_entry_that_means_nothing() {
     for (place, assignment) in BAD_VALUES {
         let database = Postgres::migrated().await;
-        one_of_each_kind(&database.repository).await;
+        one_of_each_kind(&database.store).await;
         let spoil = format!("UPDATE journal SET {assignment}");
         database.connection().await.execute(AssertSqlSafe(spoil)).await.expect("a spoilt row");
-        assert_corrupt(&database.repository, place, assignment).await;
+        assert_corrupt(&database.store, place, assignment).await;
     }
 }
 
@@ -611,7 +611,7 @@ async fn postgres_names_the_entry_that_means_nothing() {
 /// waits for its next word.
 struct Pausable {
     proxy: SilentProxy,
-    repository: PostgresStore,
+    store: PostgresStore,
 }
 
 impl Pausable {
@@ -620,8 +620,8 @@ impl Pausable {
         let name = database.url.rsplit('/').next().expect("a name");
         let url = format!("postgres://postgres@{}/{name}", proxy.address());
         let options = PostgresOptions { max_connections: 1, ..PostgresOptions::default() };
-        let repository = PostgresStore::connect(&url, options).await.expect("a server");
-        Self { proxy, repository }
+        let store = PostgresStore::connect(&url, options).await.expect("a server");
+        Self { proxy, store }
     }
 
     /// Pauses it when its statement waits for the head that `lock` has, and gives that back: the server
@@ -662,7 +662,7 @@ async fn a_change_that_is_paused_before_its_commit_holds_up_nobody_for_long() {
     let lock = lock_head(&mut other, ada.id).await;
 
     let wanted = AccountChange { email: Some(email("countess@example.com")), ..AccountChange::default() };
-    let change = replica.repository.change_account(ada.id, &wanted, event());
+    let change = replica.store.change_account(ada.id, &wanted, event());
     let others = async {
         replica.pause_behind(lock).await;
         let started = Instant::now();
@@ -703,7 +703,7 @@ async fn an_append_that_is_paused_before_its_answer_holds_up_nobody() {
         let link = append(&direct, &second).await;
         assert_eq!(link, Link { at: Mark { position: 2, entry: second.id }, previous: first.id });
     };
-    let (paused, ()) = join(replica.repository.append_entry(&first), others).await;
+    let (paused, ()) = join(replica.store.append_entry(&first), others).await;
     assert!(matches!(paused, Err(StoreError::Unavailable { .. })), "{paused:?}");
     // Made again, as after any lost answer.
     assert_eq!(append(&direct, &first).await.at, Mark { position: 1, entry: first.id });

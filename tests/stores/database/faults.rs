@@ -93,23 +93,23 @@ async fn sqlite_names_the_row_that_means_nothing() {
     connection.execute("PRAGMA ignore_check_constraints = ON").await.expect("a pragma");
     let bytes = [("users.first_name", "first_name = CAST(x'ff' AS TEXT)")];
     for (n, (place, assignment)) in BAD_VALUES.into_iter().chain(bytes).enumerate() {
-        let id = insert(&database.repository, &new_user(&format!("user{n}@example.com"))).await.id;
+        let id = insert(&database.store, &new_user(&format!("user{n}@example.com"))).await.id;
         let spoil = format!("UPDATE users SET {assignment} WHERE id = {id}");
         connection.execute(AssertSqlSafe(spoil)).await.expect("a spoilt row");
-        assert_corrupt(database.repository.find_user(id).await, place, &id.to_string());
+        assert_corrupt(database.store.find_user(id).await, place, &id.to_string());
         let before = UserId::try_from(id.get() - 1).ok();
-        assert_corrupt(database.repository.list_users(before, 1).await, place, &id.to_string());
+        assert_corrupt(database.store.list_users(before, 1).await, place, &id.to_string());
     }
     connection.execute("UPDATE users SET id = 9007199254740992 WHERE id = 1").await.expect("a spoilt row");
     let last = UserId::try_from(9_007_199_254_740_991).ok();
-    assert_corrupt(database.repository.list_users(last, 1).await, "users.id", "9007199254740992");
+    assert_corrupt(database.store.list_users(last, 1).await, "users.id", "9007199254740992");
 
     let key = signing_key("kid-1", SigningAlgorithm::Es256, 1_000);
-    database.repository.insert_first_signing_key(&key).await.expect("an answer");
+    database.store.insert_first_signing_key(&key).await.expect("an answer");
     for (place, assignment) in BAD_KEY_VALUES {
         let spoil = format!("UPDATE signing_keys SET {assignment}");
         connection.execute(AssertSqlSafe(spoil)).await.expect("a spoilt row");
-        assert_corrupt(database.repository.list_signing_keys().await, place, "kid-1");
+        assert_corrupt(database.store.list_signing_keys().await, place, "kid-1");
     }
 }
 
@@ -126,17 +126,17 @@ async fn postgres_names_the_row_that_means_nothing() {
         .await
         .expect("fewer constraints");
     for (n, (place, assignment)) in BAD_VALUES.into_iter().enumerate() {
-        let id = insert(&database.repository, &new_user(&format!("user{n}@example.com"))).await.id;
+        let id = insert(&database.store, &new_user(&format!("user{n}@example.com"))).await.id;
         let spoil = format!("UPDATE users SET {assignment} WHERE id = {id}");
         connection.execute(AssertSqlSafe(spoil)).await.expect("a spoilt row");
-        assert_corrupt(database.repository.find_user(id).await, place, &id.to_string());
+        assert_corrupt(database.store.find_user(id).await, place, &id.to_string());
     }
     let key = signing_key("kid-1", SigningAlgorithm::Es256, 1_000);
-    database.repository.insert_first_signing_key(&key).await.expect("an answer");
+    database.store.insert_first_signing_key(&key).await.expect("an answer");
     for (place, assignment) in BAD_KEY_VALUES {
         let spoil = format!("UPDATE signing_keys SET {assignment}");
         connection.execute(AssertSqlSafe(spoil)).await.expect("a spoilt row");
-        assert_corrupt(database.repository.list_signing_keys().await, place, "kid-1");
+        assert_corrupt(database.store.list_signing_keys().await, place, "kid-1");
     }
 
     // A column of another type: what a hand that "repairs" a schema leaves behind.
@@ -145,7 +145,7 @@ async fn postgres_names_the_row_that_means_nothing() {
         .execute("UPDATE users SET role = 'member', email = id || '@example.com'")
         .await
         .expect("better rows");
-    database.repository.close().await;
+    database.store.close().await;
     let reopened = PostgresStore::connect(&database.url, PostgresOptions::default()).await.expect("a server");
     assert_corrupt(reopened.list_users(None, 1).await, "users.first_name", "1");
 }
@@ -155,7 +155,7 @@ async fn a_missing_column_is_unavailable() {
     let database = Sqlite::migrated().await;
     let drop_column = "ALTER TABLE users DROP COLUMN last_name";
     database.connection().await.execute(drop_column).await.expect("one column less");
-    assert_unavailable(database.repository.list_users(None, 1).await);
+    assert_unavailable(database.store.list_users(None, 1).await);
 }
 
 #[tokio::test]
@@ -163,12 +163,12 @@ async fn an_id_is_not_given_again_after_its_account_is_deleted() {
     let sqlite = Sqlite::migrated().await;
     let postgres = Postgres::migrated().await;
     let delete = "DELETE FROM users";
-    let first = insert(&sqlite.repository, &new_user("a@example.com")).await.id;
+    let first = insert(&sqlite.store, &new_user("a@example.com")).await.id;
     sqlite.connection().await.execute(delete).await.expect("no accounts");
-    assert!(first < insert(&sqlite.repository, &new_user("b@example.com")).await.id);
-    let first = insert(&postgres.repository, &new_user("a@example.com")).await.id;
+    assert!(first < insert(&sqlite.store, &new_user("b@example.com")).await.id);
+    let first = insert(&postgres.store, &new_user("a@example.com")).await.id;
     postgres.connection().await.execute(delete).await.expect("no accounts");
-    assert!(first < insert(&postgres.repository, &new_user("b@example.com")).await.id);
+    assert!(first < insert(&postgres.store, &new_user("b@example.com")).await.id);
 }
 
 /// What Postgres says about a refused row quotes the row.
@@ -177,7 +177,7 @@ async fn no_error_quotes_a_row() {
     let database = Postgres::migrated().await;
     let refuse = "ALTER TABLE users ADD CONSTRAINT nobody CHECK (last_name <> 'Lovelace')";
     database.connection().await.execute(refuse).await.expect("one more constraint");
-    let error = database.repository.insert_user(&new_user("ada@example.com")).await.expect_err("a refusal");
+    let error = database.store.insert_user(&new_user("ada@example.com")).await.expect_err("a refusal");
     let text = all_text(&error);
     assert!(text.contains("nobody"), "{text}");
     assert!(!text.contains("the-secret-hash") && !text.contains("ada@example.com"), "{text}");
@@ -186,40 +186,40 @@ async fn no_error_quotes_a_row() {
 #[tokio::test]
 async fn a_sqlite_file_that_another_process_writes_is_unavailable_to_writers_only() {
     let database = Sqlite::migrated().await;
-    let repository = SqliteStore::connect(&database.url, SqliteOptions::default()).await.expect("the file");
-    let ada = insert(&repository, &new_user("ada@example.com")).await;
+    let store = SqliteStore::connect(&database.url, SqliteOptions::default()).await.expect("the file");
+    let ada = insert(&store, &new_user("ada@example.com")).await;
     let mut other = database.connection().await;
     other.execute("BEGIN IMMEDIATE").await.expect("the write lock");
 
     for asked in 0..2 * ENOUGH_FAILURES {
-        let (answer, took) = timed(repository.insert_user(&new_user("eve@example.com"))).await;
+        let (answer, took) = timed(store.insert_user(&new_user("eve@example.com"))).await;
         assert_unavailable(answer);
         assert!(took < if asked < ENOUGH_FAILURES { BOUND } else { AT_ONCE }, "{asked}: {took:?}");
     }
-    assert!(repository.find_user(ada.id).await.expect("an answer").is_some());
+    assert!(store.find_user(ada.id).await.expect("an answer").is_some());
 
     // The refused write is not made later either.
     other.execute("ROLLBACK").await.expect("the lock given back");
     let started = Instant::now();
-    while repository.change_password(ada.id, SecurityVersion::FIRST, &ada.password, event()).await.is_err() {
+    while store.change_password(ada.id, SecurityVersion::FIRST, &ada.password, event()).await.is_err() {
         assert!(started.elapsed() < BOUND, "nobody asks again");
     }
-    assert_eq!(repository.list_users(None, 10).await.expect("an answer").len(), 1);
+    assert_eq!(store.list_users(None, 10).await.expect("an answer").len(), 1);
 }
 
 #[tokio::test]
 async fn a_closed_sqlite_repository_is_unavailable() {
     let database = Sqlite::migrated().await;
-    database.repository.close().await;
-    assert_unavailable(database.repository.ping().await);
-    assert_unavailable(database.repository.insert_user(&new_user("ada@example.com")).await);
+    database.store.close().await;
+    assert_unavailable(database.store.ping().await);
+    assert_unavailable(database.store.insert_user(&new_user("ada@example.com")).await);
     assert!(!database.folder.path().join("data/hallpass.db-wal").exists(), "the WAL is folded in");
 }
 
 #[tokio::test]
 async fn the_sqlite_file_is_open_to_its_owner_alone() {
     let database = Sqlite::migrated().await;
-    insert(&database.repository, &new_user("ada@example.com")).await;
+    insert(&database.store, &new_user("ada@example.com")).await;
     let mode = |path: &str| {
         let metadata = std::fs::metadata(database.folder.path().join(path)).expect("it exists");
         metadata.permissions().mode() & 0o777
@@ -253,14 +253,14 @@ async fn what_is_no_sqlite_file_is_refused() {
 async fn a_postgres_that_is_gone_is_unavailable() {
     let server = PostgresServer::start();
     let url = server.create_database().await;
-    let repository = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
-    repository.migrate().await.expect("the steps");
-    repository.ping().await.expect("an answer");
+    let store = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
+    store.migrate().await.expect("the steps");
+    store.ping().await.expect("an answer");
     server.stop();
 
     let started = Instant::now();
-    assert_unavailable(repository.ping().await);
-    assert_unavailable(repository.insert_user(&new_user("ada@example.com")).await);
+    assert_unavailable(store.ping().await);
+    assert_unavailable(store.insert_user(&new_user("ada@example.com")).await);
     assert!(started.elapsed() < 2 * BOUND);
     let error = PostgresStore::connect(&url, PostgresOptions::default()).await.expect_err("no server");
     assert!(matches!(error, DatabaseError::Unreachable { .. }), "{error:?}");
@@ -273,11 +273,11 @@ async fn a_locked_postgres_table_is_unavailable_and_the_refused_write_is_not_mad
     let mut lock = other.begin().await.expect("a transaction");
     lock.execute("LOCK TABLE users").await.expect("the lock");
 
-    let (answer, took) = timed(database.repository.insert_user(&new_user("ada@example.com"))).await;
+    let (answer, took) = timed(database.store.insert_user(&new_user("ada@example.com"))).await;
     assert_unavailable(answer);
     assert!(took < BOUND, "{took:?}");
     lock.rollback().await.expect("the lock given back");
-    assert!(database.repository.list_users(None, 10).await.expect("an answer").is_empty());
+    assert!(database.store.list_users(None, 10).await.expect("an answer").is_empty());
 }
 
 /// A host that vanishes without a word: no refusal, no reset, and its successor answers under the
@@ -289,8 +289,8 @@ async fn a_silent_postgres_is_unavailable_and_its_successor_is_found() {
     let name = database.url.rsplit('/').next().expect("a name");
     let url = format!("postgres://postgres@{}/{name}", proxy.address());
     let options = PostgresOptions { max_connections: 2, ..PostgresOptions::default() };
-    let repository = PostgresStore::connect(&url, options).await.expect("a server");
-    repository.ping().await.expect("an answer");
+    let store = PostgresStore::connect(&url, options).await.expect("a server");
+    store.ping().await.expect("an answer");
 
     // Every connection of the pool waits for an answer, behind a lock, when the host vanishes.
     let mut other = database.connection().await;
@@ -302,17 +302,16 @@ async fn a_silent_postgres_is_unavailable_and_its_successor_is_found() {
         proxy.fall_silent();
     };
     let started = Instant::now();
-    let (first, second, ()) =
-        tokio::join!(repository.list_users(None, 1), repository.list_users(None, 1), vanish);
+    let (first, second, ()) = tokio::join!(store.list_users(None, 1), store.list_users(None, 1), vanish);
     assert_unavailable(first);
     assert_unavailable(second);
-    assert_unavailable(repository.ping().await);
+    assert_unavailable(store.ping().await);
     assert!(started.elapsed() < 2 * BOUND);
     lock.rollback().await.expect("the lock given back");
 
     proxy.put_up_a_successor();
     let started = Instant::now();
-    while repository.ping().await.is_err() {
+    while store.ping().await.is_err() {
         assert!(started.elapsed() < FAILOVER, "the connections to the vanished host still fill the pool");
     }
 }
@@ -324,14 +323,14 @@ async fn idle_connections_to_a_vanished_postgres_are_not_tried_one_by_one() {
     let proxy = SilentProxy::before(PostgresServer::shared().socket()).await;
     let name = database.url.rsplit('/').next().expect("a name");
     let url = format!("postgres://postgres@{}/{name}", proxy.address());
-    let repository = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
+    let store = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
     let mut other = database.connection().await;
     let mut lock = other.begin().await.expect("a transaction");
     lock.execute("LOCK TABLE users").await.expect("the lock");
     let calls: Vec<_> = (0..10)
         .map(|_| {
-            let repository = repository.clone();
-            tokio::spawn(async move { repository.list_users(None, 1).await })
+            let store = store.clone();
+            tokio::spawn(async move { store.list_users(None, 1).await })
         })
         .collect();
     let waiting = "SELECT count(*) = 10 FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass";
@@ -345,7 +344,7 @@ async fn idle_connections_to_a_vanished_postgres_are_not_tried_one_by_one() {
     proxy.put_up_a_successor();
     let started = Instant::now();
     for _ in 0..10 {
-        while repository.list_users(None, 1).await.is_err() {}
+        while store.list_users(None, 1).await.is_err() {}
     }
     // One by one it would be as long as ten waits.
     assert!(started.elapsed() < BOUND * 2, "{:?}", started.elapsed());
@@ -364,25 +363,25 @@ async fn connections_to_a_postgres_that_takes_no_writes_any_more_are_given_up() 
     };
     set("SET default_transaction_read_only = on").await;
     let options = PostgresOptions { max_connections: 2, ..PostgresOptions::default() };
-    let repository = PostgresStore::connect(&database.url, options).await.expect("a server");
-    assert_unavailable(repository.ping().await);
+    let store = PostgresStore::connect(&database.url, options).await.expect("a server");
+    assert_unavailable(store.ping().await);
     for _ in 0..5 {
-        let (one, two) = tokio::join!(repository.list_users(None, 1), repository.list_users(None, 1));
+        let (one, two) = tokio::join!(store.list_users(None, 1), store.list_users(None, 1));
         one.and(two).expect("two connections that only read");
     }
     // Both lie idle in the pool once a call finds them there.
-    repository.list_users(None, 1).await.expect("one of them");
-    repository.list_users(None, 1).await.expect("the other");
+    store.list_users(None, 1).await.expect("one of them");
+    store.list_users(None, 1).await.expect("the other");
 
     set("RESET default_transaction_read_only").await;
     let started = Instant::now();
     let mut failures = 0;
-    while repository.insert_user(&new_user("ada@example.com")).await.is_err() {
+    while store.insert_user(&new_user("ada@example.com")).await.is_err() {
         failures += 1;
         assert!(started.elapsed() < FAILOVER, "the pool keeps connections that only read");
     }
     assert_eq!(failures, 1, "its siblings went with the first");
-    repository.ping().await.expect("an answer");
+    store.ping().await.expect("an answer");
 }
 
 /// Every connection is ended by the server, as a clean shutdown ends them.
@@ -390,14 +389,14 @@ async fn connections_to_a_postgres_that_takes_no_writes_any_more_are_given_up() 
 async fn connections_that_postgres_ends_while_they_are_idle_cost_no_answer() {
     let database = Postgres::migrated().await;
     let options = PostgresOptions::default();
-    let repository = PostgresStore::connect(&database.url, options).await.expect("a server");
+    let store = PostgresStore::connect(&database.url, options).await.expect("a server");
     let mut other = database.connection().await;
     for _ in 0..5 {
-        repository.list_users(None, 1).await.expect("an answer");
+        store.list_users(None, 1).await.expect("an answer");
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
         other.execute(end).await.expect("connections ended");
-        repository.list_users(None, 1).await.expect("an answer");
+        store.list_users(None, 1).await.expect("an answer");
     }
 }
 
@@ -407,24 +406,24 @@ async fn connections_that_postgres_ends_while_they_are_idle_cost_no_answer() {
 async fn a_hanging_postgres_table_holds_up_nobody_for_long() {
     let database = Postgres::migrated().await;
     let options = PostgresOptions::default();
-    let repository = PostgresStore::connect(&database.url, options).await.expect("a server");
+    let store = PostgresStore::connect(&database.url, options).await.expect("a server");
     let mut other = database.connection().await;
     let mut lock = other.begin().await.expect("a transaction");
     lock.execute("LOCK TABLE users").await.expect("the lock");
     for _ in 0..ENOUGH_FAILURES {
-        let (answer, took) = timed(repository.list_users(None, 1)).await;
+        let (answer, took) = timed(store.list_users(None, 1)).await;
         assert_unavailable(answer);
         assert!(took < BOUND, "{took:?}");
     }
     for _ in 0..10 {
-        let (answer, took) = timed(repository.list_users(None, 1)).await;
+        let (answer, took) = timed(store.list_users(None, 1)).await;
         assert_unavailable(answer);
         assert!(took < AT_ONCE, "{took:?}");
     }
-    repository.list_signing_keys().await.expect("another table");
+    store.list_signing_keys().await.expect("another table");
     lock.rollback().await.expect("the lock given back");
     let started = Instant::now();
-    while repository.list_users(None, 1).await.is_err() {
+    while store.list_users(None, 1).await.is_err() {
         assert!(started.elapsed() < BOUND, "nobody asks again");
     }
 }
@@ -433,11 +432,11 @@ async fn a_hanging_postgres_table_holds_up_nobody_for_long() {
 async fn a_postgres_that_is_away_holds_up_nobody_for_long() {
     let server = PostgresServer::start();
     let url = server.create_database().await;
-    let repository = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
-    repository.migrate().await.expect("the steps");
+    let store = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
+    store.migrate().await.expect("the steps");
     server.stop();
     for asked in 0..3 * ENOUGH_FAILURES {
-        let (answer, took) = timed(repository.list_users(None, 1)).await;
+        let (answer, took) = timed(store.list_users(None, 1)).await;
         assert_unavailable(answer);
         assert!(took < if asked < ENOUGH_FAILURES { BOUND } else { AT_ONCE }, "{asked}: {took:?}");
     }
@@ -447,7 +446,7 @@ async fn a_postgres_that_is_away_holds_up_nobody_for_long() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_line_at_a_sqlite_file_is_no_outage() {
     let database = Sqlite::migrated().await;
-    let ada = insert(&database.repository, &new_user("ada@example.com")).await;
+    let ada = insert(&database.store, &new_user("ada@example.com")).await;
     let quiet = Duration::from_millis(800);
     let options = SqliteOptions {
         readers: 1,
@@ -455,12 +454,12 @@ async fn a_long_line_at_a_sqlite_file_is_no_outage() {
         longest_wait: Duration::from_secs(60),
         ..SqliteOptions::default()
     };
-    let repository = SqliteStore::connect(&database.url, options).await.expect("the file");
+    let store = SqliteStore::connect(&database.url, options).await.expect("the file");
     for length in (9..17).map(|power| 1 << power) {
         let calls: Vec<_> = (0..length)
             .map(|_| {
-                let repository = repository.clone();
-                tokio::spawn(async move { timed(repository.find_user(ada.id)).await })
+                let store = store.clone();
+                tokio::spawn(async move { timed(store.find_user(ada.id)).await })
             })
             .collect();
         let mut longest = Duration::ZERO;
@@ -498,8 +497,8 @@ async fn no_error_shows_the_password() {
 
     let database = Postgres::migrated().await;
     let url = database.url.replace("postgres@", "postgres:hunter2@");
-    let repository = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
-    let shown = format!("{repository:?}");
+    let store = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
+    let shown = format!("{store:?}");
     assert!(shown.contains("test_") && !shown.contains("hunter2"), "{shown}");
 }
 

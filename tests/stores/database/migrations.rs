@@ -54,23 +54,23 @@ fn both_engines_have_the_same_steps() {
 #[tokio::test]
 async fn sqlite_takes_every_step_once() {
     let database = Sqlite::empty().await;
-    let repository = &database.repository;
+    let store = &database.store;
     let steps = steps_in("sqlite");
-    assert_eq!(repository.pending_migrations().await.expect("an answer"), steps);
-    assert_eq!(repository.migrate().await.expect("the steps"), steps);
-    assert_eq!(repository.pending_migrations().await.expect("an answer"), [""; 0]);
-    assert_eq!(repository.migrate().await.expect("nothing to do"), [""; 0]);
+    assert_eq!(store.pending_migrations().await.expect("an answer"), steps);
+    assert_eq!(store.migrate().await.expect("the steps"), steps);
+    assert_eq!(store.pending_migrations().await.expect("an answer"), [""; 0]);
+    assert_eq!(store.migrate().await.expect("nothing to do"), [""; 0]);
 }
 
 #[tokio::test]
 async fn postgres_takes_every_step_once() {
     let database = Postgres::empty().await;
-    let repository = &database.repository;
+    let store = &database.store;
     let steps = steps_in("postgres");
-    assert_eq!(repository.pending_migrations().await.expect("an answer"), steps);
-    assert_eq!(repository.migrate().await.expect("the steps"), steps);
-    assert_eq!(repository.pending_migrations().await.expect("an answer"), [""; 0]);
-    assert_eq!(repository.migrate().await.expect("nothing to do"), [""; 0]);
+    assert_eq!(store.pending_migrations().await.expect("an answer"), steps);
+    assert_eq!(store.migrate().await.expect("the steps"), steps);
+    assert_eq!(store.pending_migrations().await.expect("an answer"), [""; 0]);
+    assert_eq!(store.migrate().await.expect("nothing to do"), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,9 +78,9 @@ async fn sqlite_replicas_that_start_at_once_share_a_new_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = format!("sqlite://{}/new/hallpass.db", folder.path().display());
     let replicas = (0..REPLICAS).map(|_| async {
-        let repository = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("the file");
-        let taken = repository.migrate().await.expect("the steps");
-        repository.ping().await.expect("an answer");
+        let store = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("the file");
+        let taken = store.migrate().await.expect("the steps");
+        store.ping().await.expect("an answer");
         taken
     });
     assert_eq!(join_all(replicas).await.concat(), steps_in("sqlite"));
@@ -90,9 +90,9 @@ async fn sqlite_replicas_that_start_at_once_share_a_new_file() {
 async fn postgres_replicas_that_start_at_once_share_a_new_database() {
     let url = PostgresServer::shared().create_database().await;
     let replicas = (0..REPLICAS).map(|_| async {
-        let repository = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
-        let taken = repository.migrate().await.expect("the steps");
-        repository.ping().await.expect("an answer");
+        let store = PostgresStore::connect(&url, PostgresOptions::default()).await.expect("a server");
+        let taken = store.migrate().await.expect("the steps");
+        store.ping().await.expect("an answer");
         taken
     });
     assert_eq!(join_all(replicas).await.concat(), steps_in("postgres"));
@@ -106,7 +106,7 @@ fn processes_that_start_at_once_share_a_new_file() {
     let children: Vec<_> = (0..REPLICAS)
         .map(|_| {
             std::process::Command::new(std::env::current_exe().expect("this program"))
-                .args(["--exact", "repository::migrations::one_of_several_processes", "--ignored"])
+                .args(["--exact", "store::migrations::one_of_several_processes", "--ignored"])
                 .env(FILE, &url)
                 .stdout(std::process::Stdio::piped())
                 .spawn()
@@ -124,9 +124,9 @@ fn processes_that_start_at_once_share_a_new_file() {
 #[ignore = "started by processes_that_start_at_once_share_a_new_file"]
 async fn one_of_several_processes() {
     let Ok(url) = std::env::var(FILE) else { return };
-    let repository = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("the file");
-    repository.migrate().await.expect("the steps");
-    assert_eq!(repository.pending_migrations().await.expect("an answer"), [""; 0]);
+    let store = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("the file");
+    store.migrate().await.expect("the steps");
+    assert_eq!(store.pending_migrations().await.expect("an answer"), [""; 0]);
 }
 
 /// The switch of a fresh file to WAL needs the file alone, and SQLite does not wait for that.
@@ -240,15 +240,15 @@ async fn a_sqlite_file_of_before_the_journal_keeps_all_that_is_in_it() {
     let database = Sqlite::empty().await;
     let mut connection = database.connection().await;
     steps_up_to("sqlite", "0007").await.run(&mut connection).await.expect("the earlier steps");
-    let repository = &database.repository;
-    let ada = fill(repository).await;
+    let store = &database.store;
+    let ada = fill(store).await;
     connection.execute(OWED).await.expect("something owed");
-    let before = contents(repository).await;
+    let before = contents(store).await;
     assert_eq!((before.0.len(), before.1.len(), before.2.len(), before.3.len()), (2, 1, 1, 1));
 
-    assert_eq!(repository.migrate().await.expect("the steps"), ["0008_deployment", "0009_journal"]);
-    assert_eq!(contents(repository).await, before);
-    assert_a_new_journal(repository, ada).await;
+    assert_eq!(store.migrate().await.expect("the steps"), ["0008_deployment", "0009_journal"]);
+    assert_eq!(contents(store).await, before);
+    assert_a_new_journal(store, ada).await;
     for gone in KEPT_BEFORE {
         assert!(connection.execute(gone).await.is_err(), "{gone}");
     }
@@ -260,15 +260,15 @@ async fn a_postgres_database_of_before_the_journal_keeps_all_that_is_in_it() {
     let database = Postgres::empty().await;
     let mut connection = database.connection().await;
     steps_up_to("postgres", "0007").await.run(&mut connection).await.expect("the earlier steps");
-    let repository = &database.repository;
-    let ada = fill(repository).await;
+    let store = &database.store;
+    let ada = fill(store).await;
     connection.execute(OWED).await.expect("something owed");
-    let before = contents(repository).await;
+    let before = contents(store).await;
     assert_eq!((before.0.len(), before.1.len(), before.2.len(), before.3.len()), (2, 1, 1, 1));
 
-    assert_eq!(repository.migrate().await.expect("the steps"), ["0008_deployment", "0009_journal"]);
-    assert_eq!(contents(repository).await, before);
-    assert_a_new_journal(repository, ada).await;
+    assert_eq!(store.migrate().await.expect("the steps"), ["0008_deployment", "0009_journal"]);
+    assert_eq!(contents(store).await, before);
+    assert_a_new_journal(store, ada).await;
     for gone in KEPT_BEFORE {
         assert!(connection.execute(gone).await.is_err(), "{gone}");
     }
@@ -281,9 +281,9 @@ const STEP_OF_THE_FUTURE: &str = "INSERT INTO _sqlx_migrations
 async fn sqlite_refuses_a_database_of_a_later_hallpass() {
     let database = Sqlite::migrated().await;
     database.connection().await.execute(STEP_OF_THE_FUTURE).await.expect("a row");
-    let answer = database.repository.migrate().await;
+    let answer = database.store.migrate().await;
     assert!(matches!(answer, Err(DatabaseError::Newer(9999))), "{answer:?}");
-    let pending = database.repository.pending_migrations().await;
+    let pending = database.store.pending_migrations().await;
     assert!(matches!(pending, Err(DatabaseError::Newer(9999))), "{pending:?}");
 }
 
@@ -293,7 +293,7 @@ async fn postgres_refuses_a_database_of_a_later_hallpass() {
     database.connection().await.execute(STEP_OF_THE_FUTURE).await.expect("a row");
     // Twice: the first refusal has given its lock back.
     for _ in 0..2 {
-        let answer = database.repository.migrate().await;
+        let answer = database.store.migrate().await;
         assert!(matches!(answer, Err(DatabaseError::Newer(9999))), "{answer:?}");
     }
 }

@@ -1,0 +1,228 @@
+//! What administrators change about accounts, and what is written down of it.
+
+use hallpass::domain::ids::UserId;
+use hallpass::domain::password::PasswordHash;
+use hallpass::domain::user::{AccountChange, ImportedUser, NewUser, Role, SecurityVersion, User};
+use hallpass::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, SecurityEvent, UserStore};
+
+use super::fixtures::{AT, Accounts, UNTIL, email, event, insert, new_user, user_id};
+use super::journal::{assert_nothing_is_journaled, assert_the_only_entry, count_entries};
+use super::{at_once, found};
+
+const DEMOTION: AccountChange = AccountChange { role: Some(Role::Member), disabled: None, email: None };
+const SHUTTING: AccountChange = AccountChange { role: None, disabled: Some(true), email: None };
+
+async fn admin(store: &dyn UserStore, address: &str) -> User {
+    insert(store, &NewUser { role: Role::Admin, ..new_user(address) }).await
+}
+
+async fn change(store: &dyn UserStore, id: UserId, change: &AccountChange) -> ChangeOutcome {
+    store.change_account(id, change, event()).await.expect("an answer")
+}
+
+async fn changed(store: &dyn UserStore, id: UserId, wanted: &AccountChange) -> SecurityEvent {
+    match change(store, id, wanted).await {
+        ChangeOutcome::Changed { after, .. } => *after,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn delete(store: &dyn UserStore, id: UserId) -> DeleteOutcome {
+    store.delete_user(id, event()).await.expect("an answer")
+}
+
+pub async fn a_change_of_an_account_is_kept_and_written_down(store: &dyn Accounts) {
+    let ada = insert(store, &NewUser { email_verified: true, ..new_user("ada@example.com") }).await;
+    assert!(ada.email_verified && !ada.disabled);
+    let wanted = AccountChange {
+        role: Some(Role::Admin),
+        disabled: Some(true),
+        email: Some(email("countess@example.com")),
+    };
+    let answered = changed(store, ada.id, &wanted).await;
+    for user in [&answered.user, &found(store, ada.id).await] {
+        assert_eq!((user.role, user.disabled), (Role::Admin, true));
+        assert_eq!(user.email, email("countess@example.com"));
+        assert!(!user.email_verified, "the new address is not proven");
+        assert_eq!(user.security_version, ada.security_version.next(AT));
+        assert_eq!((&user.password, &user.first_name), (&ada.password, &ada.first_name));
+    }
+    assert_the_only_entry(store, &CutOffOrder::from(&answered)).await;
+}
+
+pub async fn a_change_to_what_is_so_already_writes_nothing(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    let same =
+        AccountChange { role: Some(Role::Member), disabled: Some(false), email: Some(ada.email.clone()) };
+    for nothing in [&same, &AccountChange::default()] {
+        assert!(matches!(change(store, ada.id, nothing).await, ChangeOutcome::Unchanged(_)));
+    }
+    assert_eq!(found(store, ada.id).await.security_version, ada.security_version);
+    assert_nothing_is_journaled(store).await;
+}
+
+pub async fn a_change_of_role_keeps_a_proven_address_proven(store: &dyn UserStore) {
+    let ada = insert(store, &NewUser { email_verified: true, ..new_user("ada@example.com") }).await;
+    let promotion = AccountChange { role: Some(Role::Admin), ..AccountChange::default() };
+    assert!(changed(store, ada.id, &promotion).await.user.email_verified);
+}
+
+pub async fn a_taken_address_is_refused(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    let eve = insert(store, &new_user("eve@example.com")).await;
+    let wanted = AccountChange { email: Some(ada.email.clone()), disabled: Some(true), role: None };
+    assert!(matches!(change(store, eve.id, &wanted).await, ChangeOutcome::EmailTaken));
+    let eve_after = found(store, eve.id).await;
+    assert_eq!((eve_after.email, eve_after.disabled), (eve.email, false));
+    assert_eq!(eve_after.security_version, eve.security_version);
+    assert_nothing_is_journaled(store).await;
+}
+
+pub async fn nobody_is_changed_or_deleted_or_kicked(store: &dyn Accounts) {
+    let nobody = user_id(99);
+    assert!(matches!(change(store, nobody, &SHUTTING).await, ChangeOutcome::NotFound));
+    assert_eq!(delete(store, nobody).await, DeleteOutcome::NotFound);
+    assert!(store.advance_security_version(nobody, event()).await.expect("an answer").is_none());
+    let ninth = SecurityVersion::new(9);
+    assert!(store.raise_security_version(nobody, ninth, event()).await.expect("an answer").is_none());
+    let hash = PasswordHash::from_phc("$new");
+    assert!(store.set_password(nobody, &hash, event()).await.expect("an answer").is_none());
+    assert!(!store.verify_email(nobody, &email("ada@example.com")).await.expect("an answer"));
+    assert_nothing_is_journaled(store).await;
+}
+
+pub async fn the_last_enabled_administrator_stays(store: &dyn Accounts) {
+    let root = admin(store, "root@example.com").await;
+    let second = admin(store, "second@example.com").await;
+    changed(store, second.id, &SHUTTING).await;
+    insert(store, &new_user("member@example.com")).await;
+
+    let written = count_entries(store).await;
+    for attempt in [&DEMOTION, &SHUTTING] {
+        assert!(matches!(change(store, root.id, attempt).await, ChangeOutcome::LastAdmin));
+    }
+    assert_eq!(delete(store, root.id).await, DeleteOutcome::LastAdmin);
+    assert_eq!(count_entries(store).await, written, "a refusal is none of its events");
+    let root_after = found(store, root.id).await;
+    assert!(root_after.is_enabled_admin());
+    assert_eq!(root_after.security_version, root.security_version);
+
+    // One that is shut is no longer one of those that count.
+    changed(store, second.id, &DEMOTION).await;
+    let opening = AccountChange { disabled: Some(false), role: Some(Role::Admin), email: None };
+    changed(store, second.id, &opening).await;
+    changed(store, root.id, &DEMOTION).await;
+}
+
+pub async fn an_administrator_is_there_while_one_is_enabled(store: &dyn Accounts) {
+    let has = async |verified| store.has_administrator(verified).await.expect("an answer");
+    insert(store, &new_user("member@example.com")).await;
+    let shut = NewUser { role: Role::Admin, email_verified: true, ..new_user("shut@example.com") };
+    let shut = ImportedUser { account: shut, disabled: true };
+    assert_eq!(store.insert_users(&[shut], AT).await.expect("an answer"), 1);
+    assert!(!has(false).await && !has(true).await);
+    let unproven = NewUser { role: Role::Admin, email_verified: false, ..new_user("root@example.com") };
+    let root = insert(store, &unproven).await;
+    assert!(has(false).await && !has(true).await);
+    assert!(store.verify_email(root.id, &root.email).await.expect("an answer"));
+    assert!(has(false).await && has(true).await);
+}
+
+pub async fn of_many_administrators_who_are_demoted_at_once_one_stays(store: &dyn Accounts) {
+    let mut admins = Vec::new();
+    for n in 0..20 {
+        admins.push(admin(store, &format!("admin{n}@example.com")).await);
+    }
+    let outcomes = at_once(20, |n| {
+        let id = admins[n as usize].id;
+        async move {
+            // Each in one of the three ways.
+            match n % 3 {
+                0 => matches!(change(store, id, &DEMOTION).await, ChangeOutcome::LastAdmin),
+                1 => matches!(change(store, id, &SHUTTING).await, ChangeOutcome::LastAdmin),
+                _ => delete(store, id).await == DeleteOutcome::LastAdmin,
+            }
+        }
+    })
+    .await;
+    assert_eq!(outcomes.iter().filter(|refused| **refused).count(), 1);
+    let users = store.list_users(None, 100).await.expect("an answer");
+    assert_eq!(users.iter().filter(|user| user.is_enabled_admin()).count(), 1);
+    assert_eq!(count_entries(store).await, 19);
+}
+
+pub async fn a_deleted_account_is_gone_and_its_cut_off_is_written_down(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    let DeleteOutcome::Deleted(order) = delete(store, ada.id).await else { panic!("it is deleted") };
+    assert_eq!((order.user, order.version, order.until), (ada.id, ada.security_version.next(AT), UNTIL));
+    assert!(store.find_user(ada.id).await.expect("an answer").is_none());
+    assert_the_only_entry(store, &order).await;
+
+    assert_eq!(delete(store, ada.id).await, DeleteOutcome::NotFound);
+    assert_the_only_entry(store, &order).await;
+}
+
+pub async fn the_address_of_a_deleted_account_is_free_and_its_id_is_not(store: &dyn UserStore) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    delete(store, ada.id).await;
+    let successor = insert(store, &new_user("ada@example.com")).await;
+    assert!(successor.id > ada.id);
+}
+
+pub async fn a_kick_moves_the_version_on_and_changes_nothing_else(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    let kick = store.advance_security_version(ada.id, event()).await.expect("an answer");
+    let kick = kick.expect("the account");
+    assert_the_only_entry(store, &CutOffOrder::from(&kick)).await;
+    let kicked = kick.user;
+    assert_eq!(kicked.security_version, ada.security_version.next(AT));
+    assert_eq!((kicked.password, kicked.email, kicked.disabled), (ada.password, ada.email, false));
+}
+
+pub async fn a_version_is_raised_and_never_lowered(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    let raise = async |version| {
+        let version = SecurityVersion::new(version);
+        store.raise_security_version(ada.id, version, event()).await.expect("an answer")
+    };
+    let raised = raise(5).await.expect("it was behind");
+    assert_eq!(raised.user.security_version, SecurityVersion::new(5));
+    assert_eq!((&raised.user.password, &raised.user.email), (&ada.password, &ada.email));
+    for late in [5, 4, 1] {
+        assert!(raise(late).await.is_none(), "{late}");
+    }
+    assert_eq!(found(store, ada.id).await.security_version, SecurityVersion::new(5));
+    assert_the_only_entry(store, &CutOffOrder::from(&raised)).await;
+}
+
+pub async fn of_many_raises_at_once_the_highest_stands(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    let raise = |n: u32| {
+        let version = SecurityVersion::new(i64::from(n * 7 % 20) + 1);
+        store.raise_security_version(ada.id, version, event())
+    };
+    let answers = at_once(20, raise).await;
+    let raised = answers.into_iter().filter(|answer| answer.as_ref().expect("an answer").is_some()).count();
+    assert_eq!(found(store, ada.id).await.security_version, SecurityVersion::new(20));
+    assert_eq!(count_entries(store).await, raised);
+}
+
+pub async fn a_password_that_is_set_replaces_any_version(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    store.advance_security_version(ada.id, event()).await.expect("an answer");
+    let hash = PasswordHash::from_phc("$set");
+    let set = store.set_password(ada.id, &hash, event()).await.expect("an answer").expect("the account");
+    assert_eq!(set.user.password, hash);
+    assert_eq!(set.user.security_version, ada.security_version.next(AT).next(AT));
+    assert_eq!((set.link.at.position, count_entries(store).await), (2, 2));
+}
+
+pub async fn an_address_is_proven_only_while_it_is_the_accounts(store: &dyn UserStore) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    let wrong = store.verify_email(ada.id, &email("old@example.com")).await.expect("an answer");
+    assert!(!wrong && !found(store, ada.id).await.email_verified);
+    assert!(store.verify_email(ada.id, &ada.email).await.expect("an answer"));
+    let user = found(store, ada.id).await;
+    assert!(user.email_verified);
+    assert_eq!(user.security_version, ada.security_version, "this ends nobody's session");
+}
