@@ -56,6 +56,31 @@ pub(super) fn output(text: &str) -> Option<Vec<u8>> {
     base64(text, OUTPUT_MAX_BYTES).filter(|bytes| bytes.len() >= OUTPUT_MIN_BYTES)
 }
 
+/// The same as bytes.
+pub(super) fn plain_output(bytes: Vec<u8>) -> Option<Vec<u8>> {
+    (OUTPUT_MIN_BYTES..=OUTPUT_MAX_BYTES).contains(&bytes.len()).then_some(bytes)
+}
+
+/// Base64 of bytes that hold a salt, an output and little more.
+pub(super) fn any_base64(text: &str) -> Option<Vec<u8>> {
+    base64(text, 2 * SALT_MAX_BYTES)
+}
+
+/// Two digits a byte, of as many bytes as a salt and an output have at most.
+pub(super) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    if text.len() > 2 * (SALT_MAX_BYTES + OUTPUT_MAX_BYTES) || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    text.as_bytes()
+        .chunks_exact(2)
+        .map(|pair| match *pair {
+            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        })
+        .collect()
+}
+
 /// Base64; passlib writes `.` for `+` (its "ab64").
 fn base64(text: &str, max_bytes: usize) -> Option<Vec<u8>> {
     if text.len() > max_bytes.div_ceil(3) * 4 {
@@ -84,6 +109,16 @@ mod tests {
         for bad in ["", "m", "m=", "m=1,m=1", "m=1,", "x=1", "m=1,t=-1"] {
             assert_eq!(parameters(bad, ["t", "m"]), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn hexadecimal_has_two_digits_a_byte() {
+        assert_eq!(hexadecimal("00fFa1"), Some(vec![0, 0xff, 0xa1]));
+        for bad in ["0", "0x", "+1", "é", "0g"] {
+            assert_eq!(hexadecimal(bad), None, "{bad:?}");
+        }
+        assert!(hexadecimal(&"0".repeat(384)).is_some());
+        assert_eq!(hexadecimal(&"0".repeat(386)), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use crate::domain::password::{NewPassword, Password, PasswordHash};
 use crate::domain::random::Random;
-use kinds::{Bounds, ParsedHash};
+use kinds::{Bounds, ParsedHash, phc_of_keycloak};
 
 pub use kinds::{HashKind, HashProblem, LEGACY_MEMORY_MAX_KIB};
 pub use memory::HashMemory;
@@ -69,6 +69,14 @@ impl ForeignHash {
     pub fn parse(text: &str) -> Result<Self, HashProblem> {
         let parsed = ParsedHash::parse(text, &Bounds::default())?;
         Ok(Self { hash: PasswordHash::from_phc(text), kind: parsed.kind(), memory_kib: parsed.memory_kib() })
+    }
+
+    /// Takes a hash that Keycloak made, out of the two JSON texts in which it keeps it.
+    ///
+    /// # Errors
+    /// [`HashProblem`].
+    pub fn parse_keycloak(credential_data: &str, secret_data: &str) -> Result<Self, HashProblem> {
+        Self::parse(&phc_of_keycloak(credential_data, secret_data)?)
     }
 }
 

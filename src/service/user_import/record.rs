@@ -81,8 +81,7 @@ pub(super) fn parse(line: &[u8], now: Timestamp, allow_admins: bool) -> Result<R
 
     let email = text("email", email)?.ok_or(LineProblem::Missing("email"))?;
     let email = Email::parse(&email).map_err(LineProblem::Email)?;
-    let hash = text("password_hash", password_hash)?.ok_or(LineProblem::Missing("password_hash"))?;
-    let hash = ForeignHash::parse(&hash).map_err(LineProblem::Hash)?;
+    let hash = foreign_hash(password_hash.ok_or(LineProblem::Missing("password_hash"))?)?;
     let role = match text("role", role)? {
         Some(role) => Role::from_str(&role).map_err(|_| LineProblem::Role)?,
         None => Role::Member,
@@ -118,6 +117,27 @@ fn by_name(fields: Vec<(String, Value)>) -> Result<[Option<Value>; 8], LineProbl
     }
     Ok(values.map(|value| value.filter(|value| !value.is_null())))
 }
+
+/// A hash as text, or the two texts that Keycloak keeps of one.
+fn foreign_hash(value: Value) -> Result<ForeignHash, LineProblem> {
+    let hash = match &value {
+        Value::String(text) => ForeignHash::parse(text),
+        Value::Object(members) => {
+            let text = |name| members.get(name).and_then(Value::as_str);
+            let (Some(credential), Some(secret)) = (text("credentialData"), text("secretData")) else {
+                return Err(HASH_KIND);
+            };
+            ForeignHash::parse_keycloak(credential, secret)
+        }
+        _ => return Err(HASH_KIND),
+    };
+    hash.map_err(LineProblem::Hash)
+}
+
+const HASH_KIND: LineProblem = LineProblem::Kind(
+    "password_hash",
+    "a string, or an object with Keycloak's credentialData and secretData",
+);
 
 fn text(name: &'static str, value: Option<Value>) -> Result<Option<String>, LineProblem> {
     match value {
@@ -242,6 +262,20 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_may_be_the_two_texts_of_keycloak() {
+        let hash = json!({
+            "id": "826731b2-bf17-4bd9-b45c-6a26c76ddaae",
+            "type": "password",
+            "credentialData": r#"{"hashIterations":1000,"algorithm":"pbkdf2-sha256","additionalParameters":{}}"#,
+            "secretData": r#"{"value":"BVALGMmC/K/8ELErc5VgJxyPFApArIZRCQsqjEgZWJ4=","salt":"MDEyMzQ1Njc4OWFiY2RlZg=="}"#,
+        });
+        let record = read(with("password_hash", hash)).expect("a record");
+        assert_eq!(record.hash_kind, HashKind::Pbkdf2Sha256);
+        let phc = "$pbkdf2-sha256$i=1000$MDEyMzQ1Njc4OWFiY2RlZg$BVALGMmC/K/8ELErc5VgJxyPFApArIZRCQsqjEgZWJ4";
+        assert_eq!(record.user.account.password.expose(), phc);
+    }
+
+    #[test]
     fn every_field_is_taken_as_it_is_given() {
         let line = json!({
             "created_at": "2020-02-29T12:00:00.5+02:00", "disabled": true, "email_verified": true,
@@ -289,7 +323,14 @@ mod tests {
             ("email", json!(7), Kind("email", "a string")),
             ("email", json!("ada"), Email(EmailError::Malformed)),
             ("password_hash", Value::Null, Missing("password_hash")),
-            ("password_hash", json!(["x"]), Kind("password_hash", "a string")),
+            ("password_hash", json!(["x"]), HASH_KIND),
+            ("password_hash", json!({ "secretData": "{}" }), HASH_KIND),
+            ("password_hash", json!({ "credentialData": {}, "secretData": "{}" }), HASH_KIND),
+            (
+                "password_hash",
+                json!({ "credentialData": "{}", "secretData": "{}" }),
+                Hash(HashProblem::UnknownFormat),
+            ),
             ("password_hash", json!("hunter2"), Hash(HashProblem::UnknownFormat)),
             ("first_name", json!(1), Kind("first_name", "a string")),
             ("last_name", json!("a\u{0}b"), Name("last_name", NameError::ControlCharacter)),

@@ -1,15 +1,17 @@
 //! Bcrypt in its modular crypt form, `$2b$12$` with 22 characters of salt and 31 of hash. Rails,
 //! Laravel, Spring, Node, PHP … Django writes `bcrypt$` before it, and for `bcrypt_sha256$` hashes the
-//! hexadecimal SHA-256 of the password, so that more than 72 bytes count.
+//! hexadecimal SHA-256 of the password, so that more than 72 bytes count. WordPress from 6.8 on writes
+//! `$wp` before it, and hashes the base64 of an HMAC of the password.
 //!
 //! `$2a$`, `$2b$` and `$2y$` name versions of implementations; for passwords below 255 bytes all of
 //! them compute the same. `$2x$` marks hashes that a faulty implementation made, and is not known here.
 
 use std::fmt::Write as _;
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::alphabet::BCRYPT;
+use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{HashKind, HashProblem, same};
@@ -78,15 +80,20 @@ impl BcryptHash {
         Self::parse(text).map(|hash| Self { kind: HashKind::DjangoBcryptSha256, ..hash })
     }
 
+    /// Reads what follows WordPress' `$wp$`.
+    pub(super) fn parse_wordpress(text: &str) -> Result<Self, HashProblem> {
+        Self::parse_after_dollar(text).map(|hash| Self { kind: HashKind::WordpressBcrypt, ..hash })
+    }
+
     pub(super) fn kind(&self) -> HashKind {
         self.kind
     }
 
     pub(super) fn verify(&self, password: &[u8]) -> bool {
-        if self.kind == HashKind::DjangoBcryptSha256 {
-            self.is_of(hexadecimal_sha256(password).as_bytes())
-        } else {
-            self.is_of(password)
+        match self.kind {
+            HashKind::DjangoBcryptSha256 => self.is_of(hexadecimal_sha256(password).as_bytes()),
+            HashKind::WordpressBcrypt => self.is_of(wordpress_digest(password).as_bytes()),
+            _ => self.is_of(password),
         }
     }
 
@@ -105,4 +112,13 @@ fn hexadecimal_sha256(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// WordPress trims a password before it hashes it, of what PHP's `trim` takes for blanks.
+fn wordpress_digest(password: &[u8]) -> String {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0 | 0x0b);
+    let start = password.iter().position(|byte| !is_blank(byte)).unwrap_or(password.len());
+    let end = password.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    let key = hmac::Key::new(hmac::HMAC_SHA384, b"wp-sha384");
+    STANDARD.encode(hmac::sign(&key, password.get(start..end).unwrap_or_default()))
 }

@@ -7,18 +7,25 @@
 
 mod argon2;
 mod bcrypt;
+mod firebase;
+mod keycloak;
 mod pbkdf2;
+mod phpass;
 mod scrypt;
+mod spring;
 
 use std::fmt;
 
 use super::HashMemory;
 
 use self::bcrypt::BcryptHash;
+use self::firebase::FirebaseHash;
 use self::pbkdf2::Pbkdf2Hash;
+use self::phpass::PhpassHash;
 use self::scrypt::ScryptHash;
 
 pub(super) use self::argon2::Argon2Hash;
+pub(super) use self::keycloak::phc_of_keycloak;
 
 /// The most memory that checking one hash may take, KiB: what libsodium calls "moderate", twice what
 /// OWASP asks of scrypt, two and a half times Django's argon2.
@@ -40,12 +47,20 @@ pub enum HashKind {
     Bcrypt,
     /// Django's `bcrypt_sha256$`.
     DjangoBcryptSha256,
+    /// WordPress' `$wp$2y$`.
+    WordpressBcrypt,
+    /// RFC 8018 with HMAC-SHA-1.
+    Pbkdf2Sha1,
     /// RFC 8018 with HMAC-SHA-256.
     Pbkdf2Sha256,
     /// RFC 8018 with HMAC-SHA-512.
     Pbkdf2Sha512,
     /// RFC 7914.
     Scrypt,
+    /// Firebase's, of scrypt and AES.
+    FirebaseScrypt,
+    /// Rounds of MD5: WordPress' `$P$` until version 6.8, phpBB's `$H$`.
+    Phpass,
 }
 
 impl HashKind {
@@ -57,9 +72,13 @@ impl HashKind {
             Self::Argon2d => "argon2d",
             Self::Bcrypt => "bcrypt",
             Self::DjangoBcryptSha256 => "bcrypt_sha256",
+            Self::WordpressBcrypt => "wordpress_bcrypt",
+            Self::Pbkdf2Sha1 => "pbkdf2-sha1",
             Self::Pbkdf2Sha256 => "pbkdf2-sha256",
             Self::Pbkdf2Sha512 => "pbkdf2-sha512",
             Self::Scrypt => "scrypt",
+            Self::FirebaseScrypt => "firebase_scrypt",
+            Self::Phpass => "phpass",
         }
     }
 }
@@ -102,6 +121,10 @@ pub(super) enum ParsedHash {
     Pbkdf2(Pbkdf2Hash),
     /// By scrypt.
     Scrypt(ScryptHash),
+    /// By Firebase.
+    Firebase(FirebaseHash),
+    /// By phpass.
+    Phpass(PhpassHash),
 }
 
 /// What a check may cost.
@@ -125,25 +148,44 @@ impl ParsedHash {
         if text.len() > TEXT_MAX_BYTES {
             return Err(HashProblem::UnknownFormat);
         }
-        // Django: its own name of the algorithm, a dollar, and mostly the hash as others write it.
-        if let Some((algorithm, rest)) = text.split_once('$').filter(|(name, _)| !name.is_empty()) {
-            return match algorithm {
-                "argon2" => Argon2Hash::parse_django(rest, bounds).map(Self::Argon2),
-                "bcrypt" => BcryptHash::parse(rest).map(Self::Bcrypt),
-                "bcrypt_sha256" => BcryptHash::parse_django_sha256(rest).map(Self::Bcrypt),
-                "pbkdf2_sha256" => Pbkdf2Hash::parse_django(rest).map(Self::Pbkdf2),
-                "scrypt" => ScryptHash::parse_django(rest, bounds).map(Self::Scrypt),
-                _ => Err(HashProblem::UnknownFormat),
-            };
+        if let Some(text) = text.strip_prefix('{') {
+            return spring::parse(text, bounds);
         }
-        let text = text.strip_prefix('$').ok_or(HashProblem::UnknownFormat)?;
+        let Some((algorithm, rest)) = text.split_once('$') else {
+            return Pbkdf2Hash::parse_aspnet(text).map(Self::Pbkdf2);
+        };
+        match algorithm {
+            "" => Self::parse_modular(rest, bounds),
+            // Django: its own name of the algorithm, a dollar, and mostly the hash as others write it.
+            "argon2" => Argon2Hash::parse_django(rest, bounds).map(Self::Argon2),
+            "bcrypt" => BcryptHash::parse(rest).map(Self::Bcrypt),
+            "bcrypt_sha256" => BcryptHash::parse_django_sha256(rest).map(Self::Bcrypt),
+            "pbkdf2_sha1" => Pbkdf2Hash::parse_django(HashKind::Pbkdf2Sha1, rest).map(Self::Pbkdf2),
+            "pbkdf2_sha256" => Pbkdf2Hash::parse_django(HashKind::Pbkdf2Sha256, rest).map(Self::Pbkdf2),
+            "scrypt" => ScryptHash::parse_django(rest, bounds).map(Self::Scrypt),
+            // Werkzeug: the name with the cost after colons.
+            _ => match algorithm.split_once(':') {
+                Some(("pbkdf2", cost)) => Pbkdf2Hash::parse_werkzeug(cost, rest).map(Self::Pbkdf2),
+                Some(("scrypt", cost)) => ScryptHash::parse_werkzeug(cost, rest, bounds).map(Self::Scrypt),
+                _ => Err(HashProblem::UnknownFormat),
+            },
+        }
+    }
+
+    /// Reads what follows the first dollar of a PHC string, or of the modular crypt form.
+    fn parse_modular(text: &str, bounds: &Bounds) -> Result<Self, HashProblem> {
         let (id, rest) = text.split_once('$').ok_or(HashProblem::UnknownFormat)?;
         match id {
             "argon2id" | "argon2i" | "argon2d" => Argon2Hash::parse(text, bounds).map(Self::Argon2),
             "2a" | "2b" | "2y" => BcryptHash::parse_after_dollar(text).map(Self::Bcrypt),
+            "wp" => BcryptHash::parse_wordpress(rest).map(Self::Bcrypt),
+            "pbkdf2" | "pbkdf2-sha1" => Pbkdf2Hash::parse(HashKind::Pbkdf2Sha1, rest).map(Self::Pbkdf2),
             "pbkdf2-sha256" => Pbkdf2Hash::parse(HashKind::Pbkdf2Sha256, rest).map(Self::Pbkdf2),
             "pbkdf2-sha512" => Pbkdf2Hash::parse(HashKind::Pbkdf2Sha512, rest).map(Self::Pbkdf2),
             "scrypt" => ScryptHash::parse(rest, bounds).map(Self::Scrypt),
+            "firescrypt" => FirebaseHash::parse_kratos(rest, bounds).map(Self::Firebase),
+            "fbscrypt" => FirebaseHash::parse_supabase(rest, bounds).map(Self::Firebase),
+            "P" | "H" => PhpassHash::parse(rest).map(Self::Phpass),
             _ => Err(HashProblem::UnknownFormat),
         }
     }
@@ -155,15 +197,18 @@ impl ParsedHash {
             Self::Bcrypt(hash) => hash.kind(),
             Self::Pbkdf2(hash) => hash.kind(),
             Self::Scrypt(_) => HashKind::Scrypt,
+            Self::Firebase(_) => HashKind::FirebaseScrypt,
+            Self::Phpass(_) => HashKind::Phpass,
         }
     }
 
-    /// How much memory a check takes, KiB. Bcrypt and PBKDF2 take next to none.
+    /// How much memory a check takes, KiB. Bcrypt, PBKDF2 and phpass take next to none.
     pub(super) fn memory_kib(&self) -> u32 {
         match self {
             Self::Argon2(hash) => hash.memory_kib(),
             Self::Scrypt(hash) => hash.memory_kib(),
-            Self::Bcrypt(_) | Self::Pbkdf2(_) => 0,
+            Self::Firebase(hash) => hash.memory_kib(),
+            Self::Bcrypt(_) | Self::Pbkdf2(_) | Self::Phpass(_) => 0,
         }
     }
 
@@ -175,6 +220,8 @@ impl ParsedHash {
             Self::Bcrypt(hash) => Some(hash.verify(password)),
             Self::Pbkdf2(hash) => Some(hash.verify(password)),
             Self::Scrypt(hash) => hash.verify(password),
+            Self::Firebase(hash) => hash.verify(password),
+            Self::Phpass(hash) => Some(hash.verify(password)),
         }
     }
 }

@@ -1,5 +1,7 @@
-//! Scrypt (RFC 7914) as a PHC string, `$scrypt$ln=16,r=8,p=1$salt$hash` (passlib's form as well), and
-//! as Django writes it: `scrypt$16384$salt$8$5$hash`, its salt being text that is used as written.
+//! Scrypt (RFC 7914) as a PHC string, `$scrypt$ln=16,r=8,p=1$salt$hash` (passlib's form as well; Kratos
+//! writes N itself where the logarithm belongs), and as Django and Werkzeug write it:
+//! `scrypt$16384$salt$8$5$hash` and `scrypt:32768:8:1$salt$hash`, the salt being text that is used as
+//! written. Spring packs the cost into one number: `$e0801$salt$hash`.
 
 use ::scrypt::Params;
 
@@ -31,7 +33,34 @@ impl ScryptHash {
         else {
             return Err(MALFORMED);
         };
+        // No N has a logarithm of 64, and nobody takes an N below.
+        let log_n = if log_n < 64 { log_n } else { logarithm(log_n)? };
         Self::checked(log_n, block, lanes, salt, output, bounds)
+    }
+
+    /// Reads what Werkzeug writes: `32768:8:1`, and what follows the first dollar.
+    pub(super) fn parse_werkzeug(cost: &str, text: &str, bounds: &Bounds) -> Result<Self, HashProblem> {
+        let costs: Vec<Option<u32>> = cost.split(':').map(fields::number).collect();
+        let &[Some(n), Some(block), Some(lanes)] = costs.as_slice() else { return Err(MALFORMED) };
+        let (salt, output) = text.split_once('$').ok_or(MALFORMED)?;
+        let (Some(salt), Some(output)) =
+            (fields::plain_salt(salt.as_bytes()), fields::hexadecimal(output).and_then(fields::plain_output))
+        else {
+            return Err(MALFORMED);
+        };
+        Self::checked(logarithm(n)?, block, lanes, salt, output, bounds)
+    }
+
+    /// Reads Spring's form: a hexadecimal number of log2 N, r and p, then salt and hash.
+    pub(super) fn parse_spring(text: &str, bounds: &Bounds) -> Result<Self, HashProblem> {
+        let parts: Vec<&str> = text.split('$').collect();
+        let &["", cost, salt, output] = parts.as_slice() else { return Err(MALFORMED) };
+        let (Ok(cost), Some(salt), Some(output)) =
+            (u32::from_str_radix(cost, 16), fields::salt(salt), fields::output(output))
+        else {
+            return Err(MALFORMED);
+        };
+        Self::checked(cost >> 16, cost >> 8 & 0xff, cost & 0xff, salt, output, bounds)
     }
 
     /// Reads what follows Django's `scrypt$`.
@@ -47,13 +76,11 @@ impl ScryptHash {
         ) else {
             return Err(MALFORMED);
         };
-        if !n.is_power_of_two() {
-            return Err(HashProblem::BadCost(HashKind::Scrypt));
-        }
-        Self::checked(n.ilog2(), block, lanes, salt, output, bounds)
+        Self::checked(logarithm(n)?, block, lanes, salt, output, bounds)
     }
 
-    fn checked(
+    /// A hash of what was read, if it is bearable.
+    pub(super) fn checked(
         log_n: u32,
         block: u32,
         lanes: u32,
@@ -90,9 +117,24 @@ impl ScryptHash {
 
     pub(super) fn verify(&self, password: &[u8]) -> Option<bool> {
         let mut computed = vec![0; self.output.len()];
-        ::scrypt::scrypt(password, &self.salt, &self.params, &mut computed).ok()?;
+        self.derive(password, &mut computed)?;
         Some(same(&computed, &self.output))
     }
+
+    /// What the function makes of a password.
+    pub(super) fn derive(&self, password: &[u8], output: &mut [u8]) -> Option<()> {
+        ::scrypt::scrypt(password, &self.salt, &self.params, output).ok()
+    }
+
+    /// What it should come to.
+    pub(super) fn output(&self) -> &[u8] {
+        &self.output
+    }
+}
+
+/// The logarithm of N, which RFC 7914 2 wants to be a power of two.
+fn logarithm(n: u32) -> Result<u32, HashProblem> {
+    if n.is_power_of_two() { Ok(n.ilog2()) } else { Err(HashProblem::BadCost(HashKind::Scrypt)) }
 }
 
 const MALFORMED: HashProblem = HashProblem::Malformed(HashKind::Scrypt);
