@@ -7,7 +7,7 @@ use crate::support::{Actor, TestApp, on_both_flavours};
 const EMAIL: &str = "ada@example.com";
 const PASSWORD: &str = "correct horse battery";
 
-/// Of [`PASSWORD`], by argon2-cffi, passlib, pyca/bcrypt, Django and Python's hashlib.
+/// Of [`PASSWORD`], by argon2-cffi, passlib, pyca/bcrypt, Django, Werkzeug and Python's hashlib.
 #[rustfmt::skip]
 const HASHES: &[&str] = &[
     "$argon2i$v=16$m=64,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$GT1FCDFY1cuYlf0Ys7l5xP7ZJmeSIlwHEjLHLGf4DVU",
@@ -23,6 +23,12 @@ const HASHES: &[&str] = &[
     "pbkdf2_sha256$1000$seasaltseasalt1234567a$efPPzGEpYQKB+mJW+f52QpsatIQmhyaCI/OQQqf8nx0=",
     "$scrypt$ln=10,r=8,p=1$PcfYm5NyLoWw1nrv/V9LCQ$RWrX3QOm93BGS8Jk1HMTsGpP12qXbSVUCol0N5Y/4+k",
     "scrypt$16384$seasaltseasalt$8$5$FM4HCuOyhJ3Wk0THRGLaVRXxJEcd5bVjRklLCmx5Cx2s4403CEsbFpgtbkfYQsp0SNABgOCjy/H8FBtbxqofpA==",
+    "scrypt:1024:8:1$J63dgAGk$a5cb514a5a2b6d1660548e02f8abdfd0e008ac4ed3edb3a4b46c86bdc6d9bb24090f63e74de99ea72fa9a1a7906d67b71e2b41d76d9e51bde7405f965c88eb54",
+    "pbkdf2:sha1:1000$sFNuR6Iu$1511959b696b0e99ad1bef98276a1febb7543216",
+    "AQAAAAIAAAPoAAAAEDAxMjM0NTY3ODlhYmNkZWbsX9jWudZde6ssJ8W8CbKPJe1sAGGDMFME1yb//CWe8Q==",
+    "{argon2@SpringSecurity_v5_8}$argon2id$v=19$m=64,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$T3PcaJ24NQXQLgFPwsq1O95VXG3/ohGKDVyk0WOwfEE",
+    "$P$5zQZpO65YNsxnc3JIj09B.jJ0ATBBb0",
+    "$wp$2y$04$7R7PXnuT4yYszVy85wk8nutlPmxm2OjI/rZX4rxcizabbjmRZ6HMS",
 ];
 
 async fn stored_hash(app: &TestApp, email: &str) -> String {
