@@ -106,7 +106,7 @@ fn processes_that_start_at_once_share_a_new_file() {
     let children: Vec<_> = (0..REPLICAS)
         .map(|_| {
             std::process::Command::new(std::env::current_exe().expect("this program"))
-                .args(["--exact", "store::migrations::one_of_several_processes", "--ignored"])
+                .args(["--exact", "database::migrations::one_of_several_processes", "--ignored"])
                 .env(FILE, &url)
                 .stdout(std::process::Stdio::piped())
                 .spawn()
