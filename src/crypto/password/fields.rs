@@ -53,7 +53,7 @@ pub(super) fn plain_salt(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// What the function made of the password, in base64.
 pub(super) fn output(text: &str) -> Option<Vec<u8>> {
-    base64(text, OUTPUT_MAX_BYTES).filter(|bytes| bytes.len() >= OUTPUT_MIN_BYTES)
+    base64(text, OUTPUT_MAX_BYTES).and_then(plain_output)
 }
 
 /// The same as bytes.

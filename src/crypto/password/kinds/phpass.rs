@@ -9,8 +9,7 @@ use super::{HashKind, HashProblem, same};
 /// The digits of both numbers and bytes, their least bits first.
 const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Of the rounds, as logarithms: phpass takes no fewer, and hardly anybody asked for more than the 2^13 of
-/// WordPress. 2^20 take about a second of one core with the longest password.
+/// Of the rounds, as logarithms: phpass takes no fewer. WordPress made 2^13; 128 times that is the most.
 const COST_MIN: usize = 7;
 const COST_MAX: usize = 20;
 

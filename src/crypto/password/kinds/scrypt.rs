@@ -55,8 +55,8 @@ impl ScryptHash {
     pub(super) fn parse_spring(text: &str, bounds: &Bounds) -> Result<Self, HashProblem> {
         let parts: Vec<&str> = text.split('$').collect();
         let &["", cost, salt, output] = parts.as_slice() else { return Err(MALFORMED) };
-        let (Ok(cost), Some(salt), Some(output)) =
-            (u32::from_str_radix(cost, 16), fields::salt(salt), fields::output(output))
+        let (Some(cost), Some(salt), Some(output)) =
+            (hexadecimal_number(cost), fields::salt(salt), fields::output(output))
         else {
             return Err(MALFORMED);
         };
@@ -130,6 +130,11 @@ impl ScryptHash {
     pub(super) fn output(&self) -> &[u8] {
         &self.output
     }
+}
+
+/// A number as Java's `Long.toString(n, 16)` writes it: one spelling each.
+fn hexadecimal_number(text: &str) -> Option<u32> {
+    u32::from_str_radix(text, 16).ok().filter(|number| format!("{number:x}") == text)
 }
 
 /// The logarithm of N, which RFC 7914 2 wants to be a power of two.

@@ -158,6 +158,14 @@ fn wordpress_trims_and_reads_all_of_a_long_password() {
 }
 
 /// pyca/bcrypt 4.0.1 makes this hash of 72 times "x" and of more.
+/// hashlib, with 1,000 rounds: the text does not say that they are not Spring's 310,000.
+#[test]
+fn a_hash_of_spring_with_rounds_of_its_own_refuses_the_right_password() {
+    const SALT_AND_HASH: &str =
+        "3031323334353637383961626364656605500b18c982fcaffc10b12b739560271c8f140a40ac8651090b2a8c4819589e";
+    assert!(!verify(&format!("{{pbkdf2@SpringSecurity_v5_8}}{SALT_AND_HASH}"), PASSWORD));
+}
+
 #[test]
 fn bcrypt_reads_72_bytes_and_no_more() {
     const HASH: &str = "$2b$04$codYTHS8UV.ScUNi97wuKeEYd6HCw97v/ahVHiyYivbwtjelMlpfO";
@@ -366,6 +374,15 @@ fn what_is_no_hash_is_refused_without_quoting_it() {
             HashProblem::Malformed(FirebaseScrypt),
         ),
         (format!("$firescrypt$ln=14,r=8,p=1$AAAA${output}$Bw=="), HashProblem::Malformed(FirebaseScrypt)),
+        // The signer key is what was encrypted, so it is as long as the hash.
+        (
+            format!("$firescrypt$ln=14,r=8,p=1$AAAA${output}$Bw==${}", "A".repeat(86)),
+            HashProblem::Malformed(FirebaseScrypt),
+        ),
+        // A cost has one spelling.
+        (format!("{{scrypt}}$+e0801$AAAA${output}"), HashProblem::Malformed(Scrypt)),
+        (format!("{{scrypt}}$0e0801$AAAA${output}"), HashProblem::Malformed(Scrypt)),
+        (format!("{{scrypt}}$E0801$AAAA${output}"), HashProblem::Malformed(Scrypt)),
         (
             format!("$firescrypt$ln=0,r=8,p=1$AAAA${output}$Bw==${output}"),
             HashProblem::BadCost(FirebaseScrypt),
