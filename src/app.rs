@@ -3,12 +3,14 @@
 pub mod checkup;
 mod database;
 pub mod deployment;
+mod finding;
 mod folder;
 mod leftovers;
 mod mail;
 mod run;
-mod stores;
+mod token_stores;
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,15 +41,15 @@ use crate::service::key_ring::{KeyRing, KeyRingDependencies, KeyRingError};
 use crate::service::mail::Mailer;
 use crate::service::password_workers::PasswordWorkers;
 use crate::service::{self, Dependencies, Services};
+use crate::store::StoreError;
 use crate::store::redis::RedisUrlError;
 use crate::store::sql::DatabaseError;
-use crate::store::{StoreError, embedded};
 
 pub use database::{Database, open_database};
 pub use leftovers::{Leftover, Leftovers};
 pub use mail::MailError;
 pub use run::{close_audit, run};
-pub use stores::{Stores, TokenStores, open_token_store};
+pub use token_stores::{Stores, TokenStores, open_token_store};
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +72,25 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The embedded token store cannot be opened.
-    #[error("the embedded token store cannot be opened")]
-    Embedded(#[from] embedded::OpenError),
+    /// The token store cannot be opened.
+    #[error("the {name} token store cannot be opened")]
+    TokenStore {
+        /// Its name, as `token_store` has it.
+        name: &'static str,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The token store belongs to another process, which runs.
+    #[error("the {name} token store cannot be opened")]
+    TokenStoreInUse {
+        /// Its name, as `token_store` has it.
+        name: &'static str,
+        /// What was found.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The token store is to be a Redis, and none is named.
+    #[error("`redis.url` is not set")]
+    NoRedisUrl,
     /// The address of Redis cannot be used.
     #[error(transparent)]
     RedisUrl(#[from] RedisUrlError),
@@ -324,8 +342,8 @@ async fn ensure_sample_client(services: &Services) -> Result<(), service::Error>
 }
 
 /// Opens what a command needs that an operator runs beside the service: the operations over the same
-/// stores. The embedded token store belongs to the service while that runs; what a command changes
-/// then is carried out by the service.
+/// stores. A token store that is in the service's process belongs to that while it runs; what a command
+/// changes then is carried out by the service.
 ///
 /// # Errors
 /// [`StartError`].
@@ -333,12 +351,7 @@ pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartErr
     let environment = Environment::real();
     let secret = config::existing_secret(settings, &*environment.random)?;
     let (database, _) = open_database(settings).await?;
-    let tokens = match open_token_store(settings, &database, &environment).await {
-        Err(StartError::Embedded(error @ embedded::OpenError::InUse { .. })) => {
-            TokenStores::unreachable(error, settings, &database, &environment)
-        }
-        opened => opened?,
-    };
+    let tokens = token_stores::open_beside_service(settings, &database, &environment).await?;
     services(settings, &secret, settings.listen, Stores { database, tokens }, environment).await
 }
 

@@ -9,7 +9,7 @@ use super::operator::OutputArgs;
 use super::{Failure, SettingsArgs, print_line};
 use crate::app::deployment::{self, Deployment};
 use crate::app::{self, SystemRandom};
-use crate::config::{Profile, Purpose, Settings, TokenStoreKind};
+use crate::config::{Profile, Purpose, Settings};
 use crate::telemetry;
 
 /// The arguments of the command.
@@ -73,9 +73,11 @@ fn show(deployment: &Deployment, output: OutputArgs) {
 
 /// What another id does, whose old one was that of `now`.
 fn consequences(settings: &Settings, now: &Deployment) -> String {
-    if settings.token_store == TokenStoreKind::Embedded {
-        return "The embedded token store does not go by the id of the deployment: nobody has to log in again."
-            .to_owned();
+    if settings.token_store.is_in_process() {
+        return format!(
+            "The {} token store does not go by the id of the deployment: nobody has to log in again.",
+            settings.token_store.name()
+        );
     }
     if now.is_mark_set {
         return format!(

@@ -8,7 +8,6 @@ use super::{Failure, SettingsArgs};
 use crate::app;
 use crate::config::{
     Profile, ResetDelivery, SAMPLE_ADMIN_PASSWORD, SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, Settings,
-    TokenStoreKind,
 };
 
 /// Runs the command.
@@ -28,10 +27,7 @@ pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
         Some(("sqlite", _)) => "SQLite",
         _ => "Postgres",
     };
-    let token_store = match settings.token_store {
-        TokenStoreKind::Embedded => "embedded",
-        TokenStoreKind::Redis => "Redis",
-    };
+    let token_store = settings.token_store.title();
     let docs = settings.docs.enabled.then(|| ("Docs", format!("{url}/docs")));
     let mut rows: Vec<_> = docs.into_iter().collect();
     rows.push(("API", format!("{url}/openapi.json")));

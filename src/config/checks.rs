@@ -7,7 +7,6 @@ use super::sections::admin::{SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD};
 use super::sections::passwords::MIN_LENGTH_WISE;
 use super::sections::public_url::PublicUrl;
 use super::sections::public_url::is_loopback;
-use super::sections::redis::TokenStoreKind;
 use super::sections::reset::ResetDelivery;
 use super::sections::secret::SECRET_HELP;
 use super::sections::smtp::{SMTP_HELP, review_link};
@@ -55,10 +54,10 @@ fn weak_secret(settings: &Settings, review: &mut Review<'_>) {
 
 fn mirror_of_nothing(settings: &Settings, review: &mut Review<'_>) {
     const MODE: &str = "validation.mode";
-    let embedded = settings.token_store == TokenStoreKind::Embedded;
+    let kind = settings.token_store;
     let is_mirror = matches!(settings.validation, ValidationMode::Mirror { .. });
-    if embedded && is_mirror && review.sound(&[MODE, "token_store", "redis.url"]) {
-        let problem = "is `mirror`, but the embedded token store is in this process already";
+    if kind.is_in_process() && is_mirror && review.sound(&[MODE, "token_store", "redis.url"]) {
+        let problem = format!("is `mirror`, but the {} token store is in this process already", kind.name());
         review.refuse(MODE, problem, "leave it out, or set `redis.url`");
     }
 }

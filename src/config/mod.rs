@@ -34,7 +34,7 @@ pub use sections::log::{LogFormat, LogSettings, LoggedRequests};
 pub use sections::passwords::PasswordSettings;
 pub use sections::proxies::ForwardedHeader;
 pub use sections::public_url::PublicUrl;
-pub use sections::redis::{RedisSettings, RedisTlsSettings, TokenStoreKind};
+pub use sections::redis::{RedisSettings, RedisTlsSettings};
 pub use sections::registration::RegistrationSettings;
 pub use sections::reset::{RESET_PAGE, ResetDelivery, ResetSettings};
 pub use sections::sessions::SessionSettings;

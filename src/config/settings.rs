@@ -25,7 +25,7 @@ use super::sections::log::LogSettings;
 use super::sections::passwords::PasswordSettings;
 use super::sections::proxies::ForwardedHeader;
 use super::sections::public_url::PublicUrl;
-use super::sections::redis::{RedisSettings, TokenStoreKind};
+use super::sections::redis::RedisSettings;
 use super::sections::registration::RegistrationSettings;
 use super::sections::reset::{RESET_PAGE, ResetSettings};
 use super::sections::sessions::SessionSettings;
@@ -36,6 +36,7 @@ use super::sections::{compat, proxies, public_url, redis, secret};
 use crate::domain::link::LinkTemplate;
 use crate::domain::rate_limit::LimitRules;
 use crate::domain::revocation::ValidationMode;
+use crate::store::TokenStoreKind;
 
 const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3600);
 
@@ -169,7 +170,7 @@ impl Settings {
         self.tokens.audience.clone().unwrap_or_else(|| issuer.as_str().to_owned())
     }
 
-    /// The address of the Redis that keeps sessions and revocations; `None` for the embedded store.
+    /// The address of the Redis that keeps sessions and revocations; `None` where something else does.
     pub fn redis_url(&self) -> Option<&Secret> {
         self.redis.url.as_ref().filter(|_| self.token_store == TokenStoreKind::Redis)
     }

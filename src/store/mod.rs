@@ -52,3 +52,42 @@ pub use self::reset_tokens::{ResetGrant, ResetInsertion, ResetPlace, ResetTokenS
 pub use self::sessions::{OnReuse, OnUnknown, OpenOutcome, RefreshOutcome, SessionStore};
 pub use self::token_store::{Probe, TokenStore};
 pub use self::users::{ChangeOutcome, DeleteOutcome, InsertUserOutcome, SecurityEvent, UserStore};
+
+/// The token stores that there are. The setting `token_store` names one, and `app` opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenStoreKind {
+    /// A Redis, which replicas share.
+    Redis,
+    /// SQLite files in the data folder, for a single process.
+    Embedded,
+}
+
+impl TokenStoreKind {
+    /// All of them, in the order in which a mistake names them.
+    pub const ALL: [Self; 2] = [Self::Redis, Self::Embedded];
+
+    /// Its name in the settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Embedded => "embedded",
+        }
+    }
+
+    /// Its name for people.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Redis => "Redis",
+            Self::Embedded => "embedded",
+        }
+    }
+
+    /// Whether it is in the process of the service: replicas cannot share it, reads need no mirror, and its keys
+    /// need no mark of the deployment.
+    pub const fn is_in_process(self) -> bool {
+        match self {
+            Self::Redis => false,
+            Self::Embedded => true,
+        }
+    }
+}

@@ -14,8 +14,8 @@ pub struct UnreachableTokenStore {
 
 impl UnreachableTokenStore {
     /// A store that cannot be reached for `reason`.
-    pub fn new(reason: impl Error + Send + Sync + 'static) -> Self {
-        Self { reason: Arc::new(reason) }
+    pub fn new(reason: Box<dyn Error + Send + Sync>) -> Self {
+        Self { reason: reason.into() }
     }
 
     pub(super) fn unavailable(&self) -> StoreError {

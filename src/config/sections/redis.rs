@@ -9,6 +9,7 @@ use crate::config::engine::{
     Always, Later, Nothing, Parsed, Review, Secret, Values, parse, problem, settings,
 };
 use crate::domain::deployment::{DEPLOYMENT_MARK_MAX, DeploymentMark};
+use crate::store::TokenStoreKind;
 
 const URL: &str = "redis.url";
 const TOKEN_STORE: &str = "token_store";
@@ -21,15 +22,6 @@ const WAIT_REPLICAS_MAX: u32 = 100;
 
 /// How to get a token store.
 const HELP: &str = "set `redis.url` (REDIS_URL), or `token_store` = \"embedded\" for a single process";
-
-/// What keeps sessions and revocations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenStoreKind {
-    /// A Redis: [`RedisSettings`].
-    Redis,
-    /// SQLite files in the data folder, for a single process.
-    Embedded,
-}
 
 settings! {
     /// The Redis that keeps sessions and revocations.
@@ -88,15 +80,15 @@ settings! {
 
 /// The parser of `token_store`.
 pub(crate) fn token_store(text: &str) -> Parsed<TokenStoreKind> {
-    const KINDS: [(&str, TokenStoreKind); 2] =
-        [("redis", TokenStoreKind::Redis), ("embedded", TokenStoreKind::Embedded)];
-    parse::choice("is no token store", KINDS)(text)
+    let kinds = TokenStoreKind::ALL.map(|kind| (kind.name(), kind));
+    parse::choice("is no token store", kinds)(text)
 }
 
 /// The default of `token_store`.
 pub(crate) fn token_store_by_url(values: &Values) -> Option<String> {
-    let kind = if values.text(URL).is_some() { "redis" } else { "embedded" };
-    Some(kind.to_owned())
+    let is_redis = values.text(URL).is_some();
+    let kind = if is_redis { TokenStoreKind::Redis } else { TokenStoreKind::Embedded };
+    Some(kind.name().to_owned())
 }
 
 fn prefix(text: &str) -> Parsed<DeploymentMark> {
@@ -141,15 +133,13 @@ fn url(text: &str) -> Parsed<Secret> {
 impl RedisSettings {
     /// What must hold between these and the kind of the token store.
     pub(crate) fn review(&self, kind: TokenStoreKind, review: &mut Review<'_>) {
-        match kind {
-            TokenStoreKind::Redis if !review.is_set(URL) => {
-                review.refuse(TOKEN_STORE, "is `redis`, but `redis.url` is not set", HELP);
-            }
-            TokenStoreKind::Embedded if self.url.is_some() && review.sound(&[TOKEN_STORE]) => {
-                let problem = "is `embedded`, but `redis.url` is set as well";
-                review.refuse(TOKEN_STORE, problem, "leave one of the two out");
-            }
-            TokenStoreKind::Redis | TokenStoreKind::Embedded => {}
+        let is_redis = kind == TokenStoreKind::Redis;
+        if is_redis && !review.is_set(URL) {
+            review.refuse(TOKEN_STORE, "is `redis`, but `redis.url` is not set", HELP);
+        }
+        if !is_redis && self.url.is_some() && review.sound(&[TOKEN_STORE]) {
+            let problem = format!("is `{}`, but `redis.url` is set as well", kind.name());
+            review.refuse(TOKEN_STORE, problem, "leave one of the two out");
         }
         self.review_tls(review);
     }
@@ -185,11 +175,10 @@ impl RedisSettings {
 
     /// What keeps `serve` from starting, or deserves a second thought there.
     pub(crate) fn review_production(&self, kind: TokenStoreKind, review: &mut Review<'_>) {
-        let embedded = kind == TokenStoreKind::Embedded;
-        if embedded && !review.is_set(TOKEN_STORE) && review.sound(&[TOKEN_STORE, URL]) {
+        if kind.is_in_process() && !review.is_set(TOKEN_STORE) && review.sound(&[TOKEN_STORE, URL]) {
             review.refuse(URL, "is not set", HELP);
         }
-        if !embedded && self.danger_allow_eviction {
+        if kind == TokenStoreKind::Redis && self.danger_allow_eviction {
             review.warn("redis.danger_allow_eviction", "is on: a full Redis may forget revocations");
         }
     }

@@ -20,6 +20,7 @@ use super::sections::compat;
 use super::*;
 use crate::domain::rate_limit::{LimitRules, Rate};
 use crate::domain::revocation::ValidationMode;
+use crate::store::TokenStoreKind;
 
 const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 

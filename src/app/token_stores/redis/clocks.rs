@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Condition, Finding};
+use crate::app::finding::{Condition, Finding};
 use crate::domain::clock::Clock;
 use crate::domain::timekeeper::{Odd, Timekeeper};
 use crate::store::UserStore;

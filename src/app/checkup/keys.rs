@@ -1,0 +1,57 @@
+//! Whether the keys can be read by which tokens are signed and checked.
+
+use crate::app::finding::{Condition, Finding};
+use crate::config::{Secret, Settings};
+use crate::crypto::keys::SigningKey;
+use crate::crypto::secret::{DerivedKeys, SecretError};
+use crate::domain::causes::with_causes;
+use crate::domain::signing_key::RingKey;
+use crate::store::signing_keys::SigningKeyStore;
+
+const SUBJECT: &str = "signing keys";
+
+/// What is to be said of the file of the settings, or else of the keys in the database.
+pub(super) async fn check(
+    settings: &Settings,
+    ring: &dyn SigningKeyStore,
+    secret: Option<&Secret>,
+) -> Finding {
+    if let Some(path) = &settings.keys.signing_key_file {
+        let read = match tokio::fs::read_to_string(path).await {
+            Ok(pem) => SigningKey::from_pem(settings.keys.algorithm, pem),
+            Err(error) => {
+                let text = format!("{} cannot be read: {error}", path.display());
+                return Finding::new(SUBJECT, Condition::Bad, text);
+            }
+        };
+        return match read {
+            Ok(_) => Finding::new(SUBJECT, Condition::Good, format!("{} can be used", path.display())),
+            Err(error) => Finding::bad(SUBJECT, &error),
+        };
+    }
+    let Some(secret) = secret else {
+        return Finding::new(SUBJECT, Condition::Unknown, "without the secret they cannot be read");
+    };
+    let (stored, keys) = match (ring.list_signing_keys().await, derive(secret)) {
+        (Ok(stored), Ok(keys)) => (stored, keys),
+        (Err(error), _) => return Finding::bad(SUBJECT, &error),
+        (_, Err(error)) => return Finding::bad(SUBJECT, &error),
+    };
+    // A revoked key is not looked at any more.
+    let trusted: Vec<_> = stored.iter().filter(|key| key.state.is_trusted()).collect();
+    for RingKey { key, .. } in &trusted {
+        if let Err(error) = SigningKey::open(key, &keys) {
+            let text = format!("{} cannot be opened with this secret: {}", key.id, with_causes(&error));
+            return Finding::new(SUBJECT, Condition::Bad, text);
+        }
+    }
+    let text = match trusted.len() {
+        0 => "none yet: the first start makes one".to_owned(),
+        count => format!("{count}, all of which open with the secret"),
+    };
+    Finding::new(SUBJECT, Condition::Good, text)
+}
+
+fn derive(secret: &Secret) -> Result<DerivedKeys, SecretError> {
+    DerivedKeys::derive(secret.expose().as_bytes())
+}
