@@ -1,8 +1,11 @@
-//! The one table of error codes: status, name in OAuth, challenge and text of each.
+//! The one table of error codes: status, name in OAuth, challenge and text of each, and which of the
+//! service's errors it answers.
 
 use poem::http::StatusCode;
 use poem_openapi::Enum;
 use poem_openapi::types::ToJSON;
+
+use crate::service;
 
 /// What `WWW-Authenticate` says beside `Bearer` (RFC 6750 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,6 +253,44 @@ codes! {
 }
 
 impl ErrorCode {
+    /// The code that answers an error of the service. [`ApiError`](super::ApiError) adds what there is to say
+    /// beside it.
+    pub(super) const fn of(error: &service::Error) -> Self {
+        use service::Error::*;
+        match error {
+            Invalid(_) => Self::InvalidRequest,
+            WeakPassword { .. } => Self::WeakPassword,
+            InvalidCredentials => Self::InvalidCredentials,
+            AccountDisabled => Self::AccountDisabled,
+            EmailNotVerified => Self::EmailNotVerified,
+            EmailTaken => Self::EmailTaken,
+            LastAdmin => Self::LastAdmin,
+            InvalidClient => Self::InvalidClient,
+            ClientTaken => Self::ClientTaken,
+            InvalidScope => Self::InvalidScope,
+            InsufficientScope => Self::InsufficientScope,
+            ResetOff => Self::ResetUnavailable,
+            Unauthenticated => Self::AuthenticationRequired,
+            InvalidToken(_) => Self::InvalidToken,
+            TokenExpired => Self::TokenExpired,
+            TokenRevoked => Self::TokenRevoked,
+            InvalidRefreshToken => Self::InvalidRefreshToken,
+            RefreshTokenReused => Self::RefreshTokenReused,
+            SessionExpired => Self::SessionExpired,
+            SessionEvicted => Self::SessionEvicted,
+            InvalidResetToken => Self::InvalidResetToken,
+            InvalidVerificationToken => Self::InvalidVerificationToken,
+            Forbidden => Self::Forbidden,
+            NotFound => Self::NotFound,
+            RateLimited { .. } => Self::RateLimited,
+            Overloaded | TooManyStreams => Self::Overloaded,
+            ClockSkew(_) => Self::ClockSkew,
+            FeedStale(_) | Store(_) => Self::DependencyUnavailable,
+            RevocationPending(_) => Self::RevocationPending,
+            PasswordHash(_) | Signing(_) | Worker(_) => Self::InternalError,
+        }
+    }
+
     /// The code's name on the wire.
     pub fn name(self) -> String {
         self.to_json().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! From what the service says, or the framework, to a code.
+//! An error on its way to the client: of what the service says, or the framework.
 //!
 //! The client's text and the log's text are different strings. A body never quotes the request,
 //! and a 5xx body never names a cause.
@@ -167,7 +167,7 @@ impl ApiError {
         self.status
     }
 
-    /// Writes the cause to the log: loud for what the operator must mend, quiet for the rest.
+    /// Writes the cause to the log: loud for what the operator must repair, quiet for the rest.
     pub fn log(&self) {
         let cause = self.cause.as_deref().map(|cause| tracing::field::display(with_causes(cause)));
         if self.status.is_server_error() {
@@ -259,50 +259,32 @@ impl ResponseError for ApiError {
 }
 
 impl From<service::Error> for ApiError {
-    /// The one map from what the service says to a code.
     fn from(error: service::Error) -> Self {
         use service::Error::*;
+        let plain = Self::of(ErrorCode::of(&error));
         match error {
-            Invalid(problems) => invalid(&problems),
-            WeakPassword { field, reason } => Self::of(ErrorCode::WeakPassword)
+            Invalid(problems) => problems
+                .iter()
+                .fold(plain.saying(invalid(&problems)), |error, FieldProblem { field, problem }| {
+                    error.field(field_name(*field), problem)
+                }),
+            WeakPassword { field, reason } => plain
                 .saying(format!("The new password {reason}."))
                 .field(field_name(field), reason.to_string()),
-            InvalidCredentials => Self::of(ErrorCode::InvalidCredentials),
-            AccountDisabled => Self::of(ErrorCode::AccountDisabled),
-            EmailNotVerified => Self::of(ErrorCode::EmailNotVerified),
-            EmailTaken => Self::of(ErrorCode::EmailTaken),
-            LastAdmin => Self::of(ErrorCode::LastAdmin),
-            InvalidClient => Self::of(ErrorCode::InvalidClient),
-            ClientTaken => Self::of(ErrorCode::ClientTaken),
-            InvalidScope => Self::of(ErrorCode::InvalidScope),
-            InsufficientScope => Self::of(ErrorCode::InsufficientScope),
-            ResetOff => Self::of(ErrorCode::ResetUnavailable),
-            Unauthenticated => Self::of(ErrorCode::AuthenticationRequired),
-            InvalidToken(rejection) => Self::of(ErrorCode::InvalidToken).caused_by(rejection),
-            TokenExpired => Self::of(ErrorCode::TokenExpired),
-            TokenRevoked => Self::of(ErrorCode::TokenRevoked),
-            InvalidRefreshToken => Self::of(ErrorCode::InvalidRefreshToken),
-            RefreshTokenReused => Self::of(ErrorCode::RefreshTokenReused),
-            SessionExpired => Self::of(ErrorCode::SessionExpired),
-            SessionEvicted => Self::of(ErrorCode::SessionEvicted),
-            InvalidResetToken => Self::of(ErrorCode::InvalidResetToken),
-            InvalidVerificationToken => Self::of(ErrorCode::InvalidVerificationToken),
-            Forbidden => Self::of(ErrorCode::Forbidden),
-            NotFound => Self::of(ErrorCode::NotFound),
             // At once is never right, or the answer would have been another one.
-            RateLimited { retry_after } => {
-                Self { retry_after: Some(seconds(retry_after).max(1)), ..Self::of(ErrorCode::RateLimited) }
+            RateLimited { retry_after } => Self { retry_after: Some(seconds(retry_after).max(1)), ..plain },
+            TooManyStreams => {
+                plain.saying("Too many streams of revocations are open right now. Try again shortly.")
             }
-            Overloaded => Self::of(ErrorCode::Overloaded),
-            TooManyStreams => Self::of(ErrorCode::Overloaded)
-                .saying("Too many streams of revocations are open right now. Try again shortly."),
-            ClockSkew(skew) => Self::of(ErrorCode::ClockSkew).caused_by(skew),
-            FeedStale(stale) => Self::of(ErrorCode::DependencyUnavailable).caused_by(stale),
-            Store(error) => Self::of(ErrorCode::DependencyUnavailable).caused_by(error),
-            RevocationPending(error) => Self::of(ErrorCode::RevocationPending).caused_by(error),
-            PasswordHash(error) => Self::internal(error),
-            Signing(error) => Self::internal(error),
-            Worker(error) => Self::internal(error),
+            InvalidToken(cause) => plain.caused_by(cause),
+            ClockSkew(cause) => plain.caused_by(cause),
+            FeedStale(cause) => plain.caused_by(cause),
+            Store(cause) | RevocationPending(cause) => plain.caused_by(cause),
+            PasswordHash(cause) => plain.caused_by(cause),
+            Signing(cause) => plain.caused_by(cause),
+            Worker(cause) => plain.caused_by(cause),
+            // The table says it all.
+            _ => plain,
         }
     }
 }
@@ -357,16 +339,13 @@ pub fn problem_of(error: poem::Error) -> ApiError {
     }
 }
 
-fn invalid(problems: &[FieldProblem]) -> ApiError {
+/// What is wrong with all of these fields.
+fn invalid(problems: &[FieldProblem]) -> String {
     let list: Vec<String> = problems
         .iter()
         .map(|FieldProblem { field, problem }| format!("{} {problem}", field_name(*field)))
         .collect();
-    let detail = format!("The request cannot be taken: {}.", list.join("; "));
-    problems.iter().fold(
-        ApiError::of(ErrorCode::InvalidRequest).saying(detail),
-        |error, FieldProblem { field, problem }| error.field(field_name(*field), problem),
-    )
+    format!("The request cannot be taken: {}.", list.join("; "))
 }
 
 /// What this dialect calls a field.

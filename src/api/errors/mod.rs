@@ -1,7 +1,7 @@
 //! What a client reads when an operation was not done: one table of codes, one machinery for all dialects.
 //!
-//! - `code`: status, text, challenge and name in OAuth of each code;
-//! - `error`: from what the service says to a code;
+//! - `code`: status, text, challenge and name in OAuth of each code, and which error of the service it answers;
+//! - `error`: an error with all that is said beside its code;
 //! - `body`: how a dialect writes an error, and so what the documents show of it; `problem`, `oauth` and `boom` are
 //!   the three;
 //! - `refusal`: which errors an operation documents.
