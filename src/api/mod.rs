@@ -28,10 +28,7 @@ use self::compat::{CompatApi, Dialect};
 use self::document::known_names::KnownParameters;
 use self::document::profiles::Profile;
 use self::document::tags::licence;
-use self::main::{
-    administration, audit, auth, clients, forward_auth, health, revocations, sessions, users, verification,
-    well_known,
-};
+use self::main::{forward_auth, health, well_known};
 use self::pages::docs_page::{self, DocsPage};
 use self::pages::{documents, mails};
 use self::root::cors::Cors;
@@ -42,35 +39,12 @@ use crate::config::LoggedRequests;
 use crate::domain::random::Random;
 use crate::service::Services;
 
-/// The main API's operations, one line a group.
-macro_rules! main_apis {
-    ($($group:path),+ $(,)?) => {
-        type MainApi = ($($group,)+);
-
-        fn main_apis() -> MainApi {
-            ($($group,)+)
-        }
-    };
-}
-
-main_apis! {
-    auth::AuthApi,
-    verification::VerificationApi,
-    sessions::SessionsApi,
-    users::UsersApi,
-    administration::AdministrationApi,
-    audit::AuditApi,
-    clients::ClientsApi,
-    oauth::OAuthApi,
-    revocations::RevocationsApi,
-    forward_auth::ForwardAuthApi,
-    well_known::WellKnownApi,
-    health::HealthApi,
-    docs_page::DocsRedirect,
-}
+/// All of the main API, in the order of its document.
+type MainApi = (main::AccountApis, oauth::OAuthApi, main::ServiceApis, docs_page::DocsRedirect);
 
 fn main_api() -> OpenApiService<MainApi, ()> {
-    OpenApiService::new(main_apis(), "hallpass", env!("CARGO_PKG_VERSION"))
+    let groups = (main::account_apis(), oauth::OAuthApi, main::service_apis(), docs_page::DocsRedirect);
+    OpenApiService::new(groups, "hallpass", env!("CARGO_PKG_VERSION"))
         .description(include_str!("document/description.md"))
         .license(licence())
 }
