@@ -17,6 +17,7 @@ mod inspector;
 pub mod keys;
 mod listing;
 mod mirrors;
+mod options;
 mod orders;
 mod owner;
 mod rate_limits;
@@ -47,8 +48,8 @@ use crate::store::revocations::{BackendReader, ReaderRole};
 use crate::store::token_store::Probe;
 
 pub use self::acl::{RedisLack, needed_commands};
-pub use self::connection::{RedisOptions, RedisUrlError};
 pub use self::inspection::{EvictionPolicy, Persistence, RedisInspection, is_unfit};
+pub use self::options::{RedisOptions, RedisUrlError};
 pub use self::owner::Others;
 pub use self::store::{ConnectError, RedisTokenStore};
 pub use self::time::StoreTime;

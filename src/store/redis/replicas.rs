@@ -18,10 +18,11 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 
 use super::codec::{Answer, Entry};
-use super::connection::{Connection, Live, RedisUrlError};
+use super::connection::{Connection, Live};
 use super::errors::{CallError, backend_error, is_forbidden, unavailable};
 use super::inspection::{self, RedisInspection};
 use super::keys::Everybody;
+use super::options::RedisUrlError;
 use super::scripts::{self, OrEval};
 use super::time::span;
 use crate::domain::partition::Partition;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use redis::{ScriptInvocation, Value};
 
 use super::codec::{Answer, Entry, Fields};
-use super::connection::{Connection, RedisOptions, RedisUrlError};
+use super::connection::Connection;
 use super::errors::{backend_error, is_forbidden, store_error};
 use super::inspection::RedisInspection;
 use super::keys::{Keys, PartitionKeys};
 use super::mirrors::Mirrors;
+use super::options::{RedisOptions, RedisUrlError};
 use super::replicas::Replicas;
 use super::standing::{STANDING_FIELDS, standing_incarnation};
 use super::time::{StoreTime, Time};

@@ -1,0 +1,123 @@
+//! Where Redis is, how long it is waited for, and when it is not asked any more.
+
+use std::time::Duration;
+
+use redis::{ConnectionInfo, IntoConnectionInfo as _, RedisError};
+use url::Url;
+
+use super::wire::RedisTls;
+
+/// How long to wait for Redis, and when to stop asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisOptions {
+    /// The longest that one operation takes, connecting included. A write that ran into it may
+    /// have been made all the same.
+    pub operation_timeout: Duration,
+    /// After this many failures in a row nobody asks Redis for `breaker_pause`.
+    pub breaker_threshold: u32,
+    /// How long calls fail at once before one may try again.
+    pub breaker_pause: Duration,
+    /// How many replicas must have a revocation before it is acknowledged; with 0 nothing is waited for.
+    pub wait_replicas: u32,
+    /// What connections over TLS trust and show.
+    pub tls: RedisTls,
+}
+
+impl Default for RedisOptions {
+    /// 400 ms, 5 failures, 500 ms: every request that needs Redis is answered within a second. No replica is
+    /// waited for.
+    fn default() -> Self {
+        Self {
+            operation_timeout: Duration::from_millis(400),
+            breaker_threshold: 5,
+            breaker_pause: Duration::from_millis(500),
+            wait_replicas: 0,
+            tls: RedisTls::default(),
+        }
+    }
+}
+
+/// The address of a Redis is none that can be used. Never repeats the address: it may hold a
+/// password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RedisUrlError {
+    /// Not a URL, or one that lacks something.
+    #[error("the Redis address is not a valid URL: {0}")]
+    Malformed(String),
+    /// What TLS needs cannot be read.
+    #[error("{0}")]
+    Tls(String),
+    /// Sentinel and Cluster need clients of their own.
+    #[error("`{0}` is not supported: give the address of one Redis, redis:// or rediss://")]
+    Unsupported(String),
+}
+
+/// An address that can be used.
+pub(super) struct Address {
+    /// How it is reached; holds the password.
+    pub(super) info: ConnectionInfo,
+    /// As it may be shown: no user, no password, no query.
+    pub(super) shown: String,
+}
+
+impl Address {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// [`RedisUrlError::Malformed`] and [`RedisUrlError::Unsupported`].
+    pub(super) fn parse(url: &str) -> Result<Self, RedisUrlError> {
+        let parsed = Url::parse(url).map_err(|error| RedisUrlError::Malformed(error.to_string()))?;
+        let scheme = parsed.scheme();
+        if !["redis", "rediss", "unix", "redis+unix"].contains(&scheme) {
+            return Err(RedisUrlError::Unsupported(scheme.to_owned()));
+        }
+        let shown = without_secrets(&parsed);
+        // Not the library's own words: they may repeat parts of the address.
+        let malformed = |_: RedisError| {
+            RedisUrlError::Malformed("its host, database number or an option is missing or wrong".to_owned())
+        };
+        let info = parsed.into_connection_info().map_err(malformed)?;
+        if !info.addr().is_supported() {
+            return Err(RedisUrlError::Malformed("such a connection is not made here".to_owned()));
+        }
+        Ok(Self { info, shown })
+    }
+}
+
+fn without_secrets(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> RedisUrlError {
+        Address::parse(url).err().expect("a refusal")
+    }
+
+    #[test]
+    fn sentinel_and_cluster_are_refused_by_name() {
+        for scheme in ["redis+sentinel", "redis+cluster", "http"] {
+            let error = refusal(&format!("{scheme}://:hunter2@localhost:6379"));
+            assert_eq!(error, RedisUrlError::Unsupported(scheme.to_owned()));
+            assert!(error.to_string().contains(scheme));
+        }
+    }
+
+    #[test]
+    fn no_error_repeats_the_password() {
+        for url in [
+            "redis://:hunter2@",
+            "redis://:hunter2@localhost:port",
+            "redis://:hunter2@localhost/first",
+            "redis://:hunter2@localhost/?protocol=hunter2",
+            "redis+cluster://:hunter2@localhost",
+            "hunter2",
+        ] {
+            let error = refusal(url);
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{url}: {error:?}");
+        }
+    }
+}
