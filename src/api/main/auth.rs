@@ -1,320 +1,47 @@
 //! `/auth/…`: register, log in, refresh, log out, passwords.
+//!
+//! The operations stand here; what they take and answer has a file for each subject.
 
 mod errors;
+mod login;
+mod logout;
+mod passwords;
+mod refresh;
+mod registration;
 
 use poem::web::Data;
 use poem::{Endpoint, EndpointExt};
+use poem_openapi::OpenApi;
 use poem_openapi::param::Query;
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
-use serde::Deserialize;
 
 pub(crate) use errors::weak_password;
 pub use errors::{
     CallerErrors, ChangePasswordErrors, LoginErrors, LogoutErrors, RefreshErrors, RegisterErrors,
     ResetErrors, ResetRequestErrors,
 };
+pub use login::{AuthMe, LoginRequest};
+pub use logout::{LoggedOut, LogoutRequest, ScopeParam};
+pub use passwords::{
+    PasswordChange, PasswordChanged, PasswordReset, PasswordResetRequest, PasswordResetRequested,
+};
+pub use refresh::RefreshRequest;
+pub use registration::{RegisterRequest, RegisterResponse, Registered, RegistrationTaken};
 
+use self::passwords::RESET_REQUESTED;
+use self::refresh::refresh_token_of;
 use crate::api::callers::origin::Origin;
 use crate::api::callers::security::{Authenticated, Presented, RenewedToken};
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::Refusal;
-use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, LoginDto, REFRESH_TOKEN_EXAMPLE, TokenPairDto, UserDto};
+use crate::api::wire::dto::{LoginDto, TokenPairDto, UserDto};
 use crate::api::wire::json::{BodyError, Json, StrictJson};
 use crate::domain::tokens::{RefreshToken, ResetToken};
 use crate::service::accounts::{self, Registration};
 use crate::service::limits::Visitor;
 use crate::service::sessions::LogoutScope;
 use crate::service::{self, Services};
-
-/// What somebody registers with. Anything else in the body, a role or an id, is ignored.
-#[derive(Deserialize, Object)]
-#[oai(rename = "RegisterRequest", example)]
-pub struct RegisterRequest {
-    /// E-mail address, at most 254 bytes; upper and lower case are the same.
-    email: String,
-    /// Password: at least 8 characters unless configured otherwise, at most 1,024 bytes, not a
-    /// common one. Taken exactly as sent.
-    password: String,
-    /// First name, at most 100 characters.
-    first_name: Option<String>,
-    /// Last name, at most 100 characters.
-    last_name: Option<String>,
-}
-
-impl Example for RegisterRequest {
-    fn example() -> Self {
-        Self {
-            email: "ada@example.com".to_owned(),
-            password: "an engine weaves patterns".to_owned(),
-            first_name: Some("Ada".to_owned()),
-            last_name: Some("Lovelace".to_owned()),
-        }
-    }
-}
-
-/// The account exists now.
-#[derive(Object)]
-#[oai(rename = "Registered", example)]
-pub struct Registered {
-    /// The account's id.
-    id: i64,
-    /// First name, `null` if none was given.
-    #[oai(nullable)]
-    first_name: Option<String>,
-    /// Last name, `null` if none was given.
-    #[oai(nullable)]
-    last_name: Option<String>,
-    /// E-mail address, in lower case.
-    email: String,
-    /// Whether the owner has proven that the address is theirs. Until then it may be anybody's.
-    email_verified: bool,
-    /// What was done.
-    message: String,
-}
-
-impl From<UserDto> for Registered {
-    fn from(UserDto { id, first_name, last_name, email, email_verified }: UserDto) -> Self {
-        let message = "user created successfully".to_owned();
-        Self { id, first_name, last_name, email, email_verified, message }
-    }
-}
-
-impl Example for Registered {
-    fn example() -> Self {
-        UserDto { email_verified: false, ..UserDto::example() }.into()
-    }
-}
-
-/// The answer to a registration.
-#[derive(ApiResponse)]
-pub enum RegisterResponse {
-    /// The account exists now: log in with it.
-    #[oai(status = 201)]
-    Created(Json<Registered>),
-    /// Only where the service conceals which addresses have an account
-    /// (`registration.conceal_existing`): the registration was taken, and the owner of the address
-    /// gets a mail. The same for every address.
-    #[oai(status = 202)]
-    Accepted(Json<RegistrationTaken>),
-}
-
-/// The registration was taken; what became of it is in the mail.
-#[derive(Object)]
-#[oai(rename = "RegistrationTaken", example)]
-pub struct RegistrationTaken {
-    /// What was done.
-    message: String,
-}
-
-impl Example for RegistrationTaken {
-    fn example() -> Self {
-        Self { message: "a mail was sent to the address; follow it to log in".to_owned() }
-    }
-}
-
-/// Who wants to log in.
-#[derive(Deserialize, Object)]
-#[oai(rename = "LoginRequest", example)]
-pub struct LoginRequest {
-    /// E-mail address.
-    email: String,
-    /// Password.
-    password: String,
-}
-
-impl Example for LoginRequest {
-    fn example() -> Self {
-        let RegisterRequest { email, password, .. } = RegisterRequest::example();
-        Self { email, password }
-    }
-}
-
-/// The caller, and a live access token.
-#[derive(Object)]
-#[oai(rename = "AuthenticatedUser", rename_all = "camelCase", example)]
-pub struct AuthMe {
-    /// The account that the tokens belong to.
-    user: UserDto,
-    /// The presented access token if it is live, else a new one.
-    access_token: String,
-}
-
-impl Example for AuthMe {
-    fn example() -> Self {
-        Self { user: UserDto::example(), access_token: ACCESS_TOKEN_EXAMPLE.to_owned() }
-    }
-}
-
-/// A refresh token in the body, for clients that do not send it in `X-Refresh-Token`.
-#[derive(Deserialize, Object)]
-#[serde(rename_all = "camelCase")]
-#[oai(rename = "RefreshRequest", rename_all = "camelCase", example)]
-pub struct RefreshRequest {
-    /// The refresh token of the last login or refresh.
-    #[serde(alias = "refresh_token")]
-    refresh_token: Option<String>,
-}
-
-impl Example for RefreshRequest {
-    fn example() -> Self {
-        Self { refresh_token: Some(REFRESH_TOKEN_EXAMPLE.to_owned()) }
-    }
-}
-
-/// A refresh token in the body, for clients that log out by it and do not send it in `X-Refresh-Token`.
-#[derive(Deserialize, Object)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[oai(rename = "LogoutRequest", rename_all = "camelCase", example)]
-pub struct LogoutRequest {
-    /// The refresh token of the last login or refresh.
-    #[serde(alias = "refresh_token")]
-    refresh_token: Option<String>,
-}
-
-impl Example for LogoutRequest {
-    fn example() -> Self {
-        Self { refresh_token: Some(REFRESH_TOKEN_EXAMPLE.to_owned()) }
-    }
-}
-
-/// Whose password was forgotten.
-#[derive(Deserialize, Object)]
-#[serde(deny_unknown_fields)]
-#[oai(rename = "PasswordResetRequest", example)]
-pub struct PasswordResetRequest {
-    /// E-mail address of the account.
-    email: String,
-}
-
-impl Example for PasswordResetRequest {
-    fn example() -> Self {
-        Self { email: "ada@example.com".to_owned() }
-    }
-}
-
-/// The same for every address.
-const RESET_REQUESTED: &str = "if the address has an account, a reset token was issued";
-
-/// The request was taken. The same for every address, whether it has an account or not.
-#[derive(Object)]
-#[oai(rename = "PasswordResetRequested", rename_all = "camelCase", skip_serializing_if_is_none, example)]
-pub struct PasswordResetRequested {
-    /// What was done.
-    message: String,
-    /// The reset token, only where the service is set to answer it (`reset.delivery =
-    /// "response"`, as `hallpass dev` is). For an address without an account it opens nothing.
-    password_reset_token: Option<String>,
-}
-
-impl PasswordResetRequested {
-    pub(crate) fn new(message: &str, token: Option<ResetToken>) -> Self {
-        Self {
-            message: message.to_owned(),
-            password_reset_token: token.map(|token| token.expose().to_owned()),
-        }
-    }
-}
-
-impl Example for PasswordResetRequested {
-    fn example() -> Self {
-        Self {
-            message: RESET_REQUESTED.to_owned(),
-            password_reset_token: Some("hp_pr_AQAAAAAAAAABexampleexampleexampleexampleexample".to_owned()),
-        }
-    }
-}
-
-/// A reset token and the password that it buys.
-#[derive(Deserialize, Object)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[oai(rename = "PasswordReset", rename_all = "camelCase", example)]
-pub struct PasswordReset {
-    /// The newest reset token of the account, of the place that it was asked for at; it works once.
-    reset_token: String,
-    /// The new password, under the same rules as at registration.
-    new_password: String,
-}
-
-impl Example for PasswordReset {
-    fn example() -> Self {
-        Self {
-            reset_token: "hp_pr_AQAAAAAAAAABexampleexampleexampleexampleexample".to_owned(),
-            new_password: "a better one this time".to_owned(),
-        }
-    }
-}
-
-/// The password as it is and as it shall be.
-#[derive(Deserialize, Object)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[oai(rename = "PasswordChange", rename_all = "camelCase", example)]
-pub struct PasswordChange {
-    /// The password as it is.
-    current_password: String,
-    /// The new password, under the same rules as at registration.
-    new_password: String,
-}
-
-impl Example for PasswordChange {
-    fn example() -> Self {
-        Self {
-            current_password: "an engine weaves patterns".to_owned(),
-            new_password: "a better one this time".to_owned(),
-        }
-    }
-}
-
-/// Which of the account's sessions a logout ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[oai(rename = "LogoutScope", rename_all = "lowercase")]
-pub enum ScopeParam {
-    /// The session of the presented token.
-    Local,
-    /// All but that one.
-    Others,
-    /// All of them.
-    Global,
-}
-
-impl From<ScopeParam> for LogoutScope {
-    fn from(scope: ScopeParam) -> Self {
-        match scope {
-            ScopeParam::Local => Self::Local,
-            ScopeParam::Others => Self::Others,
-            ScopeParam::Global => Self::Global,
-        }
-    }
-}
-
-/// The session, or those that `scope` names, have ended, and their tokens are refused from now on.
-#[derive(Object)]
-#[oai(rename = "LoggedOut", example)]
-pub struct LoggedOut {
-    /// What was done.
-    message: String,
-}
-
-impl Example for LoggedOut {
-    fn example() -> Self {
-        Self { message: "logged out successfully".to_owned() }
-    }
-}
-
-/// The new password holds from now on, and all sessions of the account have ended.
-#[derive(Object)]
-#[oai(rename = "PasswordChanged", example)]
-pub struct PasswordChanged {
-    /// What was done.
-    message: String,
-}
-
-impl Example for PasswordChanged {
-    fn example() -> Self {
-        Self { message: "password changed successfully".to_owned() }
-    }
-}
 
 /// The operations under `/auth`.
 pub struct AuthApi;
@@ -495,21 +222,6 @@ impl AuthApi {
         let (user, pair) = changed.await?;
         renewed.supersede(&pair.access);
         Ok(Json(LoginDto::new(&user, &pair)))
-    }
-}
-
-/// The one refresh token that a request carries, in the header or in the body.
-fn refresh_token_of(
-    header: Option<RefreshToken>,
-    body: Option<RefreshRequest>,
-) -> Result<Option<RefreshToken>, ApiError> {
-    let sent = body.map(|body| body.refresh_token.map(RefreshToken::new));
-    match (header, sent) {
-        (None, Some(None)) => Err(ApiError::invalid_field("refreshToken", "is missing")),
-        (Some(header), Some(Some(body))) if header != body => {
-            Err(ApiError::invalid_field("refreshToken", "is not the one in X-Refresh-Token"))
-        }
-        (header, sent) => Ok(header.or(sent.flatten())),
     }
 }
 
