@@ -1,19 +1,9 @@
-//! What happened to accounts, sessions and tokens, for whoever has to find out later.
-//!
-//! An entry names ids only: no e-mail address, no password, no token. What somebody merely typed
-//! into a login is not kept either, since people type passwords where the address should stand.
+//! What happened and why, each with one name for ever.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
-use uuid::Uuid;
-
-use super::client::ClientId;
-use super::clock::Timestamp;
-use super::ids::{Jti, KeyId, SessionId, UserId};
-use super::random::{self, Random};
-use super::session::Timeout;
+use crate::domain::session::Timeout;
 
 /// Defines an enum whose variants have one stable name each, for the database and for answers.
 macro_rules! named {
@@ -27,7 +17,7 @@ macro_rules! named {
             $($(#[$variant_doc])* $variant,)+
         }
 
-        /// The text is none of the names.
+        /// The text is not one of the names.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
         #[error($what)]
         pub struct $error;
@@ -67,9 +57,9 @@ named! {
     AccountCreated = "account_created",
     /// Accounts were brought along from another system.
     AccountsImported = "accounts_imported",
-    /// An account was shut.
+    /// An account was disabled.
     AccountDisabled = "account_disabled",
-    /// A shut account was opened again.
+    /// A disabled account was enabled.
     AccountEnabled = "account_enabled",
     /// An account was deleted.
     AccountDeleted = "account_deleted",
@@ -109,7 +99,7 @@ named! {
     ClientSecretRotated = "client_secret_rotated",
     /// A client was deleted.
     ClientDeleted = "client_deleted",
-    /// Somebody who says to be a client could not prove it.
+    /// A client was named, and the caller could not prove to be that client.
     ClientRefused = "client_refused",
     /// A signing key was made, or came from elsewhere.
     SigningKeyAdded = "signing_key_added",
@@ -165,9 +155,9 @@ named! {
     WrongPassword = "wrong_password",
     /// No account has the address.
     UnknownAccount = "unknown_account",
-    /// The account is, or was, shut.
+    /// The account is, or was, disabled.
     AccountDisabled = "account_disabled",
-    /// The account was opened again, which ends what was there before.
+    /// The account was enabled, which ends what was there before.
     AccountEnabled = "account_enabled",
     /// The account is, or was, deleted.
     AccountDeleted = "account_deleted",
@@ -246,216 +236,6 @@ impl From<Timeout> for Reason {
     }
 }
 
-/// Who did something.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum AuditActor {
-    /// Somebody who has not proven who they are.
-    Anonymous,
-    /// An account's owner; an administrator is one too.
-    User(UserId),
-    /// Whoever may run commands with the server's settings.
-    Operator,
-    /// A client application, by its id.
-    Client(ClientId),
-    /// hallpass itself.
-    Service,
-}
-
-impl AuditActor {
-    /// What kind of actor, by its name.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Anonymous => "anonymous",
-            Self::User(_) => "user",
-            Self::Operator => "operator",
-            Self::Client(_) => "client",
-            Self::Service => "service",
-        }
-    }
-}
-
-/// The text names no actor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an actor is `anonymous`, `operator`, `service`, `user:` and an id, or `client:` and an id")]
-pub struct AuditActorError;
-
-/// `user:7`, `client:reports`, `operator`, `service`, `anonymous`.
-impl fmt::Display for AuditActor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::User(id) => write!(f, "user:{id}"),
-            Self::Client(id) => write!(f, "client:{id}"),
-            other => f.write_str(other.kind()),
-        }
-    }
-}
-
-impl FromStr for AuditActor {
-    type Err = AuditActorError;
-
-    fn from_str(text: &str) -> Result<Self, AuditActorError> {
-        match text.split_once(':') {
-            None => match text {
-                "anonymous" => Ok(Self::Anonymous),
-                "operator" => Ok(Self::Operator),
-                "service" => Ok(Self::Service),
-                _ => Err(AuditActorError),
-            },
-            Some(("user", id)) => id.parse().map(Self::User).map_err(|_| AuditActorError),
-            Some(("client", id)) => id.parse().map(Self::Client).map_err(|_| AuditActorError),
-            Some(_) => Err(AuditActorError),
-        }
-    }
-}
-
-/// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AuditEntry {
-    /// Tells the entry from every other: written twice, it is kept once.
-    pub event: Uuid,
-    /// When, by the clock of the process that saw it.
-    pub at: Timestamp,
-    /// What.
-    pub action: AuditAction,
-    /// Who did it.
-    pub actor: AuditActor,
-    /// Whom it was done to; `None` where no account is concerned.
-    pub user: Option<UserId>,
-    /// The session that it is about, or was done from.
-    pub session: Option<SessionId>,
-    /// The access token that it is about.
-    pub token: Option<Jti>,
-    /// The network address that it was done from; `None` where there is none.
-    pub address: Option<IpAddr>,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// The client, or the signing key, that it is about, by its id.
-    pub object: Option<String>,
-    /// How many sessions it ended, or accounts it brought, or attempts it stands for, where that is known:
-    /// `None` while the end of sessions is still owed.
-    pub count: Option<u64>,
-}
-
-impl AuditEntry {
-    /// An entry that says what, who and when; the rest follows by the methods below.
-    pub fn new(action: AuditAction, actor: AuditActor, at: Timestamp, random: &dyn Random) -> Self {
-        Self {
-            event: random::uuid(random),
-            at,
-            action,
-            actor,
-            user: None,
-            session: None,
-            token: None,
-            address: None,
-            reason: None,
-            object: None,
-            count: None,
-        }
-    }
-
-    /// It was done to this account.
-    #[must_use]
-    pub fn on(self, user: UserId) -> Self {
-        Self { user: Some(user), ..self }
-    }
-
-    /// It is about this session, or was done from it.
-    #[must_use]
-    pub fn session(self, session: SessionId) -> Self {
-        Self { session: Some(session), ..self }
-    }
-
-    /// It is about this access token.
-    #[must_use]
-    pub fn token(self, token: Jti) -> Self {
-        Self { token: Some(token), ..self }
-    }
-
-    /// It was done from this address, where there is one.
-    #[must_use]
-    pub fn from(self, address: Option<IpAddr>) -> Self {
-        Self { address, ..self }
-    }
-
-    /// That is why.
-    #[must_use]
-    pub fn because(self, reason: Reason) -> Self {
-        Self { reason: Some(reason), ..self }
-    }
-
-    /// It is about this client.
-    #[must_use]
-    pub fn client(self, client: &ClientId) -> Self {
-        Self { object: Some(client.to_string()), ..self }
-    }
-
-    /// It is about this signing key.
-    #[must_use]
-    pub fn key(self, key: &KeyId) -> Self {
-        Self { object: Some(key.to_string()), ..self }
-    }
-
-    /// It ended so many sessions; `None` when that is not known yet.
-    #[must_use]
-    pub fn ending(self, sessions: Option<usize>) -> Self {
-        let count = sessions.map(|count| u64::try_from(count).unwrap_or(u64::MAX));
-        Self { count, ..self }
-    }
-}
-
-/// The place of an entry in the log: a later one has a greater number, a gap means nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AuditId(i64);
-
-impl AuditId {
-    /// From a stored or presented number.
-    pub const fn new(id: i64) -> Self {
-        Self(id)
-    }
-
-    /// The number.
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-}
-
-impl fmt::Display for AuditId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// An entry as it stands in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordedEntry {
-    /// Its place.
-    pub id: AuditId,
-    /// What happened.
-    pub entry: AuditEntry,
-}
-
-/// Which entries are wanted: those that satisfy everything that is given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditFilter {
-    /// Done to this account.
-    pub user: Option<UserId>,
-    /// Done by this actor.
-    pub actor: Option<AuditActor>,
-    /// About or from this session.
-    pub session: Option<SessionId>,
-    /// About this access token.
-    pub token: Option<Jti>,
-    /// Of this kind.
-    pub action: Option<AuditAction>,
-    /// For this reason.
-    pub reason: Option<Reason>,
-    /// At this moment or later.
-    pub since: Option<Timestamp>,
-    /// Before this moment.
-    pub until: Option<Timestamp>,
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -475,23 +255,5 @@ mod tests {
         assert_eq!((actions.len(), reasons.len()), (AuditAction::ALL.len(), Reason::ALL.len()));
         assert_eq!("Login_Succeeded".parse::<AuditAction>(), Err(AuditActionError));
         assert_eq!("".parse::<Reason>(), Err(ReasonError));
-    }
-
-    #[test]
-    fn an_actor_is_read_back_from_its_text() {
-        let user = UserId::try_from(7).expect("an id");
-        for (actor, text) in [
-            (AuditActor::Anonymous, "anonymous"),
-            (AuditActor::User(user), "user:7"),
-            (AuditActor::Operator, "operator"),
-            (AuditActor::Client("reports.nightly".parse().expect("an id")), "client:reports.nightly"),
-            (AuditActor::Service, "service"),
-        ] {
-            assert_eq!(actor.to_string(), text);
-            assert_eq!(text.parse(), Ok(actor));
-        }
-        for bad in ["", "7", "user", "user:", "user:007", "client:", "client:a\0", "Operator", "robot:7"] {
-            assert_eq!(bad.parse::<AuditActor>(), Err(AuditActorError), "{bad:?}");
-        }
     }
 }
