@@ -1,0 +1,146 @@
+//! Knowing the caller by an access token, a refresh token or both.
+
+use std::net::IpAddr;
+
+use hallpass_verify::{AccessClaims, Rejection};
+
+use super::AccessTokens;
+use super::claims::session_of;
+use super::refresh_verdict::refresh_verdict;
+use crate::crypto::refresh_token;
+use crate::domain::clock::Timestamp;
+use crate::domain::tokens::{AccessToken, RefreshToken};
+use crate::domain::user::Role;
+use crate::service::caller::Caller;
+use crate::service::error::{Error, Result};
+use crate::service::named_in_log;
+use crate::store::OnReuse;
+
+impl AccessTokens {
+    /// Knows the caller by what was presented.
+    ///
+    /// - A live access token is enough, and nothing else is looked at.
+    /// - An expired one (authentic, not revoked) with a live refresh token of the same user, and a
+    ///   live refresh token alone, buy a new access token; the refresh token is not rotated.
+    /// - A forged or revoked access token is refused whatever else came; one that was right until the
+    ///   service changed ([`Self::is_of_the_past`]) is as good as none.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when nothing came, else what is wrong with what came.
+    pub async fn authenticate(
+        &self,
+        access: Option<&AccessToken>,
+        refresh: Option<&RefreshToken>,
+        address: Option<IpAddr>,
+    ) -> Result<Caller> {
+        let now = self.parts.clock.now();
+        let Some(access) = access else {
+            let refresh = refresh.ok_or(Error::Unauthenticated)?;
+            return self.renew(refresh, None, address).await;
+        };
+        match self.verify(access, now) {
+            Ok(claims) => {
+                self.check_revocation(&claims, now).await?;
+                known_caller(access.clone(), &claims, address)
+            }
+            Err(Rejection::Expired(claims)) => {
+                let refresh = refresh.ok_or(Error::TokenExpired)?;
+                self.check_revocation(&claims, now).await?;
+                self.renew(refresh, Some(&claims), address).await
+            }
+            Err(rejection) => match refresh {
+                Some(refresh) if self.is_of_the_past(access, &rejection, now) => {
+                    self.renew(refresh, None, address).await
+                }
+                _ => Err(Error::InvalidToken(rejection)),
+            },
+        }
+    }
+
+    /// Whether an access token that is refused by this `rejection` was rightly signed here and has been
+    /// right: its key was revoked since, or the service has another name or audience now. Beside a live
+    /// refresh token it counts as absent, since that is all that its owner has.
+    fn is_of_the_past(&self, access: &AccessToken, rejection: &Rejection, now: Timestamp) -> bool {
+        // These two come after the signature and the type, and before the times.
+        let is_of_another_name =
+            |rejection: &Rejection| matches!(rejection, Rejection::WrongIssuer | Rejection::WrongAudience);
+        if !matches!(rejection, Rejection::UnknownKey) {
+            return is_of_another_name(rejection);
+        }
+        match self.of_revoked_keys.get().verify(access.expose(), now.to_system_time()) {
+            Ok(_) | Err(Rejection::Expired(_)) => true,
+            Err(rejection) => is_of_another_name(&rejection),
+        }
+    }
+
+    /// An access token that comes beside a refresh token, unless it counts as absent
+    /// ([`Self::is_of_the_past`]).
+    pub(in crate::service) fn beside_refresh<'a>(
+        &self,
+        access: &'a AccessToken,
+        now: Timestamp,
+    ) -> Option<&'a AccessToken> {
+        let rejection = match self.verify(access, now) {
+            Err(rejection) => rejection,
+            Ok(_) => return Some(access),
+        };
+        (!self.is_of_the_past(access, &rejection, now)).then_some(access)
+    }
+
+    /// The claims of an access token that comes beside a refresh token, when it is authentic and not
+    /// revoked, in time or not; `None` of one that counts as absent ([`Self::is_of_the_past`]).
+    ///
+    /// # Errors
+    /// What is wrong with the token.
+    pub(in crate::service) async fn claims_beside_refresh(
+        &self,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> Result<Option<AccessClaims>> {
+        match self.authentic_claims(access, now).await {
+            Ok(claims) => Ok(Some(claims)),
+            Err(Error::InvalidToken(rejection)) if self.is_of_the_past(access, &rejection, now) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn renew(
+        &self,
+        refresh: &RefreshToken,
+        expired: Option<&AccessClaims>,
+        address: Option<IpAddr>,
+    ) -> Result<Caller> {
+        let claims =
+            refresh_token::verify(&self.parts.secrets, refresh).map_err(|_| Error::InvalidRefreshToken)?;
+        named_in_log::account(claims.user);
+        if expired.is_some_and(|expired| expired.sub != claims.user.to_string()) {
+            return Err(Error::InvalidRefreshToken);
+        }
+        self.parts.clocks.may_mint()?;
+        let lifetimes = &self.parts.settings.lifetimes;
+        let outcome = self.parts.token_store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await?;
+        let session = self.with_proof(refresh_verdict(&self.parts.trail, &claims, outcome, address)?).await;
+        let (access, minted) = self.mint(&session)?;
+        Ok(Caller { renewed: true, ..known_caller(access, &minted, address)? })
+    }
+}
+
+/// Reads the caller out of claims that we signed ourselves.
+fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAddr>) -> Result<Caller> {
+    let malformed = || Error::InvalidToken(Rejection::Malformed);
+    let user = claims.sub.parse().map_err(|_| malformed())?;
+    let role =
+        if claims.roles.iter().any(|role| role == Role::Admin.as_str()) { Role::Admin } else { Role::Member };
+    Ok(Caller {
+        user,
+        role,
+        email: claims.email.clone().unwrap_or_default(),
+        email_verified: claims.verified_email().is_some(),
+        session: session_of(claims).map_err(Error::InvalidToken)?,
+        access,
+        issued_at: claims.iat,
+        expires_at: claims.exp,
+        renewed: false,
+        address,
+    })
+}
