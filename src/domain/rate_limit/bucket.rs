@@ -5,11 +5,9 @@
 //! it cannot disagree: with a rate of `burst` in `period`, a take fills `period` in ms, each
 //! millisecond leaks `burst`, and there is room for `burst` takes.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use super::clock::{Timestamp, millis_of};
+use crate::domain::clock::{Timestamp, millis_of};
 
 /// The greatest burst. With [`PERIOD_MAX`] it keeps all units of a bucket exact in a double, in
 /// which Redis' scripts count.
@@ -157,172 +155,6 @@ pub struct Level {
     pub more_in: Duration,
 }
 
-/// The text is none of 32 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not 32 hexadecimal digits")]
-pub struct NoMark;
-
-/// Declares what something is known by in a store: 128 bits of a keyed hash, so that nobody who
-/// reads the store learns an address of any kind.
-macro_rules! marks {
-    ($($(#[$doc:meta])* $name:ident)+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name([u8; 16]);
-
-        impl $name {
-            /// From the bytes of a keyed hash.
-            pub const fn new(bytes: [u8; 16]) -> Self {
-                Self(bytes)
-            }
-
-            /// The bytes.
-            pub const fn as_bytes(&self) -> &[u8; 16] {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = NoMark;
-
-            /// Reads what [`Display`](fmt::Display) writes.
-            fn from_str(text: &str) -> Result<Self, NoMark> {
-                let mut bytes = [0; 16];
-                let digits = text.as_bytes();
-                if digits.len() != 2 * bytes.len() {
-                    return Err(NoMark);
-                }
-                for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-                    let digit = |digit: u8| char::from(digit).to_digit(16).ok_or(NoMark);
-                    *byte = u8::try_from(16 * digit(pair[0])? + digit(pair[1])?).map_err(|_| NoMark)?;
-                }
-                Ok(Self(bytes))
-            }
-        }
-
-        /// Hexadecimal.
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
-        }
-    )+};
-}
-
-marks! {
-    /// What a bucket is known by: what is limited, at which rate, and for whom.
-    BucketId
-    /// What an account is known by: its e-mail address, whether there is such an account or not.
-    AccountMark
-    /// What a place is known by, to one account: nobody can tell that two accounts share one.
-    PlaceMark
-}
-
-/// A bucket. Its id stands for its rate as well: another rate is another bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bucket {
-    /// What it is known by.
-    pub id: BucketId,
-    /// How fast it leaks.
-    pub rate: Rate,
-}
-
-/// What is limited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Checking a password that turns out wrong: a login, or the current password at a password change.
-    Login,
-    /// Checking a password that turns out right.
-    LoginSuccess,
-    /// Making an account.
-    Register,
-    /// Redeeming a refresh token.
-    Refresh,
-    /// Requesting a reset token.
-    ResetRequest,
-    /// Redeeming a reset token.
-    Reset,
-    /// Proving who a client is, at introspection and the other OAuth operations.
-    Introspect,
-}
-
-impl Action {
-    /// Whether one place may take only a share of what an account has: strangers pay from it.
-    pub const fn is_shared_between_places(self) -> bool {
-        matches!(self, Self::Login | Self::ResetRequest)
-    }
-
-    /// The name of the limit per address, which is that of its setting below `rate_limits`.
-    pub const fn per_ip(self) -> &'static str {
-        match self {
-            Self::Login => "login.per_ip",
-            Self::LoginSuccess => "login_success.per_ip",
-            Self::Register => "register.per_ip",
-            Self::Refresh => "refresh.per_ip",
-            Self::ResetRequest => "reset_request.per_ip",
-            Self::Reset => "reset.per_ip",
-            Self::Introspect => "introspect.per_ip",
-        }
-    }
-
-    /// The name of the limit per account; only some actions have one.
-    pub const fn per_account(self) -> &'static str {
-        match self {
-            Self::Login => "login.per_account",
-            Self::LoginSuccess => "login_success.per_account",
-            Self::Register => "register.per_account",
-            Self::Refresh => "refresh.per_account",
-            Self::ResetRequest => "reset_request.per_account",
-            Self::Reset => "reset.per_account",
-            Self::Introspect => "introspect.per_account",
-        }
-    }
-}
-
-/// The limits of one action; `None` is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ActionLimits {
-    /// For each address of clients.
-    pub per_ip: Option<Rate>,
-    /// For each account.
-    pub per_account: Option<Rate>,
-}
-
-/// The limits of all actions. A new action gets its field here, its names in [`Action`], and its
-/// settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LimitRules {
-    /// Of [`Action::Login`].
-    pub login: ActionLimits,
-    /// Of [`Action::LoginSuccess`].
-    pub login_success: ActionLimits,
-    /// Of [`Action::Register`].
-    pub register: ActionLimits,
-    /// Of [`Action::Refresh`].
-    pub refresh: ActionLimits,
-    /// Of [`Action::ResetRequest`].
-    pub reset_request: ActionLimits,
-    /// Of [`Action::Reset`].
-    pub reset: ActionLimits,
-    /// Of [`Action::Introspect`].
-    pub introspect: ActionLimits,
-}
-
-impl LimitRules {
-    /// The limits of an action.
-    pub const fn of(&self, action: Action) -> ActionLimits {
-        match action {
-            Action::Login => self.login,
-            Action::LoginSuccess => self.login_success,
-            Action::Register => self.register,
-            Action::Refresh => self.refresh,
-            Action::ResetRequest => self.reset_request,
-            Action::Reset => self.reset,
-            Action::Introspect => self.introspect,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -457,15 +289,5 @@ mod tests {
         let (fill, admitted) = Fill::empty(Timestamp::from_millis(i64::MIN)).take(rate, end);
         assert!(admitted);
         assert_eq!(fill.empty_at(rate), end);
-    }
-
-    #[test]
-    fn a_mark_is_written_in_hexadecimal() {
-        let mark = BucketId::new([0xa5; 16]);
-        assert_eq!(mark.to_string(), "a5".repeat(16));
-        assert_eq!(mark.to_string().parse(), Ok(mark));
-        for bad in [String::new(), "a5".repeat(15), "a5".repeat(17), "g5".repeat(16), "\u{e9}".repeat(16)] {
-            assert_eq!(bad.parse::<BucketId>(), Err(NoMark), "{bad}");
-        }
     }
 }
