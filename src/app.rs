@@ -382,8 +382,8 @@ async fn open_key_ring(
         };
         return Ok(KeyRing::open(dependencies).await?);
     };
-    let pem = tokio::fs::read_to_string(path)
+    let file = tokio::fs::read(path)
         .await
         .map_err(|source| StartError::SigningKeyFile { path: path.clone(), source })?;
-    Ok(KeyRing::fixed(SigningKey::from_pem(settings.keys.algorithm, pem)?)?)
+    Ok(KeyRing::fixed(SigningKey::from_file(settings.keys.algorithm, &file)?)?)
 }

@@ -15,11 +15,11 @@ use super::operator::{self, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
-use crate::domain::signing_key::{KeyStep, PlannedStep, RingKey, SigningAlgorithm};
+use crate::domain::signing_key::{KeyState, KeyStep, PlannedStep, RingKey, SigningAlgorithm};
 use crate::service::signing_keys::{Overview, SigningKeys};
 
-/// More than any private key in PEM, in bytes.
-const PEM_MAX_BYTES: u64 = 64 * 1024;
+/// More than any file with a private key, in bytes.
+const FILE_MAX_BYTES: u64 = 64 * 1024;
 
 /// The arguments of the command.
 #[derive(Args)]
@@ -44,7 +44,7 @@ enum KeysCommand {
     },
     /// Take a private key from elsewhere as a next key
     Import {
-        /// A PKCS#8 private key in PEM
+        /// A private key: PKCS#8, SEC 1 or PKCS#1, in PEM or DER
         file: PathBuf,
     },
     /// Let a next key sign from now on
@@ -83,10 +83,12 @@ pub(super) fn run(args: KeysArgs) -> Result<ExitCode, Failure> {
             KeysCommand::Create { algorithm } => {
                 let kid = keys.create(algorithm).await?;
                 done(keys, &kid, "made, to sign next", output).await?;
+                warn_of_other_algorithm(&keys.overview().await?.keys, &kid);
             }
             KeysCommand::Import { file } => {
-                let kid = keys.import(&pem(&file)?).await?;
+                let kid = keys.import(&private_key(&file)?).await?;
                 done(keys, &kid, "imported, to sign next", output).await?;
+                warn_of_other_algorithm(&keys.overview().await?.keys, &kid);
             }
             KeysCommand::Promote { kid, force } => {
                 let kid = kid.map(KeyId::new);
@@ -103,14 +105,30 @@ pub(super) fn run(args: KeysArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The text of a file that should be a key, as long as it could be one.
-fn pem(file: &Path) -> Result<String, Failure> {
+/// A file that should be a key, as long as it could be one.
+fn private_key(file: &Path) -> Result<Vec<u8>, Failure> {
     let name = file.display();
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     File::open(file)
-        .and_then(|opened| opened.take(PEM_MAX_BYTES).read_to_string(&mut text))
+        .and_then(|opened| opened.take(FILE_MAX_BYTES).read_to_end(&mut bytes))
         .map_err(|error| format!("{name} cannot be read: {error}"))?;
-    Ok(text)
+    Ok(bytes)
+}
+
+/// Says on standard error what a key of another algorithm than the signing one does to validators:
+/// most are told which one they take (RFC 8725 3.1).
+fn warn_of_other_algorithm(keys: &[RingKey], kid: &KeyId) {
+    let signing = keys.iter().find(|key| matches!(key.state, KeyState::Active { .. }));
+    let added = keys.iter().find(|key| key.key.id == *kid);
+    if let (Some(signing), Some(added)) = (signing, added)
+        && signing.key.algorithm != added.key.algorithm
+    {
+        let (now, then) = (signing.key.algorithm, added.key.algorithm);
+        eprintln!(
+            "warning: this key is for {then}, and {now} signs now. Validators that take {now} alone refuse its \
+             tokens once it signs: let them take both first, or retire it"
+        );
+    }
 }
 
 fn list(Overview { keys, plan }: &Overview, output: OutputArgs) {

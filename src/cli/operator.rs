@@ -14,6 +14,7 @@ use crate::app;
 use crate::config::{Profile, Purpose};
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::plain_text::plain_text;
 use crate::domain::session::Session;
 use crate::domain::user::User;
 use crate::service::administration::Administration;
@@ -124,8 +125,9 @@ pub(super) fn ending<T>(outcome: Result<T, service::Error>) -> Result<Ending, Fa
 
 /// The first line of standard input.
 pub(super) fn line_of_stdin() -> Result<String, Failure> {
-    let mut text = String::new();
-    std::io::stdin().take(64 * 1024).read_to_string(&mut text)?;
+    let mut bytes = Vec::new();
+    std::io::stdin().take(64 * 1024).read_to_end(&mut bytes)?;
+    let text = plain_text(bytes).map_err(|error| format!("standard input cannot be read: {error}"))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 

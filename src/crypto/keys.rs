@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey};
 
+use super::private_key::{PrivateKeyError, to_pkcs8_pem};
 use super::secret::DerivedKeys;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
@@ -27,6 +28,9 @@ pub enum SigningKeyError {
     /// The text is no PKCS#8 private key of that algorithm.
     #[error("not a PKCS#8 PEM private key for {0}")]
     Unreadable(SigningAlgorithm, #[source] jsonwebtoken::errors::Error),
+    /// The file holds no private key.
+    #[error(transparent)]
+    File(#[from] PrivateKeyError),
     /// The stored key cannot be decrypted: another secret, or altered bytes.
     #[error("the signing key {0} cannot be decrypted with this secret; was the secret changed?")]
     Sealed(KeyId),
@@ -79,6 +83,14 @@ impl SigningKey {
         });
         jsonwebtoken::crypto::sign(b"self-test", &encoding, jwa(algorithm)).map_err(unreadable)?;
         Ok(Self { id, algorithm, pem, encoding, public })
+    }
+
+    /// Reads a private key as other programs write it, in PEM or DER ([`to_pkcs8_pem`]).
+    ///
+    /// # Errors
+    /// [`SigningKeyError::File`], or [`SigningKeyError::Unreadable`] for a key of another algorithm.
+    pub fn from_file(algorithm: SigningAlgorithm, file: &[u8]) -> Result<Self, SigningKeyError> {
+        Self::from_pem(algorithm, to_pkcs8_pem(file)?)
     }
 
     /// Encrypts the private half under the server's secret (AES-256-GCM, bound to the key's id).
@@ -146,6 +158,12 @@ impl SigningKey {
     /// The public half: kty, its parameters, kid, alg, use (RFC 7517 4).
     pub fn public(&self) -> &Jwk {
         &self.public
+    }
+
+    /// The private half.
+    #[cfg(test)]
+    pub(super) fn pkcs8_pem(&self) -> &str {
+        &self.pem
     }
 
     pub(super) fn encoding(&self) -> &EncodingKey {

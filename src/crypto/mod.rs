@@ -6,6 +6,7 @@ pub mod jwt;
 pub mod keys;
 pub mod opaque;
 pub mod password;
+pub mod private_key;
 pub mod rate_limit;
 pub mod refresh_token;
 pub mod reset_token;

@@ -14,6 +14,7 @@ pub mod name;
 pub mod partition;
 pub mod password;
 pub mod place;
+pub mod plain_text;
 pub mod postgres_url;
 pub mod random;
 pub mod rate_limit;

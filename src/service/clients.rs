@@ -206,9 +206,11 @@ impl Clients {
     /// # Errors
     /// [`Error::InvalidScope`] when it asks for more than it may have.
     pub async fn mint(&self, client: &Client, asked: Option<&str>) -> Result<ClientToken> {
-        let scopes = match asked {
-            None | Some("") => client.scopes.clone(),
-            Some(text) => text.parse().map_err(|_| Error::InvalidScope)?,
+        // RFC 6749 3.3 has single blanks; more of them say nothing else.
+        let asked: Vec<&str> = asked.unwrap_or_default().split(' ').filter(|word| !word.is_empty()).collect();
+        let scopes = match &asked[..] {
+            [] => client.scopes.clone(),
+            words => words.join(" ").parse().map_err(|_| Error::InvalidScope)?,
         };
         if !client.scopes.include(&scopes) {
             return Err(Error::InvalidScope);

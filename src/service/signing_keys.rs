@@ -7,6 +7,7 @@ use jsonwebtoken::jwk::JwkSet;
 
 use super::key_ring::{KeyRing, KeyRingDependencies, KeyRingError};
 use crate::crypto::keys::{SigningKey, SigningKeyError};
+use crate::crypto::private_key::{PrivateKeyError, to_pkcs8_pem};
 use crate::domain::audit::{AuditAction, AuditActor};
 use crate::domain::causes::with_causes;
 use crate::domain::ids::KeyId;
@@ -28,11 +29,9 @@ pub enum SigningKeysError {
     /// There is no ring: the key comes from a file.
     #[error("`keys.signing_key_file` is set: that one key signs, and there is no key ring")]
     NoRing,
-    /// The text is no private key that could sign.
-    #[error(
-        "this is no PKCS#8 private key in PEM for ES256 (P-256), RS256 (2048 bits or more) or EdDSA (Ed25519)"
-    )]
-    NoKey,
+    /// The file holds no private key that could sign.
+    #[error(transparent)]
+    NoKey(#[from] PrivateKeyError),
     /// The key is too weak, or broken.
     #[error("the key cannot be used")]
     Unusable(#[source] KeySetError),
@@ -112,17 +111,18 @@ impl SigningKeys {
         self.add(dependencies, key).await
     }
 
-    /// Takes a PKCS#8 private key in PEM from elsewhere as one that may sign next.
+    /// Takes a private key in PEM or DER ([`to_pkcs8_pem`]) from elsewhere as one that may sign next.
     ///
     /// # Errors
     /// [`SigningKeysError::NoKey`], [`SigningKeysError::Unusable`], or [`KeyRefusal::Present`], also for
     /// a key that was revoked.
-    pub async fn import(&self, pem: &str) -> SigningKeysResult<KeyId> {
+    pub async fn import(&self, file: &[u8]) -> SigningKeysResult<KeyId> {
         let dependencies = self.dependencies()?;
+        let pem = to_pkcs8_pem(file)?;
         let key = SigningAlgorithm::ALL
             .into_iter()
-            .find_map(|algorithm| SigningKey::from_pem(algorithm, pem).ok())
-            .ok_or(SigningKeysError::NoKey)?;
+            .find_map(|algorithm| SigningKey::from_pem(algorithm, pem.as_str()).ok())
+            .ok_or(PrivateKeyError::Unreadable)?;
         // What validators could not read would keep the whole ring from being published.
         KeySet::from_jwk_set(&JwkSet { keys: vec![key.public().clone()] })
             .map_err(SigningKeysError::Unusable)?;

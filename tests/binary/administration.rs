@@ -49,7 +49,8 @@ async fn accounts_are_administered_beside_the_running_service() {
     done(folder, &["users", "enable", "ada@example.com"]).await;
     assert_eq!(status_of_login(&client, "ada@example.com", password).await, 200);
     let set = Program::new(folder, &["users", "set-password", "ada@example.com", "--password-stdin"]);
-    assert_eq!(set.input(&format!("{PASSWORD}\n")).run().await.code, Some(0));
+    // As Windows' editors save a line.
+    assert_eq!(set.input(&format!("\u{feff}{PASSWORD}\r\n")).run().await.code, Some(0));
     assert_eq!(status_of_login(&client, "ada@example.com", password).await, 401);
     assert_eq!(status_of_login(&client, "ada@example.com", PASSWORD).await, 200);
 

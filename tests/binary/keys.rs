@@ -53,6 +53,32 @@ async fn in_state(folder: &Path, state: &str) -> Vec<String> {
     keys.map(|key| key["kid"].as_str().expect("kid").to_owned()).collect()
 }
 
+/// The command that makes it is in the first line of each, as people type it.
+#[tokio::test]
+async fn a_key_is_imported_as_openssl_writes_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let openssl = |arguments: &str| {
+        let made =
+            std::process::Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
+        assert!(made.expect("openssl").status.success(), "openssl {arguments}");
+    };
+    openssl("ecparam -name prime256v1 -genkey -out sec1.pem");
+    openssl("genrsa -traditional -out pkcs1.pem 2048");
+    openssl("genpkey -algorithm ed25519 -out ed25519.pem");
+    openssl("pkey -in ed25519.pem -outform DER -out ed25519.der");
+    openssl("pkey -in sec1.pem -aes256 -passout pass:secret -out encrypted.pem");
+    openssl("ecparam -name secp384r1 -genkey -out p384.pem");
+    dev(folder).start().stop().await;
+    for (file, algorithm) in [("sec1.pem", "ES256"), ("pkcs1.pem", "RS256"), ("ed25519.der", "EdDSA")] {
+        let imported = json(&done(folder, &["keys", "import", file, "--json"]).await);
+        assert_eq!(imported["algorithm"], algorithm, "{file}");
+    }
+    refused(folder, &["keys", "import", "ed25519.pem"], "in the ring already").await;
+    refused(folder, &["keys", "import", "encrypted.pem"], "openssl pkey -in KEY -out DECRYPTED").await;
+    refused(folder, &["keys", "import", "p384.pem"], "no private key").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_moved_on_beside_the_running_service() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -80,6 +106,15 @@ async fn keys_are_moved_on_beside_the_running_service() {
     refused(folder, &["keys", "import", "key.pem"], "in the ring already").await;
     let made = json(&done(folder, &["keys", "create", "--algorithm", "RS256", "--json"]).await);
     assert_eq!(made["algorithm"], "RS256");
+    // What takes the one algorithm alone is told of in time.
+    let warned = run(folder, &["keys", "create", "--algorithm", "RS256"]).await;
+    assert!(warned.stderr.contains("this key is for RS256, and ES256 signs now"), "{warned:?}");
+    let mut spares = in_state(folder, "next").await.split_off(3);
+    done(folder, &["keys", "retire", &spares[0]]).await;
+    let quiet = run(folder, &["keys", "create", "--algorithm", "ES256"]).await;
+    assert!(!quiet.stderr.contains("warning"), "{quiet:?}");
+    spares.extend(in_state(folder, "next").await.split_off(3));
+    done(folder, &["keys", "retire", &spares[1]]).await;
     eventually("the service publishes both", async || published(&client).await.len() == 4).await;
     done(folder, &["keys", "retire", made["kid"].as_str().expect("kid")]).await;
     eventually("it publishes one of them", async || published(&client).await.len() == 3).await;
@@ -119,6 +154,10 @@ async fn keys_are_moved_on_beside_the_running_service() {
         [
             ("signing_key_added", PEM_KID),
             ("signing_key_added", made),
+            ("signing_key_added", spares[0].as_str()),
+            ("signing_key_retired", spares[0].as_str()),
+            ("signing_key_added", spares[1].as_str()),
+            ("signing_key_retired", spares[1].as_str()),
             ("signing_key_retired", made),
             ("signing_key_promoted", PEM_KID),
             ("signing_key_retired", active[0].as_str()),

@@ -310,7 +310,7 @@ async fn an_imported_key_signs_after_its_time_and_a_leaked_one_never_comes_back(
         -----END PRIVATE KEY-----\n";
     let app = TestApp::spawn().await;
     let keys = &app.services().signing_keys;
-    let imported = keys.import(PEM).await.expect("a key");
+    let imported = keys.import(PEM.as_bytes()).await.expect("a key");
     assert_eq!(imported.as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     app.catch_up().await;
     assert!(published(&app).await.contains(&imported.as_str().to_owned()));
@@ -320,12 +320,12 @@ async fn an_imported_key_signs_after_its_time_and_a_leaked_one_never_comes_back(
     assert_eq!(jwt::header(&ada.tokens.access)["alg"], "EdDSA");
     keys.revoke(&imported).await.expect("revoked");
     ada.app.me(&ada.tokens.access).await.assert_refused(401, "invalid_token");
-    let again = keys.import(PEM).await;
+    let again = keys.import(PEM.as_bytes()).await;
     assert!(
         matches!(again, Err(SigningKeysError::Refused(KeyRefusal::Present { state: "revoked", .. }))),
         "{again:?}"
     );
-    assert!(matches!(keys.import("no key").await, Err(SigningKeysError::NoKey)));
+    assert!(matches!(keys.import(b"no key").await, Err(SigningKeysError::NoKey(_))));
 }
 
 #[tokio::test]

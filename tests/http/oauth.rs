@@ -127,6 +127,11 @@ async fn a_client_gets_a_token_for_itself_and_for_nobody_else(app: TestApp) {
     app.me(&token).await.assert_refused(401, "invalid_token");
     app.log_out(&token).await.assert_refused(401, "invalid_token");
 
+    let spaced = [("grant_type", "client_credentials"), ("scope", "+revocations:read++")];
+    assert_eq!(
+        post(&app, "/oauth2/token", Some(BOOKS), &spaced).await.tokens(200)["scope"],
+        "revocations:read"
+    );
     let more = [("grant_type", "client_credentials"), ("scope", "revocations:read users:write")];
     assert_oauth_error(&post(&app, "/oauth2/token", Some(BOOKS), &more).await, 400, "invalid_scope");
     let grant = [("grant_type", "client_credentials")];
@@ -228,6 +233,48 @@ async fn a_refresh_token_is_redeemed_as_in_the_main_api(app: TestApp) {
     assert_oauth_error(&missing, 400, "invalid_request");
 }
 
+/// Some libraries send an empty secret for a client that has none (Go's x/oauth2 by HTTP Basic).
+#[tokio::test]
+async fn a_public_clients_empty_secret_counts_as_absent() {
+    let app = TestApp::spawn().await;
+    let mut refresh = app.member("ada").await.tokens.refresh;
+    let in_the_body = [("client_id", "hallpass"), ("client_secret", "")];
+    for (client, more) in [(Some(("hallpass", "")), &[][..]), (None, &in_the_body), (None, &in_the_body[..1])]
+    {
+        let fields = [&[("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())], more].concat();
+        let pair = post(&app, "/oauth2/token", client, &fields).await.tokens(200);
+        refresh = pair["refresh_token"].as_str().expect("a refresh token").to_owned();
+    }
+    let revoked = [("token", "junk")];
+    post(&app, "/oauth2/revoke", Some(("hallpass", "")), &revoked).await.json(200);
+    // It shows nothing: where a client must be known it is not, and a confidential one stays refused.
+    let fields = [("grant_type", "client_credentials"), ("token", "junk")];
+    for path in ["/oauth2/token", "/oauth2/introspect"] {
+        assert_challenged(&post(&app, path, Some(("hallpass", "")), &fields).await, true);
+    }
+    for client in [("books", ""), ("nobody", ""), ("hallpass", "x"), ("", "")] {
+        assert_challenged(&post(&app, "/oauth2/revoke", Some(client), &revoked).await, true);
+    }
+}
+
+/// As `$(cat token)` of some shells and many an editor leave it.
+#[tokio::test]
+async fn a_blank_or_a_line_end_around_a_token_is_no_part_of_it() {
+    let app = TestApp::spawn().await;
+    caught_up(&app).await;
+    let ada = app.member("ada").await;
+    for around in ["%0D%0A", "+", "%20%09", "%0A"] {
+        let access = format!("{around}{}{around}", ada.tokens.access);
+        assert_eq!(introspect(&app, &access).await["active"], true, "{around}");
+    }
+    let refresh = format!("{}%0D%0A", ada.tokens.refresh);
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
+    let pair = post(&app, "/oauth2/token", None, &fields).await.tokens(200);
+    let next = format!("{}%20", pair["refresh_token"].as_str().expect("a token"));
+    post(&app, "/oauth2/revoke", None, &[("token", &next)]).await.json(200);
+    ada.assert_is_over().await;
+}
+
 /// RFC 6749 5.2: a token that "was issued to another client" is no grant of this one's.
 async fn a_refresh_token_is_redeemed_by_no_client_but_its_own(app: TestApp) {
     let ada = app.member("ada").await;
@@ -303,6 +350,11 @@ async fn errors_of_the_framework_have_oauths_shape_too() {
     assert_oauth_error(&unreadable, 400, "invalid_request");
     let text = anonymous.post("/oauth2/introspect").text("text/plain", "token=x").send().await;
     assert_oauth_error(&text, 415, "invalid_request");
+    let untyped = anonymous.post("/oauth2/token").untyped("grant_type=client_credentials").send().await;
+    for answer in [&text, &untyped] {
+        let said = answer.json(415)["error_description"].as_str().expect("words").to_owned();
+        assert!(said.contains("application/x-www-form-urlencoded"), "{said}");
+    }
     let method = anonymous.request(Method::GET, "/oauth2/token").send().await;
     assert_oauth_error(&method, 405, "invalid_request");
     assert_oauth_error(&anonymous.get("/oauth2/nothing").send().await, 404, "invalid_request");

@@ -70,15 +70,11 @@ pub fn respond(error: ApiError) -> Response {
 }
 
 /// The messages that are this dialect's own; the others are the main API's.
-const OWN_MESSAGES: [(ErrorCode, &str); 5] = [
+const OWN_MESSAGES: [(ErrorCode, &str); 4] = [
     (ErrorCode::InvalidRequest, INVALID_PAYLOAD),
     (ErrorCode::UnknownParameter, INVALID_PAYLOAD),
     (ErrorCode::WeakPassword, INVALID_PAYLOAD),
     (ErrorCode::AuthenticationRequired, "This operation needs an access token in x-access-token."),
-    (
-        ErrorCode::UnsupportedMediaType,
-        "The body must be a form (application/x-www-form-urlencoded) or JSON (application/json).",
-    ),
 ];
 
 fn message(error: &ApiError) -> &str {

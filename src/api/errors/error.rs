@@ -294,6 +294,9 @@ impl From<BodyError> for ApiError {
         let invalid = |detail: String| Self::of(ErrorCode::InvalidRequest).saying(detail);
         match error {
             BodyError::UnsupportedMediaType => Self::of(ErrorCode::UnsupportedMediaType),
+            BodyError::NeitherFormNorJson => Self::of(ErrorCode::UnsupportedMediaType).saying(
+                "The body must be a form (application/x-www-form-urlencoded) or JSON (application/json).",
+            ),
             BodyError::TooLarge => Self::of(ErrorCode::PayloadTooLarge),
             BodyError::Invalid { field: Some(field), problem } => Self::invalid_field(field, problem),
             BodyError::UnknownMember { nearest } => invalid(format!("The request cannot be taken: {error}."))

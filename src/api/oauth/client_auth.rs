@@ -12,6 +12,7 @@ use crate::api::callers::security::single;
 use crate::api::errors::ApiError;
 use crate::domain::tokens::ClientSecret;
 use crate::service;
+use crate::service::access_tokens::FIRST_PARTY_CLIENT_ID;
 use crate::service::clients::ClientCredentials;
 
 const SCHEME: &str = "ClientSecret";
@@ -22,6 +23,14 @@ pub struct Presented {
     pub credentials: ClientCredentials,
     /// Whether they came by HTTP Basic, and not in the body.
     pub by_basic: bool,
+}
+
+impl Presented {
+    /// Whether nothing is to be shown: the first party's own apps are public clients, which have no secret
+    /// (RFC 6749 2.1), and some libraries send an empty one for them.
+    pub fn is_of_public_client(&self) -> bool {
+        self.credentials.id == FIRST_PARTY_CLIENT_ID && self.credentials.secret.expose().is_empty()
+    }
 }
 
 /// Client id and secret out of `Authorization: Basic`, unchecked; `None` where there is no such

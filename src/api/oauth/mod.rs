@@ -269,7 +269,7 @@ impl OAuthApi {
                 let client = optional(services.0, visitor.0, credentials).await?;
                 let token =
                     refresh_token.ok_or_else(|| ApiError::invalid_field("refresh_token", "is missing"))?;
-                let token = RefreshToken::new(token);
+                let token = RefreshToken::new(token.trim());
                 let sessions = &services.0.sessions;
                 let pair = match client {
                     Some(client) => sessions.refresh_for(&client.id, &token, visitor.0).await?,
@@ -303,7 +303,7 @@ impl OAuthApi {
     ) -> Result<Json<IntrospectionDto>, OAuthRefusal<IntrospectErrors>> {
         let credentials = credentials.or(body.0.client_id, body.0.client_secret)?;
         let client = required(services.0, visitor.0, credentials).await?;
-        Ok(Json(services.0.oauth.introspect(&client, &body.0.token).await?.into()))
+        Ok(Json(services.0.oauth.introspect(&client, body.0.token.trim()).await?.into()))
     }
 
     /// Take a token back
@@ -320,7 +320,7 @@ impl OAuthApi {
     ) -> Result<Json<TokenRevoked>, OAuthRefusal<RevokeErrors>> {
         let credentials = credentials.or(body.0.client_id, body.0.client_secret)?;
         let client = optional(services.0, visitor.0, credentials).await?;
-        services.0.oauth.revoke(client.as_ref(), &body.0.token, visitor.0).await?;
+        services.0.oauth.revoke(client.as_ref(), body.0.token.trim(), visitor.0).await?;
         Ok(Json(TokenRevoked::example()))
     }
 }
@@ -330,7 +330,10 @@ async fn required(
     visitor: &Visitor,
     presented: Option<Presented>,
 ) -> Result<Client, ApiError> {
-    optional(services, visitor, presented).await?.ok_or_else(|| service::Error::InvalidClient.into())
+    match presented {
+        Some(presented) => authenticate(services, visitor, presented).await,
+        None => Err(service::Error::InvalidClient.into()),
+    }
 }
 
 async fn optional(
@@ -338,10 +341,22 @@ async fn optional(
     visitor: &Visitor,
     presented: Option<Presented>,
 ) -> Result<Option<Client>, ApiError> {
-    let Some(Presented { credentials, by_basic }) = presented else { return Ok(None) };
-    match services.clients.authenticate(&credentials, visitor).await.map_err(ApiError::from) {
-        Ok(client) => Ok(Some(client)),
-        Err(error) if by_basic => Err(error.challenging_basic()),
-        Err(error) => Err(error),
+    match presented {
+        Some(presented) if !presented.is_of_public_client() => {
+            authenticate(services, visitor, presented).await.map(Some)
+        }
+        _ => Ok(None),
     }
+}
+
+async fn authenticate(
+    services: &Services,
+    visitor: &Visitor,
+    Presented { credentials, by_basic }: Presented,
+) -> Result<Client, ApiError> {
+    let authenticated = services.clients.authenticate(&credentials, visitor).await;
+    authenticated.map_err(|error| match ApiError::from(error) {
+        error if by_basic => error.challenging_basic(),
+        error => error,
+    })
 }

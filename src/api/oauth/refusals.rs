@@ -20,7 +20,7 @@ const TOO_LARGE: Documented = Documented::new("The body is longer than 64 KiB (`
 });
 const WRONG_TYPE: Documented =
     Documented::new("The body is neither a form nor JSON (`invalid_request`).", || {
-        vec![BodyError::UnsupportedMediaType.into()]
+        vec![BodyError::NeitherFormNorJson.into()]
     });
 const TOO_MANY: Documented = Documented::new(
     "Too many wrong secrets or dead tokens came from this address (`rate_limited`): try again after `Retry-After` seconds.",

@@ -36,7 +36,7 @@ impl<T: Type + DeserializeOwned> FormOrJson<T> {
             Some(essence) if essence.eq_ignore_ascii_case(FORM) => parse_form(&bytes)?,
             Some(essence) if essence.eq_ignore_ascii_case(JSON) => parse_value(&bytes)?,
             None if bytes.is_empty() => Value::Object(Map::new()),
-            _ => return Err(BodyError::UnsupportedMediaType.into()),
+            _ => return Err(BodyError::NeitherFormNorJson.into()),
         };
         Ok(Self(json_fields::read(&value).map_err(BodyError::from)?))
     }

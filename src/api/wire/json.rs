@@ -36,6 +36,9 @@ pub enum BodyError {
     /// `Content-Type` is absent or not `application/json` (any parameters are allowed).
     #[error("the Content-Type must be application/json")]
     UnsupportedMediaType,
+    /// `Content-Type` is absent or names neither a form nor JSON, where both are taken.
+    #[error("the body must be a form (application/x-www-form-urlencoded) or JSON (application/json)")]
+    NeitherFormNorJson,
     /// Longer than [`BODY_MAX_BYTES`].
     #[error("the body is longer than {BODY_MAX_BYTES} bytes")]
     TooLarge,
@@ -71,7 +74,7 @@ pub enum BodyError {
 impl ResponseError for BodyError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType | Self::NeitherFormNorJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Truncated
             | Self::NotJson

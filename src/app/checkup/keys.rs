@@ -17,8 +17,8 @@ pub(super) async fn check(
     secret: Option<&Secret>,
 ) -> Finding {
     if let Some(path) = &settings.keys.signing_key_file {
-        let read = match tokio::fs::read_to_string(path).await {
-            Ok(pem) => SigningKey::from_pem(settings.keys.algorithm, pem),
+        let read = match tokio::fs::read(path).await {
+            Ok(file) => SigningKey::from_file(settings.keys.algorithm, &file),
             Err(error) => {
                 let text = format!("{} cannot be read: {error}", path.display());
                 return Finding::new(SUBJECT, Condition::Bad, text);

@@ -14,6 +14,7 @@ use super::secret::Secret;
 use super::setting::{Catalogue, DefaultValue, Kind, Setting, VARIABLE_PREFIX as PREFIX};
 use super::suggest::{nearest, suggestion};
 use super::values::{Found, Values};
+use crate::domain::plain_text::plain_text;
 
 /// Names the settings file.
 const CONFIG_VARIABLE: &str = "HALLPASS_CONFIG";
@@ -148,8 +149,16 @@ impl Collector {
             // A name that others use as well may be there without anything to say.
             (name.starts_with(PREFIX) || !value.is_empty()).then(|| (name.clone(), value))
         };
-        let direct: Vec<_> = setting.variables().iter().filter_map(present).collect();
-        let files: Vec<_> = setting.file_variables().iter().filter_map(present).collect();
+        let mut direct: Vec<_> = setting.variables().iter().filter_map(present).collect();
+        let mut files: Vec<_> = setting.file_variables().iter().filter_map(present).collect();
+        // Compose files hand on what an .env file leaves empty: beside its twin that says nothing.
+        let is_said = |(_, value): &(String, &OsString)| !value.is_empty();
+        if files.iter().any(is_said) {
+            direct.retain(is_said);
+        }
+        if direct.iter().any(is_said) {
+            files.retain(is_said);
+        }
         let all: Vec<&str> = direct.iter().chain(&files).map(|(name, _)| name.as_str()).collect();
         let clash = match files.len() {
             0 => direct.windows(2).any(|pair| pair[0].1 != pair[1].1),
@@ -268,10 +277,10 @@ fn is_service_link(name: &str, value: &OsString) -> bool {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(FILE_MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_MAX_BYTES {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_MAX_BYTES {
         return Err(io::Error::other(format!("it is larger than {FILE_MAX_BYTES} bytes")));
     }
-    Ok(text)
+    plain_text(bytes).map_err(io::Error::other)
 }

@@ -32,9 +32,9 @@ settings! {
             kind: Text, parse: parse::span_or_never(ROTATE_EVERY, "no rotation"), default: Always("90d"),
             example: "30d",
         },
-        /// A PKCS#8 PEM file to sign with instead of the key ring: one key, with no rotation and no `hallpass keys`.
+        /// A private key in PEM or DER (PKCS#8, SEC 1 or PKCS#1) to sign with instead of the key ring: one key, with no rotation and no `hallpass keys`.
         signing_key_file: Option<PathBuf> = "keys.signing_key_file" {
-            kind: Text, parse: parse::readable_file("name a readable PKCS#8 PEM file"), default: Nothing,
+            kind: Text, parse: parse::readable_file("name a readable file with a private key"), default: Nothing,
             example: "/run/secrets/signing-key.pem",
         },
     }

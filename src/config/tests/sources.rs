@@ -87,6 +87,35 @@ fn a_secret_and_its_file_twin_exclude_each_other() {
 }
 
 #[test]
+fn what_is_empty_beside_its_twin_counts_as_absent() {
+    let by_file = given().variable("HALLPASS_SECRET", "").variable_file("HALLPASS_SECRET_FILE", SECRET);
+    assert_eq!(by_file.settings().secret, Some(Secret::new(SECRET)));
+    let direct = given().variable("HALLPASS_SECRET", SECRET).variable("HALLPASS_SECRET_FILE", "");
+    assert_eq!(direct.settings().secret, Some(Secret::new(SECRET)));
+    // Under a name that others use too, and beside one of ours.
+    let url = "postgres://localhost/db";
+    let mixed = given().variable("HALLPASS_DATABASE__URL", "").variable_file("DATABASE_URL_FILE", url);
+    assert_eq!(mixed.settings().database.url.expose(), url);
+    // Alone it is a mistake as before: it was meant to say something.
+    let alone = given().variable("HALLPASS_SECRET_FILE", "").mistakes_in_dev();
+    assert_says(&alone, &["HALLPASS_SECRET_FILE", "cannot be read"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_secret() {
+    let text = format!("\u{feff}{SECRET}\r\n");
+    let settings = given().variable_file("HALLPASS_SECRET_FILE", &text).settings();
+    assert_eq!(settings.secret, Some(Secret::new(SECRET)));
+
+    let folder = tempfile::tempdir().unwrap();
+    let wide = folder.path().join("wide");
+    let utf16 = SECRET.encode_utf16().flat_map(u16::to_le_bytes);
+    std::fs::write(&wide, [0xFF, 0xFE].into_iter().chain(utf16).collect::<Vec<u8>>()).unwrap();
+    let mistakes = given().variable("HALLPASS_SECRET_FILE", wide.to_str().unwrap()).mistakes_in_dev();
+    assert_says(&mistakes, &["cannot be read: it is UTF-16; save it as UTF-8"]);
+}
+
+#[test]
 fn a_missing_secret_file_is_named() {
     let mistakes = given().variable("HALLPASS_SECRET_FILE", "/nowhere/secret").mistakes_in_dev();
     assert_says(&mistakes, &["secret (/nowhere/secret, named by HALLPASS_SECRET_FILE) cannot be read"]);

@@ -82,7 +82,7 @@ async fn what_an_operator_does_to_keys_is_written_down(app: TestApp) {
     let before = told(&app).await.len();
     let [first, second] = first_two(&app).await;
     let made = keys.create(None).await.expect("a key");
-    let imported = keys.import(PEM).await.expect("a key");
+    let imported = keys.import(PEM.as_bytes()).await.expect("a key");
     // Every replica has read it.
     app.advance(SECOND * 5);
     keys.promote(Some(&made), true).await.expect("it signs");
@@ -115,7 +115,7 @@ async fn what_is_refused_or_done_already_leaves_nothing(app: TestApp) {
     keys.revoke(&KeyId::new("nonesuch")).await.expect_err("there is none");
     keys.retire(&first, false).await.expect_err("it signs");
     keys.promote(None, false).await.expect_err("too early");
-    keys.import("no key").await.expect_err("no key");
+    keys.import(b"no key").await.expect_err("no key");
     assert_eq!(told(&app).await, before);
 }
 

@@ -60,6 +60,12 @@ impl Request {
         self.header("content-type", content_type)
     }
 
+    /// A body with no word on what it is.
+    pub fn untyped(mut self, body: &str) -> Self {
+        self.body = body.into();
+        self
+    }
+
     /// Sends it. What every answer must have is checked here.
     pub async fn send(self) -> Answer {
         let request = http::Request::builder().method(self.method.clone()).uri(&self.path).body(());

@@ -18,7 +18,7 @@ const NO_REFRESH_TOKEN: Documented = Documented::new(
 const TOO_LARGE: Documented =
     Documented::new("The body is longer than 64 KiB.", || vec![BodyError::TooLarge.into()]);
 const WRONG_TYPE: Documented =
-    Documented::new("The body is neither a form nor JSON.", || vec![BodyError::UnsupportedMediaType.into()]);
+    Documented::new("The body is neither a form nor JSON.", || vec![BodyError::NeitherFormNorJson.into()]);
 const RATE_LIMITED: Documented = Documented::new(
     "Tried too often, from this address or for this account. Try again after `Retry-After` seconds.",
     || examples([service::Error::RateLimited { retry_after: Duration::from_secs(15) }]),
