@@ -22,7 +22,7 @@ pub enum Whose {
 
 /// What the account of an address is known by.
 pub fn account_mark(keys: &DerivedKeys, email: &Email) -> AccountMark {
-    AccountMark::new(hash(keys, &[b"account", email.as_str().as_bytes()]))
+    AccountMark::new(hash(keys, &[b"account", email.mailbox().as_bytes()]))
 }
 
 /// What a place is known by to an account.

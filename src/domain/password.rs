@@ -4,11 +4,13 @@ mod common;
 
 use std::fmt;
 
+use unicode_normalization::UnicodeNormalization;
+
 /// The most bytes a password may have; longer ones are refused before any hashing
 /// (CVE-2013-1443 shows why).
 pub const PASSWORD_MAX_BYTES: usize = 1024;
 
-/// A password as received: not trimmed, not folded, not normalised (ASVS 5.0 6.2.8).
+/// A password as received: not trimmed, not folded (ASVS 5.0 6.2.8).
 #[derive(Clone)]
 pub struct Password(String);
 
@@ -42,6 +44,13 @@ impl Password {
         Ok(Self(text))
     }
 
+    /// The same password with its letters composed (Unicode's NFC), as NIST SP 800-63B-4 3.1.1.2 would
+    /// have them; `None` where they are. Keyboards and operating systems differ in how they send an "ö".
+    pub fn composed(&self) -> Option<Self> {
+        let composed: String = self.0.nfc().collect();
+        (composed != self.0).then_some(Self(composed))
+    }
+
     /// The secret itself, for hashing.
     pub fn expose(&self) -> &[u8] {
         self.0.as_bytes()
@@ -70,7 +79,7 @@ impl PasswordPolicy {
     /// # Errors
     /// The first rule that it breaks, as a [`PasswordError`].
     pub fn choose(&self, text: impl Into<String>, email: &str) -> Result<NewPassword, PasswordError> {
-        let password = Password::parse(text)?;
+        let NewPassword(password) = NewPassword::exempt(Password::parse(text)?);
         if password.0.chars().count() < self.min_length {
             return Err(PasswordError::TooShort { min_length: self.min_length });
         }
@@ -81,14 +90,14 @@ impl PasswordPolicy {
     }
 }
 
-/// A password that passed the policy: what a hash is made of.
+/// A password that passed the policy, composed ([`Password::composed`]): what a hash is made of.
 #[derive(Clone, Debug)]
 pub struct NewPassword(Password);
 
 impl NewPassword {
     /// A password that no policy judges: the operator set it, or the account has it already.
     pub fn exempt(password: Password) -> Self {
-        Self(password)
+        Self(password.composed().unwrap_or(password))
     }
 
     /// The password, for hashing.

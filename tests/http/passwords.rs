@@ -53,16 +53,16 @@ async fn equal_passwords_have_different_hashes() {
 async fn a_password_is_compared_whole_and_exactly_as_sent() {
     let app = TestApp::spawn().await;
     let composed = " z\u{f3}\u{142}w \u{1f422} pa\u{df}wort ";
-    let decomposed = composed.replace('\u{f3}', "o\u{301}");
     let long = "x".repeat(1023);
     for (number, (password, others)) in [
         (
             composed.to_owned(),
             vec![
-                decomposed,
                 composed.trim().to_owned(),
                 composed.to_uppercase(),
                 composed.to_lowercase() + " ",
+                composed.replace('\u{f3}', "o"),
+                composed.replace('\u{df}', "ss"),
             ],
         ),
         // bcrypt would stop at 72 bytes.
@@ -78,6 +78,20 @@ async fn a_password_is_compared_whole_and_exactly_as_sent() {
             app.log_in(&email, &other).await.assert_refused(401, "invalid_credentials");
         }
         app.log_in(&email, &password).await.json(200);
+    }
+}
+
+/// macOS sends "ö" as two characters where other systems send one.
+#[tokio::test]
+async fn a_password_is_the_same_however_its_letters_are_sent() {
+    let app = TestApp::spawn().await;
+    let (composed, decomposed) = ("m\u{f6}rderische Gr\u{fc}\u{df}e", "mo\u{308}rderische Gru\u{308}\u{df}e");
+    for (name, chosen) in [("ada", composed), ("grace", decomposed)] {
+        let email = format!("{name}@example.com");
+        app.register(&email, chosen).await.json(201);
+        for typed in [composed, decomposed] {
+            app.log_in(&email, typed).await.json(200);
+        }
     }
 }
 

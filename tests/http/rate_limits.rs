@@ -630,6 +630,14 @@ async fn what_is_left_is_told_with_every_answer(app: TestApp) {
     }
 }
 
+/// It takes two hashes: as it came, and composed.
+#[tokio::test]
+async fn a_password_whose_letters_are_decomposed_is_one_attempt() {
+    let app = limited(&TestApp::spawn().await).await;
+    app.register(EMAIL, PASSWORD).await.json(201);
+    assert_allows(3, WRONG, || login(&app, "198.51.100.1", EMAIL, "gru\u{308}n und falsch")).await;
+}
+
 /// The defaults are for offices behind one address and for test suites.
 #[tokio::test]
 async fn the_defaults_let_an_office_work() {

@@ -119,8 +119,8 @@ impl PasswordHasher {
         hash(&self.argon2, password.as_password().expose(), random, memory)
     }
 
-    /// Whether `password` is the one behind `hash`. Without a hash (an unknown account) the same
-    /// work is done and the answer is no. Takes tens of milliseconds, and up to a few seconds for
+    /// Whether `password` is the one behind `hash`, as it came or composed ([`Password::composed`]): a
+    /// hash may be of either. Without a hash (an unknown account) the same work is done and the answer is no. Takes tens of milliseconds, and up to a few seconds for
     /// the dearest of the hashes that people bring along.
     ///
     /// # Errors
@@ -134,9 +134,15 @@ impl PasswordHasher {
     ) -> Result<bool, PasswordHashError> {
         let stored = hash.unwrap_or(&self.dummy);
         let parsed = ParsedHash::parse(stored.expose(), &self.bounds).map_err(PasswordHashError::Stored)?;
-        let right = parsed
-            .verify(password.expose(), memory)
-            .ok_or(PasswordHashError::Hash(argon2::Error::OutOfMemory))?;
+        let mut is_right = |password: &Password| {
+            let right = parsed.verify(password.expose(), memory);
+            right.ok_or(PasswordHashError::Hash(argon2::Error::OutOfMemory))
+        };
+        let right = is_right(password)?
+            || match password.composed() {
+                Some(composed) => is_right(&composed)?,
+                None => false,
+            };
         // What a hash took beyond ours is not kept for the next.
         if parsed.memory_kib() > self.argon2.params().m_cost() {
             memory.release();

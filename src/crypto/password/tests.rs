@@ -35,6 +35,41 @@ fn a_hash_is_a_phc_string_that_knows_its_password() {
 }
 
 #[test]
+fn a_password_is_the_same_however_its_letters_are_sent() {
+    let hasher = hasher(64);
+    let (composed, decomposed) = ("m\u{f6}rderische Gr\u{fc}\u{df}e", "mo\u{308}rderische Gru\u{308}\u{df}e");
+    let verify = |typed: &str, hash: &PasswordHash| {
+        hasher.verify(&password(typed), Some(hash), &mut fresh()).expect("reads")
+    };
+    for chosen in [composed, decomposed] {
+        let hash =
+            hasher.hash(&NewPassword::exempt(password(chosen)), &Fixed(1), &mut fresh()).expect("hashes");
+        assert!(verify(composed, &hash) && verify(decomposed, &hash), "{chosen:?}");
+        assert!(!verify("morderische Grusse", &hash), "{chosen:?}");
+    }
+    // One that was brought along, or made before passwords were composed.
+    let kept = hash(&hasher.argon2, decomposed.as_bytes(), &Fixed(1), &mut fresh()).expect("hashes");
+    assert!(verify(decomposed, &kept));
+    // What is no letter apart stays apart (NFKC would fold it).
+    let wide =
+        hasher.hash(&NewPassword::exempt(password("ｐａｓｓ")), &Fixed(1), &mut fresh()).expect("hashes");
+    assert!(!verify("pass", &wide));
+}
+
+#[test]
+fn an_unknown_account_costs_as_many_hashes_as_a_wrong_password() {
+    let hasher = hasher(64);
+    let hash = hasher.hash(&NewPassword::exempt(password("x")), &Fixed(1), &mut fresh()).expect("hashes");
+    for (typed, hashes) in [("plain", 1), ("gr\u{fc}n", 1), ("gru\u{308}n", 2)] {
+        for known in [Some(&hash), None] {
+            let mut memory = fresh();
+            assert!(!hasher.verify(&password(typed), known, &mut memory).expect("reads"));
+            assert_eq!(memory.hashes, hashes, "{typed:?} {}", known.is_some());
+        }
+    }
+}
+
+#[test]
 fn an_unknown_account_is_never_let_in_and_a_broken_hash_is_no_verdict() {
     let hasher = hasher(64);
     assert!(!hasher.verify(&password("anything"), None, &mut fresh()).expect("reads"));

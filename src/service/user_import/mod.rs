@@ -129,7 +129,7 @@ impl UserImport {
             Line::TooLong => return Err(LineProblem::TooLong),
         };
         let record = record::parse(text, self.clock.now(), self.options.allow_admins)?;
-        if !self.seen.insert(self.digest.hash_one(record.user.account.email.as_str())) {
+        if !self.seen.insert(self.digest.hash_one(record.user.account.email.mailbox())) {
             return Err(LineProblem::Duplicate);
         }
         Ok(record)
