@@ -110,7 +110,7 @@ fn a_byte_order_mark_is_no_part_of_a_secret() {
     let folder = tempfile::tempdir().unwrap();
     let wide = folder.path().join("wide");
     let utf16 = SECRET.encode_utf16().flat_map(u16::to_le_bytes);
-    std::fs::write(&wide, [0xFF, 0xFE].into_iter().chain(utf16).collect::<Vec<u8>>()).unwrap();
+    fs::write(&wide, [0xFF, 0xFE].into_iter().chain(utf16).collect::<Vec<u8>>()).unwrap();
     let mistakes = given().variable("HALLPASS_SECRET_FILE", wide.to_str().unwrap()).mistakes_in_dev();
     assert_says(&mistakes, &["cannot be read: it is UTF-16; save it as UTF-8"]);
 }
