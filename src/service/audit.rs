@@ -8,15 +8,13 @@
 //! What strangers try is noted within bounds (`gate`), and counted beyond.
 
 mod gate;
+mod writer;
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
-
-use self::gate::{Gate, Often, Verdict};
+use self::gate::{Often, Verdict};
+use self::writer::{Ending, Queue, Writer, write};
 use super::caller::Administrator;
 use super::error::Result;
 use super::named_in_log;
@@ -30,14 +28,7 @@ use crate::store::{AuditStore, StoreResult};
 /// Entries that may wait while the database is away: at 50 logins a second, some minutes' worth.
 const QUEUE_MAX: usize = 16_384;
 
-/// Entries that are written at a time.
-const BATCH_MAX: usize = 500;
-
-/// How long to wait after a failed write, at first and at most.
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_LAST: Duration = Duration::from_secs(1);
-
-/// How long somebody who reads the log waits for what was noted before to be in it.
+/// How long a reader of the log waits for what was noted before to be in it.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often entries whose time is over are looked for, how soon again after a failure, and how many
@@ -81,7 +72,7 @@ impl Audit {
         self.note(entry, Often::Always);
     }
 
-    /// Notes what happened, unless the same was noted within the last minute: what anybody can bring about
+    /// Notes what happened, unless the same was noted within the last minute: what strangers can bring about
     /// as often as they like must not fill the log. It is the same if it comes from the same place and is
     /// `about` the same account.
     pub fn record_seldom(&self, entry: AuditEntry, about: Option<AccountMark>) {
@@ -95,7 +86,7 @@ impl Audit {
         queue.push_all(due);
         match verdict {
             Verdict::Noted => queue.push_all([entry]),
-            // Who sees to it later has to know.
+            // The task sees to it later.
             Verdict::Counted => queue.wake.notify_one(),
             Verdict::Repeated => {}
         }
@@ -193,200 +184,6 @@ impl Audit {
             tokio::time::sleep(pause).await;
         }
     }
-}
-
-/// The task that writes, which ends with the last who could give it anything to write.
-struct Writer {
-    queue: Arc<Queue>,
-    task: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Writer {
-    fn take_task(&self) -> Option<JoinHandle<()>> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.queue.push_counted();
-        self.queue.close(Ending::Brief);
-    }
-}
-
-/// How the writer is to come to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    /// Tries until somebody stops it, who sees to the rest.
-    Patient,
-    /// Tries once; nobody is left to see to the rest.
-    Brief,
-}
-
-/// What waits to be written. An entry leaves the queue when the database has it.
-struct Queue {
-    state: Mutex<State>,
-    gate: Mutex<Gate>,
-    max: usize,
-    wake: Notify,
-    written: watch::Sender<u64>,
-}
-
-struct State {
-    waiting: VecDeque<AuditEntry>,
-    /// How many were ever taken in.
-    accepted: u64,
-    ending: Option<Ending>,
-}
-
-impl Queue {
-    fn new(max: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), accepted: 0, ending: None };
-        Self {
-            state: Mutex::new(state),
-            gate: Mutex::default(),
-            max,
-            wake: Notify::new(),
-            written: watch::Sender::new(0),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes entries in; those for which there is no room go to the process's own log.
-    fn push_all(&self, entries: impl IntoIterator<Item = AuditEntry>) {
-        entries.into_iter().filter_map(|entry| self.push(entry)).for_each(|refused| log_instead(&refused));
-    }
-
-    /// Takes in what stands for what was counted so far.
-    fn push_counted(&self) {
-        let counted = self.gate().take_counted();
-        for entry in &counted {
-            tracing::warn!(
-                action = %entry.action,
-                count = entry.count,
-                "more was tried than the audit log notes one by one"
-            );
-        }
-        self.push_all(counted);
-    }
-
-    /// Ends when what was counted is to be written; never where nothing was.
-    async fn counted_is_due(&self) {
-        let due = self.gate().due();
-        match due {
-            Some(due) => tokio::time::sleep_until(due).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Takes an entry in, or hands it back when there is no room or the end has come.
-    fn push(&self, entry: AuditEntry) -> Option<AuditEntry> {
-        let mut state = self.lock();
-        if state.ending.is_some() || state.waiting.len() >= self.max {
-            return Some(entry);
-        }
-        state.waiting.push_back(entry);
-        state.accepted += 1;
-        drop(state);
-        self.wake.notify_one();
-        None
-    }
-
-    /// The oldest that wait; they go on waiting.
-    fn batch(&self) -> Vec<AuditEntry> {
-        self.lock().waiting.iter().take(BATCH_MAX).cloned().collect()
-    }
-
-    /// The oldest `count` are written.
-    fn done(&self, count: usize) {
-        self.lock().waiting.drain(..count);
-        self.written.send_modify(|written| *written += u64::try_from(count).unwrap_or(0));
-    }
-
-    fn ending(&self) -> Option<Ending> {
-        self.lock().ending
-    }
-
-    fn close(&self, ending: Ending) {
-        self.lock().ending.get_or_insert(ending);
-        self.wake.notify_one();
-    }
-
-    /// Hands what still waits to the process's own log; answers how many.
-    fn log_the_rest(&self) -> usize {
-        let rest = std::mem::take(&mut self.lock().waiting);
-        rest.iter().for_each(log_instead);
-        rest.len()
-    }
-}
-
-/// Writes what waits, until the end has come and nothing waits any more.
-async fn write(queue: Arc<Queue>, log: Arc<dyn AuditStore>) {
-    let mut failures = 0;
-    loop {
-        let batch = queue.batch();
-        if batch.is_empty() {
-            if queue.ending().is_some() {
-                return;
-            }
-            tokio::select! {
-                () = queue.wake.notified() => {}
-                () = queue.counted_is_due() => queue.push_counted(),
-            }
-            continue;
-        }
-        match log.append_audit(&batch).await {
-            Ok(()) => {
-                queue.done(batch.len());
-                if failures > 0 {
-                    tracing::info!(failures, "the audit log is written again");
-                }
-                failures = 0;
-            }
-            Err(error) => {
-                if failures == 0 {
-                    tracing::warn!(error = %with_causes(&error), waiting = batch.len(), "the audit log cannot be written just now");
-                }
-                if queue.ending() == Some(Ending::Brief) {
-                    queue.log_the_rest();
-                    return;
-                }
-                tokio::time::sleep(pause_after(failures)).await;
-                failures += 1;
-            }
-        }
-    }
-}
-
-/// Twice as long after every failure in a row, up to [`RETRY_LAST`].
-fn pause_after(failures: u32) -> Duration {
-    RETRY_FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(RETRY_LAST)
-}
-
-/// An entry that the database does not get.
-fn log_instead(entry: &AuditEntry) {
-    let AuditEntry { event, at, action, actor, user, session, token, address, reason, object, count } = entry;
-    tracing::warn!(
-        %event,
-        at = at.as_millis(),
-        %action,
-        %actor,
-        user = user.map(tracing::field::display),
-        session = session.map(tracing::field::display),
-        token = token.map(tracing::field::display),
-        address = address.map(tracing::field::display),
-        reason = reason.map(tracing::field::display),
-        object,
-        count,
-        "audit entry that is not in the database"
-    );
 }
 
 #[cfg(test)]

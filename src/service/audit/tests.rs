@@ -1,8 +1,10 @@
 use std::io;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
+use super::writer::BATCH_MAX;
 use super::*;
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::clock::ManualClock;
@@ -264,11 +266,4 @@ async fn what_was_counted_is_written_at_the_end() {
     let all = written.wait_for(|written| *written == 301);
     tokio::time::timeout(PATIENCE, all).await.expect("soon").expect("open");
     assert_eq!(counts(&database), [2]);
-}
-
-#[test]
-fn retries_slow_down_to_a_bound() {
-    assert_eq!(pause_after(0), RETRY_FIRST);
-    assert_eq!(pause_after(1), RETRY_FIRST * 2);
-    assert_eq!(pause_after(u32::MAX), RETRY_LAST);
 }
