@@ -4,12 +4,11 @@
 //! us may take the first), takes `null` for an empty body, and answers with parser text that can
 //! repeat what was sent. [`StrictJson`] refuses the first two and never says the third.
 
-use std::cell::Cell;
-use std::fmt;
+mod error;
+mod parse;
 
 use bytes::Bytes;
-use poem::error::{ReadBodyError, ResponseError};
-use poem::http::StatusCode;
+use poem::error::ReadBodyError;
 use poem::{IntoResponse, Request, RequestBody, Response};
 use poem_openapi::payload::{ParsePayload, Payload};
 use poem_openapi::registry::{
@@ -17,83 +16,14 @@ use poem_openapi::registry::{
 };
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
-use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::api::wire::json_fields::{self, FieldError};
-
-/// The most bytes a JSON body may have. The largest body of the API is under 4 KiB.
-pub const BODY_MAX_BYTES: usize = 64 * 1024;
-
-/// The most levels of arrays and objects in a body. No body of the API has more than two.
-pub const BODY_MAX_DEPTH: usize = 16;
+pub use self::error::{BODY_MAX_BYTES, BODY_MAX_DEPTH, BodyError};
+pub use self::parse::parse_value;
+use crate::api::wire::json_fields;
 
 const MEDIA_TYPE: &str = "application/json";
-
-/// Why a body was refused. No text in here comes from the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BodyError {
-    /// `Content-Type` is absent or not `application/json` (any parameters are allowed).
-    #[error("the Content-Type must be application/json")]
-    UnsupportedMediaType,
-    /// `Content-Type` is absent or names neither a form nor JSON, where both are taken.
-    #[error("the body must be a form (application/x-www-form-urlencoded) or JSON (application/json)")]
-    NeitherFormNorJson,
-    /// Longer than [`BODY_MAX_BYTES`].
-    #[error("the body is longer than {BODY_MAX_BYTES} bytes")]
-    TooLarge,
-    /// The connection ended before the body did.
-    #[error("the body could not be read to its end")]
-    Truncated,
-    /// Not UTF-8, not JSON, or something stands behind the value (RFC 8259 2 and 8.1).
-    #[error("the body is not valid JSON")]
-    NotJson,
-    /// More than [`BODY_MAX_DEPTH`] levels of arrays and objects.
-    #[error("the body is nested more than {BODY_MAX_DEPTH} levels deep")]
-    TooDeep,
-    /// An object has the same key twice: parsers differ in which one they take (RFC 8259 4).
-    #[error("an object in the body has the same key twice")]
-    DuplicateKey,
-    /// An object has a member that an exact operation does not know.
-    #[error("the body has a member that is not known here; the nearest known name is {nearest}")]
-    UnknownMember {
-        /// The known name that was probably meant; never the one that was sent.
-        nearest: &'static str,
-    },
-    /// JSON, but not what the operation takes.
-    #[error("{} {problem}", field.unwrap_or("the body"))]
-    Invalid {
-        /// The field's name as the document gives it, never a key that was sent; `None` for the
-        /// body as a whole.
-        field: Option<&'static str>,
-        /// What is wrong with it, to be read behind the name: `is missing`, `must be a string`.
-        problem: &'static str,
-    },
-}
-
-impl ResponseError for BodyError {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::UnsupportedMediaType | Self::NeitherFormNorJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Truncated
-            | Self::NotJson
-            | Self::TooDeep
-            | Self::DuplicateKey
-            | Self::UnknownMember { .. }
-            | Self::Invalid { .. } => StatusCode::BAD_REQUEST,
-        }
-    }
-}
-
-impl From<FieldError> for BodyError {
-    fn from(error: FieldError) -> Self {
-        match error {
-            FieldError::Invalid { field, problem } => Self::Invalid { field, problem },
-            FieldError::UnknownMember { nearest } => Self::UnknownMember { nearest },
-        }
-    }
-}
 
 /// A JSON request body.
 ///
@@ -213,102 +143,6 @@ pub(crate) async fn read_bytes(body: &mut RequestBody) -> poem::Result<Bytes> {
         _ => BodyError::Truncated,
     })?;
     Ok(bytes)
-}
-
-/// Reads exactly one JSON value in which no object has the same key twice.
-///
-/// # Errors
-/// [`BodyError::NotJson`], [`BodyError::TooDeep`] or [`BodyError::DuplicateKey`].
-pub fn parse_value(bytes: &[u8]) -> Result<Value, BodyError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| BodyError::NotJson)?;
-    let refusal = Cell::new(BodyError::NotJson);
-    let mut parser = serde_json::Deserializer::from_str(text);
-    Strict { levels_left: BODY_MAX_DEPTH, refusal: &refusal }
-        .deserialize(&mut parser)
-        .and_then(|value| parser.end().map(|()| value))
-        .map_err(|_| refusal.get())
-}
-
-/// Builds a [`Value`] and says in `refusal` why it stopped, if it was not the parser that did.
-#[derive(Clone, Copy)]
-struct Strict<'a> {
-    levels_left: usize,
-    refusal: &'a Cell<BodyError>,
-}
-
-impl Strict<'_> {
-    fn refuse<E: serde::de::Error>(self, why: BodyError) -> E {
-        self.refusal.set(why);
-        E::custom("refused")
-    }
-
-    fn one_level_down<E: serde::de::Error>(self) -> Result<Self, E> {
-        match self.levels_left.checked_sub(1) {
-            Some(levels_left) => Ok(Self { levels_left, ..self }),
-            None => Err(self.refuse(BodyError::TooDeep)),
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let inner = self.one_level_down()?;
-        let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(inner)? {
-            array.push(item);
-        }
-        Ok(Value::Array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let inner = self.one_level_down()?;
-        let mut object = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if object.contains_key(&key) {
-                return Err(self.refuse(BodyError::DuplicateKey));
-            }
-            object.insert(key, entries.next_value_seed(inner)?);
-        }
-        Ok(Value::Object(object))
-    }
 }
 
 #[cfg(test)]
