@@ -1,4 +1,4 @@
-//! An error on its way to the client: of what the service says, or the framework.
+//! An error on its way to the client.
 //!
 //! The client's text and the log's text are different strings. A body never quotes the request,
 //! and a 5xx body never names a cause.
@@ -7,15 +7,13 @@ use std::error::Error;
 use std::fmt;
 
 use poem::Response;
-use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
+use poem::error::ResponseError;
 use poem::http::{HeaderName, StatusCode, header};
 use poem_openapi::Object;
-use poem_openapi::error::{ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError};
 use poem_openapi::types::Example;
 
 use super::code::Challenge;
 use super::code::ErrorCode;
-use crate::api::wire::json::BodyError;
 use crate::api::wire::rate_limit_headers::seconds;
 use crate::domain::causes::with_causes;
 use crate::service::{self, Field, FieldProblem};
@@ -69,7 +67,7 @@ impl ApiError {
     }
 
     /// With a text of its own.
-    fn saying(self, detail: impl Into<String>) -> Self {
+    pub(super) fn saying(self, detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), ..self }
     }
 
@@ -83,7 +81,7 @@ impl ApiError {
         self
     }
 
-    fn field(mut self, field: &str, detail: impl Into<String>) -> Self {
+    pub(super) fn field(mut self, field: &str, detail: impl Into<String>) -> Self {
         self.errors.push(InvalidField { field: field.to_owned(), detail: detail.into() });
         self
     }
@@ -286,59 +284,6 @@ impl From<service::Error> for ApiError {
             // The table says it all.
             _ => plain,
         }
-    }
-}
-
-impl From<BodyError> for ApiError {
-    fn from(error: BodyError) -> Self {
-        let invalid = |detail: String| Self::of(ErrorCode::InvalidRequest).saying(detail);
-        match error {
-            BodyError::UnsupportedMediaType => Self::of(ErrorCode::UnsupportedMediaType),
-            BodyError::NeitherFormNorJson => Self::of(ErrorCode::UnsupportedMediaType).saying(
-                "The body must be a form (application/x-www-form-urlencoded) or JSON (application/json).",
-            ),
-            BodyError::TooLarge => Self::of(ErrorCode::PayloadTooLarge),
-            BodyError::Invalid { field: Some(field), problem } => Self::invalid_field(field, problem),
-            BodyError::UnknownMember { nearest } => invalid(format!("The request cannot be taken: {error}."))
-                .field(nearest, "is the nearest known name to one that is not known"),
-            BodyError::Invalid { field: None, .. }
-            | BodyError::Truncated
-            | BodyError::NotJson
-            | BodyError::TooDeep
-            | BodyError::DuplicateKey => invalid(format!("The request cannot be taken: {error}.")),
-        }
-    }
-}
-
-/// Every error that reaches the root of the API, framework errors included, in this dialect's
-/// shape. The framework's own text is never shown: it can quote the request.
-pub fn problem_of(error: poem::Error) -> ApiError {
-    let error = match error.downcast::<ApiError>() {
-        Ok(error) => return error,
-        Err(error) => error,
-    };
-    if let Some(body) = error.downcast_ref::<BodyError>() {
-        return (*body).into();
-    }
-    if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
-        return ApiError::of(ErrorCode::NotFound);
-    }
-    if error.is::<MethodNotAllowedError>() {
-        return ApiError::of(ErrorCode::MethodNotAllowed);
-    }
-    if let Some(ParseParamError { name, .. }) = error.downcast_ref() {
-        return ApiError::invalid_field(name, "has a value that cannot be taken");
-    }
-    if error.is::<ContentTypeError>() {
-        return BodyError::UnsupportedMediaType.into();
-    }
-    if error.is::<ParseRequestPayloadError>() {
-        return BodyError::NotJson.into();
-    }
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => BodyError::TooLarge.into(),
-        status if status.is_client_error() => ApiError::of(ErrorCode::InvalidRequest),
-        _ => ApiError::internal(error.to_string()),
     }
 }
 

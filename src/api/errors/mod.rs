@@ -2,6 +2,7 @@
 //!
 //! - `code`: status, text, challenge and name in OAuth of each code, and which error of the service it answers;
 //! - `error`: an error with all that is said beside its code;
+//! - `framework`: what a body or the framework has against a request, as such an error;
 //! - `body`: how a dialect writes an error, and so what the documents show of it; `problem`, `oauth` and `boom` are
 //!   the three;
 //! - `refusal`: which errors an operation documents.
@@ -10,13 +11,15 @@ pub mod body;
 pub mod boom;
 mod code;
 mod error;
+mod framework;
 pub mod oauth;
 mod problem;
 pub mod refusal;
 
 pub use code::ErrorCode;
 pub(crate) use error::RETRY_AFTER_SECONDS;
-pub use error::{ApiError, InvalidField, problem_of};
+pub use error::{ApiError, InvalidField};
+pub use framework::problem_of;
 pub use problem::Problem;
 
 use poem_openapi::types::Type;
