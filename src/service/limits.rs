@@ -5,11 +5,11 @@
 //! - A password is paid for before it is looked at, which bounds guessing also under concurrency, and
 //!   the work of hashing with it. A wrong one has cost a guess and a right one a login: of the other it
 //!   is given back. An answer that is no verdict (503) costs nothing.
-//! - What is left for an account is told to nobody who has not shown its password: from a place that the
+//! - What is left for an account is told only to those who have shown its password: from a place that the
 //!   account is known at it would tell that there is one.
 //! - **No place takes more than a third of what an account has**, wrong passwords or requested mails:
-//!   whoever wants an owner at a new place to find nothing needs three places at least. That holds for
-//!   places that the account is known at as well: nobody can tell them by how much they may guess.
+//!   to leave an owner at a new place nothing takes three places at least. That holds for places that the
+//!   account is known at as well, so how much may be guessed does not tell them apart.
 //! - **Nobody locks an owner out of their usual place.** A place that an account has logged in from
 //!   is remembered, and attempts from there pay for nothing but that place's own third: what others try
 //!   from elsewhere does not touch it.
@@ -19,106 +19,18 @@
 //!   (503): guesses must not be free then. What is wrong by itself stays wrong, uncounted; and a
 //!   registration, which reveals nothing and which the hash workers bound, is made.
 
-use std::cmp::Reverse;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::error::{Error, Result};
 use super::named_in_log;
 use super::password_workers::Requester;
+pub use super::visitor::Visitor;
 use crate::crypto::rate_limit::{self, Whose};
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::causes::with_causes;
 use crate::domain::email::Email;
-use crate::domain::place::Place;
-use crate::domain::rate_limit::{AccountMark, Action, Bucket, BucketId, Level, LimitRules, PlaceMark, Rate};
+use crate::domain::rate_limit::{AccountMark, Action, Bucket, LimitRules, PlaceMark, Rate};
 use crate::store::RateLimitStore;
-
-/// Who asks, for as long as one request takes: where from, and what is left of their quotas. Clones
-/// are the same visitor.
-#[derive(Clone, Debug)]
-pub struct Visitor {
-    address: Option<IpAddr>,
-    quotas: Arc<Mutex<Vec<Noted>>>,
-}
-
-/// A limit, what is left in each of its buckets that the request has come to, and whether that may be told.
-#[derive(Clone, Debug)]
-struct Noted {
-    name: &'static str,
-    rate: Rate,
-    levels: Vec<(BucketId, Level)>,
-    is_told: bool,
-}
-
-impl Noted {
-    fn seen(&self) -> Quota {
-        let levels = self.levels.iter().map(|(_, level)| *level);
-        let least = levels.min_by_key(|level| (level.remaining, Reverse(level.more_in)));
-        Quota { name: self.name, rate: self.rate, level: least.filter(|_| self.is_told) }
-    }
-}
-
-/// A limit that a request came under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// The limit's name, which is that of its setting below `rate_limits`.
-    pub name: &'static str,
-    /// How much is allowed to one place.
-    pub rate: Rate,
-    /// What is left; `None` where nothing was counted, or where it is not for this visitor to know.
-    pub level: Option<Level>,
-}
-
-impl Visitor {
-    /// Somebody at an address; `None` where the connection has none.
-    pub fn new(address: Option<IpAddr>) -> Self {
-        Self { address: address.map(|address| address.to_canonical()), quotas: Arc::default() }
-    }
-
-    /// The client's address: that of the connection, or what trusted proxies say it is.
-    pub fn address(&self) -> Option<IpAddr> {
-        self.address
-    }
-
-    /// The limits that the request has come under so far.
-    pub fn quotas(&self) -> Vec<Quota> {
-        self.lock().iter().map(Noted::seen).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Noted>> {
-        self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn place(&self) -> Place {
-        Place::of(self.address)
-    }
-
-    /// Notes a limit, before anything is counted.
-    fn announce(&self, name: &'static str, rate: Rate) {
-        let mut quotas = self.lock();
-        if quotas.iter().all(|noted| noted.name != name) {
-            quotas.push(Noted { name, rate, levels: Vec::new(), is_told: false });
-        }
-    }
-
-    /// Notes what is left in a bucket; a later note replaces an earlier one.
-    fn note(&self, charge: &Charge, level: Level) {
-        let Bucket { id, rate } = charge.bucket;
-        self.announce(charge.name, rate);
-        let mut quotas = self.lock();
-        if let Some(noted) = quotas.iter_mut().find(|noted| noted.name == charge.name) {
-            noted.levels.retain(|(known, _)| *known != id);
-            noted.levels.push((id, level));
-            noted.is_told |= charge.is_of_place;
-        }
-    }
-
-    /// Lets the visitor know also what is left for their account: they have shown its password.
-    fn tell_all(&self) {
-        self.lock().iter_mut().for_each(|noted| noted.is_told = true);
-    }
-}
 
 /// One unit of one bucket.
 #[derive(Clone, Copy)]
@@ -128,7 +40,7 @@ struct Charge {
     is_of_place: bool,
 }
 
-/// An account and the place that somebody comes to it from.
+/// An account and the place from which it is asked for.
 #[derive(Clone, Copy)]
 pub(super) struct AccountAt {
     pub(super) account: AccountMark,
@@ -153,7 +65,7 @@ impl Limits {
     /// Checks a password by `check`, which fails by [`Error::InvalidCredentials`]: that costs a
     /// guess, and a right password a login. After one, the place is known.
     ///
-    /// A caller that goes away meanwhile has paid: a guess must not be free for whoever hangs up
+    /// A caller that goes away meanwhile has paid: a guess must not be free for one who hangs up
     /// before its answer.
     ///
     /// # Errors
@@ -182,7 +94,7 @@ impl Limits {
         };
         match &outcome {
             Ok(_) => {
-                visitor.tell_all();
+                visitor.quota_log().tell_all();
                 tokio::join!(guess.give_back(), self.remember(visitor, email));
             }
             Err(Error::InvalidCredentials) => login.give_back().await,
@@ -258,8 +170,8 @@ impl Limits {
         }
     }
 
-    /// Remembers the visitor's place for the account: its owner was there. That nobody remembers it
-    /// costs them nothing now, so a failure is none of theirs.
+    /// Remembers the visitor's place for the account: its owner was there. Where that fails,
+    /// nothing is lost for them now, so it is no failure of theirs.
     pub async fn remember(&self, visitor: &Visitor, email: &Email) {
         if self.rules.login.per_account.is_none() {
             return;
@@ -319,7 +231,7 @@ impl Limits {
         });
         for (name, rate) in [(action.per_ip(), limits.per_ip), (action.per_account(), per_account)] {
             if let Some(rate) = rate {
-                visitor.announce(name, rate);
+                visitor.quota_log().announce(name, rate);
             }
         }
     }
@@ -333,12 +245,12 @@ struct Paid<'a> {
 }
 
 impl Paid<'_> {
-    /// Takes a charge, if there is one to take. What is refused costs nothing: whoever meets a refusal
-    /// gives back what was paid before.
+    /// Takes a charge, if there is one to take. What is refused costs nothing: after a refusal
+    /// the caller gives back what was paid before.
     async fn pay(&mut self, charge: Option<Charge>) -> Result<()> {
         let Some(charge) = charge else { return Ok(()) };
         let take = self.limits.rate_limits.take(&charge.bucket).await?;
-        self.visitor.note(&charge, take.level);
+        self.visitor.quota_log().record(charge.name, &charge.bucket, take.level, charge.is_of_place);
         if !take.admitted {
             tracing::info!(limit = charge.name, "rate limited");
             return Err(Error::RateLimited { retry_after: take.level.more_in });
@@ -347,11 +259,12 @@ impl Paid<'_> {
         Ok(())
     }
 
-    /// Gives back what was paid. Nobody's answer depends on it: what is not given back leaks in time.
+    /// Gives back what was paid. No answer depends on it: what is not given back leaks in time.
     async fn give_back(&mut self) {
+        let log = self.visitor.quota_log();
         for charge in self.charges.drain(..) {
             match self.limits.rate_limits.give_back(&charge.bucket).await {
-                Ok(level) => self.visitor.note(&charge, level),
+                Ok(level) => log.record(charge.name, &charge.bucket, level, charge.is_of_place),
                 Err(error) => {
                     tracing::debug!(error = %with_causes(&error), "an attempt was not given back");
                 }

@@ -21,6 +21,7 @@ pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;
 mod passwords;
+pub mod quotas;
 pub mod readiness;
 pub mod revocations;
 mod session_cap;
@@ -29,6 +30,7 @@ pub mod signing_keys;
 mod trail;
 pub mod user_import;
 pub mod verification;
+pub mod visitor;
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::cut_off::CutOff;
 use super::error::{Error, Field, FieldProblem, Result};
-use super::limits::{Limits, Visitor};
+use super::limits::Limits;
 use super::mail::{Mail, Notice, Outbox};
 use super::passwords::Passwords;
 use super::trail::AuditTrail;
+use super::visitor::Visitor;
 use crate::config::{ResetDelivery, ResetSettings};
 use crate::crypto::secret::DerivedKeys;
 use crate::crypto::{rate_limit, reset_token};

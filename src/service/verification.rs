@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::error::{Error, Field, FieldProblem, Result};
-use super::limits::{Limits, Visitor};
+use super::limits::Limits;
 use super::mail::{Mail, Notice, Outbox};
 use super::trail::AuditTrail;
+use super::visitor::Visitor;
 use crate::config::VerificationSettings;
 use crate::crypto::secret::DerivedKeys;
 use crate::crypto::verification_token;

@@ -6,7 +6,7 @@ use hallpass::domain::ids::SessionId;
 use hallpass::service::caller::Administrator;
 use hallpass::service::clients::ClientCredentials;
 use hallpass::service::explain::{Content, Explanation, Invalidation, RevokedItem, TokenOrId, Verdict};
-use hallpass::service::limits::Visitor;
+use hallpass::service::visitor::Visitor;
 use serde_json::json;
 use uuid::Uuid;
 

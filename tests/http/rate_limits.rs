@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use hallpass::domain::email::Email;
 use hallpass::domain::rate_limit::{ActionLimits, LimitRules, Rate};
 use hallpass::service::Error;
-use hallpass::service::limits::Visitor;
+use hallpass::service::visitor::Visitor;
 use poem::http::Method;
 use serde_json::{Value, json};
 

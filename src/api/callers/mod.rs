@@ -2,4 +2,5 @@
 
 pub mod header_token;
 pub mod origin;
+pub(crate) mod renewed_token;
 pub mod security;

@@ -6,7 +6,7 @@ use poem::{FromRequest, Request, RequestBody, Result};
 use crate::api::errors::ApiError;
 use crate::domain::session_origin::SessionOrigin;
 use crate::service::access_tokens::FIRST_PARTY_CLIENT_ID;
-use crate::service::limits::Visitor;
+use crate::service::visitor::Visitor;
 
 /// Where a session that this request opens was opened.
 pub struct Origin(pub SessionOrigin);

@@ -1,17 +1,16 @@
 //! Who calls: tokens out of headers, and the proven caller as a handler's argument.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use poem::http::{HeaderMap, HeaderName, header};
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
+use super::renewed_token::RenewedToken;
 use crate::api::errors::ApiError;
 use crate::domain::tokens::{AccessToken, RefreshToken};
 use crate::service::Services;
 use crate::service::caller::Caller;
-use crate::service::limits::Visitor;
+use crate::service::visitor::Visitor;
 
 /// The request header that carries a refresh token, with or without `Bearer `.
 pub const X_REFRESH_TOKEN: HeaderName = HeaderName::from_static("x-refresh-token");
@@ -124,33 +123,6 @@ impl<'a> ApiExtractor<'a> for Presented {
     }
 }
 
-/// A new access token that the answer must carry; the root puts it into [`X_ACCESS_TOKEN`].
-#[derive(Clone, Default)]
-pub(crate) struct RenewedToken(Arc<Mutex<Option<AccessToken>>>);
-
-impl RenewedToken {
-    pub(crate) fn get(&self) -> Option<AccessToken> {
-        self.slot().clone()
-    }
-
-    /// The operation has ended the session of the renewed token, if there is one: the answer must
-    /// carry this one instead.
-    pub(crate) fn supersede(&self, token: &AccessToken) {
-        if let Some(renewed) = self.slot().as_mut() {
-            *renewed = token.clone();
-        }
-    }
-
-    /// The operation has ended the session of the renewed token: the answer carries none.
-    pub(crate) fn withdraw(&self) {
-        *self.slot() = None;
-    }
-
-    fn slot(&self) -> MutexGuard<'_, Option<AccessToken>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The proven caller of a protected operation.
 pub struct Authenticated(pub Caller);
 
@@ -186,7 +158,7 @@ impl<'a> ApiExtractor<'a> for Authenticated {
         if caller.renewed
             && let Some(renewed) = request.data::<RenewedToken>()
         {
-            *renewed.slot() = Some(caller.access.clone());
+            renewed.record(&caller.access);
         }
         Ok(Self(caller))
     }

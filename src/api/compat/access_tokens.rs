@@ -27,7 +27,7 @@ use crate::api::wire::form::FormOrJson;
 use crate::api::wire::json::Json;
 use crate::domain::tokens::RefreshToken;
 use crate::service::Services;
-use crate::service::limits::Visitor;
+use crate::service::visitor::Visitor;
 
 /// An access token in `x-access-token`.
 pub struct XAccessToken;

@@ -26,8 +26,8 @@ use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
 use crate::api::wire::json::{Json, StrictJson};
 use crate::domain::user::User;
 use crate::service::accounts::Registration;
-use crate::service::limits::Visitor;
 use crate::service::sessions::{LogoutScope, TokenPair};
+use crate::service::visitor::Visitor;
 use crate::service::{self, Field, Services};
 
 /// An access token in `Authorization: Bearer`, under the main API's name.

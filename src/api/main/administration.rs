@@ -7,7 +7,8 @@ use poem_openapi::{Object, OpenApi};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
-use crate::api::callers::security::{Authenticated, RenewedToken};
+use crate::api::callers::renewed_token::RenewedToken;
+use crate::api::callers::security::Authenticated;
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{

@@ -31,7 +31,8 @@ pub use registration::{RegisterRequest, RegisterResponse, Registered, Registrati
 use self::passwords::RESET_REQUESTED;
 use self::refresh::refresh_token_of;
 use crate::api::callers::origin::Origin;
-use crate::api::callers::security::{Authenticated, Presented, RenewedToken};
+use crate::api::callers::renewed_token::RenewedToken;
+use crate::api::callers::security::{Authenticated, Presented};
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::Refusal;
@@ -39,8 +40,8 @@ use crate::api::wire::dto::{LoginDto, TokenPairDto, UserDto};
 use crate::api::wire::json::{BodyError, Json, StrictJson};
 use crate::domain::tokens::{RefreshToken, ResetToken};
 use crate::service::accounts::{self, Registration};
-use crate::service::limits::Visitor;
 use crate::service::sessions::LogoutScope;
+use crate::service::visitor::Visitor;
 use crate::service::{self, Services};
 
 /// The operations under `/auth`.

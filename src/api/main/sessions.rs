@@ -6,7 +6,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use uuid::Uuid;
 
-use crate::api::callers::security::{Authenticated, RenewedToken};
+use crate::api::callers::renewed_token::RenewedToken;
+use crate::api::callers::security::Authenticated;
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{

@@ -13,7 +13,7 @@ use crate::api::errors::refusal::{
 };
 use crate::api::wire::json::{Json, StrictJson};
 use crate::domain::tokens::VerificationToken;
-use crate::service::limits::Visitor;
+use crate::service::visitor::Visitor;
 use crate::service::{self, Services};
 
 /// Whose address is to be proven.

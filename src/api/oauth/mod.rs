@@ -20,8 +20,8 @@ use crate::api::wire::form::FormOrJson;
 use crate::api::wire::json::Json;
 use crate::domain::client::Client;
 use crate::domain::tokens::RefreshToken;
-use crate::service::limits::Visitor;
 use crate::service::oauth::Introspection;
+use crate::service::visitor::Visitor;
 use crate::service::{self, Services};
 
 /// Where errors have OAuth's shape.

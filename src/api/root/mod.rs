@@ -19,7 +19,8 @@ use tracing::Instrument;
 use self::cors::Cors;
 use self::door::Door;
 use self::request_log::{Asked, RequestLog};
-use crate::api::callers::security::{RenewedToken, X_ACCESS_TOKEN};
+use crate::api::callers::renewed_token::RenewedToken;
+use crate::api::callers::security::X_ACCESS_TOKEN;
 use crate::api::errors::{ApiError, problem_of};
 use crate::api::wire::allow::AllowedMethods;
 use crate::api::wire::client_address::TrustedProxies;
@@ -27,7 +28,7 @@ use crate::api::wire::rate_limit_headers;
 use crate::api::wire::run_to_completion::RunToCompletion;
 use crate::config::LoggedRequests;
 use crate::domain::random::{self, Random};
-use crate::service::limits::Visitor;
+use crate::service::visitor::Visitor;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -123,7 +124,7 @@ impl Root {
         self.log.report(tokio::time::Instant::now());
         finish(response.headers_mut(), &id, &renewed, self.https);
         if !response.status().is_server_error() {
-            rate_limit_headers::announce(response.headers_mut(), &visitor);
+            rate_limit_headers::announce(response.headers_mut(), visitor.quota_log());
         }
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(header::ALLOW, self.allowed.at(uri.path()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::service::limits::{Quota, Visitor};
+use crate::service::quotas::{Quota, QuotaLog};
 
 /// The limits that hold for an operation.
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -14,8 +14,8 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("rateli
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Adds both headers to the answer, if the request came under a limit.
-pub(crate) fn announce(headers: &mut HeaderMap, visitor: &Visitor) {
-    let quotas = visitor.quotas();
+pub(crate) fn announce(headers: &mut HeaderMap, quota_log: &QuotaLog) {
+    let quotas = quota_log.quotas();
     let mut set = |name, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);
@@ -34,7 +34,7 @@ fn policy(quota: &Quota) -> String {
     format!("\"{}\";q={};w={}", quota.name, quota.rate.burst(), quota.rate.period().as_secs())
 }
 
-/// Whole seconds, rounded up: whoever waits so long does not come too early.
+/// Whole seconds, rounded up: a client that waits so long does not come too early.
 pub(crate) fn seconds(span: Duration) -> u64 {
     span.as_secs() + u64::from(span.subsec_nanos() > 0)
 }
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn a_request_under_no_limit_has_no_header() {
         let mut headers = HeaderMap::new();
-        announce(&mut headers, &Visitor::new(None));
+        announce(&mut headers, &QuotaLog::default());
         assert!(headers.is_empty());
     }
 }

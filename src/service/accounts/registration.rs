@@ -13,10 +13,10 @@ use crate::domain::rate_limit::Action;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::user::{NewUser, Role, User};
 use crate::service::error::{Error, Field, Result};
-use crate::service::limits::Visitor;
 use crate::service::mail::{Mail, Notice};
 use crate::service::password_workers::Requester;
 use crate::service::sessions::TokenPair;
+use crate::service::visitor::Visitor;
 use crate::store::InsertUserOutcome;
 
 /// What an account is registered with, as it came.
