@@ -4,8 +4,10 @@
 mod database;
 mod keys;
 
+use super::database::Database;
+use super::environment::Environment;
 use super::leftovers::{Leftovers, find_leftovers, nobody_administers};
-use super::{Database, Environment, folder, token_stores};
+use super::{folder, token_stores};
 use crate::config::{self, Profile, Settings};
 use crate::domain::random::Random;
 

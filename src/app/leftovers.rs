@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use super::{Database, StartError};
+use super::database::Database;
+use super::error::StartError;
 use crate::config::{
     SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD, SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, Settings,
 };

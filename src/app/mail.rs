@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::Environment;
+use super::environment::Environment;
 use crate::config::{PublicUrl, Settings};
 use crate::mail::{Links, MailQueue, QueueOptions, RunningQueue, SmtpOptions, SmtpSetupError, SmtpTransport};
 

@@ -10,10 +10,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{
-    Database, Environment, StartError, Stores, build, cors, folder, leftovers, mail, open_database,
-    open_token_store,
-};
+use super::database::{Database, open_database};
+use super::environment::Environment;
+use super::error::StartError;
+use super::token_stores::{Stores, open_token_store};
+use super::wiring::{build, cors};
+use super::{folder, leftovers, mail};
 use crate::api;
 use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;

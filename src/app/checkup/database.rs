@@ -1,8 +1,7 @@
 //! Whether the database answers, has the schema, and lets the service do what it has to.
 
-use super::{Condition, Finding};
-use crate::app::Database;
-use crate::app::database::{connect, describe_lack, is_postgres};
+use crate::app::database::{Database, connect, describe_lack, is_postgres};
+use crate::app::finding::{Condition, Finding};
 use crate::config::Settings;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::PostgresStore;

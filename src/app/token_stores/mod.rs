@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::database::Database;
+use super::environment::Environment;
+use super::error::StartError;
 use super::finding::{Condition, Finding};
-use super::{Environment, StartError};
 use crate::config::Settings;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;

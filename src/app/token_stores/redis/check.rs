@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::owner::dispute;
 use super::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, clocks, lack_of_replicas, options};
-use crate::app::Database;
+use crate::app::database::Database;
 use crate::app::deployment::Deployment;
 use crate::app::finding::{Condition, Finding};
 use crate::app::token_stores::{SUBJECT, journal};

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Backend, Opening, SUBJECT, TokenStores};
+use crate::app::database::Database;
 use crate::app::deployment::{self, Deployment};
+use crate::app::error::StartError;
 use crate::app::finding::Finding;
-use crate::app::{Database, StartError};
 use crate::config::{RedisSettings, Settings};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
