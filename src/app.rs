@@ -16,7 +16,7 @@ mod wiring;
 pub use database::{Database, open_database};
 pub use environment::{ClockOverrides, Environment, SystemRandom, random_password};
 pub use error::StartError;
-pub use leftovers::{Leftover, Leftovers};
+pub use leftovers::{Leftover, Leftovers, LeftoversError};
 pub use mail::MailError;
 pub use run::{close_audit, run};
 pub use token_stores::{Stores, TokenStores, open_token_store};

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::leftovers::Leftovers;
+use super::leftovers::LeftoversError;
 use super::mail::MailError;
 use crate::config::ServerSecretError;
 use crate::crypto::keys::SigningKeyError;
@@ -104,12 +104,9 @@ pub enum StartError {
     /// The sample client of `hallpass dev` cannot be created.
     #[error("the sample client cannot be created")]
     SampleClient(#[source] service::Error),
-    /// The database has what `hallpass dev` left there.
-    #[error("the database has what `hallpass dev` left there, and everybody knows: {0}")]
-    Leftovers(Leftovers),
-    /// The database does not tell whether `hallpass dev` left something there.
-    #[error("it cannot be read from the database whether `hallpass dev` left something there")]
-    Samples(#[source] StoreError),
+    /// The database has what `hallpass dev` left there, or does not tell whether it has.
+    #[error(transparent)]
+    Leftovers(#[from] LeftoversError),
     /// The OpenAPI document cannot be built.
     #[error("the OpenAPI document cannot be built")]
     Document(#[from] serde_json::Error),

@@ -4,7 +4,6 @@
 use std::fmt;
 
 use super::database::Database;
-use super::error::StartError;
 use crate::config::{
     SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD, SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, Settings,
 };
@@ -14,7 +13,7 @@ use crate::domain::email::Email;
 use crate::domain::password::Password;
 use crate::domain::random::Random;
 use crate::domain::tokens::ClientSecret;
-use crate::store::StoreResult;
+use crate::store::{StoreError, StoreResult};
 
 /// What everybody knows the secret of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +52,21 @@ impl fmt::Display for Leftovers {
     }
 }
 
-/// What says that nobody can administer, and what mends it.
+/// Why a service does not start on the database.
+#[derive(Debug, thiserror::Error)]
+pub enum LeftoversError {
+    /// It has what `hallpass dev` left there.
+    #[error("the database has what `hallpass dev` left there, and everybody knows: {0}")]
+    Found(Leftovers),
+    /// It does not tell whether it has.
+    #[error("it cannot be read from the database whether `hallpass dev` left something there")]
+    Database(#[source] StoreError),
+    /// A password hash cannot be computed.
+    #[error(transparent)]
+    PasswordHash(#[from] PasswordHashError),
+}
+
+/// Says that nobody can administer, and what to do about it.
 pub(super) const NOBODY_ADMINISTERS: &str = "nobody can log in as an administrator: no account that is enabled has \
     that role (run `hallpass users create you@example.com --role admin`)";
 
@@ -64,14 +77,14 @@ pub(super) const NOBODY_VERIFIED_ADMINISTERS: &str = "nobody can log in as an ad
 /// Looks for what `hallpass dev` has left in the database.
 ///
 /// # Errors
-/// [`StartError::Leftovers`] for what there is; else when the database or a hash cannot be asked.
+/// [`LeftoversError::Found`] for what there is; else when the database or a hash cannot be asked.
 pub(super) async fn refuse_leftovers(
     settings: &Settings,
     database: &Database,
     random: &dyn Random,
-) -> Result<(), StartError> {
+) -> Result<(), LeftoversError> {
     let leftovers = find_leftovers(settings, database, random).await?;
-    if leftovers.0.is_empty() { Ok(()) } else { Err(StartError::Leftovers(leftovers)) }
+    if leftovers.0.is_empty() { Ok(()) } else { Err(LeftoversError::Found(leftovers)) }
 }
 
 /// What `hallpass dev` has left in the database.
@@ -79,29 +92,29 @@ pub(super) async fn find_leftovers(
     settings: &Settings,
     database: &Database,
     random: &dyn Random,
-) -> Result<Leftovers, StartError> {
+) -> Result<Leftovers, LeftoversError> {
     let mut found = Vec::new();
     if has_sample_admin(settings, database, random).await? {
         found.push(Leftover::Admin);
     }
-    if has_sample_client(database).await.map_err(StartError::Samples)? {
+    if has_sample_client(database).await.map_err(LeftoversError::Database)? {
         found.push(Leftover::Client);
     }
     Ok(Leftovers(found))
 }
 
-/// Disabled or not, and whatever its role: somebody may open it again.
+/// Disabled or not, and whatever its role: it may be enabled again.
 async fn has_sample_admin(
     settings: &Settings,
     database: &Database,
     random: &dyn Random,
-) -> Result<bool, StartError> {
+) -> Result<bool, LeftoversError> {
     let (Ok(email), Ok(password)) =
         (Email::parse(SAMPLE_ADMIN_EMAIL), Password::parse(SAMPLE_ADMIN_PASSWORD))
     else {
         return Ok(false);
     };
-    let account = database.users.find_user_by_email(&email).await.map_err(StartError::Samples)?;
+    let account = database.users.find_user_by_email(&email).await.map_err(LeftoversError::Database)?;
     let Some(account) = account else { return Ok(false) };
     let hasher = PasswordHasher::new(settings.passwords.argon2, random)?;
     let verify = move || hasher.verify(&password, Some(&account.password), &mut HashMemory::default());
