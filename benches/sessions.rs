@@ -1,11 +1,14 @@
 //! What an account with very many sessions does to everybody else: the one list, the count for a login, and
-//! the end of all of them.
+//! the end of all of them; and what a session takes of the memory of Redis.
 //!
-//! Run with `cargo bench --bench sessions`. Starts a `redis-server` of its own; the journal is a SQLite file in
+//! Run with `cargo bench --bench sessions`; with `-- bytes` behind it only the memory is measured. Starts a `redis-server` of its own; the journal is a SQLite file in
 //! the folder for temporary files. Opens 100,000 sessions of one account, then asks every 2 ms whether an
 //! access token of another account stands: for a while beside nothing, and beside each of the three. Prints
 //! how long that took, how long each of the three did, and the longest command of Redis by its own SLOWLOG.
 //! It fails when one of the answers does not come.
+//!
+//! The memory is that of all keys which a session has, by MEMORY USAGE: its own, and its share of its user's set of
+//! sessions. They are a browser's, of users with one session, with two and with five.
 //!
 //! Release build on 2 quiet cores, two runs: another account's answers took 0.4 and 1.9 ms at p99 beside nothing, and 6
 //! to 25 ms beside the three, which took about 2 s each.
@@ -13,6 +16,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,11 +35,13 @@ use hallpass::domain::timekeeper::Timekeeper;
 use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::journal::RevocationJournal;
 use hallpass::store::journaled::{JournaledTokenStore, Parts};
+use hallpass::store::redis::keys::Keys;
 use hallpass::store::redis::{RedisOptions, RedisTokenStore, StoreTime};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
 use hallpass::store::{
     AccessStatus, AccessSubject, CutOffOrder, CutOffStore, DenylistStore, OpenOutcome, SessionStore,
 };
+use redis::aio::MultiplexedConnection;
 use support::redis::RedisServer;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -55,6 +61,12 @@ const PACE: Duration = Duration::from_millis(2);
 /// How long the measurement beside nothing lasts.
 const QUIET: Duration = Duration::from_secs(3);
 
+/// How many users are measured who have so many sessions each.
+const MEASURED: i64 = 100;
+
+/// What a common browser says of itself.
+const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+
 const LIFETIMES: SessionLifetimes = SessionLifetimes {
     idle: Duration::from_secs(7 * 24 * 60 * 60),
     absolute: Duration::from_secs(30 * 24 * 60 * 60),
@@ -68,14 +80,18 @@ fn user(number: i64) -> UserId {
 }
 
 fn session(of: UserId, number: u128) -> NewSession {
+    session_of(of, number, "ada@example.com", "curl/8.5.0")
+}
+
+fn session_of(of: UserId, number: u128, email: &str, user_agent: &str) -> NewSession {
     let subject = Subject {
         user: of,
-        email: Email::parse("ada@example.com").expect("an address"),
+        email: Email::parse(email).expect("an address"),
         email_verified: true,
         role: Role::Member,
         security_version: SecurityVersion::FIRST,
     };
-    let origin = SessionOrigin::new("192.0.2.7".parse().ok(), Some("curl/8.5.0"), "hallpass");
+    let origin = SessionOrigin::new("192.0.2.7".parse().ok(), Some(user_agent), "hallpass");
     NewSession { id: SessionId::from(Uuid::from_u128(number)), subject, origin }
 }
 
@@ -110,6 +126,40 @@ fn print(what: &str, (took, whole): &(Vec<Duration>, Duration)) {
     );
 }
 
+/// Says what a session takes of the memory of Redis.
+async fn measure_bytes(store: &JournaledTokenStore, keys: &Keys, redis: &mut MultiplexedConnection) {
+    let mut number = u128::from(u64::MAX);
+    let mut person = 1_000_000;
+    for each in [1, 2, 5] {
+        let (mut own, mut shares, mut encodings) = (0, 0, BTreeSet::new());
+        for _ in 0..MEASURED {
+            person += 1;
+            let keys = keys.of_user(user(person));
+            for _ in 0..each {
+                number += 1;
+                let session = session_of(user(person), number << 60, "ada.lovelace@example.com", BROWSER);
+                store.open_session(&session, &LIFETIMES).await.expect("a session");
+                let key = keys.session(session.id);
+                own += bytes_of(redis, &key).await;
+                let mut encoding = redis::cmd("OBJECT");
+                encoding.arg("ENCODING").arg(&key);
+                encodings.insert(encoding.query_async::<String>(redis).await.expect("an encoding"));
+            }
+            shares += bytes_of(redis, &keys.sessions()).await;
+        }
+        let count = MEASURED * each;
+        let (own, share) = (own / count, shares / count);
+        println!(
+            "of {each} a user, a session takes {} bytes: {own} itself ({encodings:?}), {share} in the set of its user",
+            own + share
+        );
+    }
+}
+
+async fn bytes_of(redis: &mut MultiplexedConnection, key: &str) -> i64 {
+    redis::cmd("MEMORY").arg("USAGE").arg(key).query_async(redis).await.expect("its size")
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let server = RedisServer::start();
@@ -118,7 +168,7 @@ async fn main() -> ExitCode {
     let journal = SqliteStore::connect(&url, SqliteOptions::default()).await.expect("a file");
     journal.migrate().await.expect("its tables");
     let journal = Arc::new(journal);
-    let mark = DeploymentMark::parse("bench").expect("a mark");
+    let mark = DeploymentMark::parse("hallpass").expect("a mark");
     let backend = RedisTokenStore::connect(&server.url(), &mark, RedisOptions::default()).await;
     let store = JournaledTokenStore::new(Parts {
         backend: Arc::new(backend.expect("a store").with_time(StoreTime::default())),
@@ -129,6 +179,13 @@ async fn main() -> ExitCode {
         spans: (&LIFETIMES).into(),
     });
     store.keep().await.expect("a look");
+    let client = redis::Client::open(server.url()).expect("an address");
+    let mut redis = client.get_multiplexed_async_connection().await.expect("a connection");
+
+    measure_bytes(&store, &Keys::new(&mark), &mut redis).await;
+    if std::env::args().any(|argument| argument == "bytes") {
+        return ExitCode::SUCCESS;
+    }
 
     let (crowded, other) = (user(64), user(128));
     let OpenOutcome::Opened(opened) =
@@ -147,8 +204,6 @@ async fn main() -> ExitCode {
         async move { store.open_session(&session, &LIFETIMES).await.expect("a session") }
     });
     opening.buffer_unordered(OPENED_AT_ONCE).for_each(|_| async {}).await;
-    let client = redis::Client::open(server.url()).expect("an address");
-    let mut redis = client.get_multiplexed_async_connection().await.expect("a connection");
     // Microseconds; what is faster keeps nobody waiting.
     for (setting, value) in [("slowlog-log-slower-than", 500), ("slowlog-max-len", LOGGED)] {
         let mut set = redis::cmd("CONFIG");
