@@ -23,7 +23,8 @@ use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
 use hallpass::domain::journal::EntryId;
 use hallpass::domain::partition::Partition;
-use hallpass::domain::session::{NewSession, SessionLifetimes, Subject};
+use hallpass::domain::session::{NewSession, SessionLifetimes};
+use hallpass::domain::session_carried::Carried;
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::timekeeper::Timekeeper;
 use hallpass::domain::tokens::{Generation, RefreshClaims};
@@ -137,15 +138,10 @@ async fn log_in(store: &impl TokenStore, callers: u64) -> Vec<RefreshClaims> {
     for _ in 0..callers {
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let user = i64::try_from(number).ok().and_then(|id| UserId::try_from(id).ok()).expect("a user id");
-        let subject = Subject {
-            user,
-            email: Email::parse("ada@example.com").expect("an address"),
-            email_verified: true,
-            role: Role::Member,
-            security_version: SecurityVersion::FIRST,
-        };
+        let email = Email::parse("ada@example.com").expect("an address");
+        let carried = Carried::new(email, Role::Member, SessionOrigin::new(None, None, "hallpass"));
         let id = SessionId::from(Uuid::from_u128(u128::from(number)));
-        let session = NewSession { id, subject, origin: SessionOrigin::new(None, None, "hallpass") };
+        let session = NewSession { id, user, security_version: SecurityVersion::FIRST, carried };
         let opened = store.open_session(&session, &LIFETIMES).await.expect("open_session");
         assert!(matches!(opened, OpenOutcome::Opened(_)), "{opened:?}");
         tokens.push(RefreshClaims { user, session: id, generation: Generation::FIRST });

@@ -29,7 +29,8 @@ use hallpass::domain::deployment::DeploymentMark;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
 use hallpass::domain::journal::{EntryId, Journaled, NewEntry};
-use hallpass::domain::session::{NewSession, SessionLifetimes, Subject};
+use hallpass::domain::session::{NewSession, SessionLifetimes};
+use hallpass::domain::session_carried::Carried;
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::timekeeper::Timekeeper;
 use hallpass::domain::user::{Role, SecurityVersion};
@@ -64,6 +65,9 @@ const QUIET: Duration = Duration::from_secs(3);
 /// How many users are measured who have so many sessions each.
 const MEASURED: i64 = 100;
 
+/// As long as that of an account is: the time of its newest security event, in milliseconds.
+const VERSION: SecurityVersion = SecurityVersion::new(1_790_000_000_000);
+
 /// What a common browser says of itself.
 const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
@@ -84,15 +88,11 @@ fn session(of: UserId, number: u128) -> NewSession {
 }
 
 fn session_of(of: UserId, number: u128, email: &str, user_agent: &str) -> NewSession {
-    let subject = Subject {
-        user: of,
-        email: Email::parse(email).expect("an address"),
-        email_verified: true,
-        role: Role::Member,
-        security_version: SecurityVersion::FIRST,
-    };
+    let email = Email::parse(email).expect("an address");
     let origin = SessionOrigin::new("192.0.2.7".parse().ok(), Some(user_agent), "hallpass");
-    NewSession { id: SessionId::from(Uuid::from_u128(number)), subject, origin }
+    let carried = Carried { email_verified: true, ..Carried::new(email, Role::Member, origin) };
+    let id = SessionId::from(Uuid::from_u128(number));
+    NewSession { id, user: of, security_version: SecurityVersion::FIRST, carried }
 }
 
 /// Asks for `subject` until `beside` is done; answers how long each answer took, and `beside` as a whole.
@@ -138,6 +138,7 @@ async fn measure_bytes(store: &JournaledTokenStore, keys: &Keys, redis: &mut Mul
             for _ in 0..each {
                 number += 1;
                 let session = session_of(user(person), number << 60, "ada.lovelace@example.com", BROWSER);
+                let session = NewSession { security_version: VERSION, ..session };
                 store.open_session(&session, &LIFETIMES).await.expect("a session");
                 let key = keys.session(session.id);
                 own += bytes_of(redis, &key).await;

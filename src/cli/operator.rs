@@ -171,20 +171,21 @@ pub(super) fn account_line(user: &User) -> String {
 pub(super) fn session_json(session: &Session) -> Value {
     json!({
         "id": session.id.to_string(),
-        "user": session.subject.user.get(),
+        "user": session.user.get(),
         "createdAt": session.created_at.as_secs(),
         "lastUsedAt": session.issued_at.as_secs(),
         "idleExpiresAt": session.idle_deadline.as_secs(),
         "absoluteExpiresAt": session.absolute_deadline.as_secs(),
-        "address": session.origin.address.map(|address| address.to_string()),
-        "userAgent": session.origin.user_agent,
-        "client": session.origin.client,
+        "address": session.carried.origin.address.map(|address| address.to_string()),
+        "userAgent": session.carried.origin.user_agent,
+        "client": session.carried.origin.client,
     })
 }
 
 /// A session for people, on one line.
 pub(super) fn session_line(session: &Session) -> String {
-    let address = session.origin.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+    let address =
+        session.carried.origin.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
     let time = |seconds: i64| {
         let seconds = u64::try_from(seconds).unwrap_or_default();
         humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
@@ -192,9 +193,9 @@ pub(super) fn session_line(session: &Session) -> String {
     format!(
         "{}  {:>8}  {}  {address:<15}  {}",
         session.id,
-        session.subject.user,
+        session.user,
         time(session.issued_at.as_secs()),
-        session.origin.user_agent.as_deref().unwrap_or("-"),
+        session.carried.origin.user_agent.as_deref().unwrap_or("-"),
     )
 }
 

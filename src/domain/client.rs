@@ -42,6 +42,10 @@ impl fmt::Display for ClientId {
     }
 }
 
+/// Who opens sessions at a login on this service itself, and so claim `client_id` of their tokens (RFC 9068 2.2
+/// wants one in every token).
+pub const FIRST_PARTY_CLIENT_ID: &str = "hallpass";
+
 /// Reading the revocation feed.
 pub const REVOCATIONS_READ: &str = "revocations:read";
 

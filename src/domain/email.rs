@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use email_address::{EmailAddress, Options};
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 /// The most bytes an address may have (RFC 5321 4.5.3.1.3, less the two angle brackets).
@@ -19,7 +20,8 @@ const TYPED_MAX_BYTES: usize = 4 * EMAIL_MAX_BYTES;
 /// differ by case only are a trap, so `Ada@Example.com` and `ada@example.com` are one account.
 /// So are `ada@bücher.example` and `ada@xn--bcher-kva.example`, since mail for both goes to one place:
 /// two addresses are equal when their [mailboxes](Self::mailbox) are. Each is shown as it was typed.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Email {
     text: String,
     /// Where it is another text.
@@ -83,6 +85,20 @@ fn mailbox(text: &str) -> Option<String> {
     let domain = idna::domain_to_ascii_cow(domain.as_bytes(), idna::AsciiDenyList::EMPTY).ok()?;
     let local: String = local.nfc().collect();
     Some(format!("{local}@{domain}"))
+}
+
+impl From<Email> for String {
+    fn from(email: Email) -> Self {
+        email.text
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = EmailError;
+
+    fn try_from(text: String) -> Result<Self, EmailError> {
+        Self::kept(text)
+    }
 }
 
 fn check(text: &str) -> Result<(), EmailError> {

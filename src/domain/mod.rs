@@ -21,6 +21,7 @@ pub mod rate_limit;
 pub mod revocation;
 pub mod session;
 pub mod session_cap;
+pub mod session_carried;
 pub mod session_origin;
 pub mod signing_key;
 pub mod timekeeper;

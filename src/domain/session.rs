@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::clock::Timestamp;
-use super::email::Email;
 use super::ids::{SessionId, UserId};
+use super::session_carried::Carried;
 use super::session_origin::SessionOrigin;
 use super::tokens::Generation;
-use super::user::{Role, SecurityVersion};
+use super::user::{SecurityVersion, User};
 
 /// How long sessions and their tokens live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,44 +40,35 @@ impl SessionLifetimes {
     }
 }
 
-/// Whom a session acts for, as its access tokens say it. A change of any of these ends the
-/// session (a new [`SecurityVersion`]), so refreshing needs no look at the account. But for one: that
-/// the address is proven later ends nothing. While it was not, who mints for the session looks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// Who.
-    pub user: UserId,
-    /// The address at login.
-    pub email: Email,
-    /// Whether it was proven to be its owner's by then. Once it is, it stays so for this session: another
-    /// address ends it.
-    pub email_verified: bool,
-    /// The role at login.
-    pub role: Role,
-    /// The version of the credentials that were checked at login.
-    pub security_version: SecurityVersion,
-}
-
 /// A session that is to be opened. When it begins and ends the token store says, by its clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSession {
     /// Which one.
     pub id: SessionId,
     /// Whom it acts for.
-    pub subject: Subject,
-    /// Where it is opened.
-    pub origin: SessionOrigin,
+    pub user: UserId,
+    /// The version of the credentials that were checked at login.
+    pub security_version: SecurityVersion,
+    /// What its tokens say besides, and where it is opened.
+    pub carried: Carried,
 }
 
 impl NewSession {
+    /// One for this account as it is now.
+    pub fn of(user: &User, id: SessionId, origin: SessionOrigin) -> Self {
+        let carried = Carried::of(user, origin);
+        Self { id, user: user.id, security_version: user.security_version, carried }
+    }
+
     /// The session as it is when it is opened at `now`, in that incarnation.
     pub fn at(&self, now: Timestamp, incarnation: i64, lifetimes: &SessionLifetimes) -> Session {
-        let Self { id, subject, origin } = self.clone();
+        let Self { id, user, security_version, carried } = self.clone();
         let absolute_deadline = now.after(lifetimes.absolute);
         Session {
             id,
-            subject,
-            origin,
+            user,
+            security_version,
+            carried,
             incarnation,
             generation: Generation::FIRST,
             created_at: now,
@@ -89,15 +80,18 @@ impl NewSession {
     }
 }
 
-/// A live session as the token store keeps it.
+/// A live session as the token store keeps it: what the store judges by, each field by itself, and what the session
+/// carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Which one.
     pub id: SessionId,
     /// Whom it acts for.
-    pub subject: Subject,
-    /// Where it was opened.
-    pub origin: SessionOrigin,
+    pub user: UserId,
+    /// The version of the credentials that were checked at login.
+    pub security_version: SecurityVersion,
+    /// What it was opened with and no store judges.
+    pub carried: Carried,
     /// In which incarnation of the token store it was opened: after a loss of the store's data nothing of
     /// an earlier one counts.
     pub incarnation: i64,
@@ -200,6 +194,8 @@ impl Presented {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::email::Email;
+    use crate::domain::user::Role;
 
     const GRACE: Duration = Duration::from_secs(30);
 
@@ -241,14 +237,13 @@ mod tests {
         };
         let new = NewSession {
             id: uuid::Uuid::nil().into(),
-            subject: Subject {
-                user: UserId::try_from(7).expect("a user id"),
-                email: Email::parse("ada@example.com").expect("an address"),
-                email_verified: false,
-                role: Role::Member,
-                security_version: SecurityVersion::FIRST,
-            },
-            origin: SessionOrigin::new(None, None, "hallpass"),
+            user: UserId::try_from(7).expect("a user id"),
+            security_version: SecurityVersion::FIRST,
+            carried: Carried::new(
+                Email::parse("ada@example.com").expect("an address"),
+                Role::Member,
+                SessionOrigin::new(None, None, "hallpass"),
+            ),
         };
         let (now, later) = (Timestamp::from_millis(1_000_000), Timestamp::from_millis(9_000_000));
         let mut session = new.at(now, 3, &lifetimes);

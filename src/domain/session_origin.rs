@@ -2,20 +2,39 @@
 
 use std::net::IpAddr;
 
-/// How much of a `User-Agent` is kept, in characters: enough to tell devices apart.
-const USER_AGENT_MAX: usize = 256;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::client::FIRST_PARTY_CLIENT_ID;
+
+/// How much of a `User-Agent` is kept, in bytes: enough to tell devices apart, and there is one in each session.
+const USER_AGENT_MAX_BYTES: usize = 64;
 
 /// Where and with what a session was opened, as it looked at login. It decides nothing: addresses
 /// change under way, and anybody can write any `User-Agent`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOrigin {
     /// The client's address: that of the connection, or what trusted proxies say it is; `None` where
     /// the connection has none.
+    #[serde(rename = "a", default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
-    /// The `User-Agent` that came, without control characters and cut to 256 characters; `None`
+    /// The `User-Agent` that came, without control characters and cut to 64 bytes; `None`
     /// where nothing is left of it.
+    #[serde(
+        rename = "u",
+        default,
+        deserialize_with = "kept_user_agent",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub user_agent: Option<String>,
-    /// Who opened it for the user: claim `client_id` of its access tokens.
+    /// Who opened it for the user: claim `client_id` of its access tokens. As text, absence stands for the first
+    /// party.
+    #[serde(
+        rename = "c",
+        default = "first_party",
+        deserialize_with = "plain",
+        skip_serializing_if = "is_first_party"
+    )]
     pub client: String,
 }
 
@@ -32,8 +51,41 @@ impl SessionOrigin {
 
 fn clean(user_agent: &str) -> Option<String> {
     let printable: String = user_agent.chars().filter(|c| !c.is_control()).collect();
-    let kept: String = printable.trim().chars().take(USER_AGENT_MAX).collect();
-    Some(kept).filter(|text| !text.is_empty())
+    Some(cut(printable.trim()).to_owned()).filter(|text| !text.is_empty())
+}
+
+/// As much as is kept, in whole characters.
+fn cut(user_agent: &str) -> &str {
+    let end = user_agent.char_indices().map(|(start, c)| start + c.len_utf8());
+    let end = end.take_while(|end| *end <= USER_AGENT_MAX_BYTES).last().unwrap_or_default();
+    user_agent[..end].trim_end()
+}
+
+/// A text that was stored: without control characters.
+fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.chars().any(char::is_control) {
+        true => Err(D::Error::custom("a control character")),
+        false => Ok(text),
+    }
+}
+
+/// Builds before kept more of it.
+fn kept_user_agent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(clean(&plain(deserializer)?))
+}
+
+/// What may be absent: `null` is not absence.
+fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+fn first_party() -> String {
+    FIRST_PARTY_CLIENT_ID.to_owned()
+}
+
+fn is_first_party(client: &str) -> bool {
+    client == FIRST_PARTY_CLIENT_ID
 }
 
 #[cfg(test)]
@@ -51,9 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn a_user_agent_is_cut_by_characters() {
-        assert_eq!(user_agent(&"ü".repeat(256)), Some("ü".repeat(256)));
-        assert_eq!(user_agent(&"ü".repeat(257)), Some("ü".repeat(256)));
+    fn a_user_agent_is_cut_to_64_bytes_in_whole_characters() {
+        assert_eq!(user_agent(&"a".repeat(64)), Some("a".repeat(64)));
+        assert_eq!(user_agent(&"a".repeat(65)), Some("a".repeat(64)));
+        assert_eq!(user_agent(&"ü".repeat(33)), Some("ü".repeat(32)));
+        assert_eq!(user_agent(&format!("a{}", "ü".repeat(32))), Some(format!("a{}", "ü".repeat(31))));
+        assert_eq!(user_agent(&format!("{} b", "a".repeat(63))), Some("a".repeat(63)));
     }
 
     #[test]

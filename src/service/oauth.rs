@@ -100,7 +100,7 @@ impl OAuth {
         let lifetimes = &self.lifetimes;
         let outcome = self.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
         let may_know = |session: &Session| {
-            session.origin.client == caller.id.as_str() || caller.scopes.contains(TOKENS_INTROSPECT)
+            session.carried.origin.client == caller.id.as_str() || caller.scopes.contains(TOKENS_INTROSPECT)
         };
         Ok(match outcome.session().filter(may_know) {
             Some(session) => Introspection::Refresh(Box::new(self.access_tokens.with_proof(session).await)),

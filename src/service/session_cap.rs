@@ -38,7 +38,7 @@ impl SessionCap {
     /// Brings the account down to the number of sessions that it may have, now that one was opened. Should
     /// that fail the session stands all the same, and the next one that is opened makes up for it.
     pub(super) async fn make_room_for(&self, opened: &Session) {
-        let user = opened.subject.user;
+        let user = opened.user;
         match self.surplus(opened).await {
             Ok(mut now) => {
                 let rest = now.sessions.split_off(now.sessions.len().min(ENDED_BEFORE_THE_ANSWER));
@@ -54,10 +54,10 @@ impl SessionCap {
     }
 
     async fn surplus(&self, opened: &Session) -> StoreResult<Surplus> {
-        let user = opened.subject.user;
+        let user = opened.user;
         let sessions = self.token_store.session_uses(user).await?;
         let sessions = surplus(sessions, SessionCursor::from(opened), self.max);
-        Ok(Surplus { user, sessions, address: opened.origin.address })
+        Ok(Surplus { user, sessions, address: opened.carried.origin.address })
     }
 
     /// Ends them, in their order; answers whether there was no hindrance.

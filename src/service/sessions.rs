@@ -28,7 +28,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::random::Random;
 use crate::domain::rate_limit::Action;
-use crate::domain::session::{NewSession, Session, SessionLifetimes, Subject};
+use crate::domain::session::{NewSession, Session, SessionLifetimes};
 use crate::domain::session_cap::SessionCursor;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::{AccessToken, RefreshClaims, RefreshToken};
@@ -181,15 +181,8 @@ impl Sessions {
         because: Option<Reason>,
     ) -> Result<TokenPair> {
         let address = origin.address;
-        let subject = Subject {
-            user: user.id,
-            email: user.email.clone(),
-            email_verified: user.email_verified,
-            role: user.role,
-            security_version: user.security_version,
-        };
-        let id = SessionId::generate(&*self.random);
-        match self.open_at(user, NewSession { id, subject, origin }).await? {
+        let new = NewSession::of(user, SessionId::generate(&*self.random), origin);
+        match self.open_at(user, new).await? {
             Some(session) => {
                 self.cap.make_room_for(&session).await;
                 let entry = self.trail.event(AuditAction::LoginSucceeded, AuditActor::User(user.id));
@@ -236,8 +229,7 @@ impl Sessions {
         } else {
             standing.security_version
         };
-        let subject = Subject { security_version, ..new.subject };
-        Ok(match store.open_session(&NewSession { subject, ..new }, lifetimes).await? {
+        Ok(match store.open_session(&NewSession { security_version, ..new }, lifetimes).await? {
             OpenOutcome::Opened(session) => Some(session),
             OpenOutcome::Superseded { .. } => None,
         })
@@ -327,7 +319,7 @@ impl Sessions {
         let lifetimes = &self.lifetimes;
         let outcome = self.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
         match outcome.session() {
-            Some(session) if session.origin.client != client.as_str() => {
+            Some(session) if session.carried.origin.client != client.as_str() => {
                 tracing::info!(%client, session = %session.id, "a client presented another one's refresh token");
                 Err(Error::InvalidRefreshToken)
             }
@@ -495,7 +487,7 @@ impl Sessions {
         let now = self.clock.now();
         let presented = self.access_tokens.live_claims(access, now).await?;
         let session = self.session_of_both(Some(&presented), refresh, visitor).await?;
-        let user = session.subject.user;
+        let user = session.user;
         let ending = Ending { user, reason: Reason::LoggedOut, address: visitor.address() };
         self.revoke(&ending, session.id, OnUnknown::Deny).await?.then_some(()).ok_or(Error::TokenRevoked)
     }
@@ -544,7 +536,7 @@ impl Sessions {
     fn pair(&self, session: Session) -> Result<TokenPair> {
         let (access, claims) = self.access_tokens.mint(&session)?;
         let refresh =
-            RefreshClaims { user: session.subject.user, session: session.id, generation: session.generation };
+            RefreshClaims { user: session.user, session: session.id, generation: session.generation };
         Ok(TokenPair {
             access,
             access_expires_in: claims.exp - claims.iat,

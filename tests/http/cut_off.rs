@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hallpass::domain::ids::SessionId;
 use hallpass::domain::rate_limit::LimitRules;
-use hallpass::domain::session::{NewSession, Subject};
+use hallpass::domain::session::NewSession;
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::user::User;
 use hallpass::store::OpenOutcome;
@@ -96,15 +96,8 @@ impl Holdings {
 
 /// Opens a session as a login does that has checked the password of the account as it was then.
 async fn open_as_seen(app: &TestApp, seen: &User) -> OpenOutcome {
-    let subject = Subject {
-        user: seen.id,
-        email: seen.email.clone(),
-        email_verified: seen.email_verified,
-        role: seen.role,
-        security_version: seen.security_version,
-    };
     let origin = SessionOrigin::new(None, None, "hallpass");
-    let session = NewSession { id: SessionId::from(Uuid::from_u128(7)), subject, origin };
+    let session = NewSession::of(seen, SessionId::from(Uuid::from_u128(7)), origin);
     app.token_store().open_session(&session, &app.lifetimes()).await.expect("a token store that answers")
 }
 
@@ -233,5 +226,5 @@ async fn logins_that_race_a_log_out_everywhere_are_dead_or_newer(app: TestApp) {
     let seen = app.stored_user("ada@example.com").await.expect("the account");
     let listed = app.token_store().list_sessions(seen.id, None, 1_000).await.expect("an answer");
     assert_eq!(live.as_array().map(Vec::len), Some(listed.len()));
-    assert!(listed.iter().all(|session| session.subject.security_version == seen.security_version));
+    assert!(listed.iter().all(|session| session.security_version == seen.security_version));
 }

@@ -6,7 +6,8 @@ use hallpass::crypto::refresh_token;
 use hallpass::crypto::secret::DerivedKeys;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{SessionId, UserId};
-use hallpass::domain::session::{NewSession, Subject};
+use hallpass::domain::session::NewSession;
+use hallpass::domain::session_carried::Carried;
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::{AccessToken, Generation, RefreshClaims};
 use hallpass::domain::user::{Role, SecurityVersion};
@@ -322,18 +323,17 @@ async fn a_refresh_token_is_active_for_its_own_client_and_for_who_may_ask_about_
     // Its own client needs no scope. A login opens sessions of the service's own first party alone.
     let new = NewSession {
         id: SessionId::from(Uuid::from_u128(7)),
-        subject: Subject {
-            user: UserId::try_from(ada.id).expect("a user id"),
-            email: Email::parse(&ada.email).expect("an address"),
-            email_verified: false,
-            role: Role::Member,
-            security_version: SecurityVersion::FIRST,
-        },
-        origin: SessionOrigin::new(None, None, "nothing"),
+        user: UserId::try_from(ada.id).expect("a user id"),
+        security_version: SecurityVersion::FIRST,
+        carried: Carried::new(
+            Email::parse(&ada.email).expect("an address"),
+            Role::Member,
+            SessionOrigin::new(None, None, "nothing"),
+        ),
     };
     app.token_store().open_session(&new, &app.lifetimes()).await.expect("a session");
     let secrets = DerivedKeys::derive(SERVER_SECRET.as_bytes()).expect("keys");
-    let claims = RefreshClaims { user: new.subject.user, session: new.id, generation: Generation::FIRST };
+    let claims = RefreshClaims { user: new.user, session: new.id, generation: Generation::FIRST };
     let token = refresh_token::mint(&secrets, &claims);
     assert_eq!(introspect_as(&app, ("nothing", &nothing), token.expose()).await["client_id"], "nothing");
     assert_eq!(introspect_as(&app, BOOKS, token.expose()).await, dead);

@@ -1,5 +1,7 @@
 //! The embedded store: the contract, and what only a file can promise.
 
+mod carried;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -225,8 +227,12 @@ async fn a_session_that_means_nothing_is_named() {
     let session = Person::new().log_in(&store, clock).await;
     for (column, statement) in [
         ("sessions.generation", "UPDATE sessions SET generation = -1"),
-        ("sessions.role", "UPDATE sessions SET role = 'root'"),
-        ("sessions.email", "UPDATE sessions SET email = 'nobody'"),
+        (
+            "sessions.carried",
+            "UPDATE sessions SET carried = json_set(carried, '$.r', 'root'), generation = 0",
+        ),
+        ("sessions.carried", "UPDATE sessions SET carried = json_set(carried, '$.e', 'nobody')"),
+        ("sessions.carried", "UPDATE sessions SET carried = ''"),
     ] {
         sqlx::query(statement).execute(&data.database().await).await.expect(statement);
         let error = store.rotate(&session.token(0), &LIFETIMES).await.expect_err(column);

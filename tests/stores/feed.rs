@@ -155,7 +155,7 @@ async fn a_waiting_reader_hears_at_once(store: SharedStore, clock: Arc<ManualClo
     let waiting = tokio::spawn(async move { reader.read(Duration::from_secs(600)).await });
     let shared = store.clone();
     let session = Person::new().log_in(&shared, &clock).await;
-    store.revoke_session(session.subject.user, session.id, OnUnknown::Ignore).await.expect("revoke_session");
+    store.revoke_session(session.user, session.id, OnUnknown::Ignore).await.expect("revoke_session");
     let batch = waiting.await.expect("no panic").expect("the feed");
     assert_eq!(revoked(&batch.announced), [Revoked::Session(session.id)]);
 }
@@ -171,7 +171,7 @@ async fn a_session_that_is_not_the_users_is_told_to_nobody(store: SharedStore, c
     let ada = Person::new().log_in(&shared, &clock).await;
     // Of the same partition as Ada, of another, and a session that never was.
     for (stranger, session) in
-        [(fresh_user(), ada.id), (fresh_user(), ada.id), (ada.subject.user, fresh_session_id())]
+        [(fresh_user(), ada.id), (fresh_user(), ada.id), (ada.user, fresh_session_id())]
     {
         let was_live = store.revoke_session(stranger, session, OnUnknown::Ignore).await;
         assert!(!was_live.expect("revoke_session"));

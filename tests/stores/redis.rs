@@ -1,6 +1,7 @@
 //! [`RedisTokenStore`]: the contract, and what is Redis' own.
 
 mod as_it_runs;
+mod carried;
 mod clock;
 mod failure;
 mod layout;

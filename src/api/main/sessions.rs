@@ -42,7 +42,7 @@ pub struct SessionDto {
     /// proxy's.
     #[oai(nullable)]
     address: Option<String>,
-    /// The `User-Agent` that it was opened with, at most 256 characters, `null` if none came. Anybody
+    /// The `User-Agent` that it was opened with, at most its first 64 bytes, `null` if none came. Anybody
     /// can write any: show it as text.
     #[oai(nullable)]
     user_agent: Option<String>,
@@ -60,9 +60,9 @@ impl SessionDto {
             last_used_at: session.issued_at.as_secs(),
             idle_expires_at: session.idle_deadline.as_secs(),
             absolute_expires_at: session.absolute_deadline.as_secs(),
-            address: session.origin.address.map(|address| address.to_string()),
-            user_agent: session.origin.user_agent.clone(),
-            client: session.origin.client.clone(),
+            address: session.carried.origin.address.map(|address| address.to_string()),
+            user_agent: session.carried.origin.user_agent.clone(),
+            client: session.carried.origin.client.clone(),
         }
     }
 }
@@ -77,9 +77,7 @@ impl Example for SessionDto {
             idle_expires_at: 1_796_860_800,
             absolute_expires_at: 1_798_761_600,
             address: Some("192.0.2.7".to_owned()),
-            user_agent: Some(
-                "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
-            ),
+            user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox".to_owned()),
             client: "hallpass".to_owned(),
         }
     }

@@ -177,16 +177,16 @@ impl From<Introspection> for IntrospectionDto {
             Introspection::Refresh(session) => Self {
                 active: true,
                 token_type: Some("refresh_token".to_owned()),
-                sub: Some(session.subject.user.to_string()),
-                client_id: Some(session.origin.client),
-                username: Some(session.subject.email.as_str().to_owned()),
-                email: Some(session.subject.email.as_str().to_owned()),
-                email_verified: Some(session.subject.email_verified),
-                roles: Some(vec![session.subject.role.to_string()]),
+                sub: Some(session.user.to_string()),
+                client_id: Some(session.carried.origin.client),
+                username: Some(session.carried.email.as_str().to_owned()),
+                email: Some(session.carried.email.as_str().to_owned()),
+                email_verified: Some(session.carried.email_verified),
+                roles: Some(vec![session.carried.role.to_string()]),
                 iat: Some(session.rotated_at.as_secs()),
                 exp: Some(session.idle_deadline.min(session.absolute_deadline).as_secs()),
                 sid: Some(session.id.to_string()),
-                sv: Some(session.subject.security_version.get()),
+                sv: Some(session.security_version.get()),
                 ..Self::default()
             },
         }

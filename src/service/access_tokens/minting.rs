@@ -27,18 +27,18 @@ impl AccessTokens {
         let claims = AccessClaims {
             iss: issuer.clone(),
             aud: vec![audience.clone()],
-            sub: session.subject.user.to_string(),
+            sub: session.user.to_string(),
             exp: expires_at.as_secs(),
             iat: now.as_secs(),
             nbf: None,
             jti: *Jti::generate(&*self.parts.random).as_uuid(),
             sid: Some(*session.id.as_uuid()),
-            sv: Some(session.subject.security_version.get()),
+            sv: Some(session.security_version.get()),
             inc: number_of(session.incarnation),
-            client_id: session.origin.client.clone(),
-            email: Some(session.subject.email.as_str().to_owned()),
-            email_verified: Some(session.subject.email_verified),
-            roles: vec![session.subject.role.as_str().to_owned()],
+            client_id: session.carried.origin.client.clone(),
+            email: Some(session.carried.email.as_str().to_owned()),
+            email_verified: Some(session.carried.email_verified),
+            roles: vec![session.carried.role.as_str().to_owned()],
             scope: None,
         };
         let token = jwt::mint(self.parts.key_ring.current().signing_key(), settings.typ, &claims)?;
@@ -50,15 +50,15 @@ impl AccessTokens {
     /// that cannot be looked at now counts as not proven: that is no reason to refuse, and to vouch for
     /// an address that nobody proved would be one.
     pub(in crate::service) async fn with_proof(&self, mut session: Session) -> Session {
-        let subject = &mut session.subject;
-        if !subject.email_verified {
-            match self.parts.users.find_user(subject.user).await {
+        let carried = &mut session.carried;
+        if !carried.email_verified {
+            match self.parts.users.find_user(session.user).await {
                 Ok(user) => {
-                    subject.email_verified =
-                        user.is_some_and(|user| user.email_verified && user.email == subject.email);
+                    carried.email_verified =
+                        user.is_some_and(|user| user.email_verified && user.email == carried.email);
                 }
                 Err(error) => tracing::debug!(
-                    user = %subject.user,
+                    user = %session.user,
                     error = %with_causes(&error),
                     "whether the address is proven by now cannot be told"
                 ),

@@ -24,9 +24,7 @@ use crate::domain::clock::Clock;
 use crate::domain::random::Random;
 use crate::store::{TokenStore, UserStore};
 
-/// Claim `client_id` of tokens that a login on this service itself brought (RFC 9068 2.2 wants
-/// one in every token).
-pub const FIRST_PARTY_CLIENT_ID: &str = "hallpass";
+pub use crate::domain::client::FIRST_PARTY_CLIENT_ID;
 
 /// Minting and checking access tokens. Cheap to clone.
 #[derive(Clone)]

@@ -200,8 +200,8 @@ mod tests {
     async fn insert(pool: &SqlitePool, id: i64, ends_in: i64) {
         let ends_at = NOW.as_millis() + ends_in;
         for statement in [
-            "INSERT INTO sessions VALUES ('idle ' || ?1, ?1, '', '', 1, 0, 0, 0, 0, ?2 - ?3, ?2 + ?3, NULL, NULL, '', 0, 0)",
-            "INSERT INTO sessions VALUES ('absolute ' || ?1, ?1, '', '', 1, 0, 0, 0, 0, ?2 + ?3, ?2 - ?3, NULL, NULL, '', 0, 0)",
+            "INSERT INTO sessions VALUES ('idle ' || ?1, ?1, 1, 0, 0, 0, 0, ?2 - ?3, ?2 + ?3, 0, '')",
+            "INSERT INTO sessions VALUES ('absolute ' || ?1, ?1, 1, 0, 0, 0, 0, ?2 + ?3, ?2 - ?3, 0, '')",
             "INSERT INTO denials VALUES (?1, 'denial ' || ?1, ?2 + 0 * ?3)",
             "INSERT INTO cutoffs VALUES (?1, 1, ?2 + 0 * ?3)",
             "INSERT INTO reset_tokens VALUES (?1, x'00', x'00', 1, ?2 + 0 * ?3, 0)",
@@ -272,13 +272,11 @@ mod tests {
     async fn a_deadline_at_the_end_of_time_is_no_error() {
         let (file, _folder) = empty_file().await;
         let end = i64::MAX;
-        sqlx::query(
-            "INSERT INTO sessions VALUES ('s', 1, '', '', 1, 0, 0, 0, 0, ?1, ?1, NULL, NULL, '', 0, 0)",
-        )
-        .bind(end)
-        .execute(&file.writer)
-        .await
-        .expect("a session");
+        sqlx::query("INSERT INTO sessions VALUES ('s', 1, 1, 0, 0, 0, 0, ?1, ?1, 0, '')")
+            .bind(end)
+            .execute(&file.writer)
+            .await
+            .expect("a session");
         let next = purge(&file.writer, NOW).await.expect("purge");
         assert_eq!(next, Some(Timestamp::from_millis(end)));
     }

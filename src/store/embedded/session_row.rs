@@ -5,11 +5,10 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use crate::domain::clock::Timestamp;
-use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
-use crate::domain::session::{Session, Subject};
+use crate::domain::session::Session;
 use crate::domain::session_cap::SessionCursor;
-use crate::domain::session_origin::SessionOrigin;
+use crate::domain::session_carried::Carried;
 use crate::domain::tokens::Generation;
 use crate::domain::user::SecurityVersion;
 
@@ -18,9 +17,6 @@ use crate::domain::user::SecurityVersion;
 pub(super) struct SessionRow {
     id: String,
     user_id: i64,
-    email: String,
-    email_verified: bool,
-    role: String,
     security_version: i64,
     generation: i64,
     created_at: i64,
@@ -29,9 +25,7 @@ pub(super) struct SessionRow {
     idle_deadline: i64,
     absolute_deadline: i64,
     incarnation: i64,
-    address: Option<String>,
-    user_agent: Option<String>,
-    client: String,
+    carried: String,
 }
 
 /// The session of that id, if it is that user's and of that incarnation.
@@ -42,17 +36,12 @@ pub(super) async fn find(
     user: UserId,
     incarnation: i64,
 ) -> Result<Option<SessionRow>, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT id, user_id, email, role, security_version, generation,
-           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
-           incarnation, address, user_agent, client, email_verified
-         FROM sessions WHERE id = ?1 AND user_id = ?2 AND incarnation = ?3",
-    )
-    .bind(session.to_string())
-    .bind(user.get())
-    .bind(incarnation)
-    .fetch_optional(executor)
-    .await
+    sqlx::query_as("SELECT * FROM sessions WHERE id = ?1 AND user_id = ?2 AND incarnation = ?3")
+        .bind(session.to_string())
+        .bind(user.get())
+        .bind(incarnation)
+        .fetch_optional(executor)
+        .await
 }
 
 /// At most `limit` of the user's live sessions, newest first, from the one behind `after` on.
@@ -66,10 +55,7 @@ pub(super) async fn list_live(
     limit: u32,
 ) -> Result<Vec<Session>, Fault> {
     let rows: Vec<SessionRow> = sqlx::query_as(
-        "SELECT id, user_id, email, role, security_version, generation,
-           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
-           incarnation, address, user_agent, client, email_verified
-         FROM sessions
+        "SELECT * FROM sessions
          WHERE user_id = ?1 AND idle_deadline > ?2 AND absolute_deadline > ?2 AND incarnation = ?3
            AND (?4 IS NULL OR (created_at, id) < (?4, ?5))
          ORDER BY created_at DESC, id DESC LIMIT ?6",
@@ -104,29 +90,25 @@ pub(super) async fn count_live(
 }
 
 /// Adds a session.
-pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(tx: &mut SqliteConnection, session: &Session) -> Result<(), Fault> {
+    let carried = session.carried.encode();
+    let carried = carried.map_err(|error| corrupt("sessions.carried", &session.id.to_string(), error))?;
     sqlx::query(
-        "INSERT INTO sessions (id, user_id, email, role, security_version, generation,
-           created_at, rotated_at, issued_at, idle_deadline, absolute_deadline,
-           address, user_agent, client, incarnation, email_verified)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        "INSERT INTO sessions (id, user_id, security_version, generation, created_at, rotated_at, issued_at,
+           idle_deadline, absolute_deadline, incarnation, carried)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )
     .bind(session.id.to_string())
-    .bind(session.subject.user.get())
-    .bind(session.subject.email.as_str())
-    .bind(session.subject.role.as_str())
-    .bind(session.subject.security_version.get())
+    .bind(session.user.get())
+    .bind(session.security_version.get())
     .bind(i64::from(session.generation.get()))
     .bind(session.created_at.as_millis())
     .bind(session.rotated_at.as_millis())
     .bind(session.issued_at.as_millis())
     .bind(session.idle_deadline.as_millis())
     .bind(session.absolute_deadline.as_millis())
-    .bind(session.origin.address.map(|address| address.to_string()))
-    .bind(session.origin.user_agent.as_deref())
-    .bind(session.origin.client.as_str())
     .bind(session.incarnation)
-    .bind(session.subject.email_verified)
+    .bind(carried)
     .execute(tx)
     .await?;
     Ok(())
@@ -247,23 +229,15 @@ impl TryFrom<SessionRow> for Session {
 
     fn try_from(row: SessionRow) -> Result<Self, Fault> {
         let id = row.id.as_str();
-        let subject = Subject {
-            user: UserId::try_from(row.user_id).map_err(|error| corrupt("sessions.user_id", id, error))?,
-            email: Email::parse(&row.email).map_err(|error| corrupt("sessions.email", id, error))?,
-            email_verified: row.email_verified,
-            role: row.role.parse().map_err(|error| corrupt("sessions.role", id, error))?,
-            security_version: SecurityVersion::new(row.security_version),
-        };
         let generation = u32::try_from(row.generation)
             .map(Generation::new)
             .map_err(|error| corrupt("sessions.generation", id, error))?;
-        let address = row.address.as_deref().map(str::parse).transpose();
-        let address = address.map_err(|error| corrupt("sessions.address", id, error))?;
         Ok(Self {
             id: parse_id(id)?,
-            subject,
+            user: UserId::try_from(row.user_id).map_err(|error| corrupt("sessions.user_id", id, error))?,
+            security_version: SecurityVersion::new(row.security_version),
+            carried: Carried::decode(&row.carried).map_err(|error| corrupt("sessions.carried", id, error))?,
             incarnation: row.incarnation,
-            origin: SessionOrigin { address, user_agent: row.user_agent, client: row.client },
             generation,
             created_at: Timestamp::from_millis(row.created_at),
             rotated_at: Timestamp::from_millis(row.rotated_at),

@@ -30,16 +30,16 @@ impl SessionBackend for EmbeddedTokenStore {
         session: &NewSession,
         lifetimes: &SessionLifetimes,
     ) -> BackendResult<Opening> {
-        let user = session.subject.user;
+        let user = session.user;
         let outcome = bounded(async {
             let mut tx = self.begin_on(by, Partition::of(user)).await?;
             let now = self.time.now()?;
             if let Some(first) = cut_off_row::find(&mut tx, user, now).await?
-                && session.subject.security_version < first
+                && session.security_version < first
             {
                 return Ok(Opening::Settled(OpenOutcome::Superseded { first }));
             }
-            if session_row::older_stand(&mut tx, user, session.subject.security_version, now).await? {
+            if session_row::older_stand(&mut tx, user, session.security_version, now).await? {
                 return Ok(Opening::OlderStand);
             }
             let session = session.at(now, by.of(Partition::of(user)).incarnation, lifetimes);

@@ -33,7 +33,7 @@ impl SessionStore for JournaledTokenStore {
                 Opening::Settled(outcome) => return Ok(outcome),
                 // By an entry of the journal, as whatever ends sessions: a store that goes back revives none.
                 Opening::OlderStand => {
-                    self.end_older(session.subject.user, session.subject.security_version).await?;
+                    self.end_older(session.user, session.security_version).await?;
                 }
             }
         }

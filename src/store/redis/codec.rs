@@ -1,16 +1,18 @@
 //! What Redis holds, read back into the domain. Anything that means nothing is
 //! [`StoreError::Corrupt`], naming the kind of key, the key and what is wrong.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use redis::{FromRedisValue, Value};
 
-use super::keys::{SESSION_FIELDS, UserKeys};
+use super::keys::UserKeys;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
-use crate::domain::session::{Session, Subject};
+use crate::domain::session::Session;
+use crate::domain::session_carried::Carried;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::tokens::Generation;
 use crate::domain::user::{Role, SecurityVersion};
@@ -23,6 +25,9 @@ pub(super) const CUTOFF: &str = "cut-off";
 
 /// Stored fields: `None` where there is none.
 pub(super) type Fields = Vec<Option<String>>;
+
+/// A hash: its fields by their names.
+pub(super) type Hash = HashMap<String, String>;
 
 /// One entry, for saying what is wrong with it.
 #[derive(Clone, Copy, Debug)]
@@ -76,57 +81,83 @@ impl Answer {
     }
 }
 
-/// Where a script says by how many ms a session was ahead of the clock: behind its fields.
-pub(super) const AHEAD: usize = SESSION_FIELDS.len();
+/// Where a script says by how many ms a session was ahead of the clock: before its fields. Empty where it was not.
+pub(super) const AHEAD: usize = 0;
 
-/// A session out of the fields of its hash, in the order of [`SESSION_FIELDS`].
-pub(super) fn session(entry: Entry<'_>, id: SessionId, fields: &Fields) -> StoreResult<Session> {
-    let text = |position: usize| fields.get(position).and_then(|field| field.as_deref());
-    let time = |position: usize| -> StoreResult<Timestamp> {
-        entry.read(SESSION_FIELDS[position], text(position)).map(Timestamp::from_millis)
-    };
+/// A session that a script answered with, behind a verdict and [`AHEAD`].
+pub(super) fn answered_session(entry: Entry<'_>, id: SessionId, answer: &Answer) -> StoreResult<Session> {
+    let words = answer.fields.get(AHEAD + 1..).unwrap_or_default();
+    let pairs = words.chunks_exact(2).filter_map(|pair| Some((pair[0].clone()?, pair[1].clone()?)));
+    session(entry, id, &pairs.collect())
+}
+
+/// A session out of the fields of its hash.
+pub(super) fn session(entry: Entry<'_>, id: SessionId, fields: &Hash) -> StoreResult<Session> {
+    fn read<T: FromStr>(entry: Entry<'_>, fields: &Hash, name: &str) -> StoreResult<T> {
+        entry.read(name, fields.get(name).map(String::as_str))
+    }
+    let time = |name| read(entry, fields, name).map(Timestamp::from_millis);
     Ok(Session {
         id,
-        subject: Subject {
-            user: entry.read::<UserId>(SESSION_FIELDS[0], text(0))?,
-            email: email(entry, text(1))?,
-            email_verified: is_noted(entry, SESSION_FIELDS[14], text(14))?,
-            role: entry.read::<Role>(SESSION_FIELDS[2], text(2))?,
-            security_version: SecurityVersion::new(entry.read(SESSION_FIELDS[3], text(3))?),
-        },
-        incarnation: entry.read(SESSION_FIELDS[10], text(10))?,
-        origin: origin(entry, text(11), text(12), text(13))?,
-        generation: Generation::new(entry.read(SESSION_FIELDS[4], text(4))?),
-        created_at: time(5)?,
-        rotated_at: time(6)?,
-        issued_at: time(7)?,
-        idle_deadline: time(8)?,
-        absolute_deadline: time(9)?,
+        user: read::<UserId>(entry, fields, "u")?,
+        security_version: SecurityVersion::new(read(entry, fields, "v")?),
+        carried: carried(entry, fields)?,
+        incarnation: read(entry, fields, "b")?,
+        generation: Generation::new(read(entry, fields, "g")?),
+        created_at: time("c")?,
+        rotated_at: time("t")?,
+        issued_at: time("n")?,
+        idle_deadline: time("i")?,
+        absolute_deadline: time("a")?,
     })
 }
 
-/// Where a session was opened; an empty address or user agent stands for none.
-fn origin(
-    entry: Entry<'_>,
-    address: Option<&str>,
-    user_agent: Option<&str>,
-    client: Option<&str>,
-) -> StoreResult<SessionOrigin> {
-    let address = match address {
-        Some("") => None,
-        address => Some(entry.read::<IpAddr>(SESSION_FIELDS[11], address)?),
-    };
-    let user_agent = Some(plain(entry, SESSION_FIELDS[12], user_agent)?).filter(|text| !text.is_empty());
-    Ok(SessionOrigin { address, user_agent, client: plain(entry, SESSION_FIELDS[13], client)? })
+/// The most bytes that a field of a hash may have for Redis to keep the hash as a list
+/// (`hash-max-listpack-value`).
+const PIECE_MAX_BYTES: usize = 64;
+
+/// What a session carries, cut into the fields that hold it: each with its name, in whole characters.
+pub(super) fn pieces(carried: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut rest = carried;
+    let pieces = std::iter::from_fn(move || {
+        let is_an_end = |end: &usize| rest.is_char_boundary(*end);
+        let end = (1..=PIECE_MAX_BYTES.min(rest.len())).rev().find(is_an_end)?;
+        let (piece, behind) = rest.split_at(end);
+        rest = behind;
+        Some(piece)
+    });
+    pieces.enumerate()
 }
 
-/// Whether a note is there. Only `1` is one.
-fn is_noted(entry: Entry<'_>, name: &str, field: Option<&str>) -> StoreResult<bool> {
-    match field {
-        None => Ok(false),
-        Some("1") => Ok(true),
-        Some(_) => Err(entry.corrupt(format!("`{name}` is malformed"))),
+/// The other way round. A piece that is missing leaves a text that is none.
+fn carried(entry: Entry<'_>, fields: &Hash) -> StoreResult<Carried> {
+    let pieces = (0_usize..).map_while(|number| fields.get(&number.to_string()));
+    let text: String = pieces.map(String::as_str).collect();
+    if text.is_empty() {
+        return carried_before(entry, fields);
     }
+    Carried::decode(&text).map_err(|error| entry.corrupt(format!("what it carries {error}")))
+}
+
+/// What a session carries that an earlier build has opened: a field each, an empty address or user agent for none,
+/// and `1` where the e-mail address was proven.
+fn carried_before(entry: Entry<'_>, fields: &Hash) -> StoreResult<Carried> {
+    let field = |name: &str| fields.get(name).map(String::as_str);
+    let email: String = entry.read("e", field("e"))?;
+    let email = Email::parse(&email).map_err(|error| entry.corrupt(format!("`e` {error}")))?;
+    let role = entry.read::<Role>("r", field("r"))?;
+    let address = match field("p") {
+        Some("") => None,
+        address => Some(entry.read::<IpAddr>("p", address)?),
+    };
+    let user_agent = plain(entry, "w", field("w"))?;
+    let origin = SessionOrigin::new(address, Some(&user_agent), plain(entry, "k", field("k"))?);
+    let email_verified = match field("m") {
+        None => false,
+        Some("1") => true,
+        Some(_) => return Err(entry.corrupt("`m` is malformed")),
+    };
+    Ok(Carried { email_verified, ..Carried::new(email, role, origin) })
 }
 
 /// Text without control characters.
@@ -136,11 +167,6 @@ fn plain(entry: Entry<'_>, name: &str, field: Option<&str>) -> StoreResult<Strin
         true => Err(entry.corrupt(format!("`{name}` is malformed"))),
         false => Ok(text),
     }
-}
-
-fn email(entry: Entry<'_>, field: Option<&str>) -> StoreResult<Email> {
-    let text: String = entry.read(SESSION_FIELDS[1], field)?;
-    Email::parse(&text).map_err(|error| entry.corrupt(format!("`{}` {error}", SESSION_FIELDS[1])))
 }
 
 /// The first version that counts after the user's last security event.
@@ -168,71 +194,127 @@ mod tests {
 
     const ENTRY: Entry<'_> = Entry { place: "session", key: "hallpass:{p07}:opened:x" };
 
-    fn stored() -> Fields {
-        let own = ["7", "ada@example.com", "member", "3", "5", "1000", "2000", "2500", "3000", "4000", "9"];
-        let origin = ["192.0.2.7", "curl/8.5.0", "hallpass"];
-        let proven = ["1"];
-        own.iter().chain(&origin).chain(&proven).map(|field| Some((*field).to_owned())).collect()
+    fn hash(fields: &[(&str, &str)]) -> Hash {
+        fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn read(fields: &Fields) -> Result<Session, String> {
+    /// What is judged of a session.
+    fn judged() -> Hash {
+        hash(&[
+            ("u", "7"),
+            ("v", "3"),
+            ("g", "5"),
+            ("c", "1000"),
+            ("t", "2000"),
+            ("n", "2500"),
+            ("i", "3000"),
+            ("a", "4000"),
+            ("b", "9"),
+        ])
+    }
+
+    fn carried() -> Carried {
+        let origin = SessionOrigin::new("192.0.2.7".parse().ok(), Some("curl/8.5.0"), "a-client");
+        let email = Email::parse("ada@example.com").expect("an address");
+        Carried { email_verified: true, ..Carried::new(email, Role::Admin, origin) }
+    }
+
+    fn stored() -> Hash {
+        let text = carried().encode().expect("a text");
+        let mut fields = judged();
+        fields.extend(pieces(&text).map(|(name, piece)| (name.to_string(), piece.to_owned())));
+        assert!(fields.contains_key("1") && !fields.contains_key("2"), "{fields:?}");
+        fields
+    }
+
+    /// As builds before wrote it.
+    fn stored_before() -> Hash {
+        let mut fields = judged();
+        fields.extend(hash(&[
+            ("e", "ada@example.com"),
+            ("r", "admin"),
+            ("p", "192.0.2.7"),
+            ("w", "curl/8.5.0"),
+            ("k", "a-client"),
+            ("m", "1"),
+        ]));
+        fields
+    }
+
+    fn read(fields: &Hash) -> Result<Session, String> {
         session(ENTRY, SessionId::from(Uuid::nil()), fields).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_session_is_read_in_the_order_of_its_fields() {
-        let session = read(&stored()).expect("a session");
-        assert_eq!(session.subject.user.get(), 7);
-        assert_eq!(session.subject.email.as_str(), "ada@example.com");
-        assert_eq!(session.subject.role, Role::Member);
-        assert_eq!(session.subject.security_version.get(), 3);
-        assert_eq!(session.generation.get(), 5);
-        assert_eq!(session.incarnation, 9);
-        let times = [
-            session.created_at,
-            session.rotated_at,
-            session.issued_at,
-            session.idle_deadline,
-            session.absolute_deadline,
-        ];
-        assert_eq!(times.map(Timestamp::as_millis), [1000, 2000, 2500, 3000, 4000]);
-        assert_eq!(session.origin.address.map(|address| address.to_string()).as_deref(), Some("192.0.2.7"));
-        assert_eq!(session.origin.user_agent.as_deref(), Some("curl/8.5.0"));
-        assert_eq!(session.origin.client, "hallpass");
-        assert!(session.subject.email_verified);
+    fn a_session_is_read_by_the_names_of_its_fields_also_as_builds_before_had_them() {
+        for fields in [stored(), stored_before()] {
+            let session = read(&fields).expect("a session");
+            assert_eq!(session.user.get(), 7);
+            assert_eq!(session.security_version.get(), 3);
+            assert_eq!(session.generation.get(), 5);
+            assert_eq!(session.incarnation, 9);
+            let times = [
+                session.created_at,
+                session.rotated_at,
+                session.issued_at,
+                session.idle_deadline,
+                session.absolute_deadline,
+            ];
+            assert_eq!(times.map(Timestamp::as_millis), [1000, 2000, 2500, 3000, 4000]);
+            assert_eq!(session.carried, carried());
+        }
     }
 
-    /// Builds before wrote no such note, and old replicas write none beside this one.
     #[test]
-    fn an_address_is_proven_only_where_that_is_noted() {
-        let mut fields = stored();
-        fields[14] = None;
-        assert!(!read(&fields).expect("a session").subject.email_verified);
+    fn no_piece_is_longer_than_redis_keeps_in_a_list_and_together_they_are_the_text() {
+        for text in
+            ["", "a", &"a".repeat(64), &"a".repeat(65), &"ü".repeat(500), &format!("a{}", "🦀".repeat(99))]
+        {
+            let pieces: Vec<_> = pieces(text).collect();
+            assert!(pieces.iter().all(|(_, piece)| (1..=64).contains(&piece.len())), "{pieces:?}");
+            assert!(pieces.iter().map(|(name, _)| *name).eq(0..pieces.len()), "{pieces:?}");
+            assert_eq!(pieces.iter().map(|(_, piece)| *piece).collect::<String>(), text);
+        }
+    }
+
+    /// The first builds wrote no such note.
+    #[test]
+    fn an_address_of_before_is_proven_only_where_that_is_noted() {
+        let mut fields = stored_before();
+        fields.remove("m");
+        assert!(!read(&fields).expect("a session").carried.email_verified);
         for other in ["", "0", "true", "11", " 1"] {
-            fields[14] = Some(other.to_owned());
+            fields.insert("m".to_owned(), other.to_owned());
             assert!(read(&fields).expect_err("corrupt").contains("`m`"), "{other:?}");
         }
     }
 
     #[test]
-    fn an_empty_address_or_user_agent_is_none() {
-        let mut fields = stored();
-        fields[11] = Some(String::new());
-        fields[12] = Some(String::new());
-        let origin = read(&fields).expect("a session").origin;
-        assert_eq!(origin, SessionOrigin::new(None, None, "hallpass"));
+    fn an_empty_address_or_user_agent_of_before_is_none() {
+        let mut fields = stored_before();
+        fields.extend(hash(&[("p", ""), ("w", "")]));
+        let origin = read(&fields).expect("a session").carried.origin;
+        assert_eq!(origin, SessionOrigin::new(None, None, "a-client"));
     }
 
     #[test]
     fn a_missing_or_malformed_field_is_named_with_its_key() {
-        for (position, name) in SESSION_FIELDS[..14].iter().enumerate() {
-            for broken in [None, Some("\u{1}".to_owned())] {
-                let mut fields = stored();
-                fields[position] = broken;
-                let error = read(&fields).expect_err("corrupt");
-                assert!(error.contains(&format!("`{name}`")) && error.contains(ENTRY.key), "{error}");
+        for fields in [stored(), stored_before()] {
+            for name in fields.keys().filter(|name| *name != "m") {
+                let named = if name.parse::<u8>().is_ok() { "what it carries" } else { &format!("`{name}`") };
+                for broken in [None, Some("\u{1}".to_owned())] {
+                    // A session without the first piece counts as one of a build before.
+                    let named = if name == "0" && broken.is_none() { "`e`" } else { named };
+                    let mut fields = fields.clone();
+                    match broken {
+                        Some(broken) => fields.insert(name.clone(), broken),
+                        None => fields.remove(name),
+                    };
+                    let error = read(&fields).expect_err("corrupt");
+                    assert!(error.contains(named) && error.contains(ENTRY.key), "{named}: {error}");
+                }
             }
         }
-        assert!(read(&Vec::new()).is_err());
+        assert!(read(&Hash::new()).is_err());
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! | key | type | holds | lives until |
 //! | --- | --- | --- | --- |
-//! | `opened:<sid>` | hash | one session, see [`SESSION_FIELDS`] | its idle deadline |
+//! | `opened:<sid>` | hash | one session, see below | its idle deadline |
 //! | `sessions:<uid>` | sorted set | `<sid>:<security version>` → idle deadline | the last deadline |
 //! | `denied:<uid>` | sorted set | `s:<sid>` or `j:<jti>` → when the denial ends | the last end |
 //! | `cut_off:<uid>` | string | the version of the last security event | no older session can be left |
@@ -19,6 +19,13 @@
 //! | `owed` | hash | id of an entry → `<kind> <uid> <subject> <until>`, to be written into the journal | it is written |
 //! | `bucket:<mark>` | hash | `u` units in it as of `t`, see [`Fill`](crate::domain::rate_limit::Fill) | it is empty |
 //! | `places:<mark>` | sorted set | mark of a place → until when it is remembered | the last end |
+//!
+//! The fields of an `opened:<sid>` hash have short names because there is one per login. What is judged has one each: user id
+//! (`u`), security version (`v`), generation (`g`), created at (`c`), rotated at (`t`), newest access token at (`n`),
+//! idle deadline (`i`), absolute deadline (`a`), incarnation (`b`). What the session carries, the text of
+//! [`Carried::encode`](crate::domain::session_carried::Carried::encode), is cut into fields `0`, `1` and so on of at most 64
+//! bytes: one that is longer makes Redis keep the whole hash in three times the room (`hash-max-listpack-value`).
+//! Builds before had a field for each part of it, `e`, `r`, `p`, `w`, `k` and `m`; those sessions are read until they end.
 //!
 //! Builds before had `session:<sid>`, `cutoff:<uid>` and `reset:<uid>` of another shape. They may stand beside these, where
 //! `redis.prefix` was kept, and are not read.
@@ -52,15 +59,6 @@ use crate::domain::partition::Partition;
 use crate::domain::rate_limit::{AccountMark, BucketId};
 
 const OWNER: &str = "owner";
-
-/// The fields of an `opened:<sid>` hash, short because there is one per login: user id, e-mail
-/// address, role, security version, generation, created at, rotated at (`t`), newest
-/// access token at (`n`), idle deadline, absolute deadline, incarnation (`b`), then where it was opened:
-/// the client's network address (`p`) and user agent (`w`), empty where there is none, and client
-/// (`k`); at last `1` where the e-mail address was proven at login (`m`), which is all that may be missing:
-/// sessions of builds before have none. The scripts know them by the same names.
-pub const SESSION_FIELDS: [&str; 15] =
-    ["u", "e", "r", "v", "g", "c", "t", "n", "i", "a", "b", "p", "w", "k", "m"];
 
 /// The keys of one deployment.
 #[derive(Clone, Debug)]

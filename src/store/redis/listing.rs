@@ -6,10 +6,10 @@ use std::cmp::Reverse;
 use redis::{Pipeline, Value};
 use uuid::Uuid;
 
-use super::codec::{self, CUTOFF, Entry, Fields, SESSION, SESSIONS, first_version};
+use super::codec::{self, CUTOFF, Entry, Fields, Hash, SESSION, SESSIONS, first_version};
 use super::connection::Connection;
 use super::errors::backend_error;
-use super::keys::{Keys, SESSION_FIELDS, UserKeys};
+use super::keys::{Keys, UserKeys};
 use super::standing::{STANDING_FIELDS, standing_incarnation};
 use super::store::RedisTokenStore;
 use super::time::{StoreTime, lies_after};
@@ -169,7 +169,7 @@ impl Lists<'_> {
     async fn live(&self, keys: &UserKeys, ids: &[SessionId]) -> BackendResult<Vec<Session>> {
         let mut pipeline = redis::pipe();
         for id in ids {
-            pipeline.cmd("HMGET").arg(keys.session(*id)).arg(&SESSION_FIELDS);
+            pipeline.cmd("HGETALL").arg(keys.session(*id));
         }
         pipeline.cmd("GET").arg(keys.cutoff());
         pipeline.cmd("HMGET").arg(keys.partition().state()).arg(&STANDING_FIELDS);
@@ -188,14 +188,14 @@ impl Lists<'_> {
         for (id, fields) in ids.iter().zip(stored) {
             let key = keys.session(*id);
             let entry = Entry { place: SESSION, key: &key };
-            let fields: Fields = entry.convert(fields)?;
-            if fields.iter().all(Option::is_none) {
+            let fields: Hash = entry.convert(fields)?;
+            if fields.is_empty() {
                 continue;
             }
             let session = codec::session(entry, *id, &fields)?;
             let counts = session.incarnation == by.incarnation
-                && first_version.is_none_or(|first| session.subject.security_version.get() >= first);
-            if session.subject.user == keys.user() && counts && !session.is_expired(now) {
+                && first_version.is_none_or(|first| session.security_version.get() >= first);
+            if session.user == keys.user() && counts && !session.is_expired(now) {
                 sessions.push(session);
             }
         }

@@ -32,7 +32,7 @@ impl SessionBackend for RedisTokenStore {
         session: &NewSession,
         lifetimes: &SessionLifetimes,
     ) -> BackendResult<Opening> {
-        let keys = self.keys.of_user(session.subject.user);
+        let keys = self.keys.of_user(session.user);
         let key = keys.session(session.id);
         let entry = Entry { place: SESSION, key: &key };
         let mut script = scripts::OPEN_SESSION.prepare_invoke();
@@ -43,22 +43,20 @@ impl SessionBackend for RedisTokenStore {
             .key(keys.partition().state())
             .arg(self.time.argument())
             .arg(session.id.to_string())
-            .arg(session.subject.user.get())
-            .arg(session.subject.email.as_str())
-            .arg(session.subject.role.as_str())
-            .arg(session.subject.security_version.get())
+            .arg(session.user.get())
+            .arg(session.security_version.get())
             .arg(Generation::FIRST.get())
             .arg(span(lifetimes.idle))
             .arg(span(lifetimes.absolute))
-            .arg(session.origin.address.map(|address| address.to_string()).unwrap_or_default())
-            .arg(session.origin.user_agent.as_deref().unwrap_or_default())
-            .arg(session.origin.client.as_str())
-            .arg(vouching_of(by, session.subject.user))
-            .arg(if session.subject.email_verified { "1" } else { "" });
+            .arg(vouching_of(by, session.user));
+        let carried = session.carried.encode().map_err(|error| entry.corrupt(error.to_string()))?;
+        for (name, piece) in codec::pieces(&carried) {
+            script.arg(name).arg(piece);
+        }
         let answer = self.call(by, entry, script).await?;
         match answer.verdict.as_str() {
             "opened" => {
-                let session = codec::session(entry, session.id, &answer.fields)?;
+                let session = codec::answered_session(entry, session.id, &answer)?;
                 Ok(Opening::Settled(OpenOutcome::Opened(session)))
             }
             "superseded" => {
@@ -202,8 +200,10 @@ impl RedisTokenStore {
         let key = keys.session(token.session);
         let entry = Entry { place: SESSION, key: &key };
         let answer = self.call(by, entry, script).await?;
-        note_brought_back(token.session, answer.field(codec::AHEAD));
-        let session = || codec::session(entry, token.session, &answer.fields);
+        let session = || {
+            note_brought_back(token.session, answer.field(codec::AHEAD));
+            codec::answered_session(entry, token.session, &answer)
+        };
         let mut ended_until = None;
         let outcome = match answer.verdict.as_str() {
             "current" => RefreshOutcome::Current(session()?),
@@ -231,7 +231,7 @@ impl RedisTokenStore {
 
 /// What a session had noted lay ahead of the clock.
 fn note_brought_back(session: SessionId, ahead_ms: Option<&str>) {
-    if let Some(ahead_ms) = ahead_ms {
+    if let Some(ahead_ms) = ahead_ms.filter(|ms| !ms.is_empty()) {
         tracing::warn!(%session, ahead_ms, "the token store's clock was put back: a session counts from now on");
     }
 }

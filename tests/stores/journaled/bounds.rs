@@ -149,7 +149,7 @@ pub async fn what_is_owed_is_settled_each_for_itself(store: &SharedStore, clock:
     let before = store.journal.count().await;
     refuse(store, None).await;
     for session in &sessions {
-        let user = session.subject.user;
+        let user = session.user;
         let owed = store.revoke_session(user, session.id, OnUnknown::Deny).await;
         assert!(matches!(owed, Err(StoreError::RevocationPending(_))), "{owed:?}");
     }

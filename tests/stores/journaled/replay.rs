@@ -256,7 +256,7 @@ async fn everything_that_is_lacked_is_carried_out_in_the_embedded_store() {
         assert_dead(&store, session).await;
     }
     assert_live(&store, &live, 0).await;
-    let user = live.subject.user;
+    let user = live.user;
     assert!(store.revoke_session(user, live.id, OnUnknown::Ignore).await.expect("an end"));
 }
 
@@ -286,7 +286,7 @@ async fn a_database_that_goes_back_is_joined_in_many_partitions_at_once() {
         store.journal.execute(statement).await;
     }
     for session in &last {
-        let revoked = Journaled::Session { user: session.subject.user, session: session.id };
+        let revoked = Journaled::Session { user: session.user, session: session.id };
         let id = EntryId::generate(&SystemRandom);
         let entry = NewEntry { id, revoked, until: clock.now().after(LIFETIMES.idle) };
         let link = store.journal.store.append_entry(&entry).await.expect("an entry");

@@ -20,7 +20,7 @@ const VERY_MANY: usize = 1_100;
 const AT_ONCE: usize = 10;
 
 async fn evict(store: &SharedStore, session: &Session, max: u32) -> bool {
-    store.evict_session(session.subject.user, session.id, max).await.expect("evict_session")
+    store.evict_session(session.user, session.id, max).await.expect("evict_session")
 }
 
 async fn logged_in(store: &SharedStore, clock: &ManualClock, ada: &Person, count: usize) -> Vec<Session> {

@@ -151,7 +151,7 @@ impl Walk {
             self.person = self.person.after_a_security_event();
             self.person.cut_off(store, clock).await;
             for (session, ended) in &mut self.known {
-                *ended |= session.subject.security_version < self.person.version;
+                *ended |= session.security_version < self.person.version;
             }
             return "cut off";
         }
@@ -185,7 +185,7 @@ impl Walk {
             *ended |= is_live;
             return "reuse";
         }
-        let was_live = store.revoke_session(session.subject.user, session.id, OnUnknown::Ignore).await;
+        let was_live = store.revoke_session(session.user, session.id, OnUnknown::Ignore).await;
         assert_eq!(was_live.expect("revoke_session"), is_live);
         *ended |= is_live;
         "revoke"

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::email::Email;
-use hallpass::domain::session::{NewSession, Session, SessionLifetimes, Subject, Timeout};
+use hallpass::domain::session::{NewSession, Session, SessionLifetimes, Timeout};
+use hallpass::domain::session_carried::Carried;
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::Generation;
 use hallpass::domain::user::{Role, SecurityVersion};
@@ -16,16 +17,15 @@ use super::support::*;
 const GRACE: Duration = LIFETIMES.rotation_grace_period;
 
 pub async fn a_new_session_keeps_every_field(store: &SharedStore, clock: &ManualClock) {
-    let subject = Subject {
-        user: fresh_user(),
-        email: Email::parse("o'hara+pass{1}@sub.example.com").expect("an address"),
-        email_verified: true,
-        role: Role::Admin,
-        security_version: SecurityVersion::new((1 << 53) + 1),
-    };
+    let email = Email::parse("o'hara+pass{1}@sub.example.com").expect("an address");
     let origin =
         SessionOrigin::new("2001:db8::7".parse().ok(), Some("Müller's \"Browser\" 🦀 {1}"), "a-client");
-    let session = NewSession { id: fresh_session_id(), subject, origin };
+    let session = NewSession {
+        id: fresh_session_id(),
+        user: fresh_user(),
+        security_version: SecurityVersion::new((1 << 53) + 1),
+        carried: Carried { email_verified: true, ..Carried::new(email, Role::Admin, origin) },
+    };
     let outcome = store.open_session(&session, &LIFETIMES).await.expect("open_session");
     let OpenOutcome::Opened(opened) = outcome else { panic!("{outcome:?}") };
     let session = session.at(clock.now(), opened.incarnation, &LIFETIMES);
@@ -37,10 +37,11 @@ pub async fn a_new_session_keeps_every_field(store: &SharedStore, clock: &Manual
 
 pub async fn a_session_of_unknown_origin_keeps_that_it_is_unknown(store: &SharedStore, _: &ManualClock) {
     let origin = SessionOrigin::new(None, None, "hallpass");
-    let session = NewSession { origin, ..Person::new().session() };
+    let ada = Person::new();
+    let session = NewSession { carried: Carried { origin, ..ada.carried() }, ..ada.session() };
     store.open_session(&session, &LIFETIMES).await.expect("open_session");
     let rotated = successor(rotate(store, session.token(0)).await);
-    assert_eq!(rotated.origin, session.origin);
+    assert_eq!(rotated.carried, session.carried);
     assert_eq!(check(store, session.token(1)).await, RefreshOutcome::Current(rotated));
 }
 

@@ -29,7 +29,7 @@ pub async fn a_session_is_revoked_once(store: &SharedStore, clock: &ManualClock)
 
 pub async fn fifty_revocations_of_one_session_end_it_once(store: &SharedStore, clock: &ManualClock) {
     let session = Person::new().log_in(store, clock).await;
-    let (user, id) = (session.subject.user, session.id);
+    let (user, id) = (session.user, session.id);
     let answers = race((0..RACERS).map(|_| {
         let store = Arc::clone(store);
         async move { store.revoke_session(user, id, OnUnknown::Ignore).await }

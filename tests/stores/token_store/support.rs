@@ -10,7 +10,8 @@ use hallpass::domain::deployment::DeploymentMark;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
 use hallpass::domain::rate_limit::PlaceMark;
-use hallpass::domain::session::{NewSession, Session, SessionLifetimes, Subject};
+use hallpass::domain::session::{NewSession, Session, SessionLifetimes};
+use hallpass::domain::session_carried::Carried;
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
 use hallpass::domain::user::{Role, SecurityVersion};
@@ -126,19 +127,16 @@ impl Person {
         Self { version: self.version.next(Timestamp::from_millis(0)), ..self }
     }
 
-    pub fn subject(&self) -> Subject {
-        Subject {
-            user: self.user,
-            email: Email::parse("ada.lovelace@example.com").expect("an address"),
-            email_verified: false,
-            role: Role::Member,
-            security_version: self.version,
-        }
+    /// What a session of theirs carries.
+    pub fn carried(&self) -> Carried {
+        let email = Email::parse("ada.lovelace@example.com").expect("an address");
+        Carried::new(email, Role::Member, origin())
     }
 
     /// A session as a login would ask for it; not stored.
     pub fn session(&self) -> NewSession {
-        NewSession { id: fresh_session_id(), subject: self.subject(), origin: origin() }
+        let carried = self.carried();
+        NewSession { id: fresh_session_id(), user: self.user, security_version: self.version, carried }
     }
 
     /// Logs in.
@@ -206,7 +204,7 @@ pub trait SessionExt {
 
 impl SessionExt for Session {
     fn user(&self) -> UserId {
-        self.subject.user
+        self.user
     }
 
     fn session_id(&self) -> SessionId {
@@ -220,7 +218,7 @@ impl SessionExt for Session {
 
 impl SessionExt for NewSession {
     fn user(&self) -> UserId {
-        self.subject.user
+        self.user
     }
 
     fn session_id(&self) -> SessionId {

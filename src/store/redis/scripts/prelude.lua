@@ -101,20 +101,15 @@ local function keep_reset(key, place, hash, version, deadline, vouching, now)
   expire_in(key, remaining)
 end
 
--- The fields of a session, as keys.rs explains them; from `v` to `b` they are numbers, and what comes
--- behind `k` is '1' where it is there.
-local FIELDS = {'u', 'e', 'r', 'v', 'g', 'c', 't', 'n', 'i', 'a', 'b', 'p', 'w', 'k', 'm'}
-local FIRST_NUMBER, LAST_NUMBER, LAST_NEEDED = 4, 11, 14
+-- What of a session is judged, as keys.rs explains it; all but `u` are numbers. What it carries is not looked
+-- into: that it is there is told by its first field, or in sessions of builds before by `e`.
+local FIELDS = {'u', 'v', 'g', 'c', 't', 'n', 'i', 'a', 'b', '0', 'e'}
+local VERSION, INCARNATION, CARRIED, CARRIED_BEFORE = 2, 9, 10, 11
 
-local function session_fields(session)
-  return redis.call('HMGET', session, unpack(FIELDS))
-end
-
--- The session's fields after a verdict, and by how many ms it was ahead of the clock, if it was.
+-- A verdict, by how many ms the session was ahead of the clock, or nothing, and names and values of all its fields.
 local function answer(verdict, session, ahead)
-  local words = {verdict}
-  for position, field in ipairs(session_fields(session)) do words[position + 1] = field end
-  if ahead and ahead > 0 then words[#FIELDS + 2] = digits(ahead) end
+  local words = {verdict, ahead and ahead > 0 and digits(ahead) or ''}
+  for _, word in ipairs(redis.call('HGETALL', session)) do words[#words + 1] = word end
   return words
 end
 
@@ -149,32 +144,30 @@ end
 -- there.
 -- Model: TokensOfTheirIncarnation, VersionsNotTimes
 local function live_session(session, sessions, cutoff, incarnation, sid, user, now)
-  local stored = session_fields(session)
+  local stored = redis.call('HMGET', session, unpack(FIELDS))
   local present, values = false, {}
   for field = 1, #FIELDS do present = present or stored[field] end
   if not present then return nil, {'unknown'} end
   if stored[1] and stored[1] ~= user then return nil, {'foreign'} end
-  for position = 1, LAST_NEEDED do
+  for position = 1, INCARNATION do
     local name, value = FIELDS[position], stored[position]
-    if position >= FIRST_NUMBER and position <= LAST_NUMBER then value = integer(value) end
+    if position >= VERSION then value = integer(value) end
     if not value then return nil, {'corrupt', 'session', name} end
     values[name] = value
   end
-  for position = LAST_NEEDED + 1, #FIELDS do
-    if stored[position] and stored[position] ~= '1' then return nil, {'corrupt', 'session', FIELDS[position]} end
-  end
+  if not (stored[CARRIED] or stored[CARRIED_BEFORE]) then return nil, {'corrupt', 'session', FIELDS[CARRIED]} end
   local first_version = cutoff_version(cutoff)
   if not first_version then return nil, {'corrupt', 'cutoff', 'version'} end
-  if values.v < first_version or stored[LAST_NUMBER] ~= incarnation then
-    forget(session, sessions, sid, stored[FIRST_NUMBER], now)
+  if values.v < first_version or stored[INCARNATION] ~= incarnation then
+    forget(session, sessions, sid, stored[VERSION], now)
     return nil, {'unknown'}
   end
   if now >= math.min(values.i, values.a) then
     return nil, {'expired', values.i < values.a and 'idle' or 'absolute'}
   end
-  bring_back(session, sessions, set_member(sid, stored[FIRST_NUMBER]), values, now)
+  bring_back(session, sessions, set_member(sid, stored[VERSION]), values, now)
   return {
-    version = stored[FIRST_NUMBER],
+    version = stored[VERSION],
     generation = values.g,
     rotated_at = values.t,
     absolute_deadline = values.a,

@@ -9,7 +9,8 @@
 -- ARGV[4] presented generation   ARGV[5] idle lifetime, ms
 -- ARGV[6] grace period, ms       ARGV[7] how long a revocation is remembered, ms
 -- ARGV[8] vouching               ARGV[9] id of an entry of the journal, for an alarm
--- Returns {"current" | "previous" | "recovered", the session's fields after it, and by how many ms it was ahead}
+-- Returns {"current" | "previous" | "recovered", by how many ms it was ahead or nothing, names and values of the
+--         session's fields after it}
 --       | {"reused", until when its end matters, ms, or nothing where it goes on}
 --       | {"expired", "idle" | "absolute"} | {"evicted"} | {"unknown"} | {"foreign"} | {"unvouched"}
 --       | {"implausible"} | {"corrupt", kind of key, field}

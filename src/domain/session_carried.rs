@@ -1,0 +1,177 @@
+//! What a session carries: said again by its tokens and lists, and judged by no store.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::email::Email;
+use super::session_origin::SessionOrigin;
+use super::user::{Role, User};
+
+/// What a session was opened with, and keeps until it ends. The stores keep it as one text and decide
+/// nothing by it; what they judge are the fields of [`Session`](super::session::Session) itself.
+///
+/// A change of address or role ends the session (a new security version), so refreshing needs no look at the
+/// account. But for one: that the address is proven later ends nothing. While it was not, who mints for the
+/// session looks.
+///
+/// As text it is JSON with names of one letter, since there is one for each login. What most sessions have is
+/// not written: its absence stands for it. So a member that is added here needs a `default` for the
+/// sessions that are open, and its line in [`Carried::of`]. Members that are not known are passed over: replicas of
+/// the build before read what those of the next have written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// The address at login.
+    #[serde(rename = "e")]
+    pub email: Email,
+    /// Whether it was proven to be its owner's by then. Once it is, it stays so for this session: another
+    /// address ends it.
+    #[serde(rename = "v", default, skip_serializing_if = "is_false")]
+    pub email_verified: bool,
+    /// The role at login; the least one is not written.
+    #[serde(rename = "r", default = "member", skip_serializing_if = "is_member")]
+    pub role: Role,
+    /// Where it was opened.
+    #[serde(flatten)]
+    pub origin: SessionOrigin,
+}
+
+/// The text is none that a session carries. What stands in it is personal data and not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedError {
+    /// Up to which byte of the text it could be read.
+    at: usize,
+}
+
+impl fmt::Display for CarriedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "is malformed at byte {}", self.at)
+    }
+}
+
+impl std::error::Error for CarriedError {}
+
+impl From<serde_json::Error> for CarriedError {
+    fn from(error: serde_json::Error) -> Self {
+        Self { at: error.column() }
+    }
+}
+
+impl Carried {
+    /// For an address that is not proven.
+    pub fn new(email: Email, role: Role, origin: SessionOrigin) -> Self {
+        Self { email, email_verified: false, role, origin }
+    }
+
+    /// For a login of this account as it is now.
+    pub fn of(user: &User, origin: SessionOrigin) -> Self {
+        Self { email_verified: user.email_verified, ..Self::new(user.email.clone(), user.role, origin) }
+    }
+
+    /// The text to store.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON: none of today's members is of that kind.
+    pub fn encode(&self) -> Result<String, CarriedError> {
+        Ok(serde_json::to_string(self)?)
+    }
+
+    /// Reads a stored text.
+    ///
+    /// # Errors
+    /// It is none: cut off, or a member means nothing.
+    pub fn decode(text: &str) -> Result<Self, CarriedError> {
+        Ok(serde_json::from_str(text)?)
+    }
+}
+
+fn is_false(note: &bool) -> bool {
+    !note
+}
+
+fn member() -> Role {
+    Role::Member
+}
+
+fn is_member(role: &Role) -> bool {
+    *role == Role::Member
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn carried(origin: SessionOrigin) -> Carried {
+        Carried::new(Email::parse("ada@example.com").expect("an address"), Role::Member, origin)
+    }
+
+    fn rich() -> Carried {
+        let origin =
+            SessionOrigin::new("2001:db8::7".parse().ok(), Some("Müller's \"Browser\" \\ 🦀"), "app");
+        Carried { email_verified: true, role: Role::Admin, ..carried(origin) }
+    }
+
+    #[test]
+    fn what_is_written_reads_back_the_same() {
+        for carried in [rich(), carried(SessionOrigin::new(None, None, "hallpass"))] {
+            let text = carried.encode().expect("a text");
+            assert_eq!(Carried::decode(&text), Ok(carried), "{text}");
+        }
+    }
+
+    /// The text is what replicas of other builds read, and what sessions were opened with before.
+    #[test]
+    fn the_text_has_names_of_one_letter_and_leaves_out_what_most_sessions_have() {
+        let plain = carried(SessionOrigin::new(None, None, "hallpass"));
+        assert_eq!(plain.encode().as_deref(), Ok(r#"{"e":"ada@example.com"}"#));
+        let text = r#"{"e":"ada@example.com","v":true,"r":"admin","a":"2001:db8::7","u":"Müller's \"Browser\" \\ 🦀","c":"app"}"#;
+        assert_eq!(rich().encode().as_deref(), Ok(text));
+    }
+
+    #[test]
+    fn members_of_a_later_build_are_passed_over() {
+        let text = r#"{"e":"ada@example.com","z":{"deep":[1]},"department":"north","c":"app"}"#;
+        assert_eq!(Carried::decode(text), Ok(carried(SessionOrigin::new(None, None, "app"))));
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused_and_not_repeated() {
+        for text in [
+            "",
+            "{}",
+            "null",
+            "[]",
+            r#"{"e":"ada@example.com""#,
+            r#"{"e":"ada@example.com"}{"#,
+            r#"{"e":"no address"}"#,
+            r#"{"e":null}"#,
+            r#"{"e":"ada@example.com","r":"root"}"#,
+            r#"{"e":"ada@example.com","r":null}"#,
+            r#"{"e":"ada@example.com","v":"ada@example.com"}"#,
+            r#"{"e":"ada@example.com","v":1}"#,
+            r#"{"e":"ada@example.com","a":"300.0.2.7"}"#,
+            r#"{"e":"ada@example.com","a":""}"#,
+            r#"{"e":"ada@example.com","u":"a\u0007"}"#,
+            r#"{"e":"ada@example.com","c":"a\n"}"#,
+        ] {
+            let error = Carried::decode(text).expect_err(text).to_string();
+            assert!(error.starts_with("is malformed at byte ") && !error.contains("ada"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_text_that_was_cut_off_is_read() {
+        let text = rich().encode().expect("a text");
+        for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+            assert!(Carried::decode(&text[..end]).is_err(), "{}", &text[..end]);
+        }
+    }
+
+    /// Builds before kept up to 256 characters of it.
+    #[test]
+    fn a_user_agent_that_was_kept_longer_is_read_as_it_is_kept_now() {
+        let long = format!(r#"{{"e":"ada@example.com","u":"{}"}}"#, "ü".repeat(256));
+        let read = Carried::decode(&long).expect("what was kept").origin.user_agent;
+        assert_eq!(read, Some("ü".repeat(32)));
+    }
+}

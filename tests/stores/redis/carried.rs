@@ -1,0 +1,120 @@
+//! What a session carries: how it stands in Redis now, and how builds before wrote it.
+
+use std::collections::BTreeMap;
+
+use hallpass::domain::email::Email;
+use hallpass::domain::session::{NewSession, Session};
+use hallpass::domain::session_carried::Carried;
+use hallpass::domain::session_origin::SessionOrigin;
+use hallpass::domain::user::Role;
+use hallpass::store::{AccessStatus, OpenOutcome, RefreshOutcome, SessionStore};
+use redis::aio::MultiplexedConnection;
+
+use super::keys;
+use super::layout::{alone, assert_corrupt, set_field};
+use crate::token_store::support::*;
+
+/// A longer field, or more of them, would make Redis keep the hash in three times the room.
+#[tokio::test]
+async fn a_session_is_kept_as_a_list_of_short_fields_however_much_it_carries() {
+    let (_server, store, mut redis, _clock) = alone().await;
+    let ada = Person::new();
+    let email = format!("{}@{}.example.com", "ü".repeat(32), "long".repeat(15));
+    let origin = SessionOrigin::new("2001:db8::7".parse().ok(), Some(&"\"🦀".repeat(99)), "c".repeat(64));
+    let carried = Carried::new(Email::parse(&email).expect("an address"), Role::Admin, origin);
+    let new = NewSession { carried: Carried { email_verified: true, ..carried }, ..ada.session() };
+    let outcome = store.open_session(&new, &LIFETIMES).await.expect("open_session");
+    let OpenOutcome::Opened(session) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(session.carried, new.carried);
+    let key = keys().of_user(ada.user).session(session.id);
+    let fields: BTreeMap<String, String> =
+        redis::cmd("HGETALL").arg(&key).query_async(&mut redis).await.expect("HGETALL");
+    assert!(fields.contains_key("5"), "{fields:?}");
+    assert!(fields.values().all(|value| value.len() <= 64), "{fields:?}");
+    let encoding: String =
+        redis::cmd("OBJECT").arg("ENCODING").arg(&key).query_async(&mut redis).await.expect("OBJECT");
+    assert_eq!(encoding, "listpack");
+}
+
+/// Writes a session as builds before did: a field for each part of what it carries.
+async fn write_as_before(redis: &mut MultiplexedConnection, session: &Session) {
+    let key = keys().of_user(session.user).session(session.id);
+    let mut pieces = redis::cmd("HDEL");
+    pieces.arg(&key);
+    for piece in 0..10 {
+        pieces.arg(piece);
+    }
+    let removed: i64 = pieces.query_async(redis).await.expect("HDEL");
+    assert!(removed > 0, "it was written as now");
+    let carried = &session.carried;
+    let origin = &carried.origin;
+    let address = origin.address.map(|address| address.to_string()).unwrap_or_default();
+    for (field, value) in [
+        ("e", carried.email.as_str()),
+        ("r", carried.role.as_str()),
+        ("p", &address),
+        ("w", origin.user_agent.as_deref().unwrap_or_default()),
+        ("k", &origin.client),
+    ] {
+        set_field(redis, &key, field, value).await;
+    }
+    if carried.email_verified {
+        set_field(redis, &key, "m", "1").await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_an_earlier_build_has_opened_goes_on_until_it_ends() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    let known = |email_verified, origin| NewSession {
+        carried: Carried { email_verified, origin, ..ada.carried() },
+        ..ada.session()
+    };
+    let nowhere = SessionOrigin::new(None, None, "hallpass");
+    for new in [known(true, origin()), known(false, nowhere)] {
+        let outcome = store.open_session(&new, &LIFETIMES).await.expect("open_session");
+        let OpenOutcome::Opened(session) = outcome else { panic!("{outcome:?}") };
+        write_as_before(&mut redis, &session).await;
+
+        let checked = check(&store, session.token(0)).await;
+        assert_eq!(checked, RefreshOutcome::Current(session.clone()));
+        assert_eq!(status(&store, &session.access_token()).await, AccessStatus::Live);
+        let listed = store.list_sessions(ada.user, None, 10).await.expect("list_sessions");
+        assert_eq!(listed, std::slice::from_ref(&session));
+        let found = store.find_session(ada.user, session.id).await.expect("find_session");
+        assert_eq!(found.as_ref(), Some(&session));
+
+        clock.advance(DAY);
+        let rotated = rotate(&store, session.token(0)).await.session().expect("a live session");
+        assert_eq!((rotated.generation.get(), &rotated.carried), (1, &session.carried));
+        let again = rotate(&store, rotated.token(1)).await.session().expect("a live session");
+        assert_eq!((again.generation.get(), &again.carried), (2, &session.carried));
+        assert_eq!(rotate(&store, session.token(0)).await, RefreshOutcome::Reused);
+        assert_eq!(status(&store, &session.access_token()).await, AccessStatus::Revoked);
+    }
+}
+
+/// The builds before those noted nothing of it: such a session goes on, and the account is asked. What cannot be
+/// read of either is named.
+#[tokio::test]
+async fn a_session_of_before_without_a_note_is_one_of_an_unproven_address_and_what_is_missing_is_named() {
+    let (_server, store, mut redis, _clock) = alone().await;
+    let ada = Person::new();
+    let carried = Carried { email_verified: true, ..ada.carried() };
+    let new = NewSession { carried, ..ada.session() };
+    let outcome = store.open_session(&new, &LIFETIMES).await.expect("open_session");
+    let OpenOutcome::Opened(session) = outcome else { panic!("{outcome:?}") };
+    write_as_before(&mut redis, &session).await;
+    let key = keys().of_user(ada.user).session(session.id);
+    redis::cmd("HDEL").arg(&key).arg("m").query_async::<()>(&mut redis).await.expect("HDEL");
+    let listed = store.list_sessions(ada.user, None, 1_000).await.expect("list_sessions");
+    let rotated = rotate(&store, session.token(0)).await.session().expect("a live session");
+    for session in [&listed[0], &rotated] {
+        assert!(!session.carried.email_verified, "{session:?}");
+    }
+    set_field(&mut redis, &key, "m", "yes").await;
+    assert_corrupt(&store.rotate(&session.token(1), &LIFETIMES).await.expect_err("corrupt"), &key);
+    redis::cmd("HDEL").arg(&key).arg("m").arg("e").query_async::<()>(&mut redis).await.expect("HDEL");
+    assert_corrupt(&store.rotate(&session.token(2), &LIFETIMES).await.expect_err("corrupt"), &key);
+}
