@@ -71,9 +71,14 @@ impl Carried {
     /// The text to store.
     ///
     /// # Errors
-    /// It cannot be written as JSON: none of today's members is of that kind.
+    /// It would not read back the same: a member holds what [`decode`](Self::decode) refuses, such as a client with
+    /// a control character.
     pub fn encode(&self) -> Result<String, CarriedError> {
-        Ok(serde_json::to_string(self)?)
+        let text = serde_json::to_string(self)?;
+        match Self::decode(&text)? == *self {
+            true => Ok(text),
+            false => Err(CarriedError { at: text.len() }),
+        }
     }
 
     /// Reads a stored text.
@@ -171,7 +176,18 @@ mod tests {
     #[test]
     fn a_user_agent_that_was_kept_longer_is_read_as_it_is_kept_now() {
         let long = format!(r#"{{"e":"ada@example.com","u":"{}"}}"#, "ü".repeat(256));
-        let read = Carried::decode(&long).expect("what was kept").origin.user_agent;
-        assert_eq!(read, Some("ü".repeat(32)));
+        let read = Carried::decode(&long).expect("what was kept").origin;
+        assert_eq!(read, SessionOrigin::new(None, Some(&"ü".repeat(256)), "hallpass"));
+    }
+
+    /// Else a login would write what no later request can read.
+    #[test]
+    fn what_would_not_read_back_the_same_is_not_written() {
+        let of = |origin: SessionOrigin| carried(origin).encode();
+        let nowhere = || SessionOrigin::new(None, None, "hallpass");
+        assert!(of(SessionOrigin::new(None, None, "a\nclient")).is_err());
+        assert!(of(SessionOrigin { user_agent: Some("a".repeat(65)), ..nowhere() }).is_err());
+        assert!(of(SessionOrigin { user_agent: Some(String::new()), ..nowhere() }).is_err());
+        assert!(of(nowhere()).is_ok());
     }
 }

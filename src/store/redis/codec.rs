@@ -112,6 +112,18 @@ pub(super) fn session(entry: Entry<'_>, id: SessionId, fields: &Hash) -> StoreRe
     })
 }
 
+/// Sees whether a session's hash can be read. Where there is none, nothing hinders.
+///
+/// # Errors
+/// [`StoreError::Corrupt`]: it cannot.
+pub(super) fn check_readable(entry: Entry<'_>, id: SessionId, stored: Value) -> StoreResult<()> {
+    let fields: Hash = entry.convert(stored)?;
+    match fields.is_empty() {
+        true => Ok(()),
+        false => session(entry, id, &fields).map(drop),
+    }
+}
+
 /// The most bytes that a field of a hash may have for Redis to keep the hash as a list
 /// (`hash-max-listpack-value`).
 const PIECE_MAX_BYTES: usize = 64;

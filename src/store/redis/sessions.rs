@@ -189,16 +189,21 @@ impl SessionBackend for RedisTokenStore {
 }
 
 impl RedisTokenStore {
-    /// Runs one of the two scripts that judge a refresh token.
+    /// Runs one of the two scripts that judge a refresh token. The session is read before: the scripts do not know
+    /// what it carries, and would redeem a token for an answer that nobody can read. What it carries stays the same as
+    /// long as it lives, and whatever else has changed meanwhile the script judges.
     async fn refresh(
         &self,
         by: &Vouched,
         token: &RefreshClaims,
-        script: ScriptInvocation<'static>,
+        mut script: ScriptInvocation<'static>,
     ) -> BackendResult<Presented> {
         let keys = self.keys.of_user(token.user);
         let key = keys.session(token.session);
         let entry = Entry { place: SESSION, key: &key };
+        let stored = self.ask_vouched(by, entry, redis::cmd("HGETALL").arg(&key).to_owned()).await?;
+        let unreadable_by = codec::check_readable(entry, token.session, stored).err();
+        script.arg(if unreadable_by.is_none() { "readable" } else { "unreadable" });
         let answer = self.call(by, entry, script).await?;
         let session = || {
             note_brought_back(token.session, answer.field(codec::AHEAD));
@@ -223,6 +228,9 @@ impl RedisTokenStore {
             },
             "evicted" => RefreshOutcome::Evicted,
             "unknown" | "foreign" => RefreshOutcome::Unknown,
+            "unreadable" => {
+                return Err(unreadable_by.unwrap_or_else(|| unreadable(entry, &keys, &answer)).into());
+            }
             _ => return Err(unreadable(entry, &keys, &answer).into()),
         };
         Ok(Presented { outcome, ended_until })

@@ -7,7 +7,7 @@ use hallpass::domain::session::Session;
 use hallpass::domain::session_carried::Carried;
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::user::Role;
-use hallpass::store::SessionStore;
+use hallpass::store::{OnReuse, RefreshOutcome, SessionStore, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Executor, SqlitePool};
@@ -102,4 +102,50 @@ async fn sessions_of_a_file_of_before_keep_what_they_carry() {
         let rotated = rotate(&store, session.token(0)).await.session().expect("a live session");
         assert_eq!((rotated.generation.get(), rotated.carried), (1, session.carried));
     }
+}
+
+/// Redeemed first and read afterwards, a token would be spent for an answer that nobody gets.
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_before_anything_is_written() {
+    let data = Data::at_start();
+    let store = data.shared().await;
+    let session = Person::new().log_in(&store, &data.clock).await;
+    rotate(&store, session.token(0)).await;
+    data.clock.advance(SECOND);
+    let database = data.database().await;
+    let carried = async || -> String {
+        sqlx::query_scalar("SELECT carried FROM sessions").fetch_one(&database).await.expect("a text")
+    };
+    let judged = async || -> (i64, i64, i64, i64) {
+        sqlx::query_as("SELECT generation, rotated_at, issued_at, idle_deadline FROM sessions")
+            .fetch_one(&database)
+            .await
+            .expect("a session")
+    };
+    let write = async |text: &str| {
+        sqlx::query("UPDATE sessions SET carried = ?1").bind(text).execute(&database).await.expect("UPDATE");
+    };
+    let (kept, before) = (carried().await, judged().await);
+    for broken in BROKEN_CARRIED {
+        write(broken).await;
+        // The current one, the one before within its time of grace, and one from ahead.
+        for generation in [1, 0, 7] {
+            let token = session.token(generation);
+            for error in [
+                store.rotate(&token, &LIFETIMES).await.expect_err(broken),
+                store.check_refresh(&token, &LIFETIMES, OnReuse::Refuse).await.expect_err(broken),
+                store.check_refresh(&token, &LIFETIMES, OnReuse::Revoke).await.expect_err(broken),
+            ] {
+                let StoreError::Corrupt { place: "sessions.carried", key, .. } = error else {
+                    panic!("{broken}: {error:?}")
+                };
+                assert_eq!(key, session.id.to_string());
+            }
+            assert_eq!((carried().await, judged().await), (broken.to_owned(), before), "{broken}");
+        }
+    }
+    write(&kept).await;
+    let outcome = rotate(&store, session.token(1)).await;
+    let RefreshOutcome::Current(next) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((next.generation.get(), next.carried), (2, session.carried));
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use hallpass::domain::email::Email;
-use hallpass::domain::session::{NewSession, Session};
+use hallpass::domain::session::{NewSession, Session, Timeout};
 use hallpass::domain::session_carried::Carried;
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::user::Role;
-use hallpass::store::{AccessStatus, OpenOutcome, RefreshOutcome, SessionStore};
+use hallpass::store::{AccessStatus, OnReuse, OpenOutcome, RefreshOutcome, SessionStore};
 use redis::aio::MultiplexedConnection;
 
 use super::keys;
@@ -117,4 +117,102 @@ async fn a_session_of_before_without_a_note_is_one_of_an_unproven_address_and_wh
     assert_corrupt(&store.rotate(&session.token(1), &LIFETIMES).await.expect_err("corrupt"), &key);
     redis::cmd("HDEL").arg(&key).arg("m").arg("e").query_async::<()>(&mut redis).await.expect("HDEL");
     assert_corrupt(&store.rotate(&session.token(2), &LIFETIMES).await.expect_err("corrupt"), &key);
+}
+
+/// All of a hash.
+async fn stored(redis: &mut MultiplexedConnection, key: &str) -> BTreeMap<String, Vec<u8>> {
+    redis::cmd("HGETALL").arg(key).query_async(redis).await.expect("HGETALL")
+}
+
+/// Redeemed first and read afterwards, a token would be spent for an answer that nobody gets.
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_before_anything_is_written() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    let new = NewSession { carried: Carried { email_verified: true, ..ada.carried() }, ..ada.session() };
+    let mut broken: Vec<(&str, Vec<u8>)> = BROKEN_CARRIED.map(|text| ("0", text.into())).into();
+    broken.push(("0", b"\xff".to_vec()));
+    broken.push(("1", b"\"".to_vec()));
+    // Of the kind of number that scripts take, and not of the kind that is read.
+    broken.extend([("g", b"4294967296".to_vec()), ("g", b"-1".to_vec())]);
+    for layout in ["now", "before"] {
+        if layout == "before" {
+            broken = [
+                ("e", "nobody"),
+                ("r", "root"),
+                ("p", "300.0.2.7"),
+                ("w", "a\n"),
+                ("k", "\u{7f}"),
+                ("m", "0"),
+            ]
+            .map(|(field, value)| (field, value.into()))
+            .into();
+        }
+        for (field, value) in &broken {
+            let OpenOutcome::Opened(session) =
+                store.open_session(&new, &LIFETIMES).await.expect("open_session")
+            else {
+                panic!("it was refused");
+            };
+            if layout == "before" {
+                write_as_before(&mut redis, &session).await;
+            }
+            let whole = rotate(&store, session.token(0)).await.session().expect("a live session");
+            clock.advance(SECOND);
+            let key = keys().of_user(ada.user).session(session.id);
+            let before = stored(&mut redis, &key).await;
+            let deadline = async |redis: &mut MultiplexedConnection| {
+                let mut command = redis::cmd("ZRANGE");
+                command.arg(keys().of_user(ada.user).sessions()).arg(0).arg(-1).arg("WITHSCORES");
+                command.query_async::<Vec<String>>(redis).await.expect("ZRANGE")
+            };
+            let set = deadline(&mut redis).await;
+            let mut command = redis::cmd("HSET");
+            command.arg(&key).arg(field).arg(value).query_async::<()>(&mut redis).await.expect("HSET");
+            let after = stored(&mut redis, &key).await;
+            let case = format!("{layout} {field} {}", String::from_utf8_lossy(value));
+            // The current one, the one before within its time of grace, and one from ahead.
+            for generation in [1, 0, 7] {
+                let token = session.token(generation);
+                let errors = [
+                    store.rotate(&token, &LIFETIMES).await.expect_err(&case),
+                    store.check_refresh(&token, &LIFETIMES, OnReuse::Refuse).await.expect_err(&case),
+                    store.check_refresh(&token, &LIFETIMES, OnReuse::Revoke).await.expect_err(&case),
+                ];
+                for error in errors {
+                    assert_corrupt(&error, &key);
+                }
+                assert_eq!(stored(&mut redis, &key).await, after, "{case}");
+                assert_eq!(deadline(&mut redis).await, set, "{case}");
+            }
+            // Somebody mends it: nothing was spent.
+            let mut command = redis::cmd("HSET");
+            command.arg(&key).arg(field);
+            match before.get(*field) {
+                Some(kept) => command.arg(kept).query_async::<()>(&mut redis).await.expect("HSET"),
+                None => {
+                    let mut command = redis::cmd("HDEL");
+                    command.arg(&key).arg(field).query_async::<()>(&mut redis).await.expect("HDEL");
+                }
+            }
+            let outcome = rotate(&store, session.token(1)).await;
+            let RefreshOutcome::Current(next) = outcome else { panic!("{case}: {outcome:?}") };
+            assert_eq!((next.generation.get(), next.carried), (2, whole.carried), "{case}");
+        }
+    }
+}
+
+/// What is known of it without reading it stays a verdict.
+#[tokio::test]
+async fn a_session_that_has_ended_has_ended_also_where_it_cannot_be_read() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let (ada, grace) = (Person::new(), Person::new());
+    let (session, of_grace) = (ada.log_in(&store, &clock).await, grace.log_in(&store, &clock).await);
+    let key = keys().of_user(ada.user).session(session.id);
+    set_field(&mut redis, &key, "0", "{").await;
+    clock.advance(LIFETIMES.idle);
+    assert_eq!(rotate(&store, session.token(0)).await, RefreshOutcome::Expired(Timeout::Idle));
+    let key = keys().of_user(grace.user).session(of_grace.id);
+    redis::cmd("DEL").arg(&key).query_async::<()>(&mut redis).await.expect("DEL");
+    assert_eq!(rotate(&store, of_grace.token(0)).await, RefreshOutcome::Unknown);
 }

@@ -169,6 +169,17 @@ impl Person {
     }
 }
 
+/// Texts that no session carries: cut off, of another kind, or with a member that means nothing.
+pub const BROKEN_CARRIED: [&str; 7] = [
+    "{",
+    "[]",
+    "{}",
+    r#"{"e":"nobody"}"#,
+    r#"{"e":"ada@example.com","r":"root"}"#,
+    r#"{"e":"ada@example.com","a":"300.0.2.7"}"#,
+    r#"{"e":"ada@example.com","c":"a\n"}"#,
+];
+
 /// One of the places that reset tokens are asked for at, of which four have room at once.
 pub const fn reset_place(number: u8) -> ResetPlace {
     ResetPlace { mark: PlaceMark::new([number; 16]), room: 4 }

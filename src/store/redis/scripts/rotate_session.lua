@@ -9,11 +9,12 @@
 -- ARGV[4] presented generation   ARGV[5] idle lifetime, ms
 -- ARGV[6] grace period, ms       ARGV[7] how long a revocation is remembered, ms
 -- ARGV[8] vouching               ARGV[9] id of an entry of the journal, for an alarm
+-- ARGV[10] whether the caller can read the session: "readable" | "unreadable"
 -- Returns {"current" | "previous" | "recovered", by how many ms it was ahead or nothing, names and values of the
 --         session's fields after it}
 --       | {"reused", until when its end matters, ms, or nothing where it goes on}
 --       | {"expired", "idle" | "absolute"} | {"evicted"} | {"unknown"} | {"foreign"} | {"unvouched"}
---       | {"implausible"} | {"corrupt", kind of key, field}
+--       | {"implausible"} | {"corrupt", kind of key, field} | {"unreadable"}: nothing was done
 -- Atomic: of concurrent calls with one token the first gets "current", the others "previous" with
 -- the same generation; a session that is gone is never written again.
 -- Model: VouchingIsPassed, GraceClosesOnUse, AheadMovesForward, ReuseEndsTheSession
@@ -25,6 +26,7 @@ local incarnation = vouched(KEYS[5], ARGV[8])
 if not incarnation then return {'unvouched'} end
 local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], incarnation, ARGV[2], ARGV[3], now)
 if not session then return answer_for_dead(dead, KEYS[8], ARGV[2], now) end
+if ARGV[10] ~= 'readable' then return {'unreadable'} end
 
 local verdict = judge(presented, session.generation, session.rotated_at, now, tonumber(ARGV[6]))
 if verdict == 'superseded' then
