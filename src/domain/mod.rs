@@ -27,4 +27,5 @@ pub mod signing_key;
 pub mod timekeeper;
 pub mod tokens;
 pub mod user;
+pub mod user_agent;
 pub mod web_origin;

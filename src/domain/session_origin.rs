@@ -6,9 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::client::FIRST_PARTY_CLIENT_ID;
-
-/// How much of a `User-Agent` is kept, in bytes: enough to tell devices apart, and there is one in each session.
-const USER_AGENT_MAX_BYTES: usize = 64;
+use super::user_agent;
 
 /// Where and with what a session was opened, as it looked at login. It decides nothing: addresses
 /// change under way, and anybody can write any `User-Agent`.
@@ -18,8 +16,8 @@ pub struct SessionOrigin {
     /// the connection has none.
     #[serde(rename = "a", default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
-    /// The `User-Agent` that came, without control characters and cut to 64 bytes; `None`
-    /// where nothing is left of it.
+    /// The `User-Agent` that came, without control characters and [shortened](user_agent::shorten) to 64 bytes;
+    /// `None` where nothing is left of it.
     #[serde(
         rename = "u",
         default,
@@ -51,14 +49,7 @@ impl SessionOrigin {
 
 fn clean(user_agent: &str) -> Option<String> {
     let printable: String = user_agent.chars().filter(|c| !c.is_control()).collect();
-    Some(cut(printable.trim()).to_owned()).filter(|text| !text.is_empty())
-}
-
-/// As much as is kept, in whole characters.
-fn cut(user_agent: &str) -> &str {
-    let end = user_agent.char_indices().map(|(start, c)| start + c.len_utf8());
-    let end = end.take_while(|end| *end <= USER_AGENT_MAX_BYTES).last().unwrap_or_default();
-    user_agent[..end].trim_end()
+    Some(user_agent::shorten(printable.trim())).filter(|text| !text.is_empty())
 }
 
 /// A text that was stored: without control characters.
@@ -103,12 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn a_user_agent_is_cut_to_64_bytes_in_whole_characters() {
-        assert_eq!(user_agent(&"a".repeat(64)), Some("a".repeat(64)));
-        assert_eq!(user_agent(&"a".repeat(65)), Some("a".repeat(64)));
-        assert_eq!(user_agent(&"ü".repeat(33)), Some("ü".repeat(32)));
-        assert_eq!(user_agent(&format!("a{}", "ü".repeat(32))), Some(format!("a{}", "ü".repeat(31))));
-        assert_eq!(user_agent(&format!("{} b", "a".repeat(63))), Some("a".repeat(63)));
+    fn a_user_agent_is_shortened_once_what_is_not_printed_is_gone() {
+        let printed = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        let kept = Some("(X11; Linux x86_64; rv:140.0) Firefox/140.0".to_owned());
+        assert_eq!(user_agent(&format!("\t {}\r\n ", printed.replace('/', "\u{7f}/"))), kept);
+        assert_eq!(user_agent(&format!("{}\u{7f}", "a".repeat(64))), Some("a".repeat(64)));
     }
 
     #[test]

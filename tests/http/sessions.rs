@@ -213,7 +213,8 @@ async fn a_user_agent_of_any_bytes_is_listed_as_harmless_text() {
     for (sent, listed_as) in [
         (b"a\tb".to_vec(), json!("ab")),
         (b"\xff<script>".to_vec(), json!("\u{fffd}<script>")),
-        (vec![b'x'; 1000], json!("x".repeat(64))),
+        (vec![b'x'; 1000], json!(format!("{}…", "x".repeat(61)))),
+        (CHROME.as_bytes().to_vec(), json!("(X11; Linux x86_64) Chrome/138.0.0.0")),
         (Vec::new(), Value::Null),
     ] {
         app.advance(MINUTE);
@@ -221,6 +222,9 @@ async fn a_user_agent_of_any_bytes_is_listed_as_harmless_text() {
         assert_eq!(listed(&ada).await[0]["userAgent"], listed_as);
     }
 }
+
+const CHROME: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36";
 
 /// The same person, with that `User-Agent`.
 async fn log_in_with(person: &LoggedIn, user_agent: impl AsRef<[u8]>) -> LoggedIn {

@@ -42,8 +42,10 @@ pub struct SessionDto {
     /// proxy's.
     #[oai(nullable)]
     address: Option<String>,
-    /// The `User-Agent` that it was opened with, at most its first 64 bytes, `null` if none came. Anybody
-    /// can write any: show it as text.
+    /// The `User-Agent` that it was opened with, `null` if none came. One of more than 64 bytes is shortened to as
+    /// many: of a browser's, what all browsers write is left out (`Mozilla/5.0`, `(KHTML, like Gecko)`), so
+    /// that platform, browser and version show, and a `…` stands where more was cut. Anybody can write any: show
+    /// it as text.
     #[oai(nullable)]
     user_agent: Option<String>,
     /// What opened it, claim `client_id` of its access tokens: `hallpass` for a login with e-mail address
@@ -77,7 +79,7 @@ impl Example for SessionDto {
             idle_expires_at: 1_796_860_800,
             absolute_expires_at: 1_798_761_600,
             address: Some("192.0.2.7".to_owned()),
-            user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox".to_owned()),
+            user_agent: Some("(X11; Linux x86_64; rv:140.0) Firefox/140.0".to_owned()),
             client: "hallpass".to_owned(),
         }
     }
