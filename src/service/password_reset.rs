@@ -208,7 +208,7 @@ impl PasswordResets {
         let store = &self.token_store;
         store.find_reset_token(&claims).await?.ok_or_else(dead)?;
         let user = self.users.find_user(claims.user).await?.ok_or(Error::InvalidResetToken)?;
-        let new = self.passwords.choose(new_password, &user.email, Field::NewPassword)?;
+        let new = self.passwords.choose(new_password, user.email.as_str(), Field::NewPassword)?;
         let hash = self.passwords.hash(self.limits.requester(visitor, &user.email), new).await?;
 
         let grant = store.take_reset_token(&claims).await?.ok_or_else(dead)?;

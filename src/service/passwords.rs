@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::error::{Error, Field, Result};
 use super::password_workers::{PasswordWorkers, Requester};
-use crate::domain::email::Email;
 use crate::domain::password::{NewPassword, Password, PasswordHash, PasswordPolicy};
 use crate::domain::random::Random;
 use crate::domain::user::User;
@@ -22,8 +21,8 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Error::WeakPassword`] in that field.
-    pub(super) fn choose(&self, text: impl Into<String>, email: &Email, field: Field) -> Result<NewPassword> {
-        let chosen = self.policy.choose(text, email.as_str());
+    pub(super) fn choose(&self, text: impl Into<String>, email: &str, field: Field) -> Result<NewPassword> {
+        let chosen = self.policy.choose(text, email);
         chosen.map_err(|reason| Error::WeakPassword { field, reason })
     }
 

@@ -91,3 +91,44 @@ async fn a_malformed_login_is_401() {
         answer.assert_refused(401, "invalid_credentials");
     }
 }
+
+/// A slip of a shell's quotes must not look like a wrong password.
+#[tokio::test]
+async fn a_malformed_login_hears_what_is_malformed() {
+    let app = TestApp::spawn().await;
+    let wrong = app.log_in("ada@example.com", "wrong").await;
+    let wrong = wrong.assert_refused(401, "invalid_credentials")["detail"].clone();
+    for (body, said, field) in [
+        ("{", "is not valid JSON", None),
+        (r#"{"email":"ada@example.com"}"#, "password is missing", Some("password")),
+        (r#"{"email":"ada@example.com","password":7}"#, "password must be a string", Some("password")),
+        ("[]", "must be an object", None),
+    ] {
+        let answer = app.anonymous().post("/auth/login").text("application/json", body).send().await;
+        let answer = answer.assert_refused(401, "invalid_credentials");
+        let detail = answer["detail"].as_str().expect("words");
+        assert!(detail.contains(said) && *detail != wrong, "{body}: {detail}");
+        assert_eq!(answer["errors"][0]["field"].as_str(), field, "{body}");
+    }
+}
+
+/// A body in another dress is no wrong password: nothing in it was looked at.
+#[tokio::test]
+async fn a_login_that_is_compressed_or_begins_with_a_byte_order_mark_is_415() {
+    let app = TestApp::spawn().await;
+    app.register("ada@example.com", PASSWORD).await.json(201);
+    let body = format!(r#"{{"email":"ada@example.com","password":"{PASSWORD}"}}"#);
+    let login = |body: &str| app.anonymous().post("/auth/login").text("application/json", body);
+    let marked = login(&format!("\u{feff}{body}")).send().await;
+    marked.assert_refused(415, "unsupported_media_type");
+    assert!(marked.text().contains("byte order mark"), "{}", marked.text());
+    for coding in ["gzip", "br", "identity, gzip"] {
+        let encoded = login(&body).header("content-encoding", coding).send().await;
+        encoded.assert_refused(415, "unsupported_media_type");
+        assert!(encoded.text().contains("Content-Encoding"), "{coding}: {}", encoded.text());
+    }
+    login(&body).header("content-encoding", "Identity").send().await.json(200);
+    let form =
+        app.anonymous().post("/oauth2/token").text("application/x-www-form-urlencoded", "grant_type=x");
+    assert_eq!(form.header("content-encoding", "gzip").send().await.json(415)["error"], "invalid_request");
+}

@@ -95,6 +95,7 @@ async fn a_malformed_registration_is_400_and_names_the_field() {
             "invalid_request",
             &["email", "first_name", "last_name"],
         ),
+        (json!({"email": "x", "password": "short"}), "invalid_request", &["email", "password"]),
         (json!({"email": "ada@example.com", "password": "short"}), "weak_password", &["password"]),
         (json!({"email": "ada@example.com", "password": ""}), "weak_password", &["password"]),
     ] {

@@ -187,6 +187,11 @@ impl ApiError {
         self.with_status(StatusCode::BAD_REQUEST)
     }
 
+    /// The same error as that of a login whose credentials are not even readable.
+    pub(crate) fn into_failed_login(self) -> Self {
+        Self { detail: self.detail, errors: self.errors, ..Self::of(ErrorCode::InvalidCredentials) }
+    }
+
     /// The same error as the answer to `Authorization: Basic`, which is told how to authenticate (RFC 6749 5.2).
     /// Whoever sent none is not: browsers would ask their user for a password.
     pub(crate) fn challenging_basic(self) -> Self {

@@ -16,6 +16,8 @@ impl From<BodyError> for ApiError {
             BodyError::NeitherFormNorJson => Self::of(ErrorCode::UnsupportedMediaType).saying(
                 "The body must be a form (application/x-www-form-urlencoded) or JSON (application/json).",
             ),
+            BodyError::Encoded | BodyError::ByteOrderMark => Self::of(ErrorCode::UnsupportedMediaType)
+                .saying(format!("The request cannot be taken: {error}.")),
             BodyError::TooLarge => Self::of(ErrorCode::PayloadTooLarge),
             BodyError::Invalid { field: Some(field), problem } => Self::invalid_field(field, problem),
             BodyError::UnknownMember { nearest } => invalid(format!("The request cannot be taken: {error}."))

@@ -9,6 +9,8 @@ mod passwords;
 mod refresh;
 mod registration;
 
+use poem::error::ResponseError;
+use poem::http::StatusCode;
 use poem::web::Data;
 use poem::{Endpoint, EndpointExt};
 use poem_openapi::OpenApi;
@@ -226,12 +228,15 @@ impl AuthApi {
     }
 }
 
-/// A malformed login is a failed login in this dialect; a body of the wrong kind or size is not.
+/// A malformed login is a failed login in this dialect, which says what is malformed; a body of the wrong
+/// kind or size is not.
 fn malformed_is_401(endpoint: impl Endpoint + 'static) -> impl Endpoint {
     endpoint.around(|endpoint, request| async move {
         endpoint.call(request).await.map_err(|error| match error.downcast_ref::<BodyError>() {
-            None | Some(BodyError::UnsupportedMediaType | BodyError::TooLarge) => error,
-            Some(_) => ApiError::from(service::Error::InvalidCredentials).into(),
+            Some(malformed) if malformed.status() == StatusCode::BAD_REQUEST => {
+                ApiError::from(*malformed).into_failed_login().into()
+            }
+            _ => error,
         })
     })
 }

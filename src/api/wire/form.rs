@@ -30,7 +30,7 @@ pub struct FormOrJson<T>(pub T);
 
 impl<T: Type + DeserializeOwned> FormOrJson<T> {
     async fn read(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let bytes = read_bytes(body).await?;
+        let bytes = read_bytes(request, body).await?;
         let essence = request.content_type().map(|text| text.split(';').next().unwrap_or_default().trim());
         let value = match essence {
             Some(essence) if essence.eq_ignore_ascii_case(FORM) => parse_form(&bytes)?,

@@ -114,7 +114,7 @@ impl Accounts {
         let email = user.email.clone();
         let requester = self.limits.requester(visitor, &email);
         let check = async {
-            let new = self.passwords.choose(new, &email, Field::NewPassword)?;
+            let new = self.passwords.choose(new, email.as_str(), Field::NewPassword)?;
             Ok((self.passwords.verify(Some(user), current, requester).await?, new))
         };
         let attempt = self.limits.password_attempt(visitor, &email, check).await;

@@ -12,7 +12,7 @@ use crate::domain::place::Place;
 use crate::domain::rate_limit::Action;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::user::{NewUser, Role, User};
-use crate::service::error::{Error, Field, Result};
+use crate::service::error::{Error, Field, FieldProblem, Result};
 use crate::service::mail::{Mail, Notice};
 use crate::service::password_workers::Requester;
 use crate::service::sessions::TokenPair;
@@ -65,10 +65,15 @@ impl Accounts {
         let first_name = keep(name(Field::FirstName, registration.first_name), &mut problems);
         let last_name = keep(name(Field::LastName, registration.last_name), &mut problems);
         let (Some(email), Some(first_name), Some(last_name)) = (email, first_name, last_name) else {
+            // Nobody is to come back for what could have been said at once.
+            let chosen = self.passwords.choose(registration.password, &registration.email, Field::Password);
+            if let Err(Error::WeakPassword { field, reason }) = chosen {
+                problems.push(FieldProblem { field, problem: reason.to_string() });
+            }
             return Err(Error::Invalid(problems));
         };
         let registering = async {
-            let password = self.passwords.choose(registration.password, &email, Field::Password)?;
+            let password = self.passwords.choose(registration.password, email.as_str(), Field::Password)?;
             let requester = self.limits.requester(visitor, &email);
             let user = NewUser {
                 email: email.clone(),

@@ -14,7 +14,7 @@ pub struct RegisterRequest {
     /// E-mail address, at most 254 bytes; upper and lower case are the same.
     pub(super) email: String,
     /// Password: at least 8 characters unless configured otherwise, at most 1,024 bytes, not a
-    /// common one. Taken exactly as sent.
+    /// common one. Taken as it is sent, but that letters count as composed (NFC).
     pub(super) password: String,
     /// First name, at most 100 characters.
     pub(super) first_name: Option<String>,

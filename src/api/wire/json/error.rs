@@ -20,6 +20,12 @@ pub enum BodyError {
     /// `Content-Type` is absent or names neither a form nor JSON, where both are taken.
     #[error("the body must be a form (application/x-www-form-urlencoded) or JSON (application/json)")]
     NeitherFormNorJson,
+    /// `Content-Encoding` is there (RFC 9110 8.4): what is compressed is not looked into.
+    #[error("the body must come without Content-Encoding")]
+    Encoded,
+    /// JSON never begins with one (RFC 8259 8.1), and nothing else here does.
+    #[error("the body must come without a byte order mark")]
+    ByteOrderMark,
     /// Longer than [`BODY_MAX_BYTES`].
     #[error("the body is longer than {BODY_MAX_BYTES} bytes")]
     TooLarge,
@@ -55,7 +61,9 @@ pub enum BodyError {
 impl ResponseError for BodyError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::UnsupportedMediaType | Self::NeitherFormNorJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType | Self::NeitherFormNorJson | Self::Encoded | Self::ByteOrderMark => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Truncated
             | Self::NotJson

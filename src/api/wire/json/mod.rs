@@ -9,6 +9,7 @@ mod parse;
 
 use bytes::Bytes;
 use poem::error::ReadBodyError;
+use poem::http::{HeaderValue, header};
 use poem::{IntoResponse, Request, RequestBody, Response};
 use poem_openapi::payload::{ParsePayload, Payload};
 use poem_openapi::registry::{
@@ -57,7 +58,7 @@ impl<T: Type + DeserializeOwned> ParsePayload for StrictJson<T> {
     /// # Errors
     /// [`BodyError`], inside a [`poem::Error`].
     async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let bytes = read_bytes(body).await?;
+        let bytes = read_bytes(request, body).await?;
         let value = if bytes.is_empty() && !T::IS_REQUIRED {
             Value::Null
         } else if request.content_type().is_some_and(Self::check_content_type) {
@@ -136,12 +137,20 @@ impl<T: ToJSON> ApiResponse for Json<T> {
 /// Takes the body, whatever is in it.
 ///
 /// # Errors
-/// [`BodyError::TooLarge`] or [`BodyError::Truncated`], inside a [`poem::Error`].
-pub(crate) async fn read_bytes(body: &mut RequestBody) -> poem::Result<Bytes> {
+/// [`BodyError::Encoded`], [`BodyError::ByteOrderMark`], [`BodyError::TooLarge`] or
+/// [`BodyError::Truncated`], inside a [`poem::Error`].
+pub(crate) async fn read_bytes(request: &Request, body: &mut RequestBody) -> poem::Result<Bytes> {
+    let plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !request.headers().get_all(header::CONTENT_ENCODING).iter().all(plain) {
+        return Err(BodyError::Encoded.into());
+    }
     let bytes = body.take()?.into_bytes_limit(BODY_MAX_BYTES).await.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => BodyError::TooLarge,
         _ => BodyError::Truncated,
     })?;
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        return Err(BodyError::ByteOrderMark.into());
+    }
     Ok(bytes)
 }
 
