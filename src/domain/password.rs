@@ -113,11 +113,25 @@ fn is_common(text: &str, email: &str) -> bool {
     common::is_common(text, &[email, local_part])
 }
 
-/// What we keep of a password: a PHC string (salt and cost parameters within).
+/// What we keep of a password: a PHC string (salt and cost parameters within), or a mark that there is
+/// none yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
+    /// What stands in place of a hash where there is no password: none hashes to it.
+    pub const UNUSABLE: &str = "!";
+
+    /// Of an account that came without a password: its owner has to set one by a reset.
+    pub fn unusable() -> Self {
+        Self(Self::UNUSABLE.to_owned())
+    }
+
+    /// Whether there is a password at all.
+    pub fn is_usable(&self) -> bool {
+        self.0 != Self::UNUSABLE
+    }
+
     /// From a PHC string that our hasher made or that a store kept.
     pub fn from_phc(phc: impl Into<String>) -> Self {
         Self(phc.into())
@@ -178,6 +192,13 @@ mod tests {
     fn no_composition_rules() {
         assert_eq!(verdict("tqjzkvwm"), Ok(()));
         assert_eq!(verdict(" leading and trailing "), Ok(()));
+    }
+
+    #[test]
+    fn an_account_without_a_password_is_told_from_one_with_any_other() {
+        assert!(!PasswordHash::unusable().is_usable());
+        assert!(!PasswordHash::from_phc(PasswordHash::unusable().expose()).is_usable(), "as a store kept it");
+        assert!(PasswordHash::from_phc("$argon2id$nonsense").is_usable());
     }
 
     #[test]

@@ -116,9 +116,9 @@ pub struct User {
 }
 
 impl User {
-    /// Whether this is an administrator who can log in.
+    /// Whether this is an administrator who can log in: one without a password cannot, until it is reset.
     pub fn is_enabled_admin(&self) -> bool {
-        self.role == Role::Admin && !self.disabled
+        self.role == Role::Admin && !self.disabled && self.password.is_usable()
     }
 }
 
@@ -218,6 +218,8 @@ mod tests {
             assert!(!change.takes_admin_away(&user(Role::Member, false)), "{change:?}");
         }
         assert!(!opening.takes_admin_away(&user(Role::Admin, false)));
+        let without_password = User { password: PasswordHash::unusable(), ..user(Role::Admin, false) };
+        assert!(!shutting.takes_admin_away(&without_password), "who could not log in");
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub trait UserStore: Send + Sync + 'static {
     /// At most `limit` accounts in the order of their ids, from the one after `after` on.
     async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>>;
 
-    /// Whether there is an administrator whose account is enabled; with `verified`, one whose address is
+    /// Whether there is an administrator whose account is enabled and has a password; with `verified`, one whose address is
     /// proven as well.
     async fn has_administrator(&self, verified: bool) -> StoreResult<bool>;
 

@@ -168,6 +168,24 @@ async fn an_import_works_on_postgres_as_well() {
 }
 
 #[tokio::test]
+async fn people_without_a_password_come_along_and_are_counted_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = [
+        line("ada@example.com"),
+        json!({ "email": "bob@example.com" }).to_string(),
+        json!({ "email": "eve@example.com", "password_hash": "" }).to_string(),
+        json!({ "email": "dan@example.com", "password_hash": null }).to_string(),
+        json!({ "email": "joe@example.com", "password_hash": "!B3XCCbfyKr5ck4uLMBHGvq" }).to_string(),
+    ]
+    .join("\n");
+    let (outcome, report) = import(folder.path(), &lines, &["--dry-run"]).await;
+    assert_eq!((outcome.code, counts(&report)), (Some(0), [5, 0, 0]), "{outcome:?}");
+    assert_eq!((&report["hashes"], &report["mustReset"]), (&json!({ "bcrypt": 1 }), &json!(4)));
+    let people = Program::new(folder.path(), &["users", "import", "users.jsonl"]).run().await;
+    assert!(people.stdout.contains("\n  no password, must reset: 4\n"), "{people:?}");
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_there_fails() {
     let folder = tempfile::tempdir().expect("a folder");
     let outcome = Program::new(folder.path(), &["users", "import", "nobody.jsonl"]).run().await;

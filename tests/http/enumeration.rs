@@ -1,6 +1,7 @@
 //! Nobody learns from an answer which addresses have an account. That its time does not tell either is
 //! for `hallpass selftest enumeration` to measure; here it is the work that must be the same.
 
+use hallpass::domain::password::PasswordHash;
 use hallpass::domain::user::AccountChange;
 use poem::http::HeaderMap;
 
@@ -9,6 +10,7 @@ use crate::support::{ADMIN_EMAIL, Answer, MINUTE, PASSWORD, TestApp, on_both_fla
 const KNOWN: &str = "ada@example.com";
 const UNKNOWN: &str = "eve@example.com";
 const DISABLED: &str = "bob@example.com";
+const WITHOUT_PASSWORD: &str = "carol@example.com";
 const NEW: &str = "a better one this time";
 
 on_both_flavours! {
@@ -24,11 +26,12 @@ fn shown(answer: &Answer) -> (u16, HeaderMap, String) {
     (answer.status, headers, answer.text())
 }
 
-/// With an account, with one that is disabled, and with none.
+/// With an account, with one that is disabled, with one that must reset its password, and with none.
 async fn settled(app: &TestApp) {
     app.register(KNOWN, PASSWORD).await.json(201);
     app.register(DISABLED, PASSWORD).await.json(201);
     disable(app).await;
+    app.import(WITHOUT_PASSWORD, PasswordHash::UNUSABLE).await;
 }
 
 async fn disable(app: &TestApp) {
@@ -46,10 +49,12 @@ async fn answers_to_a_wrong_login_are_alike(app: TestApp) {
     settled(&app).await;
     let known = app.log_in(KNOWN, "not the password").await;
     known.assert_refused(401, "invalid_credentials");
-    for other in [UNKNOWN, DISABLED] {
+    for other in [UNKNOWN, DISABLED, WITHOUT_PASSWORD] {
         with_full_limits(&app);
         assert_eq!(shown(&app.log_in(other, "not the password").await), shown(&known));
     }
+    with_full_limits(&app);
+    assert_eq!(shown(&app.log_in(WITHOUT_PASSWORD, PasswordHash::UNUSABLE).await), shown(&known));
     let verifying = app.verifying().await;
     let [known, unknown] = [KNOWN, UNKNOWN].map(|email| async {
         with_full_limits(&app);

@@ -1,5 +1,6 @@
 //! `POST /auth/reset-password-request` and `POST /auth/reset-password`.
 
+use hallpass::domain::password::PasswordHash;
 use serde_json::json;
 use sqlx::{Connection, Executor, SqliteConnection};
 
@@ -12,6 +13,7 @@ on_both_flavours! {
     a_reset_changes_the_password_and_ends_all_sessions,
     only_the_newest_token_works_and_only_once,
     a_token_ends_to_the_millisecond,
+    an_account_without_a_password_gets_one_by_a_reset,
 }
 
 async fn a_reset_changes_the_password_and_ends_all_sessions(app: TestApp) {
@@ -55,6 +57,15 @@ async fn a_token_ends_to_the_millisecond(app: TestApp) {
     app.advance(MILLISECOND);
     app.reset_password(&too_late, NEW).await.assert_refused(400, "invalid_reset_token");
     app.log_in("grace@example.com", PASSWORD).await.json(200);
+}
+
+async fn an_account_without_a_password_gets_one_by_a_reset(app: TestApp) {
+    app.import("ada@example.com", PasswordHash::UNUSABLE).await;
+    app.log_in("ada@example.com", NEW).await.assert_refused(401, "invalid_credentials");
+    assert!(!app.stored_user("ada@example.com").await.expect("an account").password.is_usable());
+    let token = app.reset_token("ada@example.com").await;
+    app.reset_password(&token, NEW).await.json(200);
+    app.log_in("ada@example.com", NEW).await.json(200);
 }
 
 #[tokio::test]

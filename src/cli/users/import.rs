@@ -35,8 +35,8 @@ const REPORTED_PROBLEMS: usize = 1000;
 /// What to import, and how.
 #[derive(Args)]
 pub(super) struct ImportArgs {
-    /// The file, or - for standard input: one JSON object a line with email and password_hash, and
-    /// where there are any first_name, last_name, role, email_verified, disabled and created_at
+    /// The file, or - for standard input: one JSON object a line with email, and where there are
+    /// any password_hash, first_name, last_name, role, email_verified, disabled and created_at
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Write nothing; report what would be imported
@@ -215,6 +215,7 @@ impl Run {
             "alreadyThere": report.already_there,
             "refused": report.refused,
             "hashes": hashes,
+            "mustReset": report.must_reset,
             "dearestHashKib": report.dearest_hash_kib,
             "problems": problems,
         });
@@ -228,6 +229,9 @@ fn text(report: &ImportReport, dry_run: bool) -> String {
     let ImportReport { imported, already_there, refused, .. } = report;
     let mut lines = vec![format!("{imported} {verb}, {already_there} already there, {refused} refused")];
     lines.extend(report.hashes.iter().map(|(kind, count)| format!("  {kind}: {count}")));
+    if report.must_reset > 0 {
+        lines.push(format!("  no password, must reset: {}", report.must_reset));
+    }
     if report.dearest_hash_kib > 0 {
         let mib = report.dearest_hash_kib.div_ceil(1024);
         lines.push(format!("  checking the dearest of these hashes takes {mib} MiB"));

@@ -120,7 +120,8 @@ impl PasswordHasher {
     }
 
     /// Whether `password` is the one behind `hash`, as it came or composed ([`Password::composed`]): a
-    /// hash may be of either. Without a hash (an unknown account) the same work is done and the answer is no. Takes tens of milliseconds, and up to a few seconds for
+    /// hash may be of either. Without a hash (an unknown account), and where it is the mark of an account
+    /// without a password, the same work is done and the answer is no. Takes tens of milliseconds, and up to a few seconds for
     /// the dearest of the hashes that people bring along.
     ///
     /// # Errors
@@ -132,6 +133,7 @@ impl PasswordHasher {
         hash: Option<&PasswordHash>,
         memory: &mut HashMemory,
     ) -> Result<bool, PasswordHashError> {
+        let hash = hash.filter(|hash| hash.is_usable());
         let stored = hash.unwrap_or(&self.dummy);
         let parsed = ParsedHash::parse(stored.expose(), &self.bounds).map_err(PasswordHashError::Stored)?;
         let mut is_right = |password: &Password| {

@@ -73,6 +73,13 @@ fn an_unknown_account_costs_as_many_hashes_as_a_wrong_password() {
 fn an_unknown_account_is_never_let_in_and_a_broken_hash_is_no_verdict() {
     let hasher = hasher(64);
     assert!(!hasher.verify(&password("anything"), None, &mut fresh()).expect("reads"));
+    let without = PasswordHash::unusable();
+    for tried in ["anything", "", PasswordHash::UNUSABLE] {
+        assert!(!hasher.verify(&password(tried), Some(&without), &mut fresh()).expect("reads"), "{tried}");
+    }
+    let mut memory = fresh();
+    hasher.verify(&password("anything"), Some(&without), &mut memory).expect("reads");
+    assert!(memory.held_kib() >= 64, "the work of an unknown account");
     let broken = PasswordHash::from_phc("$argon2id$nonsense");
     assert!(hasher.verify(&password("anything"), Some(&broken), &mut fresh()).is_err());
 }

@@ -1,6 +1,7 @@
 //! Bringing accounts along from another system: one JSON object a line, in order, in batches.
 
 mod lines;
+mod moment;
 mod record;
 
 use std::collections::{BTreeMap, HashSet};
@@ -44,6 +45,8 @@ pub struct ImportReport {
     pub refused: u64,
     /// By what the passwords of the accounts in `imported` and `already_there` were hashed.
     pub hashes: BTreeMap<HashKind, u64>,
+    /// How many of these accounts came without a password: their owners must reset it.
+    pub must_reset: u64,
     /// The most memory that checking one of these hashes takes, KiB.
     pub dearest_hash_kib: u32,
 }
@@ -151,7 +154,10 @@ impl UserImport {
         self.report.imported += new;
         self.report.already_there += total.saturating_sub(new);
         for record in self.batch.drain(..) {
-            *self.report.hashes.entry(record.hash_kind).or_default() += 1;
+            match record.hash_kind {
+                Some(kind) => *self.report.hashes.entry(kind).or_default() += 1,
+                None => self.report.must_reset += 1,
+            }
             self.report.dearest_hash_kib = self.report.dearest_hash_kib.max(record.hash_kib);
         }
         Ok(())

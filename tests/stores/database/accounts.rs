@@ -96,6 +96,10 @@ pub async fn the_last_enabled_administrator_stays(store: &dyn Accounts) {
     let second = admin(store, "second@example.com").await;
     changed(store, second.id, &SHUTTING).await;
     insert(store, &new_user("member@example.com")).await;
+    // Who has no password can log in no more than who is shut.
+    let without_password =
+        NewUser { role: Role::Admin, password: PasswordHash::unusable(), ..new_user("without@example.com") };
+    insert(store, &without_password).await;
 
     let written = count_entries(store).await;
     for attempt in [&DEMOTION, &SHUTTING] {
@@ -118,8 +122,15 @@ pub async fn an_administrator_is_there_while_one_is_enabled(store: &dyn Accounts
     let has = async |verified| store.has_administrator(verified).await.expect("an answer");
     insert(store, &new_user("member@example.com")).await;
     let shut = NewUser { role: Role::Admin, email_verified: true, ..new_user("shut@example.com") };
+    let without_password = NewUser {
+        role: Role::Admin,
+        email_verified: true,
+        password: PasswordHash::unusable(),
+        ..new_user("without@example.com")
+    };
+    let without_password = ImportedUser { account: without_password, disabled: false };
     let shut = ImportedUser { account: shut, disabled: true };
-    assert_eq!(store.insert_users(&[shut], AT).await.expect("an answer"), 1);
+    assert_eq!(store.insert_users(&[shut, without_password], AT).await.expect("an answer"), 2);
     assert!(!has(false).await && !has(true).await);
     let unproven = NewUser { role: Role::Admin, email_verified: false, ..new_user("root@example.com") };
     let root = insert(store, &unproven).await;

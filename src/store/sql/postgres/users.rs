@@ -140,9 +140,10 @@ impl UserStore for PostgresStore {
     async fn has_administrator(&self, verified: bool) -> StoreResult<bool> {
         let select = sqlx::query(
             "SELECT 1 FROM users
-             WHERE role = 'admin' AND NOT disabled AND (email_verified OR NOT $1) LIMIT 1",
+             WHERE role = 'admin' AND NOT disabled AND password_hash <> $2 AND (email_verified OR NOT $1) LIMIT 1",
         )
-        .bind(verified);
+        .bind(verified)
+        .bind(PasswordHash::UNUSABLE);
         Ok(self.reading(select.fetch_optional(&self.pool)).await?.is_some())
     }
 
@@ -353,8 +354,12 @@ async fn find_in(transaction: &mut Transaction, id: UserId) -> Result<Option<Use
 
 /// Whether somebody else can log in as an administrator.
 async fn another_admin_than(transaction: &mut Transaction, id: UserId) -> Result<bool, Failure> {
-    let other = sqlx::query("SELECT 1 FROM users WHERE role = 'admin' AND NOT disabled AND id <> $1 LIMIT 1")
-        .bind(id.get());
+    let other = sqlx::query(
+        "SELECT 1 FROM users
+         WHERE role = 'admin' AND NOT disabled AND password_hash <> $2 AND id <> $1 LIMIT 1",
+    )
+    .bind(id.get())
+    .bind(PasswordHash::UNUSABLE);
     Ok(other.fetch_optional(transaction).await?.is_some())
 }
 

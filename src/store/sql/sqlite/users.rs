@@ -100,9 +100,10 @@ impl UserStore for SqliteStore {
     async fn has_administrator(&self, verified: bool) -> StoreResult<bool> {
         let select = sqlx::query(
             "SELECT 1 FROM users
-             WHERE role = 'admin' AND NOT disabled AND (email_verified OR NOT ?1) LIMIT 1",
+             WHERE role = 'admin' AND NOT disabled AND password_hash <> ?2 AND (email_verified OR NOT ?1) LIMIT 1",
         )
-        .bind(verified);
+        .bind(verified)
+        .bind(PasswordHash::UNUSABLE);
         Ok(self.reading(select.fetch_optional(&self.readers)).await?.is_some())
     }
 
@@ -328,8 +329,12 @@ async fn find_in(transaction: &mut Transaction<'_, Sqlite>, id: UserId) -> Resul
 
 /// Whether somebody else can log in as an administrator.
 async fn another_admin_than(transaction: &mut Transaction<'_, Sqlite>, id: UserId) -> Result<bool, Failure> {
-    let other = sqlx::query("SELECT 1 FROM users WHERE role = 'admin' AND NOT disabled AND id <> ?1 LIMIT 1")
-        .bind(id.get());
+    let other = sqlx::query(
+        "SELECT 1 FROM users
+         WHERE role = 'admin' AND NOT disabled AND password_hash <> ?2 AND id <> ?1 LIMIT 1",
+    )
+    .bind(id.get())
+    .bind(PasswordHash::UNUSABLE);
     Ok(other.fetch_optional(&mut **transaction).await?.is_some())
 }
 
