@@ -152,6 +152,7 @@ pub(super) fn account_json(user: &User) -> Value {
     json!({
         "id": user.id.get(),
         "email": user.email.as_str(),
+        "external_id": user.external_id.as_ref().map(|id| id.as_str()),
         "first_name": user.first_name.as_ref().map(|name| name.as_str()),
         "last_name": user.last_name.as_ref().map(|name| name.as_str()),
         "role": user.role.as_str(),
@@ -164,7 +165,8 @@ pub(super) fn account_json(user: &User) -> Value {
 /// An account for people, on one line.
 pub(super) fn account_line(user: &User) -> String {
     let state = if user.disabled { "disabled" } else { "enabled" };
-    format!("{:>8}  {:<6}  {state:<8}  {}", user.id, user.role, user.email)
+    let external_id = user.external_id.as_ref().map(|id| format!("  {id}")).unwrap_or_default();
+    format!("{:>8}  {:<6}  {state:<8}  {}{external_id}", user.id, user.role, user.email)
 }
 
 /// A session for programs.

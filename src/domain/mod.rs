@@ -7,6 +7,7 @@ pub mod clock;
 pub mod crowd;
 pub mod deployment;
 pub mod email;
+pub mod external_id;
 pub mod ids;
 pub mod journal;
 pub mod link;

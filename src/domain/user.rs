@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::email::Email;
+use super::external_id::ExternalId;
 use super::ids::UserId;
 use super::name::Name;
 use super::password::PasswordHash;
@@ -97,6 +98,8 @@ pub struct User {
     pub id: UserId,
     /// The address, unique among all accounts.
     pub email: Email,
+    /// What other databases refer to the account by, unique among all accounts.
+    pub external_id: Option<ExternalId>,
     /// First name, if given.
     pub first_name: Option<Name>,
     /// Last name, if given.
@@ -148,6 +151,8 @@ pub struct ImportedUser {
     pub account: NewUser,
     /// Whether it is shut, as it was there.
     pub disabled: bool,
+    /// What it was referred to by there.
+    pub external_id: Option<ExternalId>,
 }
 
 /// What a user changes about themselves: `None` leaves a field, `Some(None)` clears it.
@@ -161,7 +166,7 @@ pub struct ProfileChange {
 
 /// What an administrator changes about an account: `None` leaves a field.
 ///
-/// Each of these ends every session that the account has: its access tokens name the address and
+/// Role, state and address end every session that the account has: its access tokens name the address and
 /// the role, and a shut account has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountChange {
@@ -171,14 +176,22 @@ pub struct AccountChange {
     pub disabled: Option<bool>,
     /// The address. A new one is not verified.
     pub email: Option<Email>,
+    /// What other databases refer to it by; `Some(None)` clears it. No token names it.
+    pub external_id: Option<Option<ExternalId>>,
 }
 
 impl AccountChange {
     /// Whether the account is already as the change wants it.
     pub fn is_done(&self, user: &User) -> bool {
-        self.role.is_none_or(|role| role == user.role)
+        !self.ends_sessions(user) && self.external_id.as_ref().is_none_or(|id| *id == user.external_id)
+    }
+
+    /// Whether it changes what the account's sessions stand for.
+    pub fn ends_sessions(&self, user: &User) -> bool {
+        let stays = self.role.is_none_or(|role| role == user.role)
             && self.disabled.is_none_or(|disabled| disabled == user.disabled)
-            && self.email.as_ref().is_none_or(|email| *email == user.email)
+            && self.email.as_ref().is_none_or(|email| *email == user.email);
+        !stays
     }
 
     /// Whether an enabled administrator is none any more after it.
@@ -196,6 +209,7 @@ mod tests {
         User {
             id: UserId::try_from(1).expect("an id"),
             email: Email::parse("ada@example.com").expect("an address"),
+            external_id: ExternalId::parse("4711").expect("an id"),
             first_name: None,
             last_name: None,
             role,
@@ -211,7 +225,8 @@ mod tests {
     fn only_what_ends_an_enabled_administrator_takes_one_away() {
         let demotion = AccountChange { role: Some(Role::Member), ..AccountChange::default() };
         let shutting = AccountChange { disabled: Some(true), ..AccountChange::default() };
-        let opening = AccountChange { disabled: Some(false), role: Some(Role::Admin), email: None };
+        let opening =
+            AccountChange { disabled: Some(false), role: Some(Role::Admin), ..AccountChange::default() };
         for change in [&demotion, &shutting] {
             assert!(change.takes_admin_away(&user(Role::Admin, false)), "{change:?}");
             assert!(!change.takes_admin_away(&user(Role::Admin, true)), "{change:?}");
@@ -226,9 +241,22 @@ mod tests {
     fn a_change_to_what_is_there_already_is_done() {
         let ada = user(Role::Member, false);
         assert!(AccountChange::default().is_done(&ada));
-        let same =
-            AccountChange { role: Some(Role::Member), disabled: Some(false), email: Some(ada.email.clone()) };
+        let same = AccountChange {
+            role: Some(Role::Member),
+            disabled: Some(false),
+            email: Some(ada.email.clone()),
+            external_id: Some(ada.external_id.clone()),
+        };
         assert!(same.is_done(&ada));
+        assert!(!AccountChange { external_id: Some(None), ..same.clone() }.is_done(&ada));
         assert!(!AccountChange { disabled: Some(true), ..same }.is_done(&ada));
+    }
+
+    #[test]
+    fn what_no_token_names_ends_no_session() {
+        let ada = user(Role::Member, false);
+        let renumbered = AccountChange { external_id: Some(None), ..AccountChange::default() };
+        assert!(!renumbered.ends_sessions(&ada));
+        assert!(AccountChange { disabled: Some(true), ..renumbered }.ends_sessions(&ada));
     }
 }

@@ -104,11 +104,11 @@ impl Administration {
         Ok(self.users.list_users(after, limit).await?)
     }
 
-    /// Changes role, state or address. Whatever changes ends all sessions of the account; what is
-    /// so already ends none.
+    /// Changes role, state, address or external id. Whatever changes ends all sessions of the account, but
+    /// for the external id; what is so already ends none.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::LastAdmin`], [`Error::EmailTaken`], and
+    /// [`Error::NotFound`], [`Error::LastAdmin`], [`Error::EmailTaken`], [`Error::ExternalIdTaken`], and
     /// [`Error::RevocationPending`]: the change stands, the end of the sessions is not confirmed yet.
     pub async fn change(&self, by: Administrator, id: UserId, change: &AccountChange) -> Result<User> {
         match self.users.change_account(id, change, self.cut_off.journal_entry()).await? {
@@ -119,10 +119,15 @@ impl Administration {
                 self.cut_off.end_noted(&*event, self.events_of_change(by, &before, user)).await?;
                 Ok(event.user)
             }
+            ChangeOutcome::SessionsStay(user) => {
+                tracing::info!(user = %id, by = %by.actor(), "external id changed");
+                Ok(user)
+            }
             ChangeOutcome::Unchanged(user) => Ok(user),
             ChangeOutcome::NotFound => Err(Error::NotFound),
             ChangeOutcome::LastAdmin => Err(Error::LastAdmin),
             ChangeOutcome::EmailTaken => Err(Error::EmailTaken),
+            ChangeOutcome::ExternalIdTaken => Err(Error::ExternalIdTaken),
         }
     }
 

@@ -59,6 +59,9 @@ pub enum Error {
     /// Another account has the address.
     #[error("the e-mail address is taken")]
     EmailTaken,
+    /// Another account has the external id.
+    #[error("the external id is taken")]
+    ExternalIdTaken,
     /// Nobody would be left who can log in as an administrator.
     #[error("the account is the last administrator's")]
     LastAdmin,
@@ -179,6 +182,7 @@ impl Error {
             | Self::AccountDisabled
             | Self::EmailNotVerified
             | Self::EmailTaken
+            | Self::ExternalIdTaken
             | Self::LastAdmin
             | Self::InvalidClient
             | Self::ClientTaken

@@ -30,6 +30,8 @@ pub enum ChangeOutcome {
         /// After it.
         after: Box<SecurityEvent>,
     },
+    /// The account as it is now; nothing about it changed that its sessions stand for.
+    SessionsStay(User),
     /// The account was like that already; nothing was written.
     Unchanged(User),
     /// There is no such account.
@@ -39,6 +41,8 @@ pub enum ChangeOutcome {
     LastAdmin,
     /// Another account has the address; nothing was written.
     EmailTaken,
+    /// Another account has the external id; nothing was written.
+    ExternalIdTaken,
 }
 
 /// What became of deleting an account.
@@ -81,13 +85,14 @@ pub trait UserStore: Send + Sync + 'static {
     /// Adds an account. The unique constraint on the address decides, not a look before.
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome>;
 
-    /// Adds the accounts whose address nobody has, in one transaction, and answers how many these
-    /// are. The others are left as they stand, so that the same call can be made again. Their security
+    /// Adds the accounts whose address and external id nobody has, in one transaction, and answers how many
+    /// these are. The others are left as they stand, so that the same call can be made again. Their security
     /// versions are of `now`, whenever they were made where they come from.
     async fn insert_users(&self, users: &[ImportedUser], now: Timestamp) -> StoreResult<u64>;
 
-    /// How many of these addresses have an account; one that is named twice counts once.
-    async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64>;
+    /// How many of these accounts [`insert_users`](Self::insert_users) would leave out, since somebody has
+    /// the address or the external id.
+    async fn count_there(&self, users: &[ImportedUser]) -> StoreResult<u64>;
 
     /// The account of that id.
     async fn find_user(&self, id: UserId) -> StoreResult<Option<User>>;
@@ -125,7 +130,8 @@ pub trait UserStore: Send + Sync + 'static {
         entry: EventEntry,
     ) -> StoreResult<Option<SecurityEvent>>;
 
-    /// Changes role, state or address, and moves the security version on.
+    /// Changes role, state, address or external id; where it changes what sessions stand for, it moves the
+    /// security version on.
     async fn change_account(
         &self,
         id: UserId,

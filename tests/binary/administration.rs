@@ -54,6 +54,19 @@ async fn accounts_are_administered_beside_the_running_service() {
     assert_eq!(status_of_login(&client, "ada@example.com", password).await, 401);
     assert_eq!(status_of_login(&client, "ada@example.com", PASSWORD).await, 200);
 
+    let said = done(folder, &["users", "set-external-id", "ada@example.com", "auth0|5f7"]).await;
+    assert!(said.starts_with("external id set: ") && said.ends_with(" ada@example.com\n"), "{said}");
+    let shown = done(folder, &["users", "get", "ada@example.com"]).await;
+    assert!(shown.ends_with("  ada@example.com  auth0|5f7\n"), "{shown}");
+    let listed: Value =
+        serde_json::from_str(&done(folder, &["users", "list", "--json"]).await).expect("JSON");
+    assert_eq!((&listed[1]["external_id"], &listed[0]["external_id"]), (&json!("auth0|5f7"), &Value::Null));
+    let taken = run(folder, &["users", "set-external-id", "johndoe@example.com", "auth0|5f7"]).await;
+    assert_eq!(taken.code, Some(1), "{taken:?}");
+    assert!(taken.stderr.contains("the external id is taken"), "{taken:?}");
+    let cleared = done(folder, &["users", "set-external-id", "ada@example.com", "", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&cleared).expect("JSON")["external_id"], Value::Null);
+
     let refused = run(folder, &["users", "delete", "johndoe@example.com"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("last administrator"), "{refused:?}");

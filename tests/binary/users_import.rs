@@ -186,6 +186,28 @@ async fn people_without_a_password_come_along_and_are_counted_apart() {
 }
 
 #[tokio::test]
+async fn an_external_id_comes_along_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let numbered = |email: &str, id: Value| json!({ "email": email, "external_id": id }).to_string();
+    let lines = [
+        numbered("ada@example.com", json!("4711")),
+        numbered("bob@example.com", json!(4711)),
+        numbered("eve@example.com", json!("hunter2\t")),
+        numbered("dan@example.com", json!("4712")),
+    ]
+    .join("\n");
+    let (outcome, report) = import(folder.path(), &lines, &[]).await;
+    assert_eq!((outcome.code, counts(&report)), (Some(3), [2, 0, 2]), "{outcome:?}");
+    assert!(outcome.stderr.contains("line 2: an earlier line has the same external_id\n"), "{outcome:?}");
+    assert!(outcome.stderr.contains("line 3: external_id holds a control character\n"), "{outcome:?}");
+    for flags in [&["--dry-run"][..], &[]] {
+        let (outcome, report) =
+            import(folder.path(), numbered("countess@example.com", json!("4711")), flags).await;
+        assert_eq!((outcome.code, counts(&report)), (Some(0), [0, 1, 0]), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_there_fails() {
     let folder = tempfile::tempdir().expect("a folder");
     let outcome = Program::new(folder.path(), &["users", "import", "nobody.jsonl"]).run().await;

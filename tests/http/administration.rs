@@ -9,6 +9,7 @@ on_both_flavours! {
     a_disabled_account_is_shut_until_it_is_enabled,
     a_change_of_role_holds_from_the_next_login,
     a_change_of_address_moves_the_login,
+    an_external_id_is_told_to_administrators_and_ends_nothing,
     a_deleted_account_is_gone_with_all_it_had,
     an_administrator_lists_and_ends_sessions,
     a_reset_for_an_account_goes_to_its_owner,
@@ -57,6 +58,33 @@ async fn a_change_of_role_holds_from_the_next_login(app: TestApp) {
     let deletion = promoted.delete(&format!("/users/{}", ada.id)).send().await;
     deletion.assert_refused(409, "last_admin");
     promoted.0.assert_lives().await;
+}
+
+async fn an_external_id_is_told_to_administrators_and_ends_nothing(app: TestApp) {
+    let (ada, eve, admin) = (app.member("ada").await, app.member("eve").await, app.admin().await);
+
+    let account = update(&admin, ada.id, json!({"external_id": " auth0|5f7 "})).await.json(200);
+    assert_eq!(account["external_id"], "auth0|5f7");
+    ada.assert_lives().await;
+    let path = format!("/users/{}", ada.id);
+    assert_eq!(admin.get(&path).send().await.json(200)["external_id"], "auth0|5f7");
+    let list = admin.get("/users").send().await.json(200);
+    let listed = |id: i64| list.as_array().expect("a list").iter().find(|user| user["id"] == id).cloned();
+    assert_eq!(listed(ada.id).expect("listed")["external_id"], "auth0|5f7");
+    assert_eq!(listed(eve.id).expect("listed")["external_id"], Value::Null);
+
+    let taken = json!({"external_id": "auth0|5f7"});
+    update(&admin, eve.id, taken.clone()).await.assert_refused(409, "external_id_taken");
+    update(&admin, ada.id, taken).await.json(200);
+    for bad in ["x".repeat(129), "a\nb".to_owned()] {
+        let problem = update(&admin, eve.id, json!({"external_id": bad})).await;
+        assert_eq!(problem.assert_refused(400, "invalid_request")["errors"][0]["field"], "external_id");
+    }
+    let cleared = update(&admin, ada.id, json!({"external_id": ""})).await.json(200);
+    assert_eq!(cleared["external_id"], Value::Null);
+    ada.assert_lives().await;
+    let own = json!({"external_id": "mine"});
+    ada.patch(&path).json(&own).send().await.assert_refused(403, "forbidden");
 }
 
 async fn a_change_of_address_moves_the_login(app: TestApp) {

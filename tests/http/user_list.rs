@@ -59,12 +59,12 @@ async fn an_entry_is_the_account_with_numbers_for_sub_iat_and_exp() {
         {
             "id": admin.0.id, "sub": admin.0.id, "email": "johndoe@example.com",
             "first_name": null, "last_name": null, "email_verified": true, "role": "admin", "disabled": false,
-            "iat": app.now(), "exp": app.now() + 900
+            "external_id": null, "iat": app.now(), "exp": app.now() + 900
         },
         {
             "id": id, "sub": id, "email": "ada@example.com",
             "first_name": "Ada", "last_name": "Lovelace", "email_verified": false, "role": "member", "disabled": false,
-            "iat": null, "exp": null
+            "external_id": null, "iat": null, "exp": null
         }
     ]);
     let answer = admin.get("/users").send().await;

@@ -92,7 +92,8 @@ async fn an_account_is_for_its_owner_and_for_administrators() {
     let path = format!("/users/{}", ada.id);
     let expected = json!({
         "id": ada.id, "first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com",
-        "email_verified": false, "role": "member", "disabled": false, "created_at": app.now()
+        "email_verified": false, "role": "member", "disabled": false, "external_id": null,
+        "created_at": app.now()
     });
     assert_eq!(ada.get(&path).send().await.json(200), expected);
     assert_eq!(ada.get(&path).refresh(&ada.tokens.refresh).send().await.json(200), expected);

@@ -197,6 +197,11 @@ codes! {
         status: CONFLICT, oauth: "invalid_request",
         text: "Another account has this e-mail address.",
     }
+    /// Another account has the external id.
+    ExternalIdTaken {
+        status: CONFLICT, oauth: "invalid_request",
+        text: "Another account has this external_id.",
+    }
     /// It would leave nobody who can log in as an administrator.
     LastAdmin {
         status: CONFLICT, oauth: "invalid_request",
@@ -264,6 +269,7 @@ impl ErrorCode {
             AccountDisabled => Self::AccountDisabled,
             EmailNotVerified => Self::EmailNotVerified,
             EmailTaken => Self::EmailTaken,
+            ExternalIdTaken => Self::ExternalIdTaken,
             LastAdmin => Self::LastAdmin,
             InvalidClient => Self::InvalidClient,
             ClientTaken => Self::ClientTaken,

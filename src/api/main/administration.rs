@@ -22,6 +22,7 @@ use crate::api::main::sessions::{
 use crate::api::wire::dto::{AccountDto, RoleDto, UserIdParam};
 use crate::api::wire::json::{Json, StrictJson};
 use crate::domain::email::Email;
+use crate::domain::external_id::ExternalId;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::user::{AccountChange, Role};
 use crate::service::caller::Administrator;
@@ -40,6 +41,9 @@ pub struct AccountUpdate {
     disabled: Option<bool>,
     /// The e-mail address; a new one is not verified.
     email: Option<String>,
+    /// What other databases refer to the account by, at most 128 characters; empty text clears it. No token
+    /// names it, so changing it ends no session.
+    external_id: Option<String>,
 }
 
 /// A role that is given is one: unlike elsewhere `null` does not stand for a field that is left out, since
@@ -50,7 +54,7 @@ fn given<'de, D: Deserializer<'de>>(role: D) -> Result<Option<RoleDto>, D::Error
 
 impl Example for AccountUpdate {
     fn example() -> Self {
-        Self { role: None, disabled: Some(true), email: None }
+        Self { role: None, disabled: Some(true), email: None, external_id: None }
     }
 }
 
@@ -86,8 +90,14 @@ refusals! {
         401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_ACCOUNT,
         409 => Documented::new(
             "This is the last administrator who can log in (`last_admin`): make another one first. Or another \
-             account has the e-mail address (`email_taken`).",
-            || examples([service::Error::LastAdmin, service::Error::EmailTaken]),
+             account has the e-mail address (`email_taken`) or the external id (`external_id_taken`).",
+            || {
+                examples([
+                    service::Error::LastAdmin,
+                    service::Error::EmailTaken,
+                    service::Error::ExternalIdTaken,
+                ])
+            },
         ),
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
     }
@@ -140,7 +150,8 @@ impl AdministrationApi {
     /// Change an account
     ///
     /// Changes the account's role, its e-mail address, or whether it is disabled, and ends all its
-    /// sessions at once. What is so already changes nothing and ends nothing. The last administrator who
+    /// sessions at once; or what other databases refer to it by, which ends none. What is so already changes
+    /// nothing and ends nothing. The last administrator who
     /// can log in can neither be demoted nor disabled.
     #[oai(path = "/:id", method = "patch", operation_id = "updateUser")]
     async fn update_user(
@@ -153,12 +164,16 @@ impl AdministrationApi {
         body: StrictJson<AccountUpdate>,
     ) -> Result<Json<AccountDto>, Refusal<UpdateUserErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
-        let AccountUpdate { role, disabled, email } = body.0;
+        let AccountUpdate { role, disabled, email, external_id } = body.0;
         let email = email
             .map(|text| Email::parse(&text))
             .transpose()
             .map_err(|error| ApiError::invalid_field("email", &error.to_string()))?;
-        let change = AccountChange { role: role.map(Role::from), disabled, email };
+        let external_id = external_id
+            .map(|text| ExternalId::parse(&text))
+            .transpose()
+            .map_err(|error| ApiError::invalid_field("external_id", &error.to_string()))?;
+        let change = AccountChange { role: role.map(Role::from), disabled, email, external_id };
         let account = services.0.administration.change(by, id.0.0, &change).await?;
         withdraw_own(&renewed, &caller.0, id.0.0);
         Ok(Json((&account).into()))

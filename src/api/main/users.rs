@@ -88,6 +88,9 @@ pub struct UserListItem {
     role: RoleDto,
     /// Whether the account is shut: nobody can log in to it.
     disabled: bool,
+    /// What other databases refer to the account by, `null` if nothing was given.
+    #[oai(nullable)]
+    external_id: Option<String>,
     /// When the account's newest live access token was issued, seconds since the Unix epoch;
     /// `null` where there is none.
     #[oai(nullable)]
@@ -103,15 +106,25 @@ impl From<&ListedUser> for UserListItem {
         let role = listed.user.role.into();
         let (iat, exp) =
             (listed.newest_token.map(|t| t.issued_at), listed.newest_token.map(|t| t.expires_at));
-        let disabled = listed.user.disabled;
-        Self { id, sub: id, email, email_verified, first_name, last_name, role, disabled, iat, exp }
+        Self {
+            id,
+            sub: id,
+            email,
+            email_verified,
+            first_name,
+            last_name,
+            role,
+            disabled: listed.user.disabled,
+            external_id: listed.user.external_id.as_ref().map(ToString::to_string),
+            iat,
+            exp,
+        }
     }
 }
 
 impl Example for UserListItem {
     fn example() -> Self {
         let Me { id, sub, email, email_verified, first_name, last_name, role, iat, exp } = Me::example();
-        let disabled = false;
         Self {
             id,
             sub,
@@ -120,7 +133,8 @@ impl Example for UserListItem {
             first_name,
             last_name,
             role,
-            disabled,
+            disabled: false,
+            external_id: Some("4711".to_owned()),
             iat: Some(iat),
             exp: Some(exp),
         }

@@ -109,6 +109,9 @@ pub struct AccountDto {
     pub role: RoleDto,
     /// Whether the account is shut: nobody can log in to it.
     pub disabled: bool,
+    /// What other databases refer to the account by, `null` if nothing was given.
+    #[oai(nullable)]
+    pub external_id: Option<String>,
     /// When the account was made, seconds since the Unix epoch.
     pub created_at: i64,
 }
@@ -124,6 +127,7 @@ impl From<&User> for AccountDto {
             email_verified,
             role: user.role.into(),
             disabled: user.disabled,
+            external_id: user.external_id.as_ref().map(ToString::to_string),
             created_at: user.created_at.as_secs(),
         }
     }
@@ -140,6 +144,7 @@ impl Example for AccountDto {
             email_verified,
             role: RoleDto::Member,
             disabled: false,
+            external_id: Some("4711".to_owned()),
             created_at: 1_796_169_600,
         }
     }

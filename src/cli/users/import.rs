@@ -36,7 +36,7 @@ const REPORTED_PROBLEMS: usize = 1000;
 #[derive(Args)]
 pub(super) struct ImportArgs {
     /// The file, or - for standard input: one JSON object a line with email, and where there are
-    /// any password_hash, first_name, last_name, role, email_verified, disabled and created_at
+    /// any password_hash, first_name, last_name, role, email_verified, disabled, created_at and external_id
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Write nothing; report what would be imported

@@ -14,6 +14,7 @@ use super::operator::{self, OPERATOR, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::app;
 use crate::domain::email::Email;
+use crate::domain::external_id::ExternalId;
 use crate::domain::ids::UserId;
 use crate::domain::name::Name;
 use crate::domain::user::{AccountChange, Role, User};
@@ -92,6 +93,13 @@ enum UsersCommand {
         account: String,
         /// The new address; it is not verified
         email: String,
+    },
+    /// Set what other databases refer to the account by; no session ends
+    SetExternalId {
+        /// Its id or e-mail address
+        account: String,
+        /// The external id, at most 128 characters; empty text clears it
+        external_id: String,
     },
     /// Shut accounts: their sessions end, and nobody can log in to them
     Disable(ManyArgs),
@@ -188,6 +196,17 @@ impl Accounts<'_> {
             UsersCommand::SetEmail { account, email } => {
                 let change = AccountChange { email: Some(Email::parse(&email)?), ..AccountChange::default() };
                 self.change("e-mail address set", &account, change).await?;
+            }
+            UsersCommand::SetExternalId { account, external_id } => {
+                let external_id = Some(ExternalId::parse(&external_id)?);
+                let change = AccountChange { external_id, ..AccountChange::default() };
+                let user = operator::find(self.administration, &account).await?;
+                let user = self.administration.change(OPERATOR, user.id, &change).await?;
+                if self.output.json {
+                    print_line(&operator::account_json(&user).to_string());
+                } else {
+                    print_line(&format!("external id set: {} {}", user.id, user.email));
+                }
             }
             UsersCommand::Disable(many) => self.shut(many, true).await?,
             UsersCommand::Enable(many) => self.shut(many, false).await?,

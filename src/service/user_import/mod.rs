@@ -13,7 +13,6 @@ use super::error::Result;
 use crate::crypto::password::HashKind;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
 use crate::domain::clock::Clock;
-use crate::domain::email::Email;
 use crate::domain::random::Random;
 use crate::domain::user::ImportedUser;
 use crate::store::UserStore;
@@ -39,7 +38,7 @@ pub struct ImportOptions {
 pub struct ImportReport {
     /// Accounts that were made (in a dry run: that would be).
     pub imported: u64,
-    /// Lines whose address had an account, which stays as it is.
+    /// Lines whose address or external id had an account, which stays as it is.
     pub already_there: u64,
     /// Lines that were refused.
     pub refused: u64,
@@ -51,7 +50,7 @@ pub struct ImportReport {
     pub dearest_hash_kib: u32,
 }
 
-/// An import that goes on. Addresses that were seen are remembered by 8 bytes each; apart from that
+/// An import that goes on. Addresses and external ids that were seen are remembered by 8 bytes each; apart from that
 /// it holds one batch, however long the file is.
 ///
 /// An address that has an account is left as it stands, so an import that was broken off is taken
@@ -61,7 +60,7 @@ pub struct UserImport {
     clock: Arc<dyn Clock>,
     options: ImportOptions,
     batch: Vec<record::Record>,
-    /// A keyed digest of each address: among ten million the chance that two are taken for one is
+    /// A keyed digest of each address and external id: among ten million the chance that two are taken for one is
     /// one in 300,000.
     seen: HashSet<u64>,
     digest: RandomState,
@@ -132,8 +131,13 @@ impl UserImport {
             Line::TooLong => return Err(LineProblem::TooLong),
         };
         let record = record::parse(text, self.clock.now(), self.options.allow_admins)?;
-        if !self.seen.insert(self.digest.hash_one(record.user.account.email.mailbox())) {
-            return Err(LineProblem::Duplicate);
+        let ImportedUser { account, external_id, .. } = &record.user;
+        let external_id = external_id.as_ref().map(|id| id.as_str());
+        if !self.seen.insert(self.digest.hash_one(("email", account.email.mailbox()))) {
+            return Err(LineProblem::Duplicate("email"));
+        }
+        if external_id.is_some_and(|id| !self.seen.insert(self.digest.hash_one(("external_id", id)))) {
+            return Err(LineProblem::Duplicate("external_id"));
         }
         Ok(record)
     }
@@ -143,12 +147,10 @@ impl UserImport {
             return Ok(());
         }
         let total = self.batch.len() as u64;
+        let users: Vec<ImportedUser> = self.batch.iter().map(|record| record.user.clone()).collect();
         let new = if self.options.dry_run {
-            let emails: Vec<Email> =
-                self.batch.iter().map(|record| record.user.account.email.clone()).collect();
-            total.saturating_sub(self.users.count_emails(&emails).await?)
+            total.saturating_sub(self.users.count_there(&users).await?)
         } else {
-            let users: Vec<ImportedUser> = self.batch.iter().map(|record| record.user.clone()).collect();
             self.users.insert_users(&users, self.clock.now()).await?
         };
         self.report.imported += new;

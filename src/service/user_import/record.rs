@@ -10,6 +10,7 @@ use super::{LINE_MAX_BYTES, moment};
 use crate::crypto::password::{ForeignHash, HashKind, HashProblem};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::{Email, EmailError};
+use crate::domain::external_id::{ExternalId, ExternalIdError};
 use crate::domain::name::{Name, NameError};
 use crate::domain::password::PasswordHash;
 use crate::domain::user::{ImportedUser, NewUser, Role};
@@ -34,7 +35,7 @@ pub enum LineProblem {
     NotAnObject,
     /// The object has a key that is none of ours.
     #[error(
-        "has a field other than email, password_hash, first_name, last_name, role, email_verified, disabled and created_at"
+        "has a field other than email, password_hash, first_name, last_name, role, email_verified, disabled, created_at and external_id"
     )]
     UnknownField,
     /// The object has a key twice: which of them holds?
@@ -72,16 +73,28 @@ pub enum LineProblem {
     /// The moment is to come.
     #[error("created_at lies in the future")]
     Future,
-    /// An earlier line has the address.
-    #[error("an earlier line has the same email")]
-    Duplicate,
+    /// The external id cannot be taken.
+    #[error("external_id {0}")]
+    ExternalId(ExternalIdError),
+    /// An earlier line has the address or the external id.
+    #[error("an earlier line has the same {0}")]
+    Duplicate(&'static str),
 }
 
 /// Reads a line.
 pub(super) fn parse(line: &[u8], now: Timestamp, allow_admins: bool) -> Result<Record, LineProblem> {
     let Fields(fields) = serde_json::from_slice(line).map_err(|_| LineProblem::NotAnObject)?;
-    let [email, password_hash, first_name, last_name, role, email_verified, disabled, created_at] =
-        by_name(fields)?;
+    let [
+        email,
+        password_hash,
+        first_name,
+        last_name,
+        role,
+        email_verified,
+        disabled,
+        created_at,
+        external_id,
+    ] = by_name(fields)?;
 
     let email = text("email", email)?.ok_or(LineProblem::Missing("email"))?;
     let email = Email::parse(&email).map_err(LineProblem::Email)?;
@@ -102,7 +115,11 @@ pub(super) fn parse(line: &[u8], now: Timestamp, allow_admins: bool) -> Result<R
         email_verified: flag("email_verified", email_verified)?,
         created_at: created_at.map_or(Ok(now), |value| moment::parse(&value, now))?,
     };
-    let user = ImportedUser { account, disabled: flag("disabled", disabled)? };
+    let user = ImportedUser {
+        account,
+        disabled: flag("disabled", disabled)?,
+        external_id: external_id.map_or(Ok(None), |value| parse_external_id(&value))?,
+    };
     Ok(Record {
         user,
         hash_kind: hash.as_ref().map(|hash| hash.kind),
@@ -110,12 +127,21 @@ pub(super) fn parse(line: &[u8], now: Timestamp, allow_admins: bool) -> Result<R
     })
 }
 
-const NAMES: [&str; 8] =
-    ["email", "password_hash", "first_name", "last_name", "role", "email_verified", "disabled", "created_at"];
+const NAMES: [&str; 9] = [
+    "email",
+    "password_hash",
+    "first_name",
+    "last_name",
+    "role",
+    "email_verified",
+    "disabled",
+    "created_at",
+    "external_id",
+];
 
 /// The values in the order of [`NAMES`]. `null` is as good as nothing.
-fn by_name(fields: Vec<(String, Value)>) -> Result<[Option<Value>; 8], LineProblem> {
-    let mut values: [Option<Value>; 8] = Default::default();
+fn by_name(fields: Vec<(String, Value)>) -> Result<[Option<Value>; 9], LineProblem> {
+    let mut values: [Option<Value>; 9] = Default::default();
     for (key, value) in fields {
         let (name, slot) =
             NAMES.iter().zip(&mut values).find(|(name, _)| **name == key).ok_or(LineProblem::UnknownField)?;
@@ -162,6 +188,16 @@ fn text(name: &'static str, value: Option<Value>) -> Result<Option<String>, Line
 fn name(field: &'static str, value: Option<Value>) -> Result<Option<Name>, LineProblem> {
     let text = text(field, value)?;
     text.map_or(Ok(None), |text| Name::parse(&text)).map_err(|error| LineProblem::Name(field, error))
+}
+
+/// Text, or a whole number, which is taken as its digits.
+fn parse_external_id(value: &Value) -> Result<Option<ExternalId>, LineProblem> {
+    let id = match value {
+        Value::String(text) => ExternalId::parse(text),
+        Value::Number(number) if number.is_i64() || number.is_u64() => ExternalId::parse(&number.to_string()),
+        _ => return Err(LineProblem::Kind("external_id", "a string or a whole number")),
+    };
+    id.map_err(LineProblem::ExternalId)
 }
 
 fn flag(name: &'static str, value: Option<Value>) -> Result<bool, LineProblem> {
@@ -222,7 +258,8 @@ mod tests {
     #[test]
     fn an_address_and_a_hash_are_enough() {
         let record = read(with("email", json!("Ada@Example.com"))).expect("a record");
-        let ImportedUser { account, disabled } = record.user;
+        let ImportedUser { account, disabled, external_id } = record.user;
+        assert_eq!(external_id, None);
         assert_eq!(account.email.as_str(), "ada@example.com");
         assert_eq!(account.password.expose(), HASH);
         assert_eq!((account.first_name, account.last_name), (None, None));
@@ -264,10 +301,11 @@ mod tests {
         let line = json!({
             "created_at": "2020-02-29T12:00:00.5+02:00", "disabled": true, "email_verified": true,
             "role": "admin", "last_name": "Lovelace", "first_name": "Ada",
-            "password_hash": HASH, "email": "ada@example.com",
+            "password_hash": HASH, "email": "ada@example.com", "external_id": "auth0|5f7",
         });
         let record = parse(line.to_string().as_bytes(), NOW, true).expect("a record");
-        let ImportedUser { account, disabled } = record.user;
+        let ImportedUser { account, disabled, external_id } = record.user;
+        assert_eq!(external_id.as_ref().map(ExternalId::as_str), Some("auth0|5f7"));
         assert_eq!(account.first_name.as_ref().map(Name::as_str), Some("Ada"));
         assert_eq!(account.last_name.as_ref().map(Name::as_str), Some("Lovelace"));
         assert_eq!((account.role, account.email_verified, disabled), (Role::Admin, true, true));
@@ -276,11 +314,27 @@ mod tests {
 
     #[test]
     fn null_and_blank_names_are_as_good_as_nothing() {
-        for name in ["first_name", "last_name", "role", "email_verified", "disabled", "created_at"] {
+        for name in
+            ["first_name", "last_name", "role", "email_verified", "disabled", "created_at", "external_id"]
+        {
             assert!(read(with(name, Value::Null)).is_ok(), "{name}");
         }
         let blank = read(with("first_name", json!("  "))).expect("a record");
         assert_eq!(blank.user.account.first_name, None);
+        assert_eq!(read(with("external_id", json!(" "))).expect("a record").user.external_id, None);
+    }
+
+    #[test]
+    fn an_external_id_is_text_or_a_whole_number() {
+        for (value, id) in [
+            (json!("4711"), "4711"),
+            (json!(4711), "4711"),
+            (json!(-1), "-1"),
+            (json!(u64::MAX), "18446744073709551615"),
+        ] {
+            let found = read(with("external_id", value)).expect("a record").user.external_id;
+            assert_eq!(found.as_ref().map(ExternalId::as_str), Some(id));
+        }
     }
 
     #[test]
@@ -311,6 +365,10 @@ mod tests {
             ("created_at", json!("2020-02-29"), CreatedAt),
             ("created_at", json!("2020-02-29T10:00:00"), NoOffset),
             ("created_at", json!("2999-01-01T00:00:00Z"), Future),
+            ("external_id", json!(true), Kind("external_id", "a string or a whole number")),
+            ("external_id", json!(1.5), Kind("external_id", "a string or a whole number")),
+            ("external_id", json!("x".repeat(129)), ExternalId(ExternalIdError::TooLong)),
+            ("external_id", json!("hunter2\n"), ExternalId(ExternalIdError::ControlCharacter)),
             ("password", json!("hunter2"), UnknownField),
             ("hunter2", Value::Null, UnknownField),
         ] {

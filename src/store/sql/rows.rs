@@ -7,6 +7,7 @@ use sqlx::{ColumnIndex, Decode, Row, Type};
 use crate::domain::client::{Client, ClientSecretHash};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::{Email, EmailError};
+use crate::domain::external_id::{ExternalId, ExternalIdError};
 use crate::domain::ids::{DeploymentId, KeyId, UserId};
 use crate::domain::name::{Name, NameError};
 use crate::domain::password::PasswordHash;
@@ -18,7 +19,7 @@ use crate::store::error::{StoreError, StoreResult};
 /// column would find its prepared statements refused.
 macro_rules! user_columns {
     () => {
-        "id, email, first_name, last_name, role, password_hash, disabled, email_verified, security_version, created_at"
+        "id, email, external_id, first_name, last_name, role, password_hash, disabled, email_verified, security_version, created_at"
     };
 }
 pub(super) use user_columns;
@@ -45,6 +46,7 @@ where
     Ok(User {
         id: UserId::try_from(id).map_err(|problem| entry.corrupt("users.id", problem))?,
         email: entry.parse("users.email", canonical_email)?,
+        external_id: entry.parse("users.external_id", optional_external_id)?,
         first_name: entry.parse("users.first_name", optional_name)?,
         last_name: entry.parse("users.last_name", optional_name)?,
         role: entry.parse("users.role", |text: String| text.parse())?,
@@ -143,6 +145,10 @@ fn canonical_email(text: String) -> Result<Email, EmailError> {
         true => Email::kept(text),
         false => Err(EmailError::Malformed),
     }
+}
+
+fn optional_external_id(text: Option<String>) -> Result<Option<ExternalId>, ExternalIdError> {
+    text.map_or(Ok(None), |text| ExternalId::parse(&text))
 }
 
 fn optional_name(text: Option<String>) -> Result<Option<Name>, NameError> {

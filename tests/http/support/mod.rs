@@ -583,7 +583,7 @@ impl TestApp {
             email_verified: true,
             created_at: START,
         };
-        let users = [ImportedUser { account, disabled: false }];
+        let users = [ImportedUser { account, disabled: false, external_id: None }];
         assert_eq!(self.0.stores.database.users.insert_users(&users, START).await.expect("a database"), 1);
     }
 

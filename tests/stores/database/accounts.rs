@@ -5,12 +5,14 @@ use hallpass::domain::password::PasswordHash;
 use hallpass::domain::user::{AccountChange, ImportedUser, NewUser, Role, SecurityVersion, User};
 use hallpass::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, SecurityEvent, UserStore};
 
-use super::fixtures::{AT, Accounts, UNTIL, email, event, insert, new_user, user_id};
+use super::fixtures::{AT, Accounts, UNTIL, email, event, external_id, insert, new_user, user_id};
 use super::journal::{assert_nothing_is_journaled, assert_the_only_entry, count_entries};
 use super::{at_once, found};
 
-const DEMOTION: AccountChange = AccountChange { role: Some(Role::Member), disabled: None, email: None };
-const SHUTTING: AccountChange = AccountChange { role: None, disabled: Some(true), email: None };
+const DEMOTION: AccountChange =
+    AccountChange { role: Some(Role::Member), disabled: None, email: None, external_id: None };
+const SHUTTING: AccountChange =
+    AccountChange { role: None, disabled: Some(true), email: None, external_id: None };
 
 async fn admin(store: &dyn UserStore, address: &str) -> User {
     insert(store, &NewUser { role: Role::Admin, ..new_user(address) }).await
@@ -38,11 +40,13 @@ pub async fn a_change_of_an_account_is_kept_and_written_down(store: &dyn Account
         role: Some(Role::Admin),
         disabled: Some(true),
         email: Some(email("countess@example.com")),
+        external_id: Some(external_id("4711")),
     };
     let answered = changed(store, ada.id, &wanted).await;
     for user in [&answered.user, &found(store, ada.id).await] {
         assert_eq!((user.role, user.disabled), (Role::Admin, true));
         assert_eq!(user.email, email("countess@example.com"));
+        assert_eq!(user.external_id, external_id("4711"));
         assert!(!user.email_verified, "the new address is not proven");
         assert_eq!(user.security_version, ada.security_version.next(AT));
         assert_eq!((&user.password, &user.first_name), (&ada.password, &ada.first_name));
@@ -52,13 +56,55 @@ pub async fn a_change_of_an_account_is_kept_and_written_down(store: &dyn Account
 
 pub async fn a_change_to_what_is_so_already_writes_nothing(store: &dyn Accounts) {
     let ada = insert(store, &new_user("ada@example.com")).await;
-    let same =
-        AccountChange { role: Some(Role::Member), disabled: Some(false), email: Some(ada.email.clone()) };
+    let same = AccountChange {
+        role: Some(Role::Member),
+        disabled: Some(false),
+        email: Some(ada.email.clone()),
+        external_id: Some(None),
+    };
     for nothing in [&same, &AccountChange::default()] {
         assert!(matches!(change(store, ada.id, nothing).await, ChangeOutcome::Unchanged(_)));
     }
     assert_eq!(found(store, ada.id).await.security_version, ada.security_version);
     assert_nothing_is_journaled(store).await;
+}
+
+fn renumbering(id: Option<&str>) -> AccountChange {
+    AccountChange { external_id: Some(id.and_then(external_id)), ..AccountChange::default() }
+}
+
+pub async fn an_external_id_is_set_and_cleared_and_ends_nothing(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    assert_eq!(ada.external_id, None);
+    for id in [Some("auth0|5f7"), Some("AUTH0|5f7"), None] {
+        let answered = match change(store, ada.id, &renumbering(id)).await {
+            ChangeOutcome::SessionsStay(user) => user,
+            other => panic!("{other:?}"),
+        };
+        for user in [answered, found(store, ada.id).await] {
+            assert_eq!(user.external_id, id.and_then(external_id));
+            assert_eq!((user.security_version, user.role), (ada.security_version, ada.role));
+        }
+        assert!(matches!(change(store, ada.id, &renumbering(id)).await, ChangeOutcome::Unchanged(_)));
+    }
+    assert_nothing_is_journaled(store).await;
+}
+
+pub async fn an_external_id_that_is_taken_is_refused(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    let eve = insert(store, &new_user("eve@example.com")).await;
+    change(store, ada.id, &renumbering(Some("x"))).await;
+    let with_more = AccountChange { disabled: Some(true), ..renumbering(Some("x")) };
+    for taken in [&renumbering(Some("x")), &with_more] {
+        assert!(matches!(change(store, eve.id, taken).await, ChangeOutcome::ExternalIdTaken));
+    }
+    let eve_after = found(store, eve.id).await;
+    assert_eq!((eve_after.external_id, eve_after.disabled), (None, false));
+    assert_nothing_is_journaled(store).await;
+    // Small letters and capitals differ, and what is given up is free.
+    assert!(matches!(change(store, eve.id, &renumbering(Some("X"))).await, ChangeOutcome::SessionsStay(_)));
+    change(store, ada.id, &renumbering(None)).await;
+    assert!(matches!(change(store, eve.id, &renumbering(Some("x"))).await, ChangeOutcome::SessionsStay(_)));
 }
 
 pub async fn a_change_of_role_keeps_a_proven_address_proven(store: &dyn UserStore) {
@@ -70,7 +116,8 @@ pub async fn a_change_of_role_keeps_a_proven_address_proven(store: &dyn UserStor
 pub async fn a_taken_address_is_refused(store: &dyn Accounts) {
     let ada = insert(store, &new_user("ada@example.com")).await;
     let eve = insert(store, &new_user("eve@example.com")).await;
-    let wanted = AccountChange { email: Some(ada.email.clone()), disabled: Some(true), role: None };
+    let wanted =
+        AccountChange { email: Some(ada.email.clone()), disabled: Some(true), ..AccountChange::default() };
     assert!(matches!(change(store, eve.id, &wanted).await, ChangeOutcome::EmailTaken));
     let eve_after = found(store, eve.id).await;
     assert_eq!((eve_after.email, eve_after.disabled), (eve.email, false));
@@ -113,7 +160,8 @@ pub async fn the_last_enabled_administrator_stays(store: &dyn Accounts) {
 
     // One that is shut is no longer one of those that count.
     changed(store, second.id, &DEMOTION).await;
-    let opening = AccountChange { disabled: Some(false), role: Some(Role::Admin), email: None };
+    let opening =
+        AccountChange { disabled: Some(false), role: Some(Role::Admin), ..AccountChange::default() };
     changed(store, second.id, &opening).await;
     changed(store, root.id, &DEMOTION).await;
 }
@@ -128,8 +176,8 @@ pub async fn an_administrator_is_there_while_one_is_enabled(store: &dyn Accounts
         password: PasswordHash::unusable(),
         ..new_user("without@example.com")
     };
-    let without_password = ImportedUser { account: without_password, disabled: false };
-    let shut = ImportedUser { account: shut, disabled: true };
+    let without_password = ImportedUser { account: without_password, disabled: false, external_id: None };
+    let shut = ImportedUser { account: shut, disabled: true, external_id: None };
     assert_eq!(store.insert_users(&[shut, without_password], AT).await.expect("an answer"), 2);
     assert!(!has(false).await && !has(true).await);
     let unproven = NewUser { role: Role::Admin, email_verified: false, ..new_user("root@example.com") };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hallpass::domain::clock::Timestamp;
 use hallpass::domain::email::Email;
+use hallpass::domain::external_id::ExternalId;
 use hallpass::domain::ids::{KeyId, UserId};
 use hallpass::domain::journal::{EntryId, EventEntry};
 use hallpass::domain::name::Name;
@@ -108,6 +109,10 @@ pub fn name(text: &str) -> Option<Name> {
 
 pub fn user_id(id: i64) -> UserId {
     UserId::try_from(id).expect("an id")
+}
+
+pub fn external_id(text: &str) -> Option<ExternalId> {
+    ExternalId::parse(text).expect("an external id")
 }
 
 pub fn new_user(address: &str) -> NewUser {

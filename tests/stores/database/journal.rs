@@ -236,7 +236,7 @@ pub async fn entries_of_many_partitions_are_found_at_once(journal: &dyn Revocati
 async fn neighbours(accounts: &dyn Accounts) -> [UserId; 2] {
     let address = |n| format!("user{n}@example.com");
     let users: Vec<_> = (0..=Partition::USERS)
-        .map(|n| ImportedUser { account: new_user(&address(n)), disabled: false })
+        .map(|n| ImportedUser { account: new_user(&address(n)), disabled: false, external_id: None })
         .collect();
     assert_eq!(accounts.insert_users(&users, Timestamp::from_millis(0)).await.expect("an answer"), 65);
     let id = async |n: u8| {

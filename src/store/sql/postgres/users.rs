@@ -47,6 +47,19 @@ macro_rules! security_event {
     };
 }
 
+/// What keeps addresses and external ids apart.
+const EMAIL_KEY: &str = "users_email_key";
+const EXTERNAL_ID_KEY: &str = "users_external_id_key";
+
+/// One column of all accounts.
+fn column<'a, T>(users: &'a [ImportedUser], of: impl Fn(&'a ImportedUser) -> T) -> Vec<T> {
+    users.iter().map(of).collect()
+}
+
+fn external_id(user: &ImportedUser) -> Option<&str> {
+    user.external_id.as_ref().map(|id| id.as_str())
+}
+
 /// What such a statement has answered.
 fn one_event(rows: Vec<PgRow>, entry: EventEntry) -> StoreResult<Option<SecurityEvent>> {
     let Some(row) = rows.first() else { return Ok(None) };
@@ -79,18 +92,17 @@ impl UserStore for PostgresStore {
     }
 
     async fn insert_users(&self, users: &[ImportedUser], now: Timestamp) -> StoreResult<u64> {
-        /// One column of all accounts.
-        fn column<'a, T>(users: &'a [ImportedUser], of: impl Fn(&'a ImportedUser) -> T) -> Vec<T> {
-            users.iter().map(of).collect()
-        }
         // One statement, so one transaction and one round trip, however many rows.
         let insert = sqlx::query(
             "INSERT INTO users
-                 (email, first_name, last_name, role, password_hash, email_verified, disabled, security_version, created_at)
-             SELECT email, first_name, last_name, role, password_hash, email_verified, disabled, $9, created_at
-             FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bigint[])
-                 AS given (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at)
-             ON CONFLICT (email) DO NOTHING",
+                 (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at, external_id,
+                  security_version)
+             SELECT email, first_name, last_name, role, password_hash, email_verified, disabled, created_at, external_id, $10
+             FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bigint[],
+                         $9::text[])
+                 AS given (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at,
+                           external_id)
+             ON CONFLICT DO NOTHING",
         )
         .bind(column(users, |user| user.account.email.as_str()))
         .bind(column(users, |user| user.account.first_name.as_ref().map(|name| name.as_str())))
@@ -100,13 +112,20 @@ impl UserStore for PostgresStore {
         .bind(column(users, |user| user.account.email_verified))
         .bind(column(users, |user| user.disabled))
         .bind(column(users, |user| user.account.created_at.as_millis()))
+        .bind(column(users, external_id))
         .bind(SecurityVersion::of_new_account(now).get());
         Ok(self.within(insert.execute(&self.pool)).await?.rows_affected())
     }
 
-    async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64> {
-        let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
-        let count = sqlx::query_scalar("SELECT count(*) FROM users WHERE email = ANY($1)").bind(emails);
+    async fn count_there(&self, users: &[ImportedUser]) -> StoreResult<u64> {
+        // Two questions, so that each is one of an index.
+        let count = sqlx::query_scalar(
+            "SELECT count(*) FROM UNNEST($1::text[], $2::text[]) AS given (email, external_id)
+             WHERE EXISTS (SELECT 1 FROM users WHERE users.email = given.email)
+                OR EXISTS (SELECT 1 FROM users WHERE users.external_id = given.external_id)",
+        )
+        .bind(column(users, |user| user.account.email.as_str()))
+        .bind(column(users, external_id));
         let count: i64 = self.reading(count.fetch_one(&self.pool)).await?;
         Ok(count.unsigned_abs())
     }
@@ -219,10 +238,28 @@ impl UserStore for PostgresStore {
             if change.takes_admin_away(&user) && !another_admin_than(&mut transaction, id).await? {
                 return Ok(ChangeOutcome::LastAdmin);
             }
+            let external_id = change.external_id.as_ref().unwrap_or(&user.external_id).as_ref();
+            if !change.ends_sessions(&user) {
+                let update = sqlx::query(concat!(
+                    "UPDATE users SET external_id = $2 WHERE id = $1 RETURNING ",
+                    user_columns!()
+                ))
+                .bind(id.get())
+                .bind(external_id.map(|id| id.as_str()));
+                let changed = match update.fetch_all(&mut transaction).await {
+                    Err(error) if violates(&error, EXTERNAL_ID_KEY) => {
+                        return Ok(ChangeOutcome::ExternalIdTaken);
+                    }
+                    answer => answer?,
+                };
+                let changed = changed.first().map(rows::user).transpose()?;
+                transaction.commit().await?;
+                return Ok(changed.map_or(ChangeOutcome::NotFound, ChangeOutcome::SessionsStay));
+            }
             let update = sqlx::query(security_event!(
                 "UPDATE users
                  SET role = $4, disabled = $5, email = $6, security_version = $7,
-                     email_verified = (email_verified AND email = $6)
+                     email_verified = (email_verified AND email = $6), external_id = $8
                  WHERE id = $3"
             ))
             .bind(entry.id.get())
@@ -231,9 +268,11 @@ impl UserStore for PostgresStore {
             .bind(change.role.unwrap_or(user.role).as_str())
             .bind(change.disabled.unwrap_or(user.disabled))
             .bind(change.email.as_ref().unwrap_or(&user.email).as_str())
-            .bind(user.security_version.next(entry.at).get());
+            .bind(user.security_version.next(entry.at).get())
+            .bind(external_id.map(|id| id.as_str()));
             let changed = match update.fetch_all(&mut transaction).await {
-                Err(error) if violates(&error, "users_email_key") => return Ok(ChangeOutcome::EmailTaken),
+                Err(error) if violates(&error, EMAIL_KEY) => return Ok(ChangeOutcome::EmailTaken),
+                Err(error) if violates(&error, EXTERNAL_ID_KEY) => return Ok(ChangeOutcome::ExternalIdTaken),
                 answer => answer?,
             };
             transaction.commit().await?;

@@ -51,22 +51,25 @@ impl UserStore for SqliteStore {
         // `WHERE true`: without it SQLite takes ON CONFLICT for a join (lang_upsert, "parsing ambiguity").
         let insert = sqlx::query(
             "INSERT INTO users
-                 (email, first_name, last_name, role, password_hash, email_verified, disabled, security_version, created_at)
-             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, ?2, value->>7
+                 (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at, external_id,
+                  security_version)
+             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, ?2
              FROM json_each(?1)
              WHERE true
-             ON CONFLICT (email) DO NOTHING",
+             ON CONFLICT DO NOTHING",
         )
         .bind(rows_as_json(users))
         .bind(SecurityVersion::of_new_account(now).get());
         Ok(self.within(insert.execute(&self.writer)).await?.rows_affected())
     }
 
-    async fn count_emails(&self, emails: &[Email]) -> StoreResult<u64> {
-        let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
-        let count =
-            sqlx::query_scalar("SELECT count(*) FROM users WHERE email IN (SELECT value FROM json_each(?1))")
-                .bind(json!(emails).to_string());
+    async fn count_there(&self, users: &[ImportedUser]) -> StoreResult<u64> {
+        let count = sqlx::query_scalar(
+            "SELECT count(*) FROM json_each(?1) AS given
+             WHERE EXISTS (SELECT 1 FROM users WHERE email = given.value->>0)
+                OR EXISTS (SELECT 1 FROM users WHERE external_id = given.value->>8)",
+        )
+        .bind(rows_as_json(users));
         let count: i64 = self.reading(count.fetch_one(&self.readers)).await?;
         Ok(count.unsigned_abs())
     }
@@ -180,10 +183,26 @@ impl UserStore for SqliteStore {
             if change.takes_admin_away(&user) && !another_admin_than(&mut transaction, id).await? {
                 return Ok(ChangeOutcome::LastAdmin);
             }
+            let external_id = change.external_id.as_ref().unwrap_or(&user.external_id).as_ref();
+            if !change.ends_sessions(&user) {
+                let update = sqlx::query(concat!(
+                    "UPDATE users SET external_id = ?2 WHERE id = ?1 RETURNING ",
+                    user_columns!()
+                ))
+                .bind(id.get())
+                .bind(external_id.map(|id| id.as_str()));
+                let changed = match update.fetch_all(&mut *transaction).await {
+                    Err(error) if is_taken(&error, EXTERNAL_ID) => return Ok(ChangeOutcome::ExternalIdTaken),
+                    answer => answer?,
+                };
+                let changed = changed.first().map(rows::user).transpose()?;
+                transaction.commit().await?;
+                return Ok(changed.map_or(ChangeOutcome::NotFound, ChangeOutcome::SessionsStay));
+            }
             let update = sqlx::query(concat!(
                 "UPDATE users
                  SET role = ?2, disabled = ?3, email = ?4, security_version = ?5,
-                     email_verified = (email_verified AND email = ?4)
+                     email_verified = (email_verified AND email = ?4), external_id = ?6
                  WHERE id = ?1
                  RETURNING ",
                 user_columns!()
@@ -192,9 +211,11 @@ impl UserStore for SqliteStore {
             .bind(change.role.unwrap_or(user.role).as_str())
             .bind(change.disabled.unwrap_or(user.disabled))
             .bind(change.email.as_ref().unwrap_or(&user.email).as_str())
-            .bind(user.security_version.next(entry.at).get());
+            .bind(user.security_version.next(entry.at).get())
+            .bind(external_id.map(|id| id.as_str()));
             let changed = match update.fetch_all(&mut *transaction).await {
-                Err(error) if is_taken(&error) => return Ok(ChangeOutcome::EmailTaken),
+                Err(error) if is_taken(&error, EMAIL) => return Ok(ChangeOutcome::EmailTaken),
+                Err(error) if is_taken(&error, EXTERNAL_ID) => return Ok(ChangeOutcome::ExternalIdTaken),
                 answer => answer?,
             };
             let Some(after) = changed.first().map(rows::user).transpose()? else {
@@ -338,13 +359,19 @@ async fn another_admin_than(transaction: &mut Transaction<'_, Sqlite>, id: UserI
     Ok(other.fetch_optional(&mut **transaction).await?.is_some())
 }
 
-fn is_taken(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.is_unique_violation())
+/// The columns that are unique, as SQLite names them in errors.
+const EMAIL: &str = "users.email";
+const EXTERNAL_ID: &str = "users.external_id";
+
+/// Whether another row has the value of that column. SQLite tells it in words alone.
+fn is_taken(error: &sqlx::Error, column: &str) -> bool {
+    let error = error.as_database_error().filter(|error| error.is_unique_violation());
+    error.is_some_and(|error| error.message().split(' ').any(|word| word == column))
 }
 
 /// Accounts as the rows of a JSON array, which is how SQLite takes many values at once.
 fn rows_as_json(users: &[ImportedUser]) -> String {
-    let row = |ImportedUser { account, disabled }: &ImportedUser| {
+    let row = |ImportedUser { account, disabled, external_id }: &ImportedUser| {
         json!([
             account.email.as_str(),
             account.first_name.as_ref().map(|name| name.as_str()),
@@ -354,6 +381,7 @@ fn rows_as_json(users: &[ImportedUser]) -> String {
             account.email_verified,
             disabled,
             account.created_at.as_millis(),
+            external_id.as_ref().map(|id| id.as_str()),
         ])
     };
     users.iter().map(row).collect::<Value>().to_string()
