@@ -15,6 +15,7 @@ mod deployment;
 mod dev;
 #[cfg(target_os = "linux")]
 mod flood;
+mod import_formats;
 mod keys;
 mod leftovers;
 mod logs;

@@ -91,7 +91,7 @@ async fn what_cannot_be_taken_is_named_by_its_line_and_the_rest_is_taken() {
         })
         .collect();
     let expected = [
-        (3, "an earlier line has the same email"),
+        (3, "an earlier one has the same email"),
         (4, "email is not an e-mail address"),
         (5, "is longer than 16384 bytes"),
         (6, "is not a JSON object"),
@@ -198,7 +198,7 @@ async fn an_external_id_comes_along_once() {
     .join("\n");
     let (outcome, report) = import(folder.path(), &lines, &[]).await;
     assert_eq!((outcome.code, counts(&report)), (Some(3), [2, 0, 2]), "{outcome:?}");
-    assert!(outcome.stderr.contains("line 2: an earlier line has the same external_id\n"), "{outcome:?}");
+    assert!(outcome.stderr.contains("line 2: an earlier one has the same external_id\n"), "{outcome:?}");
     assert!(outcome.stderr.contains("line 3: external_id holds a control character\n"), "{outcome:?}");
     for flags in [&["--dry-run"][..], &[]] {
         let (outcome, report) =

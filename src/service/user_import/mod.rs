@@ -1,12 +1,16 @@
-//! Bringing accounts along from another system: one JSON object a line, in order, in batches.
+//! Bringing accounts along from another system: entry by entry, in order, in batches.
 
-mod lines;
+mod entries;
+mod formats;
 mod moment;
 mod record;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
+use std::io::BufRead;
 use std::sync::Arc;
+
+use formats::Circumstances;
 
 use super::audit::Audit;
 use super::error::Result;
@@ -17,7 +21,8 @@ use crate::domain::random::Random;
 use crate::domain::user::ImportedUser;
 use crate::store::UserStore;
 
-pub use lines::{LINE_MAX_BYTES, Line, Lines};
+pub use entries::{Entries, EntriesError, Entry, Place};
+pub use formats::{FORMATS, FirebaseProject, Format};
 pub use record::LineProblem;
 
 /// How many accounts are written at once: enough that a commit to disk is a small part of the time,
@@ -25,9 +30,13 @@ pub use record::LineProblem;
 const BATCH: usize = 500;
 
 /// How to import.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ImportOptions {
-    /// Whether lines may name administrators.
+    /// What kind of file the entries are of.
+    pub format: &'static Format,
+    /// What the project hashes with, whose file it is.
+    pub firebase: Option<FirebaseProject>,
+    /// Whether entries may name administrators.
     pub allow_admins: bool,
     /// Write nothing; find out what would be.
     pub dry_run: bool,
@@ -38,14 +47,20 @@ pub struct ImportOptions {
 pub struct ImportReport {
     /// Accounts that were made (in a dry run: that would be).
     pub imported: u64,
-    /// Lines whose address or external id had an account, which stays as it is.
+    /// Entries whose address or external id had an account, which stays as it is.
     pub already_there: u64,
-    /// Lines that were refused.
+    /// Entries that were refused.
     pub refused: u64,
+    /// Entries that are about no person, or about one who was deleted.
+    pub passed_over: u64,
     /// By what the passwords of the accounts in `imported` and `already_there` were hashed.
     pub hashes: BTreeMap<HashKind, u64>,
     /// How many of these accounts came without a password: their owners must reset it.
     pub must_reset: u64,
+    /// How many of them are disabled.
+    pub disabled: u64,
+    /// How many of them have an address that nobody has proven to be theirs.
+    pub unverified: u64,
     /// The most memory that checking one of these hashes takes, KiB.
     pub dearest_hash_kib: u32,
 }
@@ -81,14 +96,26 @@ impl UserImport {
         }
     }
 
-    /// Takes one line; the inner error says why it was refused.
+    /// The entries of a file, as this import takes them.
     ///
     /// # Errors
-    /// [`Error::Store`](super::error::Error::Store): the batch that the line would have completed
+    /// [`EntriesError`] when it is no file of that format.
+    pub fn entries<R: BufRead>(format: &Format, reader: R) -> std::result::Result<Entries<R>, EntriesError> {
+        Entries::new(format.layout, reader)
+    }
+
+    /// Takes one entry; the inner error says why it was refused.
+    ///
+    /// # Errors
+    /// [`Error::Store`](super::error::Error::Store): the batch that the entry would have completed
     /// is not written.
-    pub async fn take(&mut self, line: &Line) -> Result<Result<(), LineProblem>> {
-        match self.read(line) {
-            Ok(record) => {
+    pub async fn take(&mut self, entry: &Entry) -> Result<Result<(), LineProblem>> {
+        match self.read(entry) {
+            Ok(None) => {
+                self.report.passed_over += 1;
+                Ok(Ok(()))
+            }
+            Ok(Some(record)) => {
                 self.batch.push(record);
                 if self.batch.len() >= BATCH {
                     self.flush().await?;
@@ -125,12 +152,11 @@ impl UserImport {
         &self.report
     }
 
-    fn read(&mut self, line: &Line) -> Result<record::Record, LineProblem> {
-        let text = match line {
-            Line::Text(text) => text,
-            Line::TooLong => return Err(LineProblem::TooLong),
-        };
-        let record = record::parse(text, self.clock.now(), self.options.allow_admins)?;
+    fn read(&mut self, entry: &Entry) -> Result<Option<record::Record>, LineProblem> {
+        let now = self.clock.now();
+        let circumstances = Circumstances { now, firebase: self.options.firebase.as_ref() };
+        let Some(given) = self.options.format.read(entry, &circumstances)? else { return Ok(None) };
+        let record = given.judge(now, self.options.allow_admins)?;
         let ImportedUser { account, external_id, .. } = &record.user;
         let external_id = external_id.as_ref().map(|id| id.as_str());
         if !self.seen.insert(self.digest.hash_one(("email", account.email.mailbox()))) {
@@ -139,7 +165,7 @@ impl UserImport {
         if external_id.is_some_and(|id| !self.seen.insert(self.digest.hash_one(("external_id", id)))) {
             return Err(LineProblem::Duplicate("external_id"));
         }
-        Ok(record)
+        Ok(Some(record))
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -160,6 +186,8 @@ impl UserImport {
                 Some(kind) => *self.report.hashes.entry(kind).or_default() += 1,
                 None => self.report.must_reset += 1,
             }
+            self.report.disabled += u64::from(record.user.disabled);
+            self.report.unverified += u64::from(!record.user.account.email_verified);
             self.report.dearest_hash_kib = self.report.dearest_hash_kib.max(record.hash_kib);
         }
         Ok(())

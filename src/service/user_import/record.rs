@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::{LINE_MAX_BYTES, moment};
+use super::moment;
 use crate::crypto::password::{ForeignHash, HashKind, HashProblem};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::{Email, EmailError};
@@ -27,9 +27,15 @@ pub(super) struct Record {
 /// Why a line was refused. Never quotes it: it is made of addresses and hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineProblem {
-    /// More than [`LINE_MAX_BYTES`].
-    #[error("is longer than {LINE_MAX_BYTES} bytes")]
-    TooLong,
+    /// More bytes than an entry may have.
+    #[error("is longer than {max} bytes")]
+    TooLong {
+        /// The most it may have.
+        max: usize,
+    },
+    /// A row of a table that has other columns than the head, or other bytes than UTF-8.
+    #[error("has more or fewer values than there are columns, or is not UTF-8")]
+    BrokenRow,
     /// Not UTF-8, not JSON, or JSON of another kind.
     #[error("is not a JSON object")]
     NotAnObject,
@@ -76,13 +82,33 @@ pub enum LineProblem {
     /// The external id cannot be taken.
     #[error("external_id {0}")]
     ExternalId(ExternalIdError),
-    /// An earlier line has the address or the external id.
-    #[error("an earlier line has the same {0}")]
+    /// An earlier entry has the address or the external id.
+    #[error("an earlier one has the same {0}")]
     Duplicate(&'static str),
 }
 
-/// Reads a line.
-pub(super) fn parse(line: &[u8], now: Timestamp, allow_admins: bool) -> Result<Record, LineProblem> {
+/// What an entry says about a person, still to be judged. `None` and `null` are as good as nothing.
+#[derive(Clone, Default, PartialEq)]
+pub(super) struct Given {
+    pub(super) email: Option<Value>,
+    pub(super) password_hash: Option<Value>,
+    pub(super) first_name: Option<Value>,
+    pub(super) last_name: Option<Value>,
+    pub(super) role: Option<Value>,
+    pub(super) email_verified: Option<Value>,
+    pub(super) disabled: Option<Value>,
+    pub(super) created_at: Option<Value>,
+    pub(super) external_id: Option<Value>,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Given(…)")
+    }
+}
+
+/// Reads a line of hallpass' own form.
+pub(super) fn given(line: &[u8]) -> Result<Given, LineProblem> {
     let Fields(fields) = serde_json::from_slice(line).map_err(|_| LineProblem::NotAnObject)?;
     let [
         email,
@@ -95,36 +121,49 @@ pub(super) fn parse(line: &[u8], now: Timestamp, allow_admins: bool) -> Result<R
         created_at,
         external_id,
     ] = by_name(fields)?;
-
-    let email = text("email", email)?.ok_or(LineProblem::Missing("email"))?;
-    let email = Email::parse(&email).map_err(LineProblem::Email)?;
-    let hash = password_hash.map_or(Ok(None), foreign_hash)?;
-    let role = match text("role", role)? {
-        Some(role) => Role::from_str(&role).map_err(|_| LineProblem::Role)?,
-        None => Role::Member,
-    };
-    if role == Role::Admin && !allow_admins {
-        return Err(LineProblem::Admin);
-    }
-    let account = NewUser {
+    Ok(Given {
         email,
-        first_name: name("first_name", first_name)?,
-        last_name: name("last_name", last_name)?,
+        password_hash,
+        first_name,
+        last_name,
         role,
-        password: hash.as_ref().map_or_else(PasswordHash::unusable, |hash| hash.hash.clone()),
-        email_verified: flag("email_verified", email_verified)?,
-        created_at: created_at.map_or(Ok(now), |value| moment::parse(&value, now))?,
-    };
-    let user = ImportedUser {
-        account,
-        disabled: flag("disabled", disabled)?,
-        external_id: external_id.map_or(Ok(None), |value| parse_external_id(&value))?,
-    };
-    Ok(Record {
-        user,
-        hash_kind: hash.as_ref().map(|hash| hash.kind),
-        hash_kib: hash.map_or(0, |hash| hash.memory_kib),
+        email_verified,
+        disabled,
+        created_at,
+        external_id,
     })
+}
+
+impl Given {
+    /// The account to be made of it.
+    pub(super) fn judge(self, now: Timestamp, allow_admins: bool) -> Result<Record, LineProblem> {
+        let email = text("email", self.email)?.ok_or(LineProblem::Missing("email"))?;
+        let email = Email::parse(&email).map_err(LineProblem::Email)?;
+        let hash = self.password_hash.map_or(Ok(None), foreign_hash)?;
+        let role = match text("role", self.role)? {
+            Some(role) => Role::from_str(&role).map_err(|_| LineProblem::Role)?,
+            None => Role::Member,
+        };
+        if role == Role::Admin && !allow_admins {
+            return Err(LineProblem::Admin);
+        }
+        let account = NewUser {
+            email,
+            first_name: name("first_name", self.first_name)?,
+            last_name: name("last_name", self.last_name)?,
+            role,
+            password: hash.as_ref().map_or_else(PasswordHash::unusable, |hash| hash.hash.clone()),
+            email_verified: flag("email_verified", self.email_verified)?,
+            created_at: self.created_at.map_or(Ok(now), |value| moment::parse(&value, now))?,
+        };
+        let user = ImportedUser {
+            account,
+            disabled: flag("disabled", self.disabled)?,
+            external_id: self.external_id.map_or(Ok(None), |value| parse_external_id(&value))?,
+        };
+        let (hash_kind, hash_kib) = hash.map(|hash| (hash.kind, hash.memory_kib)).unzip();
+        Ok(Record { user, hash_kind, hash_kib: hash_kib.unwrap_or_default() })
+    }
 }
 
 const NAMES: [&str; 9] = [
@@ -245,7 +284,7 @@ mod tests {
     const HASH: &str = "$2b$04$NQvTCX1v1gzwC3VafBya/OI6HTnbsnBuqTygSag9Ka3JN7DR4rakS";
 
     fn read(line: impl AsRef<[u8]>) -> Result<Record, LineProblem> {
-        parse(line.as_ref(), NOW, false)
+        given(line.as_ref())?.judge(NOW, false)
     }
 
     /// A line that would be taken, with one member more or another value.
@@ -303,7 +342,8 @@ mod tests {
             "role": "admin", "last_name": "Lovelace", "first_name": "Ada",
             "password_hash": HASH, "email": "ada@example.com", "external_id": "auth0|5f7",
         });
-        let record = parse(line.to_string().as_bytes(), NOW, true).expect("a record");
+        let given = given(line.to_string().as_bytes()).expect("a line");
+        let record = given.judge(NOW, true).expect("a record");
         let ImportedUser { account, disabled, external_id } = record.user;
         assert_eq!(external_id.as_ref().map(ExternalId::as_str), Some("auth0|5f7"));
         assert_eq!(account.first_name.as_ref().map(Name::as_str), Some("Ada"));

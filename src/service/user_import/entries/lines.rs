@@ -2,50 +2,42 @@
 
 use std::io::{self, BufRead, Read as _};
 
+use super::{BYTE_ORDER_MARK, Entry};
+
 /// The most bytes a line may have. A record whose fields all are as long as they may be has less
 /// than half, all names escaped.
 pub const LINE_MAX_BYTES: usize = 16 * 1024;
 
-/// Some programs put it before UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// For the longest line, the mark before it and CRLF behind it; and one more, so that a line which
+/// Beside the longest line: the mark before it and CRLF behind it; and one more, so that a line which
 /// fills all of it is too long.
-const ROOM: usize = BYTE_ORDER_MARK.len() + LINE_MAX_BYTES + 2 + 1;
-
-/// One line, without what ends it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// Its bytes.
-    Text(Vec<u8>),
-    /// More than [`LINE_MAX_BYTES`]: read past, not kept.
-    TooLong,
-}
+const ROOM_BESIDE: usize = BYTE_ORDER_MARK.len() + 2 + 1;
 
 /// The lines of a file with their numbers, beginning at 1, those left out that hold nothing but
 /// white space. Each ends in LF or CRLF, the last one in either or none; a byte order mark before the
 /// first is no part of it.
-pub struct Lines<R> {
+pub(super) struct Lines<R> {
     reader: R,
     number: u64,
+    max: usize,
 }
 
 impl<R: BufRead> Lines<R> {
-    /// The lines of what `reader` reads.
-    pub fn new(reader: R) -> Self {
-        Self { reader, number: 0 }
+    /// The lines of what `reader` reads, each of at most so many bytes.
+    pub(super) fn new(reader: R, max: usize) -> Self {
+        Self { reader, number: 0, max }
     }
 
-    fn next_of_any_kind(&mut self) -> io::Result<Option<Line>> {
+    fn next_of_any_kind(&mut self) -> io::Result<Option<Entry>> {
         let mut text = Vec::new();
-        let room = ROOM as u64;
-        if self.reader.by_ref().take(room).read_until(b'\n', &mut text)? == 0 {
+        let room = ROOM_BESIDE + self.max;
+        let too_long = Entry::TooLong { max: self.max };
+        if self.reader.by_ref().take(room as u64).read_until(b'\n', &mut text)? == 0 {
             return Ok(None);
         }
         self.number += 1;
-        if text.len() == ROOM && !text.ends_with(b"\n") {
+        if text.len() == room && !text.ends_with(b"\n") {
             self.reader.skip_until(b'\n')?;
-            return Ok(Some(Line::TooLong));
+            return Ok(Some(too_long));
         }
         let mut line = text.as_slice();
         if self.number == 1 {
@@ -53,17 +45,17 @@ impl<R: BufRead> Lines<R> {
         }
         line = line.strip_suffix(b"\n").unwrap_or(line);
         line = line.strip_suffix(b"\r").unwrap_or(line);
-        Ok(Some(if line.len() > LINE_MAX_BYTES { Line::TooLong } else { Line::Text(line.to_vec()) }))
+        Ok(Some(if line.len() > self.max { too_long } else { Entry::Text(line.to_vec()) }))
     }
 }
 
 impl<R: BufRead> Iterator for Lines<R> {
-    type Item = io::Result<(u64, Line)>;
+    type Item = io::Result<(u64, Entry)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.next_of_any_kind().transpose()? {
-                Ok(Line::Text(text)) if text.iter().all(u8::is_ascii_whitespace) => {}
+                Ok(Entry::Text(text)) if text.iter().all(u8::is_ascii_whitespace) => {}
                 Ok(line) => return Some(Ok((self.number, line))),
                 Err(error) => return Some(Err(error)),
             }
@@ -77,13 +69,15 @@ mod tests {
 
     use super::*;
 
-    fn lines(bytes: impl AsRef<[u8]>, buffer: usize) -> Vec<(u64, Line)> {
+    const TOO_LONG: Entry = Entry::TooLong { max: LINE_MAX_BYTES };
+
+    fn lines(bytes: impl AsRef<[u8]>, buffer: usize) -> Vec<(u64, Entry)> {
         let reader = BufReader::with_capacity(buffer, bytes.as_ref());
-        Lines::new(reader).map(|line| line.expect("no error in memory")).collect()
+        Lines::new(reader, LINE_MAX_BYTES).map(|line| line.expect("no error in memory")).collect()
     }
 
-    fn text(text: &str) -> Line {
-        Line::Text(text.as_bytes().to_vec())
+    fn text(text: &str) -> Entry {
+        Entry::Text(text.as_bytes().to_vec())
     }
 
     #[test]
@@ -111,7 +105,7 @@ mod tests {
         let longest = "x".repeat(LINE_MAX_BYTES);
         for ending in ["\n", "\r\n", ""] {
             assert_eq!(lines(format!("\u{feff}{longest}{ending}"), 100), [(1, text(&longest))], "{ending:?}");
-            assert_eq!(lines(format!("{longest}x{ending}"), 100), [(1, Line::TooLong)], "{ending:?}");
+            assert_eq!(lines(format!("{longest}x{ending}"), 100), [(1, TOO_LONG)], "{ending:?}");
         }
     }
 
@@ -131,8 +125,9 @@ mod tests {
     fn what_follows_an_over_long_line_is_read_as_ever() {
         const LENGTH: usize = 10 * 1024 * 1024;
         let reader = BufReader::new(Letters(LENGTH).chain(&b"\nnext\n"[..]));
-        let lines: Vec<_> = Lines::new(reader).map(|line| line.expect("no error in memory")).collect();
-        assert_eq!(lines, [(1, Line::TooLong), (2, text("next"))]);
+        let lines: Vec<_> =
+            Lines::new(reader, LINE_MAX_BYTES).map(|line| line.expect("no error in memory")).collect();
+        assert_eq!(lines, [(1, TOO_LONG), (2, text("next"))]);
     }
 
     #[test]
@@ -143,7 +138,7 @@ mod tests {
                 Err(io::Error::other("unplugged"))
             }
         }
-        let mut lines = Lines::new(BufReader::new((&b"a\nb"[..]).chain(Broken)));
+        let mut lines = Lines::new(BufReader::new((&b"a\nb"[..]).chain(Broken)), LINE_MAX_BYTES);
         assert!(lines.next().expect("a line").is_ok());
         assert!(lines.next().expect("an error").is_err());
     }
