@@ -58,7 +58,7 @@ pub fn main_document() -> Result<Value, serde_json::Error> {
     document::of(&main_api().spec())
 }
 
-/// Every OpenAPI document by the name of its file, as it is served to whoever asks for no profile.
+/// Every OpenAPI document by the name of its file, as it is served when no profile is asked for.
 ///
 /// # Errors
 /// When a document cannot be built; a defect of ours.
@@ -128,7 +128,7 @@ pub fn starting(
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
-/// are told to stay with it; services behind proxies that ask are told of addresses that nobody has proven as
+/// are told to stay with it; services behind proxies that ask are told of unverified addresses as
 /// `unverified_email` says.
 ///
 /// # Errors

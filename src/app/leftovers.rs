@@ -1,5 +1,5 @@
 //! What is unsafe about a service and stands in its database, where no setting shows it: what `hallpass
-//! dev` has left there, and that there is nobody who can administer.
+//! dev` has left there, and that there is no administrator who can log in.
 
 use std::fmt;
 
@@ -66,7 +66,7 @@ pub enum LeftoversError {
     PasswordHash(#[from] PasswordHashError),
 }
 
-/// Says that nobody can administer, and what to do about it.
+/// Says that no administrator can log in, and what to do about it.
 pub(super) const NOBODY_ADMINISTERS: &str = "nobody can log in as an administrator: no account that is enabled has \
     that role (run `hallpass users create you@example.com --role admin`)";
 
@@ -134,7 +134,7 @@ async fn has_sample_client(database: &Database) -> StoreResult<bool> {
     Ok(client.is_some_and(|client| client_secret::is_one_of(&sample, &client.secrets)))
 }
 
-/// What is to be said when nobody can log in as an administrator. The administrator of the settings can,
+/// What is to be said when no administrator can log in. The administrator of the settings can,
 /// as the next start makes it, unless the address is taken.
 pub(super) async fn nobody_administers(
     settings: &Settings,

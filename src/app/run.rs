@@ -140,7 +140,7 @@ fn limits(settings: &Settings) -> server::Limits {
     }
 }
 
-/// Asks for the database until it answers. Meanwhile the process says that it lives, so that whoever
+/// Asks for the database until it answers. Meanwhile the process says that it lives, so that what
 /// watches it does not start it anew, and refuses everything else.
 ///
 /// # Errors

@@ -10,7 +10,7 @@
 //! - **No place takes more than a third of what an account has**, wrong passwords or requested mails:
 //!   to leave an owner at a new place nothing takes three places at least. That holds for places that the
 //!   account is known at as well, so how much may be guessed does not tell them apart.
-//! - **Nobody locks an owner out of their usual place.** A place that an account has logged in from
+//! - **No stranger locks an owner out of their usual place.** A place that an account has logged in from
 //!   is remembered, and attempts from there pay for nothing but that place's own third: what others try
 //!   from elsewhere does not touch it.
 //! - A right password is not let through where nothing is left: that would tell that it is right. The

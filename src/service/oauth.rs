@@ -1,4 +1,4 @@
-//! The OAuth operations that concern a token whoever presents it: introspection and revocation.
+//! The OAuth operations about a token that any client may present: introspection and revocation.
 
 use std::sync::Arc;
 

@@ -193,7 +193,7 @@ impl ApiError {
     }
 
     /// The same error as the answer to `Authorization: Basic`, which is told how to authenticate (RFC 6749 5.2).
-    /// Whoever sent none is not: browsers would ask their user for a password.
+    /// A request without it is not told: browsers would ask their user for a password.
     pub(crate) fn challenging_basic(self) -> Self {
         match self.code {
             ErrorCode::InvalidClient => self.challenge(Challenge::Client),

@@ -17,7 +17,7 @@ const CA: &str = "redis.tls.ca_file";
 const CERTIFICATE: &str = "redis.tls.cert_file";
 const KEY: &str = "redis.tls.key_file";
 
-/// The most replicas that a revocation can wait for; nobody has as many.
+/// The most replicas that a revocation can wait for: more than any deployment has.
 const WAIT_REPLICAS_MAX: u32 = 100;
 
 /// How to get a token store.

@@ -17,7 +17,7 @@ impl AccessTokens {
     /// The claims of a client's own access token. Whether it was taken back is not looked at.
     ///
     /// # Errors
-    /// What is wrong with the token; a user's is none of this kind.
+    /// What is wrong with the token; a user's token is not of this kind.
     pub(in crate::service) fn check_client(
         &self,
         access: &AccessToken,

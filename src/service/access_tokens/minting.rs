@@ -48,7 +48,7 @@ impl AccessTokens {
     /// The session as it is when something is to be said of it again: its address may have been proven
     /// since it was opened, which ends no session. Only where it was not is the account looked at. One
     /// that cannot be looked at now counts as not proven: that is no reason to refuse, and to vouch for
-    /// an address that nobody proved would be one.
+    /// an address that is not proven would be one.
     pub(in crate::service) async fn with_proof(&self, mut session: Session) -> Session {
         let carried = &mut session.carried;
         if !carried.email_verified {
@@ -67,7 +67,7 @@ impl AccessTokens {
         session
     }
 
-    /// Mints an access token that a client gets for itself (RFC 6749 4.4, RFC 9068 2.2): nobody is
+    /// Mints an access token that a client gets for itself (RFC 6749 4.4, RFC 9068 2.2): no user is
     /// logged in by it. One that may read the revocation feed is for this service as well.
     ///
     /// # Errors

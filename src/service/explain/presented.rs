@@ -16,8 +16,8 @@ pub enum TokenOrId {
 }
 
 impl TokenOrId {
-    /// Tells by its looks what a text is, with or without `Bearer ` before it; `None` for what is none
-    /// of these.
+    /// Tells by its looks what a text is, with or without `Bearer ` before it; `None` for anything
+    /// else.
     pub fn of(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = match text.split_once(' ') {

@@ -38,7 +38,7 @@ impl TokenInspector {
     /// not confirmed is no error: the token store may well be out of reach here.
     ///
     /// # Errors
-    /// [`Error::InvalidToken`] or [`Error::InvalidRefreshToken`] for a token that is none of
+    /// [`Error::InvalidToken`] or [`Error::InvalidRefreshToken`] for a token that is not
     /// ours, [`Error::NotFound`] for a session that is not live or not known here.
     pub async fn revoke(&self, by: Administrator, presented: &TokenOrId) -> Result<Revoked> {
         let (user, session) = match presented {

@@ -13,7 +13,7 @@ pub struct RedisOptions {
     /// The longest that one operation takes, connecting included. A write that ran into it may
     /// have been made all the same.
     pub operation_timeout: Duration,
-    /// After this many failures in a row nobody asks Redis for `breaker_pause`.
+    /// After this many failures in a row Redis is not asked for `breaker_pause`.
     pub breaker_threshold: u32,
     /// How long calls fail at once before one may try again.
     pub breaker_pause: Duration,
@@ -37,7 +37,7 @@ impl Default for RedisOptions {
     }
 }
 
-/// The address of a Redis is none that can be used. Never repeats the address: it may hold a
+/// The address of a Redis cannot be used. Never repeats the address: it may hold a
 /// password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RedisUrlError {

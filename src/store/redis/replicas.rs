@@ -1,9 +1,9 @@
-//! How whoever revokes waits for Redis' own replicas, and for its log on disk.
+//! How a revocation waits for Redis' own replicas, and for its log on disk.
 //!
 //! A *fence* is written behind what was revoked, and it is waited until enough replicas have that:
-//! replication is one stream in one order, so whoever has the fence has all that stood before it. `WAIT`
+//! replication is one stream in one order, so a replica that has the fence has all that stood before it. `WAIT`
 //! counts what its own connection has written, and holds up whatever else is sent over it. Hence the
-//! script that writes the fence and the `WAIT` go over a connection that nobody else uses meanwhile, out
+//! script that writes the fence and the `WAIT` go over a connection that nothing else uses meanwhile, out
 //! of a pool. Who waits here finds all of it confirmed, whoever has carried it out.
 //!
 //! The pool's connections are opened as all others are, and `deadpool-redis` asks each for a sign of life
@@ -43,7 +43,7 @@ const LOG_WAIT: Duration = Duration::from_millis(1_100);
 /// How long the answer to that may take beside.
 const ANSWER_WAIT: Duration = Duration::from_millis(100);
 
-/// How long a fence is kept. Nobody reads it.
+/// How long a fence is kept. It is never read.
 const FENCE_KEPT: Duration = Duration::from_secs(60);
 
 const FENCE: &str = "fence";
@@ -98,7 +98,7 @@ impl Replicas {
     /// # Errors
     /// [`BackendError::Unvouched`] when another server answers, or the same with other data;
     /// [`BackendError::Store`] when too few replicas have it within the operation timeout, the log has it
-    /// not within a second, or nobody answers. It is carried out all the same.
+    /// not within a second, or there is no answer. It is carried out all the same.
     pub(super) async fn have_it(&self, by: &Vouched) -> BackendResult<()> {
         let key = self.keys.fence();
         let entry = Entry { place: FENCE, key: &key };

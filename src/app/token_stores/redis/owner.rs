@@ -8,8 +8,8 @@ use crate::domain::deployment::Owner;
 use crate::domain::ids::DeploymentId;
 use crate::store::redis::RedisTokenStore;
 
-/// How often a running service sees to it that its keys have an owner: whoever has emptied Redis has
-/// taken that away as well.
+/// How often a running service sees to it that its keys have an owner: emptying Redis takes that
+/// away as well.
 const CLAIM_EVERY: Duration = Duration::from_secs(60);
 
 /// How soon it tries again when Redis does not answer.
@@ -48,7 +48,7 @@ impl OwnRedis {
     }
 }
 
-/// What is wrong about the owner of the keys, and what mends it; `None` when it is this deployment.
+/// What is wrong about the owner of the keys, and what to do about it; `None` when it is this deployment.
 pub(in crate::app) fn dispute(
     found: &Owner,
     id: DeploymentId,

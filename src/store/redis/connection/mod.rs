@@ -6,7 +6,7 @@
 //! a one, as it keeps for ever what failed at first for another reason than I/O. It is replaced as well
 //! when the server that it leads to answers that it is the wrong one.
 //!
-//! A connection that was closed while it was idle costs nobody an answer: the end is noticed before
+//! A connection that was closed while it was idle costs no answer: the end is noticed before
 //! anything is sent, and what the end overtook is sent on the next one. What may have been sent is
 //! never sent again: it may have been done.
 
