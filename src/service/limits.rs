@@ -24,7 +24,7 @@ use std::sync::Arc;
 use super::error::{Error, Result};
 use super::named_in_log;
 use super::password_workers::Requester;
-pub use super::visitor::Visitor;
+use super::visitor::Visitor;
 use crate::crypto::rate_limit::{self, Whose};
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::causes::with_causes;

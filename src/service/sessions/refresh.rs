@@ -1,0 +1,89 @@
+//! Redeeming a refresh token for a new pair.
+
+use std::net::IpAddr;
+
+use super::{Sessions, TokenPair};
+use crate::domain::client::ClientId;
+use crate::domain::rate_limit::Action;
+use crate::domain::tokens::{AccessToken, RefreshToken};
+use crate::service::access_tokens::refresh_verdict;
+use crate::service::error::{Error, Result};
+use crate::service::visitor::Visitor;
+use crate::store::OnReuse;
+
+impl Sessions {
+    /// Redeems a refresh token. All concurrent callers with one token, and a caller that comes
+    /// back within the grace period, get the same successor. An access token that comes along
+    /// must be authentic, of the same user, and not revoked; it may be expired, or of a key or an issuer
+    /// that counts no more.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRefreshToken`], [`Error::RefreshTokenReused`],
+    /// [`Error::SessionExpired`], [`Error::SessionEvicted`], or what is wrong with the access token;
+    /// in their place [`Error::RateLimited`] after too many of them.
+    pub async fn refresh(
+        &self,
+        refresh: &RefreshToken,
+        access: Option<&AccessToken>,
+        visitor: &Visitor,
+    ) -> Result<TokenPair> {
+        self.clocks.may_mint()?;
+        let rotation = self.rotate(refresh, access, visitor.address());
+        self.limits.failing_attempt(Action::Refresh, visitor, Error::is_verdict, rotation).await
+    }
+
+    /// The same for a client that has proven who it is. A token that was issued to another one is
+    /// refused and not used up. Whoever comes without credentials is the first party, whose own all
+    /// tokens are that a login here brought.
+    ///
+    /// # Errors
+    /// Those of [`Self::refresh`].
+    pub async fn refresh_for(
+        &self,
+        client: &ClientId,
+        refresh: &RefreshToken,
+        visitor: &Visitor,
+    ) -> Result<TokenPair> {
+        self.clocks.may_mint()?;
+        let rotation = async {
+            self.require_own(client, refresh).await?;
+            self.rotate(refresh, None, visitor.address()).await
+        };
+        self.limits.failing_attempt(Action::Refresh, visitor, Error::is_verdict, rotation).await
+    }
+
+    async fn rotate(
+        &self,
+        refresh: &RefreshToken,
+        access: Option<&AccessToken>,
+        address: Option<IpAddr>,
+    ) -> Result<TokenPair> {
+        let now = self.clock.now();
+        let claims = self.read(refresh)?;
+        if let Some(access) = access
+            && let Some(presented) = self.access_tokens.claims_beside_refresh(access, now).await?
+            && presented.sub != claims.user.to_string()
+        {
+            return Err(Error::InvalidRefreshToken);
+        }
+        let lifetimes = &self.lifetimes;
+        let outcome = self.token_store.rotate(&claims, lifetimes).await?;
+        let session = refresh_verdict(&self.trail, &claims, outcome, address)?;
+        self.pair(self.access_tokens.with_proof(session).await)
+    }
+
+    /// Lets a client pass whose own a refresh token is (RFC 6749 6). What is dead already is nobody's:
+    /// what follows from that it was presented is for the rotation to say.
+    async fn require_own(&self, client: &ClientId, refresh: &RefreshToken) -> Result<()> {
+        let claims = self.read(refresh)?;
+        let lifetimes = &self.lifetimes;
+        let outcome = self.token_store.check_refresh(&claims, lifetimes, OnReuse::Refuse).await?;
+        match outcome.session() {
+            Some(session) if session.carried.origin.client != client.as_str() => {
+                tracing::info!(%client, session = %session.id, "a client presented another one's refresh token");
+                Err(Error::InvalidRefreshToken)
+            }
+            _ => Ok(()),
+        }
+    }
+}
