@@ -107,22 +107,29 @@ fn read_file(
 ) -> Result<(), EntriesError> {
     let mut entries = UserImport::entries(format, reader)?;
     loop {
-        let (chunk, error) = next_chunk(&mut entries);
+        let (chunk, next) = next_chunk(&mut entries);
         if !chunk.is_empty() && send.blocking_send(Ok(Chunk { file, entries: chunk })).is_err() {
             return Ok(());
         }
-        match error {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(error)) => return Err(error),
-            None => {}
+        match next {
+            Next::More => {}
+            Next::End => return Ok(()),
+            Next::Broken(error) => return Err(error),
         }
     }
 }
 
-/// Some entries, and how they end if they do.
-fn next_chunk(
-    entries: &mut Entries<impl io::BufRead>,
-) -> (Vec<(Place, Entry)>, Option<Result<(), EntriesError>>) {
+/// What follows some entries.
+enum Next {
+    /// Others, perhaps.
+    More,
+    /// The end of the file.
+    End,
+    /// What cannot be read.
+    Broken(EntriesError),
+}
+
+fn next_chunk(entries: &mut Entries<impl io::BufRead>) -> (Vec<(Place, Entry)>, Next) {
     let (mut chunk, mut bytes) = (Vec::new(), 0);
     while chunk.len() < CHUNK_ENTRIES && bytes < CHUNK_BYTES {
         match entries.next() {
@@ -130,9 +137,9 @@ fn next_chunk(
                 bytes += entry.size();
                 chunk.push((place, entry));
             }
-            Some(Err(error)) => return (chunk, Some(Err(error))),
-            None => return (chunk, Some(Ok(()))),
+            Some(Err(error)) => return (chunk, Next::Broken(error)),
+            None => return (chunk, Next::End),
         }
     }
-    (chunk, None)
+    (chunk, Next::More)
 }
