@@ -9,6 +9,7 @@ mod finding;
 mod folder;
 mod leftovers;
 mod mail;
+mod mailboxes;
 mod run;
 mod token_stores;
 mod wiring;

@@ -7,7 +7,7 @@ mod keys;
 use super::database::Database;
 use super::environment::Environment;
 use super::leftovers::{Leftovers, find_leftovers, nobody_administers};
-use super::{folder, token_stores};
+use super::{folder, mailboxes, token_stores};
 use crate::config::{self, Profile, Settings};
 use crate::domain::random::Random;
 
@@ -36,6 +36,7 @@ pub async fn checkup(settings: &Settings, environment: &Environment) -> Vec<Find
     if let Some(database) = &database {
         findings.extend(check_leftovers(settings, database, &*environment.random).await);
         findings.push(check_administrators(settings, database).await);
+        findings.extend(check_mailboxes(database).await);
     }
     findings.extend(token_stores::check(settings, database.as_ref(), environment.clock.clone()).await);
     findings
@@ -75,4 +76,24 @@ async fn check_administrators(settings: &Settings, database: &Database) -> Findi
         Ok(Some(nobody)) => Finding::new(SUBJECT, Condition::Warning, nobody),
         Err(error) => Finding::bad(SUBJECT, &error),
     }
+}
+
+/// Whether two accounts are one mailbox: mails for both go to one person.
+async fn check_mailboxes(database: &Database) -> Vec<Finding> {
+    const SUBJECT: &str = "mailboxes";
+    let shared = match mailboxes::find_shared(&*database.users).await {
+        Ok(shared) => shared,
+        Err(error) => return vec![Finding::bad(SUBJECT, &error)],
+    };
+    if shared.is_empty() {
+        return vec![Finding::new(SUBJECT, Condition::Good, "each account has its own")];
+    }
+    let told = |(one, other)| {
+        let text = format!(
+            "the accounts {one} and {other} have one, spelled in two ways: look at both (`hallpass users get`), and \
+             delete one or change its address"
+        );
+        Finding::new(SUBJECT, Condition::Warning, text)
+    };
+    shared.into_iter().map(told).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::mailboxes;
 use crate::config::{DatabaseSettings, Settings};
 use crate::store::clients::ClientStore;
 use crate::store::deployment::DeploymentStore;
@@ -56,7 +57,9 @@ pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>
     if !is_postgres(url) {
         let store = SqliteStore::connect(url, SqliteOptions::default()).await?;
         let steps = store.migrate().await?;
-        return Ok((Database::of(store), steps));
+        let database = Database::of(store);
+        mailboxes::fill_in(&*database.users).await;
+        return Ok((database, steps));
     }
     let store = connect(&settings.database, url).await?;
     let steps = match &settings.database.migrate_url {
@@ -67,7 +70,9 @@ pub async fn open_database(settings: &Settings) -> Result<(Database, Vec<String>
     if !lacking.is_empty() {
         tracing::warn!("{}", describe_lack(&store.current_role().await?, &lacking));
     }
-    Ok((Database::of(store), steps))
+    let database = Database::of(store);
+    mailboxes::fill_in(&*database.users).await;
+    Ok((database, steps))
 }
 
 pub(super) fn is_postgres(url: &str) -> bool {

@@ -176,6 +176,7 @@ pub const EVICTIONS_REMEMBERED: u32 = 100;
 
 /// What became of opening a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "looked at where it is answered, and never kept")]
 pub enum Opening {
     /// What the caller hears.
     Settled(OpenOutcome),

@@ -20,6 +20,7 @@ mod keys;
 mod leftovers;
 mod logs;
 mod mail;
+mod mailboxes;
 mod malformed;
 mod postgres_as_it_runs;
 mod postgres_away;

@@ -117,7 +117,7 @@ const ROOMS: &[Room] = &[
     Room { name: "server", rooms: &["domain"], crates: &["hyper", "hyper_util", "poem", "tokio"] },
     // Settings are checked where they are read, in the words of those who will take them: argon2 its cost,
     // the log its filter, the stores the names of theirs.
-    Room { name: "config/engine", rooms: &[], crates: &[] },
+    Room { name: "config/engine", rooms: &["domain"], crates: &[] },
     Room { name: "config/sections", rooms: &["config/engine", "crypto", "domain", "store"], crates: &["argon2", "hallpass_verify", "tracing_subscriber"] },
     Room { name: "config", rooms: &["config/engine", "config/sections", "crypto", "domain", "store"], crates: &[] },
     Room { name: "telemetry", rooms: &["config"], crates: &["tracing_subscriber"] },

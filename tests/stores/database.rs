@@ -7,6 +7,7 @@ mod faults;
 mod fixtures;
 mod imports;
 mod journal;
+mod mailboxes;
 mod migrations;
 mod postgres_as_it_runs;
 mod signing_keys;
@@ -26,6 +27,7 @@ use deployment::*;
 use fixtures::{AT, Accounts, email, event, insert, name, new_user, user_id};
 use imports::*;
 use journal::*;
+use mailboxes::*;
 use signing_keys::*;
 
 /// Runs every case on every engine.
@@ -79,6 +81,8 @@ contract! {
     a_change_to_what_is_so_already_writes_nothing,
     a_change_of_role_keeps_a_proven_address_proven,
     a_taken_address_is_refused,
+    an_account_is_found_by_any_spelling_of_its_mailbox,
+    one_mailbox_is_one_account,
     an_external_id_is_set_and_cleared_and_ends_nothing,
     an_external_id_that_is_taken_is_refused,
     nobody_is_changed_or_deleted_or_kicked,

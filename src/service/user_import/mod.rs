@@ -3,6 +3,7 @@
 mod entries;
 mod formats;
 mod moment;
+mod problem;
 mod record;
 
 use std::collections::{BTreeMap, HashSet};
@@ -23,7 +24,7 @@ use crate::store::UserStore;
 
 pub use entries::{Entries, EntriesError, Entry, Place};
 pub use formats::{FORMATS, FirebaseProject, Format};
-pub use record::LineProblem;
+pub use problem::LineProblem;
 
 /// How many accounts are written at once: enough that a commit to disk is a small part of the time,
 /// few enough that a login which has to write waits milliseconds for the lot.

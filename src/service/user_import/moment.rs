@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::record::LineProblem;
+use super::problem::LineProblem;
 use crate::domain::clock::Timestamp;
 
 /// How far the clock of the machine that wrote the file may be ahead, ms.

@@ -7,11 +7,12 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::moment;
-use crate::crypto::password::{ForeignHash, HashKind, HashProblem};
+use super::problem::LineProblem;
+use crate::crypto::password::{ForeignHash, HashKind};
 use crate::domain::clock::Timestamp;
-use crate::domain::email::{Email, EmailError};
-use crate::domain::external_id::{ExternalId, ExternalIdError};
-use crate::domain::name::{Name, NameError};
+use crate::domain::email::Email;
+use crate::domain::external_id::ExternalId;
+use crate::domain::name::Name;
 use crate::domain::password::PasswordHash;
 use crate::domain::user::{ImportedUser, NewUser, Role};
 
@@ -22,69 +23,6 @@ pub(super) struct Record {
     /// What the password was hashed with; `None`: there is none, its owner must reset it.
     pub(super) hash_kind: Option<HashKind>,
     pub(super) hash_kib: u32,
-}
-
-/// Why a line was refused. Never quotes it: it is made of addresses and hashes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LineProblem {
-    /// More bytes than an entry may have.
-    #[error("is longer than {max} bytes")]
-    TooLong {
-        /// The most it may have.
-        max: usize,
-    },
-    /// A row of a table that has other columns than the head, or other bytes than UTF-8.
-    #[error("has more or fewer values than there are columns, or is not UTF-8")]
-    BrokenRow,
-    /// Not UTF-8, not JSON, or JSON of another kind.
-    #[error("is not a JSON object")]
-    NotAnObject,
-    /// The object has a key that is none of ours.
-    #[error(
-        "has a field other than email, password_hash, first_name, last_name, role, email_verified, disabled, created_at and external_id"
-    )]
-    UnknownField,
-    /// The object has a key twice: which of them holds?
-    #[error("has {0} twice")]
-    Twice(&'static str),
-    /// A field that has to be there is not.
-    #[error("{0} is missing")]
-    Missing(&'static str),
-    /// A field holds JSON of another kind.
-    #[error("{0} must be {1}")]
-    Kind(&'static str, &'static str),
-    /// The address is none.
-    #[error("email {0}")]
-    Email(EmailError),
-    /// The name cannot be taken.
-    #[error("{0} {1}")]
-    Name(&'static str, NameError),
-    /// The hash cannot be checked.
-    #[error("password_hash {0}")]
-    Hash(HashProblem),
-    /// The role is none.
-    #[error("role must be \"member\" or \"admin\"")]
-    Role,
-    /// The role is `admin`, and nobody said that this is meant.
-    #[error("role is \"admin\", which --allow-admins lets pass")]
-    Admin,
-    /// The moment is none.
-    #[error(
-        "created_at must be an RFC 3339 time, one as Postgres prints it, or seconds or milliseconds since 1970"
-    )]
-    CreatedAt,
-    /// The moment is one of no known place.
-    #[error("created_at does not say how far it is from UTC: put Z or +hh:mm behind it")]
-    NoOffset,
-    /// The moment is to come.
-    #[error("created_at lies in the future")]
-    Future,
-    /// The external id cannot be taken.
-    #[error("external_id {0}")]
-    ExternalId(ExternalIdError),
-    /// An earlier entry has the address or the external id.
-    #[error("an earlier one has the same {0}")]
-    Duplicate(&'static str),
 }
 
 /// What an entry says about a person, still to be judged. `None` and `null` are as good as nothing.
@@ -279,6 +217,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::crypto::password::HashProblem;
+    use crate::domain::email::EmailError;
+    use crate::domain::external_id::ExternalIdError;
+    use crate::domain::name::NameError;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const HASH: &str = "$2b$04$NQvTCX1v1gzwC3VafBya/OI6HTnbsnBuqTygSag9Ka3JN7DR4rakS";

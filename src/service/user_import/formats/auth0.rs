@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::{Format, Members, first, members, names, object, text};
 use crate::crypto::password::HashProblem;
 use crate::service::user_import::entries::Layout;
-use crate::service::user_import::record::{Given, LineProblem};
+use crate::service::user_import::problem::LineProblem;
+use crate::service::user_import::record::Given;
 
 pub(super) const FORMAT: Format = Format {
     name: "auth0",

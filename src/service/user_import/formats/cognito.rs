@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::{Format, Members, first, flag_of_text, members, names, not, text};
 use crate::service::user_import::entries::{Entry, Layout};
-use crate::service::user_import::record::{Given, LineProblem};
+use crate::service::user_import::problem::LineProblem;
+use crate::service::user_import::record::Given;
 
 pub(super) const FORMAT: Format = Format {
     name: "cognito",

@@ -2,7 +2,8 @@
 
 use super::{Entry, Format};
 use crate::service::user_import::entries::Layout;
-use crate::service::user_import::record::{self, LineProblem};
+use crate::service::user_import::problem::LineProblem;
+use crate::service::user_import::record;
 
 pub(super) const FORMAT: Format = Format {
     name: "jsonl",

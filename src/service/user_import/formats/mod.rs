@@ -13,7 +13,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::entries::{Entry, Layout};
-use super::record::{Given, LineProblem};
+use super::problem::LineProblem;
+use super::record::Given;
 use crate::domain::clock::Timestamp;
 
 pub use firebase::FirebaseProject;

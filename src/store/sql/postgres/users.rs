@@ -49,6 +49,7 @@ macro_rules! security_event {
 
 /// What keeps addresses and external ids apart.
 const EMAIL_KEY: &str = "users_email_key";
+const MAILBOX_KEY: &str = "users_mailbox_key";
 const EXTERNAL_ID_KEY: &str = "users_external_id_key";
 
 /// One column of all accounts.
@@ -70,9 +71,10 @@ fn one_event(rows: Vec<PgRow>, entry: EventEntry) -> StoreResult<Option<Security
 impl UserStore for PostgresStore {
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome> {
         let insert = sqlx::query(concat!(
-            "INSERT INTO users (email, first_name, last_name, role, password_hash, email_verified, security_version, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (email) DO NOTHING
+            "INSERT INTO users
+                 (email, first_name, last_name, role, password_hash, email_verified, security_version, created_at, mailbox)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             ON CONFLICT DO NOTHING
              RETURNING ",
             user_columns!()
         ))
@@ -83,7 +85,8 @@ impl UserStore for PostgresStore {
         .bind(user.password.expose())
         .bind(user.email_verified)
         .bind(SecurityVersion::of_new_account(user.created_at).get())
-        .bind(user.created_at.as_millis());
+        .bind(user.created_at.as_millis())
+        .bind(user.email.mailbox());
         let inserted = self.within(insert.fetch_all(&self.pool)).await?;
         match inserted.first() {
             Some(row) => Ok(InsertUserOutcome::Inserted(rows::user(row)?)),
@@ -96,12 +99,13 @@ impl UserStore for PostgresStore {
         let insert = sqlx::query(
             "INSERT INTO users
                  (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at, external_id,
-                  security_version)
-             SELECT email, first_name, last_name, role, password_hash, email_verified, disabled, created_at, external_id, $10
+                  mailbox, security_version)
+             SELECT email, first_name, last_name, role, password_hash, email_verified, disabled, created_at, external_id,
+                    mailbox, $11
              FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bigint[],
-                         $9::text[])
+                         $9::text[], $10::text[])
                  AS given (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at,
-                           external_id)
+                           external_id, mailbox)
              ON CONFLICT DO NOTHING",
         )
         .bind(column(users, |user| user.account.email.as_str()))
@@ -113,19 +117,22 @@ impl UserStore for PostgresStore {
         .bind(column(users, |user| user.disabled))
         .bind(column(users, |user| user.account.created_at.as_millis()))
         .bind(column(users, external_id))
+        .bind(column(users, |user| user.account.email.mailbox()))
         .bind(SecurityVersion::of_new_account(now).get());
         Ok(self.within(insert.execute(&self.pool)).await?.rows_affected())
     }
 
     async fn count_there(&self, users: &[ImportedUser]) -> StoreResult<u64> {
-        // Two questions, so that each is one of an index.
+        // Three questions, so that each is one of an index.
         let count = sqlx::query_scalar(
-            "SELECT count(*) FROM UNNEST($1::text[], $2::text[]) AS given (email, external_id)
+            "SELECT count(*) FROM UNNEST($1::text[], $2::text[], $3::text[]) AS given (email, external_id, mailbox)
              WHERE EXISTS (SELECT 1 FROM users WHERE users.email = given.email)
+                OR EXISTS (SELECT 1 FROM users WHERE users.mailbox = given.mailbox)
                 OR EXISTS (SELECT 1 FROM users WHERE users.external_id = given.external_id)",
         )
         .bind(column(users, |user| user.account.email.as_str()))
-        .bind(column(users, external_id));
+        .bind(column(users, external_id))
+        .bind(column(users, |user| user.account.email.mailbox()));
         let count: i64 = self.reading(count.fetch_one(&self.pool)).await?;
         Ok(count.unsigned_abs())
     }
@@ -138,10 +145,36 @@ impl UserStore for PostgresStore {
     }
 
     async fn find_user_by_email(&self, email: &Email) -> StoreResult<Option<User>> {
-        let select = sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE email = $1"))
-            .bind(email.as_str());
+        // Of two accounts of one mailbox, from before mailboxes were compared, the one that is spelled so.
+        let select = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM users WHERE email = $1 OR mailbox = $2 ORDER BY email <> $1 LIMIT 1"
+        ))
+        .bind(email.as_str())
+        .bind(email.mailbox());
         let found = self.reading(select.fetch_optional(&self.pool)).await?;
         found.as_ref().map(rows::user).transpose()
+    }
+
+    async fn list_users_without_mailbox(&self) -> StoreResult<Vec<User>> {
+        let select = concat!("SELECT ", user_columns!(), " FROM users WHERE mailbox IS NULL ORDER BY id");
+        let found = self.reading(sqlx::query(select).fetch_all(&self.pool)).await?;
+        found.iter().map(rows::user).collect()
+    }
+
+    async fn set_mailbox(&self, id: UserId, email: &Email) -> StoreResult<bool> {
+        let update = sqlx::query("UPDATE users SET mailbox = $3 WHERE id = $1 AND email = $2")
+            .bind(id.get())
+            .bind(email.as_str())
+            .bind(email.mailbox());
+        self.within(async {
+            match update.execute(&self.pool).await {
+                Err(error) if violates(&error, MAILBOX_KEY) => Ok(false),
+                answer => Ok::<_, Failure>(answer?.rows_affected() > 0),
+            }
+        })
+        .await
     }
 
     async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>> {
@@ -259,7 +292,8 @@ impl UserStore for PostgresStore {
             let update = sqlx::query(security_event!(
                 "UPDATE users
                  SET role = $4, disabled = $5, email = $6, security_version = $7,
-                     email_verified = (email_verified AND email = $6), external_id = $8
+                     email_verified = (email_verified AND email = $6), external_id = $8,
+                     mailbox = coalesce($9, mailbox)
                  WHERE id = $3"
             ))
             .bind(entry.id.get())
@@ -269,9 +303,12 @@ impl UserStore for PostgresStore {
             .bind(change.disabled.unwrap_or(user.disabled))
             .bind(change.email.as_ref().unwrap_or(&user.email).as_str())
             .bind(user.security_version.next(entry.at).get())
-            .bind(external_id.map(|id| id.as_str()));
+            .bind(external_id.map(|id| id.as_str()))
+            .bind(change.email.as_ref().map(Email::mailbox));
             let changed = match update.fetch_all(&mut transaction).await {
-                Err(error) if violates(&error, EMAIL_KEY) => return Ok(ChangeOutcome::EmailTaken),
+                Err(error) if violates(&error, EMAIL_KEY) || violates(&error, MAILBOX_KEY) => {
+                    return Ok(ChangeOutcome::EmailTaken);
+                }
                 Err(error) if violates(&error, EXTERNAL_ID_KEY) => return Ok(ChangeOutcome::ExternalIdTaken),
                 answer => answer?,
             };

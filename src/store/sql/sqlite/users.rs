@@ -25,9 +25,10 @@ use crate::store::users::{ChangeOutcome, DeleteOutcome, InsertUserOutcome, Secur
 impl UserStore for SqliteStore {
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome> {
         let insert = sqlx::query(concat!(
-            "INSERT INTO users (email, first_name, last_name, role, password_hash, email_verified, security_version, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (email) DO NOTHING
+            "INSERT INTO users
+                 (email, first_name, last_name, role, password_hash, email_verified, security_version, created_at, mailbox)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT DO NOTHING
              RETURNING ",
             user_columns!()
         ))
@@ -38,7 +39,8 @@ impl UserStore for SqliteStore {
         .bind(user.password.expose())
         .bind(user.email_verified)
         .bind(SecurityVersion::of_new_account(user.created_at).get())
-        .bind(user.created_at.as_millis());
+        .bind(user.created_at.as_millis())
+        .bind(user.email.mailbox());
         let inserted = self.within(insert.fetch_all(&self.writer)).await?;
         match inserted.first() {
             Some(row) => Ok(InsertUserOutcome::Inserted(rows::user(row)?)),
@@ -52,8 +54,9 @@ impl UserStore for SqliteStore {
         let insert = sqlx::query(
             "INSERT INTO users
                  (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at, external_id,
-                  security_version)
-             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, ?2
+                  mailbox, security_version)
+             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8,
+                    value->>9, ?2
              FROM json_each(?1)
              WHERE true
              ON CONFLICT DO NOTHING",
@@ -67,6 +70,7 @@ impl UserStore for SqliteStore {
         let count = sqlx::query_scalar(
             "SELECT count(*) FROM json_each(?1) AS given
              WHERE EXISTS (SELECT 1 FROM users WHERE email = given.value->>0)
+                OR EXISTS (SELECT 1 FROM users WHERE mailbox = given.value->>9)
                 OR EXISTS (SELECT 1 FROM users WHERE external_id = given.value->>8)",
         )
         .bind(rows_as_json(users));
@@ -82,10 +86,30 @@ impl UserStore for SqliteStore {
     }
 
     async fn find_user_by_email(&self, email: &Email) -> StoreResult<Option<User>> {
-        let select = sqlx::query(concat!("SELECT ", user_columns!(), " FROM users WHERE email = ?1"))
-            .bind(email.as_str());
+        // Of two accounts of one mailbox, from before mailboxes were compared, the one that is spelled so.
+        let select = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM users WHERE email = ?1 OR mailbox = ?2 ORDER BY email <> ?1 LIMIT 1"
+        ))
+        .bind(email.as_str())
+        .bind(email.mailbox());
         let found = self.reading(select.fetch_optional(&self.readers)).await?;
         found.as_ref().map(rows::user).transpose()
+    }
+
+    async fn list_users_without_mailbox(&self) -> StoreResult<Vec<User>> {
+        let select = concat!("SELECT ", user_columns!(), " FROM users WHERE mailbox IS NULL ORDER BY id");
+        let found = self.reading(sqlx::query(select).fetch_all(&self.readers)).await?;
+        found.iter().map(rows::user).collect()
+    }
+
+    async fn set_mailbox(&self, id: UserId, email: &Email) -> StoreResult<bool> {
+        let update = sqlx::query("UPDATE OR IGNORE users SET mailbox = ?3 WHERE id = ?1 AND email = ?2")
+            .bind(id.get())
+            .bind(email.as_str())
+            .bind(email.mailbox());
+        Ok(self.within(update.execute(&self.writer)).await?.rows_affected() > 0)
     }
 
     async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>> {
@@ -202,7 +226,8 @@ impl UserStore for SqliteStore {
             let update = sqlx::query(concat!(
                 "UPDATE users
                  SET role = ?2, disabled = ?3, email = ?4, security_version = ?5,
-                     email_verified = (email_verified AND email = ?4), external_id = ?6
+                     email_verified = (email_verified AND email = ?4), external_id = ?6,
+                     mailbox = coalesce(?7, mailbox)
                  WHERE id = ?1
                  RETURNING ",
                 user_columns!()
@@ -212,9 +237,12 @@ impl UserStore for SqliteStore {
             .bind(change.disabled.unwrap_or(user.disabled))
             .bind(change.email.as_ref().unwrap_or(&user.email).as_str())
             .bind(user.security_version.next(entry.at).get())
-            .bind(external_id.map(|id| id.as_str()));
+            .bind(external_id.map(|id| id.as_str()))
+            .bind(change.email.as_ref().map(Email::mailbox));
             let changed = match update.fetch_all(&mut *transaction).await {
-                Err(error) if is_taken(&error, EMAIL) => return Ok(ChangeOutcome::EmailTaken),
+                Err(error) if is_taken(&error, EMAIL) || is_taken(&error, MAILBOX) => {
+                    return Ok(ChangeOutcome::EmailTaken);
+                }
                 Err(error) if is_taken(&error, EXTERNAL_ID) => return Ok(ChangeOutcome::ExternalIdTaken),
                 answer => answer?,
             };
@@ -361,6 +389,7 @@ async fn another_admin_than(transaction: &mut Transaction<'_, Sqlite>, id: UserI
 
 /// The columns that are unique, as SQLite names them in errors.
 const EMAIL: &str = "users.email";
+const MAILBOX: &str = "users.mailbox";
 const EXTERNAL_ID: &str = "users.external_id";
 
 /// Whether another row has the value of that column. SQLite tells it in words alone.
@@ -382,6 +411,7 @@ fn rows_as_json(users: &[ImportedUser]) -> String {
             disabled,
             account.created_at.as_millis(),
             external_id.as_ref().map(|id| id.as_str()),
+            account.email.mailbox(),
         ])
     };
     users.iter().map(row).collect::<Value>().to_string()
