@@ -19,8 +19,7 @@ pub mod wire;
 
 use std::sync::Arc;
 
-use poem::http::Method;
-use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response, Route, get};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, get};
 use poem_openapi::OpenApiService;
 use serde_json::Value;
 
@@ -123,7 +122,7 @@ pub fn starting(
         routes = routes.at(path, get(health::not_yet));
     }
     let entrance = Surroundings { cors, logged, ..Surroundings::default() }.into();
-    let shape = |_: &Method, _: &str| -> root::ErrorShape { IntoResponse::into_response };
+    let shape = |_: &Request| -> root::ErrorShape { IntoResponse::into_response };
     root::wrap(routes.nest("/", not_yet()), random, https, entrance, &[], shape)
 }
 
@@ -169,11 +168,11 @@ pub fn build(
         .map_to_response()
         .boxed();
     let routes = dialects.iter().fold(routes, |others, dialect| dialect.mount(others));
-    let shape_of = move |method: &Method, path: &str| -> root::ErrorShape {
-        if path.starts_with(oauth::PREFIX) {
+    let shape_of = move |request: &Request| -> root::ErrorShape {
+        if request.uri().path().starts_with(oauth::PREFIX) {
             return oauth::respond;
         }
-        let dialect = dialects.iter().find(|dialect| (dialect.serves)(method, path));
+        let dialect = dialects.iter().find(|dialect| (dialect.serves)(request));
         dialect.map_or(IntoResponse::into_response, |dialect| dialect.respond)
     };
     let routes = routes.data(services).data(published).data(unverified_email).data(surroundings.docs.clone());

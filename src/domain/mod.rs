@@ -29,4 +29,5 @@ pub mod timekeeper;
 pub mod tokens;
 pub mod user;
 pub mod user_agent;
+pub mod user_filter;
 pub mod web_origin;

@@ -21,6 +21,7 @@ use crate::domain::password::PasswordHash;
 use crate::domain::session_cap::SessionCursor;
 use crate::domain::tokens::ResetToken;
 use crate::domain::user::{AccountChange, NewUser, Role, User};
+use crate::domain::user_filter::{UserFilter, UserOrder};
 use crate::store::{
     ChangeOutcome, DeleteOutcome, InsertUserOutcome, OnUnknown, StoreError, TokenStore, UserStore,
 };
@@ -30,14 +31,25 @@ use crate::store::{
 pub struct NewAccount {
     /// The address; it counts as verified.
     pub email: Email,
-    /// The first password, which must satisfy the policy.
-    pub password: String,
+    /// The first password, which must satisfy the policy; without one the owner chooses it, by the token of a
+    /// password reset.
+    pub password: Option<String>,
     /// The first name, if given.
     pub first_name: Option<Name>,
     /// The last name, if given.
     pub last_name: Option<Name>,
     /// What the account may do.
     pub role: Role,
+}
+
+/// An account that was just made.
+#[derive(Clone, Debug)]
+pub struct CreatedAccount {
+    /// The account.
+    pub user: User,
+    /// The token to choose a password with, where there is none yet and the delivery is
+    /// [`ResetDelivery::Response`]. Otherwise it is in the mail.
+    pub reset: Option<ResetToken>,
 }
 
 /// Administration of accounts and their sessions. Cheap to clone.
@@ -57,9 +69,15 @@ impl Administration {
     /// Makes an account of any role.
     ///
     /// # Errors
-    /// [`Error::WeakPassword`], [`Error::EmailTaken`].
-    pub async fn create(&self, by: Administrator, account: NewAccount) -> Result<User> {
-        let password = self.hash(by, account.password, &account.email, Field::Password).await?;
+    /// [`Error::WeakPassword`], [`Error::EmailTaken`]; without a password [`Error::ResetOff`] when no reset
+    /// tokens are made, and [`Error::Store`] also when the account was made and the token was not:
+    /// [`request_password_reset`](Self::request_password_reset) makes another.
+    pub async fn create(&self, by: Administrator, account: NewAccount) -> Result<CreatedAccount> {
+        let (password, must_reset) = match account.password {
+            Some(password) => (self.hash(by, password, &account.email, Field::Password).await?, false),
+            None if self.reset.delivery == ResetDelivery::Off => return Err(Error::ResetOff),
+            None => (PasswordHash::unusable(), true),
+        };
         let user = NewUser {
             email: account.email,
             first_name: account.first_name,
@@ -74,7 +92,8 @@ impl Administration {
                 self.cut_off.begin_account(&user).await?;
                 tracing::info!(user = %user.id, role = %user.role, by = %by.actor(), "account created");
                 self.record(self.event(by, AuditAction::AccountCreated, user.id));
-                Ok(user)
+                let reset = if must_reset { self.request_password_reset(by, user.id).await? } else { None };
+                Ok(CreatedAccount { user, reset })
             }
             InsertUserOutcome::EmailTaken => Err(Error::EmailTaken),
         }
@@ -101,7 +120,7 @@ impl Administration {
     /// # Errors
     /// [`Error::Store`].
     pub async fn list(&self, _by: Administrator, after: Option<UserId>, limit: u32) -> Result<Vec<User>> {
-        Ok(self.users.list_users(after, limit).await?)
+        Ok(self.users.list_users(&UserFilter::default(), UserOrder::Oldest, after, limit).await?)
     }
 
     /// Changes role, state, address or external id. Whatever changes ends all sessions of the account, but

@@ -56,6 +56,9 @@ pub enum Error {
     /// The password was right, and the address is not proven.
     #[error("the e-mail address is not verified")]
     EmailNotVerified,
+    /// People do not register here.
+    #[error("registration is disabled")]
+    RegistrationDisabled,
     /// Another account has the address.
     #[error("the e-mail address is taken")]
     EmailTaken,
@@ -181,6 +184,7 @@ impl Error {
             | Self::InvalidCredentials
             | Self::AccountDisabled
             | Self::EmailNotVerified
+            | Self::RegistrationDisabled
             | Self::EmailTaken
             | Self::ExternalIdTaken
             | Self::LastAdmin

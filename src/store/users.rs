@@ -10,6 +10,7 @@ use crate::domain::ids::UserId;
 use crate::domain::journal::{EventEntry, Link};
 use crate::domain::password::PasswordHash;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
+use crate::domain::user_filter::{UserFilter, UserOrder};
 
 /// What became of a registration.
 #[derive(Clone, Debug)]
@@ -109,8 +110,17 @@ pub trait UserStore: Send + Sync + 'static {
     /// another account has the mailbox.
     async fn set_mailbox(&self, id: UserId, email: &Email) -> StoreResult<bool>;
 
-    /// At most `limit` accounts in the order of their ids, from the one after `after` on.
-    async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>>;
+    /// At most `limit` of these accounts in the order of their ids, from the one after `after` on.
+    async fn list_users(
+        &self,
+        filter: &UserFilter,
+        order: UserOrder,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> StoreResult<Vec<User>>;
+
+    /// How many of these there are.
+    async fn count_users(&self, filter: &UserFilter) -> StoreResult<u64>;
 
     /// Whether there is an administrator whose account is enabled and has a password; with `verified`, one whose address is
     /// proven as well.

@@ -1,11 +1,14 @@
 //! What administrators do under `/users/{id}`.
 
+use hallpass::config::ResetDelivery;
 use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Actor, Admin, Answer, LoggedIn, PASSWORD, SECOND, TestApp, on_both_flavours};
 
 on_both_flavours! {
+    an_administrator_makes_an_account,
+    an_account_without_a_password_gets_one_by_a_reset,
     a_disabled_account_is_shut_until_it_is_enabled,
     a_change_of_role_holds_from_the_next_login,
     a_change_of_address_moves_the_login,
@@ -17,6 +20,78 @@ on_both_flavours! {
 
 async fn update(admin: &Admin, id: i64, body: Value) -> Answer {
     admin.patch(&format!("/users/{id}")).json(&body).send().await
+}
+
+async fn create(admin: &Admin, body: &Value) -> Answer {
+    admin.post("/users").json(body).send().await
+}
+
+async fn an_administrator_makes_an_account(app: TestApp) {
+    let admin = app.admin().await;
+    let body = json!({
+        "email": "Ada@Example.com", "password": PASSWORD, "first_name": "Ada", "last_name": "Lovelace", "role": "admin",
+    });
+    let made = create(&admin, &body).await.json(201);
+    let user = &made["user"];
+    assert_eq!((&user["email"], &user["role"]), (&json!("ada@example.com"), &json!("admin")));
+    assert_eq!((&user["email_verified"], &user["disabled"]), (&json!(true), &json!(false)));
+    assert_eq!(made.get("passwordResetToken"), None, "it has a password");
+    let ada = Admin(LoggedIn::log_in(&app, "ada@example.com", PASSWORD).await);
+    ada.get("/users").send().await.json(200);
+
+    create(&admin, &body).await.assert_refused(409, "email_taken");
+    create(&admin, &json!({"email": "bob@example.com", "password": "short"}))
+        .await
+        .assert_refused(400, "weak_password");
+    let wrong = create(&admin, &json!({"email": "x", "first_name": "a\nb"})).await;
+    let problem = wrong.assert_refused(400, "invalid_request");
+    let named: Vec<_> =
+        problem["errors"].as_array().expect("errors").iter().map(|error| &error["field"]).collect();
+    assert_eq!(named, ["email", "first_name"]);
+    for unknown in [
+        json!({"email": "bob@example.com", "disabled": true}),
+        json!({"email": "bob@example.com", "role": null}),
+    ] {
+        create(&admin, &unknown).await.assert_refused(400, "invalid_request");
+    }
+    let bob = json!({"email": "bob@example.com", "password": PASSWORD});
+    let eve = app.member("eve").await;
+    eve.post("/users").json(&bob).send().await.assert_refused(403, "forbidden");
+    assert!(app.stored_user("bob@example.com").await.is_none());
+}
+
+async fn an_account_without_a_password_gets_one_by_a_reset(app: TestApp) {
+    let admin = app.admin().await;
+    let made = create(&admin, &json!({"email": "ada@example.com"})).await.json(201);
+    app.log_in("ada@example.com", "").await.assert_refused(401, "invalid_credentials");
+    app.log_in("ada@example.com", "!").await.assert_refused(401, "invalid_credentials");
+    let token = made["passwordResetToken"].as_str().expect("the tests' service answers it").to_owned();
+    app.reset_password(&token, PASSWORD).await.json(200);
+    app.log_in("ada@example.com", PASSWORD).await.json(200);
+
+    let silent = app.another_instance(|settings| settings.reset.delivery = ResetDelivery::Off).await;
+    let silent = Admin(LoggedIn::log_in(&silent, "johndoe@example.com", "password").await);
+    create(&silent, &json!({"email": "bob@example.com"})).await.assert_refused(409, "reset_unavailable");
+    assert!(app.stored_user("bob@example.com").await.is_none());
+}
+
+/// `POST /users` is a sign-up in the access-tokens dialect; who comes with `Authorization` is never one.
+#[tokio::test]
+async fn a_request_with_authorization_is_never_a_sign_up() {
+    let sign_up = json!({"email": "ada@example.com", "name": "Ada", "password": "Dilemma12"});
+    let app = TestApp::spawn().await;
+    let with =
+        |said: &'static str| app.anonymous().post("/users").json(&sign_up).header("authorization", said);
+    for said in ["Bearer x", "Basic eDp5", "Bearer", ""] {
+        let answer = with(said).send().await;
+        assert_eq!(answer.status, 401, "{said}: {answer:?}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    }
+    assert!(app.stored_user("ada@example.com").await.is_none());
+    app.anonymous().post("/users").json(&sign_up).send().await.tokens(201);
+    let alone = TestApp::set(&["compat="]).await;
+    let nobody = alone.anonymous().post("/users").json(&sign_up).send().await;
+    nobody.assert_refused(401, "authentication_required");
 }
 
 async fn a_disabled_account_is_shut_until_it_is_enabled(app: TestApp) {

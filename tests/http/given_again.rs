@@ -30,7 +30,7 @@ async fn make(app: &TestApp, made: Made, name: &str) -> i64 {
                 first_name: None,
                 last_name: None,
                 role: Role::Member,
-                password: PASSWORD.to_owned(),
+                password: Some(PASSWORD.to_owned()),
             };
             app.services()
                 .administration

@@ -42,8 +42,9 @@ const LENIENT: [&str; 22] = [
 ];
 
 /// Operations that refuse them.
-const EXACT: [&str; 27] = [
+const EXACT: [&str; 28] = [
     "changePassword",
+    "createAccount",
     "createClient",
     "createClientSecret",
     "deleteClient",
@@ -90,7 +91,9 @@ impl Operation {
     }
 
     fn ask(&self, who: &impl Actor, query: &str) -> Request {
-        who.request(self.method.clone(), &format!("{}{query}", self.path))
+        let request = who.request(self.method.clone(), &format!("{}{query}", self.path));
+        // Without it the request would be a sign-up of the access-tokens API.
+        if self.id == "createAccount" { request.header("authorization", "Bearer x") } else { request }
     }
 
     /// The names that it takes in the query.
@@ -182,7 +185,12 @@ async fn an_unknown_member_is_refused_or_ignored_as_each_operation_says() {
         let is_exact = operation.is_exact();
         let said = schema["additionalProperties"] == json!(false);
         assert_eq!(said, is_exact, "{}: what its document says", operation.id);
-        let answer = operation.ask(&admin, "").json(&json!({ UNKNOWN: true })).send().await;
+        let request = match operation.id.as_str() {
+            "createUser" => operation.ask(&app.anonymous(), ""),
+            "createAccount" => admin.post("/users"),
+            _ => operation.ask(&admin, ""),
+        };
+        let answer = request.json(&json!({ UNKNOWN: true })).send().await;
         if is_exact {
             let problem = answer.assert_refused(400, "invalid_request");
             let nearest = problem["errors"][0]["field"].as_str().expect("a name");
@@ -196,7 +204,7 @@ async fn an_unknown_member_is_refused_or_ignored_as_each_operation_says() {
             assert!(!answer.text().contains("not known here"), "{answer:?}");
         }
     }
-    assert_eq!(exact, 10, "bodies that are exact, one of them in two documents");
+    assert_eq!(exact, 11, "bodies that are exact, one of them in two documents");
     admin.get("/users/me").send().await.json(200);
 }
 
@@ -228,7 +236,7 @@ async fn what_is_merely_looked_at_takes_any_query() {
 async fn a_list_is_not_answered_to_a_question_that_was_not_understood(app: TestApp) {
     let admin = app.admin().await;
     app.member("ada").await;
-    for query in ["?email=ada@example.com", "?limit=1&limit=2", "?Limit=1", "?limit=1&offset=1"] {
+    for query in ["?mail=ada@example.com", "?limit=1&limit=2", "?Limit=1", "?limit=1&offset=1"] {
         admin.get(&format!("/users{query}")).send().await.assert_refused(400, "unknown_parameter");
     }
     let one = admin.get("/users?limit=1&after=0").send().await.json(200);

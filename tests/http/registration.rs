@@ -129,3 +129,25 @@ async fn a_body_of_another_kind_or_size_has_its_own_status() {
     let body = json!({"email": "ada@example.com", "password": PASSWORD, "x": "x".repeat(64 * 1024)});
     register(&app, &body).await.assert_refused(413, "payload_too_large");
 }
+
+/// By no door at all, and before anything of the request is looked at.
+#[tokio::test]
+async fn nobody_registers_where_registration_is_disabled() {
+    let app = TestApp::set(&["registration.enabled=false"]).await;
+    let anonymous = app.anonymous();
+    for body in
+        [json!({"email": "ada@example.com", "password": PASSWORD}), json!({"email": "x", "password": "y"})]
+    {
+        register(&app, &body).await.assert_refused(403, "registration_disabled");
+    }
+    let nest = json!({"email": "ada@example.com", "password": PASSWORD});
+    anonymous.post("/auth/signup").json(&nest).send().await.assert_refused(403, "registration_disabled");
+    let boom = json!({"email": "ada@example.com", "name": "Ada", "password": "Dilemma12"});
+    let refused = anonymous.post("/users").json(&boom).send().await.json(403);
+    assert_eq!((&refused["statusCode"], &refused["error"]), (&json!(403), &json!("Forbidden")));
+    assert!(app.stored_user("ada@example.com").await.is_none());
+
+    let made = json!({"email": "ada@example.com", "password": PASSWORD});
+    app.admin().await.post("/users").json(&made).send().await.json(201);
+    app.log_in("ada@example.com", PASSWORD).await.json(200);
+}

@@ -4,7 +4,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Actor, Admin, MINUTE, PASSWORD, TestApp, on_both_flavours};
 
-on_both_flavours! { the_times_are_those_of_the_newest_live_access_token }
+on_both_flavours! {
+    the_times_are_those_of_the_newest_live_access_token,
+    a_list_has_the_accounts_that_fit_every_parameter,
+    the_next_page_fits_the_same_parameters_and_the_count_is_of_all_pages,
+}
 
 async fn list(admin: &Admin, path: &str) -> Vec<Value> {
     let answer = admin.get(path).send().await.json(200);
@@ -139,4 +143,76 @@ async fn a_member_is_403() {
     let ada = app.member("ada").await;
     ada.get("/users").send().await.assert_refused(403, "forbidden");
     ada.get("/users?limit=1").refresh(&ada.tokens.refresh).send().await.assert_refused(403, "forbidden");
+}
+
+async fn emails(admin: &Admin, path: &str) -> Vec<String> {
+    let users = list(admin, path).await;
+    users.iter().map(|user| user["email"].as_str().expect("text").to_owned()).collect()
+}
+
+async fn named(app: &TestApp, first_name: &str, last_name: &str, email: &str) -> i64 {
+    let body =
+        json!({"first_name": first_name, "last_name": last_name, "email": email, "password": PASSWORD});
+    let answer = app.anonymous().post("/auth/register").json(&body).send().await.json(201);
+    answer["id"].as_i64().expect("an id")
+}
+
+async fn a_list_has_the_accounts_that_fit_every_parameter(app: TestApp) {
+    let ada = named(&app, "Ada", "Lovelace", "ada@example.com").await;
+    named(&app, "Grace", "Hopper", "grace@b\u{fc}cher.example").await;
+    named(&app, "Ren\u{e9}", "100%_real", "adam@example.com").await;
+    let admin = app.admin().await;
+    let change = json!({"disabled": true, "external_id": "4711"});
+    admin.patch(&format!("/users/{ada}")).json(&change).send().await.json(200);
+    for (query, found) in [
+        ("email=ADA@example.com", &["ada@example.com"][..]),
+        ("email=grace@xn--bcher-kva.example", &["grace@b\u{fc}cher.example"]),
+        ("email=nobody@example.com", &[]),
+        ("q=ada", &["ada@example.com", "adam@example.com"]),
+        ("q=ADA%20", &["ada@example.com", "adam@example.com"]),
+        ("q=hop", &["grace@b\u{fc}cher.example"]),
+        ("q=ren%C3%A9", &["adam@example.com"]),
+        // Beginnings, and never patterns.
+        ("q=opper", &[]),
+        ("q=a%25", &[]),
+        ("q=_da", &[]),
+        ("q=100%25_", &["adam@example.com"]),
+        ("q=100__", &[]),
+        ("q=x'%20OR%20'1'='1", &[]),
+        ("role=admin", &["johndoe@example.com"]),
+        ("disabled=true", &["ada@example.com"]),
+        ("disabled=false&q=ada", &["adam@example.com"]),
+        ("external_id=4711", &["ada@example.com"]),
+        ("external_id=4711&disabled=false", &[]),
+        ("role=member&order=newest&limit=2", &["adam@example.com", "grace@b\u{fc}cher.example"]),
+    ] {
+        assert_eq!(emails(&admin, &format!("/users?{query}")).await, found, "{query}");
+    }
+    for bad in ["email=x", "q=", "q=%00", "role=root", "disabled=perhaps", "order=random", "external_id="] {
+        let answer = admin.get(&format!("/users?{bad}")).send().await;
+        let problem = answer.assert_refused(400, "invalid_request");
+        let name = bad.split('=').next().expect("a name");
+        assert_eq!(problem["errors"][0]["field"], name, "{bad}");
+    }
+    app.member("eve").await.get("/users?email=ada@example.com").send().await.assert_refused(403, "forbidden");
+}
+
+async fn the_next_page_fits_the_same_parameters_and_the_count_is_of_all_pages(app: TestApp) {
+    for n in 0..5 {
+        named(&app, "Ada", "L", &format!("ada{n}@example.com")).await;
+    }
+    let admin = app.admin().await;
+    let mut path = "/users?q=ada&order=newest&role=member&disabled=false&count=true&limit=2".to_owned();
+    let mut seen = Vec::new();
+    for page in 0..3 {
+        let answer = admin.get(&path).send().await;
+        assert_eq!(answer.header("x-total-count"), Some("5"), "{path}");
+        seen.extend(answer.json(200).as_array().expect("an array").iter().map(|user| user["email"].clone()));
+        match answer.header("link") {
+            Some(link) => path = link[1..link.find('>').expect("an address")].to_owned(),
+            None => assert_eq!(page, 2),
+        }
+    }
+    assert_eq!(seen, [4, 3, 2, 1, 0].map(|n| json!(format!("ada{n}@example.com"))));
+    assert_eq!(admin.get("/users?q=ada").send().await.header("x-total-count"), None, "nobody asked");
 }

@@ -6,7 +6,7 @@
 mod bodies;
 mod errors;
 
-use poem::http::{HeaderMap, Method};
+use poem::http::{HeaderMap, Method, header};
 use poem::web::Data;
 use poem::{EndpointExt, IntoEndpoint};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
@@ -166,7 +166,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     document_name: "access-tokens.json",
     title: "Access-tokens API",
     spec: || service().spec(),
-    serves,
+    serves: |request| serves(request.method(), request.uri().path(), request.headers()),
     endpoint: || service().into_endpoint().boxed(),
     respond: boom::respond,
 };
@@ -178,10 +178,10 @@ fn service() -> OpenApiService<AccessTokensApi, ()> {
 }
 
 /// Whether a request is for this API. It shares the path `/users` with the main API, which has
-/// every other method there.
-fn serves(method: &Method, path: &str) -> bool {
+/// every other method there, and whoever comes with an `Authorization`: an administrator.
+fn serves(method: &Method, path: &str, headers: &HeaderMap) -> bool {
     match path {
-        "/users" => method == Method::POST,
+        "/users" => method == Method::POST && !headers.contains_key(header::AUTHORIZATION),
         "/me" | "/access-tokens" => true,
         _ => path.starts_with("/access-tokens/"),
     }
@@ -189,11 +189,18 @@ fn serves(method: &Method, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use poem::http::HeaderValue;
+
     use super::*;
 
     #[test]
-    fn of_users_only_post_is_this_apis() {
-        assert!(serves(&Method::POST, "/users"));
+    fn of_users_only_post_without_authorization_is_this_apis() {
+        let nobody = HeaderMap::new();
+        assert!(serves(&Method::POST, "/users", &nobody));
+        for said in ["Bearer x", "Basic x", ""] {
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(said))]);
+            assert!(!serves(&Method::POST, "/users", &headers), "{said}");
+        }
         for (method, path) in [
             (Method::GET, "/users"),
             (Method::POST, "/users/7"),
@@ -201,10 +208,10 @@ mod tests {
             (Method::GET, "/access-tokensx"),
             (Method::GET, "/me/x"),
         ] {
-            assert!(!serves(&method, path), "{method} {path}");
+            assert!(!serves(&method, path, &nobody), "{method} {path}");
         }
         for path in ["/me", "/access-tokens", "/access-tokens/", "/access-tokens/x/y"] {
-            assert!(serves(&Method::PUT, path), "{path}");
+            assert!(serves(&Method::PUT, path, &nobody), "{path}");
         }
     }
 }

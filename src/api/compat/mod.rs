@@ -9,7 +9,6 @@ pub mod access_tokens;
 pub mod nest;
 
 use poem::endpoint::BoxEndpoint;
-use poem::http::Method;
 use poem::{Endpoint, EndpointExt, Request, Response};
 use serde_json::Value;
 
@@ -28,7 +27,7 @@ pub struct Dialect {
     /// Its document as poem-openapi has it.
     spec: fn() -> String,
     /// Whether a request is for it.
-    pub serves: fn(&Method, &str) -> bool,
+    pub serves: fn(&Request) -> bool,
     /// Its operations.
     endpoint: fn() -> BoxEndpoint<'static>,
     /// How it writes errors.
@@ -68,7 +67,7 @@ impl Endpoint for Mounted {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        if (self.dialect.serves)(request.method(), request.uri().path()) {
+        if (self.dialect.serves)(&request) {
             self.own.call(request).await
         } else {
             self.others.call(request).await

@@ -186,8 +186,9 @@ refusals! {
         403 => Documented::new(
             "Only where the service wants e-mail addresses verified (`email_not_verified`): the account exists now, \
              and its owner gets a mail. Follow its link, then sign in. Where the service conceals which addresses \
-             have an account, this is the answer for those as well.",
-            || examples([service::Error::EmailNotVerified]),
+             have an account, this is the answer for those as well. Or people do not register here \
+             (`registration_disabled`).",
+            || examples([service::Error::EmailNotVerified, service::Error::RegistrationDisabled]),
         ),
         409 => Documented::new(
             "Another account has the e-mail address (`email_taken`): sign in, or reset its password.",
@@ -316,7 +317,9 @@ pub(super) const DIALECT: Dialect = Dialect {
     document_name: "nest.json",
     title: "Nest API",
     spec: || documented().spec(),
-    serves: |_, path| matches!(path, "/auth/signup" | "/auth/signin" | "/auth/signout" | "/auth/refresh"),
+    serves: |request| {
+        matches!(request.uri().path(), "/auth/signup" | "/auth/signin" | "/auth/signout" | "/auth/refresh")
+    },
     endpoint: || OpenApiService::new(NestApi, "", "").into_endpoint().boxed(),
     respond: IntoResponse::into_response,
 };

@@ -192,6 +192,11 @@ codes! {
         status: REQUEST_TIMEOUT, oauth: "invalid_request",
         text: "The request was not received and answered in time.",
     }
+    /// People do not register here: administrators make the accounts.
+    RegistrationDisabled {
+        status: FORBIDDEN, oauth: "invalid_request",
+        text: "Registration is disabled: an administrator makes the accounts.",
+    }
     /// Another account has the e-mail address.
     EmailTaken {
         status: CONFLICT, oauth: "invalid_request",
@@ -268,6 +273,7 @@ impl ErrorCode {
             InvalidCredentials => Self::InvalidCredentials,
             AccountDisabled => Self::AccountDisabled,
             EmailNotVerified => Self::EmailNotVerified,
+            RegistrationDisabled => Self::RegistrationDisabled,
             EmailTaken => Self::EmailTaken,
             ExternalIdTaken => Self::ExternalIdTaken,
             LastAdmin => Self::LastAdmin,

@@ -3,7 +3,7 @@
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::types::Example;
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
@@ -12,10 +12,10 @@ use crate::api::callers::security::Authenticated;
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{
-    Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_ENDING,
-    examples, refusals,
+    Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY,
+    UNAVAILABLE_OR_ENDING, examples, refusals,
 };
-use crate::api::main::auth::PasswordResetRequested;
+use crate::api::main::auth::{PasswordResetRequested, weak_password};
 use crate::api::main::sessions::{
     NO_SUCH_PAGE, PageOfSessions, SessionListResponse, SessionRevoked, SessionsRevoked,
 };
@@ -24,10 +24,12 @@ use crate::api::wire::json::{Json, StrictJson};
 use crate::domain::email::Email;
 use crate::domain::external_id::ExternalId;
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::name::Name;
 use crate::domain::user::{AccountChange, Role};
+use crate::service::administration::{CreatedAccount, NewAccount};
 use crate::service::caller::Administrator;
 use crate::service::caller::Caller;
-use crate::service::{self, Services};
+use crate::service::{self, Field, FieldProblem, Services};
 
 /// What to change about an account. A field that is left out stays as it is.
 #[derive(Deserialize, Object)]
@@ -44,6 +46,62 @@ pub struct AccountUpdate {
     /// What other databases refer to the account by, at most 128 characters; empty text clears it. No token
     /// names it, so changing it ends no session.
     external_id: Option<String>,
+}
+
+/// An account as an administrator makes it. The address counts as verified.
+#[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+#[oai(rename = "NewAccount", skip_serializing_if_is_none, example)]
+pub struct NewAccountDto {
+    /// E-mail address, at most 254 bytes; upper and lower case are the same.
+    email: String,
+    /// The first password, under the same rules as at registration. Without one the owner chooses it: they get
+    /// the mail of a password reset.
+    password: Option<String>,
+    /// First name, at most 100 characters.
+    first_name: Option<String>,
+    /// Last name, at most 100 characters.
+    last_name: Option<String>,
+    /// What the account may do: a member unless given.
+    #[serde(default, deserialize_with = "given")]
+    role: Option<RoleDto>,
+}
+
+impl Example for NewAccountDto {
+    fn example() -> Self {
+        Self {
+            email: "grace@example.com".to_owned(),
+            password: None,
+            first_name: Some("Grace".to_owned()),
+            last_name: Some("Hopper".to_owned()),
+            role: Some(RoleDto::Member),
+        }
+    }
+}
+
+/// The account exists now.
+#[derive(Object)]
+#[oai(rename = "AccountCreated", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+pub struct AccountCreatedDto {
+    /// The account.
+    user: AccountDto,
+    /// The token to choose a password with, where the account has none and the service is set to answer it
+    /// (`reset.delivery = "response"`, as `hallpass dev` is).
+    password_reset_token: Option<String>,
+}
+
+impl Example for AccountCreatedDto {
+    fn example() -> Self {
+        Self { user: AccountDto::example(), password_reset_token: None }
+    }
+}
+
+/// The answer to a new account.
+#[derive(ApiResponse)]
+pub enum CreateAccountResponse {
+    /// The account exists now.
+    #[oai(status = 201)]
+    Created(Json<AccountCreatedDto>),
 }
 
 /// A role that is given is one: unlike elsewhere `null` does not stand for a field that is left out, since
@@ -80,6 +138,22 @@ const NO_ACCOUNT: Documented =
     Documented::new("There is no such account (`not_found`).", || examples([service::Error::NotFound]));
 
 refusals! {
+    /// Of `createAccount`.
+    CreateAccountErrors {
+        400 => Documented::new(
+            "The body is not valid JSON, has a key twice or one that is not known, or a field cannot be taken \
+             (`invalid_request`; `errors` names the fields). Or the password breaks the policy (`weak_password`; \
+             `errors` says which rule).",
+            || vec![ApiError::invalid_field("email", "is missing"), weak_password(Field::Password)],
+        ),
+        401 => UNAUTHORIZED, 403 => FORBIDDEN,
+        409 => Documented::new(
+            "Another account has the e-mail address (`email_taken`). Or no password was given, and this service makes \
+             no reset tokens (`reset_unavailable`).",
+            || examples([service::Error::EmailTaken, service::Error::ResetOff]),
+        ),
+        413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
+    }
     /// Of `updateUser`.
     UpdateUserErrors {
         400 => Documented::new(
@@ -142,11 +216,61 @@ refusals! {
     }
 }
 
+/// The fields of a new account as they are meant, or what is wrong with all of them.
+fn new_account(
+    email: String,
+    password: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    role: Option<RoleDto>,
+) -> Result<NewAccount, ApiError> {
+    let mut problems = Vec::new();
+    let mut note = |field, problem: String| problems.push(FieldProblem { field, problem });
+    let email = Email::parse(&email).map_err(|error| note(Field::Email, error.to_string())).ok();
+    let mut name = |field, text: Option<String>| {
+        let name = text.map_or(Ok(None), |text| Name::parse(&text));
+        name.map_err(|error| note(field, error.to_string())).ok().flatten()
+    };
+    let (first_name, last_name) = (name(Field::FirstName, first_name), name(Field::LastName, last_name));
+    match email {
+        Some(email) if problems.is_empty() => Ok(NewAccount {
+            email,
+            password,
+            first_name,
+            last_name,
+            role: role.map_or(Role::Member, Role::from),
+        }),
+        _ => Err(service::Error::Invalid(problems).into()),
+    }
+}
+
 /// What administrators do under `/users/{id}`.
 pub struct AdministrationApi;
 
 #[OpenApi(prefix_path = "/users", tag = "Tag::Administration")]
 impl AdministrationApi {
+    /// Make an account
+    ///
+    /// Makes an account of any role, also where people do not register themselves
+    /// (`registration.enabled = false`). Without a password its owner must choose one before they can log in,
+    /// and gets the mail of a password reset for that.
+    #[oai(path = "/", method = "post", operation_id = "createAccount")]
+    async fn create_account(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        body: StrictJson<NewAccountDto>,
+    ) -> Result<CreateAccountResponse, Refusal<CreateAccountErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let NewAccountDto { email, password, first_name, last_name, role } = body.0;
+        let account = new_account(email, password, first_name, last_name, role)?;
+        let CreatedAccount { user, reset } = services.0.administration.create(by, account).await?;
+        Ok(CreateAccountResponse::Created(Json(AccountCreatedDto {
+            user: (&user).into(),
+            password_reset_token: reset.map(|token| token.expose().to_owned()),
+        })))
+    }
+
     /// Change an account
     ///
     /// Changes the account's role, its e-mail address, or whether it is disabled, and ends all its

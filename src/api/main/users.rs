@@ -3,8 +3,9 @@
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::types::Example;
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde::Deserialize;
+use url::form_urlencoded::Serializer;
 
 use crate::api::callers::security::Authenticated;
 use crate::api::document::tags::Tag;
@@ -16,9 +17,12 @@ use crate::api::main::auth::CallerErrors;
 use crate::api::wire::addresses;
 use crate::api::wire::dto::{AccountDto, RoleDto, UserDto, UserIdParam};
 use crate::api::wire::json::{Json, StrictJson};
+use crate::domain::email::Email;
+use crate::domain::external_id::ExternalId;
 use crate::domain::ids::UserId;
-use crate::domain::user::User;
-use crate::service::accounts::{ListedUser, ProfileRequest};
+use crate::domain::user::{Role, User};
+use crate::domain::user_filter::{UserFilter, UserOrder, UserPrefix};
+use crate::service::accounts::{ListedUser, ProfileRequest, UserListRequest};
 use crate::service::{self, Services};
 
 /// Users in a page of the list, unless asked otherwise, and at most.
@@ -151,6 +155,9 @@ pub enum UserListResponse {
         /// `<…>; rel="next"`: the next page, if there is one (RFC 8288).
         #[oai(header = "Link")]
         Option<String>,
+        /// How many accounts there are on all pages, with `count=true`.
+        #[oai(header = "X-Total-Count")]
+        Option<u64>,
     ),
 }
 
@@ -184,7 +191,8 @@ refusals! {
     /// Of `listUsers`.
     ListUsersErrors {
         400 => Documented::new(
-            "`limit` is no number from 1 to 200, or `after` is no account's id (`invalid_request`).",
+            "A parameter has a value that cannot be taken, comes twice or is not known (`invalid_request`, `unknown_parameter`; \
+             `errors` names it).",
             || vec![ApiError::invalid_field("limit", "has a value that cannot be taken")],
         ),
         401 => UNAUTHORIZED,
@@ -204,6 +212,33 @@ refusals! {
         401 => UNAUTHORIZED, 413 => TOO_LARGE, 415 => NOT_JSON,
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
+}
+
+/// Which accounts come first.
+#[derive(Clone, Copy, Enum)]
+#[oai(rename = "UserOrder", rename_all = "lowercase")]
+pub enum UserOrderDto {
+    /// Those with the smallest ids.
+    Oldest,
+    /// Those with the largest ids.
+    Newest,
+}
+
+impl From<UserOrderDto> for UserOrder {
+    fn from(order: UserOrderDto) -> Self {
+        match order {
+            UserOrderDto::Oldest => Self::Oldest,
+            UserOrderDto::Newest => Self::Newest,
+        }
+    }
+}
+
+/// A parameter as it is meant, or what is wrong with it.
+fn parsed<T, E: ToString>(
+    text: Option<&str>,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, String> {
+    text.map(parse).transpose().map_err(|error| error.to_string())
 }
 
 /// The operations under `/users`.
@@ -244,8 +279,8 @@ impl UsersApi {
 
     /// List accounts
     ///
-    /// For administrators: accounts in the order of their ids, a page at a time. The next page is
-    /// at the address in the `Link` header; the last page has none.
+    /// For administrators: accounts in the order of their ids, a page at a time, all of them or those that
+    /// fit every parameter. The next page is at the address in the `Link` header; the last page has none.
     #[oai(path = "/", method = "get", operation_id = "listUsers")]
     async fn list_users(
         &self,
@@ -257,6 +292,20 @@ impl UsersApi {
         /// The page begins behind the account with this id: the first page unless given.
         #[oai(validator(minimum(value = "0")))]
         after: Query<Option<i64>>,
+        /// The account of this e-mail address, however it is spelled.
+        email: Query<Option<String>>,
+        /// Accounts whose address, first name or last name begins so; upper and lower case are the same.
+        q: Query<Option<String>>,
+        /// Accounts that may do this.
+        role: Query<Option<RoleDto>>,
+        /// Accounts that are disabled, or those that are not.
+        disabled: Query<Option<bool>>,
+        /// The account that other databases refer to by this.
+        external_id: Query<Option<String>>,
+        /// Which accounts come first: the oldest unless given.
+        order: Query<Option<UserOrderDto>>,
+        /// Whether to say in `X-Total-Count` how many there are on all pages.
+        count: Query<Option<bool>>,
     ) -> Result<UserListResponse, Refusal<ListUsersErrors>> {
         let limit = limit.0.unwrap_or(DEFAULT_PAGE).clamp(1, LARGEST_PAGE);
         let after = match after.0 {
@@ -267,12 +316,40 @@ impl UsersApi {
                 Some(id)
             }
         };
-        let page = services.0.accounts.list(&caller.0, after, limit).await?;
-        let link = page
-            .next
-            .map(|after| addresses::next_page(&services, &format!("/users?limit={limit}&after={after}")));
+        let invalid = |field: &str, problem: String| ApiError::invalid_field(field, &problem);
+        let filter = UserFilter {
+            email: parsed(email.0.as_deref(), Email::parse).map_err(|error| invalid("email", error))?,
+            prefix: parsed(q.0.as_deref(), UserPrefix::parse).map_err(|error| invalid("q", error))?,
+            role: role.0.map(Role::from),
+            disabled: disabled.0,
+            external_id: parsed(external_id.0.as_deref(), ExternalId::parse)
+                .and_then(|id| id.map(|id| id.ok_or_else(|| "is empty".to_owned())).transpose())
+                .map_err(|error| invalid("external_id", error))?,
+        };
+        let order = order.0.map_or(UserOrder::Oldest, UserOrder::from);
+        let wanted = UserListRequest { filter, order, after, limit, count: count.0.unwrap_or_default() };
+        let page = services.0.accounts.list(&caller.0, &wanted).await?;
+        let link = page.next.map(|after| {
+            let mut query = Serializer::new(String::new());
+            query.append_pair("limit", &limit.to_string()).append_pair("after", &after.to_string());
+            let flag = |flag: Option<bool>| flag.map(|flag| flag.to_string());
+            for (name, value) in [
+                ("email", email.0),
+                ("q", q.0),
+                ("role", role.0.map(|role| Role::from(role).to_string())),
+                ("disabled", flag(disabled.0)),
+                ("external_id", external_id.0),
+                ("order", (order == UserOrder::Newest).then(|| "newest".to_owned())),
+                ("count", flag(count.0)),
+            ] {
+                if let Some(value) = value {
+                    query.append_pair(name, &value);
+                }
+            }
+            addresses::next_page(&services, &format!("/users?{}", query.finish()))
+        });
         let items = page.users.iter().map(UserListItem::from).collect();
-        Ok(UserListResponse::Page(Json(items), link))
+        Ok(UserListResponse::Page(Json(items), link, page.total))
     }
 
     /// Get an account

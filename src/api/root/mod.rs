@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
 use serde_json::Value;
 use tracing::Instrument;
@@ -80,7 +80,7 @@ struct Root {
 
 /// Wraps the routes of the service, which `documents` describe. `shape_of` says how errors look where a
 /// request goes.
-pub(crate) fn wrap<R: Endpoint + 'static, S: Fn(&Method, &str) -> ErrorShape + Send + Sync + 'static>(
+pub(crate) fn wrap<R: Endpoint + 'static, S: Fn(&Request) -> ErrorShape + Send + Sync + 'static>(
     routes: R,
     random: Arc<dyn Random>,
     https: bool,
@@ -94,7 +94,7 @@ pub(crate) fn wrap<R: Endpoint + 'static, S: Fn(&Method, &str) -> ErrorShape + S
     let shape_of = Arc::new(shape_of);
     routes.map_to_response().around(move |routes, request| {
         let root = root.clone();
-        let shape = shape_of(request.method(), request.uri().path());
+        let shape = shape_of(&request);
         RunToCompletion::new(async move { Ok(root.receive(&*routes, request, shape).await) })
     })
 }
@@ -208,7 +208,7 @@ mod tests {
         }
         let routes = Route::new().at("/users/:id", get(here)).at("/.well-known/keys", get(here));
         let document = json!({ "paths": { "/users/{id}": { "get": {} } } });
-        let shape = |_: &Method, _: &str| -> ErrorShape { IntoResponse::into_response };
+        let shape = |_: &Request| -> ErrorShape { IntoResponse::into_response };
         let endpoint = wrap(routes, Arc::new(Zeros), false, Entrance::default(), &[document], shape);
         let method = method.parse().expect("a method");
         let request = Request::builder().method(method).uri(path.parse().expect("a path"));

@@ -165,12 +165,12 @@ impl Accounts<'_> {
                 let (password, made_up) = password(password_stdin)?;
                 let account = NewAccount {
                     email: Email::parse(&email)?,
-                    password,
+                    password: Some(password),
                     first_name: name(first_name)?,
                     last_name: name(last_name)?,
                     role: role.into(),
                 };
-                let user = self.administration.create(OPERATOR, account).await?;
+                let user = self.administration.create(OPERATOR, account).await?.user;
                 self.answer("created", &user, "", made_up.as_deref());
             }
             UsersCommand::Get { account } => {

@@ -6,6 +6,11 @@ settings! {
     /// How accounts come to be.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct RegistrationSettings {
+        /// Whether people may register. Otherwise administrators make all accounts: by `POST /users`, `hallpass users
+        /// create` or an import.
+        enabled: bool = "registration.enabled" {
+            kind: Boolean, parse: parse::boolean, default: Always("true"), example: "false",
+        },
         /// Whether people must prove their e-mail address, by a link in a mail, before they can log in (needs
         /// `smtp.host`).
         verify_email: bool = "registration.verify_email" {

@@ -3,6 +3,7 @@
 use super::Accounts;
 use crate::domain::ids::UserId;
 use crate::domain::user::User;
+use crate::domain::user_filter::{UserFilter, UserOrder};
 use crate::service::caller::Caller;
 use crate::service::error::Result;
 
@@ -31,17 +32,36 @@ pub struct UserPage {
     pub users: Vec<ListedUser>,
     /// Behind which id the next page begins, if there is one.
     pub next: Option<UserId>,
+    /// How many there are on all pages, where that was asked for.
+    pub total: Option<u64>,
+}
+
+/// Which accounts an administrator wants to see.
+#[derive(Clone, Debug)]
+pub struct UserListRequest {
+    /// What they have in common.
+    pub filter: UserFilter,
+    /// Which of them come first.
+    pub order: UserOrder,
+    /// The page begins behind this one.
+    pub after: Option<UserId>,
+    /// Accounts in the page.
+    pub limit: u32,
+    /// Whether to count all pages.
+    pub count: bool,
 }
 
 impl Accounts {
-    /// A page of accounts in the order of their ids, for administrators.
+    /// A page of accounts, for administrators.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub async fn list(&self, caller: &Caller, after: Option<UserId>, limit: u32) -> Result<UserPage> {
+    pub async fn list(&self, caller: &Caller, wanted: &UserListRequest) -> Result<UserPage> {
         caller.require_admin()?;
-        let mut users = self.users.list_users(after, limit.saturating_add(1)).await?;
-        let page_size = usize::try_from(limit).unwrap_or(usize::MAX);
+        let UserListRequest { filter, order, after, limit, count } = wanted;
+        let mut users = self.users.list_users(filter, *order, *after, limit.saturating_add(1)).await?;
+        let total = if *count { Some(self.users.count_users(filter).await?) } else { None };
+        let page_size = usize::try_from(*limit).unwrap_or(usize::MAX);
         let more = users.len() > page_size;
         users.truncate(page_size);
         let next = users.last().map(|user| user.id).filter(|_| more);
@@ -62,6 +82,6 @@ impl Accounts {
                     .filter(|token| now.as_secs() < token.expires_at),
             })
             .collect();
-        Ok(UserPage { users, next })
+        Ok(UserPage { users, next, total })
     }
 }

@@ -7,7 +7,7 @@ mod registration;
 use std::sync::Arc;
 
 use self::fields::{keep, name};
-pub use self::listing::{ListedUser, TokenTimes, UserPage};
+pub use self::listing::{ListedUser, TokenTimes, UserListRequest, UserPage};
 pub use self::registration::{Registered, Registration};
 use super::caller::Caller;
 use super::clock_watch::ClockWatch;

@@ -57,8 +57,11 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Invalid`] with every field that cannot be taken, [`Error::WeakPassword`],
-    /// [`Error::RateLimited`], [`Error::EmailTaken`].
+    /// [`Error::RateLimited`], [`Error::EmailTaken`]; [`Error::RegistrationDisabled`].
     pub async fn register(&self, registration: Registration, visitor: &Visitor) -> Result<Registered> {
+        if !self.registration.enabled {
+            return Err(Error::RegistrationDisabled);
+        }
         let mut problems = Vec::new();
         let email = Email::parse(&registration.email).map_err(|error| (Field::Email, error.to_string()));
         let email = keep(email, &mut problems);

@@ -21,5 +21,6 @@ pub mod postgres;
 mod rows;
 mod signing_keys;
 pub mod sqlite;
+mod user_list;
 
 pub use self::error::DatabaseError;

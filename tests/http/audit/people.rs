@@ -195,13 +195,13 @@ async fn what_administrators_do_is_written_down(app: TestApp) {
     admin.delete(&path).send().await.assert_refused(404, "not_found");
     let account = NewAccount {
         email: Email::parse("bob@example.com").expect("an address"),
-        password: PASSWORD.to_owned(),
+        password: Some(PASSWORD.to_owned()),
         first_name: None,
         last_name: None,
         role: Role::Member,
     };
     let administration = &app.services().administration;
-    let bob = administration.create(Administrator::Operator, account).await.expect("an account");
+    let bob = administration.create(Administrator::Operator, account).await.expect("an account").user;
     let password = "a better one this time".to_owned();
     administration.set_password(Administrator::Operator, bob.id, password).await.expect("done");
 

@@ -167,8 +167,10 @@ impl Answer {
                 let says = challenge.is_some_and(|text| text.starts_with("Bearer error=\"invalid_token\""));
                 assert!(says, "{self:?}");
             }
-            // The password was right: no token would change anything.
-            (403, "account_disabled" | "email_not_verified") => assert_eq!(challenge, None, "{self:?}"),
+            // No token would change anything: the password was right, or nobody may.
+            (403, "account_disabled" | "email_not_verified" | "registration_disabled") => {
+                assert_eq!(challenge, None, "{self:?}")
+            }
             (403, _) => assert_eq!(challenge, Some("Bearer error=\"insufficient_scope\""), "{self:?}"),
             _ => assert_eq!(challenge, None, "{self:?}"),
         }

@@ -205,7 +205,8 @@ pub async fn of_many_administrators_who_are_demoted_at_once_one_stays(store: &dy
     })
     .await;
     assert_eq!(outcomes.iter().filter(|refused| **refused).count(), 1);
-    let users = store.list_users(None, 100).await.expect("an answer");
+    let users =
+        store.list_users(&Default::default(), Default::default(), None, 100).await.expect("an answer");
     assert_eq!(users.iter().filter(|user| user.is_enabled_admin()).count(), 1);
     assert_eq!(count_entries(store).await, 19);
 }

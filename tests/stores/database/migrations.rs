@@ -177,7 +177,13 @@ async fn contents(database: &dyn Everything) -> Contents {
         format!("{client:?} {secrets:?}")
     };
     (
-        database.list_users(None, 100).await.expect("an answer").iter().map(user).collect(),
+        database
+            .list_users(&Default::default(), Default::default(), None, 100)
+            .await
+            .expect("an answer")
+            .iter()
+            .map(user)
+            .collect(),
         database.list_signing_keys().await.expect("an answer"),
         database.list_clients().await.expect("an answer").iter().map(client).collect(),
         database.list_audit(&AuditFilter::default(), None, 100).await.expect("an answer"),

@@ -51,8 +51,8 @@ refusals! {
             || vec![ApiError::invalid_field("email", "is missing"), service::Error::EmailTaken.into()],
         ),
         403 => Documented::new(
-            "Only where the service wants e-mail addresses verified: the account exists now, and its owner gets a mail. Follow its link, then log in. Where the service conceals which addresses have an account, this is the answer for those as well.",
-            || examples([service::Error::EmailNotVerified]),
+            "Only where the service wants e-mail addresses verified: the account exists now, and its owner gets a mail. Follow its link, then log in. Where the service conceals which addresses have an account, this is the answer for those as well. Or people do not register here: administrators make the accounts.",
+            || examples([service::Error::EmailNotVerified, service::Error::RegistrationDisabled]),
         ),
         413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE,
     }

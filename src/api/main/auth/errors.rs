@@ -18,6 +18,10 @@ refusals! {
              (`weak_password`; `errors` says which rule).",
             || vec![ApiError::invalid_field("email", "is missing"), weak_password(Field::Password)],
         ),
+        403 => Documented::new(
+            "People do not register here: administrators make the accounts (`registration_disabled`).",
+            || examples([service::Error::RegistrationDisabled]),
+        ),
         409 => Documented::new(
             "Another account has the e-mail address (`email_taken`): log in, or reset its password.",
             || examples([service::Error::EmailTaken]),

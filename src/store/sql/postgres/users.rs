@@ -1,12 +1,14 @@
 //! Accounts on Postgres.
 
 use async_trait::async_trait;
+use sqlx::QueryBuilder;
 use sqlx::postgres::PgRow;
 
 use super::super::calls::Work;
 use super::super::failure::{Failure, ReadOnly, unavailable};
 use super::super::journal_rows;
 use super::super::rows::{self, user_columns};
+use super::super::user_list::{list_users, push_filter};
 use super::pool::Transaction;
 use super::store::PostgresStore;
 use crate::domain::clock::Timestamp;
@@ -15,6 +17,7 @@ use crate::domain::ids::UserId;
 use crate::domain::journal::EventEntry;
 use crate::domain::password::PasswordHash;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
+use crate::domain::user_filter::{UserFilter, UserOrder};
 use crate::store::cut_offs::CutOffOrder;
 use crate::store::error::StoreResult;
 use crate::store::users::{ChangeOutcome, DeleteOutcome, InsertUserOutcome, SecurityEvent, UserStore};
@@ -66,6 +69,8 @@ fn one_event(rows: Vec<PgRow>, entry: EventEntry) -> StoreResult<Option<Security
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(SecurityEvent { user: rows::user(row)?, link: journal_rows::link(row)?, until: entry.until }))
 }
+
+list_users!(PostgresStore, pool);
 
 #[async_trait]
 impl UserStore for PostgresStore {
@@ -177,16 +182,18 @@ impl UserStore for PostgresStore {
         .await
     }
 
-    async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>> {
-        let select = sqlx::query(concat!(
-            "SELECT ",
-            user_columns!(),
-            " FROM users WHERE id > $1 ORDER BY id LIMIT $2"
-        ))
-        .bind(after.map_or(0, UserId::get))
-        .bind(i64::from(limit));
-        let page = self.reading(select.fetch_all(&self.pool)).await?;
-        page.iter().map(rows::user).collect()
+    async fn list_users(
+        &self,
+        filter: &UserFilter,
+        order: UserOrder,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> StoreResult<Vec<User>> {
+        self.select_users(filter, order, after, limit).await
+    }
+
+    async fn count_users(&self, filter: &UserFilter) -> StoreResult<u64> {
+        self.count_selected_users(filter).await
     }
 
     async fn has_administrator(&self, verified: bool) -> StoreResult<bool> {

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::super::calls::Work;
 use super::super::failure::Failure;
 use super::super::rows::{self, user_columns};
+use super::super::user_list::{list_users, push_filter};
 use super::journal::append_in;
 use super::store::SqliteStore;
 use crate::domain::clock::Timestamp;
@@ -17,9 +18,12 @@ use crate::domain::ids::UserId;
 use crate::domain::journal::{EventEntry, Journaled, NewEntry};
 use crate::domain::password::PasswordHash;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
+use crate::domain::user_filter::{UserFilter, UserOrder};
 use crate::store::cut_offs::CutOffOrder;
 use crate::store::error::StoreResult;
 use crate::store::users::{ChangeOutcome, DeleteOutcome, InsertUserOutcome, SecurityEvent, UserStore};
+
+list_users!(SqliteStore, readers);
 
 #[async_trait]
 impl UserStore for SqliteStore {
@@ -112,16 +116,18 @@ impl UserStore for SqliteStore {
         Ok(self.within(update.execute(&self.writer)).await?.rows_affected() > 0)
     }
 
-    async fn list_users(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>> {
-        let select = sqlx::query(concat!(
-            "SELECT ",
-            user_columns!(),
-            " FROM users WHERE id > ?1 ORDER BY id LIMIT ?2"
-        ))
-        .bind(after.map_or(0, UserId::get))
-        .bind(i64::from(limit));
-        let page = self.reading(select.fetch_all(&self.readers)).await?;
-        page.iter().map(rows::user).collect()
+    async fn list_users(
+        &self,
+        filter: &UserFilter,
+        order: UserOrder,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> StoreResult<Vec<User>> {
+        self.select_users(filter, order, after, limit).await
+    }
+
+    async fn count_users(&self, filter: &UserFilter) -> StoreResult<u64> {
+        self.count_selected_users(filter).await
     }
 
     async fn has_administrator(&self, verified: bool) -> StoreResult<bool> {
