@@ -18,7 +18,7 @@ pub use database::{Database, open_database};
 pub use environment::{ClockOverrides, Environment, SystemRandom, random_password};
 pub use error::StartError;
 pub use leftovers::{Leftover, Leftovers, LeftoversError};
-pub use mail::MailError;
+pub use mail::{MailError, send_test_mail};
 pub use run::{close_audit, run};
 pub use token_stores::{Stores, TokenStores, open_token_store};
 pub use wiring::{build, open_for_operator, services};

@@ -91,12 +91,14 @@ pub struct Surroundings {
     pub cors: Cors,
     /// Whether there is a docs page.
     pub docs: DocsPage,
+    /// The app that the pages of mails belong to.
+    pub app: mails::App,
     /// Which requests the log has a line for.
     pub logged: LoggedRequests,
 }
 
 impl From<Surroundings> for root::Entrance {
-    fn from(Surroundings { proxies, hosts, cors, docs: _, logged }: Surroundings) -> Self {
+    fn from(Surroundings { proxies, hosts, cors, docs: _, app: _, logged }: Surroundings) -> Self {
         Self { proxies, door: Door::new(hosts), cors, logged }
     }
 }
@@ -145,8 +147,9 @@ pub fn build(
     let mut documents = vec![main_document()?];
     let path_in_front = addresses::path_of(services.issuer()).to_owned();
     document::serve_below(&path_in_front, &mut documents[0]);
-    let mut routes = docs_page::mount(mails::mount(Route::new()), &dialects, &surroundings.docs)
-        .at("/openapi.json", documents::endpoint(&documents[0]));
+    let mut routes =
+        docs_page::mount(mails::mount(Route::new(), &surroundings.app), &dialects, &surroundings.docs)
+            .at("/openapi.json", documents::endpoint(&documents[0]));
     for dialect in &dialects {
         let path = format!("/openapi/{}", dialect.document_name);
         let mut document = dialect.document()?;

@@ -3,6 +3,7 @@
 
 mod database;
 mod keys;
+mod mail;
 
 use super::database::Database;
 use super::environment::Environment;
@@ -13,7 +14,7 @@ use crate::domain::random::Random;
 
 pub use super::finding::{Condition, Finding};
 
-/// Looks at the database, the keys in it, and the token store that the settings name.
+/// Looks at the database, the keys in it, the token store and the mail server that the settings name.
 pub async fn checkup(settings: &Settings, environment: &Environment) -> Vec<Finding> {
     let mut findings = Vec::new();
     let secret = match config::existing_secret(settings, &*environment.random) {
@@ -39,6 +40,7 @@ pub async fn checkup(settings: &Settings, environment: &Environment) -> Vec<Find
         findings.extend(check_mailboxes(database).await);
     }
     findings.extend(token_stores::check(settings, database.as_ref(), environment.clock.clone()).await);
+    findings.extend(mail::check(settings).await);
     findings
 }
 

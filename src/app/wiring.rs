@@ -12,6 +12,7 @@ use super::token_stores::{self, Stores};
 use crate::api;
 use crate::api::main::forward_auth::UnverifiedEmail;
 use crate::api::pages::docs_page::{DocsPage, SampleAccount, SampleClient, Samples};
+use crate::api::pages::mails::App;
 use crate::api::root::cors::{AllowedOrigins, Cors};
 use crate::api::root::door::AllowedHosts;
 use crate::api::wire::client_address::TrustedProxies;
@@ -109,6 +110,7 @@ pub async fn build(
         hosts,
         cors: cors(settings),
         docs: docs_page(settings),
+        app: App { name: settings.app_name(&issuer), url: settings.app.url.clone() },
         logged: settings.log.requests,
     };
     let endpoint = api::build(

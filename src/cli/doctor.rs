@@ -66,10 +66,10 @@ fn check_surroundings(mut settings: Settings) -> Result<Vec<Finding>, Failure> {
     Ok(runtime.block_on(checkup::checkup(&settings, &Environment::real())))
 }
 
-fn finding_json(finding: &Finding) -> Value {
+pub(super) fn finding_json(finding: &Finding) -> Value {
     json!({"subject": finding.subject, "condition": finding.condition.as_str(), "text": finding.text})
 }
 
-fn finding_line(finding: &Finding) -> String {
+pub(super) fn finding_line(finding: &Finding) -> String {
     format!("{:<7}  {:<13}  {}", finding.condition.as_str(), finding.subject, finding.text)
 }

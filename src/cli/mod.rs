@@ -11,6 +11,7 @@ pub mod dev;
 mod doctor;
 pub mod healthcheck;
 mod keys;
+mod mail;
 pub mod migrate;
 pub mod openapi;
 mod operator;
@@ -66,6 +67,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Tokens: what one says, whether it is good and why not, and taking it back
     Tokens(tokens::TokensArgs),
+    /// Mails: whether they get out
+    Mail(mail::MailArgs),
     /// Deployment: which one the database is that of, and making it another
     Deployment(deployment::DeploymentArgs),
     /// Look whether everything that the service stands on is fit for it
@@ -130,6 +133,7 @@ pub fn run() -> ExitCode {
         Command::Sessions(args) => sessions::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Tokens(args) => tokens::run(args),
+        Command::Mail(args) => mail::run(args),
         Command::Deployment(args) => deployment::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Selftest(args) => selftest::run(args),

@@ -20,6 +20,7 @@ pub use engine::{
 };
 use engine::{Reader, Review, Section};
 pub use sections::admin::{AdminSettings, SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD};
+pub use sections::app::AppSettings;
 pub use sections::audit::AuditSettings;
 pub use sections::compat::CompatApi;
 pub use sections::cors::{CorsOrigins, CorsSettings};
@@ -38,7 +39,7 @@ pub use sections::redis::{RedisSettings, RedisTlsSettings};
 pub use sections::registration::RegistrationSettings;
 pub use sections::reset::{RESET_PAGE, ResetDelivery, ResetSettings};
 pub use sections::sessions::SessionSettings;
-pub use sections::smtp::{SmtpFrom, SmtpSettings, SmtpTls};
+pub use sections::smtp::{HeloName, SmtpFrom, SmtpSettings, SmtpTls};
 pub use sections::tokens::TokenSettings;
 pub use sections::verification::{VERIFICATION_PAGE, VerificationSettings};
 pub use server_secret::{SecretFileError, ServerSecretError, existing_secret, server_secret};

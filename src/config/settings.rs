@@ -11,6 +11,7 @@ use super::engine::{
     Always, Catalogue, Computed, Later, Nothing, Parsed, Profile, Secret, Section, parse, problem, settings,
 };
 use super::sections::admin::AdminSettings;
+use super::sections::app::AppSettings;
 use super::sections::audit::AuditSettings;
 use super::sections::compat::CompatApi;
 use super::sections::cors::CorsSettings;
@@ -97,6 +98,8 @@ settings! {
         registration: RegistrationSettings,
         /// `verification.*`
         verification: VerificationSettings,
+        /// `app.*`
+        app: AppSettings,
         /// `smtp.*`
         smtp: SmtpSettings,
         /// `keys.*`
@@ -173,6 +176,11 @@ impl Settings {
     /// The address of the Redis that keeps sessions and revocations; `None` where something else does.
     pub fn redis_url(&self) -> Option<&Secret> {
         self.redis.url.as_ref().filter(|_| self.token_store == TokenStoreKind::Redis)
+    }
+
+    /// What people call the app: as it is set, or else the host that they see in links.
+    pub fn app_name(&self, issuer: &PublicUrl) -> String {
+        self.app.name.clone().unwrap_or_else(|| issuer.host().to_owned())
     }
 
     /// Where the link in a reset mail leads.

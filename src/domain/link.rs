@@ -1,4 +1,4 @@
-//! Links in mails: a page's URL with a place for a token.
+//! Links that people follow, and those in mails: a page's URL with a place for a token.
 
 use url::Url;
 
@@ -27,6 +27,48 @@ pub enum LinkTemplateError {
     /// White space or a control character.
     #[error("holds white space or a control character")]
     NotPlain,
+}
+
+/// An absolute URL that people follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link(String);
+
+/// Why a text is no link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// Not absolute, or neither `http` nor `https`.
+    #[error("is no absolute http:// or https:// URL")]
+    NotHttp,
+    /// A user name or a password, which everybody would read.
+    #[error("holds a user name")]
+    Credentials,
+    /// White space or a control character.
+    #[error("holds white space or a control character")]
+    NotPlain,
+}
+
+impl Link {
+    /// Reads a link.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub fn parse(text: &str) -> Result<Self, LinkError> {
+        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(LinkError::NotPlain);
+        }
+        match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+                let has_user = !url.username().is_empty() || url.password().is_some();
+                if has_user { Err(LinkError::Credentials) } else { Ok(Self(url.into())) }
+            }
+            _ => Err(LinkError::NotHttp),
+        }
+    }
+
+    /// The URL, in its canonical spelling.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl LinkTemplate {
@@ -103,6 +145,32 @@ mod tests {
             ("https://app.example.com/a b/{token}", LinkTemplateError::NotPlain),
         ] {
             assert_eq!(LinkTemplate::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_leads_to_a_website_and_nowhere_else() {
+        let read = |text| Link::parse(text).map(|link| link.as_str().to_owned());
+        assert_eq!(read("https://www.example.com").as_deref(), Ok("https://www.example.com/"));
+        assert_eq!(
+            read("http://localhost:3000/#/login?a=\"b").as_deref(),
+            Ok("http://localhost:3000/#/login?a=%22b")
+        );
+        for (text, error) in [
+            ("", LinkError::NotHttp),
+            ("www.example.com", LinkError::NotHttp),
+            ("/login", LinkError::NotHttp),
+            ("//example.com", LinkError::NotHttp),
+            ("javascript:alert(1)", LinkError::NotHttp),
+            ("data:text/html,x", LinkError::NotHttp),
+            ("ftp://example.com", LinkError::NotHttp),
+            ("https://", LinkError::NotHttp),
+            ("https://ada@example.com", LinkError::Credentials),
+            ("https://:secret@example.com", LinkError::Credentials),
+            ("https://example.com/a b", LinkError::NotPlain),
+            ("java\nscript:alert(1)", LinkError::NotPlain),
+        ] {
+            assert_eq!(Link::parse(text), Err(error), "{text:?}");
         }
     }
 

@@ -8,6 +8,7 @@ pub mod crowd;
 pub mod deployment;
 pub mod email;
 pub mod external_id;
+pub mod html;
 pub mod ids;
 pub mod journal;
 pub mod link;

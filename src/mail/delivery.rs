@@ -53,7 +53,8 @@ enum Problem {
     Silence,
     /// The server does not offer what is needed: for this message, which is final, or for any, which
     /// somebody in between may have seen to.
-    Lacking { what: &'static str, permanent: bool },
+    /// Where it refused EHLO, `refusal` is with what.
+    Lacking { what: &'static str, refusal: Option<u16>, permanent: bool },
     /// The message cannot be put together; it never can.
     Unwritable(lettre::error::Error),
     /// The connection, its TLS, or what came over it was no good.
@@ -73,12 +74,25 @@ impl DeliveryError {
         Self { step, problem: Problem::Silence }
     }
 
-    pub(super) fn lacking(what: &'static str, permanent: bool) -> Self {
-        Self { step: "EHLO", problem: Problem::Lacking { what, permanent } }
+    pub(super) fn lacking(what: &'static str, refusal: Option<u16>, permanent: bool) -> Self {
+        Self { step: "EHLO", problem: Problem::Lacking { what, refusal, permanent } }
     }
 
     pub(super) fn unwritable(error: lettre::error::Error) -> Self {
         Self { step: "the message", problem: Problem::Unwritable(error) }
+    }
+
+    /// The status with which the server has refused the step for good.
+    pub(super) fn refusal(&self) -> Option<u16> {
+        match self.problem {
+            Problem::Status { code, permanent: true } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The step that it failed at.
+    pub fn step(&self) -> &'static str {
+        self.step
     }
 
     /// Whether another try could not end otherwise (RFC 5321 4.2.1: a 5yz status).
@@ -109,7 +123,12 @@ impl fmt::Display for DeliveryError {
         match &self.problem {
             Problem::Status { code, .. } => write!(f, "the SMTP server answered {step} with {code}"),
             Problem::Silence => write!(f, "the SMTP server did not answer {step} in time"),
-            Problem::Lacking { what, .. } => write!(f, "the SMTP server does not offer {what}"),
+            Problem::Lacking { what, refusal: None, .. } => {
+                write!(f, "the SMTP server does not offer {what}")
+            }
+            Problem::Lacking { what, refusal: Some(code), .. } => {
+                write!(f, "the SMTP server refuses EHLO with {code}, so it does not offer {what}")
+            }
             Problem::Unwritable(_) => f.write_str("the message cannot be written"),
             // What a server said that is no SMTP may quote anything.
             Problem::Broken(error) if error.is_response() => {

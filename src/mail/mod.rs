@@ -19,5 +19,5 @@ mod templates;
 pub use delivery::{DeliveryError, Transport};
 pub use places::QueueOptions;
 pub use queue::{MailQueue, RunningQueue};
-pub use smtp::{SmtpOptions, SmtpSetupError, SmtpTransport};
-pub use templates::{Letter, Links};
+pub use smtp::{SmtpOptions, SmtpSetupError, SmtpTransport, Trial};
+pub use templates::{Letter, Links, test_letter};

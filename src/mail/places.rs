@@ -118,7 +118,7 @@ impl Places {
     pub(super) fn take(&self, notice: &Notice, to: &Email) -> Option<Place> {
         let share = match notice {
             Notice::PasswordReset(_) => Share::Resets,
-            Notice::VerifyEmail(_) | Notice::AlreadyRegistered => Share::Rest,
+            Notice::VerifyEmail(_) | Notice::RegisteredAgain(_) | Notice::AlreadyRegistered => Share::Rest,
         };
         let domain = domain_of(to).to_owned();
         let inner = &self.inner;

@@ -3,6 +3,10 @@
 //! lettre bounds the time of connecting only, so each step here has its own bound: a server that
 //! falls silent in the middle of a session costs one timeout and not the worker.
 
+mod helo;
+mod session;
+mod trial;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,14 +15,15 @@ use lettre::address::AddressError;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 use lettre::transport::smtp;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt};
-use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 
+pub use self::session::Step;
+pub use self::trial::Trial;
 use super::delivery::{DeliveryError, Transport};
 use super::templates::Letter;
-use crate::config::{SmtpFrom, SmtpTls};
+use crate::config::{HeloName, SmtpFrom, SmtpTls};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 
@@ -42,6 +47,8 @@ pub struct SmtpOptions {
     pub timeout: Duration,
     /// Whom mails are from.
     pub from: SmtpFrom,
+    /// What we call ourselves; the sender's domain unless it is said.
+    pub helo_name: Option<HeloName>,
 }
 
 /// The settings name no server that could be talked to.
@@ -81,7 +88,12 @@ impl SmtpTransport {
         };
         let sender = wire_address(&options.from.address).map_err(SmtpSetupError::Sender)?;
         Ok(Self {
-            hello: ClientId::Domain(sender.domain().to_owned()),
+            hello: match options.helo_name {
+                None => ClientId::Domain(sender.domain().to_owned()),
+                Some(HeloName::Domain(name)) => ClientId::Domain(name),
+                Some(HeloName::Ipv4(ip)) => ClientId::Ipv4(ip),
+                Some(HeloName::Ipv6(ip)) => ClientId::Ipv6(ip),
+            },
             host: options.host,
             port: options.port,
             tls: options.tls,
@@ -90,65 +102,6 @@ impl SmtpTransport {
             timeout: options.timeout,
             sender: Mailbox::new(options.from.name, sender),
         })
-    }
-
-    /// Bounds one step of a session.
-    async fn step<T>(
-        &self,
-        name: &'static str,
-        work: impl Future<Output = Result<T, smtp::Error>>,
-    ) -> Result<T, DeliveryError> {
-        match tokio::time::timeout(self.timeout, work).await {
-            Ok(done) => done.map_err(|error| DeliveryError::new(name, error)),
-            Err(_) => Err(DeliveryError::silence(name)),
-        }
-    }
-
-    async fn connect(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
-        let wrapped = self.parameters.clone().filter(|_| self.tls == SmtpTls::Implicit);
-        let server = (self.host.as_str(), self.port);
-        let connecting = AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, wrapped, None);
-        let mut connection = self.step("the connection", connecting).await?;
-        if let (SmtpTls::StartTls, Some(parameters)) = (self.tls, &self.parameters) {
-            if !connection.can_starttls() {
-                return Err(DeliveryError::lacking("STARTTLS", false));
-            }
-            self.step("STARTTLS", connection.starttls(parameters.clone(), &self.hello)).await?;
-        }
-        if let Some(credentials) = &self.credentials {
-            const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
-            if connection.server_info().get_auth_mechanism(&MECHANISMS).is_none() {
-                return Err(DeliveryError::lacking("AUTH with PLAIN or LOGIN", false));
-            }
-            self.step("AUTH", connection.auth(&MECHANISMS, credentials)).await?;
-        }
-        Ok(connection)
-    }
-
-    async fn hand_over(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        message: &Written,
-    ) -> Result<(), DeliveryError> {
-        let mut parameters = Vec::new();
-        let ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
-        if !ascii(&message.from) || !ascii(&message.to) {
-            if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-                return Err(DeliveryError::lacking("SMTPUTF8, which the address needs", true));
-            }
-            parameters.push(MailParameter::SmtpUtfEight);
-        }
-        if !message.bytes.is_ascii() {
-            if !connection.server_info().supports_feature(Extension::EightBitMime) {
-                return Err(DeliveryError::lacking("8BITMIME, which the address needs", true));
-            }
-            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
-        }
-        self.step("MAIL", connection.command(Mail::new(Some(message.from.clone()), parameters))).await?;
-        self.step("RCPT", connection.command(Rcpt::new(message.to.clone(), Vec::new()))).await?;
-        self.step("DATA", connection.command(Data)).await?;
-        self.step("the message", connection.message(&message.bytes)).await?;
-        Ok(())
     }
 }
 
@@ -187,10 +140,11 @@ impl Transport for SmtpTransport {
     }
 
     async fn deliver(&self, message: &Written) -> Result<(), DeliveryError> {
-        let mut connection = self.connect().await?;
-        self.hand_over(&mut connection, message).await?;
+        let mut done = Vec::new();
+        let mut session = self.connect(&mut done).await?;
+        self.hand_over(&mut session, message, &mut done).await?;
         // Delivered, whatever comes now.
-        let _ = tokio::time::timeout(QUIT_TIMEOUT.min(self.timeout), connection.command(Quit)).await;
+        self.part(session).await;
         Ok(())
     }
 }
@@ -231,6 +185,7 @@ mod tests {
             credentials: None,
             timeout: Duration::from_secs(1),
             from: SmtpFrom { name: name.map(str::to_owned), address: Email::parse(from).unwrap() },
+            helo_name: None,
         })
         .unwrap()
     }

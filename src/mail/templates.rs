@@ -5,15 +5,19 @@
 
 use std::time::Duration;
 
-use crate::domain::link::LinkTemplate;
+use crate::domain::email::Email;
+use crate::domain::html::escape;
+use crate::domain::link::{Link, LinkTemplate};
 use crate::service::mail::{Mail, Notice};
 
 /// Where the links in mails lead. They come of the settings alone, never of a request: a `Host`
 /// header that somebody made up would else send a victim's token to them.
 #[derive(Clone, Debug)]
 pub struct Links {
-    /// The service's name for readers: the host of its public URL.
+    /// What readers call the app that they log in to.
     pub service: String,
+    /// Where they go on in it, if that is known.
+    pub app: Option<Link>,
     /// The page where a new password is chosen.
     pub reset: LinkTemplate,
     /// The page where an address is confirmed.
@@ -47,17 +51,40 @@ const VERIFY_EMAIL: Template = Template {
     text: include_str!("templates/verify_email.txt"),
     html: include_str!("templates/verify_email.html"),
 };
+const REGISTERED_AGAIN: Template = Template {
+    subject: "Confirm your e-mail address for {{service}}",
+    text: include_str!("templates/registered_again.txt"),
+    html: include_str!("templates/registered_again.html"),
+};
 const ALREADY_REGISTERED: Template = Template {
     subject: "You already have an account at {{service}}",
     text: include_str!("templates/already_registered.txt"),
     html: include_str!("templates/already_registered.html"),
 };
 
+const TEST: Template = Template {
+    subject: "A test mail of {{service}}",
+    text: include_str!("templates/test.txt"),
+    html: include_str!("templates/test.html"),
+};
+
+/// What stands for the way on, where there is one.
+const WAY_ON: &str = "{{way_on}}";
+const WAY_ON_TEXT: &str = "\nGo to {{service}}: {{app}}\n";
+const WAY_ON_HTML: &str = "<p><a href=\"{{app}}\">Go to {{service}}</a></p>\n";
+
+/// A mail that shows that mails get through: it is about no account.
+pub fn test_letter(service: &str, to: &Email) -> Letter {
+    let values = [("service", service.to_owned()), ("email", to.as_str().to_owned())];
+    TEST.fill(&values, false)
+}
+
 /// Puts a mail into words.
 pub(super) fn write(mail: &Mail, links: &Links) -> Letter {
     let (template, link) = match &mail.notice {
         Notice::PasswordReset(token) => (PASSWORD_RESET, links.reset.with(token.expose())),
         Notice::VerifyEmail(token) => (VERIFY_EMAIL, links.verification.with(token.expose())),
+        Notice::RegisteredAgain(token) => (REGISTERED_AGAIN, links.verification.with(token.expose())),
         Notice::AlreadyRegistered => (ALREADY_REGISTERED, String::new()),
     };
     let greeting = match &mail.name {
@@ -69,12 +96,20 @@ pub(super) fn write(mail: &Mail, links: &Links) -> Letter {
         ("service", links.service.clone()),
         ("email", mail.to.as_str().to_owned()),
         ("link", link),
+        ("app", links.app.as_ref().map(|app| app.as_str().to_owned()).unwrap_or_default()),
         ("valid_for", spoken(mail.valid_for)),
     ];
-    Letter {
-        subject: fill(template.subject, &values, str::to_owned),
-        text: fill(template.text, &values, str::to_owned),
-        html: fill(template.html, &values, escape),
+    template.fill(&values, links.app.is_some())
+}
+
+impl Template {
+    fn fill(&self, values: &[(&str, String)], has_way_on: bool) -> Letter {
+        let way_on = |way| if has_way_on { way } else { "" };
+        Letter {
+            subject: fill(self.subject, values, str::to_owned),
+            text: fill(&self.text.replace(WAY_ON, way_on(WAY_ON_TEXT)), values, str::to_owned),
+            html: fill(&self.html.replace(WAY_ON, way_on(WAY_ON_HTML)), values, escape),
+        }
     }
 }
 
@@ -97,22 +132,6 @@ fn fill(template: &str, values: &[(&str, String)], encode: fn(&str) -> String) -
     filled
 }
 
-/// Text as HTML, also between quotes.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 /// A span as people say it, in the largest unit that it is a whole number of.
 fn spoken(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -130,7 +149,6 @@ fn spoken(span: Duration) -> String {
 mod tests {
     use super::*;
     use crate::domain::clock::Timestamp;
-    use crate::domain::email::Email;
     use crate::domain::ids::UserId;
     use crate::domain::name::Name;
     use crate::domain::tokens::{ResetToken, VerificationToken};
@@ -138,6 +156,7 @@ mod tests {
     fn links() -> Links {
         Links {
             service: "auth.example.com".to_owned(),
+            app: None,
             reset: LinkTemplate::to_page("https://auth.example.com/reset-password"),
             verification: LinkTemplate::parse("https://app.example.com/?a=1&b=2#/confirm/{token}").unwrap(),
         }
@@ -154,10 +173,11 @@ mod tests {
         }
     }
 
-    fn all_notices() -> [Notice; 3] {
+    fn all_notices() -> [Notice; 4] {
         [
             Notice::PasswordReset(ResetToken::new("hp_pr_A-_")),
             Notice::VerifyEmail(VerificationToken::new("hp_ev_A-_")),
+            Notice::RegisteredAgain(VerificationToken::new("hp_ev_A-_")),
             Notice::AlreadyRegistered,
         ]
     }
@@ -166,6 +186,7 @@ mod tests {
     fn a_letter_says_what_it_is_about_in_text_and_in_html() {
         for (notice, link) in all_notices().into_iter().zip([
             Some("https://auth.example.com/reset-password#token=hp_pr_A-_"),
+            Some("https://app.example.com/?a=1&b=2#/confirm/hp_ev_A-_"),
             Some("https://app.example.com/?a=1&b=2#/confirm/hp_ev_A-_"),
             None,
         ]) {
@@ -194,6 +215,32 @@ mod tests {
             assert!(letter.html.contains("a&amp;b&#39;c@example.com"), "{}", letter.html);
             assert!(letter.text.contains(&format!("Hello {name},")), "{}", letter.text);
         }
+    }
+
+    #[test]
+    fn a_letter_speaks_of_the_app_and_leads_on_to_it_where_nothing_is_left_to_do() {
+        let app = Link::parse("https://www.example.com/?a=1&b=2").ok();
+        let links = Links { service: "Ex<b> & {{link}}".to_owned(), app, ..links() };
+        for notice in all_notices() {
+            let leads_on = matches!(notice, Notice::AlreadyRegistered);
+            let letter = write(&mail("ada@example.com", "", notice), &links);
+            assert!(letter.subject.ends_with("Ex<b> & {{link}}"), "{}", letter.subject);
+            assert!(letter.text.contains("at Ex<b> & {{link}}"), "{}", letter.text);
+            assert!(letter.html.contains("at Ex&lt;b&gt; &amp; {{link}}"), "{}", letter.html);
+            let line = "\n\nGo to Ex<b> & {{link}}: https://www.example.com/?a=1&b=2\n\n";
+            assert_eq!(letter.text.contains(line), leads_on, "{}", letter.text);
+            let link =
+                "<a href=\"https://www.example.com/?a=1&amp;b=2\">Go to Ex&lt;b&gt; &amp; {{link}}</a>";
+            assert_eq!(letter.html.contains(link), leads_on, "{}", letter.html);
+        }
+    }
+
+    #[test]
+    fn a_test_letter_names_the_app_and_its_reader() {
+        let letter = test_letter("Ex<b>", &Email::parse("ada&b@example.com").unwrap());
+        assert_eq!(letter.subject, "A test mail of Ex<b>");
+        assert!(letter.text.contains("of Ex<b> to ada&b@example.com,"), "{}", letter.text);
+        assert!(letter.html.contains("of Ex&lt;b&gt; to ada&amp;b@example.com,"), "{}", letter.html);
     }
 
     #[test]

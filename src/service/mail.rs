@@ -16,6 +16,8 @@ pub enum Notice {
     PasswordReset(ResetToken),
     /// A link that proves the address.
     VerifyEmail(VerificationToken),
+    /// Somebody tried to register with the address of this account, which nobody has proven yet: a link that proves it.
+    RegisteredAgain(VerificationToken),
     /// Somebody tried to register with the address of this account.
     AlreadyRegistered,
 }
@@ -26,6 +28,7 @@ impl Notice {
         match self {
             Self::PasswordReset(_) => "password_reset",
             Self::VerifyEmail(_) => "verify_email",
+            Self::RegisteredAgain(_) => "registered_again",
             Self::AlreadyRegistered => "already_registered",
         }
     }

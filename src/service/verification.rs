@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::caller::Administrator;
 use super::error::{Error, Field, FieldProblem, Result};
 use super::limits::Limits;
 use super::mail::{Mail, Notice, Outbox};
@@ -63,6 +64,16 @@ impl Verifications {
 
     /// Mails the link that proves the account's address.
     pub(super) fn invite(&self, user: &User) {
+        self.mail_link(user, Notice::VerifyEmail);
+    }
+
+    /// Mails that link because somebody registered with the address once more. The mail says that the password is
+    /// that of the first time: who did not choose it must not make it theirs by following the link.
+    pub(super) fn invite_again(&self, user: &User) {
+        self.mail_link(user, Notice::RegisteredAgain);
+    }
+
+    fn mail_link(&self, user: &User, notice: fn(VerificationToken) -> Notice) {
         let ttl = self.settings.ttl;
         let deadline = self.clock.now().after(ttl);
         let token = verification_token::mint(&self.secrets, user.id, &user.email, deadline);
@@ -70,11 +81,26 @@ impl Verifications {
             user: user.id,
             to: user.email.clone(),
             name: None,
-            notice: Notice::VerifyEmail(token),
+            notice: notice(token),
             valid_for: ttl,
             deadline,
         });
         tracing::info!(user = %user.id, "verification of the address requested");
+    }
+
+    /// Takes an administrator's word that the account's address is its owner's.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the account is gone or has another address by now.
+    pub async fn vouch(&self, by: Administrator, user: &User) -> Result<()> {
+        if !self.users.verify_email(user.id, &user.email).await? {
+            return Err(Error::NotFound);
+        }
+        if !user.email_verified {
+            tracing::info!(user = %user.id, by = %by.actor(), "address verified");
+            self.trail.record(self.trail.event_by(by, AuditAction::EmailVerified).on(user.id));
+        }
+        Ok(())
     }
 
     /// Takes a verification token: the address counts as its owner's from now on. The same token

@@ -99,7 +99,7 @@ const ROOMS: &[Room] = &[
         rooms: &["api/callers", "api/document", "api/errors", "api/main", "api/wire", "config", "domain", "service"],
         crates: &["aws_lc_rs", "poem", "poem_openapi"],
     },
-    Room { name: "api/pages", rooms: &["api/compat", "api/document", "api/errors", "api/wire"], crates: &["poem", "poem_openapi", "tokio"] },
+    Room { name: "api/pages", rooms: &["api/compat", "api/document", "api/errors", "api/wire", "domain"], crates: &["poem", "poem_openapi", "tokio"] },
     Room {
         name: "api/root",
         rooms: &["api", "api/callers", "api/errors", "api/main", "api/wire", "config", "domain", "service"],

@@ -1,5 +1,9 @@
 //! What arrives.
 
+use hallpass::config::SmtpFrom;
+use hallpass::domain::email::Email;
+use hallpass::mail::SmtpOptions;
+
 use crate::queue::{PAGE, Post, TOKEN, options};
 use crate::support::smtp::SmtpServer;
 
@@ -34,6 +38,29 @@ async fn an_address_of_any_script_is_reached() {
     post.mail("ada@exämple.com");
     assert_eq!(server.received().to(), ["ada@xn--exmple-cua.com"]);
     assert_eq!(post.finish().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_is_read_as_it_was_written() {
+    let server = SmtpServer::start();
+    for name in [
+        "Example, Inc.",
+        "Example (Support)",
+        r#"The "Example" \ Co"#,
+        r"A\",
+        "a <b@c.example> d",
+        "Żółw & Co; ąęśćź: ŻÓŁĆ, żółć, żółć, żółć, żółć, żółć, żółć, żółć",
+        "A name that is longer than what a line of a header holds, and then some more, so that it is folded twice",
+        "=?utf-8?q?=22?=",
+        "東京",
+    ] {
+        let address = Email::parse("no-reply@example.com").expect("an address");
+        let from = SmtpFrom { name: Some(name.to_owned()), address };
+        let post = Post::to(SmtpOptions { from, ..options(&server) });
+        post.mail("ada@example.com");
+        assert_eq!(server.received().sender(), (name, "no-reply@example.com"));
+        assert_eq!(post.finish().await, 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,5 +7,6 @@ mod support;
 
 mod delivery;
 mod faults;
+mod hello;
 mod protection;
 mod queue;

@@ -7,10 +7,10 @@ use crate::queue::{Post, options};
 use crate::support::certificates::Certificates;
 use crate::support::smtp::{Protection, SmtpServer};
 
-const LOGIN: (&str, &str) = ("hallpass", "tqjzkvwm");
+pub const LOGIN: (&str, &str) = ("hallpass", "tqjzkvwm");
 
 /// With the tests' own authority, by name and password.
-fn protected(server: &SmtpServer, tls: SmtpTls) -> SmtpOptions {
+pub fn protected(server: &SmtpServer, tls: SmtpTls) -> SmtpOptions {
     let authorities = std::fs::read(Certificates::shared().authority()).expect("a certificate");
     SmtpOptions {
         tls,

@@ -44,6 +44,7 @@ pub fn options(server: &SmtpServer) -> SmtpOptions {
             name: Some("Żółw & Co".to_owned()),
             address: Email::parse("no-reply@example.com").expect("an address"),
         },
+        helo_name: None,
     }
 }
 
@@ -58,7 +59,12 @@ impl Post {
     pub fn to(options: SmtpOptions) -> Self {
         let transport = SmtpTransport::new(options).expect("options that can be used");
         let page = LinkTemplate::to_page(PAGE);
-        let links = Links { service: "auth.example.com".to_owned(), reset: page.clone(), verification: page };
+        let links = Links {
+            service: "auth.example.com".to_owned(),
+            app: None,
+            reset: page.clone(),
+            verification: page,
+        };
         let pauses = QueueOptions {
             first_pause: Duration::from_millis(20),
             longest_pause: Duration::from_millis(100),

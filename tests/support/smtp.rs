@@ -152,6 +152,12 @@ impl Received {
         found[0][1].as_str().expect("text")
     }
 
+    /// Whom the message says that it is from: name and address.
+    pub fn sender(&self) -> (&str, &str) {
+        let part = |index: usize| self.0["sender"][index].as_str().expect("text");
+        (part(0), part(1))
+    }
+
     /// The plain text.
     pub fn text(&self) -> &str {
         self.0["text"].as_str().expect("text")
@@ -160,6 +166,12 @@ impl Received {
     /// The HTML.
     pub fn html(&self) -> &str {
         self.0["html"].as_str().expect("text")
+    }
+
+    /// By what command the client said who it is, and who it said it is.
+    pub fn hello(&self) -> (&'static str, &str) {
+        let command = if self.0["extended"].as_bool().expect("a verdict") { "EHLO" } else { "HELO" };
+        (command, self.0["hello"].as_str().expect("a name"))
     }
 
     /// Whether it came through TLS.

@@ -2,13 +2,15 @@
 
 It says what happens as JSON lines on standard output, takes commands as JSON lines on standard input,
 and ends with that input. A command is {"step": STEP, "answer": TEXT or null, "times": N}: the next N
-times that a client comes to STEP (EHLO, AUTH, MAIL, RCPT, DATA) it gets that answer, or none at all.
+times that a client comes to STEP (EHLO, HELO, MAIL, RCPT, DATA) it gets that answer, or none at all.
 """
 
 import argparse
 import asyncio
 import email
+import email.header
 import email.policy
+import email.utils
 import json
 import logging
 import ssl
@@ -54,6 +56,10 @@ class Handler:
         answer = await ordered("EHLO")
         return responses if answer is None else [answer]
 
+    async def handle_HELO(self, server, session, envelope, hostname):
+        session.host_name = hostname
+        return await ordered("HELO") or "250 mail.test"
+
     async def handle_MAIL(self, server, session, envelope, address, options):
         answer = await ordered("MAIL")
         if answer is None:
@@ -79,13 +85,21 @@ class Handler:
             rcpt_tos=envelope.rcpt_tos,
             options=envelope.mail_options,
             hello=session.host_name,
+            extended=session.extended_smtp,
             tls=session.ssl is not None or arguments.tls == "implicit",
             login=session.auth_data,
+            sender=sender(envelope.content),
             headers=[[name, str(value)] for name, value in message.items()],
             text=body("plain"),
             html=body("html"),
         )
         return "250 OK"
+
+
+def sender(content):
+    """Name and address; of the newer policy, encoded words in a row come out with spaces between."""
+    name, address = email.utils.parseaddr(email.message_from_bytes(content)["From"])
+    return [str(email.header.make_header(email.header.decode_header(name))), address]
 
 
 def authenticate(server, session, envelope, mechanism, data):

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use crate::api::compat::Dialect;
 use crate::api::wire::served::{Served, Variant, accepts_gzip};
+use crate::domain::html::escape;
 use bytes::Bytes;
 use poem::endpoint::make_sync;
 use poem::error::NotFoundError;
@@ -105,11 +106,6 @@ fn document_switch(dialects: &[&Dialect]) -> String {
     };
     let links: String = dialects.iter().map(link).collect();
     format!("<nav class=\"documents\" aria-label=\"APIs\"><a href=\"?\">Main API</a>{links}</nav>")
-}
-
-/// Text inside an attribute.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
 
 /// The way from `/` to the page; no operation of the API, so the document does not show it.
@@ -225,7 +221,8 @@ mod tests {
         let (_, samples) = html.split_once("data-samples=\"").expect("the samples");
         let (samples, _) = samples.split_once('"').expect("an end");
         assert!(!samples.contains('<') && !html.contains("<script>"), "{samples}");
-        let read = samples.replace("&quot;", "\"").replace("&lt;", "<").replace("&amp;", "&");
+        let read = samples.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">");
+        let read = read.replace("&amp;", "&");
         let read: serde_json::Value = serde_json::from_str(&read).expect("JSON");
         assert_eq!(read["account"]["email"], "\"><script>&x");
         assert_eq!(read["client"]["client_secret"], "secret");

@@ -2,6 +2,7 @@
 //! must hold between those of one section.
 
 pub mod admin;
+pub mod app;
 pub mod audit;
 pub mod compat;
 pub mod cors;

@@ -55,6 +55,32 @@ fn links_lead_below_the_public_url_unless_somebody_says_otherwise() {
 }
 
 #[test]
+fn an_app_is_called_by_the_host_of_the_public_url_unless_it_has_a_name() {
+    let listen = "127.0.0.1:80".parse().unwrap();
+    let named = |given: Given| {
+        let settings = given.load(Profile::Serve, Purpose::Start).unwrap().settings;
+        let url = settings.app.url.as_ref().map(|url| url.as_str().to_owned());
+        (settings.app_name(&settings.issuer(listen)), url)
+    };
+    assert_eq!(named(with_smtp()), ("auth.example.com".to_owned(), None));
+    let given = with_smtp()
+        .variable("HALLPASS_APP__NAME", "Example & Co")
+        .variable("HALLPASS_APP__URL", "https://www.example.com/login");
+    assert_eq!(named(given), ("Example & Co".to_owned(), Some("https://www.example.com/login".to_owned())));
+    let bad = with_smtp().variable("HALLPASS_APP__URL", "javascript:alert(1)");
+    assert_says(&bad.mistakes_in_serve(), &["1 mistake", "app.url", "http"]);
+}
+
+#[test]
+fn what_is_not_set_is_worked_out_as_config_dump_says() {
+    let given = with_smtp().variable("HALLPASS_SMTP__FROM", "\"Example, Inc.\" <no-reply@bücher.example>");
+    let dump = dump(&given.load(Profile::Serve, Purpose::Start).unwrap().values);
+    for line in ["smtp.helo_name = \"xn--bcher-kva.example\"", "app.name = \"auth.example.com\""] {
+        assert!(dump.contains(line), "{line} is missing:\n{dump}");
+    }
+}
+
+#[test]
 fn concealment_stands_on_verification_and_that_on_mails() {
     let both = |given: Given| {
         given

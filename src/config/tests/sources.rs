@@ -192,12 +192,14 @@ fn a_dump_says_where_each_value_came_from_and_is_a_settings_file() {
         "trusted_proxies",
         "cors.origins",
         "dev.allowed_hosts",
+        "app.url",
         "smtp.host",
         "smtp.port",
         "smtp.ca_file",
         "smtp.username",
         "smtp.password",
         "smtp.from",
+        "smtp.helo_name",
     ];
     assert_eq!(entries.len(), catalogue().len() - unset.len(), "all but {unset:?}");
 }

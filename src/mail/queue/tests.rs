@@ -77,7 +77,8 @@ fn queue(answers: &[u16], takes: Duration, options: QueueOptions) -> (MailQueue,
         tries: tell,
     };
     let page = LinkTemplate::to_page("https://auth.example.com/page");
-    let links = Links { service: "auth.example.com".to_owned(), reset: page.clone(), verification: page };
+    let links =
+        Links { service: "auth.example.com".to_owned(), app: None, reset: page.clone(), verification: page };
     let (queue, running) =
         MailQueue::start(server, links, options, Arc::new(Timers(Instant::now())), Arc::new(Highest));
     (queue, running, tries)
