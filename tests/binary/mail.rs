@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::client::{Client, get, login, post};
+use crate::client::{Client, PASSWORD, Tokens, get, login, post};
 use crate::process::{Program, dev, eventually};
 use crate::support::smtp::SmtpServer;
 
@@ -116,6 +116,155 @@ async fn a_hung_mail_server_keeps_nobody_waiting() {
     assert_eq!(service.ended().await.0, Some(0));
     assert!(told.elapsed() < Duration::from_secs(8), "{:?}", told.elapsed());
     assert!(log.text().contains("stopped with mails that were not sent"), "{}", log.text());
+}
+
+/// The settings of a server that protects nothing, for a command.
+fn told_of(program: Program, server: &SmtpServer) -> Program {
+    program
+        .variable("HALLPASS_SMTP__HOST", "127.0.0.1")
+        .variable("HALLPASS_SMTP__PORT", server.port().to_string())
+        .variable("HALLPASS_SMTP__TLS", "none")
+        .variable("HALLPASS_SMTP__FROM", "\"Example, Inc.\" <no-reply@example.com>")
+        .variable("HALLPASS_SMTP__HELO_NAME", "auth.example.net")
+        .variable("HALLPASS_SMTP__TIMEOUT", "2s")
+        .variable("HALLPASS_APP__NAME", "Example & Co")
+}
+
+#[tokio::test]
+async fn a_test_mail_says_how_each_step_went() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = SmtpServer::start();
+    let send = async |arguments: &[&str], server: &SmtpServer| {
+        told_of(Program::new(folder.path(), arguments), server).run().await
+    };
+    let sent = send(&["mail", "test", "tqjzkvwm@example.com"], &server).await;
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    for step in ["connection", "EHLO", "MAIL", "RCPT", "DATA", "sent to tqjzkvwm@example.com"] {
+        assert!(sent.stdout.contains(step), "{step} is missing: {sent:?}");
+    }
+    let mail = server.received();
+    assert_eq!((mail.to(), mail.sender().0), (vec!["tqjzkvwm@example.com"], "Example, Inc."));
+    assert_eq!(mail.hello(), ("EHLO", "auth.example.net"));
+    assert_eq!(mail.header("Subject"), "A test mail of Example & Co");
+    assert_eq!(mail.header("Auto-Submitted"), "auto-generated");
+    assert!(mail.html().contains("of Example &amp; Co to"), "{}", mail.html());
+
+    server.answer("EHLO", "502 5.5.2 What?", 1);
+    server.answer("RCPT", "550 5.1.1 <tqjzkvwm@example.com> No such user", 1);
+    let refused = send(&["mail", "test", "tqjzkvwm@example.com", "--json"], &server).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let answer: serde_json::Value = serde_json::from_str(&refused.stdout).expect("JSON");
+    assert_eq!((&answer["sent"], &answer["to"]), (&json!(false), &json!("tqjzkvwm@example.com")));
+    let steps = answer["steps"].as_array().expect("a list");
+    let steps: Vec<_> =
+        steps.iter().map(|step| (step["subject"].as_str(), step["condition"].as_str())).collect();
+    let good = |step| (Some(step), Some("good"));
+    assert_eq!(steps, [good("connection"), good("HELO"), good("MAIL"), (Some("RCPT"), Some("bad"))]);
+    assert!(refused.stdout.contains("answered RCPT with 550"), "{refused:?}");
+
+    for _ in 0..2 {
+        server.ordered();
+    }
+    server.kill();
+    let gone = send(&["mail", "test", "tqjzkvwm@example.com"], &server).await;
+    assert_eq!(gone.code, Some(1), "{gone:?}");
+    assert!(gone.stdout.contains("failed at the connection") && gone.stdout.contains("not sent"), "{gone:?}");
+    // Nothing of this needs a service, or makes anything.
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[tokio::test]
+async fn a_test_mail_needs_a_server_and_an_address() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nowhere = Program::new(folder.path(), &["mail", "test", "ada@example.com"]).run().await;
+    assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
+    assert!(nowhere.stderr.contains("set `smtp.host` and `smtp.from`"), "{nowhere:?}");
+    let nobody = Program::new(folder.path(), &["mail", "test", "ada"]).run().await;
+    assert_eq!(nobody.code, Some(1), "{nobody:?}");
+    assert!(nobody.stderr.contains("\"ada\" is not an e-mail address"), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn the_doctor_asks_the_mail_server_and_sends_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    dev(folder.path()).start().stop().await;
+    let doctor = || Program::new(folder.path(), &["doctor", "--for", "dev"]);
+    let unasked = doctor().run().await;
+    assert!(unasked.code == Some(0) && !unasked.stdout.contains("mail server"), "{unasked:?}");
+
+    let mut server = SmtpServer::start();
+    let well = told_of(doctor(), &server).run().await;
+    assert_eq!(well.code, Some(0), "{well:?}");
+    assert!(well.stdout.contains("lets us in (connection, EHLO)"), "{well:?}");
+    server.answer("EHLO", "421 4.3.2 Come back later", 1);
+    let refused = told_of(doctor(), &server).run().await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stdout.contains("mail server") && refused.stdout.contains("with 421"), "{refused:?}");
+    server.ordered();
+    assert_eq!(server.unread(), 0);
+
+    server.pause();
+    let began = Instant::now();
+    let patient = told_of(doctor(), &server).variable("HALLPASS_SMTP__TIMEOUT", "5m");
+    let hung = patient.run().await;
+    server.resume();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(hung.code, Some(1), "{hung:?}");
+    assert!(hung.stdout.contains("did not answer the connection in time"), "{hung:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_and_pages_have_the_name_of_the_app() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = SmtpServer::start();
+    let service = mailing(folder.path(), &server)
+        .variable("HALLPASS_APP__NAME", "Example & Co")
+        .variable("HALLPASS_APP__URL", "https://www.example.com/login?a=1&b=2")
+        .start();
+    let client = service.client();
+    request_reset(&client, "johndoe@example.com").await;
+    let mail = server.received();
+    assert_eq!(mail.header("Subject"), "Choose a new password for Example & Co");
+    assert!(mail.text().contains("at Example & Co."), "{}", mail.text());
+    for path in ["/reset-password", "/verify-email"] {
+        let page = client.send(get(path)).await;
+        assert_eq!((page.status, page.header("cache-control")), (StatusCode::OK, "no-store"));
+        let html = page.text();
+        let link = "<a href=\"https://www.example.com/login?a=1&amp;b=2\">Back to Example &amp; Co</a>";
+        assert!(html.contains("Example &amp; Co</title>") && html.contains(link), "{html}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_lets_in_whom_no_mail_reaches() {
+    const EMAIL: &str = "tqjzkvwm@example.com";
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = SmtpServer::start();
+    server.answer("RCPT", "550 5.1.1 No such user", 1);
+    let service =
+        mailing(folder.path(), &server).variable("HALLPASS_REGISTRATION__VERIFY_EMAIL", "true").start();
+    let client = service.client();
+    assert_eq!(client.register(EMAIL).await.status, StatusCode::CREATED);
+    server.ordered();
+    assert_eq!(client.send(login(EMAIL, PASSWORD)).await.status, StatusCode::FORBIDDEN);
+    for _ in 0..2 {
+        let verified = Program::new(folder.path(), &["users", "verify-email", EMAIL]).run().await;
+        assert_eq!(verified.code, Some(0), "{verified:?}");
+        assert_eq!(verified.stdout, format!("e-mail address verified: 2 {EMAIL}\n"));
+    }
+    let answer = client.send(login(EMAIL, PASSWORD)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(answer.json()["user"]["email_verified"], json!(true));
+    let nobody = Program::new(folder.path(), &["users", "verify-email", "2", "eve@example.com"]).run().await;
+    assert_eq!(nobody.code, Some(1), "{nobody:?}");
+    // The audit log knows of it, once.
+    let admin = Tokens::of(&client.send(login("johndoe@example.com", "password")).await).access;
+    let log = client.send(get("/audit?action=email_verified").bearer(&admin)).await;
+    let entries = log.json();
+    let actors: Vec<_> = entries.as_array().expect("a list").iter().map(|entry| &entry["actor"]).collect();
+    assert_eq!(actors, [&json!("operator")], "{entries}");
+    service.stop().await;
 }
 
 #[tokio::test]

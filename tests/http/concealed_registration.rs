@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hallpass::domain::user::AccountChange;
 use hallpass::service::mail::Notice;
 use poem::http::HeaderMap;
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ on_both_flavours! {
     a_new_and_a_known_address_get_the_same_answer,
     the_owner_of_a_known_address_gets_a_mail_and_keeps_the_account,
     compat_sign_ups_conceal_as_well,
+    whoever_lost_the_link_gets_another_by_registering_again,
 }
 
 /// What an answer shows, but what differs from request to request in any case.
@@ -67,6 +69,39 @@ async fn compat_sign_ups_conceal_as_well(app: TestApp) {
         assert_eq!(shown(&known), shown(&new));
         assert!(matches!(app.outbox().take()[..], [ref mail] if mail.notice.kind() == "already_registered"));
     }
+}
+
+async fn whoever_lost_the_link_gets_another_by_registering_again(app: TestApp) {
+    let app = app.concealing().await;
+    let first = app.register("ada@example.com", PASSWORD).await;
+    let lost = app.outbox().verification_token("ada@example.com");
+    let again = app.register("Ada@Example.com", "not the password of old").await;
+    assert_eq!(shown(&again), shown(&first));
+    let mail = app.outbox().only("ada@example.com");
+    // Words of whoever registered are not sent to an address that is perhaps not theirs.
+    assert_eq!(mail.name, None);
+    let Notice::RegisteredAgain(token) = mail.notice else { panic!("{mail:?}") };
+    app.verify_email(token.expose()).await.json(200);
+    app.verify_email(&lost).await.json(200);
+    // The account is that of the first time: a stranger's second try sets no password.
+    app.log_in("ada@example.com", "not the password of old").await.assert_refused(401, "invalid_credentials");
+    app.log_in("ada@example.com", PASSWORD).await.json(200);
+    app.register("ada@example.com", PASSWORD).await.json(202);
+    assert_eq!(app.outbox().only("ada@example.com").notice, Notice::AlreadyRegistered);
+}
+
+/// A link would prove the address of an account that nobody can log in to.
+#[tokio::test]
+async fn a_disabled_account_gets_no_link_by_registering_again() {
+    let app = TestApp::spawn().await.concealing().await;
+    let first = app.register("ada@example.com", PASSWORD).await;
+    app.outbox().take();
+    let ada = app.stored_user("ada@example.com").await.expect("an account");
+    let change = AccountChange { disabled: Some(true), ..AccountChange::default() };
+    app.users().change_account(ada.id, &change, app.journal_entry()).await.expect("a change");
+    let again = app.register("ada@example.com", PASSWORD).await;
+    assert_eq!(shown(&again), shown(&first));
+    assert_eq!(app.outbox().only("ada@example.com").notice, Notice::AlreadyRegistered);
 }
 
 /// A write to the database and a look into it differ in time; both are within the same wait.

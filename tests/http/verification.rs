@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hallpass::domain::user::AccountChange;
 use hallpass::service::mail::Notice;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     ADMIN_EMAIL, ADMIN_PASSWORD, Actor, DAY, LoggedIn, MILLISECOND, PASSWORD, TestApp, on_both_flavours,
@@ -19,6 +19,7 @@ on_both_flavours! {
     a_link_is_void_once_the_account_has_another_address,
     a_reset_by_mail_proves_the_address,
     an_address_that_is_proven_gets_no_mail,
+    every_door_that_is_closed_names_the_way_to_another_link,
 }
 
 async fn one_logs_in_once_the_link_was_followed(app: TestApp) {
@@ -89,6 +90,40 @@ async fn an_address_that_is_proven_gets_no_mail(app: TestApp) {
     }
     app.request_verification("ada@example.com").await.json(200);
     assert_eq!(app.outbox().take(), []);
+}
+
+async fn every_door_that_is_closed_names_the_way_to_another_link(app: TestApp) {
+    const WAY: &str = "/auth/verify-email-request";
+    let app = app.verifying().await;
+    let password = "Engines weave 1843 patterns";
+    app.register("ada@example.com", password).await.json(201);
+    app.outbox().take();
+    let send = async |path: &'static str, body| app.anonymous().post(path).json(&body).send().await;
+    let credentials = |email: &str| json!({"email": email, "password": password});
+    let boom = json!({"email": "bob@example.com", "name": "Bob", "password": password});
+    for (path, body, told) in [
+        ("/auth/login", credentials("ada@example.com"), "detail"),
+        ("/auth/signin", credentials("ada@example.com"), "detail"),
+        ("/access-tokens", credentials("ada@example.com"), "message"),
+        // Accounts are made, and nobody is logged in to them.
+        ("/auth/signup", credentials("eve@example.com"), "detail"),
+        ("/users", boom, "message"),
+    ] {
+        let answer = send(path, body).await;
+        assert_eq!(answer.status, 403, "{answer:?}");
+        let said: Value = serde_json::from_str(&answer.text()).expect("JSON");
+        let text = said[told].as_str().unwrap_or_default();
+        assert!(text.contains(&format!("POST {WAY}")), "{path}: {said}");
+    }
+    app.outbox().take();
+    // Known or not, whoever goes that way is answered alike.
+    let answers =
+        [app.request_verification("ada@example.com").await, app.request_verification("x@example.com").await];
+    let [known, unknown] = answers.map(|answer| (answer.status, answer.text()));
+    assert_eq!(known, unknown);
+    let token = app.outbox().verification_token("ada@example.com");
+    app.verify_email(&token).await.json(200);
+    app.log_in("ada@example.com", password).await.json(200);
 }
 
 /// Somebody who gets the token another way, in an answer, has proven nothing.

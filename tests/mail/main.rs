@@ -10,3 +10,4 @@ mod faults;
 mod hello;
 mod protection;
 mod queue;
+mod trial;

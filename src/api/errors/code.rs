@@ -89,7 +89,8 @@ codes! {
     /// ask for another one.
     EmailNotVerified {
         status: FORBIDDEN, oauth: "invalid_request",
-        text: "The e-mail address is not verified. Follow the link in the mail that was sent there, then log in.",
+        text: "The e-mail address is not verified. Follow the link in the mail that was sent there, or ask for another one \
+               at POST /auth/verify-email-request, then log in.",
     }
     /// The operation needs a token and none came.
     AuthenticationRequired {

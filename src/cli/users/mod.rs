@@ -4,6 +4,7 @@
 //! input, or one is made up and printed once.
 
 mod import;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ pub(super) struct UsersArgs {
 enum Command {
     /// Bring accounts along from another system, password hashes included
     Import(import::ImportArgs),
+    /// Let e-mail addresses count as verified, for whom no mail gets through
+    VerifyEmail(verify::VerifyArgs),
     #[command(flatten)]
     Accounts(UsersCommand),
 }
@@ -143,6 +146,7 @@ pub(super) fn run(args: UsersArgs) -> Result<ExitCode, Failure> {
     let UsersArgs { command, settings, output } = args;
     let command = match command {
         Command::Import(import) => return import::run(import, settings, output),
+        Command::VerifyEmail(verify) => return verify::run(verify, settings, output),
         Command::Accounts(command) => command,
     };
     operator::run(settings, |services| async move {

@@ -133,7 +133,12 @@ impl Accounts {
         tokio::join!(work, tokio::time::sleep(CONCEALED_WORK)).0
     }
 
+    /// Whoever lost the link of an address that is not proven gets another one.
     fn tell_owner(&self, owner: User) {
+        if !owner.email_verified && !owner.disabled {
+            self.verifications.invite_again(&owner);
+            return;
+        }
         let valid_for = self.verification.ttl;
         self.outbox.post(Mail {
             user: owner.id,
