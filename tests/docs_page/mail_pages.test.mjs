@@ -67,7 +67,7 @@ inBrowser("a new password is chosen, and a reload after that is no error", async
   assert.deepEqual(page.seen.posts, []);
 
   await choose(page, "short");
-  await says(page, is shorter than);
+  await says(page, "is shorter than");
   await choose(page, "a better one this time");
   await says(page, "Log in with the new password.");
   for (const again of [false, true]) {
