@@ -24,7 +24,7 @@ use hallpass::store::{CutOffOrder, InsertUserOutcome, SecurityEvent, UserStore};
 use accounts::*;
 use audit::*;
 use deployment::*;
-use fixtures::{AT, Accounts, email, event, insert, name, new_user, user_id};
+use fixtures::{AT, Accounts, EVERYBODY, UserOrder, email, event, insert, name, new_user, user_id};
 use imports::*;
 use journal::*;
 use mailboxes::*;
@@ -225,10 +225,7 @@ async fn a_taken_email_is_refused_and_changes_nothing(store: &dyn UserStore) {
 
     let user = found(store, ada.id).await;
     assert_eq!((user.role, user.password), (ada.role, ada.password));
-    assert_eq!(
-        store.list_users(&Default::default(), Default::default(), None, 10).await.expect("an answer").len(),
-        1
-    );
+    assert_eq!(store.list_users(&EVERYBODY, UserOrder::Oldest, None, 10).await.expect("an answer").len(), 1);
 }
 
 async fn a_taken_email_in_another_case_is_refused(store: &dyn UserStore) {
@@ -258,7 +255,7 @@ async fn of_fifty_concurrent_inserts_of_one_email_one_wins(store: &dyn UserStore
         .collect();
     assert_eq!(inserted.len(), 1);
 
-    let all = store.list_users(&Default::default(), Default::default(), None, 100).await.expect("an answer");
+    let all = store.list_users(&EVERYBODY, UserOrder::Oldest, None, 100).await.expect("an answer");
     assert_eq!(all.iter().map(|user| user.id).collect::<Vec<_>>(), [inserted[0].id]);
 }
 
@@ -275,8 +272,7 @@ async fn accounts_are_listed_by_id_in_pages(store: &dyn UserStore) {
         ids.push(insert(store, &new_user(&format!("{letter}@example.com"))).await.id);
     }
     let page = async |after, limit| {
-        let users =
-            store.list_users(&Default::default(), Default::default(), after, limit).await.expect("an answer");
+        let users = store.list_users(&EVERYBODY, UserOrder::Oldest, after, limit).await.expect("an answer");
         users.iter().map(|user| user.id).collect::<Vec<_>>()
     };
     assert_eq!(page(None, 2).await, ids[..2]);

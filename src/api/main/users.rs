@@ -281,6 +281,7 @@ impl UsersApi {
     ///
     /// For administrators: accounts in the order of their ids, a page at a time, all of them or those that
     /// fit every parameter. The next page is at the address in the `Link` header; the last page has none.
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
     #[oai(path = "/", method = "get", operation_id = "listUsers")]
     async fn list_users(
         &self,

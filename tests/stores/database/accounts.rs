@@ -5,7 +5,9 @@ use hallpass::domain::password::PasswordHash;
 use hallpass::domain::user::{AccountChange, ImportedUser, NewUser, Role, SecurityVersion, User};
 use hallpass::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, SecurityEvent, UserStore};
 
-use super::fixtures::{AT, Accounts, UNTIL, email, event, external_id, insert, new_user, user_id};
+use super::fixtures::{
+    AT, Accounts, EVERYBODY, UNTIL, UserOrder, email, event, external_id, insert, new_user, user_id,
+};
 use super::journal::{assert_nothing_is_journaled, assert_the_only_entry, count_entries};
 use super::{at_once, found};
 
@@ -205,8 +207,7 @@ pub async fn of_many_administrators_who_are_demoted_at_once_one_stays(store: &dy
     })
     .await;
     assert_eq!(outcomes.iter().filter(|refused| **refused).count(), 1);
-    let users =
-        store.list_users(&Default::default(), Default::default(), None, 100).await.expect("an answer");
+    let users = store.list_users(&EVERYBODY, UserOrder::Oldest, None, 100).await.expect("an answer");
     assert_eq!(users.iter().filter(|user| user.is_enabled_admin()).count(), 1);
     assert_eq!(count_entries(store).await, 19);
 }

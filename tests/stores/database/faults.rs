@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::fixtures::{Postgres, Sqlite, event, insert, new_user, signing_key};
+use super::fixtures::{EVERYBODY, Postgres, Sqlite, UserOrder, event, insert, new_user, signing_key};
 use crate::support::postgres::PostgresServer;
 use crate::support::silent_proxy::SilentProxy;
 
@@ -99,7 +99,7 @@ async fn sqlite_names_the_row_that_means_nothing() {
         assert_corrupt(database.store.find_user(id).await, place, &id.to_string());
         let before = UserId::try_from(id.get() - 1).ok();
         assert_corrupt(
-            database.store.list_users(&Default::default(), Default::default(), before, 1).await,
+            database.store.list_users(&EVERYBODY, UserOrder::Oldest, before, 1).await,
             place,
             &id.to_string(),
         );
@@ -107,7 +107,7 @@ async fn sqlite_names_the_row_that_means_nothing() {
     connection.execute("UPDATE users SET id = 9007199254740992 WHERE id = 1").await.expect("a spoilt row");
     let last = UserId::try_from(9_007_199_254_740_991).ok();
     assert_corrupt(
-        database.store.list_users(&Default::default(), Default::default(), last, 1).await,
+        database.store.list_users(&EVERYBODY, UserOrder::Oldest, last, 1).await,
         "users.id",
         "9007199254740992",
     );
@@ -156,7 +156,7 @@ async fn postgres_names_the_row_that_means_nothing() {
     database.store.close().await;
     let reopened = PostgresStore::connect(&database.url, PostgresOptions::default()).await.expect("a server");
     assert_corrupt(
-        reopened.list_users(&Default::default(), Default::default(), None, 1).await,
+        reopened.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await,
         "users.first_name",
         "1",
     );
@@ -167,7 +167,7 @@ async fn a_missing_column_is_unavailable() {
     let database = Sqlite::migrated().await;
     let drop_column = "ALTER TABLE users DROP COLUMN last_name";
     database.connection().await.execute(drop_column).await.expect("one column less");
-    assert_unavailable(database.store.list_users(&Default::default(), Default::default(), None, 1).await);
+    assert_unavailable(database.store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await);
 }
 
 #[tokio::test]
@@ -216,10 +216,7 @@ async fn a_sqlite_file_that_another_process_writes_is_unavailable_to_writers_onl
     while store.change_password(ada.id, SecurityVersion::FIRST, &ada.password, event()).await.is_err() {
         assert!(started.elapsed() < BOUND, "nobody asks again");
     }
-    assert_eq!(
-        store.list_users(&Default::default(), Default::default(), None, 10).await.expect("an answer").len(),
-        1
-    );
+    assert_eq!(store.list_users(&EVERYBODY, UserOrder::Oldest, None, 10).await.expect("an answer").len(), 1);
 }
 
 #[tokio::test]
@@ -295,7 +292,7 @@ async fn a_locked_postgres_table_is_unavailable_and_the_refused_write_is_not_mad
     assert!(
         database
             .store
-            .list_users(&Default::default(), Default::default(), None, 10)
+            .list_users(&EVERYBODY, UserOrder::Oldest, None, 10)
             .await
             .expect("an answer")
             .is_empty()
@@ -325,8 +322,8 @@ async fn a_silent_postgres_is_unavailable_and_its_successor_is_found() {
     };
     let started = Instant::now();
     let (first, second, ()) = tokio::join!(
-        store.list_users(&Default::default(), Default::default(), None, 1),
-        store.list_users(&Default::default(), Default::default(), None, 1),
+        store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1),
+        store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1),
         vanish
     );
     assert_unavailable(first);
@@ -356,9 +353,7 @@ async fn idle_connections_to_a_vanished_postgres_are_not_tried_one_by_one() {
     let calls: Vec<_> = (0..10)
         .map(|_| {
             let store = store.clone();
-            tokio::spawn(
-                async move { store.list_users(&Default::default(), Default::default(), None, 1).await },
-            )
+            tokio::spawn(async move { store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await })
         })
         .collect();
     let waiting = "SELECT count(*) = 10 FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass";
@@ -372,7 +367,7 @@ async fn idle_connections_to_a_vanished_postgres_are_not_tried_one_by_one() {
     proxy.put_up_a_successor();
     let started = Instant::now();
     for _ in 0..10 {
-        while store.list_users(&Default::default(), Default::default(), None, 1).await.is_err() {}
+        while store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await.is_err() {}
     }
     // One by one it would be as long as ten waits.
     assert!(started.elapsed() < BOUND * 2, "{:?}", started.elapsed());
@@ -395,14 +390,14 @@ async fn connections_to_a_postgres_that_takes_no_writes_any_more_are_given_up() 
     assert_unavailable(store.ping().await);
     for _ in 0..5 {
         let (one, two) = tokio::join!(
-            store.list_users(&Default::default(), Default::default(), None, 1),
-            store.list_users(&Default::default(), Default::default(), None, 1)
+            store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1),
+            store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1)
         );
         one.and(two).expect("two connections that only read");
     }
     // Both lie idle in the pool once a call finds them there.
-    store.list_users(&Default::default(), Default::default(), None, 1).await.expect("one of them");
-    store.list_users(&Default::default(), Default::default(), None, 1).await.expect("the other");
+    store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await.expect("one of them");
+    store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await.expect("the other");
 
     set("RESET default_transaction_read_only").await;
     let started = Instant::now();
@@ -423,11 +418,11 @@ async fn connections_that_postgres_ends_while_they_are_idle_cost_no_answer() {
     let store = PostgresStore::connect(&database.url, options).await.expect("a server");
     let mut other = database.connection().await;
     for _ in 0..5 {
-        store.list_users(&Default::default(), Default::default(), None, 1).await.expect("an answer");
+        store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await.expect("an answer");
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
         other.execute(end).await.expect("connections ended");
-        store.list_users(&Default::default(), Default::default(), None, 1).await.expect("an answer");
+        store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await.expect("an answer");
     }
 }
 
@@ -442,19 +437,19 @@ async fn a_hanging_postgres_table_holds_up_nobody_for_long() {
     let mut lock = other.begin().await.expect("a transaction");
     lock.execute("LOCK TABLE users").await.expect("the lock");
     for _ in 0..ENOUGH_FAILURES {
-        let (answer, took) = timed(store.list_users(&Default::default(), Default::default(), None, 1)).await;
+        let (answer, took) = timed(store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1)).await;
         assert_unavailable(answer);
         assert!(took < BOUND, "{took:?}");
     }
     for _ in 0..10 {
-        let (answer, took) = timed(store.list_users(&Default::default(), Default::default(), None, 1)).await;
+        let (answer, took) = timed(store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1)).await;
         assert_unavailable(answer);
         assert!(took < AT_ONCE, "{took:?}");
     }
     store.list_signing_keys().await.expect("another table");
     lock.rollback().await.expect("the lock given back");
     let started = Instant::now();
-    while store.list_users(&Default::default(), Default::default(), None, 1).await.is_err() {
+    while store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await.is_err() {
         assert!(started.elapsed() < BOUND, "nobody asks again");
     }
 }
@@ -467,7 +462,7 @@ async fn a_postgres_that_is_away_holds_up_nobody_for_long() {
     store.migrate().await.expect("the steps");
     server.stop();
     for asked in 0..3 * ENOUGH_FAILURES {
-        let (answer, took) = timed(store.list_users(&Default::default(), Default::default(), None, 1)).await;
+        let (answer, took) = timed(store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1)).await;
         assert_unavailable(answer);
         assert!(took < if asked < ENOUGH_FAILURES { BOUND } else { AT_ONCE }, "{asked}: {took:?}");
     }

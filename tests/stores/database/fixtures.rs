@@ -12,6 +12,8 @@ use hallpass::domain::name::Name;
 use hallpass::domain::password::PasswordHash;
 use hallpass::domain::signing_key::{SealedKey, SigningAlgorithm, StoredSigningKey};
 use hallpass::domain::user::{NewUser, Role, User};
+use hallpass::domain::user_filter::UserFilter;
+pub use hallpass::domain::user_filter::UserOrder;
 use hallpass::store::journal::RevocationJournal;
 use hallpass::store::sql::postgres::{PostgresOptions, PostgresStore};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
@@ -98,6 +100,10 @@ impl Postgres {
         PgConnection::connect(&self.url).await.expect("a second connection")
     }
 }
+
+/// A list of all accounts.
+pub static EVERYBODY: UserFilter =
+    UserFilter { email: None, prefix: None, role: None, disabled: None, external_id: None };
 
 pub fn email(text: &str) -> Email {
     Email::parse(text).expect("an address")

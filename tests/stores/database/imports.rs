@@ -5,7 +5,7 @@ use hallpass::domain::user::{ImportedUser, NewUser, Role, SecurityVersion};
 use hallpass::store::UserStore;
 
 use super::at_once;
-use super::fixtures::{Accounts, external_id, insert, name, new_user};
+use super::fixtures::{Accounts, EVERYBODY, UserOrder, external_id, insert, name, new_user};
 use super::journal::assert_nothing_is_journaled;
 
 /// When these imports take place.
@@ -59,10 +59,7 @@ pub async fn an_import_leaves_accounts_that_are_there_as_they_stand(store: &dyn 
     assert_eq!(import(store, &users).await, 0, "a second time changes nothing");
     let now = store.find_user(ada.id).await.expect("an answer").expect("there");
     assert_eq!((now.role, now.first_name, now.disabled), (ada.role, ada.first_name, false));
-    assert_eq!(
-        store.list_users(&Default::default(), Default::default(), None, 10).await.expect("an answer").len(),
-        2
-    );
+    assert_eq!(store.list_users(&EVERYBODY, UserOrder::Oldest, None, 10).await.expect("an answer").len(), 2);
 }
 
 pub async fn an_import_of_nobody_is_none(store: &dyn UserStore) {
@@ -75,7 +72,7 @@ pub async fn of_concurrent_imports_of_the_same_accounts_each_counts_its_own(stor
     let counts = at_once(4, |_| import(store, &users)).await;
     assert_eq!(counts.iter().sum::<u64>(), 200, "{counts:?}");
     assert_eq!(
-        store.list_users(&Default::default(), Default::default(), None, 1000).await.expect("an answer").len(),
+        store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1000).await.expect("an answer").len(),
         200
     );
 }
@@ -93,7 +90,7 @@ pub async fn an_import_leaves_out_whose_external_id_is_there(store: &dyn UserSto
     assert_eq!(store.count_there(&others).await.expect("an answer"), 3);
     assert_eq!(import(store, &others).await, 2);
     assert_eq!(store.count_there(&others).await.expect("an answer"), 5);
-    let users = store.list_users(&Default::default(), Default::default(), None, 10).await.expect("an answer");
+    let users = store.list_users(&EVERYBODY, UserOrder::Oldest, None, 10).await.expect("an answer");
     let found: Vec<_> = users.iter().map(|user| (user.email.as_str(), user.external_id.clone())).collect();
     let expected = [
         ("ada@example.com", external_id("1")),

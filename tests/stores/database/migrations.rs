@@ -25,7 +25,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
 
 use super::audit::full_entry;
-use super::fixtures::{Postgres, Sqlite, event, insert, name, new_user, signing_key};
+use super::fixtures::{EVERYBODY, Postgres, Sqlite, UserOrder, event, insert, name, new_user, signing_key};
 use crate::support::postgres::PostgresServer;
 
 /// Where a child process of [`processes_that_start_at_once_share_a_new_file`] finds the file.
@@ -178,7 +178,7 @@ async fn contents(database: &dyn Everything) -> Contents {
     };
     (
         database
-            .list_users(&Default::default(), Default::default(), None, 100)
+            .list_users(&EVERYBODY, UserOrder::Oldest, None, 100)
             .await
             .expect("an answer")
             .iter()

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::faults::all_text;
-use super::fixtures::{Postgres, insert, new_user};
+use super::fixtures::{EVERYBODY, Postgres, UserOrder, insert, new_user};
 use crate::support::certificates::Certificates;
 use crate::support::pgbouncer::{LEAST, PgBouncer};
 use crate::support::postgres::PostgresServer;
@@ -30,7 +30,7 @@ async fn run(url: &str, statement: &str) {
 }
 
 async fn users(store: &PostgresStore) -> usize {
-    store.list_users(&Default::default(), Default::default(), None, 100).await.expect("an answer").len()
+    store.list_users(&EVERYBODY, UserOrder::Oldest, None, 100).await.expect("an answer").len()
 }
 
 #[tokio::test]
@@ -251,9 +251,7 @@ async fn a_shortage_of_connections_is_told_as_such() {
     lock.execute("LOCK TABLE users").await.expect("the lock");
     let waiting = store.clone();
     let waiting =
-        tokio::spawn(
-            async move { waiting.list_users(&Default::default(), Default::default(), None, 1).await },
-        );
+        tokio::spawn(async move { waiting.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await });
     let waits = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass)";
     while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *lock).await.expect("an answer") {}
     let error = store.list_signing_keys().await.expect_err("no connection");
@@ -278,9 +276,7 @@ async fn a_postgres_without_room_serves_with_what_there_is() {
     let calls: Vec<_> = (0..8)
         .map(|_| {
             let store = store.clone();
-            tokio::spawn(
-                async move { store.list_users(&Default::default(), Default::default(), None, 1).await },
-            )
+            tokio::spawn(async move { store.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await })
         })
         .collect();
     for call in calls {

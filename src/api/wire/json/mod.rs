@@ -298,7 +298,6 @@ mod tests {
             r#"{"bookTitle":"Emma"}x"#,
             "{'bookTitle':'Emma'}",
             r#"{"bookTitle":"Emma",}"#,
-            "\u{feff}{\"bookTitle\":\"Emma\"}",
             "{\"bookTitle\":\"Em\nma\"}",
             r#"{"bookTitle":"\ud800"}"#,
             r#"{"copies":NaN}"#,
