@@ -1,5 +1,6 @@
 //! The one place that names concrete stores and wires everything.
 
+pub mod backups;
 pub mod checkup;
 mod database;
 pub mod deployment;

@@ -7,6 +7,7 @@ use crate::config::{DatabaseSettings, Settings};
 use crate::store::clients::ClientStore;
 use crate::store::deployment::DeploymentStore;
 use crate::store::journal::RevocationJournal;
+use crate::store::restored::RestoredAccounts;
 use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresStore};
@@ -26,6 +27,8 @@ pub struct Database {
     pub clients: Arc<dyn ClientStore>,
     /// Which deployment this is.
     pub deployment: Arc<dyn DeploymentStore>,
+    /// What moves all accounts on after it went back in time.
+    pub restored: Arc<dyn RestoredAccounts>,
     /// What happened.
     pub audit_log: Arc<dyn AuditStore>,
 }
@@ -33,7 +36,13 @@ pub struct Database {
 impl Database {
     pub(super) fn of<R>(store: R) -> Self
     where
-        R: UserStore + RevocationJournal + SigningKeyStore + ClientStore + DeploymentStore + AuditStore,
+        R: UserStore
+            + RevocationJournal
+            + SigningKeyStore
+            + ClientStore
+            + DeploymentStore
+            + RestoredAccounts
+            + AuditStore,
     {
         let store = Arc::new(store);
         Self {
@@ -42,6 +51,7 @@ impl Database {
             signing_keys: store.clone(),
             clients: store.clone(),
             deployment: store.clone(),
+            restored: store.clone(),
             audit_log: store,
         }
     }

@@ -219,7 +219,8 @@ fn key_line(key: &RingKey, plan: &[PlannedStep]) -> String {
     )
 }
 
-fn time(moment: Timestamp) -> String {
+/// A moment for people.
+pub(super) fn time(moment: Timestamp) -> String {
     let seconds = u64::try_from(moment.as_secs()).unwrap_or_default();
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }

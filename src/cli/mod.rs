@@ -3,6 +3,7 @@
 //! Exit codes: 0 when all went well, 1 when the command failed, 2 when it was called wrongly or the
 //! settings are wrong, 3 when an import refused some of its lines and took all others.
 
+mod backup;
 mod clients;
 mod completions;
 pub mod config;
@@ -15,6 +16,7 @@ mod mail;
 pub mod migrate;
 pub mod openapi;
 mod operator;
+mod restore;
 mod selftest;
 pub mod serve;
 mod sessions;
@@ -71,6 +73,10 @@ enum Command {
     Mail(mail::MailArgs),
     /// Deployment: which one the database is that of, and making it another
     Deployment(deployment::DeploymentArgs),
+    /// Copy database and embedded token store into one file, beside the running service
+    Backup(backup::BackupArgs),
+    /// Go back to a backup: everybody has to log in again
+    Restore(restore::RestoreArgs),
     /// Look whether everything that the service stands on is fit for it
     Doctor(doctor::DoctorArgs),
     /// Look at the settings
@@ -135,6 +141,8 @@ pub fn run() -> ExitCode {
         Command::Tokens(args) => tokens::run(args),
         Command::Mail(args) => mail::run(args),
         Command::Deployment(args) => deployment::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Restore(args) => restore::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Completions(args) => completions::completions(&args),

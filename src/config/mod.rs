@@ -42,7 +42,7 @@ pub use sections::sessions::SessionSettings;
 pub use sections::smtp::{HeloName, SmtpFrom, SmtpSettings, SmtpTls};
 pub use sections::tokens::TokenSettings;
 pub use sections::verification::{VERIFICATION_PAGE, VerificationSettings};
-pub use server_secret::{SecretFileError, ServerSecretError, existing_secret, server_secret};
+pub use server_secret::{SECRET_FILE, SecretFileError, ServerSecretError, existing_secret, server_secret};
 pub use settings::{Settings, catalogue};
 
 /// The settings in effect, as a settings file that says where each value came from; secrets are left out.

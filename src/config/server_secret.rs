@@ -14,7 +14,7 @@ use crate::crypto::secret::SECRET_MIN_BYTES;
 use crate::domain::random::Random;
 
 /// The file in the data folder that keeps the secret of `hallpass dev`.
-const SECRET_FILE: &str = "secret";
+pub const SECRET_FILE: &str = "secret";
 
 /// The data folder cannot keep the secret of `hallpass dev`.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,8 @@
 //! folder that keeps it.
 //!
 //! - In SQL: [`users`], [`clients`], [`signing_keys`], the [`audit`] log, the id of the [`deployment`], and
-//!   the revocation [`journal`], which has every revocation before it is acknowledged.
+//!   the revocation [`journal`], which has every revocation before it is acknowledged. What was [`restored`] is
+//!   moved on by all accounts at once.
 //! - In the [token store](token_store), short-lived and read on every request: [`sessions`], the
 //!   [`denylist`], [`reset_tokens`], [`cut_offs`] of all these, and the feed of [`revocations`]. The
 //!   [`journal`] keeps it [whole](journaled) on a [`backend`], [Redis](redis) or the [embedded] store: so
@@ -34,6 +35,7 @@ mod patience;
 pub mod rate_limits;
 pub mod redis;
 pub mod reset_tokens;
+pub mod restored;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;

@@ -40,8 +40,8 @@ pub struct AuditEntryDto {
     /// `token_revoked`, `password_changed`, `password_change_failed`, `password_reset_requested`,
     /// `password_reset`, `password_reset_failed`, `client_created`, `client_secret_rotated`,
     /// `client_deleted`, `client_refused`, `signing_key_added`, `signing_key_promoted`,
-    /// `signing_key_retired`, `signing_key_deleted` or `signing_key_revoked`. Later versions may add to
-    /// these.
+    /// `signing_key_retired`, `signing_key_deleted`, `signing_key_revoked` or `stores_restored`. Later
+    /// versions may add to these.
     action: String,
     /// Who did it: `user:` and an account's id, `client:` and a client's id, `operator` (the command line),
     /// `service` (hallpass itself), or `anonymous`.
@@ -65,7 +65,7 @@ pub struct AuditEntryDto {
     /// The client or the signing key that it is about, by its id, `null` where there is none.
     #[oai(nullable)]
     object: Option<String>,
-    /// How many sessions it ended, or accounts it brought, or failed attempts it stands for: beyond 600 a minute
+    /// How many sessions it ended, or accounts it brought or sent to log in again, or failed attempts it stands for: beyond 600 a minute
     /// those of strangers are not noted one by one. `null` where it is not about that, or where the end of the
     /// sessions was not confirmed yet.
     #[oai(nullable)]

@@ -32,7 +32,7 @@ const SUBJECT: &str = "token store";
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// The file of the embedded token store, in the data folder.
-const EMBEDDED_FILE: &str = "tokens.db";
+pub(super) const EMBEDDED_FILE: &str = "tokens.db";
 
 /// What keeps things, behind the traits.
 #[derive(Clone)]

@@ -35,7 +35,7 @@ pub struct AuditEntry {
     pub reason: Option<Reason>,
     /// The client, or the signing key, that it is about, by its id.
     pub object: Option<String>,
-    /// How many sessions it ended, or accounts it brought, or attempts it stands for, where that is known:
+    /// How many sessions it ended, or accounts it brought or sent to log in again, or attempts it stands for, where that is known:
     /// `None` while the end of sessions is still owed.
     pub count: Option<u64>,
 }

@@ -108,6 +108,30 @@ fn pool(size: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
+/// Holds the file of an embedded store without opening it, so that nobody else does.
+#[derive(Debug)]
+pub struct FileLock {
+    _lock: File,
+}
+
+impl FileLock {
+    /// Takes the file; it need not be there, and its folder is made.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`], or [`OpenError::Create`].
+    pub fn take(path: &Path) -> Result<Self, OpenError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            create_folder(folder).map_err(|source| create_error(folder, source))?;
+        }
+        Ok(Self { _lock: lock(path)? })
+    }
+}
+
+/// The numbers of all steps of the schema that this version knows.
+pub fn known_steps() -> Vec<i64> {
+    MIGRATIONS.iter().map(|step| step.version).collect()
+}
+
 /// Takes the lock beside the file: a file of its own, because SQLite's locks are on the database.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let mut lock_path = OsString::from(path);

@@ -45,7 +45,7 @@ use crate::store::examination::Examination;
 use crate::store::revocations::{BackendReader, ReaderRole};
 use crate::store::token_store::Probe;
 
-pub use self::file::OpenError;
+pub use self::file::{FileLock, OpenError, known_steps};
 pub use self::store::EmbeddedTokenStore;
 pub use self::time::EmbeddedTime;
 

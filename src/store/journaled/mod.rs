@@ -11,6 +11,7 @@
 //! in `decision`.
 
 mod again;
+mod anew;
 mod carry_out;
 mod cut_offs;
 mod decision;

@@ -1,6 +1,6 @@
 //! What lasts, in SQL: a file for each noun, and a folder for each engine with what is its own.
 //!
-//! Clients, the key ring, the audit log and the deployment have one text for both engines, which have the same
+//! Clients, the key ring, the audit log, the deployment and what moves all accounts on have one text for both engines, which have the same
 //! names for what differs: `reader`, `writer` and the `begin_*` of a transaction. Accounts and the journal are
 //! written for each engine.
 //!
@@ -18,6 +18,7 @@ mod failure;
 mod journal_rows;
 mod migrations;
 pub mod postgres;
+mod restored;
 mod rows;
 mod signing_keys;
 pub mod sqlite;

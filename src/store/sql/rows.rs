@@ -8,7 +8,7 @@ use crate::domain::client::{Client, ClientSecretHash};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::{Email, EmailError};
 use crate::domain::external_id::{ExternalId, ExternalIdError};
-use crate::domain::ids::{DeploymentId, KeyId, UserId};
+use crate::domain::ids::{DeploymentId, KeyId, UserId, UserIdError};
 use crate::domain::name::{Name, NameError};
 use crate::domain::password::PasswordHash;
 use crate::domain::signing_key::{KeyState, RingKey, SealedKey, StoredSigningKey};
@@ -56,6 +56,16 @@ where
         security_version: SecurityVersion::new(entry.get("users.security_version")?),
         created_at: Timestamp::from_millis(entry.get("users.created_at")?),
     })
+}
+
+/// The id of an account out of its number.
+pub(super) fn user_id(id: i64) -> StoreResult<UserId> {
+    let corrupt = |problem: UserIdError| StoreError::Corrupt {
+        place: "users.id",
+        key: id.to_string(),
+        problem: problem.to_string(),
+    };
+    UserId::try_from(id).map_err(corrupt)
 }
 
 /// The id of the deployment out of its text.

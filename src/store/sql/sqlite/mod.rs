@@ -1,5 +1,6 @@
 //! What lasts, on SQLite: one file, no server.
 
+pub mod files;
 mod journal;
 mod store;
 mod users;

@@ -20,7 +20,7 @@ use crate::store::sql::error::DatabaseError;
 use crate::store::sql::failure::{Failure, text_of};
 use crate::store::sql::migrations::{self, MIGRATION_TIMEOUT};
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long opening waits for another process that is just creating the same file.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -308,13 +308,13 @@ async fn switch_to_wal(options: &SqliteConnectOptions) -> sqlx::Result<()> {
 }
 
 /// Whether another connection has the lock: SQLITE_BUSY, the low byte of the extended code.
-fn is_busy(error: &sqlx::Error) -> bool {
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     const SQLITE_BUSY: i32 = 5;
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
     code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
-fn unreachable_file(path: &Path, error: &sqlx::Error) -> DatabaseError {
+pub(super) fn unreachable_file(path: &Path, error: &sqlx::Error) -> DatabaseError {
     DatabaseError::Unreachable { place: path.display().to_string(), may_pass: false, source: text_of(error) }
 }
 
