@@ -6,6 +6,7 @@ mod support;
 
 mod administration;
 mod audit;
+mod backups;
 mod books;
 mod client;
 mod commands;

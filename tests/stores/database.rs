@@ -10,6 +10,7 @@ mod journal;
 mod mailboxes;
 mod migrations;
 mod postgres_as_it_runs;
+mod restored;
 mod signing_keys;
 
 use std::future::Future;
@@ -28,6 +29,7 @@ use fixtures::{AT, Accounts, EVERYBODY, UserOrder, email, event, insert, name, n
 use imports::*;
 use journal::*;
 use mailboxes::*;
+use restored::*;
 use signing_keys::*;
 
 /// Runs every case on every engine.
@@ -94,6 +96,7 @@ contract! {
     a_kick_moves_the_version_on_and_changes_nothing_else,
     a_version_is_raised_and_never_lowered,
     of_many_raises_at_once_the_highest_stands,
+    all_accounts_move_on_in_pages_and_nothing_is_journaled,
     a_password_that_is_set_replaces_any_version,
     an_address_is_proven_only_while_it_is_the_accounts,
     imported_accounts_are_found_as_they_were_given,

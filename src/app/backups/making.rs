@@ -51,6 +51,10 @@ pub async fn back_up(
     if !force && exists(&file).await? {
         return Err(BackupError::Exists { path: file });
     }
+    let folder = folder_of(&file);
+    if !exists(folder).await? {
+        return Err(BackupError::Missing { path: folder.to_owned() });
+    }
     let secret = settings.data_dir.join(SECRET);
     if with_secret && !exists(&secret).await? {
         return Err(BackupError::NoSecretFile { path: secret });
