@@ -154,6 +154,7 @@ async fn open(path: &Path) -> sqlx::Result<SqliteConnection> {
 mod tests {
     use super::super::{SqliteOptions, SqliteStore, file_of};
     use super::*;
+    use crate::store::deployment::DeploymentStore as _;
 
     #[tokio::test]
     async fn a_url_leads_back_to_its_file() {
@@ -168,11 +169,13 @@ mod tests {
         let path = folder.path().join("hallpass.db");
         let store = SqliteStore::connect(&url_of(&path).unwrap(), SqliteOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
+        let id = store.deployment_id(uuid::Uuid::from_u128(7).into()).await.unwrap();
         let (plain, copy) = (folder.path().join("plain.db"), folder.path().join("copy.db"));
         std::fs::copy(&path, &plain).unwrap();
         copy_file(&path, &copy).await.unwrap();
-        assert_eq!(look_into(&plain).await.unwrap().steps, []);
-        let steps = look_into(&copy).await.unwrap().steps;
+        assert_eq!(look_into(&plain).await.unwrap().deployment, None);
+        let FileContent { steps, deployment } = look_into(&copy).await.unwrap();
+        assert_eq!(deployment, Some(id));
         assert_eq!(steps.iter().map(|step| step.version).collect::<Vec<_>>(), known_steps());
         assert_eq!(steps[0].name, "0001_users");
 
