@@ -225,7 +225,6 @@ async fn what_is_no_json_is_refused_and_changes_nothing() {
             format!("{good}{MARKER}").into(),
             format!("{good}{good}").into(),
             good[..good.len() - 1].to_owned().into(),
-            format!("\u{feff}{good}").into(),
             good.replace('"', "'").into(),
             good.replace('}', ",}").into(),
             format!("{}\n{MARKER}", "// a comment").into(),
@@ -241,6 +240,9 @@ async fn what_is_no_json_is_refused_and_changes_nothing() {
         for body in bodies {
             operation.refuses(&scene.client, body, operation.malformed).await;
         }
+        // Not read at all.
+        let marked = format!("\u{feff}{good}");
+        operation.refuses(&scene.client, marked, (415, "unsupported_media_type")).await;
     }
     scene.assert_unchanged().await;
     scene.service.stop().await;
@@ -388,9 +390,9 @@ fn bad_emails() -> Vec<String> {
         "a@example.com,",
         "😀",
         "a@😀 .com",
-        " a@example.com",
-        "a@example.com ",
-        "\u{202e}a@example.com ",
+        "a @example.com",
+        "a@ example.com",
+        "\u{202e}a@example.com\u{200b} x",
     ]
     .into_iter()
     .map(|email| if email.is_empty() { String::new() } else { email.replacen('a', &format!("a{MARKER}"), 1) })
