@@ -51,7 +51,7 @@ pub struct AccountUpdate {
 /// An account as an administrator makes it. The address counts as verified.
 #[derive(Deserialize, Object)]
 #[serde(deny_unknown_fields)]
-#[oai(rename = "NewAccount", skip_serializing_if_is_none, example)]
+#[oai(rename = "AccountCreation", skip_serializing_if_is_none, example)]
 pub struct NewAccountDto {
     /// E-mail address, at most 254 bytes; upper and lower case are the same.
     email: String,
