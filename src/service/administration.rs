@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::caller::Administrator;
 use super::cut_off::CutOff;
 use super::error::{Error, Field, Result};
+use super::fields::Person;
 use super::password_reset::PasswordResets;
 use super::password_workers::Requester;
 use super::passwords::Passwords;
@@ -42,6 +43,21 @@ pub struct NewAccount {
     pub role: Role,
 }
 
+/// The fields of an account to be made, as they came.
+#[derive(Clone)]
+pub struct GivenAccount {
+    /// The address.
+    pub email: String,
+    /// The first password, if it is to have one from the start.
+    pub password: Option<String>,
+    /// The first name, if given.
+    pub first_name: Option<String>,
+    /// The last name, if given.
+    pub last_name: Option<String>,
+    /// What the account may do.
+    pub role: Role,
+}
+
 /// An account that was just made.
 #[derive(Clone, Debug)]
 pub struct CreatedAccount {
@@ -66,6 +82,17 @@ pub struct Administration {
 }
 
 impl Administration {
+    /// The fields of a new account as they are meant.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every field that cannot be taken.
+    pub fn read(&self, given: GivenAccount) -> Result<NewAccount> {
+        let GivenAccount { email, password, first_name, last_name, role } = given;
+        let Person { email, first_name, last_name } =
+            Person::read(&email, first_name, last_name, password.as_deref(), &self.passwords)?;
+        Ok(NewAccount { email, password, first_name, last_name, role })
+    }
+
     /// Makes an account of any role.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ pub mod cut_off;
 pub mod error;
 pub mod explain;
 pub mod feed_readers;
+mod fields;
 pub mod key_ring;
 pub mod limits;
 pub mod mail;

@@ -101,10 +101,11 @@ pub trait UserStore: Send + Sync + 'static {
     /// The account of that mailbox; where two accounts have it, the one whose address is spelled so.
     async fn find_user_by_email(&self, email: &Email) -> StoreResult<Option<User>>;
 
-    /// The accounts whose mailbox is not written down ([`Email::mailbox`]): those of before mailboxes were
+    /// At most `limit` accounts, in the order of their ids from the one after `after` on, whose mailbox is not
+    /// written down ([`Email::mailbox`]): those of before mailboxes were
     /// compared that are not ASCII, as long as [`set_mailbox`](Self::set_mailbox) was not called, and those
     /// that share theirs with another account.
-    async fn list_users_without_mailbox(&self) -> StoreResult<Vec<User>>;
+    async fn list_users_without_mailbox(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>>;
 
     /// Writes down the mailbox of an account that has this address; `false` when it has another by now, or
     /// another account has the mailbox.

@@ -43,11 +43,11 @@ async fn an_administrator_makes_an_account(app: TestApp) {
     create(&admin, &json!({"email": "bob@example.com", "password": "short"}))
         .await
         .assert_refused(400, "weak_password");
-    let wrong = create(&admin, &json!({"email": "x", "first_name": "a\nb"})).await;
+    let wrong = create(&admin, &json!({"email": "x", "first_name": "a\nb", "password": "short"})).await;
     let problem = wrong.assert_refused(400, "invalid_request");
     let named: Vec<_> =
         problem["errors"].as_array().expect("errors").iter().map(|error| &error["field"]).collect();
-    assert_eq!(named, ["email", "first_name"]);
+    assert_eq!(named, ["email", "first_name", "password"]);
     for unknown in [
         json!({"email": "bob@example.com", "disabled": true}),
         json!({"email": "bob@example.com", "role": null}),

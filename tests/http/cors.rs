@@ -12,8 +12,7 @@ on_both_flavours! {
 
 const APP: &str = "https://app.example.com";
 
-const EXPOSED: &str =
-    "X-Access-Token, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Link, ETag, WWW-Authenticate";
+const EXPOSED: &str = "X-Access-Token, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Link, X-Total-Count, ETag, WWW-Authenticate";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, X-Refresh-Token, X-Access-Token, Hallpass-Mode, \
     If-None-Match, Last-Event-ID, X-Request-Id, traceparent";

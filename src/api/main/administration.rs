@@ -24,12 +24,11 @@ use crate::api::wire::json::{Json, StrictJson};
 use crate::domain::email::Email;
 use crate::domain::external_id::ExternalId;
 use crate::domain::ids::{SessionId, UserId};
-use crate::domain::name::Name;
 use crate::domain::user::{AccountChange, Role};
-use crate::service::administration::{CreatedAccount, NewAccount};
+use crate::service::administration::{CreatedAccount, GivenAccount};
 use crate::service::caller::Administrator;
 use crate::service::caller::Caller;
-use crate::service::{self, Field, FieldProblem, Services};
+use crate::service::{self, Field, Services};
 
 /// What to change about an account. A field that is left out stays as it is.
 #[derive(Deserialize, Object)]
@@ -216,34 +215,6 @@ refusals! {
     }
 }
 
-/// The fields of a new account as they are meant, or what is wrong with all of them.
-fn new_account(
-    email: String,
-    password: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    role: Option<RoleDto>,
-) -> Result<NewAccount, ApiError> {
-    let mut problems = Vec::new();
-    let mut note = |field, problem: String| problems.push(FieldProblem { field, problem });
-    let email = Email::parse(&email).map_err(|error| note(Field::Email, error.to_string())).ok();
-    let mut name = |field, text: Option<String>| {
-        let name = text.map_or(Ok(None), |text| Name::parse(&text));
-        name.map_err(|error| note(field, error.to_string())).ok().flatten()
-    };
-    let (first_name, last_name) = (name(Field::FirstName, first_name), name(Field::LastName, last_name));
-    match email {
-        Some(email) if problems.is_empty() => Ok(NewAccount {
-            email,
-            password,
-            first_name,
-            last_name,
-            role: role.map_or(Role::Member, Role::from),
-        }),
-        _ => Err(service::Error::Invalid(problems).into()),
-    }
-}
-
 /// What administrators do under `/users/{id}`.
 pub struct AdministrationApi;
 
@@ -263,8 +234,10 @@ impl AdministrationApi {
     ) -> Result<CreateAccountResponse, Refusal<CreateAccountErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
         let NewAccountDto { email, password, first_name, last_name, role } = body.0;
-        let account = new_account(email, password, first_name, last_name, role)?;
-        let CreatedAccount { user, reset } = services.0.administration.create(by, account).await?;
+        let role = role.map_or(Role::Member, Role::from);
+        let administration = &services.0.administration;
+        let account = administration.read(GivenAccount { email, password, first_name, last_name, role })?;
+        let CreatedAccount { user, reset } = administration.create(by, account).await?;
         Ok(CreateAccountResponse::Created(Json(AccountCreatedDto {
             user: (&user).into(),
             password_reset_token: reset.map(|token| token.expose().to_owned()),

@@ -23,7 +23,7 @@ const REQUEST_HEADERS: &str = "Authorization, Content-Type, X-Refresh-Token, X-A
 
 /// What a page may read beside the headers that any may.
 const EXPOSED_HEADERS: &str = "X-Access-Token, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Link, \
-    ETag, WWW-Authenticate";
+    X-Total-Count, ETag, WWW-Authenticate";
 
 /// How long a browser keeps the answer to a preflight, seconds: the most that Chromium takes.
 const MAX_AGE: &str = "7200";

@@ -1,18 +1,17 @@
 //! Accounts: how they come to be, profiles, password change.
 
-mod fields;
 mod listing;
 mod registration;
 
 use std::sync::Arc;
 
-use self::fields::{keep, name};
 pub use self::listing::{ListedUser, TokenTimes, UserListRequest, UserPage};
 pub use self::registration::{Registered, Registration};
 use super::caller::Caller;
 use super::clock_watch::ClockWatch;
 use super::cut_off::CutOff;
 use super::error::{Error, Field, Result};
+use super::fields::{keep, name};
 use super::limits::Limits;
 use super::mail::Outbox;
 use super::passwords::Passwords;

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Accounts;
-use super::fields::{keep, name};
 use crate::domain::audit::{AuditAction, AuditActor};
 use crate::domain::email::Email;
 use crate::domain::password::{NewPassword, Password};
@@ -12,7 +11,8 @@ use crate::domain::place::Place;
 use crate::domain::rate_limit::Action;
 use crate::domain::session_origin::SessionOrigin;
 use crate::domain::user::{NewUser, Role, User};
-use crate::service::error::{Error, Field, FieldProblem, Result};
+use crate::service::error::{Error, Field, Result};
+use crate::service::fields::Person;
 use crate::service::mail::{Mail, Notice};
 use crate::service::password_workers::Requester;
 use crate::service::sessions::TokenPair;
@@ -62,26 +62,16 @@ impl Accounts {
         if !self.registration.enabled {
             return Err(Error::RegistrationDisabled);
         }
-        let mut problems = Vec::new();
-        let email = Email::parse(&registration.email).map_err(|error| (Field::Email, error.to_string()));
-        let email = keep(email, &mut problems);
-        let first_name = keep(name(Field::FirstName, registration.first_name), &mut problems);
-        let last_name = keep(name(Field::LastName, registration.last_name), &mut problems);
-        let (Some(email), Some(first_name), Some(last_name)) = (email, first_name, last_name) else {
-            // Nobody is to come back for what could have been said at once.
-            let chosen = self.passwords.choose(registration.password, &registration.email, Field::Password);
-            if let Err(Error::WeakPassword { field, reason }) = chosen {
-                problems.push(FieldProblem { field, problem: reason.to_string() });
-            }
-            return Err(Error::Invalid(problems));
-        };
+        let Registration { email, password, first_name, last_name } = registration;
+        let Person { email, first_name, last_name } =
+            Person::read(&email, first_name, last_name, Some(&password), &self.passwords)?;
         let registering = async {
-            let password = self.passwords.choose(registration.password, email.as_str(), Field::Password)?;
+            let password = self.passwords.choose(password, email.as_str(), Field::Password)?;
             let requester = self.limits.requester(visitor, &email);
             let user = NewUser {
                 email: email.clone(),
-                first_name: first_name.flatten(),
-                last_name: last_name.flatten(),
+                first_name,
+                last_name,
                 role: Role::Member,
                 password: self.passwords.hash(requester, password).await?,
                 email_verified: false,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::Failure;
+use crate::domain::plain_text::plain_text;
 use crate::service::user_import::{FirebaseProject, Format};
 
 /// The most bytes that a key's file is read for.
@@ -52,7 +53,7 @@ impl FirebaseArgs {
 }
 
 fn read_key(file: &PathBuf) -> io::Result<String> {
-    let mut key = String::new();
-    File::open(file)?.take(KEY_FILE_MAX_BYTES).read_to_string(&mut key)?;
-    Ok(key.trim_start_matches('\u{feff}').trim().to_owned())
+    let mut key = Vec::new();
+    File::open(file)?.take(KEY_FILE_MAX_BYTES).read_to_end(&mut key)?;
+    Ok(plain_text(key).map_err(io::Error::other)?.trim().to_owned())
 }

@@ -102,9 +102,15 @@ impl UserStore for SqliteStore {
         found.as_ref().map(rows::user).transpose()
     }
 
-    async fn list_users_without_mailbox(&self) -> StoreResult<Vec<User>> {
-        let select = concat!("SELECT ", user_columns!(), " FROM users WHERE mailbox IS NULL ORDER BY id");
-        let found = self.reading(sqlx::query(select).fetch_all(&self.readers)).await?;
+    async fn list_users_without_mailbox(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>> {
+        let select = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM users WHERE mailbox IS NULL AND id > ?1 ORDER BY id LIMIT ?2"
+        ))
+        .bind(after.map_or(0, UserId::get))
+        .bind(i64::from(limit));
+        let found = self.reading(select.fetch_all(&self.readers)).await?;
         found.iter().map(rows::user).collect()
     }
 
