@@ -22,4 +22,4 @@ pub use leftovers::{Leftover, Leftovers, LeftoversError};
 pub use mail::{MailError, send_test_mail};
 pub use run::{close_audit, run};
 pub use token_stores::{Stores, TokenStores, open_token_store};
-pub use wiring::{build, open_for_operator, services};
+pub use wiring::{BesideService, build, open_beside_service, services};

@@ -8,7 +8,7 @@ use poem::{Endpoint, Response};
 use super::database::open_database;
 use super::environment::Environment;
 use super::error::StartError;
-use super::token_stores::{self, Stores};
+use super::token_stores::{self, Reach, Stores};
 use crate::api;
 use crate::api::main::forward_auth::UnverifiedEmail;
 use crate::api::pages::docs_page::{DocsPage, SampleAccount, SampleClient, Samples};
@@ -163,18 +163,27 @@ async fn ensure_sample_client(services: &Services) -> Result<(), service::Error>
     services.clients.ensure(id, scopes, &ClientSecret::new(config::SAMPLE_CLIENT_SECRET)).await
 }
 
-/// Opens what a command needs that an operator runs beside the service: the operations over the same
-/// stores. A token store that is in the service's process belongs to that while it runs; what a command
-/// changes then is carried out by the service.
+/// The operations as a command has them that an operator runs beside the service.
+pub struct BesideService {
+    /// The operations.
+    pub services: Services,
+    /// Whether the token store is in the process of the running service, out of reach from here. What a command
+    /// changes then is carried out by the service.
+    pub store_is_in_service: bool,
+}
+
+/// Opens what such a command needs: the operations over the same stores.
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn open_for_operator(settings: &Settings) -> Result<Services, StartError> {
+pub async fn open_beside_service(settings: &Settings) -> Result<BesideService, StartError> {
     let environment = Environment::real();
     let secret = config::existing_secret(settings, &*environment.random)?;
     let (database, _) = open_database(settings).await?;
-    let tokens = token_stores::open_beside_service(settings, &database, &environment).await?;
-    services(settings, &secret, settings.listen, Stores { database, tokens }, environment).await
+    let (tokens, reach) = token_stores::open_beside_service(settings, &database, &environment).await?;
+    let stores = Stores { database, tokens };
+    let services = services(settings, &secret, settings.listen, stores, environment).await?;
+    Ok(BesideService { services, store_is_in_service: reach == Reach::InService })
 }
 
 async fn open_key_ring(

@@ -6,14 +6,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::keys::time;
-use super::operator::OutputArgs;
+use super::operator::{self, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::app::Environment;
 use crate::app::backups::{self, Making, Manifest, SECRET};
 use crate::config::{Profile, Purpose, Settings};
 use crate::domain::clock::Timestamp;
-use crate::telemetry;
 
 /// The arguments of the command.
 #[derive(Args)]
@@ -35,9 +33,8 @@ pub(super) struct BackupArgs {
 /// Runs the command. Nothing that only a service needs is asked for.
 pub(super) fn run(args: BackupArgs) -> Result<ExitCode, Failure> {
     let BackupArgs { file, force, with_secret, settings, output } = args;
-    let mut settings = settings.load(Profile::Serve, Purpose::Inspect)?.settings;
-    settings.log.level = "warn".to_owned();
-    telemetry::init(&settings.log)?;
+    let settings = settings.load(Profile::Serve, Purpose::Inspect)?.settings;
+    operator::log_for_people(&settings, "warn")?;
     super::block_on(async {
         let making = Making { file: file.clone(), force, with_secret };
         let manifest = backups::back_up(&settings, making, &Environment::real()).await?;
@@ -82,5 +79,5 @@ pub(super) fn as_json(manifest: &Manifest, file: Option<&Path>) -> Value {
 
 /// The moment that a backup is of, for people.
 pub(super) fn made_at(manifest: &Manifest) -> String {
-    time(Timestamp::from_secs(manifest.created_at))
+    operator::moment(Timestamp::from_secs(manifest.created_at))
 }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::operator::{self, OPERATOR, OutputArgs};
+use super::table::Table;
 use super::{Failure, SettingsArgs, print_line};
 use crate::domain::client::{Audience, Client, ClientId, Scopes};
 use crate::domain::tokens::ClientSecret;
@@ -56,8 +57,8 @@ enum ClientsCommand {
 /// Runs the command.
 pub(super) fn run(args: ClientsArgs) -> Result<ExitCode, Failure> {
     let ClientsArgs { command, settings, output } = args;
-    operator::run(settings, |services| async move {
-        run_command(&services.clients, command, output).await?;
+    operator::run(settings, |beside| async move {
+        run_command(&beside.services.clients, command, output).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -105,15 +106,11 @@ fn list(clients: &[Client], output: OutputArgs) {
         print_line(&Value::Array(clients).to_string());
         return;
     }
-    for client in clients {
-        let audience = client.audience.as_deref().unwrap_or("-");
-        print_line(&format!(
-            "{:<24}  {:<10}  {audience}  {}",
-            client.id,
-            client.secrets.len(),
-            client.scopes
-        ));
-    }
+    let row = |client: &Client| {
+        let audience = client.audience.clone().unwrap_or_else(|| "-".to_owned());
+        [client.id.to_string(), client.secrets.len().to_string(), audience, client.scopes.to_string()]
+    };
+    Table::of(["CLIENT", "SECRETS", "AUDIENCE", "SCOPES"], clients.iter().map(row)).print();
 }
 
 /// One line for what was done; the only place that prints a secret, which was just made.

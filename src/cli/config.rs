@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Failure, SettingsArgs};
+use super::{Failure, ListenArgs};
 use crate::config::{Profile, Purpose, dump};
 
 /// What to do with the settings.
@@ -29,7 +29,7 @@ struct ProfileArgs {
     #[arg(long = "for", value_name = "COMMAND", default_value = "serve")]
     command: ProfileName,
     #[command(flatten)]
-    settings: SettingsArgs,
+    settings: ListenArgs,
 }
 
 /// A command that runs the service.

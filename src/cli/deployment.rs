@@ -5,12 +5,11 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::operator::OutputArgs;
+use super::operator::{self, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::app::deployment::{self, Deployment};
 use crate::app::{self, SystemRandom};
 use crate::config::{Profile, Purpose, Settings};
-use crate::telemetry;
 
 /// The arguments of the command.
 #[derive(Args)]
@@ -39,7 +38,7 @@ enum DeploymentCommand {
 pub(super) fn run(args: DeploymentArgs) -> Result<ExitCode, Failure> {
     let DeploymentArgs { command, settings, output } = args;
     let settings = settings.load(Profile::Serve, Purpose::Inspect)?.settings;
-    telemetry::init(&settings.log)?;
+    operator::log_for_people(&settings, "warn")?;
     super::block_on(async {
         let (database, _) = app::open_database(&settings).await?;
         let now = deployment::identify(&settings, &database, &SystemRandom).await?;

@@ -4,14 +4,14 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use super::{Failure, SettingsArgs};
+use super::{Failure, ListenArgs};
 use crate::app;
 use crate::config::{
     Profile, ResetDelivery, SAMPLE_ADMIN_PASSWORD, SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, Settings,
 };
 
 /// Runs the command.
-pub(super) fn run(args: SettingsArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: ListenArgs) -> Result<ExitCode, Failure> {
     let loaded = super::load_to_start(args, Profile::Dev)?;
     super::block_on(async {
         let listening = |settings: &Settings, bound| super::print_line(&banner(settings, bound));

@@ -6,12 +6,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::config::ProfileName;
-use super::operator::OutputArgs;
-use super::{Failure, SettingsArgs, print_line};
+use super::operator::{self, OutputArgs};
+use super::{Failure, ListenArgs, print_line};
 use crate::app::Environment;
 use crate::app::checkup::{self, Condition, Finding};
 use crate::config::{Profile, Purpose, Settings};
-use crate::telemetry;
 
 /// The arguments of the command.
 #[derive(Args)]
@@ -20,7 +19,7 @@ pub(super) struct DoctorArgs {
     #[arg(long = "for", value_name = "COMMAND", default_value = "serve")]
     command: ProfileName,
     #[command(flatten)]
-    settings: SettingsArgs,
+    settings: ListenArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -42,7 +41,7 @@ pub(super) fn run(args: DoctorArgs) -> Result<ExitCode, Failure> {
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn check_settings(args: &SettingsArgs, profile: Profile) -> Vec<Finding> {
+fn check_settings(args: &ListenArgs, profile: Profile) -> Vec<Finding> {
     const SUBJECT: &str = "settings";
     match args.clone().load(profile, Purpose::Start) {
         Ok(loaded) if loaded.warnings.is_empty() => {
@@ -59,9 +58,8 @@ fn check_settings(args: &SettingsArgs, profile: Profile) -> Vec<Finding> {
     }
 }
 
-fn check_surroundings(mut settings: Settings) -> Result<Vec<Finding>, Failure> {
-    settings.log.level = "error".to_owned();
-    telemetry::init(&settings.log)?;
+fn check_surroundings(settings: Settings) -> Result<Vec<Finding>, Failure> {
+    operator::log_for_people(&settings, "error")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(checkup::checkup(&settings, &Environment::real())))
 }

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use url::Url;
 
-use super::{Failure, SettingsArgs};
+use super::{Failure, ListenArgs};
 use crate::config::{Profile, Purpose};
 
 /// From looking up the name to the last byte of the answer's head. Docker's own limit is 30 s.
@@ -30,7 +30,7 @@ pub struct HealthcheckArgs {
     #[arg(long)]
     url: Option<Url>,
     #[command(flatten)]
-    settings: SettingsArgs,
+    settings: ListenArgs,
 }
 
 /// Runs the command: exit code 0 when the service is ready, 1 and a line about why when it is not.

@@ -6,12 +6,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::operator::{self, OutputArgs};
+use super::operator::{self, OutputArgs, moment};
+use super::table::Table;
 use super::{Failure, SettingsArgs, print_line};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
@@ -76,8 +76,8 @@ enum KeysCommand {
 /// Runs the command.
 pub(super) fn run(args: KeysArgs) -> Result<ExitCode, Failure> {
     let KeysArgs { command, settings, output } = args;
-    operator::run(settings, |services| async move {
-        let keys = &services.signing_keys;
+    operator::run(settings, |beside| async move {
+        let keys = &beside.services.signing_keys;
         match command {
             KeysCommand::List => list(&keys.overview().await?, output),
             KeysCommand::Create { algorithm } => {
@@ -136,7 +136,8 @@ fn list(Overview { keys, plan }: &Overview, output: OutputArgs) {
         let keys: Vec<Value> = keys.iter().map(|key| key_json(key, plan)).collect();
         print_line(&Value::Array(keys).to_string());
     } else {
-        keys.iter().for_each(|key| print_line(&key_line(key, plan)));
+        let rows = keys.iter().map(|key| key_row(key, plan));
+        Table::of(["KEY", "ALGORITHM", "STATE", "SINCE", "NEXT"], rows).print();
     }
 }
 
@@ -206,21 +207,14 @@ fn key_json(key: &RingKey, plan: &[PlannedStep]) -> Value {
     })
 }
 
-/// A key for people, on one line.
-fn key_line(key: &RingKey, plan: &[PlannedStep]) -> String {
-    let planned = planned(&key.key.id, plan).map(|(at, what)| format!("  {what} {}", time(at)));
-    format!(
-        "{}  {}  {:<8}  since {}{}",
-        key.key.id,
-        key.key.algorithm,
-        key.state.as_str(),
-        time(key.since()),
+/// A key for people.
+fn key_row(key: &RingKey, plan: &[PlannedStep]) -> [String; 5] {
+    let planned = planned(&key.key.id, plan).map(|(at, what)| format!("{what} {}", moment(at)));
+    [
+        key.key.id.to_string(),
+        key.key.algorithm.to_string(),
+        key.state.as_str().to_owned(),
+        moment(key.since()),
         planned.unwrap_or_default(),
-    )
-}
-
-/// A moment for people.
-pub(super) fn time(moment: Timestamp) -> String {
-    let seconds = u64::try_from(moment.as_secs()).unwrap_or_default();
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+    ]
 }

@@ -6,13 +6,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::doctor::{finding_json, finding_line};
-use super::operator::OutputArgs;
+use super::operator::{self, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::app::checkup::Condition;
 use crate::app::{self, Environment};
 use crate::config::{Profile, Purpose};
 use crate::domain::email::Email;
-use crate::telemetry;
 
 /// The arguments of the command.
 #[derive(Args)]
@@ -38,9 +37,8 @@ enum MailCommand {
 pub(super) fn run(args: MailArgs) -> Result<ExitCode, Failure> {
     let MailArgs { command: MailCommand::Test { address }, settings, output } = args;
     let to = Email::parse(&address).map_err(|error| format!("{address:?} {error}"))?;
-    let mut settings = settings.load(Profile::Serve, Purpose::Inspect)?.settings;
-    settings.log.level = "error".to_owned();
-    telemetry::init(&settings.log)?;
+    let settings = settings.load(Profile::Serve, Purpose::Inspect)?.settings;
+    operator::log_for_people(&settings, "error")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let steps = runtime.block_on(app::send_test_mail(&settings, &to, &Environment::real()))?;
     let sent = steps.iter().all(|step| step.condition == Condition::Good);

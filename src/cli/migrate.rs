@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
+use super::operator;
 use super::{Failure, SettingsArgs};
 use crate::app;
 use crate::config::{Profile, Purpose};
-use crate::telemetry;
 
 /// Runs the command. It needs the database alone, so nothing that only a service needs is asked for.
 pub(super) fn run(args: SettingsArgs) -> Result<ExitCode, Failure> {
     let settings = args.load(Profile::Serve, Purpose::Inspect)?.settings;
-    telemetry::init(&settings.log)?;
+    operator::log_for_people(&settings, &settings.log.level)?;
     super::block_on(async {
         let (_, steps) = app::open_database(&settings).await?;
         for step in &steps {

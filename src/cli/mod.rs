@@ -20,6 +20,7 @@ mod restore;
 mod selftest;
 pub mod serve;
 mod sessions;
+mod table;
 mod tokens;
 mod users;
 
@@ -54,9 +55,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run for trying out: nothing to set up, on this machine alone
-    Dev(SettingsArgs),
+    Dev(ListenArgs),
     /// Run in production; refuses to start on anything unsafe
-    Serve(SettingsArgs),
+    Serve(ListenArgs),
     /// Bring the database to the schema of this version
     Migrate(SettingsArgs),
     /// Accounts: make, import, show, list, change, shut, delete
@@ -81,7 +82,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Look at the settings
     Config(config::ConfigArgs),
-    /// Write the OpenAPI documents
+    /// Print an OpenAPI document, or write them all
     Openapi(openapi::OpenapiArgs),
     /// Ask the running service whether it is ready
     Healthcheck(healthcheck::HealthcheckArgs),
@@ -91,35 +92,63 @@ enum Command {
     Completions(completions::CompletionsArgs),
     /// Print the manual page
     Man,
+    /// Print the version
+    Version,
 }
 
-/// Flags that settings may come from. They win over the environment and the settings file.
+/// Where settings are to be found beside the environment: the same for every command, so `-h` is silent about
+/// it and `--help` is not.
 #[derive(Args, Clone, Debug)]
 pub struct SettingsArgs {
     /// The settings file, in TOML
-    #[arg(global = true, long, value_name = "FILE")]
+    #[arg(global = true, long, value_name = "FILE", help_heading = SETTINGS, hide_short_help = true)]
     config: Option<PathBuf>,
-    /// The address and port to listen on
-    #[arg(global = true, long, value_name = "ADDRESS:PORT")]
-    listen: Option<String>,
     /// The folder for everything kept in files
-    #[arg(global = true, long, value_name = "FOLDER")]
+    #[arg(global = true, long, value_name = "FOLDER", help_heading = SETTINGS, hide_short_help = true)]
     data_dir: Option<String>,
     /// Any setting but a secret, like tokens.access_ttl=5m; may be repeated
-    #[arg(global = true, long = "set", value_name = "KEY=VALUE")]
+    #[arg(global = true, long = "set", value_name = "KEY=VALUE", help_heading = SETTINGS, hide_short_help = true)]
     assignments: Vec<String>,
 }
 
+/// The heading of these flags.
+const SETTINGS: &str = "Settings";
+
+/// The same for a command to which it matters where the service listens.
+#[derive(Args, Clone, Debug)]
+pub struct ListenArgs {
+    /// The address and port that the service listens on
+    #[arg(global = true, long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+impl From<SettingsArgs> for ListenArgs {
+    fn from(settings: SettingsArgs) -> Self {
+        Self { listen: None, settings }
+    }
+}
+
 impl SettingsArgs {
+    /// The settings from these flags, the environment and the settings file.
+    fn load(self, profile: Profile, purpose: Purpose) -> Result<Loaded, ConfigErrors> {
+        ListenArgs::from(self).load(profile, purpose)
+    }
+}
+
+impl ListenArgs {
     fn sources(self) -> Sources {
+        let SettingsArgs { config, data_dir, assignments } = self.settings;
         let named = |flag, key, text: Option<String>| text.map(|text| FlagValue::Named { flag, key, text });
-        let mut flags: Vec<FlagValue> = self.assignments.into_iter().map(FlagValue::Set).collect();
+        let mut flags: Vec<FlagValue> = assignments.into_iter().map(FlagValue::Set).collect();
         flags.extend(named("--listen", "listen", self.listen));
-        flags.extend(named("--data-dir", "data_dir", self.data_dir));
-        Sources::from_process(self.config, flags)
+        flags.extend(named("--data-dir", "data_dir", data_dir));
+        Sources::from_process(config, flags)
     }
 
-    /// The settings from these flags, the environment and the settings file.
+    /// The settings from these flags, the environment and the settings file. Flags win over the environment,
+    /// and that over the file.
     fn load(self, profile: Profile, purpose: Purpose) -> Result<Loaded, ConfigErrors> {
         crate::config::load(profile, purpose, &self.sources())
     }
@@ -147,6 +176,10 @@ pub fn run() -> ExitCode {
         Command::Selftest(args) => selftest::run(args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man => completions::man(),
+        Command::Version => {
+            print_line(&format!("hallpass {}", env!("CARGO_PKG_VERSION")));
+            Ok(ExitCode::SUCCESS)
+        }
     };
     outcome.unwrap_or_else(|failure| report(failure.as_ref()))
 }
@@ -174,7 +207,7 @@ fn is_config_error(failure: &(dyn Error + Send + Sync + 'static)) -> bool {
 
 /// Reads the settings to start a service with, sets up the log, and says there what deserves a
 /// second thought.
-fn load_to_start(args: SettingsArgs, profile: Profile) -> Result<Loaded, Failure> {
+fn load_to_start(args: ListenArgs, profile: Profile) -> Result<Loaded, Failure> {
     let loaded = args.load(profile, Purpose::Start)?;
     telemetry::init(&loaded.settings.log)?;
     for warning in &loaded.warnings {

@@ -1,5 +1,6 @@
-//! `hallpass openapi`: the OpenAPI documents, one file each.
+//! `hallpass openapi`: the OpenAPI documents, one on standard output or a file each.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,20 +10,25 @@ use super::Failure;
 use crate::api;
 use crate::api::document::profiles::Profile;
 
-/// Flags of the command.
+/// The arguments of the command.
 #[derive(Args, Clone, Debug)]
 pub struct OpenapiArgs {
-    /// The folder that the documents are written to
-    #[arg(long, value_name = "FOLDER", default_value = "openapi")]
-    dir: PathBuf,
-    /// Write nothing; fail when a document there is not what this version would write
-    #[arg(long)]
-    check: bool,
-    /// Only the form for one generator, openapi-generator or progenitor; all of them are written otherwise, those for
-    /// a generator into a folder of its name
+    /// The document to print: hallpass, nest or access-tokens
+    #[arg(default_value = MAIN, conflicts_with = "dir")]
+    document: String,
+    /// The form for one generator, openapi-generator or progenitor
     #[arg(long = "for", value_name = "GENERATOR", value_parser = profile)]
     profile: Option<Profile>,
+    /// Print nothing but write all documents to this folder, those for a generator into one of its name
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// Write nothing; fail when a document in the folder is not what this version would write
+    #[arg(long, requires = "dir")]
+    check: bool,
 }
+
+/// The document of the main API.
+const MAIN: &str = "hallpass";
 
 fn profile(name: &str) -> Result<Profile, String> {
     let known = || format!("there is none for it, but for {}", Profile::ALL.map(Profile::name).join(" and "));
@@ -31,32 +37,56 @@ fn profile(name: &str) -> Result<Profile, String> {
 
 /// Runs the command.
 pub(super) fn run(args: &OpenapiArgs) -> Result<ExitCode, Failure> {
+    match &args.dir {
+        None => print(&args.document, args.profile),
+        Some(folder) if args.check => check(folder, args.profile),
+        Some(folder) => write(folder, args.profile),
+    }
+}
+
+fn print(name: &str, profile: Option<Profile>) -> Result<ExitCode, Failure> {
+    let documents = match profile {
+        Some(profile) => api::documents_for(profile)?,
+        None => api::documents()?,
+    };
+    let title = |file: &'static str| file.trim_end_matches(".json");
+    let Some((_, document)) = documents.iter().find(|(file, _)| title(file) == name) else {
+        let known: Vec<&str> = documents.iter().map(|(file, _)| title(file)).collect();
+        return Err(format!("there is no document {name:?}, but {}", known.join(", ")).into());
+    };
+    // Unlike print!, this is no panic when the reader has gone (`| head`).
+    std::io::stdout().write_all(document.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(folder: &Path, profile: Option<Profile>) -> Result<ExitCode, Failure> {
     let mut drifted = false;
-    for (path, document) in files(args)? {
-        if args.check {
-            if !is_current(&path, &document) {
-                eprintln!("{} has drifted; `hallpass openapi` rewrites it", path.display());
-                drifted = true;
-            }
-        } else {
-            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-            std::fs::write(&path, document)?;
-            println!("{}", path.display());
+    for (path, document) in files(folder, profile)? {
+        if !is_current(&path, &document) {
+            eprintln!("{} has drifted; the same command without --check rewrites it", path.display());
+            drifted = true;
         }
     }
     Ok(if drifted { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The files and what is in them.
-fn files(args: &OpenapiArgs) -> Result<Vec<(PathBuf, String)>, serde_json::Error> {
-    let mut files = Vec::new();
-    if args.profile.is_none() {
-        files.extend(api::documents()?.into_iter().map(|(name, document)| (args.dir.join(name), document)));
+fn write(folder: &Path, profile: Option<Profile>) -> Result<ExitCode, Failure> {
+    for (path, document) in files(folder, profile)? {
+        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(&path, document)?;
+        super::print_line(&path.display().to_string());
     }
-    for profile in
-        Profile::ALL.into_iter().filter(|profile| args.profile.is_none_or(|asked| asked == *profile))
-    {
-        let folder = args.dir.join(profile.name());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The files of a folder and what is in them; those of one generator alone, where one is named.
+fn files(folder: &Path, only: Option<Profile>) -> Result<Vec<(PathBuf, String)>, serde_json::Error> {
+    let mut files = Vec::new();
+    if only.is_none() {
+        files.extend(api::documents()?.into_iter().map(|(name, document)| (folder.join(name), document)));
+    }
+    for profile in Profile::ALL.into_iter().filter(|profile| only.is_none_or(|only| only == *profile)) {
+        let folder = folder.join(profile.name());
         let documents = api::documents_for(profile)?.into_iter();
         files.extend(documents.map(|(name, document)| (folder.join(name), document)));
     }

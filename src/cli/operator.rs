@@ -3,23 +3,25 @@
 use std::future::Future;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Failure, SettingsArgs};
-use crate::app;
-use crate::config::{Profile, Purpose};
+use super::table::Table;
+use super::{Failure, ListenArgs};
+use crate::app::{self, BesideService};
+use crate::config::{LogFormat, LogSettings, Profile, Purpose, Settings};
+use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::plain_text::plain_text;
 use crate::domain::session::Session;
 use crate::domain::user::User;
+use crate::service;
 use crate::service::administration::Administration;
 use crate::service::caller::Administrator;
-use crate::service::{self, Services};
 use crate::telemetry;
 
 /// Accounts that are read at a time.
@@ -39,22 +41,31 @@ pub(super) struct OutputArgs {
     pub(super) json: bool,
 }
 
-/// Runs `work` over the stores that the settings name. Only warnings are logged, to standard error.
-pub(super) fn run<F>(args: SettingsArgs, work: impl FnOnce(Services) -> F) -> Result<ExitCode, Failure>
+/// Runs `work` over the stores that the settings name.
+pub(super) fn run<F>(
+    args: impl Into<ListenArgs>,
+    work: impl FnOnce(BesideService) -> F,
+) -> Result<ExitCode, Failure>
 where
     F: Future<Output = Result<ExitCode, Failure>>,
 {
-    let mut settings = args.load(Profile::Serve, Purpose::Inspect)?.settings;
-    settings.log.level = "warn".to_owned();
-    telemetry::init(&settings.log)?;
+    let settings = args.into().load(Profile::Serve, Purpose::Inspect)?.settings;
+    log_for_people(&settings, "warn")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let services = app::open_for_operator(&settings).await?;
-        let audit = services.audit.clone();
-        let outcome = work(services).await;
+        let opened = app::open_beside_service(&settings).await?;
+        let audit = opened.services.audit.clone();
+        let outcome = work(opened).await;
         app::close_audit(&audit, settings.shutdown_grace).await;
         outcome
     })
+}
+
+/// Sends what is worth `level` to standard error. Whoever runs a command reads it there, however the service
+/// logs.
+pub(super) fn log_for_people(settings: &Settings, level: &str) -> Result<(), Failure> {
+    let log = LogSettings { level: level.to_owned(), format: LogFormat::Pretty, ..settings.log.clone() };
+    Ok(telemetry::init(&log)?)
 }
 
 /// An account by its id or its e-mail address.
@@ -162,11 +173,14 @@ pub(super) fn account_json(user: &User) -> Value {
     })
 }
 
-/// An account for people, on one line.
-pub(super) fn account_line(user: &User) -> String {
-    let state = if user.disabled { "disabled" } else { "enabled" };
-    let external_id = user.external_id.as_ref().map(|id| format!("  {id}")).unwrap_or_default();
-    format!("{:>8}  {:<6}  {state:<8}  {}{external_id}", user.id, user.role, user.email)
+/// Accounts for people.
+pub(super) fn account_table<'a>(users: impl IntoIterator<Item = &'a User>) -> Table<5> {
+    let row = |user: &User| {
+        let state = if user.disabled { "disabled" } else { "enabled" };
+        let external_id = user.external_id.as_ref().map(ToString::to_string).unwrap_or_default();
+        [user.id.to_string(), user.role.to_string(), state.to_owned(), user.email.to_string(), external_id]
+    };
+    Table::of(["ID", "ROLE", "STATE", "EMAIL", "EXTERNAL ID"], users.into_iter().map(row))
 }
 
 /// A session for programs.
@@ -184,21 +198,25 @@ pub(super) fn session_json(session: &Session) -> Value {
     })
 }
 
-/// A session for people, on one line.
-pub(super) fn session_line(session: &Session) -> String {
-    let address =
-        session.carried.origin.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-    let time = |seconds: i64| {
-        let seconds = u64::try_from(seconds).unwrap_or_default();
-        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+/// Sessions for people.
+pub(super) fn session_table<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> Table<5> {
+    let row = |session: &Session| {
+        let origin = &session.carried.origin;
+        [
+            session.id.to_string(),
+            session.user.to_string(),
+            moment(session.issued_at),
+            origin.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
+            origin.user_agent.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
     };
-    format!(
-        "{}  {:>8}  {}  {address:<15}  {}",
-        session.id,
-        session.user,
-        time(session.issued_at.as_secs()),
-        session.carried.origin.user_agent.as_deref().unwrap_or("-"),
-    )
+    Table::of(["SESSION", "USER", "LAST USED", "ADDRESS", "USER AGENT"], sessions.into_iter().map(row))
+}
+
+/// A moment for people (RFC 3339, UTC).
+pub(super) fn moment(at: Timestamp) -> String {
+    let seconds = u64::try_from(at.as_secs()).unwrap_or_default();
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }
 
 /// The session id in an argument.

@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::operator::{self, OPERATOR, OutputArgs};
-use super::{Failure, SettingsArgs, print_line};
+use super::{Failure, ListenArgs, print_line};
+use crate::app::BesideService;
 use crate::domain::user::User;
 use crate::service::administration::Administration;
 
@@ -16,7 +17,7 @@ pub(super) struct SessionsArgs {
     #[command(subcommand)]
     command: SessionsCommand,
     #[command(flatten)]
-    settings: SettingsArgs,
+    settings: ListenArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -48,10 +49,10 @@ enum SessionsCommand {
 /// Runs the command.
 pub(super) fn run(args: SessionsArgs) -> Result<ExitCode, Failure> {
     let SessionsArgs { command, settings, output } = args;
-    operator::run(settings, |services| async move {
-        let administration = &services.administration;
+    operator::run(settings, |beside| async move {
+        let administration = &beside.services.administration;
         match command {
-            SessionsCommand::List { account } => list(administration, &account, output).await?,
+            SessionsCommand::List { account } => list(&beside, &account, output).await?,
             SessionsCommand::Revoke { account: Some(account), session: Some(session), dry_run, .. } => {
                 let user = operator::find(administration, &account).await?;
                 let session = operator::session_id(&session)?;
@@ -61,8 +62,19 @@ pub(super) fn run(args: SessionsArgs) -> Result<ExitCode, Failure> {
                     let outcome = administration.end_session(OPERATOR, user.id, session).await;
                     ("ended", operator::ending(outcome)?)
                 };
-                let remark = ending.remark();
-                print_line(&format!("{done}: session {session} of {} {}{remark}", user.id, user.email));
+                if output.json {
+                    let left = ending == operator::Ending::LeftToService;
+                    let answer = json!({
+                        "user": user.id.get(),
+                        "session": session.to_string(),
+                        "leftToService": left,
+                        "dryRun": dry_run,
+                    });
+                    print_line(&answer.to_string());
+                } else {
+                    let remark = ending.remark();
+                    print_line(&format!("{done}: session {session} of {} {}{remark}", user.id, user.email));
+                }
             }
             SessionsCommand::Revoke { account, everybody, dry_run, .. } => {
                 let users = match account {
@@ -80,8 +92,19 @@ pub(super) fn run(args: SessionsArgs) -> Result<ExitCode, Failure> {
 /// Sessions that are read at a time.
 const PAGE: u32 = 500;
 
-async fn list(administration: &Administration, account: &str, output: OutputArgs) -> Result<(), Failure> {
+async fn list(beside: &BesideService, account: &str, output: OutputArgs) -> Result<(), Failure> {
+    let administration = &beside.services.administration;
     let user = operator::find(administration, account).await?;
+    if beside.store_is_in_service {
+        let issuer = beside.services.issuer();
+        return Err(format!(
+            "the embedded token store is in the process of the running service, which alone can list sessions: \
+             curl {issuer}/users/{}/sessions -H \"Authorization: Bearer $ACCESS_TOKEN\", with the token of an \
+             administrator",
+            user.id
+        )
+        .into());
+    }
     let mut sessions = Vec::new();
     let mut after = None;
     loop {
@@ -96,7 +119,7 @@ async fn list(administration: &Administration, account: &str, output: OutputArgs
         let sessions: Vec<Value> = sessions.iter().map(operator::session_json).collect();
         print_line(&Value::Array(sessions).to_string());
     } else {
-        sessions.iter().for_each(|session| print_line(&operator::session_line(session)));
+        operator::session_table(&sessions).print();
     }
     Ok(())
 }
@@ -119,7 +142,7 @@ async fn revoke(
     }
     bar.finish_and_clear();
     if output.json {
-        print_line(&json!({"accounts": accounts, "left_to_service": left, "dry_run": dry_run}).to_string());
+        print_line(&json!({"accounts": accounts, "leftToService": left, "dryRun": dry_run}).to_string());
     } else {
         let done = if dry_run { "would end" } else { "ended" };
         let remark = if left > 0 { operator::Ending::LeftToService.remark() } else { "" };

@@ -3,13 +3,14 @@
 //! A token on a command line can be read by others on the machine: `-` takes it from standard input.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::operator::{self, Ending, OPERATOR, OutputArgs};
-use super::{Failure, SettingsArgs, print_line};
+use super::operator::{self, Ending, OPERATOR, OutputArgs, moment};
+use super::{Failure, ListenArgs, print_line};
+use crate::app::BesideService;
+use crate::domain::audit::Reason;
 use crate::domain::clock::Timestamp;
 use crate::service::explain::{Content, Explanation, Invalidation, Revoked, RevokedItem, TokenOrId, Verdict};
 use crate::service::{self, Services};
@@ -20,7 +21,7 @@ pub(super) struct TokensArgs {
     #[command(subcommand)]
     command: TokensCommand,
     #[command(flatten)]
-    settings: SettingsArgs,
+    settings: ListenArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -48,17 +49,22 @@ enum TokensCommand {
 /// Runs the command.
 pub(super) fn run(args: TokensArgs) -> Result<ExitCode, Failure> {
     let TokensArgs { command, settings, output } = args;
-    operator::run(settings, |services| async move {
+    operator::run(settings, |beside| async move {
+        let services = &beside.services;
         match command {
             TokensCommand::Inspect { token } => {
-                let explanation = explain(&services, &token).await?;
-                say(output, &inspection_json(&explanation), &inspection_lines(&explanation));
+                let explanation = explain(services, &token).await?;
+                let mut lines = inspection_lines(&explanation);
+                lines.extend(way_on(&beside, &explanation.verdict));
+                say(output, &inspection_json(&explanation), &lines);
             }
             TokensCommand::Explain { token } => {
-                let explanation = explain(&services, &token).await?;
-                say(output, &verdict_json(&explanation), &verdict_lines(&explanation));
+                let explanation = explain(services, &token).await?;
+                let mut lines = verdict_lines(&explanation);
+                lines.extend(way_on(&beside, &explanation.verdict));
+                say(output, &verdict_json(&explanation), &lines);
             }
-            TokensCommand::Revoke { token } => revoke(&services, &token, output).await?,
+            TokensCommand::Revoke { token } => revoke(services, &token, output).await?,
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -100,7 +106,7 @@ async fn revoke(services: &Services, argument: &str, output: OutputArgs) -> Resu
         ),
     };
     let ending = if is_confirmed { Ending::Done } else { Ending::LeftToService };
-    json["left_to_service"] = (ending == Ending::LeftToService).into();
+    json["leftToService"] = (ending == Ending::LeftToService).into();
     say(output, &json, &[format!("{line}{}", ending.remark())]);
     Ok(())
 }
@@ -125,7 +131,7 @@ fn inspection_json(explanation: &Explanation) -> Value {
         }),
         Content::Session(..) | Content::Token(_) | Content::Nothing => Value::Null,
     };
-    json["session_details"] = explanation.session.as_ref().map_or(Value::Null, operator::session_json);
+    json["sessionDetails"] = explanation.session.as_ref().map_or(Value::Null, operator::session_json);
     json
 }
 
@@ -134,9 +140,26 @@ fn inspection_lines(explanation: &Explanation) -> Vec<String> {
     if let Some(says) = inspection_json(explanation)["says"].as_object() {
         lines.extend(says.iter().map(|(name, value)| format!("  {name}: {value}")));
     }
+    let session = explanation.session.iter();
+    lines.extend(
+        session.flat_map(|session| operator::session_table([session]).rows()).map(|row| format!("  {row}")),
+    );
     lines
-        .extend(explanation.session.as_ref().map(|session| format!("  {}", operator::session_line(session))));
-    lines
+}
+
+/// What whoever reads a verdict can do where it is about this command more than about the token.
+fn way_on(beside: &BesideService, verdict: &Verdict) -> Option<String> {
+    let issuer = beside.services.issuer();
+    match verdict {
+        Verdict::CannotTell if beside.store_is_in_service => Some(format!(
+            "  the embedded token store is in the process of the running service: ask that, \
+             curl {issuer}/oauth2/introspect -u CLIENT_ID:CLIENT_SECRET -d token=$TOKEN"
+        )),
+        Verdict::Invalid(Invalidation { reason: Reason::WrongIssuer, .. }) => Some(format!(
+            "  by the settings the issuer is {issuer}: see public_url, or --listen where that is not set"
+        )),
+        Verdict::CannotTell | Verdict::Invalid(_) | Verdict::Live => None,
+    }
 }
 
 /// What it is, and whom it belongs to.
@@ -175,7 +198,7 @@ fn verdict_json(explanation: &Explanation) -> Value {
             let entry = entry.as_ref();
             json["by"] = entry.map(|entry| entry.entry.actor.to_string()).into();
             json["address"] = entry.and_then(|entry| entry.entry.address).map(|at| at.to_string()).into();
-            json["audit_entry"] = entry.map(|entry| entry.id.get()).into();
+            json["auditEntry"] = entry.map(|entry| entry.id.get()).into();
         }
     }
     json
@@ -206,9 +229,4 @@ fn verdict_lines(explanation: &Explanation) -> Vec<String> {
             lines
         }
     }
-}
-
-fn moment(at: Timestamp) -> String {
-    let seconds = u64::try_from(at.as_secs()).unwrap_or_default();
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }

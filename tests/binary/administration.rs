@@ -144,7 +144,8 @@ async fn a_command_without_the_servers_secret_says_what_is_missing() {
 #[tokio::test]
 async fn the_shell_and_man_learn_every_command() {
     let folder = tempfile::tempdir().expect("a folder");
-    for command in [&["completions", "bash"][..], &["man"]] {
+    for command in [&["completions", "bash"][..], &["completions", "zsh"], &["completions", "fish"], &["man"]]
+    {
         let text = done(folder.path(), command).await;
         for verb in ["users", "sessions", "healthcheck"] {
             assert!(text.contains(verb), "{command:?}: {verb} is missing");

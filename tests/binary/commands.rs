@@ -120,22 +120,43 @@ async fn healthcheck_tells_by_its_exit_code() {
 #[tokio::test]
 async fn openapi_writes_the_documents_and_notices_drift() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let checked_in = run(root, &["openapi", "--check"]).await;
+    let checked_in = run(root, &["openapi", "--dir", "openapi", "--check"]).await;
     assert_eq!(checked_in.code, Some(0), "{checked_in:?}");
 
     let folder = tempfile::tempdir().expect("a folder");
-    let absent = run(folder.path(), &["openapi", "--check"]).await;
+    let check = async || run(folder.path(), &["openapi", "--dir", "documents", "--check"]).await;
+    let absent = check().await;
     assert_eq!(absent.code, Some(1), "{absent:?}");
-    let written = run(folder.path(), &["openapi"]).await;
+    let written = run(folder.path(), &["openapi", "--dir", "documents"]).await;
     assert_eq!(written.code, Some(0), "{written:?}");
-    assert_eq!(run(folder.path(), &["openapi", "--check"]).await.code, Some(0));
+    assert_eq!(check().await.code, Some(0));
 
-    let file = folder.path().join("openapi/hallpass.json");
+    let file = folder.path().join("documents/hallpass.json");
     let text = fs::read_to_string(&file).expect("a document");
     fs::write(&file, text.replace("Log in", "Log on")).expect("a document");
-    let drifted = run(folder.path(), &["openapi", "--check"]).await;
+    let drifted = check().await;
     assert_eq!(drifted.code, Some(1), "{drifted:?}");
-    assert!(drifted.stderr.contains("openapi/hallpass.json has drifted"), "{drifted:?}");
+    assert!(drifted.stderr.contains("documents/hallpass.json has drifted"), "{drifted:?}");
+}
+
+#[tokio::test]
+async fn openapi_prints_one_document_and_writes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi");
+    for (arguments, file) in [
+        (&["openapi"][..], "hallpass.json"),
+        (&["openapi", "nest"], "nest.json"),
+        (&["openapi", "access-tokens", "--for", "progenitor"], "progenitor/access-tokens.json"),
+    ] {
+        let printed = run(folder.path(), arguments).await;
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+        assert!(printed.stdout == fs::read_to_string(documents.join(file)).expect("a document"), "{file}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    let none = run(folder.path(), &["openapi", "rest"]).await;
+    assert_eq!(none.code, Some(1), "{none:?}");
+    assert!(none.stderr.contains("hallpass, nest, access-tokens"), "{none:?}");
+    assert_eq!(run(folder.path(), &["openapi", "--check"]).await.code, Some(2));
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod logs;
 mod mail;
 mod mailboxes;
 mod malformed;
+mod output;
 mod postgres_as_it_runs;
 mod postgres_away;
 mod process;

@@ -63,7 +63,7 @@ async fn an_operator_looks_at_tokens_and_takes_them_back() {
     assert!(left.stdout.contains("the running service sees to it within seconds"), "{left:?}");
     within_two_looks(async || client.refresh(&tablet.refresh).await.status == 401).await;
     let left = tokens(place, "revoke", &desktop.access).await;
-    assert_eq!(left["left_to_service"], true, "{left}");
+    assert_eq!(left["leftToService"], true, "{left}");
     within_two_looks(async || client.auth_me(&desktop.access).await.status == 401).await;
     assert_eq!(client.refresh(&desktop.refresh).await.status, 200, "its session lives on");
     let sid =
@@ -81,14 +81,14 @@ async fn an_operator_looks_at_tokens_and_takes_them_back() {
     let live = tokens(place, "inspect", &format!("Bearer {}", admin.access)).await;
     assert_eq!((&live["verdict"], &live["kind"]), (&"live".into(), &"access_token".into()), "{live}");
     assert_eq!(live["says"]["email"], "johndoe@example.com");
-    assert_eq!(live["session_details"]["id"], live["session"]);
+    assert_eq!(live["sessionDetails"]["id"], live["session"]);
     let refresh = tokens(place, "inspect", &admin.refresh).await;
     assert_eq!((&refresh["kind"], &refresh["says"]["generation"]), (&"refresh_token".into(), &0.into()));
     assert_eq!(refresh["session"], live["session"]);
 
     let token = live["token"].as_str().expect("a jti").to_owned();
     let taken = tokens(place, "revoke", &admin.access).await;
-    assert_eq!((&taken["token"], &taken["left_to_service"]), (&token.as_str().into(), &false.into()));
+    assert_eq!((&taken["token"], &taken["leftToService"]), (&token.as_str().into(), &false.into()));
     for in_hand in [&admin.access, &token] {
         let explained = tokens(place, "explain", in_hand).await;
         assert_eq!(explained["reason"], "revoked_by_operator", "{explained}");

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 /// What rewrites the files.
-const REWRITE: &str = "cargo run -- openapi";
+const REWRITE: &str = "cargo run -- openapi --dir openapi";
 
 #[test]
 fn the_files_are_what_this_version_serves() {

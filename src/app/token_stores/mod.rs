@@ -89,13 +89,15 @@ struct Opening<'a> {
     database: &'a Database,
     environment: &'a Environment,
     keeper: Arc<Timekeeper>,
+    /// Whether the log is told what deserves a second thought: commands leave that to the service and to `doctor`.
+    warns: bool,
 }
 
 impl<'a> Opening<'a> {
     fn new(settings: &'a Settings, database: &'a Database, environment: &'a Environment) -> Self {
         let leeway = settings.tokens.lifetimes.leeway;
         let keeper = Arc::new(Timekeeper::new(environment.clock.clone(), leeway));
-        Self { settings, database, environment, keeper }
+        Self { settings, database, environment, keeper, warns: true }
     }
 
     /// A backend that the journal of the database keeps whole.
@@ -103,7 +105,7 @@ impl<'a> Opening<'a> {
     where
         S: TokenBackend + RateLimitStore,
     {
-        let Self { settings, database, environment, keeper } = self;
+        let Self { settings, database, environment, keeper, .. } = self;
         let journaled = JournaledTokenStore::new(Parts {
             backend: store.clone(),
             journal: database.journal.clone(),
@@ -135,10 +137,22 @@ pub async fn open_token_store(
     database: &Database,
     environment: &Environment,
 ) -> Result<TokenStores, StartError> {
-    let opening = Opening::new(settings, database, environment);
-    let stores = backend_of(settings.token_store).open(opening).await?;
+    open(Opening::new(settings, database, environment)).await
+}
+
+async fn open(opening: Opening<'_>) -> Result<TokenStores, StartError> {
+    let stores = backend_of(opening.settings.token_store).open(opening).await?;
     look_first(&stores.journaled).await;
     Ok(stores)
+}
+
+/// Whether a command can ask the token store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It can.
+    Open,
+    /// It cannot: the store is in the process of the running service.
+    InService,
 }
 
 /// The same for a command that runs beside the service. Where the store belongs to the service's process, what
@@ -147,13 +161,13 @@ pub(super) async fn open_beside_service(
     settings: &Settings,
     database: &Database,
     environment: &Environment,
-) -> Result<TokenStores, StartError> {
-    match open_token_store(settings, database, environment).await {
+) -> Result<(TokenStores, Reach), StartError> {
+    match open(Opening { warns: false, ..Opening::new(settings, database, environment) }).await {
         Err(StartError::TokenStoreInUse { source, .. }) => {
             let store = Arc::new(UnreachableTokenStore::new(source));
-            Ok(Opening::new(settings, database, environment).keep_whole(store))
+            Ok((Opening::new(settings, database, environment).keep_whole(store), Reach::InService))
         }
-        opened => opened,
+        opened => Ok((opened?, Reach::Open)),
     }
 }
 

@@ -6,6 +6,7 @@
 mod import;
 mod verify;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -149,8 +150,8 @@ pub(super) fn run(args: UsersArgs) -> Result<ExitCode, Failure> {
         Command::VerifyEmail(verify) => return verify::run(verify, settings, output),
         Command::Accounts(command) => command,
     };
-    operator::run(settings, |services| async move {
-        let accounts = Accounts { administration: &services.administration, output };
+    operator::run(settings, |beside| async move {
+        let accounts = Accounts { administration: &beside.services.administration, output };
         accounts.run(command).await
     })
 }
@@ -182,7 +183,7 @@ impl Accounts<'_> {
                 if self.output.json {
                     print_line(&operator::account_json(&user).to_string());
                 } else {
-                    print_line(&operator::account_line(&user));
+                    operator::account_table([&user]).print();
                 }
             }
             UsersCommand::List { after, limit } => self.list(after, limit).await?,
@@ -225,7 +226,11 @@ impl Accounts<'_> {
             let users: Vec<Value> = users.iter().map(operator::account_json).collect();
             print_line(&Value::Array(users).to_string());
         } else {
-            users.iter().for_each(|user| print_line(&operator::account_line(user)));
+            operator::account_table(&users).print();
+            let rest = users.last().filter(|_| u32::try_from(users.len()) == Ok(limit));
+            if let Some(last) = rest.filter(|_| std::io::stdout().is_terminal()) {
+                eprintln!("There may be more: --after {}", last.id);
+            }
         }
         Ok(())
     }
@@ -290,7 +295,7 @@ impl Accounts<'_> {
     fn answer(&self, done: &str, user: &User, remark: &str, made_up: Option<&str>) {
         if self.output.json {
             let mut answer = json!({"done": done, "id": user.id.get(), "email": user.email.as_str()});
-            answer["sessions_ended"] = remark.is_empty().into();
+            answer["sessionsEnded"] = remark.is_empty().into();
             if let Some(password) = made_up {
                 answer["password"] = password.into();
             }

@@ -18,10 +18,10 @@ pub(super) struct VerifyArgs {
 
 /// Runs the command. Their sessions go on.
 pub(super) fn run(args: VerifyArgs, settings: SettingsArgs, output: OutputArgs) -> Result<ExitCode, Failure> {
-    operator::run(settings, |services| async move {
+    operator::run(settings, |beside| async move {
         const DONE: &str = "e-mail address verified";
-        for user in operator::find_all(&services.administration, &args.accounts).await? {
-            services.verifications.vouch(OPERATOR, &user).await?;
+        for user in operator::find_all(&beside.services.administration, &args.accounts).await? {
+            beside.services.verifications.vouch(OPERATOR, &user).await?;
             print_line(&match output.json {
                 true => json!({"done": DONE, "id": user.id.get(), "email": user.email.as_str()}).to_string(),
                 false => format!("{DONE}: {} {}", user.id, user.email),

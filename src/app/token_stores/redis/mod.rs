@@ -17,7 +17,7 @@ use crate::config::{RedisSettings, Settings};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
 use crate::store::redis::{
-    self, EvictionPolicy, Persistence, RedisOptions, RedisTls, RedisTokenStore, StoreTime,
+    self, EvictionPolicy, Persistence, RedisInspection, RedisOptions, RedisTls, RedisTokenStore, StoreTime,
 };
 
 pub use self::owner::OwnRedis;
@@ -41,13 +41,13 @@ pub(super) struct Redis;
 impl Backend for Redis {
     /// One that does not answer yet is no mistake: what needs it answers 503 until it comes.
     async fn open(&self, opening: Opening<'_>) -> Result<TokenStores, StartError> {
-        let Opening { settings, database, environment, keeper } = &opening;
+        let Opening { settings, database, environment, keeper, warns } = &opening;
         let url = settings.redis_url().ok_or(StartError::NoRedisUrl)?;
         let identifying = deployment::identify(settings, database, &*environment.random);
         let Deployment { id, mark, .. } = identifying.await.map_err(StartError::Deployment)?;
         let redis = &settings.redis;
         let store = RedisTokenStore::connect_lazy(url.expose(), &mark, options(redis))?;
-        inspect(&store, redis.danger_allow_eviction, redis.wait_replicas).await?;
+        inspect(&store, redis, *warns).await?;
         let laid_over = environment.laid_over.token_store.clone();
         let store = Arc::new(store.with_time(StoreTime { keeper: Some(keeper.clone()), laid_over }));
         Ok(TokenStores { redis: Some(OwnRedis { store: store.clone(), id }), ..opening.keep_whole(store) })
@@ -85,11 +85,8 @@ fn options(settings: &RedisSettings) -> RedisOptions {
     }
 }
 
-async fn inspect(
-    store: &RedisTokenStore,
-    allow_eviction: bool,
-    wait_replicas: u32,
-) -> Result<(), StartError> {
+/// Refuses a Redis that is unfit; where it `warns`, the log is told what is merely doubtful.
+async fn inspect(store: &RedisTokenStore, settings: &RedisSettings, warns: bool) -> Result<(), StartError> {
     let inspection = match store.inspect().await {
         Ok(inspection) => inspection,
         Err(error) if redis::is_unfit(&error) => return Err(StartError::UnfitRedis(error)),
@@ -101,12 +98,21 @@ async fn inspect(
     if inspection.is_too_old() {
         return Err(StartError::OldRedis);
     }
-    if let EvictionPolicy::Evicts(policy) = inspection.eviction {
-        if !allow_eviction {
-            return Err(StartError::EvictingRedis { policy });
+    if let EvictionPolicy::Evicts(policy) = &inspection.eviction {
+        if !settings.danger_allow_eviction {
+            return Err(StartError::EvictingRedis { policy: policy.clone() });
         }
-        tracing::warn!(policy, "Redis may throw sessions and revocations away");
+        if warns {
+            tracing::warn!(policy, "Redis may throw sessions and revocations away");
+        }
     }
+    if warns {
+        warn_of(&inspection, settings.wait_replicas);
+    }
+    Ok(())
+}
+
+fn warn_of(inspection: &RedisInspection, wait_replicas: u32) {
     match inspection.persistence {
         Persistence::Nothing => tracing::warn!("{KEEPS_NOTHING} (appendonly yes)"),
         Persistence::Snapshots => tracing::warn!("{KEEPS_SNAPSHOTS} (appendonly yes)"),
@@ -116,5 +122,4 @@ async fn inspect(
     if let Some(replicas) = inspection.replicas.filter(|replicas| *replicas < wait_replicas) {
         tracing::warn!("{}", lack_of_replicas(wait_replicas, replicas));
     }
-    Ok(())
 }

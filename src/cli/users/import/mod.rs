@@ -17,14 +17,13 @@ use self::firebase::FirebaseArgs;
 use self::reading::{Chunk, Input, ReadError};
 use self::report::Problems;
 use crate::app::{self, Environment};
-use crate::cli::operator::OutputArgs;
+use crate::cli::operator::{self, OutputArgs};
 use crate::cli::{Failure, SOME_REFUSED, SettingsArgs};
 use crate::config::{Profile, Purpose};
 use crate::server;
 use crate::service;
 use crate::service::audit::Audit;
 use crate::service::user_import::{FORMATS, Format, ImportOptions, UserImport};
-use crate::telemetry;
 
 /// What to import, and how.
 #[derive(Args)]
@@ -68,9 +67,8 @@ enum ImportError {
 /// Runs the command: exit code 0 when every entry has its account now, 3 when some were refused, 1
 /// when it ended early.
 pub(super) fn run(args: ImportArgs, settings: SettingsArgs, output: OutputArgs) -> Result<ExitCode, Failure> {
-    let mut settings = settings.load(Profile::Serve, Purpose::Inspect)?.settings;
-    settings.log.level = "warn".to_owned();
-    telemetry::init(&settings.log)?;
+    let settings = settings.load(Profile::Serve, Purpose::Inspect)?.settings;
+    operator::log_for_people(&settings, "warn")?;
     let firebase = args.firebase.project(args.format)?;
     let input = Input::open(args.files).map_err(|(file, error)| ImportError::Open(file, error))?;
     let options = ImportOptions {
