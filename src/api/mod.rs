@@ -29,7 +29,7 @@ use self::document::profiles::Profile;
 use self::document::tags::licence;
 use self::main::{forward_auth, health, well_known};
 use self::pages::docs_page::{self, DocsPage};
-use self::pages::{documents, mails};
+use self::pages::{documents, errors as errors_page, mails};
 use self::root::cors::Cors;
 use self::root::door::{AllowedHosts, Door};
 use self::wire::addresses;
@@ -147,9 +147,10 @@ pub fn build(
     let mut documents = vec![main_document()?];
     let path_in_front = addresses::path_of(services.issuer()).to_owned();
     document::serve_below(&path_in_front, &mut documents[0]);
-    let mut routes =
-        docs_page::mount(mails::mount(Route::new(), &surroundings.app), &dialects, &surroundings.docs)
-            .at("/openapi.json", documents::endpoint(&documents[0]));
+    let routes =
+        docs_page::mount(mails::mount(Route::new(), &surroundings.app), &dialects, &surroundings.docs);
+    let mut routes = errors_page::mount(routes, &documents[0], &surroundings.docs)
+        .at("/openapi.json", documents::endpoint(&documents[0]));
     for dialect in &dialects {
         let path = format!("/openapi/{}", dialect.document_name);
         let mut document = dialect.document()?;

@@ -239,3 +239,17 @@ fn limited_operations_document_it_with_what_is_left_and_no_others_do() {
     ];
     assert_eq!(limited, expected.map(str::to_owned).into());
 }
+
+#[test]
+fn the_page_of_errors_is_made_from_the_codes_and_the_document() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md");
+    let document = hallpass::api::main_document().expect("a document");
+    let wanted = hallpass::api::pages::errors::markdown(&document);
+    let page = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(page == wanted, "docs/errors.md is out of date; it should be:\n\n{wanted}");
+    for code in document["components"]["schemas"]["ErrorCode"]["enum"].as_array().expect("codes") {
+        assert!(page.contains(&format!("\n## {}\n", code.as_str().expect("a name"))), "{code}");
+    }
+    let nowhere = page.matches("Answered before any operation").count();
+    assert!(nowhere < 6, "{nowhere} codes that no operation shows");
+}

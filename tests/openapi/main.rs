@@ -6,6 +6,7 @@ mod components;
 mod documents;
 mod errors;
 mod generators;
+mod names;
 mod operations;
 
 use std::collections::BTreeSet;

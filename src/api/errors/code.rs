@@ -34,6 +34,14 @@ macro_rules! codes {
         }
 
         impl ErrorCode {
+            /// All of them, in the order of this table.
+            pub(crate) const ALL: &[Self] = &[ $( Self::$code, )+ ];
+
+            /// What it means, for people.
+            pub(crate) const fn meaning(self) -> &'static str {
+                match self { $( Self::$code => concat!($( $doc ),+), )+ }
+            }
+
             /// The status in the main API.
             pub(crate) const fn status(self) -> StatusCode {
                 match self { $( Self::$code => StatusCode::$status, )+ }

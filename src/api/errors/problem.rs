@@ -12,7 +12,8 @@ use super::error::{ApiError, InvalidField};
 #[derive(Clone, Debug, PartialEq, Eq, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub struct Problem {
-    /// The kind of problem as a URI, `urn:hallpass:error:` and the code.
+    /// The kind of problem as a URI: `urn:hallpass:error:` and the code, which `/docs/errors#<code>` explains. It is the
+    /// same at every service that answers for hallpass, so it names none of them.
     #[oai(rename = "type")]
     pub kind: String,
     /// The status in words.

@@ -135,8 +135,8 @@ pub fn document_endpoint(json: String) -> impl Endpoint + 'static {
     own("application/json", json)
 }
 
-/// An endpoint for the page itself.
-fn page(html: impl Into<Bytes>) -> RouteMethod {
+/// An endpoint for a page.
+pub(super) fn page(html: impl Into<Bytes>) -> RouteMethod {
     let served = Served::new(HTML, html);
     get(make_sync(move |request: Request| {
         let mut response = served.answer(request.headers());

@@ -2,4 +2,5 @@
 
 pub mod docs_page;
 pub mod documents;
+pub mod errors;
 pub mod mails;

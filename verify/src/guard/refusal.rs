@@ -22,7 +22,8 @@ pub struct Refusal {
 /// Problem details (RFC 9457), as hallpass's own answers have them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The kind of problem as a URI, `urn:hallpass:error:` and the code.
+    /// The kind of problem as a URI: `urn:hallpass:error:` and the code, which the issuer explains at
+    /// `/docs/errors#<code>`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The status in words.
