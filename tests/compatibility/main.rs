@@ -1,7 +1,8 @@
 //! Whoever generated a client from a release's document can go on with it, unless the changelog says so.
 //!
-//! `openapi/released/<version>.json` is the main document of a release. Every later document, that of the
-//! next release and at last today's, is compared with the one before.
+//! `openapi/released/<version>.json` is the main document of a release, and those of the other APIs are in folders
+//! of their names beside it. Every later document, that of the next release and at last today's, is compared with
+//! the one before.
 
 mod changelog;
 mod compare;
@@ -22,6 +23,10 @@ fn document(name: &str) -> Value {
     serde_json::from_str(&file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// The documents, and the folders of `openapi/released` that have those of releases.
+const DOCUMENTS: [(&str, &str); 3] =
+    [("hallpass.json", ""), ("nest.json", "nest/"), ("access-tokens.json", "access-tokens/")];
+
 /// The breaks that an entry does not name.
 fn unnamed(entry: &Entry<'_>, old: &Value, new: &Value) -> Vec<String> {
     let breaks = breaks(old, new).into_iter();
@@ -34,30 +39,54 @@ fn what_breaks_clients_of_a_release_is_in_the_changelog() {
     let entries = entries(&changelog);
     let (unreleased, released) = entries.split_first().expect("an entry");
     assert_eq!(unreleased.version, "Unreleased", "the first entry of the changelog");
-    let mut later = (unreleased, document("openapi/hallpass.json"));
-    for entry in released {
-        let then = document(&format!("openapi/released/{}.json", entry.version));
-        let unnamed = unnamed(later.0, &then, &later.1);
-        assert!(
-            unnamed.is_empty(),
-            "this breaks clients of {}, and `### Breaking` of [{}] in CHANGELOG.md does not name the operations:\n{}",
-            entry.version,
-            later.0.version,
-            unnamed.join("\n")
-        );
-        later = (entry, then);
+    for (name, folder) in DOCUMENTS {
+        let mut later = (unreleased, document(&format!("openapi/{name}")));
+        for entry in released {
+            let then = document(&format!("openapi/released/{folder}{}.json", entry.version));
+            let unnamed = unnamed(later.0, &then, &later.1);
+            assert!(
+                unnamed.is_empty(),
+                "this breaks clients of {name} of {}, and `### Breaking` of [{}] in CHANGELOG.md does not name the \
+                 operations:\n{}",
+                entry.version,
+                later.0.version,
+                unnamed.join("\n")
+            );
+            later = (entry, then);
+        }
+    }
+}
+
+#[test]
+fn this_version_is_a_release_that_says_when_what_breaks_and_how_to_upgrade() {
+    let changelog = file("CHANGELOG.md");
+    let version = env!("CARGO_PKG_VERSION");
+    let (_, rest) = changelog.split_once(&format!("\n## [{version}] - ")).expect("an entry of this version");
+    let (date, rest) = rest.split_once('\n').expect("lines");
+    let parts: Vec<usize> = date.split('-').map(str::len).collect();
+    assert!(parts == [4, 2, 2] && date.chars().all(|c| c == '-' || c.is_ascii_digit()), "{date} is no date");
+    let entry = rest.split("\n## [").next().unwrap_or_default();
+    for section in ["Breaking", "Upgrading", "Added"] {
+        assert!(entry.contains(&format!("\n### {section}\n")), "[{version}] has no section {section}");
+    }
+    for (_, folder) in DOCUMENTS {
+        let then = document(&format!("openapi/released/{folder}{version}.json"));
+        assert_eq!(then["info"]["version"], version);
     }
 }
 
 #[test]
 fn every_document_that_is_kept_is_that_of_a_release() {
     let changelog = file("CHANGELOG.md");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/released");
-    for kept in fs::read_dir(folder).into_iter().flatten() {
-        let name = kept.expect("a file").file_name().into_string().expect("a plain name");
-        let version = name.strip_suffix(".json").unwrap_or(&name);
-        let is_released = entries(&changelog).iter().any(|entry| entry.version == version);
-        assert!(is_released, "openapi/released/{name} is of no release in CHANGELOG.md");
+    let released = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/released");
+    for (_, folder) in DOCUMENTS {
+        let files = fs::read_dir(released.join(folder)).expect("a folder").map(|kept| kept.expect("a file"));
+        for kept in files.filter(|kept| kept.file_type().expect("a type").is_file()) {
+            let name = kept.file_name().into_string().expect("a plain name");
+            let version = name.strip_suffix(".json").unwrap_or(&name);
+            let is_released = entries(&changelog).iter().any(|entry| entry.version == version);
+            assert!(is_released, "openapi/released/{folder}{name} is of no release in CHANGELOG.md");
+        }
     }
 }
 
