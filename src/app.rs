@@ -12,6 +12,7 @@ mod leftovers;
 mod mail;
 mod mailboxes;
 mod run;
+mod sidecar;
 mod token_stores;
 mod wiring;
 
@@ -21,5 +22,6 @@ pub use error::StartError;
 pub use leftovers::{Leftover, Leftovers, LeftoversError};
 pub use mail::{MailError, send_test_mail};
 pub use run::{close_audit, run};
+pub use sidecar::{ListenAt, SidecarError, SidecarOptions, run_sidecar};
 pub use token_stores::{Stores, TokenStores, open_token_store};
 pub use wiring::{BesideService, build, open_beside_service, services};

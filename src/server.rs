@@ -1,4 +1,4 @@
-//! The accept loop: HTTP/1.1 and HTTP/2 over TCP, with bounds that poem's own server lacks.
+//! The accept loop: HTTP/1.1 and HTTP/2 over TCP or a socket in the file system, with bounds that poem's own server lacks.
 //!
 //! - `admission`: how many connections there may be, and whose;
 //! - `connection`: one of them, from its first byte to its end;
@@ -8,22 +8,23 @@
 mod admission;
 mod answer;
 mod connection;
+mod listener;
 mod pulse;
 mod transport;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use poem::{Addr, Endpoint, Response};
-use tokio::net::{TcpListener, TcpStream};
+use poem::{Endpoint, Response};
 use tokio::sync::watch;
 
 use admission::{Admission, Permit};
-use connection::Ends;
+use listener::Accepted;
 use pulse::Pace;
+
+pub use listener::Listener;
 
 use crate::domain::causes::with_causes;
 
@@ -89,12 +90,13 @@ impl Limits {
 /// [`BeyondBounds`](crate::domain::crowd::BeyondBounds): what is to become of them is for the endpoint to
 /// say.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     endpoint: impl Endpoint<Output = Response> + 'static,
     limits: &Limits,
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
+    let listener = listener.into();
     let endpoint = Arc::new(endpoint);
     let admission = Admission::new(limits);
     let (tell, told) = watch::channel(());
@@ -105,20 +107,21 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let Some(permit) = admission.admit(peer.ip()) else {
-                    refuse(stream);
+            Ok(accepted) => {
+                let Some(permit) = admission.admit(accepted.place()) else {
+                    accepted.refuse();
                     continue;
                 };
-                let Ok(ends) = prepare(&stream, peer) else { continue };
-                let pace = limits.pace(&permit);
-                let serving = connection::serve(stream, ends, endpoint.clone(), pace, told.clone());
-                tokio::spawn(async move {
-                    if let Err(error) = serving.await {
-                        tracing::debug!(error = %with_causes(&*error), "connection ended");
+                let Ok(ends) = accepted.prepare() else { continue };
+                let (endpoint, pace, told) = (endpoint.clone(), limits.pace(&permit), told.clone());
+                match accepted {
+                    Accepted::Tcp(stream, _) => {
+                        tokio::spawn(see_out(connection::serve(stream, ends, endpoint, pace, told), permit));
                     }
-                    drop(permit);
-                });
+                    Accepted::Unix(stream) => {
+                        tokio::spawn(see_out(connection::serve(stream, ends, endpoint, pace, told), permit));
+                    }
+                }
             }
             Err(error) => {
                 tracing::warn!(error = %with_causes(&error), "no connection could be accepted");
@@ -131,16 +134,12 @@ pub async fn serve(
     tokio::time::timeout(grace, tell.closed()).await.is_ok()
 }
 
-fn prepare(stream: &TcpStream, peer: SocketAddr) -> io::Result<Ends> {
-    stream.set_nodelay(true)?;
-    Ok(Ends { local: Addr::SocketAddr(stream.local_addr()?), remote: Addr::SocketAddr(peer) })
-}
-
-/// Resets a connection: its client knows at once, and nothing is left of it here.
-fn refuse(stream: TcpStream) {
-    // Where that does not work, it is closed in the usual way.
-    let _ = stream.set_zero_linger();
-    drop(stream);
+/// Serves a connection to its end, and gives its place back.
+async fn see_out(serving: impl Future<Output = Result<(), connection::EndError>>, permit: Permit) {
+    if let Err(error) = serving.await {
+        tracing::debug!(error = %with_causes(&*error), "connection ended");
+    }
+    drop(permit);
 }
 
 /// Resolves when the process is told to stop: SIGTERM, or Ctrl-C.

@@ -15,6 +15,7 @@ pub mod main;
 pub mod oauth;
 pub mod pages;
 pub mod root;
+mod sidecar;
 pub mod wire;
 
 use std::sync::Arc;
@@ -126,6 +127,24 @@ pub fn starting(
     let entrance = Surroundings { cors, logged, ..Surroundings::default() }.into();
     let shape = |_: &Request| -> root::ErrorShape { IntoResponse::into_response };
     root::wrap(routes.nest("/", not_yet()), random, https, entrance, &[], shape)
+}
+
+/// What a sidecar answers by what `validator` knows, with the errors, headers and log lines of the service.
+pub fn build_sidecar(
+    validator: hallpass_verify::client::Validator,
+    random: Arc<dyn Random>,
+    unverified_email: forward_auth::UnverifiedEmail,
+    logged: LoggedRequests,
+) -> impl Endpoint<Output = Response> + 'static + use<> {
+    let surroundings = Surroundings { logged, ..Surroundings::default() };
+    let shape_of = |request: &Request| -> root::ErrorShape {
+        match request.uri().path().starts_with(oauth::PREFIX) {
+            true => oauth::respond,
+            false => IntoResponse::into_response,
+        }
+    };
+    let routes = sidecar::routes(validator, unverified_email);
+    root::wrap(routes, random, false, surroundings.into(), &[sidecar::document()], shape_of)
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers

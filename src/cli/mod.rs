@@ -20,6 +20,7 @@ mod restore;
 mod selftest;
 pub mod serve;
 mod sessions;
+mod sidecar;
 mod table;
 mod tokens;
 mod users;
@@ -58,6 +59,8 @@ enum Command {
     Dev(ListenArgs),
     /// Run in production; refuses to start on anything unsafe
     Serve(ListenArgs),
+    /// Check access tokens for services on this machine, by what a running service tells
+    Sidecar(sidecar::SidecarArgs),
     /// Bring the database to the schema of this version
     Migrate(SettingsArgs),
     /// Accounts: make, import, show, list, change, shut, delete
@@ -159,6 +162,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Dev(args) => dev::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Sidecar(args) => sidecar::run(args),
         Command::Migrate(args) => migrate::run(args),
         Command::Config(args) => config::run(args),
         Command::Openapi(args) => openapi::run(&args),

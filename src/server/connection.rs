@@ -34,6 +34,9 @@ const HEADERS_MAX_BYTES: u32 = 16 * 1024;
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Why a connection ended before its time.
+pub(super) type EndError = Box<dyn Error + Send + Sync>;
+
 /// Both ends of a connection.
 #[derive(Clone)]
 pub(super) struct Ends {
@@ -52,7 +55,7 @@ pub(super) async fn serve<S: Stream>(
     endpoint: Arc<impl Endpoint<Output = Response> + 'static>,
     pace: Pace,
     mut stop: watch::Receiver<()>,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+) -> Result<(), EndError> {
     let pulse = Pulse::new();
     let answering = pulse.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -93,9 +96,9 @@ async fn keep<C>(
     pulse: &Pulse,
     pace: &Pace,
     stop: &mut watch::Receiver<()>,
-) -> Result<(), Box<dyn Error + Send + Sync>>
+) -> Result<(), EndError>
 where
-    C: GracefulConnection<Error: Into<Box<dyn Error + Send + Sync>>>,
+    C: GracefulConnection<Error: Into<EndError>>,
 {
     let mut connection = pin!(connection);
     let mut timer = pin!(tokio::time::sleep_until(Instant::now() + pace.header_timeout));

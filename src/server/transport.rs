@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::pulse::Pulse;
 
@@ -22,6 +22,13 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 impl Stream for TcpStream {
     fn reset_on_close(&self) -> io::Result<()> {
         self.set_zero_linger()
+    }
+}
+
+impl Stream for UnixStream {
+    /// Nothing is on its way that could be thrown away: what was written is in the other end's buffer.
+    fn reset_on_close(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

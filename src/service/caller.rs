@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use hallpass_verify::{AccessClaims, Rejection};
+
 use super::error::{Error, Result};
 use crate::domain::audit::{AuditActor, Reason};
 use crate::domain::ids::{SessionId, UserId};
@@ -35,6 +37,28 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Who presents a token, by its claims, which have been checked. A machine is no caller: nobody is logged in
+    /// by its token.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`] for claims that are no person's.
+    pub fn of(access: AccessToken, claims: &AccessClaims, address: Option<IpAddr>) -> Result<Self> {
+        let malformed = || Error::InvalidToken(Rejection::Malformed);
+        let is_admin = claims.roles.iter().any(|role| role == Role::Admin.as_str());
+        Ok(Self {
+            user: claims.sub.parse().map_err(|_| malformed())?,
+            role: if is_admin { Role::Admin } else { Role::Member },
+            email: claims.email.clone().unwrap_or_default(),
+            email_verified: claims.verified_email().is_some(),
+            session: claims.sid.map(SessionId::from).ok_or_else(malformed)?,
+            access,
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+            renewed: false,
+            address,
+        })
+    }
+
     /// Lets administrators pass.
     ///
     /// # Errors

@@ -44,6 +44,11 @@ pub struct OAuth {
     pub(super) lifetimes: SessionLifetimes,
 }
 
+/// Whether a text says of itself that it is a refresh token.
+pub fn is_refresh_token(text: &str) -> bool {
+    text.starts_with(refresh_token::PREFIX)
+}
+
 impl OAuth {
     /// Says whether a token stands, to a client whose credentials were checked (RFC 7662). An access
     /// token is active if it is for this service or for the client's own audience. Nothing is used
@@ -55,7 +60,7 @@ impl OAuth {
     /// Only when it cannot be told: [`Error::Store`].
     pub async fn introspect(&self, caller: &Client, token: &str) -> Result<Introspection> {
         let now = self.clock.now();
-        if token.starts_with(refresh_token::PREFIX) {
+        if is_refresh_token(token) {
             return self.introspect_refresh(caller, &RefreshToken::new(token)).await;
         }
         match self.claims(Some(caller), token, now) {
@@ -122,7 +127,7 @@ impl OAuth {
         };
         let now = self.clock.now();
         let store = &self.token_store;
-        if token.starts_with(refresh_token::PREFIX) {
+        if is_refresh_token(token) {
             let token = RefreshToken::new(token);
             if let Ok(claims) = refresh_token::verify(&self.secrets, &token) {
                 let (user, session) = (claims.user, claims.session);

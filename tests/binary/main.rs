@@ -34,6 +34,7 @@ mod redis_replicas;
 mod replicas;
 mod restart;
 mod serve;
+mod sidecar;
 mod snippets;
 mod stopping;
 mod sub_path;

@@ -150,6 +150,11 @@ impl ApiError {
         Self::of(ErrorCode::DependencyUnavailable)
     }
 
+    /// The same, and why, for the log.
+    pub(crate) fn dependency_unavailable_since(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::dependency_unavailable().caused_by(cause)
+    }
+
     /// This replica's clock is wrong.
     pub fn clock_skew() -> Self {
         Self::of(ErrorCode::ClockSkew)

@@ -3,7 +3,7 @@
 use poem::Response;
 use poem::http::StatusCode;
 use poem_openapi::Object;
-use poem_openapi::types::Example;
+use poem_openapi::types::{Example, ToJSON};
 
 use super::body::{self, ErrorBody};
 use super::error::ApiError;
@@ -59,6 +59,14 @@ impl ErrorBody for OAuthError {
 
 /// An error of an operation that documents `S`. [`respond`] gives it its shape.
 pub type OAuthRefusal<S> = Refusal<S, OAuthError>;
+
+/// Refuses a kind of token that is not answered for (RFC 7009 2.2.1).
+pub fn unsupported_token_type(description: &str) -> Response {
+    let body =
+        OAuthError { error: "unsupported_token_type".to_owned(), error_description: description.to_owned() };
+    let answer = Response::builder().status(StatusCode::BAD_REQUEST).content_type(OAuthError::MEDIA_TYPE);
+    answer.body(body.to_json_string())
+}
 
 /// Writes an error in this shape, with the headers that it has in every dialect.
 pub fn respond(error: ApiError) -> Response {

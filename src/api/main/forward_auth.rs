@@ -78,7 +78,11 @@ pub struct Pass {
 }
 
 impl Pass {
-    fn of(caller: &Caller, unverified: UnverifiedEmail) -> Result<Self, ApiError> {
+    /// Who passes.
+    ///
+    /// # Errors
+    /// A defect: claims that no header can hold.
+    pub(crate) fn of(caller: &Caller, unverified: UnverifiedEmail) -> Result<Self, ApiError> {
         let is_told = caller.email_verified || unverified == UnverifiedEmail::Told;
         // Bytes, since an address may have letters beyond ASCII; control characters are refused here.
         let value = |text: &str| HeaderValue::from_bytes(text.as_bytes()).map_err(ApiError::internal);

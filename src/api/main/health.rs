@@ -184,6 +184,11 @@ async fn readiness(services: &Services) -> ReadinessAnswer {
     ReadinessAnswer::new(found.status() != readiness::Status::NotReady, &found)
 }
 
+/// Readiness by what was found.
+pub(crate) fn answer(found: &readiness::Readiness) -> Response {
+    ReadinessAnswer::new(found.status() == readiness::Status::Ready, found).into_response()
+}
+
 /// Whether a path is one that health checks ask for, by whichever name.
 pub(crate) fn is_check(path: &str) -> bool {
     matches!(path, "/livez" | "/readyz" | "/healthz") || path.starts_with("/health/")

@@ -98,6 +98,13 @@ pub struct TokenInQuestion {
     client_secret: Option<String>,
 }
 
+impl TokenInQuestion {
+    /// The token, as it was sent but for blanks around it.
+    pub(crate) fn token(&self) -> &str {
+        self.token.trim()
+    }
+}
+
 impl Example for TokenInQuestion {
     fn example() -> Self {
         Self {

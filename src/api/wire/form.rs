@@ -29,7 +29,8 @@ const JSON: &str = "application/json";
 pub struct FormOrJson<T>(pub T);
 
 impl<T: Type + DeserializeOwned> FormOrJson<T> {
-    async fn read(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
+    /// Reads the body of a request, where no framework does.
+    pub(crate) async fn read(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
         let bytes = read_bytes(request, body).await?;
         let essence = request.content_type().map(|text| text.split(';').next().unwrap_or_default().trim());
         let value = match essence {

@@ -5,12 +5,10 @@ use std::net::IpAddr;
 use hallpass_verify::{AccessClaims, Rejection};
 
 use super::AccessTokens;
-use super::claims::session_of;
 use super::refresh_verdict::refresh_verdict;
 use crate::crypto::refresh_token;
 use crate::domain::clock::Timestamp;
 use crate::domain::tokens::{AccessToken, RefreshToken};
-use crate::domain::user::Role;
 use crate::service::caller::Caller;
 use crate::service::error::{Error, Result};
 use crate::service::named_in_log;
@@ -41,7 +39,7 @@ impl AccessTokens {
         match self.verify(access, now) {
             Ok(claims) => {
                 self.check_revocation(&claims, now).await?;
-                known_caller(access.clone(), &claims, address)
+                Caller::of(access.clone(), &claims, address)
             }
             Err(Rejection::Expired(claims)) => {
                 let refresh = refresh.ok_or(Error::TokenExpired)?;
@@ -121,26 +119,6 @@ impl AccessTokens {
         let outcome = self.parts.token_store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await?;
         let session = self.with_proof(refresh_verdict(&self.parts.trail, &claims, outcome, address)?).await;
         let (access, minted) = self.mint(&session)?;
-        Ok(Caller { renewed: true, ..known_caller(access, &minted, address)? })
+        Ok(Caller { renewed: true, ..Caller::of(access, &minted, address)? })
     }
-}
-
-/// Reads the caller out of claims that we signed ourselves.
-fn known_caller(access: AccessToken, claims: &AccessClaims, address: Option<IpAddr>) -> Result<Caller> {
-    let malformed = || Error::InvalidToken(Rejection::Malformed);
-    let user = claims.sub.parse().map_err(|_| malformed())?;
-    let role =
-        if claims.roles.iter().any(|role| role == Role::Admin.as_str()) { Role::Admin } else { Role::Member };
-    Ok(Caller {
-        user,
-        role,
-        email: claims.email.clone().unwrap_or_default(),
-        email_verified: claims.verified_email().is_some(),
-        session: session_of(claims).map_err(Error::InvalidToken)?,
-        access,
-        issued_at: claims.iat,
-        expires_at: claims.exp,
-        renewed: false,
-        address,
-    })
 }
