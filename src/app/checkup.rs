@@ -4,11 +4,12 @@
 mod database;
 mod keys;
 mod mail;
+mod secret;
 
 use super::database::Database;
 use super::environment::Environment;
 use super::leftovers::{Leftovers, find_leftovers, nobody_administers};
-use super::{folder, mailboxes, token_stores};
+use super::{folder, mailboxes, secrets, token_stores};
 use crate::config::{self, Profile, Settings};
 use crate::domain::random::Random;
 
@@ -17,21 +18,32 @@ pub use super::finding::{Condition, Finding};
 /// Looks at the database, the keys in it, the token store and the mail server that the settings name.
 pub async fn checkup(settings: &Settings, environment: &Environment) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let secret = match config::existing_secret(settings, &*environment.random) {
-        Ok(secret) => {
-            findings.push(Finding::new("secret", Condition::Good, "there, and long enough"));
-            Some(secret)
-        }
+    let secrets = match config::existing_secret(settings, &*environment.random) {
+        Ok(secret) => match secrets::derive(settings, &secret) {
+            Ok(secrets) => {
+                let text = format!("there, and long enough: {} mints", secrets.mark());
+                findings.push(Finding::new(secret::SUBJECT, Condition::Good, text));
+                Some(secrets)
+            }
+            Err(error) => {
+                findings.push(Finding::bad(secret::SUBJECT, &error));
+                None
+            }
+        },
         Err(error) => {
-            findings.push(Finding::bad("secret", &error));
+            findings.push(Finding::bad(secret::SUBJECT, &error));
             None
         }
     };
     findings.push(check_folder(settings));
     let (about_database, database) = database::check(settings).await;
     findings.extend(about_database);
+    if let (Some(secrets), Some(database)) = (&secrets, &database) {
+        let present = token_stores::presences(settings, database).await;
+        findings.extend(secret::check(settings, secrets, database, present, &*environment.clock).await);
+    }
     findings.push(match &database {
-        Some(database) => keys::check(settings, &*database.signing_keys, secret.as_ref()).await,
+        Some(database) => keys::check(settings, &*database.signing_keys, secrets.as_ref()).await,
         None => Finding::new("signing keys", Condition::Unknown, "the database cannot be asked"),
     });
     if let Some(database) = &database {

@@ -8,6 +8,7 @@ use crate::store::clients::ClientStore;
 use crate::store::deployment::DeploymentStore;
 use crate::store::journal::RevocationJournal;
 use crate::store::restored::RestoredAccounts;
+use crate::store::sealed_values::SealedValueStore;
 use crate::store::signing_keys::SigningKeyStore;
 use crate::store::sql::DatabaseError;
 use crate::store::sql::postgres::{PostgresOptions, PostgresStore};
@@ -21,6 +22,8 @@ pub struct Database {
     pub users: Arc<dyn UserStore>,
     /// Signing keys.
     pub signing_keys: Arc<dyn SigningKeyStore>,
+    /// Values that all replicas share.
+    pub sealed_values: Arc<dyn SealedValueStore>,
     /// What every revocation is written into.
     pub journal: Arc<dyn RevocationJournal>,
     /// OAuth clients.
@@ -39,6 +42,7 @@ impl Database {
         R: UserStore
             + RevocationJournal
             + SigningKeyStore
+            + SealedValueStore
             + ClientStore
             + DeploymentStore
             + RestoredAccounts
@@ -49,6 +53,7 @@ impl Database {
             users: store.clone(),
             journal: store.clone(),
             signing_keys: store.clone(),
+            sealed_values: store.clone(),
             clients: store.clone(),
             deployment: store.clone(),
             restored: store.clone(),

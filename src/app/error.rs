@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::leftovers::LeftoversError;
 use super::mail::MailError;
+use super::secrets::MarkKeyError;
 use crate::config::ServerSecretError;
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
@@ -92,6 +93,9 @@ pub enum StartError {
     /// The key ring cannot be opened.
     #[error(transparent)]
     KeyRing(#[from] KeyRingError),
+    /// What limits are keyed by cannot be had.
+    #[error(transparent)]
+    MarkKey(#[from] MarkKeyError),
     /// The cost of password hashes cannot be used.
     #[error(transparent)]
     PasswordHash(#[from] PasswordHashError),

@@ -15,7 +15,7 @@ use super::environment::Environment;
 use super::error::StartError;
 use super::token_stores::{Stores, open_token_store};
 use super::wiring::{build, cors};
-use super::{folder, leftovers, mail};
+use super::{folder, leftovers, mail, secrets};
 use crate::api;
 use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;
@@ -25,6 +25,7 @@ use crate::server;
 use crate::service::Services;
 use crate::service::audit::Audit;
 use crate::service::mail::Mailer;
+use crate::service::presence::Announcement;
 use crate::store::journaled::JournaledTokenStore;
 use crate::store::sql::DatabaseError;
 
@@ -90,6 +91,7 @@ pub async fn run(
     let environment =
         Environment { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..environment };
     let journaled = stores.tokens.journaled.clone();
+    let presence = stores.tokens.presence.clone();
     let (services, endpoint) = build(&settings, &secret, bound, stores.clone(), environment).await?;
     match leftovers::nobody_administers(&settings, &stores.database).await {
         Ok(None) => {}
@@ -99,6 +101,11 @@ pub async fn run(
         }
     }
     let mut background = start_background(&settings, &services, journaled, keeper);
+    let announcement = Announcement {
+        store: presence,
+        presence: secrets::presence(&secrets::derive(&settings, &secret)?, bound),
+    };
+    background.spawn(announcement.clone().keep_announcing());
     if let Some(redis) = redis {
         let public_url = settings.public_url.as_ref().map(ToString::to_string);
         background.spawn(redis.keep_claiming(settings.issuer(bound).to_string(), public_url));
@@ -121,6 +128,9 @@ pub async fn run(
         tracing::debug!("stopped without stepping back from the mirrors");
     }
     drop(background);
+    if tokio::time::timeout(STEP_BACK_GRACE, announcement.withdraw()).await.is_err() {
+        tracing::debug!("stopped without a word to the other replicas");
+    }
     let used = told.get().map_or(Duration::ZERO, Instant::elapsed);
     let left = settings.shutdown_grace.saturating_sub(used);
     tokio::join!(close_audit(&services.audit, left), close_mail(mail_queue, left));

@@ -8,6 +8,7 @@ use poem::{Endpoint, Response};
 use super::database::open_database;
 use super::environment::Environment;
 use super::error::StartError;
+use super::secrets;
 use super::token_stores::{self, Reach, Stores};
 use crate::api;
 use crate::api::main::forward_auth::UnverifiedEmail;
@@ -41,7 +42,9 @@ pub async fn services(
     environment: Environment,
 ) -> Result<Services, StartError> {
     let issuer = settings.issuer(bound);
-    let secrets = DerivedKeys::derive(secret.expose().as_bytes())?;
+    let secrets = secrets::derive(settings, secret)?;
+    // Before the first signing key is made, which tells a database that was in use from a new one.
+    let mark_key = secrets::open_mark_key(&secrets, &stores.database, &environment).await?;
     let audit = Audit::start(stores.database.audit_log.clone());
     let key_ring = open_key_ring(settings, &secrets, &stores, &audit, &environment).await?;
     let hasher = PasswordHasher::new(settings.passwords.argon2, &*environment.random)?;
@@ -59,6 +62,7 @@ pub async fn services(
         revocation_feed: stores.tokens.revocation_feed,
         rate_limits: stores.tokens.rate_limits,
         secrets,
+        mark_key,
         mailer: environment.mailer,
         key_ring: Arc::new(key_ring),
         workers,

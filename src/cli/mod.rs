@@ -17,6 +17,7 @@ pub mod migrate;
 pub mod openapi;
 mod operator;
 mod restore;
+mod secret;
 mod selftest;
 pub mod serve;
 mod sessions;
@@ -71,6 +72,8 @@ enum Command {
     Sessions(sessions::SessionsArgs),
     /// Signing keys: list, make, move on, revoke
     Keys(keys::KeysArgs),
+    /// Server secrets: from one to the next
+    Secret(secret::SecretArgs),
     /// Tokens: what one says, whether it is good and why not, and taking it back
     Tokens(tokens::TokensArgs),
     /// Mails: whether they get out
@@ -171,6 +174,7 @@ pub fn run() -> ExitCode {
         Command::Clients(args) => clients::run(args),
         Command::Sessions(args) => sessions::run(args),
         Command::Keys(args) => keys::run(args),
+        Command::Secret(args) => secret::run(args),
         Command::Tokens(args) => tokens::run(args),
         Command::Mail(args) => mail::run(args),
         Command::Deployment(args) => deployment::run(args),

@@ -65,12 +65,19 @@ fn say(manifest: Option<&Manifest>, restored: &Restored) {
         1 => "the 1 account that there is must log in again".to_owned(),
         accounts => format!("all {accounts} accounts must log in again"),
     });
+    if restored.unreadable.is_some_and(|unreadable| unreadable > 0) {
+        print_line(
+            "its signing keys are under another secret than is set here: set that of the backup as `secret`, or, beside \
+             the one of today, as `secret_accepted`, before the service is started",
+        );
+    }
 }
 
 fn to_json(manifest: Option<&Manifest>, restored: &Restored) -> Value {
     json!({
         "accounts": restored.accounts,
         "restored": restored.files,
+        "unreadable": restored.unreadable,
         "backup": manifest.map(|manifest| as_json(manifest, None)),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::engine::{Profile, Review};
+use super::engine::{Profile, Review, Secret};
 use super::sections::admin::{SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD};
 use super::sections::passwords::MIN_LENGTH_WISE;
 use super::sections::public_url::PublicUrl;
@@ -45,10 +45,15 @@ pub(super) fn unsafe_start(settings: &Settings, review: &mut Review<'_>) {
 }
 
 fn weak_secret(settings: &Settings, review: &mut Review<'_>) {
-    let Some(secret) = &settings.secret else { return };
-    let different: BTreeSet<u8> = secret.expose().bytes().collect();
-    if review.sound(&["secret"]) && different.len() < SECRET_DISTINCT_BYTES_WISE {
+    let is_weak = |secret: &Secret| {
+        let different: BTreeSet<u8> = secret.expose().bytes().collect();
+        different.len() < SECRET_DISTINCT_BYTES_WISE
+    };
+    if review.sound(&["secret"]) && settings.secret.as_ref().is_some_and(is_weak) {
         review.warn("secret", "does not look random: it repeats a few characters");
+    }
+    if review.sound(&["secret_accepted"]) && settings.secret_accepted.iter().any(is_weak) {
+        review.warn("secret_accepted", "has one that does not look random: it repeats a few characters");
     }
 }
 

@@ -68,6 +68,11 @@ settings! {
             default: Later::unknown("`dev`: made once, kept in `<data_dir>/secret`; `serve`: none"),
             example: "(32 or more random bytes)",
         },
+        /// Other server secrets that are accepted and do not mint, one on each line: the next one before it mints,
+        /// the one before as long as what it minted is good; see [docs/keys.md](docs/keys.md). At most 8.
+        secret_accepted: Vec<Secret> = "secret_accepted" {
+            kind: Secret, parse: secret::accepted, default: Nothing, example: "(the secret before)",
+        },
         /// The folder for everything that hallpass itself keeps in files.
         data_dir: PathBuf = "data_dir" {
             kind: Text, parse: parse::path, default: Always("hallpass-data"), example: "/var/lib/hallpass",

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use aws_lc_rs::aead;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -11,13 +10,13 @@ use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey};
 
 use super::private_key::{PrivateKeyError, to_pkcs8_pem};
+use super::sealed;
 use super::secret::DerivedKeys;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
 use crate::domain::random::Random;
+use crate::domain::secret_mark::SecretMark;
 use crate::domain::signing_key::{SealedKey, SigningAlgorithm, StoredSigningKey};
-
-const NONCE_BYTES: usize = 12;
 
 /// A signing key that cannot be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +31,9 @@ pub enum SigningKeyError {
     #[error(transparent)]
     File(#[from] PrivateKeyError),
     /// The stored key cannot be decrypted: another secret, or altered bytes.
-    #[error("the signing key {0} cannot be decrypted with this secret; was the secret changed?")]
+    #[error(
+        "the signing key {0} cannot be decrypted with this secret; was the secret changed? Then set the one before as `secret_accepted`"
+    )]
     Sealed(KeyId),
     /// Signing failed.
     #[error("signing failed")]
@@ -103,46 +104,44 @@ impl SigningKey {
         random: &dyn Random,
         created_at: Timestamp,
     ) -> Result<StoredSigningKey, SigningKeyError> {
-        let mut nonce = [0; NONCE_BYTES];
-        random.fill(&mut nonce);
-        let mut encrypted = self.pem.clone().into_bytes();
-        keys.key_encryption
-            .seal_in_place_append_tag(
-                aead::Nonce::assume_unique_for_key(nonce),
-                aead::Aad::from(self.id.as_str().as_bytes()),
-                &mut encrypted,
-            )
-            .map_err(|_| SigningKeyError::Sealed(self.id.clone()))?;
-        let mut sealed = nonce.to_vec();
-        sealed.append(&mut encrypted);
-        Ok(StoredSigningKey {
-            id: self.id.clone(),
-            algorithm: self.algorithm,
-            sealed: SealedKey::new(sealed),
-            created_at,
-        })
+        let sealed = seal(keys, &self.id, self.pem.clone().into_bytes(), random)?;
+        Ok(StoredSigningKey { id: self.id.clone(), algorithm: self.algorithm, sealed, created_at })
     }
 
     /// Decrypts a stored key.
     ///
     /// # Errors
-    /// [`SigningKeyError::Sealed`] under another secret than it was sealed with.
+    /// [`SigningKeyError::Sealed`] where it was sealed with none of the secrets.
     pub fn open(stored: &StoredSigningKey, keys: &DerivedKeys) -> Result<Self, SigningKeyError> {
         let refused = || SigningKeyError::Sealed(stored.id.clone());
-        let (nonce, encrypted) =
-            stored.sealed.as_bytes().split_first_chunk::<NONCE_BYTES>().ok_or_else(refused)?;
-        let mut buffer = encrypted.to_vec();
-        let pem = keys
-            .key_encryption
-            .open_in_place(
-                aead::Nonce::assume_unique_for_key(*nonce),
-                aead::Aad::from(stored.id.as_str().as_bytes()),
-                &mut buffer,
-            )
-            .map_err(|_| refused())?;
-        let pem = std::str::from_utf8(pem).map_err(|_| refused())?;
+        let (pem, _) = open(keys, stored)?;
+        let pem = String::from_utf8(pem).map_err(|_| refused())?;
         let key = Self::from_pem(stored.algorithm, pem)?;
         if key.id == stored.id { Ok(key) } else { Err(refused()) }
+    }
+
+    /// Which secret a stored key is encrypted under.
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Sealed`] where it is under none of the secrets.
+    pub fn sealed_under(
+        stored: &StoredSigningKey,
+        keys: &DerivedKeys,
+    ) -> Result<SecretMark, SigningKeyError> {
+        open(keys, stored).map(|(_, mark)| mark)
+    }
+
+    /// A stored key, encrypted anew under the secret that mints.
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Sealed`] where it is under none of the secrets.
+    pub fn seal_anew(
+        stored: &StoredSigningKey,
+        keys: &DerivedKeys,
+        random: &dyn Random,
+    ) -> Result<SealedKey, SigningKeyError> {
+        let (pem, _) = open(keys, stored)?;
+        seal(keys, &stored.id, pem, random)
     }
 
     /// The RFC 7638 thumbprint.
@@ -175,6 +174,24 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+fn seal(
+    keys: &DerivedKeys,
+    id: &KeyId,
+    pem: Vec<u8>,
+    random: &dyn Random,
+) -> Result<SealedKey, SigningKeyError> {
+    let sealed = sealed::seal(keys, |keys| &keys.key_encryption, id.as_str(), pem, random);
+    sealed.map(SealedKey::new).ok_or_else(|| SigningKeyError::Sealed(id.clone()))
+}
+
+/// The private half in PEM, and which secret it was under.
+fn open(keys: &DerivedKeys, stored: &StoredSigningKey) -> Result<(Vec<u8>, SecretMark), SigningKeyError> {
+    let sealed = stored.sealed.as_bytes();
+    let opened = sealed::open(keys, |keys| &keys.key_encryption, stored.id.as_str(), sealed);
+    let (pem, keys) = opened.ok_or_else(|| SigningKeyError::Sealed(stored.id.clone()))?;
+    Ok((pem, keys.mark()))
 }
 
 pub(super) fn jwa(algorithm: SigningAlgorithm) -> Algorithm {
@@ -223,6 +240,24 @@ mod tests {
             assert!(SigningKey::open(&stored, &other).is_err(), "{algorithm}");
             assert!(!String::from_utf8_lossy(stored.sealed.as_bytes()).contains("PRIVATE"));
         }
+    }
+
+    #[test]
+    fn a_key_is_sealed_anew_under_the_secret_that_mints() {
+        let old = DerivedKeys::derive(&[1; 32]).expect("long enough");
+        let both = DerivedKeys::derive_all(&[2; 32], [&[1; 32][..]]).expect("long enough");
+        let new = DerivedKeys::derive(&[2; 32]).expect("long enough");
+        let key = SigningKey::generate(SigningAlgorithm::EdDsa).expect("generates");
+        let stored = key.seal(&old, &Fixed, Timestamp::from_millis(0)).expect("seals");
+        assert_eq!(SigningKey::sealed_under(&stored, &both).expect("known"), old.mark());
+        assert_eq!(SigningKey::open(&stored, &both).expect("opens").public(), key.public());
+
+        let sealed = SigningKey::seal_anew(&stored, &both, &Fixed).expect("opens");
+        let anew = StoredSigningKey { sealed, ..stored.clone() };
+        assert_eq!(SigningKey::sealed_under(&anew, &both).expect("known"), new.mark());
+        assert_eq!(SigningKey::open(&anew, &new).expect("opens").public(), key.public());
+        assert!(SigningKey::open(&anew, &old).is_err());
+        assert!(SigningKey::seal_anew(&stored, &new, &Fixed).is_err(), "under no secret that is known");
     }
 
     #[test]

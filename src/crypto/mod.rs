@@ -10,5 +10,6 @@ pub mod private_key;
 pub mod rate_limit;
 pub mod refresh_token;
 pub mod reset_token;
+pub mod sealed;
 pub mod secret;
 pub mod verification_token;

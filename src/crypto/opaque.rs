@@ -5,6 +5,8 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::secret::{DerivedKeys, Keys};
+
 const MAC_BYTES: usize = 32;
 
 /// The text is no token of this kind and this server: mangled, forged, or from elsewhere.
@@ -23,20 +25,23 @@ pub(super) fn seal<const N: usize>(prefix: &str, key: &hmac::Key, payload: &[u8;
     text
 }
 
-/// Reads the payload of a token that [`seal`] wrote under the same key; compares in constant time.
-pub(super) fn open<const N: usize>(
+/// Reads the payload of a token that [`seal`] wrote under that key of one of the secrets, and says of which;
+/// compares in constant time.
+pub(super) fn open<'k, const N: usize>(
     prefix: &str,
-    key: &hmac::Key,
+    keys: &'k DerivedKeys,
+    purpose: fn(&Keys) -> &hmac::Key,
     token: &str,
-) -> Result<[u8; N], NotAuthentic> {
+) -> Result<([u8; N], &'k Keys), NotAuthentic> {
     let encoded = token.strip_prefix(prefix).ok_or(NotAuthentic)?;
     if encoded.len() != (N + MAC_BYTES).saturating_mul(4).div_ceil(3) {
         return Err(NotAuthentic);
     }
     let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| NotAuthentic)?;
     let (payload, mac) = bytes.split_first_chunk::<N>().ok_or(NotAuthentic)?;
-    hmac::verify(key, payload, mac).map_err(|_| NotAuthentic)?;
-    Ok(*payload)
+    let is_under = |keys: &&Keys| hmac::verify(purpose(keys), payload, mac).is_ok();
+    let keys = keys.all().find(is_under).ok_or(NotAuthentic)?;
+    Ok((*payload, keys))
 }
 
 /// Takes the next `N` bytes of a payload.

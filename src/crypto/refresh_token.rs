@@ -14,7 +14,8 @@ const FORMAT: u8 = 1;
 /// Format 1, user 8, session 16, generation 4.
 const PAYLOAD_BYTES: usize = 29;
 
-/// Writes the token of these claims: always the same bytes for the same claims.
+/// Writes the token of these claims: always the same bytes for the same claims, with the same secret. With
+/// another secret it is the same token in another dress: the generation is what can be used once.
 pub fn mint(keys: &DerivedKeys, claims: &RefreshClaims) -> RefreshToken {
     let mut payload = [FORMAT; PAYLOAD_BYTES];
     payload[1..9].copy_from_slice(&claims.user.get().to_be_bytes());
@@ -26,9 +27,10 @@ pub fn mint(keys: &DerivedKeys, claims: &RefreshClaims) -> RefreshToken {
 /// Reads the claims of an authentic token.
 ///
 /// # Errors
-/// [`NotAuthentic`] for anything that [`mint`] did not write under these keys.
+/// [`NotAuthentic`] for anything that [`mint`] did not write under one of the secrets.
 pub fn verify(keys: &DerivedKeys, token: &RefreshToken) -> Result<RefreshClaims, NotAuthentic> {
-    let payload = opaque::open::<PAYLOAD_BYTES>(PREFIX, &keys.refresh_token, token.expose())?;
+    let (payload, _) =
+        opaque::open::<PAYLOAD_BYTES>(PREFIX, keys, |keys| &keys.refresh_token, token.expose())?;
     let mut rest = payload.as_slice();
     let [format] = opaque::take::<1>(&mut rest)?;
     if format != FORMAT {
@@ -72,6 +74,20 @@ mod tests {
     #[test]
     fn another_secret_does_not_read_it() {
         assert_eq!(verify(&keys(2), &mint(&keys(1), &claims(3))), Err(NotAuthentic));
+    }
+
+    #[test]
+    fn a_token_of_an_accepted_secret_says_the_same() {
+        let both = |minting: u8, accepted: u8| {
+            DerivedKeys::derive_all(&[minting; 32], [&[accepted; 32][..]]).expect("long enough")
+        };
+        let (old, new) = (mint(&keys(1), &claims(3)), mint(&both(2, 1), &claims(3)));
+        assert_eq!(new, mint(&keys(2), &claims(3)), "the first one mints");
+        for token in [&old, &new] {
+            assert_eq!(verify(&both(2, 1), token), Ok(claims(3)));
+            assert_eq!(verify(&both(1, 2), token), Ok(claims(3)));
+        }
+        assert_eq!(verify(&keys(2), &old), Err(NotAuthentic));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use aws_lc_rs::{digest, hmac};
 
 use super::opaque::{self, NotAuthentic};
-use super::secret::DerivedKeys;
+use super::secret::{DerivedKeys, Keys};
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::random::Random;
@@ -43,9 +43,10 @@ pub fn nobody(keys: &DerivedKeys, email: &Email) -> UserId {
 /// Reads what an authentic token names.
 ///
 /// # Errors
-/// [`NotAuthentic`] for anything that [`mint`] did not write under these keys.
+/// [`NotAuthentic`] for anything that [`mint`] did not write under one of the secrets.
 pub fn verify(keys: &DerivedKeys, token: &ResetToken) -> Result<ResetClaims, NotAuthentic> {
-    let payload = opaque::open::<PAYLOAD_BYTES>(PREFIX, &keys.reset_token, token.expose())?;
+    let (payload, keys) =
+        opaque::open::<PAYLOAD_BYTES>(PREFIX, keys, |keys| &keys.reset_token, token.expose())?;
     let mut rest = payload.as_slice();
     let [format] = opaque::take::<1>(&mut rest)?;
     if format != FORMAT {
@@ -60,7 +61,7 @@ pub fn verify(keys: &DerivedKeys, token: &ResetToken) -> Result<ResetClaims, Not
 
 /// Hides the user, or shows it again: a pad out of this token's own chance, which never comes
 /// twice.
-fn mask(keys: &DerivedKeys, mut user: [u8; USER_BYTES], chance: &[u8; CHANCE_BYTES]) -> [u8; USER_BYTES] {
+fn mask(keys: &Keys, mut user: [u8; USER_BYTES], chance: &[u8; CHANCE_BYTES]) -> [u8; USER_BYTES] {
     let pad = hmac::sign(&keys.reset_token_mask, chance);
     for (byte, pad) in user.iter_mut().zip(pad.as_ref()) {
         *byte ^= pad;
@@ -118,8 +119,9 @@ mod tests {
         let random = Counting(0.into());
         let user = UserId::try_from(42).expect("positive");
         let masked = |token: &ResetToken| {
-            let payload: [u8; PAYLOAD_BYTES] =
-                opaque::open(PREFIX, &keys.reset_token, token.expose()).expect("authentic");
+            let (payload, _) =
+                opaque::open::<PAYLOAD_BYTES>(PREFIX, &keys, |keys| &keys.reset_token, token.expose())
+                    .expect("authentic");
             payload[1..=USER_BYTES].to_vec()
         };
         let real: Vec<_> = (0..20).map(|_| masked(&mint(&keys, user, &random).0)).collect();
@@ -131,6 +133,16 @@ mod tests {
                 assert!(tokens.iter().any(|token| token[at] & 0x80 != tokens[0][at] & 0x80), "byte {at}");
             }
         }
+    }
+
+    #[test]
+    fn a_token_of_an_accepted_secret_names_the_same_user() {
+        let old = DerivedKeys::derive(&[1; 32]).expect("long enough");
+        let both = DerivedKeys::derive_all(&[2; 32], [&[1; 32][..]]).expect("long enough");
+        let new = DerivedKeys::derive(&[2; 32]).expect("long enough");
+        let (token, claims) = mint(&old, UserId::try_from(42).expect("positive"), &Counting(0.into()));
+        assert_eq!(verify(&both, &token), Ok(claims));
+        assert_eq!(verify(&new, &token), Err(NotAuthentic));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use aws_lc_rs::{constant_time, hmac};
 
 use super::opaque::{self, NotAuthentic};
-use super::secret::DerivedKeys;
+use super::secret::{DerivedKeys, Keys};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
@@ -30,9 +30,10 @@ pub fn mint(keys: &DerivedKeys, user: UserId, email: &Email, deadline: Timestamp
 /// Reads what an authentic token names. Its deadline is for the caller to compare.
 ///
 /// # Errors
-/// [`NotAuthentic`] for anything that [`mint`] did not write under these keys.
+/// [`NotAuthentic`] for anything that [`mint`] did not write under one of the secrets.
 pub fn verify(keys: &DerivedKeys, token: &VerificationToken) -> Result<VerificationClaims, NotAuthentic> {
-    let payload = opaque::open::<PAYLOAD_BYTES>(PREFIX, &keys.verification_token, token.expose())?;
+    let (payload, _) =
+        opaque::open::<PAYLOAD_BYTES>(PREFIX, keys, |keys| &keys.verification_token, token.expose())?;
     let mut rest = payload.as_slice();
     let [format] = opaque::take::<1>(&mut rest)?;
     if format != FORMAT {
@@ -50,12 +51,15 @@ pub fn verify(keys: &DerivedKeys, token: &VerificationToken) -> Result<Verificat
 
 /// Whether the token was sent to this address.
 pub fn is_for(keys: &DerivedKeys, claims: &VerificationClaims, email: &Email) -> bool {
-    let digest = digest(keys, email);
-    constant_time::verify_slices_are_equal(digest.as_bytes(), claims.address.as_bytes()).is_ok()
+    let is_under = |keys: &Keys| {
+        let digest = digest(keys, email);
+        constant_time::verify_slices_are_equal(digest.as_bytes(), claims.address.as_bytes()).is_ok()
+    };
+    keys.all().any(is_under)
 }
 
 /// Under a key of its own: whoever sees a token cannot try addresses on it.
-fn digest(keys: &DerivedKeys, email: &Email) -> AddressDigest {
+fn digest(keys: &Keys, email: &Email) -> AddressDigest {
     let tag = hmac::sign(&keys.verified_address, email.as_str().as_bytes());
     let mut bytes = [0; DIGEST_BYTES];
     bytes.copy_from_slice(tag.as_ref());
@@ -91,6 +95,17 @@ mod tests {
         for other in ["eve@example.com", "ada@example.org", "ad@example.com"] {
             assert!(!is_for(&keys, &claims, &Email::parse(other).expect("an address")), "{other}");
         }
+    }
+
+    #[test]
+    fn a_token_of_an_accepted_secret_is_for_the_same_address() {
+        let (user, email, deadline) = ada();
+        let both = DerivedKeys::derive_all(&[2; 32], [&[1; 32][..]]).expect("long enough");
+        let token = mint(&keys(1), user, &email, deadline);
+        let claims = verify(&both, &token).expect("authentic");
+        assert!(is_for(&both, &claims, &email));
+        assert!(!is_for(&both, &claims, &Email::parse("eve@example.com").expect("an address")));
+        assert_eq!(verify(&keys(2), &token), Err(NotAuthentic));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub mod postgres_url;
 pub mod random;
 pub mod rate_limit;
 pub mod revocation;
+pub mod sealed_value;
+pub mod secret_mark;
 pub mod session;
 pub mod session_cap;
 pub mod session_carried;

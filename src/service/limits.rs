@@ -25,8 +25,7 @@ use super::error::{Error, Result};
 use super::named_in_log;
 use super::password_workers::Requester;
 use super::visitor::Visitor;
-use crate::crypto::rate_limit::{self, Whose};
-use crate::crypto::secret::DerivedKeys;
+use crate::crypto::rate_limit::{self, MarkKey, Whose};
 use crate::domain::causes::with_causes;
 use crate::domain::email::Email;
 use crate::domain::rate_limit::{AccountMark, Action, Bucket, LimitRules, PlaceMark, Rate};
@@ -51,14 +50,14 @@ pub(super) struct AccountAt {
 #[derive(Clone)]
 pub struct Limits {
     pub(super) rate_limits: Arc<dyn RateLimitStore>,
-    pub(super) secrets: DerivedKeys,
+    pub(super) mark_key: MarkKey,
     pub(super) rules: LimitRules,
 }
 
 impl Limits {
     /// For whom the work of this visitor is done, with the account of an address.
     pub(super) fn requester(&self, visitor: &Visitor, email: &Email) -> Requester {
-        let account = rate_limit::account_mark(&self.secrets, email);
+        let account = rate_limit::account_mark(&self.mark_key, email);
         Requester { place: visitor.place(), account: Some(account) }
     }
 
@@ -76,7 +75,7 @@ impl Limits {
         email: &Email,
         check: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        named_in_log::email(rate_limit::account_mark(&self.secrets, email));
+        named_in_log::email(rate_limit::account_mark(&self.mark_key, email));
         self.announce(Action::Login, visitor);
         self.announce(Action::LoginSuccess, visitor);
         let mut guess = Paid { limits: self, visitor, charges: Vec::new() };
@@ -115,7 +114,7 @@ impl Limits {
         email: &Email,
         attempt: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        named_in_log::email(rate_limit::account_mark(&self.secrets, email));
+        named_in_log::email(rate_limit::account_mark(&self.mark_key, email));
         self.announce(action, visitor);
         let mut paid = Paid { limits: self, visitor, charges: Vec::new() };
         let paying = async {
@@ -201,14 +200,20 @@ impl Limits {
 
     /// What an account and a place are known by, to each other.
     pub(super) fn account_at(&self, visitor: &Visitor, email: &Email) -> AccountAt {
-        let keys = &self.secrets;
-        let account = rate_limit::account_mark(keys, email);
-        AccountAt { account, place: rate_limit::place_mark(keys, account, visitor.place()) }
+        let key = &self.mark_key;
+        let account = rate_limit::account_mark(key, email);
+        AccountAt { account, place: rate_limit::place_mark(key, account, visitor.place()) }
+    }
+
+    /// What stands in for a place to an account where an administrator acts for it.
+    pub(super) fn administrators_place(&self, email: &Email) -> PlaceMark {
+        let key = &self.mark_key;
+        rate_limit::administrators_mark(key, rate_limit::account_mark(key, email))
     }
 
     fn charge_account(&self, action: Action, email: &Email) -> Option<Charge> {
         let rate = self.rules.of(action).per_account?;
-        let account = rate_limit::account_mark(&self.secrets, email);
+        let account = rate_limit::account_mark(&self.mark_key, email);
         Some(self.charge(action.per_account(), rate, Whose::Account(account)))
     }
 
@@ -219,7 +224,7 @@ impl Limits {
 
     fn charge(&self, name: &'static str, rate: Rate, whose: Whose) -> Charge {
         let is_of_place = matches!(whose, Whose::Place(_));
-        Charge { name, bucket: rate_limit::bucket(&self.secrets, name, rate, whose), is_of_place }
+        Charge { name, bucket: rate_limit::bucket(&self.mark_key, name, rate, whose), is_of_place }
     }
 
     /// Notes the limits of an action, before anything is counted.

@@ -22,9 +22,11 @@ pub mod oauth;
 pub mod password_reset;
 pub mod password_workers;
 mod passwords;
+pub mod presence;
 pub mod quotas;
 pub mod readiness;
 pub mod revocations;
+pub mod secret_rotation;
 mod session_cap;
 pub mod sessions;
 pub mod signing_keys;
@@ -62,6 +64,7 @@ use self::signing_keys::SigningKeys;
 use self::trail::AuditTrail;
 use self::verification::Verifications;
 use crate::config::Settings;
+use crate::crypto::rate_limit::MarkKey;
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::random::Random;
@@ -89,8 +92,10 @@ pub struct Dependencies {
     pub rate_limits: Arc<dyn RateLimitStore>,
     /// What happened, for later.
     pub audit: Audit,
-    /// The keys that come of the server's secret.
+    /// The keys that come of the server's secrets.
     pub secrets: DerivedKeys,
+    /// What limits are keyed by.
+    pub mark_key: MarkKey,
     /// Carries mails, if there is a way to send any.
     pub mailer: Option<Arc<dyn Mailer>>,
     /// The signing keys.
@@ -168,6 +173,7 @@ impl Services {
             rate_limits,
             audit,
             secrets,
+            mark_key,
             mailer,
             key_ring,
             workers,
@@ -203,7 +209,7 @@ impl Services {
             audience: audience.clone(),
             settings: settings.tokens.clone(),
         });
-        let limits = Limits { rate_limits, secrets: secrets.clone(), rules: settings.rate_limits };
+        let limits = Limits { rate_limits, mark_key, rules: settings.rate_limits };
         let sessions = Sessions {
             users: users.clone(),
             token_store: token_store.clone(),

@@ -11,8 +11,8 @@ use super::passwords::Passwords;
 use super::trail::AuditTrail;
 use super::visitor::Visitor;
 use crate::config::{ResetDelivery, ResetSettings};
+use crate::crypto::reset_token;
 use crate::crypto::secret::DerivedKeys;
-use crate::crypto::{rate_limit, reset_token};
 use crate::domain::audit::{AuditAction, AuditActor, Reason};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, Timestamp};
@@ -110,8 +110,7 @@ impl PasswordResets {
     /// Issues a reset token that an administrator asked for. However many others have asked before, there
     /// is room for it: it is what is left to an owner whom strangers leave none.
     pub(super) async fn issue_for_administrator(&self, user: &User) -> Result<Option<ResetToken>> {
-        let keys = &self.secrets;
-        let mark = rate_limit::administrators_mark(keys, rate_limit::account_mark(keys, &user.email));
+        let mark = self.limits.administrators_place(&user.email);
         let place = ResetPlace { mark, room: u32::MAX };
         let issued = self.keep_token_of(user.id, place, user.security_version).await?;
         Ok(self.deliver(user, issued))

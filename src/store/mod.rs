@@ -3,14 +3,14 @@
 //! A noun has a file here, with its trait and what its methods answer, and a file of the same name in each
 //! folder that keeps it.
 //!
-//! - In SQL: [`users`], [`clients`], [`signing_keys`], the [`audit`] log, the id of the [`deployment`], and
+//! - In SQL: [`users`], [`clients`], [`signing_keys`], [`sealed_values`], the [`audit`] log, the id of the [`deployment`], and
 //!   the revocation [`journal`], which has every revocation before it is acknowledged. What was [`restored`] is
 //!   moved on by all accounts at once.
 //! - In the [token store](token_store), short-lived and read on every request: [`sessions`], the
 //!   [`denylist`], [`reset_tokens`], [`cut_offs`] of all these, and the feed of [`revocations`]. The
 //!   [`journal`] keeps it [whole](journaled) on a [`backend`], [Redis](redis) or the [embedded] store: so
 //!   each of these nouns has two traits, what the service asks and what a backend has to be able to do.
-//! - [`rate_limits`] count attempts, in the same place as the token store.
+//! - [`rate_limits`] count attempts, and replicas leave their [`presence`], in the same place as the token store.
 //!
 //! A method is one *atomic operation* of the domain, never a get followed by a set. Verbs: `find_*`
 //! may be absent, `list_*` pages, `insert_*` adds, `take_*` reads and deletes once, `revoke_*` is
@@ -32,11 +32,13 @@ pub mod examination;
 pub mod journal;
 pub mod journaled;
 mod patience;
+pub mod presence;
 pub mod rate_limits;
 pub mod redis;
 pub mod reset_tokens;
 pub mod restored;
 pub mod revocations;
+pub mod sealed_values;
 pub mod sessions;
 pub mod signing_keys;
 pub mod sql;

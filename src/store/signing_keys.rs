@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::error::StoreResult;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
-use crate::domain::signing_key::{RingKey, StoredSigningKey};
+use crate::domain::signing_key::{RingKey, SealedKey, StoredSigningKey};
 
 /// What must hold for a next key to be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,11 @@ pub trait SigningKeyStore: Send + Sync + 'static {
 
     /// Notes that the revocation feed was told at `now` of the revocation of a key.
     async fn note_signing_key_announced(&self, key: &KeyId, now: Timestamp) -> StoreResult<()>;
+
+    /// Keeps a key, whatever its state, as it is encrypted anew; `false`, and nothing is done, where it is not
+    /// as `before` any more.
+    async fn replace_sealed_key(&self, key: &KeyId, before: &SealedKey, new: &SealedKey)
+    -> StoreResult<bool>;
 
     /// Deletes a retired key.
     async fn forget_signing_key(&self, key: &KeyId) -> StoreResult<bool>;

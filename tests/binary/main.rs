@@ -33,6 +33,7 @@ mod redis_away;
 mod redis_replicas;
 mod replicas;
 mod restart;
+mod secret_rotation;
 mod serve;
 mod sidecar;
 mod snippets;

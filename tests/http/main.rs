@@ -45,6 +45,7 @@ mod request_counts;
 mod reset_places;
 mod revocations;
 mod rollback;
+mod secret_rotation;
 mod secrets_in_logs;
 mod session_cap;
 mod sessions;

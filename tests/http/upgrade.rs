@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hallpass::crypto::rate_limit::MarkKey;
+use hallpass::crypto::sealed::open_value;
 use hallpass::domain::clock::Timestamp;
+use hallpass::domain::sealed_value::LIMIT_MARKS;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
@@ -40,6 +43,7 @@ on_data_of_then! {
     clients_are_what_they_were_and_their_secrets_are_good,
     signing_keys_are_what_they_were_and_the_same_one_signs,
     the_audit_log_has_every_entry,
+    limits_go_on_by_what_was_derived_from_the_secret,
     what_was_dead_then_is_dead,
     the_first_start_logs_everybody_out_and_lets_nothing_in,
 }
@@ -259,4 +263,12 @@ async fn the_first_start_logs_everybody_out_and_lets_nothing_in(app: TestApp, th
 async fn nor_do_the_keys_of_then_let_anything_in_where_their_prefix_is_kept() {
     let (app, then) = postgres_with(&["redis.prefix=hallpass"]).await;
     the_first_start_logs_everybody_out_and_lets_nothing_in(app, then).await;
+}
+
+/// What was counted and remembered then is found again, and outlives the secret from now on.
+async fn limits_go_on_by_what_was_derived_from_the_secret(app: TestApp, _: Then) {
+    let [kept] = app.kept_values().await.try_into().expect("one value");
+    let (bytes, under) = open_value(&app.secrets(), LIMIT_MARKS, &kept.sealed).expect("ours");
+    assert_eq!(bytes, MarkKey::of_before(&app.secrets()));
+    assert_eq!(under, app.secrets().mark());
 }

@@ -11,6 +11,7 @@ mod mailboxes;
 mod migrations;
 mod postgres_as_it_runs;
 mod restored;
+mod sealed_values;
 mod signing_keys;
 
 use std::future::Future;
@@ -30,6 +31,7 @@ use imports::*;
 use journal::*;
 use mailboxes::*;
 use restored::*;
+use sealed_values::*;
 use signing_keys::*;
 
 /// Runs every case on every engine.
@@ -122,6 +124,10 @@ contract! {
     a_key_that_signs_is_neither_retired_nor_forgotten,
     a_key_is_revoked_from_any_state_and_for_good,
     the_announcement_of_a_revoked_key_is_noted,
+    a_key_is_sealed_anew_in_any_state_and_only_where_it_is_as_it_was,
+    a_value_is_the_first_one_that_was_offered,
+    of_many_replicas_that_offer_a_value_at_once_all_are_answered_the_same,
+    a_value_is_replaced_only_where_it_is_as_it_was,
     an_audit_entry_is_read_as_it_was_written,
     every_audit_action_and_reason_is_kept,
     an_audit_batch_that_is_sent_again_is_kept_once,

@@ -21,11 +21,16 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use crate::journaled::{Journal, TestStore};
+use crate::presence::SharedPresence;
 use crate::rate_limits::{SharedLimits, fresh_account, fresh_place};
 use crate::token_store::SharedStore;
 use crate::token_store::support::*;
 
 crate::token_store::contract!(in_a_fresh_folder);
+
+mod presences {
+    crate::presence::contract!(super::presences_in_a_fresh_folder);
+}
 
 mod limits {
     crate::rate_limits::contract!(super::limits_in_a_fresh_folder);
@@ -34,6 +39,11 @@ mod limits {
 pub(crate) async fn in_a_fresh_folder(clock: Arc<ManualClock>) -> (SharedStore, TempDir) {
     let data = Data::new(clock);
     (data.shared().await, data.folder)
+}
+
+async fn presences_in_a_fresh_folder(clock: Arc<ManualClock>) -> (SharedPresence, TempDir) {
+    let data = Data::new(clock);
+    (Arc::new(data.open().await.expect("a store")), data.folder)
 }
 
 async fn limits_in_a_fresh_folder(clock: Arc<ManualClock>) -> (SharedLimits, TempDir) {

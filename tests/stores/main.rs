@@ -7,6 +7,7 @@ mod database;
 mod embedded;
 mod feed;
 mod journaled;
+mod presence;
 mod rate_limits;
 mod redis;
 mod token_store;

@@ -22,6 +22,7 @@ use hallpass::store::redis::{RedisOptions, RedisTokenStore};
 use redis::aio::MultiplexedConnection;
 
 use crate::journaled::TestStore;
+use crate::presence::SharedPresence;
 use crate::support::redis::RedisServer;
 use crate::token_store::SharedStore;
 use crate::token_store::support::{fresh_mark, laid_over, mark};
@@ -30,6 +31,15 @@ use crate::token_store::support::{fresh_mark, laid_over, mark};
 static SHARED: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
 crate::token_store::contract!(open_store);
+
+mod presences {
+    crate::presence::contract!(super::open_presences);
+}
+
+/// Where replicas speak, with keys of its own.
+async fn open_presences(clock: Arc<ManualClock>) -> (SharedPresence, ()) {
+    (backend(&SHARED, &fresh_mark(), &clock).await, ())
+}
 
 /// A store on the shared server, with keys of its own.
 async fn open_store(clock: Arc<ManualClock>) -> (SharedStore, ()) {

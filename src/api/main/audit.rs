@@ -40,8 +40,8 @@ pub struct AuditEntryDto {
     /// `token_revoked`, `password_changed`, `password_change_failed`, `password_reset_requested`,
     /// `password_reset`, `password_reset_failed`, `client_created`, `client_secret_rotated`,
     /// `client_deleted`, `client_refused`, `signing_key_added`, `signing_key_promoted`,
-    /// `signing_key_retired`, `signing_key_deleted`, `signing_key_revoked` or `stores_restored`. Later
-    /// versions may add to these.
+    /// `signing_key_retired`, `signing_key_deleted`, `signing_key_revoked`, `secret_rotated` or
+    /// `stores_restored`. Later versions may add to these.
     action: String,
     /// Who did it: `user:` and an account's id, `client:` and a client's id, `operator` (the command line),
     /// `service` (hallpass itself), or `anonymous`.

@@ -13,6 +13,7 @@ use super::{DATABASE, SECRET, TOKENS};
 use crate::app::database::{Database, is_postgres, open_database};
 use crate::app::environment::Environment;
 use crate::app::mailboxes;
+use crate::app::secrets;
 use crate::app::token_stores::open_token_store;
 use crate::config::{DatabaseSettings, Secret, Settings};
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
@@ -35,6 +36,8 @@ const CLOSING: Duration = Duration::from_secs(30);
 pub struct Restored {
     /// How many accounts there are: all of them must log in again.
     pub accounts: u64,
+    /// How many keys and values are under no secret that the settings name; `None` where they name none.
+    pub unreadable: Option<usize>,
     /// Which files are in their place now.
     pub files: Vec<&'static str>,
 }
@@ -69,9 +72,9 @@ pub async fn restore(
     let work = folder_of(&places.database).join(WORK_FOLDER);
     let work = on_disk(move || WorkFolder::make(&work)).await?;
     let work = unpack(archive, work, places.tokens.is_some()).await?;
-    let accounts = make_ready(settings, work.path(), environment).await?;
+    let (accounts, unreadable) = make_ready(settings, work.path(), environment).await?;
     let files = on_disk(move || places.fill(&work)).await?;
-    Ok((manifest, Restored { accounts, files }))
+    Ok((manifest, Restored { accounts, unreadable, files }))
 }
 
 /// Does what is to be done after the stores were restored by other means. Done twice, or once more after it was
@@ -95,7 +98,8 @@ pub async fn restore_in_place(
     }
     let (database, _) = open_database(settings).await?;
     let accounts = begin_anew(settings, &database, environment).await?;
-    Ok(Restored { accounts, files: Vec::new() })
+    let unreadable = secrets::count_unreadable(settings, &database, environment).await;
+    Ok(Restored { accounts, unreadable: unreadable.map_err(BackupError::Unfinished)?, files: Vec::new() })
 }
 
 /// Ends whatever was opened and minted before: all accounts move on, and then the token store begins another
@@ -130,7 +134,11 @@ async fn move_all_on(database: &Database, environment: &Environment) -> StoreRes
 }
 
 /// Brings what was unpacked up to date and begins it anew, where it is. Nobody has it open afterwards.
-async fn make_ready(settings: &Settings, work: &Path, environment: &Environment) -> Result<u64, BackupError> {
+async fn make_ready(
+    settings: &Settings,
+    work: &Path,
+    environment: &Environment,
+) -> Result<(u64, Option<usize>), BackupError> {
     let (database, tokens) = (work.join(DATABASE), work.join(TOKENS));
     files::look_into(&database).await?;
     if exists(&tokens).await? {
@@ -145,7 +153,10 @@ async fn make_ready(settings: &Settings, work: &Path, environment: &Environment)
     let store = SqliteStore::connect(&url, SqliteOptions::default()).await?;
     store.migrate().await?;
     mailboxes::fill_in(&store).await;
-    let accounts = begin_anew(&settings, &Database::of(store.clone()), environment).await?;
+    let restored = Database::of(store.clone());
+    let accounts = begin_anew(&settings, &restored, environment).await?;
+    let unreadable = secrets::count_unreadable(&settings, &restored, environment).await;
+    let unreadable = unreadable.map_err(BackupError::Unfinished)?;
     store.close().await;
     for file in [database, tokens] {
         // The token store closes by itself.
@@ -153,7 +164,7 @@ async fn make_ready(settings: &Settings, work: &Path, environment: &Environment)
             return Err(BackupError::InUse { path: file });
         }
     }
-    Ok(accounts)
+    Ok((accounts, unreadable))
 }
 
 async fn unpack(mut archive: Archive, work: WorkFolder, tokens: bool) -> Result<WorkFolder, BackupError> {

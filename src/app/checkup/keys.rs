@@ -1,9 +1,9 @@
 //! Whether the keys can be read by which tokens are signed and checked.
 
 use crate::app::finding::{Condition, Finding};
-use crate::config::{Secret, Settings};
+use crate::config::Settings;
 use crate::crypto::keys::SigningKey;
-use crate::crypto::secret::{DerivedKeys, SecretError};
+use crate::crypto::secret::DerivedKeys;
 use crate::domain::causes::with_causes;
 use crate::domain::signing_key::RingKey;
 use crate::store::signing_keys::SigningKeyStore;
@@ -14,7 +14,7 @@ const SUBJECT: &str = "signing keys";
 pub(super) async fn check(
     settings: &Settings,
     ring: &dyn SigningKeyStore,
-    secret: Option<&Secret>,
+    secrets: Option<&DerivedKeys>,
 ) -> Finding {
     if let Some(path) = &settings.keys.signing_key_file {
         let read = match tokio::fs::read(path).await {
@@ -29,18 +29,17 @@ pub(super) async fn check(
             Err(error) => Finding::bad(SUBJECT, &error),
         };
     }
-    let Some(secret) = secret else {
+    let Some(secrets) = secrets else {
         return Finding::new(SUBJECT, Condition::Unknown, "without the secret they cannot be read");
     };
-    let (stored, keys) = match (ring.list_signing_keys().await, derive(secret)) {
-        (Ok(stored), Ok(keys)) => (stored, keys),
-        (Err(error), _) => return Finding::bad(SUBJECT, &error),
-        (_, Err(error)) => return Finding::bad(SUBJECT, &error),
+    let stored = match ring.list_signing_keys().await {
+        Ok(stored) => stored,
+        Err(error) => return Finding::bad(SUBJECT, &error),
     };
     // A revoked key is not looked at any more.
     let trusted: Vec<_> = stored.iter().filter(|key| key.state.is_trusted()).collect();
     for RingKey { key, .. } in &trusted {
-        if let Err(error) = SigningKey::open(key, &keys) {
+        if let Err(error) = SigningKey::open(key, secrets) {
             let text = format!("{} cannot be opened with this secret: {}", key.id, with_causes(&error));
             return Finding::new(SUBJECT, Condition::Bad, text);
         }
@@ -50,8 +49,4 @@ pub(super) async fn check(
         count => format!("{count}, all of which open with the secret"),
     };
     Finding::new(SUBJECT, Condition::Good, text)
-}
-
-fn derive(secret: &Secret) -> Result<DerivedKeys, SecretError> {
-    DerivedKeys::derive(secret.expose().as_bytes())
 }

@@ -15,13 +15,15 @@ use super::finding::{Condition, Finding};
 use crate::config::Settings;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
+use crate::domain::secret_mark::Presence;
 use crate::domain::timekeeper::Timekeeper;
 use crate::store::backend::TokenBackend;
 use crate::store::embedded::{EmbeddedTime, EmbeddedTokenStore, OpenError};
 use crate::store::journaled::{JournaledTokenStore, Parts};
+use crate::store::presence::PresenceStore;
 use crate::store::revocations::RevocationStore;
 use crate::store::unreachable::UnreachableTokenStore;
-use crate::store::{RateLimitStore, TokenStore, TokenStoreKind};
+use crate::store::{RateLimitStore, StoreResult, TokenStore, TokenStoreKind};
 
 pub use self::redis::OwnRedis;
 
@@ -52,6 +54,8 @@ pub struct TokenStores {
     pub revocation_feed: Arc<dyn RevocationStore>,
     /// What counts attempts.
     pub rate_limits: Arc<dyn RateLimitStore>,
+    /// Which replicas run.
+    pub presence: Arc<dyn PresenceStore>,
     /// The same token store, to be kept whole.
     pub journaled: JournaledTokenStore,
     /// What is known of the clocks.
@@ -73,6 +77,10 @@ trait Backend: Sync {
         database: Option<&Database>,
         clock: Arc<dyn Clock>,
     ) -> Vec<Finding>;
+
+    /// Which replicas run; `None` where they cannot share the store, and there is one process.
+    async fn presences(&self, settings: &Settings, database: &Database)
+    -> Option<StoreResult<Vec<Presence>>>;
 }
 
 /// The one list of the token stores.
@@ -103,7 +111,7 @@ impl<'a> Opening<'a> {
     /// A backend that the journal of the database keeps whole.
     fn keep_whole<S>(&self, store: Arc<S>) -> TokenStores
     where
-        S: TokenBackend + RateLimitStore,
+        S: TokenBackend + RateLimitStore + PresenceStore,
     {
         let Self { settings, database, environment, keeper, .. } = self;
         let journaled = JournaledTokenStore::new(Parts {
@@ -118,7 +126,8 @@ impl<'a> Opening<'a> {
         TokenStores {
             token_store: shared.clone(),
             revocation_feed: shared,
-            rate_limits: store,
+            rate_limits: store.clone(),
+            presence: store,
             journaled,
             keeper: keeper.clone(),
             redis: None,
@@ -180,6 +189,14 @@ pub(super) async fn check(
     backend_of(settings.token_store).check(settings, database, clock).await
 }
 
+/// Which replicas run, by the token store that the settings name; `None` where there is one process alone.
+pub(super) async fn presences(
+    settings: &Settings,
+    database: &Database,
+) -> Option<StoreResult<Vec<Presence>>> {
+    backend_of(settings.token_store).presences(settings, database).await
+}
+
 /// The first look at a store takes longer than a request waits for one: 65 partitions may begin, or be made
 /// whole. What it does not bring about in this time goes on beside the requests.
 async fn look_first(journaled: &JournaledTokenStore) {
@@ -225,5 +242,9 @@ impl Backend for Embedded {
             }
             Err(error) => Finding::bad(SUBJECT, &error),
         }]
+    }
+
+    async fn presences(&self, _: &Settings, _: &Database) -> Option<StoreResult<Vec<Presence>>> {
+        None
     }
 }

@@ -178,6 +178,10 @@ fn unknown_names_get_a_suggestion() {
 fn no_error_dump_or_debug_shows_a_secret() {
     let given = given()
         .variable("HALLPASS_SECRET", "hunter2-hunter2-hunter2-0123456789")
+        .variable(
+            "HALLPASS_SECRET_ACCEPTED",
+            "hunter2-hunter2-hunter2-9876543210\nhunter2-1234567890-1234567890-12",
+        )
         .variable("DATABASE_URL", "postgres://u:hunter2@localhost/db")
         .variable("REDIS_URL", "redis://:hunter2@localhost")
         .variable("HALLPASS_ADMIN__EMAIL", "ada@example.com")
@@ -188,11 +192,12 @@ fn no_error_dump_or_debug_shows_a_secret() {
     assert!(!debug.contains("hunter2") && !dump.contains("hunter2"), "{debug}\n{dump}");
     let broken = given
         .variable("HALLPASS_SECRET", "hunter2")
+        .variable("HALLPASS_SECRET_ACCEPTED", "hunter2")
         .variable("DATABASE_URL", "hunter2")
         .variable("REDIS_URL", "hunter2")
         .variable("HALLPASS_ADMIN__PASSWORD", &"hunter2".repeat(1000));
     let mistakes = broken.mistakes_in_dev();
-    assert_says(&mistakes, &["4 mistakes"]);
+    assert_says(&mistakes, &["5 mistakes"]);
     assert!(!mistakes.contains("hunter2"), "{mistakes}");
 }
 

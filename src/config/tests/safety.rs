@@ -71,6 +71,14 @@ fn one_mistake_does_not_hide_an_exposed_delivery() {
 }
 
 #[test]
+fn an_accepted_secret_that_repeats_itself_is_warned_about() {
+    let with = |text: &str| production().variable("HALLPASS_SECRET_ACCEPTED", text).warned(Profile::Serve);
+    assert!(with("0123456789abcdef0123456789abcdef").is_empty());
+    let weak = format!("0123456789abcdef0123456789abcdef\n{}", "ab".repeat(20));
+    assert_eq!(with(&weak), ["secret_accepted"]);
+}
+
+#[test]
 fn a_secret_that_repeats_itself_is_warned_about() {
     let given = given().variable("HALLPASS_SECRET", "abababababababababababababababababab");
     let warnings = given.load(Profile::Dev, Purpose::Start).unwrap().warnings;

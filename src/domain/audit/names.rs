@@ -111,6 +111,8 @@ named! {
     SigningKeyDeleted = "signing_key_deleted",
     /// A signing key has leaked: nothing that it signed counts from then on.
     SigningKeyRevoked = "signing_key_revoked",
+    /// What is kept encrypted was encrypted anew, under the secret that mints.
+    SecretRotated = "secret_rotated",
     /// The stores were restored from a backup: all accounts must log in again.
     StoresRestored = "stores_restored",
 }

@@ -24,6 +24,7 @@ mod fault;
 mod feed;
 mod file;
 mod partitions;
+mod presence;
 mod purge;
 mod rate_limits;
 mod refresh;

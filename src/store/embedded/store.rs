@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::feed::Bell;
 use super::file::{DataFile, OpenError};
 use super::partitions;
+use super::presence::Presences;
 use super::purge::PurgeTask;
 use super::time::EmbeddedTime;
 use crate::domain::clock::Timestamp;
@@ -22,6 +23,7 @@ use crate::store::vouching::Vouched;
 pub struct EmbeddedTokenStore {
     pub(super) purge: PurgeTask,
     pub(super) buckets: Buckets,
+    pub(super) presences: Presences,
     pub(super) file: DataFile,
     pub(super) feed_bell: Bell,
     /// Which opening this is: what was vouched for in another one is looked at anew
@@ -41,7 +43,8 @@ impl EmbeddedTokenStore {
         let file = DataFile::open(path).await?;
         let purge = PurgeTask::spawn(file.writer.clone(), time.clone());
         let opening = random::uuid(random).to_string();
-        Ok(Self { purge, buckets: Buckets::new(), file, feed_bell: Bell::new(), opening, time })
+        let (buckets, presences) = (Buckets::new(), Presences::default());
+        Ok(Self { purge, buckets, presences, file, feed_bell: Bell::new(), opening, time })
     }
 
     /// Waits for what is under way, tidies the file up and closes it. Every call after that is

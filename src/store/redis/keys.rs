@@ -36,13 +36,14 @@
 //! Under the hash tag `{all}` stands the partition of everybody, with `denied` for machines' tokens
 //! (`j:<jti>`), a `lease` of the replica that makes the store whole, and without an end the `owner`: the
 //! deployment's id and its public URL with a blank between, see [`owner`](super::owner). Beside them is
-//! what [`mirrors`](super::mirrors) needs:
+//! what [`mirrors`](super::mirrors) needs, and which [`replicas`](super::presence) run:
 //!
 //! | key | type | holds | lives until |
 //! | --- | --- | --- | --- |
 //! | `mirrors` | hash | `epoch`, the number of `barriers`, `m:<mirror>` → `<acknowledged>:<max_staleness>` | a day without a mirror |
 //! | `barriers` | stream | `epoch`, `number` of each barrier | a minute after the last one |
 //! | `acknowledgements` | stream | `epoch`, `mirror`, `number` of each acknowledgement | a minute after the last one |
+//! | `replicas` | sorted set | what a replica says of itself: its name, the mark of the secret that mints and those of others that it accepts → until when that holds | the last end |
 //! | `probe` | string | nothing; it is written to see whether writes are taken | a minute after it was written |
 //! | `fence` | string | nothing; it is written behind a revocation, to wait until replicas have it | a minute after it was written |
 //!
@@ -162,6 +163,11 @@ impl Everybody {
     /// The replicas that answer from a copy of the feed.
     pub fn mirrors(&self) -> String {
         self.0.key("mirrors")
+    }
+
+    /// The replicas that run, and what each says of itself.
+    pub fn presences(&self) -> String {
+        self.0.key("replicas")
     }
 
     /// The stream of barriers that they pass.
@@ -348,7 +354,7 @@ mod tests {
     fn every_key_begins_with_the_mark_of_its_deployment() {
         let (keys, everybody) = (keys(), keys().everybody());
         let mut all = keys_of(7);
-        all.extend([everybody.denied(), everybody.lease(), everybody.mirrors()]);
+        all.extend([everybody.denied(), everybody.lease(), everybody.mirrors(), everybody.presences()]);
         all.extend([everybody.partition().state(), everybody.partition().revocations()]);
         all.extend([everybody.barriers(), everybody.acknowledgements(), everybody.owner()]);
         all.extend([keys.bucket(BucketId::new([7; 16])), keys.places(AccountMark::new([7; 16]))]);

@@ -20,6 +20,7 @@ mod mirrors;
 mod options;
 mod orders;
 mod owner;
+mod presence;
 mod rate_limits;
 mod replay;
 mod replicas;

@@ -78,7 +78,11 @@ impl RateLimitStore for RedisTokenStore {
 impl RedisTokenStore {
     /// Runs a script on whatever server answers: what was counted in data that went back is counted from
     /// there.
-    async fn count(&self, entry: Entry<'_>, script: ScriptInvocation<'static>) -> StoreResult<Answer> {
+    pub(super) async fn count(
+        &self,
+        entry: Entry<'_>,
+        script: ScriptInvocation<'static>,
+    ) -> StoreResult<Answer> {
         match self.connection.call(None, entry, script).await {
             Ok(answer) => Ok(answer),
             Err(BackendError::Store(error)) => Err(error),

@@ -141,6 +141,8 @@ scripts! {
     RESTORE_RESET_TOKEN = "restore_reset_token.lua";
     TAKE_FROM_BUCKET = "take_from_bucket.lua";
     REMEMBER_PLACE = "remember_place.lua";
+    NOTE_PRESENCE = "note_presence.lua";
+    LIST_PRESENCES = "list_presences.lua";
     ANNOUNCE = "announce.lua";
     JOIN_MIRRORS = "join_mirrors.lua";
     RAISE_BARRIER = "raise_barrier.lua";

@@ -11,7 +11,7 @@ use super::rows::{self, ring_key_columns};
 use super::sqlite::SqliteStore;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
-use crate::domain::signing_key::{RingKey, StoredSigningKey};
+use crate::domain::signing_key::{RingKey, SealedKey, StoredSigningKey};
 use crate::store::error::StoreResult;
 use crate::store::signing_keys::{AddNext, SigningKeyStore};
 
@@ -117,6 +117,14 @@ macro_rules! keep_signing_keys {
                 .bind(key.as_str())
                 .bind(now.as_millis());
                 self.change_ring(update).await.map(drop)
+            }
+
+            async fn replace_sealed_key(&self, key: &KeyId, before: &SealedKey, new: &SealedKey) -> StoreResult<bool> {
+                let update = sqlx::query("UPDATE signing_keys SET sealed = $3 WHERE kid = $1 AND sealed = $2")
+                    .bind(key.as_str())
+                    .bind(before.as_bytes())
+                    .bind(new.as_bytes());
+                self.change_ring(update).await
             }
 
             async fn forget_signing_key(&self, key: &KeyId) -> StoreResult<bool> {

@@ -7,6 +7,7 @@ mod exchange;
 pub mod jwt;
 pub mod log;
 mod outbox;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -302,7 +303,7 @@ impl TestApp {
         surroundings: Arc<Surroundings>,
     ) -> Self {
         let bound = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
-        let secret = Secret::new(SERVER_SECRET);
+        let secret = settings.secret.clone().unwrap_or_else(|| Secret::new(SERVER_SECRET));
         let environment = Environment {
             random: surroundings.chance.clone(),
             mailer: Some(surroundings.outbox.clone()),

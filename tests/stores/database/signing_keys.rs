@@ -2,7 +2,7 @@
 
 use hallpass::domain::clock::Timestamp;
 use hallpass::domain::ids::KeyId;
-use hallpass::domain::signing_key::{KeyState, RingKey, SigningAlgorithm, StoredSigningKey};
+use hallpass::domain::signing_key::{KeyState, RingKey, SealedKey, SigningAlgorithm, StoredSigningKey};
 use hallpass::store::signing_keys::{AddNext, SigningKeyStore};
 
 use super::at_once;
@@ -219,4 +219,27 @@ pub async fn the_announcement_of_a_revoked_key_is_noted(store: &dyn SigningKeySt
         store.note_signing_key_announced(&a, noted).await.expect("an answer");
     }
     assert_eq!(states(store).await, [revoked(Some(LATER))]);
+}
+
+pub async fn a_key_is_sealed_anew_in_any_state_and_only_where_it_is_as_it_was(store: &dyn SigningKeyStore) {
+    let sealed = |byte: u8| SealedKey::new(vec![byte; 100]);
+    begin(store, "a").await;
+    assert!(add(store, "b", 2_000).await);
+    assert!(store.revoke_signing_key(&id("b"), NOW).await.expect("an answer"));
+    let before = ring(store).await;
+    for key in &before {
+        let RingKey { key, .. } = key;
+        let replace = async |from: &SealedKey, to: &SealedKey| {
+            store.replace_sealed_key(&key.id, from, to).await.expect("an answer")
+        };
+        assert!(!replace(&sealed(1), &sealed(2)).await, "it is another");
+        assert!(replace(&key.sealed, &sealed(2)).await);
+        assert!(!replace(&key.sealed, &sealed(3)).await, "it was overtaken");
+    }
+    assert!(!store.replace_sealed_key(&id("x"), &sealed(2), &sealed(3)).await.expect("an answer"));
+    let anew = |key: &RingKey| RingKey {
+        key: StoredSigningKey { sealed: sealed(2), ..key.key.clone() },
+        state: key.state.clone(),
+    };
+    assert_eq!(ring(store).await, before.iter().map(anew).collect::<Vec<_>>());
 }

@@ -16,9 +16,12 @@ use crate::app::finding::Finding;
 use crate::config::{RedisSettings, Settings};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
+use crate::domain::secret_mark::Presence;
+use crate::store::presence::PresenceStore;
 use crate::store::redis::{
     self, EvictionPolicy, Persistence, RedisInspection, RedisOptions, RedisTls, RedisTokenStore, StoreTime,
 };
+use crate::store::{StoreError, StoreResult};
 
 pub use self::owner::OwnRedis;
 
@@ -63,6 +66,24 @@ impl Backend for Redis {
             Some(url) => check::check(url.expose(), settings, database, clock).await,
             None => vec![Finding::bad(SUBJECT, &StartError::NoRedisUrl)],
         }
+    }
+
+    async fn presences(
+        &self,
+        settings: &Settings,
+        database: &Database,
+    ) -> Option<StoreResult<Vec<Presence>>> {
+        let url = settings.redis_url()?;
+        let listing = async {
+            // A database that has no id yet has had no replica.
+            let Some(id) = database.deployment.find_deployment_id().await? else { return Ok(Vec::new()) };
+            let mark = Deployment::new(settings, id).mark;
+            match RedisTokenStore::connect_lazy(url.expose(), &mark, options(&settings.redis)) {
+                Ok(store) => store.list_presences().await,
+                Err(error) => Err(StoreError::Unavailable { store: "token store", source: error.into() }),
+            }
+        };
+        Some(listing.await)
     }
 }
 

@@ -9,7 +9,7 @@ use super::store::{PostgresStore, unreachable_at};
 use crate::store::sql::error::DatabaseError;
 
 /// The tables, each with what is done to it at run time.
-pub(super) const NEEDED: [(&str, &[&str]); 12] = [
+pub(super) const NEEDED: [(&str, &[&str]); 13] = [
     ("_sqlx_migrations", &["SELECT"]),
     ("users", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     ("signing_keys", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
@@ -17,6 +17,7 @@ pub(super) const NEEDED: [(&str, &[&str]); 12] = [
     ("audit_log_horizon", &["SELECT", "UPDATE"]),
     ("clients", &["SELECT", "INSERT", "DELETE"]),
     ("client_secrets", &["SELECT", "INSERT", "DELETE"]),
+    ("sealed_values", &["SELECT", "INSERT", "UPDATE"]),
     ("deployment", &["SELECT", "INSERT", "UPDATE"]),
     ("journal", &["SELECT", "INSERT", "DELETE"]),
     ("journal_heads", &["SELECT", "UPDATE"]),
