@@ -14,6 +14,7 @@ mod transport;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -21,6 +22,7 @@ use poem::{Endpoint, Response};
 use tokio::sync::watch;
 
 use admission::{Admission, Permit};
+use connection::Stopping;
 use listener::Accepted;
 use pulse::Pace;
 
@@ -83,6 +85,23 @@ impl Limits {
     }
 }
 
+/// Whether the service is about to stop: clients that keep a connection are told then to open another one for
+/// what comes next (`Connection: close`), so that none sends a request into one that just closes. Cheap to
+/// clone.
+#[derive(Clone, Debug, Default)]
+pub struct Leaving(Arc<AtomicBool>);
+
+impl Leaving {
+    /// From now on.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// Serves `endpoint` until `stop` resolves; then accepts nothing more and lets what runs finish
 /// for `grace` at most. Answers whether everything finished in time.
 ///
@@ -93,6 +112,7 @@ pub async fn serve(
     listener: impl Into<Listener>,
     endpoint: impl Endpoint<Output = Response> + 'static,
     limits: &Limits,
+    leaving: Leaving,
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
@@ -113,13 +133,20 @@ pub async fn serve(
                     continue;
                 };
                 let Ok(ends) = accepted.prepare() else { continue };
-                let (endpoint, pace, told) = (endpoint.clone(), limits.pace(&permit), told.clone());
+                let stopping = Stopping { leaving: leaving.clone(), told: told.clone() };
+                let (endpoint, pace) = (endpoint.clone(), limits.pace(&permit));
                 match accepted {
                     Accepted::Tcp(stream, _) => {
-                        tokio::spawn(see_out(connection::serve(stream, ends, endpoint, pace, told), permit));
+                        tokio::spawn(see_out(
+                            connection::serve(stream, ends, endpoint, pace, stopping),
+                            permit,
+                        ));
                     }
                     Accepted::Unix(stream) => {
-                        tokio::spawn(see_out(connection::serve(stream, ends, endpoint, pace, told), permit));
+                        tokio::spawn(see_out(
+                            connection::serve(stream, ends, endpoint, pace, stopping),
+                            permit,
+                        ));
                     }
                 }
             }

@@ -111,16 +111,17 @@ pub async fn run(
         background.spawn(redis.keep_claiming(settings.issuer(bound).to_string(), public_url));
     }
     let closing = services.revocations.clone();
-    let told = OnceLock::new();
+    let (told, leaving) = (OnceLock::new(), server::Leaving::default());
     let stop = async {
         stop.await;
+        step_down(&services, &leaving, settings.shutdown_delay).await;
         told.get_or_init(Instant::now);
-        // Streams of it would last as long as the grace.
+        // Streams of it would last as long as the grace; by now they are led elsewhere.
         closing.close();
     };
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
-    if !server::serve(listener, endpoint, &limits, stop, settings.shutdown_grace).await {
+    if !server::serve(listener, endpoint, &limits, leaving.clone(), stop, settings.shutdown_grace).await {
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
     // Others would wait for a copy that is in use no more.
@@ -136,6 +137,22 @@ pub async fn run(
     tokio::join!(close_audit(&services.audit, left), close_mail(mail_queue, left));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Says that the service is not ready, and goes on as before until nobody sends anything more: for `delay`, or
+/// until it is told to stop once more.
+async fn step_down(services: &Services, leaving: &server::Leaving, delay: Duration) {
+    services.readiness.step_down();
+    leaving.begin();
+    if delay.is_zero() {
+        return;
+    }
+    let again = server::stop_signal();
+    tracing::info!(?delay, "told to stop: not ready from now on");
+    match again {
+        Ok(again) => drop(tokio::time::timeout(delay, again).await),
+        Err(_) => tokio::time::sleep(delay).await,
+    }
 }
 
 fn limits(settings: &Settings) -> server::Limits {
@@ -171,7 +188,9 @@ async fn wait_for_database(
     let is_https = settings.issuer(bound).is_https();
     let starting = api::starting(environment.random.clone(), is_https, cors(settings), settings.log.requests);
     // The end of the sender is the word that it is over.
-    let serving = server::serve(meanwhile, starting, limits, async { drop(is_over.await) }, STARTING_GRACE);
+    let over_soon = async { drop(is_over.await) };
+    let leaving = server::Leaving::default();
+    let serving = server::serve(meanwhile, starting, limits, leaving, over_soon, STARTING_GRACE);
     let asking = async {
         let (mut error, mut pause) = (first, WAITING_FIRST);
         let found = loop {

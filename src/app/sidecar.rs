@@ -143,7 +143,7 @@ pub async fn run_sidecar(options: SidecarOptions, listening: impl FnOnce(&str)) 
     let endpoint = api::build_sidecar(validator, Environment::real().random, unverified, options.logged);
     listening(&at);
     tracing::info!(at, issuer = options.issuer, audience = options.audience, "listening");
-    if !server::serve(listener, endpoint, &limits(), stop, GRACE).await {
+    if !server::serve(listener, endpoint, &limits(), server::Leaving::default(), stop, GRACE).await {
         tracing::warn!(grace = ?GRACE, "stopped with requests still running");
     }
     if let ListenAt::Socket(path) = &options.listen {

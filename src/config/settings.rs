@@ -8,7 +8,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::engine::{
-    Always, Catalogue, Computed, Later, Nothing, Parsed, Profile, Secret, Section, parse, problem, settings,
+    Always, Catalogue, Computed, Later, Nothing, Parsed, PerProfile, Profile, Secret, Section, parse,
+    problem, settings,
 };
 use super::sections::admin::AdminSettings;
 use super::sections::app::AppSettings;
@@ -39,6 +40,7 @@ use crate::domain::rate_limit::LimitRules;
 use crate::domain::revocation::ValidationMode;
 use crate::store::TokenStoreKind;
 
+const SHUTDOWN_DELAY_MAX: Duration = Duration::from_secs(300);
 const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3600);
 
 settings! {
@@ -147,7 +149,13 @@ settings! {
         rate_limits: LimitRules,
         /// `log.*`
         log: LogSettings,
-        /// How long requests may take to finish once the service was told to stop (1h at most).
+        /// How long a service that was told to stop goes on as before, but for saying that it is not ready (5m at most):
+        /// balancers take that long to send nothing more. A second signal ends it.
+        shutdown_delay: Duration = "shutdown_delay" {
+            kind: Text, parse: parse::span(Duration::ZERO..=SHUTDOWN_DELAY_MAX),
+            default: PerProfile { dev: "0s", serve: "5s" }, example: "15s",
+        },
+        /// How long requests may take to finish after that, once the service was told to stop (1h at most).
         shutdown_grace: Duration = "shutdown_grace" {
             kind: Text, parse: parse::span(Duration::ZERO..=SHUTDOWN_GRACE_MAX), default: Always("10s"),
             example: "30s",

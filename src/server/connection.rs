@@ -21,6 +21,7 @@ use poem::{Addr, Endpoint, Response};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
+use super::Leaving;
 use super::answer::Answer;
 use super::pulse::{Pace, Pulse, Verdict};
 use super::transport::{Stream, Transport};
@@ -44,8 +45,16 @@ pub(super) struct Ends {
     pub(super) remote: Addr,
 }
 
-/// Answers the requests of a connection until it ends, by itself or by its pace, or until `stop` tells
-/// that it is to: then what runs is finished.
+/// How a connection hears that the service stops.
+pub(super) struct Stopping {
+    /// It will, and answers go on.
+    pub(super) leaving: Leaving,
+    /// It does.
+    pub(super) told: watch::Receiver<()>,
+}
+
+/// Answers the requests of a connection until it ends, by itself or by its pace, or until it is told that it is to: then what
+/// runs is finished.
 ///
 /// # Errors
 /// Why the connection ended before its time.
@@ -54,14 +63,16 @@ pub(super) async fn serve<S: Stream>(
     ends: Ends,
     endpoint: Arc<impl Endpoint<Output = Response> + 'static>,
     pace: Pace,
-    mut stop: watch::Receiver<()>,
+    stopping: Stopping,
 ) -> Result<(), EndError> {
+    let Stopping { leaving, mut told } = stopping;
     let pulse = Pulse::new();
     let answering = pulse.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let (endpoint, ends, pulse) = (endpoint.clone(), ends.clone(), answering.clone());
+        let leaving = leaving.clone();
         let in_flight = pulse.begin();
-        let says_close = pace.is_single && request.version() != Version::HTTP_2;
+        let is_http2 = request.version() == Version::HTTP_2;
         if pace.is_single {
             request.extensions_mut().insert(BeyondBounds);
         }
@@ -69,7 +80,7 @@ pub(super) async fn serve<S: Stream>(
             let request = (request, LocalAddr(ends.local), RemoteAddr(ends.remote), Scheme::HTTP).into();
             let response: hyper::Response<_> = endpoint.get_response(request).await.into();
             let mut response = response.map(|body| Answer::new(body, pulse, in_flight));
-            if says_close {
+            if !is_http2 && (pace.is_single || leaving.has_begun()) {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response)
@@ -87,7 +98,7 @@ pub(super) async fn serve<S: Stream>(
     let transport = TokioIo::new(Transport::new(stream, pulse.clone()));
     let connection = builder.serve_connection(transport, service).into_owned();
     // The receiver is held until the connection has ended: that is what the server waits for.
-    keep(connection, &pulse, &pace, &mut stop).await
+    keep(connection, &pulse, &pace, &mut told).await
 }
 
 /// Drives a connection and ends it when its pulse says so, or when it is told to stop.

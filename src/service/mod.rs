@@ -310,8 +310,13 @@ impl Services {
             audience,
             lifetimes,
         };
-        let readiness =
-            ReadinessCheck { users, token_store, revocations: revocations.clone(), clocks: clocks.clone() };
+        let readiness = ReadinessCheck {
+            users,
+            token_store,
+            revocations: revocations.clone(),
+            clocks: clocks.clone(),
+            is_stopping: Arc::default(),
+        };
         Self(Arc::new(Operations {
             accounts,
             administration,

@@ -5,6 +5,7 @@
 //! every write must not stay in.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::clock_watch::ClockWatch;
 use super::revocations::Revocations;
@@ -94,9 +95,15 @@ pub struct ReadinessCheck {
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) revocations: Revocations,
     pub(super) clocks: ClockWatch,
+    pub(super) is_stopping: Arc<AtomicBool>,
 }
 
 impl ReadinessCheck {
+    /// The service is about to stop: it is ready for nothing from now on, and does what it is asked.
+    pub fn step_down(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+    }
+
     /// Looks at everything that the service stands on, within the stores' own limits.
     ///
     /// Whoever adds a thing to stand on adds a line here.
@@ -113,7 +120,7 @@ impl ReadinessCheck {
         let reads_for = if self.revocations.answers() { &[Refresh, Login, Revoke] } else { Operation::ALL };
         let (own_clock, others_clocks) = self.check_clocks();
         let check = |name, check, needed_for| Checked { name, check, needed_for };
-        Readiness {
+        let mut readiness = Readiness {
             checks: vec![
                 check("token_store", reads, reads_for),
                 check("token_store", revokes, &[Refresh, Login, Revoke]),
@@ -124,7 +131,11 @@ impl ReadinessCheck {
                 check("clock", own_clock, &[Refresh, Login]),
                 check("clock", others_clocks, &[]),
             ],
+        };
+        if self.is_stopping.load(Ordering::Acquire) {
+            readiness.checks.push(check("shutdown", Check::Failing("stopping"), Operation::ALL));
         }
+        readiness
     }
 
     /// This replica's clock, by which tokens begin and end here, and those of the stores.

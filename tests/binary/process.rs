@@ -313,6 +313,8 @@ pub fn dev(folder: &Path) -> Program {
 pub fn serve(folder: &Path, redis_url: &str, database_url: &str) -> Program {
     Program::new(folder, &["serve", "--listen", "127.0.0.1:0"])
         .variable("HALLPASS_SECRET", SECRET)
+        // No balancer is to notice that it stops.
+        .variable("HALLPASS_SHUTDOWN_DELAY", "0s")
         .variable("HALLPASS_PUBLIC_URL", "https://hallpass.example.com")
         .variable("REDIS_URL", redis_url)
         .variable("DATABASE_URL", database_url)

@@ -328,3 +328,30 @@ async fn a_copy_that_is_not_up_to_date_is_not_handed_out() {
         answer.assert_refused(503, "dependency_unavailable");
     }
 }
+
+#[tokio::test]
+async fn a_replica_that_stops_leads_its_readers_elsewhere_and_none_misses_anything() {
+    let app = TestApp::on_redis_and_postgres().await;
+    let other = app.another_replica(|_| ()).await;
+    let token = client_token(&app).await;
+    let mut follower = Follower::open(&app, &token, None).await;
+    let ada = app.member("ada").await;
+    ada.post("/auth/logout").send().await.json(200);
+    while follower.next().await.name != "revocation" {}
+
+    app.services().revocations.close();
+    let mut last = follower.next().await;
+    while last.name != "reconnect" {
+        last = follower.next().await;
+    }
+    assert_eq!(last.data, json!({}));
+    follower.end().await;
+    // What comes meanwhile is told where it goes on.
+    let eve = other.member("eve").await;
+    eve.post("/auth/logout").send().await.json(200);
+    let mut follower = Follower::open(&other, &token, last.id.as_deref()).await;
+    let mut event = follower.next().await;
+    while event.name != "revocation" || event.data["sid"] != jwt::claims(&eve.tokens.access)["sid"] {
+        event = follower.next().await;
+    }
+}

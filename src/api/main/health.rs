@@ -77,6 +77,7 @@ pub struct Readiness {
     /// `read_only` (it takes no writes) or `full` (it takes revocations alone); `database` is
     /// `unavailable`; `journal`, what the token store may have forgotten, is `behind` while that is made good;
     /// `feed`, the copy of the revocations that followers are told from, is `stale`;
+    /// `shutdown` is there, and `stopping`, once the process was told to stop;
     /// `clock` is `odd` where this replica's clock is wrong, `token_store_odd` or `database_odd` where
     /// theirs is.
     checks: BTreeMap<String, String>,

@@ -260,7 +260,8 @@ impl RevocationsApi {
     /// `Hallpass-Clock` shows; when none comes, or late ones, the reader's copy is old and it should ask
     /// instead. The id of each event is a cursor; with the last one as `Last-Event-ID` the stream goes
     /// on there, and entries may come twice. Without it everything that still matters comes first. The
-    /// stream ends after 15 minutes at the latest: open it again. It ends as soon as its client is deleted or
+    /// stream ends after 15 minutes at the latest: open it again. `reconnect` comes last when this replica stops:
+    /// open it at another one, at once. Later versions may add kinds of events. It ends as soon as its client is deleted or
     /// its token revoked, and is cut when nobody reads it. As many may be open as the service's settings say.
     #[oai(path = "/stream", method = "get", operation_id = "streamRevocations")]
     async fn stream(

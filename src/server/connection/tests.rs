@@ -40,6 +40,7 @@ fn beyond() -> Pace {
 struct Served {
     client: DuplexStream,
     ended: JoinHandle<Result<(), Box<dyn Error + Send + Sync>>>,
+    leaving: Leaving,
     stop: watch::Sender<()>,
 }
 
@@ -69,8 +70,10 @@ fn serve_at(pace: Pace) -> Served {
     let (client, server) = duplex(16 * 1024);
     let here = || Addr::SocketAddr(([127, 0, 0, 1], 1).into());
     let (stop, told) = watch::channel(());
-    let serving = serve(server, Ends { local: here(), remote: here() }, Arc::new(endpoint), pace, told);
-    Served { client, ended: tokio::spawn(serving), stop }
+    let leaving = Leaving::default();
+    let stopping = Stopping { leaving: leaving.clone(), told };
+    let serving = serve(server, Ends { local: here(), remote: here() }, Arc::new(endpoint), pace, stopping);
+    Served { client, ended: tokio::spawn(serving), leaving, stop }
 }
 
 impl Served {
@@ -306,5 +309,24 @@ async fn a_connection_beyond_the_bounds_is_short() {
         served.send(bytes).await;
         let ended = timeout(SECOND, served.end()).await.expect("within a second");
         assert_eq!(ended, (Some(why), 0), "{bytes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_keeps_a_connection_is_told_to_open_another_one_before_the_service_stops() {
+    let mut served = serve_at(usual());
+    let answer = served.ask("/here", "within").await;
+    assert!(!answer.to_lowercase().contains("connection: close"), "{answer}");
+    served.leaving.begin();
+    let answer = served.ask("/here", "within").await;
+    assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+    assert_eq!(served.end().await, (None, 0), "it ends with that answer");
+
+    // HTTP/2 has no such header: it is told when the service does stop.
+    let served = serve_at(usual());
+    served.leaving.begin();
+    let mut client = Http2::open(served, |_| ()).await;
+    for _ in 0..2 {
+        assert_eq!(client.ask("/here").await.status(), 200);
     }
 }

@@ -257,7 +257,10 @@ async fn a_sqlite_file_of_before_the_journal_keeps_all_that_is_in_it() {
     let before = contents(store).await;
     assert_eq!((before.0.len(), before.1.len(), before.2.len(), before.3.len()), (2, 1, 1, 1));
 
-    assert_eq!(store.migrate().await.expect("the steps"), ["0008_deployment", "0009_journal"]);
+    assert_eq!(
+        store.migrate().await.expect("the steps"),
+        ["0008_deployment", "0009_journal", "0012_sealed_values"]
+    );
     assert_eq!(contents(store).await, before);
     assert_a_new_journal(store, ada).await;
     for gone in KEPT_BEFORE {
@@ -277,7 +280,10 @@ async fn a_postgres_database_of_before_the_journal_keeps_all_that_is_in_it() {
     let before = contents(store).await;
     assert_eq!((before.0.len(), before.1.len(), before.2.len(), before.3.len()), (2, 1, 1, 1));
 
-    assert_eq!(store.migrate().await.expect("the steps"), ["0008_deployment", "0009_journal"]);
+    assert_eq!(
+        store.migrate().await.expect("the steps"),
+        ["0008_deployment", "0009_journal", "0012_sealed_values"]
+    );
     assert_eq!(contents(store).await, before);
     assert_a_new_journal(store, ada).await;
     for gone in KEPT_BEFORE {

@@ -30,6 +30,12 @@ impl Backoff {
         self.next().max(asked_for.unwrap_or_default().min(LONGEST_ASKED_FOR))
     }
 
+    /// A pause of chance, up to the first one's length, that counts as no attempt: nothing went wrong, and not
+    /// everybody is to come at once.
+    pub(crate) fn soon(&self) -> Duration {
+        FIRST.mul_f64(self.fraction())
+    }
+
     /// All went well: begin with the short pauses again.
     pub(crate) fn reset(&mut self) {
         self.attempts = 0;
@@ -58,6 +64,15 @@ mod tests {
             backoff.reset();
             assert!(backoff.next() <= FIRST);
         }
+    }
+
+    #[test]
+    fn who_comes_again_soon_has_failed_at_nothing() {
+        let mut backoff = Backoff::default();
+        for _ in 0..50 {
+            assert!(backoff.soon() <= FIRST);
+        }
+        assert!(backoff.next() <= FIRST);
     }
 
     #[test]

@@ -75,6 +75,26 @@ async fn a_stream_goes_on_behind_the_last_entry_that_arrived() {
 }
 
 #[tokio::test]
+async fn who_is_led_elsewhere_comes_again_by_itself_and_misses_nothing() {
+    let issuer = Issuer::start(&[es256()]);
+    issuer.set_beating(true);
+    let validator = patient(&issuer).await;
+    for number in 0..5 {
+        eventually("the stream is open", || issuer.open_streams() == 1).await;
+        issuer.revoke(session(number));
+        let known = usize::try_from(number).expect("a small number") + 1;
+        eventually("the entry arrives", || validator.status().revocations == known).await;
+        let streams = issuer.requests(STREAM);
+        // Its connection stays open: nothing but the event says that another one is to be opened.
+        issuer.lead_streams_away();
+        eventually("another stream is asked for", || issuer.requests(STREAM) > streams).await;
+        assert_eq!(issuer.resumed_from(), Some(known));
+    }
+    assert_eq!(issuer.requests(REVOCATIONS), 1, "the stream was resumed, not begun anew");
+    assert!(issuer.requests(STREAM) < 20, "nobody is hammered");
+}
+
+#[tokio::test]
 async fn what_was_revoked_while_the_issuer_was_gone_is_known_when_it_is_back() {
     let mut issuer = Issuer::start(&[es256()]);
     let validator = patient(&issuer).await;

@@ -61,6 +61,7 @@ struct State {
     /// Bumped to end all streams.
     streams: u32,
     open_streams: usize,
+    led_away: usize,
     beating: bool,
     beats: usize,
     hanging: bool,
@@ -92,6 +93,7 @@ impl Issuer {
             kept_from: 0,
             streams: 0,
             open_streams: 0,
+            led_away: 0,
             beating: true,
             beats: 0,
             hanging: false,
@@ -185,6 +187,12 @@ impl Issuer {
     /// Ends all streams, by closing their connections.
     pub fn drop_streams(&self) {
         self.state().streams += 1;
+        self.world.changed.send_replace(());
+    }
+
+    /// Leads all streams elsewhere, and leaves their connections to the other side.
+    pub fn lead_streams_away(&self) {
+        self.state().led_away += 1;
         self.world.changed.send_replace(());
     }
 
@@ -452,12 +460,17 @@ impl World {
         };
         let journal = self.state().journal;
         let mut changed = self.changed.subscribe();
+        let led_away = self.state().led_away;
         loop {
             let mut text = String::new();
             {
                 let state = self.state();
                 if state.streams != name {
                     return Ok(());
+                }
+                if state.led_away != led_away {
+                    let cursor = state.cursor(sent);
+                    text.push_str(&format!("event: reconnect\nid: {cursor}\ndata: {{}}\n\n"));
                 }
                 if state.journal != journal {
                     text.push_str("event: reset\ndata: {}\n\n");

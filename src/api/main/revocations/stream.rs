@@ -42,6 +42,8 @@ struct Following {
     heartbeat: Interval,
     began: Instant,
     cursor: Cursor,
+    /// Whether the reader was led elsewhere.
+    was_led_away: bool,
 }
 
 /// The events of one reader.
@@ -63,6 +65,7 @@ fn events(
         heartbeat,
         began: Instant::now(),
         cursor: first.cursor,
+        was_led_away: false,
     };
     stream::unfold((following, Some(text)), async |(mut following, first)| {
         let text = match first.filter(|text| !text.is_empty()) {
@@ -76,11 +79,15 @@ fn events(
 impl Following {
     /// The next events; `None` when there are to be no more.
     async fn next(&mut self) -> Option<String> {
-        let Self { services, reader, token, is_over, bell, heartbeat, began, cursor } = self;
+        let Self { services, reader, token, is_over, bell, heartbeat, began, cursor, was_led_away } = self;
         let revocations = &services.revocations;
         loop {
-            if *is_over || revocations.is_closed() || began.elapsed() > STREAM_MAX {
+            if *is_over || *was_led_away || began.elapsed() > STREAM_MAX {
                 return None;
+            }
+            if revocations.is_closed() {
+                *was_led_away = true;
+                return Some(format!("event: reconnect\nid: {cursor}\ndata: {{}}\n\n"));
             }
             let is_heartbeat = tokio::select! {
                 () = reader.has_to_end() => return None,
@@ -165,7 +172,7 @@ impl IntoResponse for EventStream {
 impl ApiResponse for EventStream {
     fn meta() -> MetaResponses {
         let schema = MetaSchema {
-            description: Some("Server-sent events: `revocation` and `heartbeat`."),
+            description: Some("Server-sent events: `revocation`, `heartbeat` and `reconnect`."),
             example: Some(
                 "event: revocation\ndata: {\"sid\":\"0d9f1c3a-6a52-4b0e-9c7e-3f1d2b8a5e64\",\"exp\":1796170505}\nid: 5f0c4a3e8b5d4c0fa1d2e3f405162738.42\n\n".into(),
             ),

@@ -74,6 +74,9 @@ enum Interruption {
     /// An entry or an event that cannot be read: what it revokes must come in another way.
     #[error("the feed says something that is not understood")]
     NotUnderstood(#[source] Box<dyn Error + Send + Sync>),
+    /// The replica that sends it stops, and others do not.
+    #[error("the feed goes on at another replica")]
+    Moved,
     /// The connection is over.
     #[error("the feed has ended")]
     Closed,
@@ -101,7 +104,7 @@ impl Interruption {
         match self {
             Self::Reset | Self::NotUnderstood(_) => true,
             Self::Failed(error) => matches!(error.status(), Some(400 | 404 | 409 | 410 | 416)),
-            Self::Closed | Self::Silent | Self::ClockWasSet(_) | Self::Late => false,
+            Self::Moved | Self::Closed | Self::Silent | Self::ClockWasSet(_) | Self::Late => false,
         }
     }
 
@@ -109,7 +112,7 @@ impl Interruption {
     fn log(&self) {
         let error = self as &dyn Error;
         match self {
-            Self::Closed => tracing::debug!(error, "the revocation feed is opened anew"),
+            Self::Moved | Self::Closed => tracing::debug!(error, "the revocation feed is opened anew"),
             _ => tracing::warn!(error, "the revocation feed is interrupted"),
         }
     }
@@ -143,7 +146,11 @@ impl Follower {
             if interruption.calls_for_a_snapshot() {
                 self.progress.cursor = None;
             }
-            tokio::time::sleep(backoff.next_after(interruption.retry_after())).await;
+            let pause = match interruption {
+                Interruption::Moved => backoff.soon(),
+                _ => backoff.next_after(interruption.retry_after()),
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -231,12 +238,20 @@ impl Follower {
     ) -> Result<(), Interruption> {
         let (mut parser, mut events) = (SseParser::default(), Vec::new());
         let mut silent_at = Instant::now() + self.silence;
+        let mut was_told = false;
         while !clock.is_over(self.feed.now()) {
             let piece = timeout_at(silent_at, next_piece(&mut body)).await;
             let piece = piece.map_err(|_| Interruption::Silent)??.ok_or(Interruption::Closed)?;
             parser.read(&piece, &mut events).map_err(Interruption::not_understood)?;
             for event in events.drain(..) {
                 silent_at = Instant::now() + self.silence;
+                match event.name.as_str() {
+                    "heartbeat" => was_told = true,
+                    // One that only sends others away is no better than one that ends.
+                    "reconnect" if !was_told => return Err(Interruption::Closed),
+                    "reconnect" => return Err(Interruption::Moved),
+                    _ => {}
+                }
                 self.take_in(event, &mut clock, backoff)?;
             }
             self.prune();
