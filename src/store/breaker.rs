@@ -1,5 +1,7 @@
 //! A circuit breaker: when a store is away, callers learn it at once instead of waiting in line.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use tokio::time::Instant;
 pub(super) struct Breaker {
     threshold: u32,
     pause: Duration,
+    chance: RandomState,
     state: Mutex<State>,
 }
 
@@ -36,9 +39,19 @@ pub(super) struct Permit<'a> {
 }
 
 impl Breaker {
-    /// A breaker that opens after `threshold` failures in a row, for `pause`.
+    /// A breaker that opens after `threshold` failures in a row, for `pause` at most.
     pub(super) fn new(threshold: u32, pause: Duration) -> Self {
-        Self { threshold, pause, state: Mutex::new(State::Closed { failures: 0 }) }
+        let state = Mutex::new(State::Closed { failures: 0 });
+        Self { threshold, pause, chance: RandomState::new(), state }
+    }
+
+    /// The next pause, from three quarters to all of its length: replicas that have lost a store together do not
+    /// all ask it at once when it comes back. Hash maps are seeded differently in each process, which is all
+    /// the chance that this needs.
+    fn next_pause(&self, now: Instant) -> Duration {
+        let bits = self.chance.hash_one(now) >> 32;
+        let fraction = f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
+        self.pause - (self.pause / 4).mul_f64(fraction)
     }
 
     /// Leave to make one call, unless the breaker is open.
@@ -70,7 +83,8 @@ impl Permit<'_> {
     /// No answer came.
     pub(super) fn failed(mut self) {
         let mut state = self.breaker.state();
-        let open = State::Open { until: Instant::now() + self.breaker.pause };
+        let now = Instant::now();
+        let open = State::Open { until: now + self.breaker.next_pause(now) };
         *state = match *state {
             State::Closed { failures } if failures + 1 < self.breaker.threshold => {
                 State::Closed { failures: failures + 1 }
@@ -126,9 +140,9 @@ mod tests {
     async fn after_the_pause_one_caller_at_a_time_may_try() {
         let breaker = breaker();
         fail(&breaker, 3);
-        tokio::time::advance(PAUSE - Duration::from_millis(1)).await;
+        tokio::time::advance(PAUSE * 3 / 4 - Duration::from_millis(1)).await;
         assert!(breaker.acquire().is_err());
-        tokio::time::advance(Duration::from_millis(1)).await;
+        tokio::time::advance(PAUSE / 4 + Duration::from_millis(1)).await;
         let probe = breaker.acquire().expect("a probe");
         assert!(breaker.acquire().is_err(), "one at a time");
         probe.failed();
@@ -137,6 +151,17 @@ mod tests {
         breaker.acquire().expect("the next probe").succeeded();
         let (first, second) = (breaker.acquire(), breaker.acquire());
         assert!(first.is_ok() && second.is_ok(), "closed again");
+    }
+
+    /// Of replicas that have lost a store together, and of one replica's attempts.
+    #[tokio::test(start_paused = true)]
+    async fn no_two_pauses_are_alike() {
+        let now = Instant::now();
+        let pauses: std::collections::BTreeSet<_> = (0..20).map(|_| breaker().next_pause(now)).collect();
+        assert!(pauses.len() > 10, "{pauses:?}");
+        assert!(pauses.iter().all(|pause| (PAUSE * 3 / 4..=PAUSE).contains(pause)), "{pauses:?}");
+        let one = breaker();
+        assert_ne!(one.next_pause(now), one.next_pause(now + PAUSE));
     }
 
     #[tokio::test(start_paused = true)]

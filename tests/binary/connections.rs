@@ -60,7 +60,8 @@ async fn one_place_has_its_share_of_connections_and_others_have_theirs() {
 
     let refused = rude.send(post("/auth/login").json(&serde_json::json!({}))).await;
     refused.assert_problem(503, "overloaded");
-    assert_eq!((refused.header("retry-after"), refused.header("connection")), ("1", "close"));
+    let seconds: u32 = refused.header("retry-after").parse().expect("a number");
+    assert!((1..=3).contains(&seconds) && refused.header("connection") == "close", "{refused:?}");
     assert_eq!(rude.send(get("/health/ready")).await.status, StatusCode::OK);
     // Who says nothing, or half of something, is reset and not left waiting.
     for bytes in [&b""[..], b"GET /hea", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {

@@ -368,7 +368,8 @@ async fn an_outage_is_503_and_never_inactive() {
     for token in [&ada.tokens.access, &ada.tokens.refresh] {
         let answer = post(&app, "/oauth2/introspect", Some(BOOKS), &[("token", token)]).await;
         assert_oauth_error(&answer, 503, "temporarily_unavailable");
-        assert_eq!(answer.header("retry-after"), Some("1"));
+        let seconds: u32 = answer.header("retry-after").expect("when").parse().expect("a number");
+        assert!((1..=3).contains(&seconds), "{seconds}");
     }
     let revocation = post(&app, "/oauth2/revoke", None, &[("token", &ada.tokens.refresh)]).await;
     assert_oauth_error(&revocation, 503, "temporarily_unavailable");

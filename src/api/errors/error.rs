@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use poem::Response;
 use poem::error::ResponseError;
@@ -18,8 +19,15 @@ use crate::api::wire::rate_limit_headers::seconds;
 use crate::domain::causes::with_causes;
 use crate::service::{self, Field, FieldProblem};
 
-/// How long a client is asked to wait for a store, or for a worker, before it tries again, seconds.
-pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
+/// The longest that a client is asked to wait for a store, or for a worker, before it tries again, seconds.
+pub(crate) const RETRY_AFTER_MAX_SECONDS: u64 = 3;
+
+/// How long the next client is asked to wait, seconds. Each in turn is told another span: those who were refused
+/// at once do not all come back at once.
+pub(crate) fn retry_after_seconds() -> u64 {
+    static TURN: AtomicU64 = AtomicU64::new(0);
+    1 + TURN.fetch_add(1, Ordering::Relaxed) % RETRY_AFTER_MAX_SECONDS
+}
 
 /// One field that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Object)]
@@ -61,7 +69,7 @@ impl ApiError {
             detail: code.text().to_owned(),
             errors: Vec::new(),
             challenge: code.challenge(),
-            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS),
+            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then(retry_after_seconds),
             cause: None,
         }
     }
@@ -314,5 +322,19 @@ fn field_name(field: Field) -> &'static str {
         Field::NewPassword => "newPassword",
         Field::FirstName => "first_name",
         Field::LastName => "last_name",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_that_are_refused_at_once_are_asked_to_come_back_at_different_moments() {
+        let told: Vec<u64> = (0..300).map(|_| retry_after_seconds()).collect();
+        assert!(told.iter().all(|seconds| (1..=RETRY_AFTER_MAX_SECONDS).contains(seconds)), "{told:?}");
+        // Other tests are refused meanwhile.
+        let each = (1..=RETRY_AFTER_MAX_SECONDS).map(|one| told.iter().filter(|told| **told == one).count());
+        assert!(each.min().is_some_and(|least| least > 30), "{told:?}");
     }
 }

@@ -17,7 +17,7 @@ mod problem;
 pub mod refusal;
 
 pub use code::ErrorCode;
-pub(crate) use error::RETRY_AFTER_SECONDS;
+pub(crate) use error::retry_after_seconds;
 pub use error::{ApiError, InvalidField};
 pub use framework::problem_of;
 pub use problem::Problem;

@@ -9,8 +9,8 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use crate::api::document::tags::Tag;
-use crate::api::errors::RETRY_AFTER_SECONDS;
 use crate::api::errors::refusal::{INTERNAL, Refusal, refusals};
+use crate::api::errors::retry_after_seconds;
 use crate::api::main::well_known::DocumentErrors;
 use crate::api::wire::json::Json;
 use crate::service::Services;
@@ -126,7 +126,7 @@ impl ReadinessAnswer {
         let body = Json(Readiness::from(found));
         match is_ready {
             true => Self::Ready(body),
-            false => Self::NotReady(body, RETRY_AFTER_SECONDS),
+            false => Self::NotReady(body, retry_after_seconds()),
         }
     }
 }

@@ -49,8 +49,13 @@ pub(super) const BARRIER_KEPT: Duration = Duration::from_secs(60);
 /// but for drift.
 const DRIFT_ALLOWANCE: Duration = Duration::from_millis(50);
 
-/// How long one read of the acknowledgements waits: a Redis that is gone is noticed this soon.
-const READ_WAIT: Duration = Duration::from_millis(250);
+/// How long one read of the acknowledgements waits: a Redis that is gone is noticed this soon, and so is who
+/// revokes meanwhile.
+const READ_WAIT: Duration = Duration::from_millis(100);
+
+/// How long whoever revokes waits for the barrier before theirs. While mirrors answer, one after the other
+/// serves all; while one is silent, nobody waits for what others wait for.
+const OVERLAP_AFTER: Duration = Duration::from_millis(100);
 
 /// A row of a stream: its id, its fields.
 pub(super) type Row = (String, HashMap<String, String>);
@@ -78,7 +83,8 @@ impl Barrier {
     }
 }
 
-/// A revocation's wait for the mirrors. One barrier serves all who wait when it is raised.
+/// A revocation's wait for the mirrors. One barrier serves all who wait when it is raised, and no barrier waits
+/// for the one before where a mirror is silent.
 #[derive(Debug)]
 pub(super) struct Mirrors {
     connection: Arc<Connection>,
@@ -157,7 +163,35 @@ struct Raised {
     silent: HashMap<String, Awaited>,
 }
 
-/// Raises barriers and watches them pass, one at a time.
+/// A barrier that was raised, and those who wait until it has passed.
+struct Passing {
+    raised: Raised,
+    server: String,
+    requests: Vec<Request>,
+}
+
+impl Passing {
+    fn end(self, outcome: &Result<(), Arc<StoreError>>) {
+        answer(self.requests, outcome);
+    }
+}
+
+fn answer(requests: Vec<Request>, outcome: &Result<(), Arc<StoreError>>) {
+    for request in requests {
+        // Who has gone meanwhile needs no answer.
+        let _ = request.answer.send(outcome.clone());
+    }
+}
+
+/// Ends those that nobody is silent for any more.
+fn end_passed(passing: &mut Vec<Passing>) {
+    let (passed, others) = passing.drain(..).partition(|passing| passing.raised.silent.is_empty());
+    *passing = others;
+    let passed: Vec<Passing> = passed;
+    passed.into_iter().for_each(|passing| passing.end(&Ok(())));
+}
+
+/// Raises barriers and watches them pass.
 struct Watch {
     connection: Arc<Connection>,
     keys: Everybody,
@@ -171,20 +205,43 @@ impl Watch {
 
     /// Serves for as long as anybody may ask.
     async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
-        while let Some(first) = requests.recv().await {
-            let mut all = vec![first];
-            while let Ok(next) = requests.try_recv() {
-                all.push(next);
+        let (mut waiting, mut passing) = (Vec::new(), Vec::<Passing>::new());
+        loop {
+            if waiting.is_empty() && passing.is_empty() {
+                let Some(first) = requests.recv().await else { return };
+                waiting.push(first);
             }
-            // They are of one server, unless it was lost in this very moment.
-            while let Some(server) = all.first().map(|request| request.server.clone()) {
-                let outcome = self.pass_barrier(&server).await.map_err(Arc::new);
-                let (passed, rest) = all.into_iter().partition(|request| request.server == server);
-                all = rest;
-                let passed: Vec<Request> = passed;
-                for request in passed {
-                    // Who has gone meanwhile needs no answer.
-                    let _ = request.answer.send(outcome.clone());
+            while let Ok(next) = requests.try_recv() {
+                waiting.push(next);
+            }
+            let newest = passing.last().map(|passing| passing.raised.at);
+            if newest.is_none_or(|at| at.elapsed() >= OVERLAP_AFTER) {
+                self.raise_for(&mut waiting, &mut passing).await;
+            }
+            let Some(server) = passing.last().map(|passing| passing.server.clone()) else { continue };
+            if let Err(error) = self.watch(&server, &mut passing).await {
+                let outcome = Err(Arc::new(error));
+                passing.drain(..).for_each(|passing| passing.end(&outcome));
+            }
+        }
+    }
+
+    /// Raises a barrier for all who wait. They are of one server, unless it was lost in this very moment.
+    async fn raise_for(&self, waiting: &mut Vec<Request>, passing: &mut Vec<Passing>) {
+        while let Some(server) = waiting.first().map(|request| request.server.clone()) {
+            let (requests, others) = waiting.drain(..).partition(|request| request.server == server);
+            *waiting = others;
+            match self.raise(&server).await {
+                Ok(None) => answer(requests, &Ok(())),
+                Err(error) => answer(requests, &Err(Arc::new(error))),
+                Ok(Some(raised)) => {
+                    // Nobody hears any more of what another server was to tell.
+                    let (same, lost) = passing.drain(..).partition(|passing| passing.server == server);
+                    *passing = same;
+                    let lost: Vec<Passing> = lost;
+                    let outcome = Err(Arc::new(unavailable(Lost)));
+                    lost.into_iter().for_each(|passing| passing.end(&outcome));
+                    passing.push(Passing { raised, server, requests });
                 }
             }
         }
@@ -203,24 +260,32 @@ impl Watch {
         }
     }
 
-    /// Raises a barrier, and waits for every mirror or for the end of its `max_staleness`
-    /// (model: RevocationWaitsForMirrors).
-    async fn pass_barrier(&mut self, server: &str) -> StoreResult<()> {
-        let Some(mut raised) = self.raise(server).await? else { return Ok(()) };
-        loop {
-            let over: Vec<String> = raised.those_over();
-            for name in over {
-                if let Some(awaited) = raised.silent.remove(&name) {
-                    self.remove(server, &name, &awaited).await?;
+    /// Ends the barriers that every mirror has passed, or whose `max_staleness` is over
+    /// (model: RevocationWaitsForMirrors); waits a little for that.
+    async fn watch(&mut self, server: &str, passing: &mut Vec<Passing>) -> StoreResult<()> {
+        for barrier in 0..passing.len() {
+            for name in passing[barrier].raised.those_over() {
+                let Some(awaited) = passing[barrier].raised.silent.remove(&name) else { continue };
+                if self.remove(server, &name, &awaited).await? {
+                    // It uses no copy before it has joined again, and that is after all these barriers.
+                    for passing in &mut *passing {
+                        passing.raised.silent.remove(&name);
+                    }
                 }
             }
-            if raised.silent.is_empty() {
-                return Ok(());
-            }
-            for row in self.acknowledgements(server, &raised.position, raised.next_end()).await? {
-                raised.hear(row)?;
+        }
+        end_passed(passing);
+        let all = || passing.iter().map(|passing| &passing.raised);
+        let Some(end) = all().map(Raised::next_end).min() else { return Ok(()) };
+        let earliest = all().min_by_key(|raised| row_number(&raised.position));
+        let position = earliest.map(|raised| raised.position.clone()).unwrap_or_default();
+        for row in self.acknowledgements(server, &position, end).await? {
+            for passing in &mut *passing {
+                passing.raised.hear(&row)?;
             }
         }
+        end_passed(passing);
+        Ok(())
     }
 
     /// Raises a barrier; `None` where there is no mirror.
@@ -241,14 +306,16 @@ impl Watch {
         }
     }
 
-    async fn remove(&self, server: &str, name: &str, awaited: &Awaited) -> StoreResult<()> {
+    /// Removes a mirror from the register, unless it has acknowledged something meanwhile; answers whether it is
+    /// out.
+    async fn remove(&self, server: &str, name: &str, awaited: &Awaited) -> StoreResult<bool> {
         tracing::warn!(mirror = name, "a replica is silent: it is not waited for until it is back");
         let key = self.keys.mirrors();
         let entry = Entry { place: REGISTER, key: &key };
         let seen = format!("{}:{}", awaited.acknowledged, awaited.max_staleness.as_millis());
         let mut script = scripts::REMOVE_MIRROR.prepare_invoke();
         script.key(&key).arg(name).arg(seen);
-        self.call(server, entry, script).await.map(drop)
+        Ok(self.call(server, entry, script).await?.verdict == "removed")
     }
 
     /// What was acknowledged after `position`; waits a little for something to come.
@@ -292,15 +359,15 @@ impl Raised {
     }
 
     /// Takes in an acknowledgement.
-    fn hear(&mut self, (id, fields): Row) -> StoreResult<()> {
-        let entry = Entry { place: ACKNOWLEDGEMENTS, key: &id };
+    fn hear(&mut self, (id, fields): &Row) -> StoreResult<()> {
+        let entry = Entry { place: ACKNOWLEDGEMENTS, key: id };
         let text = |name: &str| fields.get(name).map(String::as_str);
         let number: u64 = entry.read("number", text("number"))?;
         let is_meant = text("epoch") == Some(&self.barrier.epoch) && number >= self.barrier.number;
         if let Some(mirror) = text("mirror").filter(|_| is_meant) {
             self.silent.remove(mirror);
         }
-        self.position = id;
+        self.position.clone_from(id);
         Ok(())
     }
 
@@ -318,6 +385,12 @@ impl Raised {
     fn end_of(&self, awaited: &Awaited) -> Instant {
         self.at + awaited.max_staleness + DRIFT_ALLOWANCE
     }
+}
+
+/// Where a row of a stream stands among the others; what means nothing comes first.
+fn row_number(id: &str) -> (u64, u64) {
+    let (millis, number) = id.split_once('-').unwrap_or((id, ""));
+    (millis.parse().unwrap_or_default(), number.parse().unwrap_or_default())
 }
 
 /// A mirror's own side: its place in the register, and what it owes.

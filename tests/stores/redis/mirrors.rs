@@ -311,6 +311,47 @@ async fn one_barrier_serves_all_who_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_revokes_while_a_mirror_is_silent_has_a_barrier_of_their_own() {
+    let case = Case::new().await;
+    let mut silent = case.answering_mirror(FOR_EVER).await;
+    let mut all = Vec::new();
+    for raised in 1..=3 {
+        all.push(case.revoke());
+        let raising = async { while barriers(&case).await < raised {} };
+        timeout(SOON, raising).await.expect("it waits for no other one");
+    }
+    assert!(all.iter().all(|(_, revoking)| !revoking.is_finished()));
+    // One acknowledgement of the newest is one of all.
+    silent.read(&case, Duration::ZERO).await;
+    assert!(all.iter().all(|(token, _)| silent.copy.contains(&Revoked::Token(*token))));
+    silent.confirm(&case).await;
+    for (_, revoking) in all {
+        over(revoking).await;
+    }
+}
+
+/// However many are silent, and however many revoke meanwhile, nobody waits twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_mirrors_are_waited_for_together() {
+    let case = Case::new().await;
+    let max_staleness = Duration::from_secs(2);
+    let mut mirrors = Vec::new();
+    for _ in 0..3 {
+        mirrors.push(case.answering_mirror(max_staleness).await);
+    }
+    let began = tokio::time::Instant::now();
+    let (_, first) = case.revoke();
+    let raising = async { while barriers(&case).await < 1 {} };
+    timeout(SOON, raising).await.expect("a barrier");
+    let (_, second) = case.revoke();
+    over(first).await;
+    assert!(began.elapsed() >= max_staleness, "they may use their copies until then");
+    over(second).await;
+    // Each of them for itself, or the second revocation after the first one, would take twice as long.
+    assert!(began.elapsed() < max_staleness * 3 / 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_redis_still_revokes_at_every_mirror() {
     let case = Case::new().await;
     let mut mirror = case.answering_mirror(FOR_EVER).await;
