@@ -239,7 +239,7 @@ pub async fn a_key_is_sealed_anew_in_any_state_and_only_where_it_is_as_it_was(st
     assert!(!store.replace_sealed_key(&id("x"), &sealed(2), &sealed(3)).await.expect("an answer"));
     let anew = |key: &RingKey| RingKey {
         key: StoredSigningKey { sealed: sealed(2), ..key.key.clone() },
-        state: key.state.clone(),
+        state: key.state,
     };
     assert_eq!(ring(store).await, before.iter().map(anew).collect::<Vec<_>>());
 }
