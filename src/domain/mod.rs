@@ -23,6 +23,7 @@ pub mod rate_limit;
 pub mod revocation;
 pub mod sealed_value;
 pub mod secret_mark;
+pub mod sentinel_url;
 pub mod session;
 pub mod session_cap;
 pub mod session_carried;

@@ -34,6 +34,7 @@ mod redis_replicas;
 mod replicas;
 mod restart;
 mod secret_rotation;
+mod sentinels;
 mod serve;
 mod sidecar;
 mod snippets;

@@ -11,6 +11,7 @@ mod owner;
 mod rate_limits;
 mod replay;
 mod replicas;
+mod sentinel;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod redis;
+pub mod sentinels;
 pub mod silent_proxy;
 pub mod smtp;
 pub mod switchboard;

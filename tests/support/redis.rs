@@ -92,11 +92,32 @@ impl RedisServer {
     /// # Panics
     /// As [`Self::start`].
     pub fn sentinel() -> Self {
+        Self::sentinel_with(|_| String::new())
+    }
+
+    /// Starts a Sentinel with these settings, for which it has a folder.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn sentinel_with(settings: impl Fn(&Path) -> String) -> Self {
         Self::start_with(Persistence::Sentinel, |folder| {
             let file = folder.join("sentinel.conf");
-            std::fs::write(&file, "").expect("a file");
+            std::fs::write(&file, settings(folder)).expect("a file");
             vec![file.display().to_string()]
         })
+    }
+
+    /// The same, and takes TLS as well; answers the port for it. The files are the authority's certificate, its own
+    /// and its key.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn sentinel_with_tls(settings: &str, [ca, certificate, key]: [&str; 3]) -> (Self, u16) {
+        let port = free_port();
+        let tls = format!(
+            "tls-port {port}\ntls-ca-cert-file {ca}\ntls-cert-file {certificate}\ntls-key-file {key}\n{settings}"
+        );
+        (Self::sentinel_with(|_| tls.clone()), port)
     }
 
     /// Starts one that listens on a socket as well, and answers the URL of that.
@@ -147,10 +168,15 @@ impl RedisServer {
     /// # Panics
     /// When the server does not answer, or not as is expected.
     pub async fn command<T: ::redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        let client = ::redis::Client::open(self.url()).expect("the address");
-        let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
+        self.try_command(words).await.expect("Redis answers, and takes the command")
+    }
+
+    /// The same, of a server that may be away or refuse.
+    pub async fn try_command<T: ::redis::FromRedisValue>(&self, words: &[&str]) -> ::redis::RedisResult<T> {
+        let client = ::redis::Client::open(self.url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
         let mut command = ::redis::cmd(words[0]);
-        command.arg(&words[1..]).query_async(&mut connection).await.expect("Redis takes the command")
+        command.arg(&words[1..]).query_async(&mut connection).await
     }
 
     /// Makes this server a replica of the one on that port, and waits until it has what that has.
@@ -159,6 +185,22 @@ impl RedisServer {
         while !self.command::<String>(&["INFO", "replication"]).await.contains("master_link_status:up") {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Waits until a replica has all that this one has by now.
+    pub async fn passes_on_to(&self, replica: &Self) {
+        let written = self.replicated("master_repl_offset").await;
+        while replica.replicated("slave_repl_offset").await < written {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Up to where, by what `INFO` calls it.
+    async fn replicated(&self, name: &str) -> u64 {
+        let info: String = self.command(&["INFO", "replication"]).await;
+        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+        let (_, offset) = lines.find(|(found, _)| *found == name).expect(name);
+        offset.trim().parse().expect("a number")
     }
 
     /// Cuts a replica off from its master: it keeps what it has.

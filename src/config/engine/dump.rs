@@ -6,6 +6,7 @@ use url::Url;
 
 use super::setting::{Catalogue, Kind};
 use super::values::Values;
+use crate::domain::sentinel_url::SentinelUrl;
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "…";
@@ -38,6 +39,9 @@ pub fn dump(catalogue: &Catalogue, values: &Values) -> String {
 /// A URL without its password and its query (which may hold one too); all of it is hidden where
 /// that is not certain.
 fn without_password(text: &str) -> String {
+    if let Ok(url) = SentinelUrl::parse(text) {
+        return url.masked_by(HIDDEN);
+    }
     let Ok(mut url) = Url::parse(text) else { return HIDDEN.to_owned() };
     if url.cannot_be_a_base() || text.matches("://").count() != 1 {
         return HIDDEN.to_owned();
@@ -89,7 +93,12 @@ mod tests {
             ("postgres://db/hallpass?user=a&password=hunter2", "postgres://db/hallpass?…"),
             ("redis://:hunter2@redis:6379/0", "redis://:…@redis:6379/0"),
             ("redis://redis/0#hunter2", "redis://redis/0#…"),
-            ("redis+sentinel://:hunter2@a:1,b:2/main", "…"),
+            ("redis+sentinel://:hunter2@a:1,b:2/main", "redis+sentinel://:…@a:1,b:2/main"),
+            (
+                "rediss+sentinel://ada:hunter2@a/main/3?sentinel_password=hunter2",
+                "rediss+sentinel://ada:…@a:26379/main/3?…",
+            ),
+            ("redis+sentinel://:hunter2@a:1,b:2", "…"),
             ("sqlite::memory:", "…"),
         ] {
             assert_eq!(without_password(url), shown);

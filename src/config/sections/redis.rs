@@ -9,6 +9,7 @@ use crate::config::engine::{
     Always, Later, Nothing, Parsed, Review, Secret, Values, parse, problem, settings,
 };
 use crate::domain::deployment::{DEPLOYMENT_MARK_MAX, DeploymentMark};
+use crate::domain::sentinel_url::SentinelUrl;
 use crate::store::TokenStoreKind;
 
 const URL: &str = "redis.url";
@@ -27,8 +28,9 @@ settings! {
     /// The Redis that keeps sessions and revocations.
     #[derive(Clone, Debug)]
     pub struct RedisSettings {
-        /// The Redis that keeps sessions and revocations: `redis://`, `rediss://` for TLS, or `unix://` and the path of
-        /// a socket; see [docs/stores.md](docs/stores.md).
+        /// The Redis that keeps sessions and revocations: `redis://`, `rediss://` for TLS, `unix://` and the path of a
+        /// socket, or `redis+sentinel://host,host,host/master`, `rediss+sentinel://` for TLS, where Sentinels say which
+        /// one it is; see [docs/stores.md](docs/stores.md).
         url: Option<Secret> = "redis.url" {
             alias: "REDIS_URL", kind: SecretUrl, parse: url, default: Nothing, example: "redis://127.0.0.1:6379/0",
         },
@@ -91,6 +93,9 @@ pub(crate) fn token_store_by_url(values: &Values) -> Option<String> {
     Some(kind.name().to_owned())
 }
 
+const HELP_SENTINEL: &str = "write it like redis+sentinel://:password@host,host,host:26379/master/0, or rediss+sentinel:// \
+    for TLS; what the Sentinels ask for themselves is ?sentinel_username=…&sentinel_password=…";
+
 fn prefix(text: &str) -> Parsed<DeploymentMark> {
     DeploymentMark::parse(text).or_else(|_| {
         problem("is no prefix", format!("write 1 to {DEPLOYMENT_MARK_MAX} characters of a-z, 0-9 and -"))
@@ -98,8 +103,8 @@ fn prefix(text: &str) -> Parsed<DeploymentMark> {
 }
 
 fn url(text: &str) -> Parsed<Secret> {
-    const HELP: &str =
-        "write it like redis://127.0.0.1:6379/0, rediss:// for TLS, or unix:///run/redis/redis.sock";
+    const HELP: &str = "write it like redis://127.0.0.1:6379/0, rediss:// for TLS, unix:///run/redis/redis.sock, or \
+         redis+sentinel://host,host,host/master";
     match text.split_once("://").map(|(scheme, _)| scheme) {
         Some("redis" | "rediss") if Url::parse(text).is_ok_and(|url| url.has_host()) => Ok(Secret::new(text)),
         Some("redis" | "rediss") => problem("is no URL with a host", HELP),
@@ -112,6 +117,10 @@ fn url(text: &str) -> Parsed<Secret> {
             "names no socket by its whole path",
             "write it like unix:///run/redis/redis.sock (with ?db=1&user=…&pass=… where they are needed)",
         ),
+        Some(_) if SentinelUrl::is_meant(text) => match SentinelUrl::parse(text) {
+            Ok(_) => Ok(Secret::new(text)),
+            Err(error) => problem(error.to_string(), HELP_SENTINEL),
+        },
         Some("valkey") => problem("is written for Valkey, which is spoken to as Redis is", "write redis://"),
         Some("valkeys") => {
             problem("is written for Valkey, which is spoken to as Redis is", "write rediss://")
@@ -122,9 +131,12 @@ fn url(text: &str) -> Parsed<Secret> {
         Some("redis+tls" | "redis+ssl" | "tls") => {
             problem("asks for TLS under another name", "write rediss://")
         }
-        Some(other) if ["sentinel", "cluster"].iter().any(|kind| other.contains(kind)) => problem(
-            "asks for Sentinel or Cluster, which this version cannot use",
-            "give the address of one Redis, or one that always leads to the master",
+        Some(other) if other.contains("sentinel") => {
+            problem("asks for Sentinel under another name", HELP_SENTINEL)
+        }
+        Some(other) if other.contains("cluster") => problem(
+            "asks for Cluster, which this version cannot use",
+            "give the address of one Redis, or those of Sentinels (redis+sentinel://)",
         ),
         _ => problem("is no Redis URL", HELP),
     }
@@ -151,8 +163,9 @@ impl RedisSettings {
             }
             match &self.url {
                 None => review.refuse(key, "is set, and no Redis is", "set `redis.url`, or leave it out"),
-                Some(url) if !url.expose().starts_with("rediss://") => {
-                    review.refuse(key, "is set, and `redis.url` asks for no TLS", "write rediss:// there");
+                Some(url) if !asks_for_tls(url.expose()) => {
+                    let help = "write rediss:// there, or rediss+sentinel://";
+                    review.refuse(key, "is set, and `redis.url` asks for no TLS", help);
                 }
                 Some(_) => {}
             }
@@ -163,12 +176,11 @@ impl RedisSettings {
     /// What deserves a second thought: another machine that is spoken to without TLS.
     pub(crate) fn review_plaintext(&self, review: &mut Review<'_>) {
         let Some(url) = &self.url else { return };
-        let is_plain = |url: Url| url.scheme() == "redis" && !is_loopback_host(&url);
-        if review.sound(&[URL]) && Url::parse(url.expose()).is_ok_and(is_plain) {
+        if review.sound(&[URL]) && is_spoken_to_in_the_clear(url.expose()) {
             review.warn(
                 URL,
                 "leads to another machine without TLS: its password and everybody's sessions travel in the clear; \
-                 write rediss://",
+                 write rediss://, or rediss+sentinel://",
             );
         }
     }
@@ -184,17 +196,33 @@ impl RedisSettings {
     }
 }
 
+fn asks_for_tls(url: &str) -> bool {
+    match SentinelUrl::parse(url) {
+        Ok(url) => url.is_tls(),
+        Err(_) => url.starts_with("rediss://"),
+    }
+}
+
+fn is_spoken_to_in_the_clear(url: &str) -> bool {
+    match SentinelUrl::parse(url) {
+        Ok(url) => !url.is_tls() && !url.hosts().iter().all(is_loopback_host),
+        Err(_) => Url::parse(url).is_ok_and(|url| url.scheme() == "redis" && !is_loopback_host(&url)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn redis_is_a_single_server_for_now() {
+    fn redis_is_one_server_or_the_one_that_sentinels_name() {
         for good in [
             "redis://localhost",
             "rediss://:pw@host:6380/1",
             "unix:///run/redis/redis.sock",
             "redis+unix:///run/redis.sock?db=1&user=a&pass=hunter2",
+            "redis+sentinel://a:hunter2@h,i:1,j/m/1?sentinel_username=b&sentinel_password=hunter2",
+            "rediss+sentinel://h/m",
         ] {
             assert!(url(good).is_ok(), "{good}");
         }
@@ -206,9 +234,10 @@ mod tests {
             ("unix:///", "whole path"),
             ("valkey://:hunter2@h", "write redis://"),
             ("valkeys://h", "write rediss://"),
-            ("redis+sentinel://h/m", "Sentinel"),
-            ("redis-sentinel://h/m", "Sentinel"),
-            ("sentinel://h/m", "Sentinel"),
+            ("redis+sentinel://:hunter2@h", "names no master"),
+            ("redis+sentinel://:hunter2@h/m?sentinel_password=hunter2&x=hunter2", "more than"),
+            ("redis-sentinel://:hunter2@h/m", "redis+sentinel://"),
+            ("sentinel://h/m", "redis+sentinel://"),
             ("redis+cluster://h", "Cluster"),
             ("redis-cluster://h", "Cluster"),
         ] {

@@ -35,7 +35,7 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_DATABASE__ACQUIRE_TIMEOUT", "10ms", &["out of bounds", "50ms to 1m"]),
         ("HALLPASS_DATABASE__STATEMENT_TIMEOUT", "2m", &["out of bounds"]),
         ("HALLPASS_DATABASE__CONNECT_TIMEOUT", "10m", &["50ms to 5m"]),
-        ("REDIS_URL", "redis+sentinel://h/m", &["Sentinel"]),
+        ("REDIS_URL", "redis+sentinel://h", &["names no master", "host,host,host:26379/master"]),
         ("REDIS_URL", "valkey://h", &["Valkey", "write redis://"]),
         ("REDIS_URL", "unix://redis.sock", &["whole path"]),
         ("HALLPASS_REDIS__TLS__CA_FILE", "/dev/null", &["no Redis is"]),

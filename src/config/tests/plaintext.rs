@@ -68,10 +68,17 @@ fn stores_in_the_clear_on_other_machines_are_warned_about() {
         .variable("DATABASE_URL", "postgres://db/hallpass?sslmode=verify-full")
         .variable("HALLPASS_DATABASE__MIGRATE_URL", "postgres://owner@db/hallpass");
     assert_eq!(by_another.warned(Profile::Serve), ["database.migrate_url"]);
-    for url in ["redis://redis", "redis://:pw@10.0.0.1:6379/0"] {
+    for url in ["redis://redis", "redis://:pw@10.0.0.1:6379/0", "redis+sentinel://localhost,10.0.0.1/main"] {
         assert_eq!(warned("REDIS_URL", url), ["redis.url"], "{url}");
     }
-    for url in ["redis://localhost", "redis://127.0.0.1:6379", "redis://[::1]/1", "rediss://redis"] {
+    for url in [
+        "redis://localhost",
+        "redis://127.0.0.1:6379",
+        "redis://[::1]/1",
+        "rediss://redis",
+        "redis+sentinel://localhost,127.0.0.1:1,[::1]/main",
+        "rediss+sentinel://one,two/main",
+    ] {
         assert!(warned("REDIS_URL", url).is_empty(), "{url}");
     }
     let dev = given().variable("REDIS_URL", "redis://redis");

@@ -52,6 +52,9 @@ const NEEDED: [(&str, &[&str]); 37] = [
     ("zscore", &[KEY, "m"]),
 ];
 
+/// What the user of a Sentinel may do that is asked where the master is, as `user` in sentinel.conf takes it.
+pub const SENTINEL_RIGHTS: &str = "+sentinel|master +sentinel|get-master-addr-by-name";
+
 /// What a user may not do that the service does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisLack {
@@ -170,5 +173,6 @@ mod tests {
         let wanted = needed_commands().collect::<Vec<_>>().join(" ");
         let words = docs.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains(&wanted), "docs/stores.md has other commands than: {wanted}");
+        assert!(words.contains(SENTINEL_RIGHTS), "docs/stores.md has other rights than: {SENTINEL_RIGHTS}");
     }
 }

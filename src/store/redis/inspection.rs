@@ -5,10 +5,23 @@ use redis::{ErrorKind, RedisError, RedisResult};
 
 use crate::store::error::StoreError;
 
-/// Which server answers, and which history of it: its run (a restart has another, and may have read an
-/// older snapshot) and its replication id (a replica that is promoted, or that begins to follow another
-/// master, has another).
+/// Who answers.
+pub(super) struct Identity {
+    /// Which server, and which history of it: its run (a restart has another, and may have read an
+    /// older snapshot) and its replication id (a replica that is promoted, or that begins to follow another
+    /// master, has another).
+    pub(super) server: String,
+    /// Whether it follows nobody.
+    pub(super) is_master: bool,
+}
+
+/// Which server answers, and which history of it.
 pub(super) async fn server_of(redis: &mut MultiplexedConnection) -> RedisResult<String> {
+    Ok(identity_of(redis).await?.server)
+}
+
+/// Who answers.
+pub(super) async fn identity_of(redis: &mut MultiplexedConnection) -> RedisResult<Identity> {
     let mut pipeline = redis::pipe();
     pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
     let (server, replication): (String, String) = pipeline.query_async(redis).await?;
@@ -20,7 +33,10 @@ pub(super) async fn server_of(redis: &mut MultiplexedConnection) -> RedisResult<
     }
     let (run, history) = (value(&server, "run_id"), value(&replication, "master_replid"));
     match (run, history) {
-        (Some(run), Some(history)) => Ok(format!("{run}:{history}")),
+        (Some(run), Some(history)) => Ok(Identity {
+            server: format!("{run}:{history}"),
+            is_master: value(&replication, "role") == Some("master"),
+        }),
         _ => {
             Err(RedisError::from((ErrorKind::UnexpectedReturnType, "INFO names no run_id or master_replid")))
         }
@@ -32,8 +48,8 @@ const OF_CLUSTER: &str = "this is a node of a Redis Cluster, which this version 
     Redis with `cluster-enabled no`";
 
 /// A Sentinel keeps nothing.
-const IS_SENTINEL: &str = "this is a Sentinel, which keeps no data and which this version does not follow; give the \
-    address of the Redis itself, or one that always leads to the master";
+const IS_SENTINEL: &str = "this is a Sentinel, which keeps no data: to be led to the master by it, write \
+    redis+sentinel://host,host,host/master";
 
 /// Whether an answer, or what we were to show, says that this Redis can never be used as it is set up:
 /// waiting mends nothing.
@@ -59,6 +75,9 @@ pub struct RedisInspection {
     pub persistence: Persistence,
     /// How many replicas follow it and are in step with it; `None` when it does not say.
     pub replicas: Option<u32>,
+    /// Whether it refuses writes when too few replicas follow it (`min-replicas-to-write`): a master that was left
+    /// behind by a failover takes none then. `None` when it does not say.
+    pub refuses_alone: Option<bool>,
 }
 
 /// What a restart of Redis finds on disk.
@@ -100,6 +119,7 @@ impl RedisInspection {
         eviction: EvictionPolicy::Unknown,
         persistence: Persistence::Unknown,
         replicas: None,
+        refuses_alone: None,
     };
 
     /// Whether it is known to lack commands that are needed.
@@ -133,7 +153,9 @@ impl RedisInspection {
             let online = info.lines().filter(|line| is_replica_in_step(line)).count();
             u32::try_from(online).unwrap_or(u32::MAX)
         });
-        Self { version, eviction, persistence, replicas }
+        // Redis says how many it counts only where it is to count them.
+        let refuses_alone = value("role").is_some().then(|| value("min_slaves_good_slaves").is_some());
+        Self { version, eviction, persistence, replicas, refuses_alone }
     }
 
     /// Whether it knows `WAITAOF`, and has a log to wait for.
@@ -183,6 +205,14 @@ mod tests {
         let some = "connected_slaves:2\r\nslave0:ip=10.0.0.1,port=6379,state=online,offset=14,lag=0\r\n\
                     slave1:ip=10.0.0.2,port=6379,state=wait_bgsave,offset=0,lag=0\r\n";
         assert_eq!(of(some), Some(1));
+    }
+
+    #[test]
+    fn a_master_that_refuses_writes_alone_is_told_by_what_it_counts() {
+        let of = |info: &str| RedisInspection::read(Some(info), None).refuses_alone;
+        assert_eq!(of("redis_version:7.0.15\r\n"), None);
+        assert_eq!(of("role:master\r\nconnected_slaves:1\r\n"), Some(false));
+        assert_eq!(of("role:master\r\nconnected_slaves:1\r\nmin_slaves_good_slaves:0\r\n"), Some(true));
     }
 
     #[test]

@@ -48,7 +48,8 @@ use crate::store::examination::Examination;
 use crate::store::revocations::{BackendReader, ReaderRole};
 use crate::store::token_store::Probe;
 
-pub use self::acl::{RedisLack, needed_commands};
+pub use self::acl::{RedisLack, SENTINEL_RIGHTS, needed_commands};
+pub use self::connection::{SentinelReport, SentinelView};
 pub use self::inspection::{EvictionPolicy, Persistence, RedisInspection, is_unfit};
 pub use self::options::{RedisOptions, RedisUrlError};
 pub use self::owner::Others;

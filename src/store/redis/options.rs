@@ -5,7 +5,9 @@ use std::time::Duration;
 use redis::{ConnectionInfo, IntoConnectionInfo as _, RedisError};
 use url::Url;
 
+use super::connection::Watched;
 use super::wire::RedisTls;
+use crate::domain::sentinel_url::{SentinelUrl, SentinelUrlError};
 
 /// How long to wait for Redis, and when to stop asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +49,13 @@ pub enum RedisUrlError {
     /// What TLS needs cannot be read.
     #[error("{0}")]
     Tls(String),
-    /// Sentinel and Cluster need clients of their own.
-    #[error("`{0}` is not supported: give the address of one Redis, redis:// or rediss://")]
+    /// The address of Sentinels that cannot be used.
+    #[error("the address of Sentinels {0}")]
+    Sentinel(#[from] SentinelUrlError),
+    /// Cluster needs a client of its own.
+    #[error(
+        "`{0}` is not supported: give the address of one Redis, redis:// or rediss://, or of Sentinels, redis+sentinel://"
+    )]
     Unsupported(String),
 }
 
@@ -56,6 +63,8 @@ pub enum RedisUrlError {
 pub(super) struct Address {
     /// How it is reached; holds the password.
     pub(super) info: ConnectionInfo,
+    /// Who says where it is; the address in `info` means nothing then.
+    pub(super) sentinels: Option<Watched>,
     /// As it may be shown: no user, no password, no query.
     pub(super) shown: String,
 }
@@ -64,8 +73,13 @@ impl Address {
     /// Reads a URL.
     ///
     /// # Errors
-    /// [`RedisUrlError::Malformed`] and [`RedisUrlError::Unsupported`].
+    /// All of [`RedisUrlError`] but what TLS needs.
     pub(super) fn parse(url: &str) -> Result<Self, RedisUrlError> {
+        if SentinelUrl::is_meant(url) {
+            let url = SentinelUrl::parse(url)?;
+            let behind = Self::parse(&url.redis_url())?;
+            return Ok(Self { sentinels: Some(Watched::by(&url)), shown: url.shown(), ..behind });
+        }
         let parsed = Url::parse(url).map_err(|error| RedisUrlError::Malformed(error.to_string()))?;
         let scheme = parsed.scheme();
         if !["redis", "rediss", "unix", "redis+unix"].contains(&scheme) {
@@ -80,7 +94,7 @@ impl Address {
         if !info.addr().is_supported() {
             return Err(RedisUrlError::Malformed("such a connection is not made here".to_owned()));
         }
-        Ok(Self { info, shown })
+        Ok(Self { info, sentinels: None, shown })
     }
 }
 
@@ -98,8 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn sentinel_and_cluster_are_refused_by_name() {
-        for scheme in ["redis+sentinel", "redis+cluster", "http"] {
+    fn what_cannot_be_used_is_refused_by_name() {
+        for scheme in ["redis-sentinel", "redis+cluster", "http"] {
             let error = refusal(&format!("{scheme}://:hunter2@localhost:6379"));
             assert_eq!(error, RedisUrlError::Unsupported(scheme.to_owned()));
             assert!(error.to_string().contains(scheme));
@@ -114,6 +128,9 @@ mod tests {
             "redis://:hunter2@localhost/first",
             "redis://:hunter2@localhost/?protocol=hunter2",
             "redis+cluster://:hunter2@localhost",
+            "redis+sentinel://:hunter2@localhost",
+            "redis+sentinel://:hunter2@localhost/main?sentinel_password=hunter2&x",
+            "redis+sentinel://:hunter2%ff@localhost/main",
             "hunter2",
         ] {
             let error = refusal(url);

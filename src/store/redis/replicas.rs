@@ -13,7 +13,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleResult};
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 
@@ -224,6 +224,9 @@ impl Manager for Opener {
     }
 
     async fn recycle(&self, live: &mut Live, metrics: &Metrics) -> RecycleResult<RedisError> {
+        if self.shared.is_over(live) {
+            return Err(RecycleError::message("the server has closed it, or is the master no more"));
+        }
         self.signs_of_life.recycle(live.redis(), metrics).await
     }
 }

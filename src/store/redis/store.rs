@@ -5,7 +5,7 @@ use std::sync::Arc;
 use redis::{ScriptInvocation, Value};
 
 use super::codec::{Answer, Entry, Fields};
-use super::connection::Connection;
+use super::connection::{Connection, SentinelView};
 use super::errors::{backend_error, is_forbidden, store_error};
 use super::inspection::RedisInspection;
 use super::keys::{Keys, PartitionKeys};
@@ -47,8 +47,9 @@ impl RedisTokenStore {
     /// its keys begin with `mark`; those that begin with another are another deployment's.
     ///
     /// # Errors
-    /// [`RedisUrlError`] when `url` is not the address of one Redis
-    /// (`redis[s]://[[user]:password@]host[:port][/database]`, or `unix://` and a path).
+    /// [`RedisUrlError`] when `url` is not the address of a Redis
+    /// (`redis[s]://[[user]:password@]host[:port][/database]`, or `unix://` and a path) nor that of Sentinels
+    /// ([`SentinelUrl`](crate::domain::sentinel_url::SentinelUrl)).
     pub fn connect_lazy(
         url: &str,
         mark: &DeploymentMark,
@@ -103,6 +104,11 @@ impl RedisTokenStore {
         let save: Option<Vec<String>> = self.ask_if_allowed("CONFIG GET", get).await?;
         let save_points = save.as_ref().and_then(|pair| pair.get(1)).map(String::as_str);
         Ok(RedisInspection::read(info.as_deref(), save_points))
+    }
+
+    /// What the Sentinels say of the master, where the address is theirs.
+    pub async fn ask_sentinels(&self) -> Option<SentinelView> {
+        self.connection.ask_sentinels().await
     }
 
     /// What time it is by the clock of Redis.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::owner::dispute;
-use super::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, clocks, lack_of_replicas, options};
+use super::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, clocks, lack_of_replicas, options, sentinels};
 use crate::app::database::Database;
 use crate::app::deployment::Deployment;
 use crate::app::finding::{Condition, Finding};
@@ -34,17 +34,18 @@ pub(super) async fn check(
         Ok(store) => store,
         Err(error) => return vec![Finding::bad(SUBJECT, &error)],
     };
+    let sentinels = sentinels::check(&store).await;
     let inspection = match store.inspect().await {
         Ok(inspection) => inspection,
         Err(error) => {
-            return vec![
-                Finding::bad(SUBJECT, &error),
-                Finding::new("clock", Condition::Unknown, "Redis cannot be asked"),
-                Finding::new(DEPLOYMENT, Condition::Unknown, "Redis cannot be asked"),
-            ];
+            let cannot = |subject| Finding::new(subject, Condition::Unknown, "Redis cannot be asked");
+            let unknown = [cannot("clock"), cannot(DEPLOYMENT)];
+            return [Finding::bad(SUBJECT, &error)].into_iter().chain(sentinels).chain(unknown).collect();
         }
     };
     let mut findings = judge(&inspection, redis.danger_allow_eviction);
+    let split_brain = sentinels.as_ref().map(|_| sentinels::judge_split_brain(inspection.refuses_alone));
+    findings.extend(sentinels.into_iter().chain(split_brain));
     let users = database.map(|database| &*database.users);
     findings.push(clocks::check(clock, settings.tokens.lifetimes.leeway, &store, users).await);
     findings.extend(judge_replicas(&inspection, redis.wait_replicas));
@@ -200,6 +201,7 @@ mod tests {
             eviction: EvictionPolicy::NoEviction,
             persistence: Persistence::Log,
             replicas: Some(1),
+            refuses_alone: Some(true),
         }
     }
 
@@ -257,6 +259,7 @@ mod tests {
             eviction: EvictionPolicy::Evicts("allkeys-lru".to_owned()),
             persistence: Persistence::Nothing,
             replicas: None,
+            refuses_alone: None,
         };
         let conditions = |allow| judge(&evicting, allow).into_iter().map(|finding| finding.condition);
         use Condition::{Bad, Good, Warning};

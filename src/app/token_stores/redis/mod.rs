@@ -3,6 +3,7 @@
 mod check;
 mod clocks;
 mod owner;
+mod sentinels;
 
 use std::sync::Arc;
 

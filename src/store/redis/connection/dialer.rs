@@ -3,80 +3,96 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ConnectionInfo, RedisResult};
+use redis::{ConnectionAddr, ConnectionInfo, RedisResult};
 use rustls::ClientConfig;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::live::{Driver, Live};
-use crate::store::redis::inspection;
-use crate::store::redis::wire::{self, RedisTls};
+use super::sentinel::{self, Place, Sentinels};
+use super::wiring::{Line, Wiring};
+use crate::store::redis::inspection::{self, Identity};
 
-/// How many commands may wait to be sent; the default of 50 makes callers queue under load.
-const PIPELINE_BUFFER: usize = 1024;
-
-/// Opens connections to one address.
+/// Opens connections to one address, or to the master that Sentinels name.
 pub(super) struct Dialer {
     info: ConnectionInfo,
-    config: AsyncConnectionConfig,
-    tls: Arc<OnceLock<Arc<ClientConfig>>>,
+    wiring: Wiring,
+    sentinels: Option<Arc<Sentinels>>,
+    /// Follows the master for as long as this is there.
+    following: OnceLock<Driver>,
     current: RwLock<Option<Live>>,
     connecting: Mutex<()>,
     next_number: AtomicU64,
 }
 
 impl Dialer {
-    /// With `own_tls` where TLS is not as the system has it.
-    pub(super) fn new(info: ConnectionInfo, own_tls: Option<Arc<ClientConfig>>) -> Self {
-        let config =
-            AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(PIPELINE_BUFFER);
+    /// With `own_tls` where TLS is not as the system has it. Where there are Sentinels they say the address,
+    /// and `info` the rest.
+    pub(super) fn new(
+        info: ConnectionInfo,
+        sentinels: Option<sentinel::Watched>,
+        own_tls: Option<Arc<ClientConfig>>,
+    ) -> Self {
+        let wiring = Wiring::new(own_tls);
         Self {
             info,
-            config,
-            tls: Arc::new(own_tls.map_or_else(OnceLock::new, OnceLock::from)),
+            sentinels: sentinels.map(|watched| Arc::new(Sentinels::new(watched, wiring.clone()))),
+            wiring,
+            following: OnceLock::new(),
             current: RwLock::new(None),
             connecting: Mutex::new(()),
             next_number: AtomicU64::new(0),
         }
     }
 
-    /// Where it leads to, and as whom.
+    /// As whom it connects and to which database; where to, too, unless Sentinels say that.
     pub(super) fn info(&self) -> &ConnectionInfo {
         &self.info
     }
 
-    /// Opens a connection beside the shared one.
-    pub(super) async fn open_another(&self) -> RedisResult<Live> {
-        let stream = wire::open(self.info.addr(), async || self.tls_config().await).await?;
-        let wire = stream.wire();
-        let redis = self.info.redis_settings();
-        let (mut handle, driver) =
-            MultiplexedConnection::new_with_config(redis, stream, self.config.clone()).await?;
-        let driver = Arc::new(Driver(tokio::spawn(driver).abort_handle()));
-        let server = inspection::server_of(&mut handle).await?.into();
-        Ok(Live {
-            number: self.next_number.fetch_add(1, Ordering::Relaxed),
-            handle,
-            server,
-            wire,
-            opened: Instant::now(),
-            _driver: driver,
-        })
+    /// Who says where the master is.
+    pub(super) fn sentinels(&self) -> Option<&Sentinels> {
+        self.sentinels.as_deref()
     }
 
-    /// What connections over TLS trust. Reading a hundred certificates takes its time, the first time:
-    /// it goes on though the operation that needs them is given up.
-    async fn tls_config(&self) -> RedisResult<Arc<ClientConfig>> {
-        if let Some(config) = self.tls.get() {
-            return Ok(config.clone());
+    /// Opens a connection beside the shared one.
+    pub(super) async fn open_another(&self) -> RedisResult<Live> {
+        let Some(sentinels) = &self.sentinels else {
+            return self.open_at(self.info.addr(), None).await.map(|(live, _)| live);
+        };
+        self.following.get_or_init(|| sentinel::follow(sentinels.clone()));
+        for _ in 0..sentinel::LOOKS {
+            let place = sentinels.find().await?;
+            let (live, is_master) = self.open_at(&place.address, Some(place.clone())).await?;
+            if is_master {
+                sentinels.confirm(place);
+                return Ok(live);
+            }
+            // It was demoted, or is not promoted yet: who says where the master is will know better soon.
+            tokio::time::sleep(sentinel::LOOK_PAUSE).await;
         }
-        let tls = self.tls.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let config = wire::tls_config(&RedisTls::default())?;
-            Ok(tls.get_or_init(|| config).clone())
-        });
-        reading.await.map_err(std::io::Error::other)?
+        Err(sentinels.not_the_master())
+    }
+
+    /// Answers whether it is a master as well.
+    async fn open_at(
+        &self,
+        address: &ConnectionAddr,
+        place: Option<Arc<Place>>,
+    ) -> RedisResult<(Live, bool)> {
+        let Line { mut handle, wire, driver } =
+            self.wiring.connect(address, self.info.redis_settings()).await?;
+        let Identity { server, is_master } = inspection::identity_of(&mut handle).await?;
+        let live = Live {
+            number: self.next_number.fetch_add(1, Ordering::Relaxed),
+            handle,
+            server: server.into(),
+            wire,
+            opened: Instant::now(),
+            place,
+            _driver: Arc::new(driver),
+        };
+        Ok((live, is_master))
     }
 
     /// The open connection; the first who finds none opens one, the others wait for that.
@@ -93,14 +109,20 @@ impl Dialer {
         Ok(live)
     }
 
-    /// The open connection, unless the other end has closed it.
+    /// The open connection, unless it is of no use any more.
     fn current(&self) -> Option<Live> {
         let live = self.current.read().unwrap_or_else(PoisonError::into_inner).clone()?;
-        if live.wire.has_ended() {
+        if self.is_over(&live) {
             self.discard(Some(live.number));
             return None;
         }
         Some(live)
+    }
+
+    /// Whether the other end has closed it, or the master is somewhere else by now.
+    pub(super) fn is_over(&self, live: &Live) -> bool {
+        let has_moved = |sentinels: &Arc<Sentinels>| sentinels.has_moved_from(live.place.as_deref());
+        live.wire.has_ended() || self.sentinels.as_ref().is_some_and(has_moved)
     }
 
     /// Lets the next operation open a new connection. Calls that still wait on the old one keep it.

@@ -1,13 +1,19 @@
 //! An open connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::sentinel::Place;
+use super::verdict::{Verdict, verdict};
 use crate::store::redis::wire::Wire;
+
+/// How old a connection is at least that is given up for what the server answered.
+const SECOND_LOOK: Duration = Duration::from_millis(250);
 
 /// An open connection and which one it is, so that a late failure does not close its successor.
 #[derive(Clone)]
@@ -18,6 +24,8 @@ pub(in crate::store::redis) struct Live {
     pub(super) server: Arc<str>,
     pub(super) wire: Arc<Wire>,
     pub(super) opened: Instant,
+    /// Where Sentinels have said that the master is.
+    pub(super) place: Option<Arc<Place>>,
     /// Carries the bytes as long as a clone of this is held.
     pub(super) _driver: Arc<Driver>,
 }
@@ -26,6 +34,12 @@ impl Live {
     /// What commands are sent over.
     pub(in crate::store::redis) fn redis(&mut self) -> &mut MultiplexedConnection {
         &mut self.handle
+    }
+
+    /// Whether what it answered says that another server is to be looked for. A server that stays what it is would
+    /// be connected to anew with every request, were a new connection given up for it.
+    pub(super) fn is_to_be_left(&self, error: &RedisError) -> bool {
+        verdict(error) == Verdict::LookElsewhere && self.opened.elapsed() >= SECOND_LOOK
     }
 
     /// Whether a failed command can be sent again: it is known that nothing of it went out, since

@@ -13,8 +13,10 @@
 mod channel;
 mod dialer;
 mod live;
+mod sentinel;
 mod verdict;
 mod waiting;
+mod wiring;
 
 use std::fmt;
 use std::future::Future;
@@ -35,11 +37,9 @@ use crate::store::patience;
 use crate::store::vouching::BackendResult;
 
 pub(super) use self::live::Live;
+pub(super) use self::sentinel::Watched;
+pub use self::sentinel::{SentinelReport, SentinelView};
 pub(super) use self::waiting::WaitingConnection;
-
-/// How old a connection is at least that is given up for what the server answered. A server that
-/// stays what it is would otherwise be connected to anew with every request.
-const SECOND_LOOK: Duration = Duration::from_millis(250);
 
 /// The connection that all operations share.
 pub(super) struct Connection {
@@ -52,7 +52,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Prepares a connection; nothing is sent before the first operation.
     pub(super) fn lazy(url: &str, options: RedisOptions) -> Result<Self, RedisUrlError> {
-        let Address { info, shown } = Address::parse(url)?;
+        let Address { info, sentinels, shown } = Address::parse(url)?;
         // Files of our own are small, and a mistake in them is told at once.
         let own_tls = match options.tls.is_default() {
             true => None,
@@ -61,14 +61,14 @@ impl Connection {
             }
         };
         Ok(Self {
-            dialer: Dialer::new(info, own_tls),
+            dialer: Dialer::new(info, sentinels, own_tls),
             operation_timeout: options.operation_timeout,
             breaker: Breaker::new(options.breaker_threshold, options.breaker_pause),
             address: shown,
         })
     }
 
-    /// Where it leads to, and as whom.
+    /// As whom it connects and to which database; where to, too, unless Sentinels say that.
     pub(super) fn info(&self) -> &ConnectionInfo {
         self.dialer.info()
     }
@@ -76,6 +76,16 @@ impl Connection {
     /// The longest that one operation takes.
     pub(super) fn operation_timeout(&self) -> Duration {
         self.operation_timeout
+    }
+
+    /// What the Sentinels say, where they are asked: each of them.
+    pub(super) async fn ask_sentinels(&self) -> Option<SentinelView> {
+        Some(self.dialer.sentinels()?.view().await)
+    }
+
+    /// Whether a connection is of no use any more.
+    pub(super) fn is_over(&self, live: &Live) -> bool {
+        self.dialer.is_over(live)
     }
 
     /// Opens a connection beside the shared one.
@@ -101,16 +111,19 @@ impl Connection {
         let mut used = None;
         let attempt = patience::within(self.operation_timeout, async {
             let live = self.dialer.live().await?;
-            used = Some((live.number, live.opened));
+            used = Some(live.clone());
             match server {
                 Some(server) if *server != *live.server => Ok(None),
-                _ => operation(Channel { dialer: &self.dialer, live }).await.map(Some),
+                _ => {
+                    let channel = Channel { dialer: &self.dialer, live, is_bound: server.is_some() };
+                    operation(channel).await.map(Some)
+                }
             }
         });
         let result = match attempt.await {
             Ok(result) => result,
             Err(too_slow) => {
-                self.dialer.discard(used.map(|(number, _)| number));
+                self.dialer.discard(used.map(|live| live.number));
                 permit.failed();
                 return Err(unavailable(too_slow));
             }
@@ -123,23 +136,23 @@ impl Connection {
             Ok(None) => {
                 permit.succeeded();
                 // What it leads to may have another history by now than when it was opened.
-                self.dialer.discard(used.map(|(number, _)| number));
+                self.dialer.discard(used.map(|live| live.number));
                 Err(CallError::Unvouched)
             }
             Err(error) => {
-                let is_given_up = match verdict(&error) {
-                    Verdict::Keep => false,
-                    Verdict::LookElsewhere => used.is_some_and(|(_, opened)| opened.elapsed() >= SECOND_LOOK),
-                    Verdict::Broken => true,
-                };
-                if is_given_up {
-                    self.dialer.discard(used.map(|(number, _)| number));
+                let is_left = used.as_ref().is_some_and(|live| live.is_to_be_left(&error));
+                if is_left || verdict(&error) == Verdict::Broken {
+                    self.dialer.discard(used.map(|live| live.number));
                 }
                 // An answer, even a refusal, shows that Redis is there: waiting is no problem then.
                 if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) {
                     permit.succeeded();
                 } else {
                     permit.failed();
+                }
+                // It was refused and not done: who asks looks at the new master, and repeats it there.
+                if is_left && server.is_some() && self.dialer.sentinels().is_some() {
+                    return Err(CallError::Unvouched);
                 }
                 Err(CallError::of(error))
             }
@@ -177,10 +190,17 @@ mod tests {
 
     #[tokio::test]
     async fn debug_shows_where_but_no_secret() {
-        let url = "rediss://ada:hunter2@redis.example:6380/3?x=hunter2";
-        let connection = Connection::lazy(url, RedisOptions::default()).expect("a connection");
-        let text = format!("{connection:?}");
-        assert!(text.contains("rediss://redis.example:6380/3"), "{text}");
-        assert!(!text.contains("hunter2") && !text.contains("ada"), "{text}");
+        for (url, shown) in [
+            ("rediss://ada:hunter2@redis.example:6380/3?x=hunter2", "rediss://redis.example:6380/3"),
+            (
+                "redis+sentinel://ada:hunter2@one,two:1/main/3?sentinel_username=ada&sentinel_password=hunter2",
+                "redis+sentinel://one:26379,two:1/main/3",
+            ),
+        ] {
+            let connection = Connection::lazy(url, RedisOptions::default()).expect("a connection");
+            let text = format!("{connection:?}");
+            assert!(text.contains(shown), "{text}");
+            assert!(!text.contains("hunter2") && !text.contains("ada"), "{text}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::Connection;
 use super::live::Live;
 use crate::store::patience;
 use crate::store::redis::errors::{CallError, unavailable};
-use crate::store::redis::inspection;
+use crate::store::redis::inspection::{self, Identity};
 
 /// A connection beside the shared one, for calls that wait: they would hold up all others.
 pub(in crate::store::redis) struct WaitingConnection {
@@ -29,8 +29,14 @@ impl WaitingConnection {
     /// # Errors
     /// As [`run`](Self::run).
     pub(in crate::store::redis) async fn identify(&mut self) -> Result<String, CallError> {
-        let asking = self
-            .run(None, Duration::ZERO, |mut redis| async move { inspection::server_of(&mut redis).await });
+        let shared = self.shared.clone();
+        let asking = self.run(None, Duration::ZERO, |mut redis| async move {
+            let Identity { server, is_master } = inspection::identity_of(&mut redis).await?;
+            match shared.dialer.sentinels() {
+                Some(sentinels) if !is_master => Err(sentinels.not_the_master()),
+                _ => Ok(server),
+            }
+        });
         let server = asking.await?;
         if let Some(open) = &mut self.open {
             open.server = server.as_str().into();
@@ -61,7 +67,7 @@ impl WaitingConnection {
     {
         let limit = self.shared.operation_timeout + wait;
         let attempt = patience::within(limit, async {
-            let live = match self.open.take().filter(|open| !open.wire.has_ended()) {
+            let live = match self.open.take().filter(|open| !self.shared.dialer.is_over(open)) {
                 Some(open) => open,
                 None => self.shared.open_another().await?,
             };
