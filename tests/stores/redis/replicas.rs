@@ -43,7 +43,7 @@ async fn waiting(server: &RedisServer, wait_replicas: u32, clock: &Arc<ManualClo
 }
 
 /// A master, and a replica that has all that it has.
-async fn in_step() -> (RedisServer, RedisServer) {
+pub(super) async fn in_step() -> (RedisServer, RedisServer) {
     let (master, replica) = (RedisServer::with_snapshots(), RedisServer::with_snapshots());
     replica.follow(master.port()).await;
     online(&master, 1).await;

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use super::keys;
+use super::replicas::in_step;
 use crate::journaled::{Journal, TestStore};
 use crate::support::redis::RedisServer;
 use crate::support::sentinels::{MASTER, SaidSentinel, SentinelSet};
@@ -245,6 +246,84 @@ async fn the_feed_and_those_who_wait_for_mirrors_follow_as_well() {
     timeout(PATIENCE, joining).await.expect("whoever revokes at the new one waits for it");
     end(&ada.log_in(&store, &clock).await).await;
     reading.abort();
+}
+
+/// Nobody has been put in its place yet: what it has is older from now on, and nothing is read there.
+#[tokio::test]
+async fn a_master_that_was_demoted_is_not_read_though_no_other_is_known() {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let sentinel = SaidSentinel::of(old.port(), 1).await;
+    let clock = Arc::new(ManualClock::at(START));
+    let store = store_at(&url_of(&[&sentinel]), &clock).await;
+    let session = Person::new().log_in(&store, &clock).await;
+    store.keep().await.expect("a look");
+    assert_eq!(status(&store, &session.access_token()).await, AccessStatus::Live);
+    // It follows nobody in fact: its history stays what it was.
+    old.command::<()>(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    // As it is done once a second.
+    store.keep().await.expect_err("a replica");
+    let read = timeout(BOUND, store.access_status(&session.access_token())).await.expect("an answer in time");
+    assert!(matches!(read, Err(StoreError::Unavailable { .. })), "{read:?}");
+    sentinel.says(new.port(), 2);
+    recovered(&store, PATIENCE).await;
+}
+
+#[tokio::test]
+async fn while_all_sentinels_are_silent_what_is_open_goes_on() {
+    let server = RedisServer::start();
+    let sentinels = [SaidSentinel::of(server.port(), 1).await, SaidSentinel::of(server.port(), 1).await];
+    let clock = Arc::new(ManualClock::at(START));
+    let store = store_at(&url_of(&[&sentinels[0], &sentinels[1]]), &clock).await;
+    let ada = Person::new();
+    let session = ada.log_in(&store, &clock).await;
+    store.keep().await.expect("a look");
+    sentinels.iter().for_each(SaidSentinel::falls_silent);
+    let began = Instant::now();
+    while began.elapsed() < BOUND {
+        assert_live(&store, &session, 0).await;
+    }
+    server.command::<u32>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    let asked = timeout(BOUND, store.ping()).await.expect("an answer in time");
+    assert!(matches!(asked, Err(StoreError::Unavailable { .. })), "{asked:?}");
+    // The last of them is enough.
+    sentinels[1].says(server.port(), 1);
+    recovered(&store, PATIENCE).await;
+    assert_live(&store, &session, 0).await;
+}
+
+/// Those that wait for Redis' own replicas are many, kept open, and asked for a sign of life alone.
+#[tokio::test]
+async fn connections_to_the_old_master_do_not_come_out_of_the_pool() {
+    let [old, new] = [in_step().await, in_step().await];
+    let sentinel = SaidSentinel::of(old.0.port(), 1).await;
+    let clock = Arc::new(ManualClock::at(START));
+    let options = RedisOptions { wait_replicas: 1, ..RedisOptions::default() };
+    let backend = RedisTokenStore::connect_lazy(&url_of(&[&sentinel]), &mark(), options).expect("a store");
+    let backend = Arc::new(backend.with_time(laid_over(&clock)));
+    let store: SharedStore = Arc::new(TestStore::new(backend, clock.clone()).await);
+    let people: Vec<_> = (0..12).map(|_| Person::new()).collect();
+    let mut ends = Vec::new();
+    for person in &people {
+        let (store, session) = (store.clone(), person.log_in(&store, &clock).await);
+        let user = person.user;
+        ends.push(async move { store.revoke_session(user, session.id, OnUnknown::Deny).await });
+    }
+    race(ends).await;
+    sentinel.says(new.0.port(), 2);
+    let token = Person::new().session().access_token();
+    let following = async {
+        while new.0.command::<u64>(&["DBSIZE"]).await == 0 {
+            drop(store.access_status(&token).await);
+        }
+    };
+    timeout(PATIENCE, following).await.expect("it is followed");
+    recovered(&store, PATIENCE).await;
+    // One after the other: each takes the connection that was given back last.
+    for person in &people {
+        let session = person.log_in(&store, &clock).await;
+        let ending = store.revoke_session(person.user, session.id, OnUnknown::Deny);
+        ending.await.expect("a replica of the new one has it");
+    }
 }
 
 /// The task that follows ends with the store.

@@ -125,6 +125,11 @@ impl Dialer {
         live.wire.has_ended() || self.sentinels.as_ref().is_some_and(has_moved)
     }
 
+    /// The server that the shared connection may lead to is no master: that one is not used any more, nor for reading.
+    pub(super) fn leave(&self) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Lets the next operation open a new connection. Calls that still wait on the old one keep it.
     pub(super) fn discard(&self, used: Option<u64>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);

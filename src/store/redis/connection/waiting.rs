@@ -33,7 +33,10 @@ impl WaitingConnection {
         let asking = self.run(None, Duration::ZERO, |mut redis| async move {
             let Identity { server, is_master } = inspection::identity_of(&mut redis).await?;
             match shared.dialer.sentinels() {
-                Some(sentinels) if !is_master => Err(sentinels.not_the_master()),
+                Some(sentinels) if !is_master => {
+                    shared.dialer.leave();
+                    Err(sentinels.not_the_master())
+                }
                 _ => Ok(server),
             }
         });

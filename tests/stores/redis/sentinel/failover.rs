@@ -91,3 +91,25 @@ async fn a_failover_to_a_replica_that_lags_brings_nothing_back() {
     assert_eq!((sum.undone, sum.wrong), (0, 0), "{sum:?}");
     assert!(sum.lost > 0, "the replica had it: {sum:?}");
 }
+
+/// It takes itself for the master when it goes on, for as long as nobody tells it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_was_replaced_while_it_hung_is_not_gone_back_to() {
+    let set = SentinelSet::start().await;
+    let clock = Arc::new(ManualClock::at(super::START));
+    let store = store_at(&set.url(), &clock).await;
+    let load = Ledger::begin(&store);
+    timeout(PATIENCE, load.acknowledges(MANY)).await.expect("a load");
+    let had = Instant::now();
+    set.servers[0].passes_on_to(&set.servers[1]).await;
+    set.servers[0].pause();
+    timeout(PATIENCE, set.names(1)).await.expect("a failover");
+    works_again(&store).await;
+    timeout(PATIENCE, load.acknowledges(MANY)).await.expect("a load that goes on");
+    let back = Instant::now();
+    set.servers[0].resume();
+    timeout(PATIENCE, load.acknowledges(MANY)).await.expect("a load that goes on");
+    let sum = load.settle(had).await;
+    assert_eq!((sum.undone, sum.wrong), (0, 0), "{sum:?}");
+    assert!(sum.newest_lost.is_none_or(|opened| opened < back), "it was gone back to: {sum:?}");
+}
