@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass::domain::clock::ManualClock;
-use hallpass::store::{AccessStatus, SessionStore, StoreError};
+use hallpass::store::{AccessStatus, DenylistStore, SessionStore, StoreError};
 use tokio::time::timeout;
 
 use super::{PATIENCE, SaidSentinel, recovered, store_over, url_of};
@@ -57,7 +57,12 @@ async fn a_master_that_was_left_behind_refuses_and_nothing_acknowledged_there_is
     // The cut is over.
     its.says(new.port(), 2);
     left.command::<()>(&["REPLICAOF", "127.0.0.1", &new.port().to_string()]).await;
-    recovered(&cut_off, PATIENCE).await;
+    // Until its Sentinel is asked again it is as before.
+    let following = async {
+        let token = second.access_token();
+        while !matches!(cut_off.access_status(&token).await, Ok(AccessStatus::Revoked)) {}
+    };
+    timeout(PATIENCE, following).await.expect("it follows");
     for store in [&cut_off, &elsewhere] {
         for session in [&first, &second] {
             assert_dead(store, session).await;
