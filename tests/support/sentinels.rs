@@ -17,6 +17,9 @@ pub const MASTER: &str = "main";
 /// How many Sentinels there are, and how many must agree.
 const SENTINELS: usize = 3;
 
+/// How long a master is silent that is dead. Less would be taken for death on a machine that is busy with other tests.
+const DOWN_AFTER_MS: u32 = 1_500;
+
 /// What makes Sentinels wait less than they do among themselves (`SENTINEL DEBUG`, 7.0).
 const HASTE: [&str; 6] = ["INFO-PERIOD", "1000", "ASK-PERIOD", "200", "PUBLISH-PERIOD", "200"];
 
@@ -33,9 +36,18 @@ impl SentinelSet {
     /// # Panics
     /// When one of them does not start.
     pub async fn start() -> Self {
+        Self::patient(DOWN_AFTER_MS).await
+    }
+
+    /// The same, of Sentinels that find no master dead, however busy the machine is.
+    pub async fn that_replaces_nobody() -> Self {
+        Self::patient(60 * 60 * 1000).await
+    }
+
+    async fn patient(down_after_ms: u32) -> Self {
         let servers = [RedisServer::start(), RedisServer::start()];
         servers[1].follow(servers[0].port()).await;
-        let sentinels = (0..SENTINELS).map(|_| sentinel_of(servers[0].port(), 2, "")).collect();
+        let sentinels = (0..SENTINELS).map(|_| watching(servers[0].port(), 2, down_after_ms, "")).collect();
         let set = Self { servers, sentinels };
         set.hasten().await;
         for sentinel in &set.sentinels {
@@ -102,10 +114,14 @@ impl SentinelSet {
 
 /// Starts a Sentinel of the master on that port, with further lines in its settings.
 pub fn sentinel_of(port: u16, quorum: u32, further: &str) -> RedisServer {
+    watching(port, quorum, DOWN_AFTER_MS, further)
+}
+
+fn watching(port: u16, quorum: u32, down_after_ms: u32, further: &str) -> RedisServer {
     RedisServer::sentinel_with(|_: &Path| {
         format!(
             "sentinel monitor {MASTER} 127.0.0.1 {port} {quorum}\n\
-             sentinel down-after-milliseconds {MASTER} 700\n\
+             sentinel down-after-milliseconds {MASTER} {down_after_ms}\n\
              sentinel failover-timeout {MASTER} 5000\n{further}\n"
         )
     })
