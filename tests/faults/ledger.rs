@@ -1,7 +1,7 @@
 //! Who acknowledged what, and what stands afterwards.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,7 +50,9 @@ struct Entry {
 
 /// The ledger.
 struct Ledger {
-    client: Client,
+    /// Of each replica of the service: they are asked in turn, about the same sessions.
+    clients: Vec<Client>,
+    turn: AtomicUsize,
     entries: Mutex<BTreeMap<u64, Entry>>,
     next: AtomicU64,
     acknowledged: AtomicU64,
@@ -67,10 +69,11 @@ pub struct Load {
 }
 
 impl Load {
-    /// Makes the accounts and begins.
-    pub async fn begin(client: Client) -> Self {
+    /// Makes the accounts and begins, at these replicas.
+    pub async fn begin(clients: Vec<Client>) -> Self {
         let ledger = Arc::new(Ledger {
-            client,
+            clients,
+            turn: AtomicUsize::new(0),
             entries: Mutex::default(),
             next: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
@@ -82,7 +85,7 @@ impl Load {
         let mut workers = Vec::new();
         for number in 0..WORKERS {
             let email = format!("worker{number}@example.com");
-            let answer = client.register(&email).await;
+            let answer = ledger.client().register(&email).await;
             assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
             workers.push(tokio::spawn(ledger.clone().work(email)));
         }
@@ -181,6 +184,11 @@ impl Ledger {
         }
     }
 
+    fn client(&self) -> Client {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        *self.clients.get(turn % self.clients.len()).expect("one of them")
+    }
+
     async fn rotate(&self, key: u64) {
         let Some(Entry { tokens, state: State::Live, .. }) = self.entry(key) else { return };
         match self.ask(refresh(&tokens.refresh), &[StatusCode::OK, StatusCode::UNAUTHORIZED]).await {
@@ -221,7 +229,7 @@ impl Ledger {
     /// The answer, unless it is that the service cannot tell.
     async fn ask(&self, call: Call, right: &[StatusCode]) -> Option<Answer> {
         let asked_at = Instant::now();
-        let answer = self.client.try_send(call).await;
+        let answer = self.client().try_send(call).await;
         self.took(asked_at.elapsed());
         match answer {
             Ok(answer) if right.contains(&answer.status) => {
@@ -257,7 +265,7 @@ impl Ledger {
     async fn certain(&self, call: Call) -> Answer {
         let began = Instant::now();
         loop {
-            let answer = self.client.send(call.clone()).await;
+            let answer = self.client().send(call.clone()).await;
             if answer.status != StatusCode::SERVICE_UNAVAILABLE {
                 return answer;
             }

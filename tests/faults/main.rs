@@ -15,3 +15,4 @@ mod support;
 
 mod ledger;
 mod one_redis;
+mod sentinels;

@@ -25,7 +25,7 @@ impl Stage {
         let service = serve(folder.path(), &redis.url(), &database)
             .variable("HALLPASS_RATE_LIMITS__ENABLED", "false")
             .start();
-        let load = Load::begin(service.client()).await;
+        let load = Load::begin(vec![service.client()]).await;
         load.acknowledges(SOME).await;
         Self { redis, service, load, _folder: folder }
     }
