@@ -218,6 +218,10 @@ fn what_tls_needs_is_there_and_asked_for() {
         |url: &str, name: &str, path: &str| production().variable("REDIS_URL", url).variable(name, path);
     let plain = with("redis://localhost", "HALLPASS_REDIS__TLS__CA_FILE", "/dev/null");
     assert_says(&plain.mistakes_in_serve(), &["redis.tls.ca_file", "asks for no TLS", "rediss://"]);
+    let plain = with("redis+sentinel://localhost/main", "HALLPASS_REDIS__TLS__CA_FILE", "/dev/null");
+    assert_says(&plain.mistakes_in_serve(), &["redis.tls.ca_file", "asks for no TLS", "rediss+sentinel://"]);
+    let protected = with("rediss+sentinel://localhost/main", "HALLPASS_REDIS__TLS__CA_FILE", "/dev/null");
+    assert!(protected.warned(Profile::Serve).is_empty());
     let missing = with("rediss://localhost", "HALLPASS_REDIS__TLS__CA_FILE", "/no/such.pem");
     assert_says(&missing.mistakes_in_serve(), &["redis.tls.ca_file", "cannot be read"]);
     let half = with("rediss://localhost", "HALLPASS_REDIS__TLS__KEY_FILE", "/dev/null");
