@@ -116,7 +116,7 @@ pub async fn rotate_secret(
     let secret = config::existing_secret(settings, &*environment.random).map_err(StartError::from)?;
     let secrets = derive(settings, &secret).map_err(StartError::from)?;
     let (database, _) = super::open_database(settings).await.map_err(StartError::from)?;
-    let tokens = token_stores::open_beside_service(settings, &database, environment).await?;
+    let (tokens, _) = token_stores::open_beside_service(settings, &database, environment).await?;
     let rotation = SecretRotation {
         signing_keys: &*database.signing_keys,
         values: &*database.sealed_values,

@@ -5,12 +5,11 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::operator::OutputArgs;
+use super::operator::{self, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::app::{self, Environment};
 use crate::config::{Profile, Purpose};
 use crate::service::secret_rotation::{Rotation, RotationOptions};
-use crate::telemetry;
 
 /// The arguments of the command.
 #[derive(Args)]
@@ -39,9 +38,8 @@ enum SecretCommand {
 /// Runs the command: exit code 1 as well when something is under a secret that is not known.
 pub(super) fn run(args: SecretArgs) -> Result<ExitCode, Failure> {
     let SecretArgs { command, settings, output } = args;
-    let mut settings = settings.load(Profile::Serve, Purpose::Inspect)?.settings;
-    settings.log.level = "warn".to_owned();
-    telemetry::init(&settings.log)?;
+    let settings = settings.load(Profile::Serve, Purpose::Inspect)?.settings;
+    operator::log_for_people(&settings, "warn")?;
     let SecretCommand::Rotate { force, forget_limits } = command;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
