@@ -134,9 +134,10 @@ async fn without_the_service_nothing_is_decided() {
     eventually("what it knows is too old", async || ask().await.status != 200).await;
     let answer = ask().await;
     answer.assert_problem(503, "dependency_unavailable");
-    assert_eq!(answer.header("retry-after"), "1");
+    // One to three seconds, another for each client in turn.
+    assert!(["1", "2", "3"].contains(&answer.header("retry-after")), "{answer:?}");
     let introspected = here.send(form(format!("token={}", tokens.access))).await;
-    assert_eq!((introspected.status.as_u16(), introspected.header("retry-after")), (503, "1"));
+    assert_eq!((introspected.status.as_u16(), introspected.header("retry-after").len()), (503, 1));
     assert_eq!(introspected.json()["error"], "temporarily_unavailable");
     // What is none of the issuer's is none of it without the issuer, too.
     assert_eq!(here.send(get("/forward-auth").bearer("no.token.atall")).await.status, 401);
