@@ -73,6 +73,12 @@ fn this_version_is_a_release_that_says_when_what_breaks_and_how_to_upgrade() {
         let then = document(&format!("openapi/released/{folder}{version}.json"));
         assert_eq!(then["info"]["version"], version);
     }
+    // A generated crate has the version of its document.
+    let locked = format!("name = \"hallpass\"\nversion = \"{version}\"\n");
+    assert!(
+        file("tests/sdk/rust/Cargo.lock").contains(&locked),
+        "tests/sdk/rust/Cargo.lock has another version"
+    );
 }
 
 #[test]
