@@ -104,6 +104,19 @@ pub struct CarriedOut {
     pub placed: Placed,
 }
 
+impl CarriedOut {
+    /// What an entry has done that was carried out before its writer heard of it: by a look, or by a try of the
+    /// writer's own whose answer could not be vouched for. A session has ended by it and by nothing else.
+    pub(crate) fn by_this_entry(self, revoked: &Journaled) -> Self {
+        match revoked {
+            Journaled::Session { session, .. } if self.ended.is_empty() => {
+                Self { ended: vec![*session], ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
 /// What a store knows of a revocation that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
@@ -189,4 +202,20 @@ pub trait BackendReader: Send {
 
     /// As [`RevocationReader::step_back`].
     async fn step_back(&mut self) -> StoreResult<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_was_carried_out_by_a_look_has_ended_its_session_all_the_same() {
+        let (user, session) = (UserId::try_from(7).expect("positive"), SessionId::from(Uuid::from_u128(1)));
+        let passed = |ended| CarriedOut { ended, placed: Placed::Passed };
+        let of_session = Journaled::Session { user, session };
+        assert_eq!(passed(Vec::new()).by_this_entry(&of_session), passed(vec![session]));
+        assert_eq!(passed(vec![session]).by_this_entry(&of_session), passed(vec![session]));
+        let of_user = Journaled::User { user, below: SecurityVersion::new(1) };
+        assert_eq!(passed(Vec::new()).by_this_entry(&of_user), passed(Vec::new()));
+    }
 }

@@ -34,7 +34,7 @@ impl Shared {
             self.vouched().await?;
             let partition = entry.revoked.partition();
             if self.journal.find_entry(partition, at.position).await? == Some(at.entry) {
-                return Ok(carried_out);
+                return Ok(carried_out.by_this_entry(&entry.revoked));
             }
             let again = NewEntry { id: EntryId::generate(&*self.random), ..*entry };
             let link = self.journal.append_entry(&again).await?;
