@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -215,8 +215,7 @@ pub(super) fn session_table<'a>(sessions: impl IntoIterator<Item = &'a Session>)
 
 /// A moment for people (RFC 3339, UTC).
 pub(super) fn moment(at: Timestamp) -> String {
-    let seconds = u64::try_from(at.as_secs()).unwrap_or_default();
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+    humantime::format_rfc3339_seconds(at.to_system_time()).to_string()
 }
 
 /// The session id in an argument.

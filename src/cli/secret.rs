@@ -9,7 +9,7 @@ use super::operator::{self, OutputArgs};
 use super::{Failure, SettingsArgs, print_line};
 use crate::app::{self, Environment};
 use crate::config::{Profile, Purpose};
-use crate::service::secret_rotation::{Rotation, RotationOptions};
+use crate::service::secret_rotation::{Kept, Rotation, RotationOptions};
 
 /// The arguments of the command.
 #[derive(Args)]
@@ -56,12 +56,11 @@ pub(super) fn run(args: SecretArgs) -> Result<ExitCode, Failure> {
 }
 
 fn to_json(minting: &str, done: &Rotation) -> serde_json::Value {
-    let names = |kept: &[_]| kept.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let named = |kept: &[crate::service::secret_rotation::Kept]| names(kept);
+    let names = |kept: &[Kept]| kept.iter().map(ToString::to_string).collect::<Vec<_>>();
     json!({
         "secret": minting,
-        "rotated": named(&done.sealed_anew),
-        "unreadable": named(&done.unreadable),
+        "rotated": names(&done.sealed_anew),
+        "unreadable": names(&done.unreadable),
         "current": done.current,
         "forgotten": done.forgot_limits,
     })

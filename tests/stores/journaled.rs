@@ -1,6 +1,7 @@
 //! Backends as the service uses them: kept whole by a journal, in a database of their own.
 
 pub mod bounds;
+mod overtaken;
 mod replay;
 mod rollback;
 
@@ -78,12 +79,22 @@ impl TestStore {
 
     /// A backend with that journal.
     pub fn over(backend: Arc<dyn TokenBackend>, journal: Journal, clock: Arc<dyn Clock>) -> Self {
-        let store = Arc::new(journal.store.clone());
+        let asked = Arc::new(journal.store.clone());
+        Self::asking(asked, backend, journal, clock)
+    }
+
+    /// The same, which asks its journal by way of `asked`.
+    pub fn asking(
+        asked: Arc<dyn RevocationJournal>,
+        backend: Arc<dyn TokenBackend>,
+        journal: Journal,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let keeper = Arc::new(Timekeeper::new(clock, LIFETIMES.leeway));
         let store = JournaledTokenStore::new(Parts {
             backend,
-            journal: store.clone(),
-            users: store,
+            journal: asked,
+            users: Arc::new(journal.store.clone()),
             keeper: keeper.clone(),
             random: Arc::new(SystemRandom),
             spans: (&LIFETIMES).into(),

@@ -1,6 +1,6 @@
 //! The server's secrets: what is under which, which replicas know them, and whether one is used no more.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::app::database::Database;
 use crate::app::finding::{Condition, Finding};
@@ -127,16 +127,11 @@ fn judge_accepted(
                 false => format!(
                     "nothing is under it: it may mint, or, if it is the one before, be taken off `secret_accepted` \
                      after {}",
-                    time(end.as_secs())
+                    humantime::format_rfc3339_seconds(end.to_system_time())
                 ),
             }
         }
         _ => "it may mint".to_owned(),
     };
     Finding::new(SUBJECT, Condition::Good, format!("{accepted} is accepted {where_known}; {rest}"))
-}
-
-fn time(seconds: i64) -> String {
-    let seconds = u64::try_from(seconds).unwrap_or_default();
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }
