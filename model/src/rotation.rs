@@ -3,6 +3,8 @@
 //! Answers get lost, tokens are stolen, the store fails over to a copy that lacks the last rotations,
 //! and the replicas' clocks differ from the store's.
 
+use std::cmp::Ordering;
+
 use stateright::{Model, Property};
 
 use crate::rules::Bug;
@@ -14,6 +16,31 @@ const TABS: usize = 2;
 const THIEF: usize = 2;
 /// How far the replicas' clocks are ahead of the store's.
 const AHEAD: [u8; 2] = [0, 2];
+
+/// What a token is to a session that lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The one that can be used: its successor is the one from now on.
+    Current,
+    /// The store has gone back since it was handed out: it counts as the current one.
+    Ahead,
+    /// It was used a moment ago, and its successor was not: the same successor once more.
+    Again,
+    /// It was used before: the session ends.
+    Reuse,
+}
+
+impl Verdict {
+    /// By the generation that is presented and the one that the session is at.
+    pub fn of(presented: u32, current: u32, in_grace: bool) -> Self {
+        match presented.cmp(&current) {
+            Ordering::Equal => Self::Current,
+            Ordering::Greater => Self::Ahead,
+            Ordering::Less if in_grace && presented + 1 == current => Self::Again,
+            Ordering::Less => Self::Reuse,
+        }
+    }
+}
 
 /// The session as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -94,25 +121,17 @@ impl Rotation {
         }
         let now = if self.has(Bug::GraceByTheReplicasClock) { state.now + AHEAD[replica] } else { state.now };
         let in_grace = now < session.rotated_at + GRACE;
-        let answer = if presented == session.generation {
-            session.generation += 1;
-            session.rotated_at = now;
-            Some(session.generation)
-        } else if presented > session.generation {
-            if self.has(Bug::AheadIsReuse) {
-                None
-            } else {
-                if !self.has(Bug::AheadDoesNotMove) {
-                    session.generation = presented + 1;
-                    session.rotated_at = now;
-                }
-                Some(presented + 1)
-            }
-        } else if in_grace && (presented + 1 == session.generation || self.has(Bug::GraceStaysOpen)) {
-            Some(presented + 1)
-        } else {
-            None
+        let verdict = match Verdict::of(presented.into(), session.generation.into(), in_grace) {
+            Verdict::Ahead if self.has(Bug::AheadIsReuse) => Verdict::Reuse,
+            Verdict::Ahead if self.has(Bug::AheadDoesNotMove) => Verdict::Again,
+            Verdict::Reuse if in_grace && self.has(Bug::GraceStaysOpen) => Verdict::Again,
+            verdict => verdict,
         };
+        if matches!(verdict, Verdict::Current | Verdict::Ahead) {
+            session.generation = presented + 1;
+            session.rotated_at = now;
+        }
+        let answer = (verdict != Verdict::Reuse).then_some(presented + 1);
         let first = state.redeemed_at[usize::from(presented)];
         match answer {
             Some(answer) => {
