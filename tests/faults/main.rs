@@ -1,7 +1,8 @@
 //! The real program while its stores fail, with a ledger of all that it acknowledged: the short form of each fault.
 //!
 //! *Undone*: what was acknowledged as ended is accepted. *Wrong*: an answer that is neither right nor 503 with
-//! Retry-After. *Lost*: a session that was acknowledged is not there, where the fault may not cost it.
+//! Retry-After, or that the [model](hallpass_model::replay) does not give. *Lost*: a session that was acknowledged is
+//! not there, where the fault may not cost it.
 
 // The harness of `tests/binary`, of which this uses a part.
 #[allow(dead_code)]
@@ -13,6 +14,9 @@ mod process;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod book;
 mod ledger;
+mod load;
 mod one_redis;
+mod replicas;
 mod sentinels;

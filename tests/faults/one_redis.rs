@@ -2,7 +2,8 @@
 
 use tokio::time::Instant;
 
-use crate::ledger::{Load, Loss};
+use crate::ledger::Loss;
+use crate::load::Load;
 use crate::process::{Service, serve};
 use crate::support::postgres::PostgresServer;
 use crate::support::redis::RedisServer;

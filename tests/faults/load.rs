@@ -1,0 +1,217 @@
+//! People who log in, refresh, are checked and log out, in two tabs and with a thief among them.
+
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use hallpass_model::replay::Asked;
+use hyper::StatusCode;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::book::{Session, State, generation};
+use crate::client::{Answer, Client, PASSWORD, Tokens, get, login, post};
+use crate::ledger::{Ledger, Loss, refresh};
+use crate::process::PATIENCE;
+
+/// How many do something at once, each with an account of its own.
+const WORKERS: usize = 4;
+
+/// How many sessions an account opens before another one takes its place.
+const SESSIONS: u32 = 30;
+
+/// How much longer a load goes on than in the short form, by `HALLPASS_FAULTS_SCALE`.
+static SCALE: LazyLock<u64> = LazyLock::new(|| {
+    std::env::var("HALLPASS_FAULTS_SCALE").map_or(1, |scale| scale.parse().expect("a whole number"))
+});
+
+const VERDICTS: [StatusCode; 2] = [StatusCode::OK, StatusCode::UNAUTHORIZED];
+
+/// A load, and its ledger.
+pub struct Load {
+    ledger: Arc<Ledger>,
+    is_over: Arc<AtomicBool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// Makes the accounts and begins, at these replicas.
+    pub async fn begin(clients: Vec<Client>) -> Self {
+        Self::of(WORKERS, clients).await
+    }
+
+    /// The same, with so many who do something at once.
+    pub async fn of(workers: usize, clients: Vec<Client>) -> Self {
+        let (ledger, is_over) = (Arc::new(Ledger::new(clients)), Arc::new(AtomicBool::new(false)));
+        let mut running = Vec::new();
+        for number in 0..workers {
+            let worker = Worker { number, ledger: ledger.clone(), is_over: is_over.clone() };
+            let email = worker.register(0).await.expect("an account, before anything fails");
+            running.push(tokio::spawn(worker.work(email)));
+        }
+        Self { ledger, is_over, workers: running }
+    }
+
+    /// Waits until so much more was acknowledged; in the long form so many times that.
+    pub async fn acknowledges(&self, more: u64) {
+        self.counts(&self.ledger.acknowledged, more * *SCALE, "acknowledged").await;
+    }
+
+    /// Waits until so much more was refused.
+    pub async fn refuses(&self, more: u64) {
+        self.counts(&self.ledger.refused, more, "refused").await;
+    }
+
+    async fn counts(&self, counter: &AtomicU64, more: u64, what: &str) {
+        let (enough, began) = (counter.load(Ordering::Relaxed) + more, Instant::now());
+        while counter.load(Ordering::Relaxed) < enough {
+            assert!(began.elapsed() < PATIENCE * *SCALE as u32, "{more} more are not {what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Whom the load asks, for those who take replicas out and put others in.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Ends the load and compares.
+    ///
+    /// # Panics
+    /// As [`Ledger::settle`].
+    pub async fn settle(self, fault: &str, loss: Loss) {
+        self.is_over.store(true, Ordering::Relaxed);
+        for worker in self.workers {
+            worker.await.expect("a worker");
+        }
+        self.ledger.settle(fault, loss).await;
+    }
+}
+
+struct Worker {
+    number: usize,
+    ledger: Arc<Ledger>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Worker {
+    /// Makes its account of that number; answers its address.
+    async fn register(&self, account: u32) -> Option<String> {
+        let email = format!("worker{}.{account}@example.com", self.number);
+        let body = serde_json::json!({ "email": email, "password": PASSWORD });
+        // Who had no answer may have made it, and finds it taken.
+        let right = [StatusCode::CREATED, StatusCode::CONFLICT];
+        let answer = self.ledger.ask(post("/auth/register").json(&body), &right).await;
+        answer.map(|_| email)
+    }
+
+    async fn work(self, mut email: String) {
+        let mut sessions = 0;
+        while !self.is_over.load(Ordering::Relaxed) {
+            if sessions > 0 && sessions % SESSIONS == 0 {
+                let Some(another) = self.register(sessions / SESSIONS).await else { continue };
+                email = another;
+            }
+            let asked_at = Instant::now();
+            let Some(answer) = self.ledger.ask(login(&email, PASSWORD), &[StatusCode::OK]).await else {
+                continue;
+            };
+            let key = self.ledger.enter(Session::opened(Tokens::of(&answer), asked_at));
+            self.live(key, sessions).await;
+            sessions += 1;
+        }
+    }
+
+    /// What happens to a session, by turns.
+    async fn live(&self, key: u64, turn: u32) {
+        self.check(key).await;
+        for _ in 0..2 {
+            if turn % 6 == 3 {
+                tokio::join!(self.rotate(key), self.rotate(key));
+            } else {
+                self.rotate(key).await;
+            }
+            self.check(key).await;
+        }
+        match turn % 6 {
+            0 => return,
+            4 => return self.come_late(key).await,
+            5 => self.steal(key).await,
+            _ => self.end(key).await,
+        }
+        self.check(key).await;
+    }
+
+    /// The token that is the newest.
+    async fn rotate(&self, key: u64) {
+        let Session { tokens, state: State::Live, .. } = self.ledger.session(key) else { return };
+        self.present(key, &tokens.refresh).await;
+    }
+
+    /// Another tab has the token before, within its grace.
+    async fn come_late(&self, key: u64) {
+        let Session { used, state: State::Live, .. } = self.ledger.session(key) else { return };
+        let Some(last) = used.last() else { return };
+        self.present(key, last).await;
+    }
+
+    async fn present(&self, key: u64, token: &str) {
+        match self.observe(key, Asked::Present(generation(token)), token).await {
+            Some(answer) if answer.status == StatusCode::OK => {
+                let renewed = Tokens::of(&answer);
+                self.ledger.change(key, |session| session.renew(renewed));
+            }
+            Some(_) => self.ledger.change(key, |session| session.state = State::Lost),
+            None => {}
+        }
+    }
+
+    /// A thief has a token that was used long ago: the alarm ends the session.
+    async fn steal(&self, key: u64) {
+        let Session { used, tokens, state: State::Live, .. } = self.ledger.session(key) else { return };
+        let Some(first) = used.first().filter(|token| generation(token) + 2 <= generation(&tokens.refresh))
+        else {
+            return;
+        };
+        self.ledger.change(key, |session| session.state = State::Unclear);
+        self.observe(key, Asked::Present(generation(first)), first).await;
+    }
+
+    async fn end(&self, key: u64) {
+        let Session { tokens, state: State::Live, .. } = self.ledger.session(key) else { return };
+        self.ledger.change(key, |session| session.state = State::Unclear);
+        match self.observe(key, Asked::LogOut, &tokens.access).await {
+            Some(answer) if answer.status == StatusCode::OK => {
+                self.ledger.change(key, |session| session.state = State::Ended);
+            }
+            Some(_) => self.ledger.change(key, |session| session.state = State::Lost),
+            None => {}
+        }
+    }
+
+    async fn check(&self, key: u64) {
+        let Session { tokens, state, .. } = self.ledger.session(key);
+        let Some(answer) = self.observe(key, Asked::Check, &tokens.access).await else { return };
+        match (state, answer.status) {
+            (State::Live, StatusCode::UNAUTHORIZED) => {
+                self.ledger.change(key, |session| session.state = State::Lost);
+            }
+            (State::Ended, StatusCode::OK) => self.ledger.is_wrong("200 after a logout".to_owned()),
+            _ => {}
+        }
+    }
+
+    /// Asks, and writes down what was seen.
+    async fn observe(&self, key: u64, asked: Asked, token: &str) -> Option<Answer> {
+        let call = match asked {
+            Asked::Present(_) => refresh(token),
+            Asked::Check => get("/auth/auth-me").bearer(token),
+            Asked::LogOut => post("/auth/logout").bearer(token),
+        };
+        let asked_at = Instant::now();
+        let answer = self.ledger.ask(call, &VERDICTS).await;
+        self.ledger.change(key, |session| session.saw(asked_at, asked, answer.as_ref()));
+        answer
+    }
+}
