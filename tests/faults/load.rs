@@ -71,6 +71,11 @@ impl Load {
         }
     }
 
+    /// From now on the engine is there again: refusals are to end.
+    pub fn is_back(&self) {
+        self.ledger.is_back();
+    }
+
     /// Whom the load asks, for those who take replicas out and put others in.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -33,6 +33,7 @@ impl Stage {
 
     /// Goes on for a while, and compares.
     async fn settle(self, fault: &str, loss: Loss) {
+        self.load.is_back();
         self.load.acknowledges(2 * SOME).await;
         self.load.settle(fault, loss).await;
         self.service.stop().await;

@@ -36,6 +36,7 @@ async fn a_master_is_killed_under_three_replicas() {
     set.servers[0].kill();
     load.refuses(SOME / 3).await;
     set.names(1).await;
+    load.is_back();
     for service in &services {
         let client = service.client();
         eventually("it works at the new master", async || client.is_ready().await).await;

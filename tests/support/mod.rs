@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod certificates;
+pub mod faulty_link;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod redis;

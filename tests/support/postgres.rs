@@ -16,14 +16,20 @@ use super::certificates::Certificates;
 
 /// Makes the server's files and runs it until standard input ends, which it does when the test
 /// process is gone, however it went; then stops it and removes its folder. Interrupts are for the
-/// test process: its end is what counts here. Meanwhile it takes the words `stop` and `start`. QUIT is Postgres' word for "at once"; TERM is for a
-/// server that does not listen to it yet, because a shell starts its children deaf to QUIT.
+/// test process: its end is what counts here. Meanwhile it takes the words `stop`, `start` and `crash`. QUIT is Postgres' word for "at once"; TERM is for a
+/// server that does not listen to it yet, because a shell starts its children deaf to QUIT. A server that follows another
+/// one begins with a copy of that, taken through its socket.
 const WATCHDOG: &str = r#"
 trap '' INT HUP
 exec >"$2/log" 2>&1
-programs=$1 folder=$2
-shift 2
-"$programs/initdb" -D "$folder/data" --no-sync --auth=trust --username=postgres --encoding=UTF8 --locale=C || exit
+programs=$1 folder=$2 source=$3 port=$4
+shift 4
+if [ -n "$source" ]; then
+    "$programs/pg_basebackup" -D "$folder/data" --no-sync --checkpoint=fast --write-recovery-conf --wal-method=stream \
+        --host="$source" --port="$port" --username=postgres || exit
+else
+    "$programs/initdb" -D "$folder/data" --no-sync --auth=trust --username=postgres --encoding=UTF8 --locale=C || exit
+fi
 run() {
     "$programs/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c fsync=off -c max_connections=300 "$@" &
     server=$!
@@ -32,6 +38,7 @@ run "$@"
 while read -r word; do
     case $word in
         stop) kill -TERM "$server"; kill -INT "$server"; wait "$server" ;;
+        crash) kill -KILL "$server"; wait "$server" ;;
         start) run "$@" ;;
     esac
 done
@@ -61,7 +68,29 @@ impl PostgresServer {
     /// # Panics
     /// When Postgres is not installed or does not start: a test that cannot run must not pass.
     pub fn start() -> Self {
-        Self::start_with(5432, &[], &[])
+        Self::start_with(5432, None, &[], &[])
+    }
+
+    /// Starts one that listens on a loopback port as well.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn on_loopback() -> Self {
+        Self::on_port(None)
+    }
+
+    /// Starts one that follows this one by streaming, and listens on a loopback port of its own.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn standby(&self) -> Self {
+        Self::on_port(Some(self))
+    }
+
+    fn on_port(source: Option<&Self>) -> Self {
+        let port = free_port();
+        let settings = ["listen_addresses=127.0.0.1", &format!("port={port}")];
+        Self::start_with(port, source, &settings, &[])
     }
 
     /// Starts one that takes TLS on a loopback port; answers the port as well.
@@ -69,8 +98,7 @@ impl PostgresServer {
     /// # Panics
     /// As [`Self::start`].
     pub fn with_tls(certificates: &Certificates) -> (Self, u16) {
-        let port =
-            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let port = free_port();
         let files = [(certificates.certificate(), "server.pem"), (certificates.key(), "server.key")];
         let settings = [
             "listen_addresses=127.0.0.1",
@@ -79,11 +107,11 @@ impl PostgresServer {
             "ssl_cert_file=../server.pem",
             "ssl_key_file=../server.key",
         ];
-        (Self::start_with(port, &settings, &files), port)
+        (Self::start_with(port, None, &settings, &files), port)
     }
 
-    /// With further settings, and with files that are its own in its folder.
-    fn start_with(port: u16, settings: &[&str], files: &[(PathBuf, &str)]) -> Self {
+    /// With what it follows, further settings, and files that are its own in its folder.
+    fn start_with(port: u16, source: Option<&Self>, settings: &[&str], files: &[(PathBuf, &str)]) -> Self {
         let programs = programs();
         let account = Account::of_the_server();
         let folder =
@@ -100,6 +128,8 @@ impl PostgresServer {
             .command(Path::new("/bin/sh"))
             .args(["-c", WATCHDOG, "watchdog"])
             .args([&programs, &folder])
+            .args([source.map_or_else(String::new, |source| source.folder.display().to_string())])
+            .args([source.map_or(0, |source| source.port).to_string()])
             .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .current_dir(&folder)
             .stdin(Stdio::piped())
@@ -115,7 +145,7 @@ impl PostgresServer {
     /// Makes an empty database and answers its URL.
     pub async fn create_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the server answers");
+        let mut connection = self.connection().await;
         let create = format!("CREATE DATABASE {name} TEMPLATE template0");
         connection.execute(AssertSqlSafe(create)).await.expect("a new database");
         connection.close().await.expect("a clean end");
@@ -126,7 +156,7 @@ impl PostgresServer {
     pub async fn back_up(&self, url: &str) -> String {
         let copy = format!("copy_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let database = name_of(url);
-        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the server answers");
+        let mut connection = self.connection().await;
         // Only of a database that nobody uses a copy can be made.
         run(&mut connection, format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await;
         let end = format!(
@@ -142,7 +172,7 @@ impl PostgresServer {
     /// Puts a copy in the place of a database, which is lost with all connections to it.
     pub async fn restore(&self, url: &str, copy: &str) {
         let database = name_of(url);
-        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the server answers");
+        let mut connection = self.connection().await;
         run(&mut connection, format!("DROP DATABASE {database} WITH (FORCE)")).await;
         run(&mut connection, format!("CREATE DATABASE {database} TEMPLATE {copy}")).await;
         connection.close().await.expect("a clean end");
@@ -150,7 +180,7 @@ impl PostgresServer {
 
     /// Makes a role that may log in, unless it is there, and answers the URL of a database for it.
     pub async fn role_in(&self, database: &str, role: &str) -> String {
-        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the server answers");
+        let mut connection = self.connection().await;
         let create = format!(
             "DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
         );
@@ -199,6 +229,38 @@ impl PostgresServer {
         self.wait_until_ready(&programs().join("pg_isready"));
     }
 
+    /// Ends the server with no chance to write anything (SIGKILL); it is gone for good.
+    pub fn crash(&mut self) {
+        self.tell("crash");
+    }
+
+    /// Has a standby be the primary from now on.
+    pub async fn promote(&self) {
+        let mut connection = self.connection().await;
+        run(&mut connection, "SELECT pg_promote()".to_owned()).await;
+        connection.close().await.expect("a clean end");
+    }
+
+    /// Waits until a standby has all that this one has by now.
+    pub async fn passes_on_to(&self, standby: &Self) {
+        let (mut here, mut there) = (self.connection().await, standby.connection().await);
+        let written: String = scalar(&mut here, "SELECT pg_current_wal_lsn()::text").await;
+        let has = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn");
+        while !scalar::<bool>(&mut there, &has).await {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A connection as its superuser, to whatever database it has.
+    pub async fn connection(&self) -> PgConnection {
+        PgConnection::connect(&self.url("postgres")).await.expect("the server answers")
+    }
+
+    /// The loopback port that it listens on, where it does.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     fn tell(&mut self, word: &str) {
         let lifeline = self.watchdog.stdin.as_mut().expect("a watchdog that listens");
         writeln!(lifeline, "{word}").expect("a watchdog that lives");
@@ -210,7 +272,10 @@ impl PostgresServer {
 
     fn url(&self, database: &str) -> String {
         let folder = self.folder.to_str().expect("a UTF-8 path").replace('/', "%2F");
-        format!("postgres://postgres@{folder}/{database}")
+        match self.port {
+            5432 => format!("postgres://postgres@{folder}/{database}"),
+            port => format!("postgres://postgres@{folder}:{port}/{database}"),
+        }
     }
 
     fn wait_until_ready(&mut self, pg_isready: &Path) {
@@ -239,6 +304,17 @@ async fn run(connection: &mut PgConnection, statement: String) {
         .execute(AssertSqlSafe(statement.clone()))
         .await
         .unwrap_or_else(|error| panic!("{statement}: {error}"));
+}
+
+async fn scalar<T>(connection: &mut PgConnection, query: &str) -> T
+where
+    T: for<'row> sqlx::Decode<'row, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+{
+    sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(connection).await.expect(query)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port()
 }
 
 /// The folder of the installation: the one in PATH, or the newest where Debian puts them.
