@@ -42,6 +42,7 @@ pub mod sealed_values;
 pub mod sessions;
 pub mod signing_keys;
 pub mod sql;
+mod sqlite_pool;
 pub mod token_store;
 pub mod unreachable;
 pub mod users;

@@ -40,7 +40,17 @@ pub struct Outcome {
 impl Program {
     /// `hallpass` with these arguments in this folder, its environment empty.
     pub fn new(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hallpass"));
+        Self::of(Command::new(env!("CARGO_BIN_EXE_hallpass")), folder, arguments)
+    }
+
+    /// The same through another program, which is given `hallpass` and its arguments behind its own.
+    pub fn through(wrapper: &Path, its_own: &[&str], folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(wrapper);
+        command.args(its_own).arg(env!("CARGO_BIN_EXE_hallpass"));
+        Self::of(command, folder, arguments)
+    }
+
+    fn of(mut command: Command, folder: &Path, arguments: &[&str]) -> Self {
         command.env_clear().current_dir(folder).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command }
@@ -189,11 +199,16 @@ impl Service {
     /// # Panics
     /// Where there is no `/proc`.
     pub fn memory_mib(&self, name: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.process.id());
+        let path = format!("/proc/{}/status", self.pid());
         let status = std::fs::read_to_string(path).expect("a process on Linux");
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
         let kib: u64 = line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number");
         kib / 1024
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.process.id()
     }
 
     /// What it wrote to standard error.

@@ -15,6 +15,8 @@ mod process;
 mod support;
 
 mod book;
+mod clocks;
+mod disk;
 mod ledger;
 mod load;
 mod network;

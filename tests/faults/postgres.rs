@@ -1,6 +1,7 @@
 //! A Postgres that is restarted, locked, closed, or replaced by its standby.
 
 use sqlx::{AssertSqlSafe, Connection, Executor};
+use tokio::time::Instant;
 
 use crate::ledger::Loss;
 use crate::load::Load;
@@ -32,9 +33,13 @@ impl Stage {
     }
 
     async fn settle(self, fault: &str) {
+        self.settle_with(fault, Loss::Nothing).await;
+    }
+
+    async fn settle_with(self, fault: &str, loss: Loss) {
         self.load.is_back();
         self.load.acknowledges(2 * SOME).await;
-        self.load.settle(fault, Loss::Nothing).await;
+        self.load.settle(fault, loss).await;
         self.service.stop().await;
     }
 }
@@ -82,17 +87,39 @@ async fn closed_to_everybody() {
     stage.settle("no connection to Postgres").await;
 }
 
-/// The primary dies for good, and the standby that has all it had takes its place.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replaced_by_its_standby() {
-    let mut primary = PostgresServer::on_loopback();
+/// A primary and its standby, and an address that names both.
+async fn pair() -> (PostgresServer, PostgresServer, String) {
+    let primary = PostgresServer::on_loopback();
     let database = primary.create_database().await;
     let standby = primary.standby();
     let name = database.rsplit('/').next().expect("a name");
-    let hosts = format!("127.0.0.1:{},127.0.0.1:{}", primary.port(), standby.port());
-    let stage = Stage::with(&format!("postgres://postgres@{hosts}/{name}")).await;
+    let (one, other) = (primary.port(), standby.port());
+    let url = format!("postgres://postgres@127.0.0.1:{one},127.0.0.1:{other}/{name}");
+    (primary, standby, url)
+}
+
+/// The primary dies for good, and the standby that has all it had takes its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replaced_by_its_standby() {
+    let (mut primary, standby, url) = pair().await;
+    let stage = Stage::with(&url).await;
     primary.crash();
     stage.load.refuses(SOME / 2).await;
     standby.promote().await;
     stage.settle("a Postgres standby promoted").await;
+}
+
+/// The standby lacks the last moments: accounts of that time are gone, and nothing that was ended comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replaced_by_a_standby_that_lags() {
+    let (mut primary, standby, url) = pair().await;
+    let stage = Stage::with(&url).await;
+    primary.passes_on_to(&standby).await;
+    let since = Instant::now();
+    standby.fall_behind().await;
+    stage.load.acknowledges(2 * SOME).await;
+    primary.crash();
+    stage.load.refuses(SOME / 2).await;
+    standby.promote().await;
+    stage.settle_with("a Postgres standby promoted that lags", Loss::Since(since)).await;
 }

@@ -241,6 +241,16 @@ impl PostgresServer {
         connection.close().await.expect("a clean end");
     }
 
+    /// Has a standby hear nothing more of what it follows: it keeps what it has.
+    pub async fn fall_behind(&self) {
+        let mut connection = self.connection().await;
+        run(&mut connection, "ALTER SYSTEM SET primary_conninfo = ''".to_owned()).await;
+        run(&mut connection, "SELECT pg_reload_conf()".to_owned()).await;
+        while scalar(&mut connection, "SELECT EXISTS (SELECT 1 FROM pg_stat_wal_receiver)").await {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until a standby has all that this one has by now.
     pub async fn passes_on_to(&self, standby: &Self) {
         let (mut here, mut there) = (self.connection().await, standby.connection().await);

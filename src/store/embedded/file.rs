@@ -10,6 +10,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::fault::{LONGEST_WAIT, OPERATION_TIMEOUT};
+use crate::store::sqlite_pool;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/embedded");
 
@@ -97,15 +98,9 @@ impl DataFile {
     }
 }
 
-/// Connections live as long as the store: nothing drops them, so nothing needs to be tested first.
 fn pool(size: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(size)
-        // Not the pool decides how long is too long.
-        .acquire_timeout(LONGEST_WAIT * 2)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
+    // Not the pool decides how long is too long.
+    sqlite_pool::lasting().max_connections(size).acquire_timeout(LONGEST_WAIT * 2)
 }
 
 /// Holds the file of an embedded store without opening it, so that nobody else does.

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 
@@ -19,6 +18,7 @@ use crate::store::sql::calls::{Calls, Heard, Limit, STATEMENT_TIMEOUT, Work};
 use crate::store::sql::error::DatabaseError;
 use crate::store::sql::failure::{Failure, text_of};
 use crate::store::sql::migrations::{self, MIGRATION_TIMEOUT};
+use crate::store::sqlite_pool;
 
 pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -92,14 +92,10 @@ impl SqliteStore {
         switch_to_wal(&base).await.map_err(|error| unreachable_file(&path, &error))?;
 
         let pool = |connections, connect: SqliteConnectOptions| {
-            SqlitePoolOptions::new()
+            sqlite_pool::lasting()
                 .max_connections(u32::max(connections, 1))
                 // Not the pool decides how long is too long.
                 .acquire_timeout(options.longest_wait * 2)
-                // A file does not hang up: no connection needs a test or a fresh start.
-                .test_before_acquire(false)
-                .idle_timeout(None)
-                .max_lifetime(None)
                 .connect_lazy_with(connect)
         };
         Ok(Self {
