@@ -73,6 +73,7 @@ impl Examination for Opening {
                 let now = self.time.shown();
                 for entry in &step.entries {
                     revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?;
+                    partitions::note_applied(&mut tx, step.partition, entry.link).await?;
                 }
                 let moved = partitions::move_mark(&mut tx, step.partition, step.from, step.to).await?;
                 tx.commit().await?;

@@ -186,18 +186,43 @@ pub(super) async fn pass(
     if at.position == position + 1 && previous.get() != entry {
         return Ok(Placed::Diverged);
     }
+    let was_applied = is_applied(tx, partition, at).await?;
+    note_applied(tx, partition, Link { at, previous }).await?;
+    pass_over_applied(tx, partition).await?;
+    Ok(if was_applied { Placed::Passed } else { Placed::Counted })
+}
+
+/// Remembers what was carried out ahead of a gap, or by a replay whose mark has moved meanwhile: behind the mark nothing
+/// has to be.
+pub(super) async fn note_applied(
+    tx: &mut SqliteConnection,
+    partition: Partition,
+    Link { at, previous }: Link,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO applied (partition, position, entry, previous) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO applied (partition, position, entry, previous)
+         SELECT ?1, ?2, ?3, ?4 FROM partitions WHERE partition = ?1 AND position < ?2
          ON CONFLICT (partition, position) DO UPDATE SET entry = excluded.entry, previous = excluded.previous",
     )
-    .bind(number)
+    .bind(i64::from(partition.number()))
     .bind(at.position)
     .bind(at.entry.get())
     .bind(previous.get())
-    .execute(&mut *tx)
+    .execute(tx)
     .await?;
-    pass_over_applied(tx, partition).await?;
-    Ok(Placed::Counted)
+    Ok(())
+}
+
+/// Whether that very entry was carried out already, by somebody who found it in the journal.
+async fn is_applied(tx: &mut SqliteConnection, partition: Partition, at: Mark) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM applied WHERE partition = ?1 AND position = ?2 AND entry = ?3)",
+    )
+    .bind(i64::from(partition.number()))
+    .bind(at.position)
+    .bind(at.entry.get())
+    .fetch_one(tx)
+    .await
 }
 
 /// Moves the mark over what was carried out without a gap behind it.

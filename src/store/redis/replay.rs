@@ -9,7 +9,7 @@ use super::keys::Keys;
 use super::orders::Order;
 use super::scripts::{self, ScriptPipeline};
 use super::time::span;
-use crate::domain::journal::{JournalEntry, Journaled, NewEntry};
+use crate::domain::journal::{JournalEntry, Journaled, Link, NewEntry};
 use crate::domain::partition::Partition;
 
 /// The scripts that a pipeline calls: they have to be loaded before.
@@ -35,14 +35,15 @@ pub(super) fn pipeline(
             Journaled::Session { user, session } => {
                 let keys = keys.of_user(user);
                 let of_session = [keys.session(session), keys.sessions(), keys.denied(), keys.cutoff()];
-                call.add("session", of_session, &session.to_string(), &user.to_string());
+                call.add(entry.link, "session", of_session, &session.to_string(), &user.to_string());
             }
             Journaled::Token { user, token } => {
                 let denied = keys.of_user(user).denied();
-                call.add("token", [denied], &token.to_string(), &user.to_string());
+                call.add(entry.link, "token", [denied], &token.to_string(), &user.to_string());
             }
             Journaled::MachineToken(token) => {
-                call.add("token", [keys.everybody().denied()], &token.to_string(), "");
+                let denied = keys.everybody().denied();
+                call.add(entry.link, "token", [denied], &token.to_string(), "");
             }
             Journaled::User { .. } => {
                 std::mem::replace(&mut call, begin()).add_to(&mut pipeline);
@@ -67,14 +68,22 @@ impl Call {
     fn begin(partition: Partition, keys: &Keys, time: &str, denial: Duration) -> Self {
         let keys = keys.partition(partition);
         let mut script = scripts::REPLAY_ENTRIES.prepare_invoke();
-        script.key(keys.state()).key(keys.revocations()).arg(time).arg(span(denial));
+        script.key(keys.state()).key(keys.revocations()).key(keys.applied()).arg(time).arg(span(denial));
         Self { script, entries: 0 }
     }
 
-    fn add<const KEYS: usize>(&mut self, kind: &str, keys: [String; KEYS], id: &str, user: &str) {
+    fn add<const KEYS: usize>(
+        &mut self,
+        Link { at, previous }: Link,
+        kind: &str,
+        keys: [String; KEYS],
+        id: &str,
+        user: &str,
+    ) {
         for key in keys {
             self.script.key(key);
         }
+        self.script.arg(at.position).arg(at.entry.get()).arg(previous.get());
         self.script.arg(kind).arg(id).arg(user);
         self.entries += 1;
     }

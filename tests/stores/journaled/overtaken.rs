@@ -10,6 +10,7 @@ use hallpass::domain::journal::{EntryId, JournalEntry, JournalHead, Link, Mark, 
 use hallpass::domain::partition::Partition;
 use hallpass::store::backend::TokenBackend;
 use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
+use hallpass::store::examination::ReplayStep;
 use hallpass::store::journal::RevocationJournal;
 use hallpass::store::{OnUnknown, SessionStore, StoreResult};
 use tempfile::TempDir;
@@ -17,19 +18,49 @@ use tempfile::TempDir;
 use super::{Journal, TestStore};
 use crate::token_store::support::*;
 
-/// A journal beside which a replica that has just started finds each entry as soon as it stands.
+/// Who finds an entry as soon as it stands.
+#[derive(Clone, Copy)]
+enum By {
+    /// A replica that has just started.
+    ALook,
+    /// One that replays, and has not moved the mark yet.
+    AReplay,
+}
+
+/// A journal beside which somebody carries out each entry before its writer does.
 struct Overtaken {
+    by: By,
     journal: Journal,
     backend: Arc<dyn TokenBackend>,
     clock: Arc<ManualClock>,
+}
+
+impl Overtaken {
+    async fn look(&self) -> StoreResult<()> {
+        let another = TestStore::over(self.backend.clone(), self.journal.clone(), self.clock.clone());
+        another.keep().await.map(drop)
+    }
+
+    /// A step that is to begin where the mark is not moves none.
+    async fn replay(&self, entry: &NewEntry, link: Link) -> StoreResult<()> {
+        let partition = entry.revoked.partition();
+        let elsewhere = Mark { position: link.at.position + 7, entry: EntryId::generate(&SystemRandom) };
+        let found = JournalEntry { link, revoked: entry.revoked, until: entry.until };
+        let step = ReplayStep { partition, from: elsewhere, entries: vec![found], to: elsewhere };
+        let moved = self.backend.examine().await?.replay(&[step], LIFETIMES.revocation()).await?;
+        assert_eq!(moved, [false]);
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl RevocationJournal for Overtaken {
     async fn append_entry(&self, entry: &NewEntry) -> StoreResult<Link> {
         let link = self.journal.store.append_entry(entry).await?;
-        let another = TestStore::over(self.backend.clone(), self.journal.clone(), self.clock.clone());
-        another.keep().await?;
+        match self.by {
+            By::ALook => self.look().await?,
+            By::AReplay => self.replay(entry, link).await?,
+        }
         Ok(link)
     }
 
@@ -85,9 +116,14 @@ impl RevocationJournal for Overtaken {
 }
 
 /// A logout is answered by what its entry has done, and by what it was asked for only once.
-async fn who_writes_an_entry_has_ended_the_session(backend: Arc<dyn TokenBackend>, clock: Arc<ManualClock>) {
+async fn who_writes_an_entry_has_ended_the_session(
+    by: By,
+    backend: Arc<dyn TokenBackend>,
+    clock: Arc<ManualClock>,
+) {
     let journal = Journal::new().await;
-    let overtaken = Overtaken { journal: journal.clone(), backend: backend.clone(), clock: clock.clone() };
+    let overtaken =
+        Overtaken { by, journal: journal.clone(), backend: backend.clone(), clock: clock.clone() };
     let store = Arc::new(TestStore::asking(Arc::new(overtaken), backend, journal, clock.clone()));
     let ada = Person::new().log_in(&store, &clock).await;
     let ending = async || store.revoke_session(ada.user, ada.id, OnUnknown::Deny).await.expect("an answer");
@@ -96,18 +132,36 @@ async fn who_writes_an_entry_has_ended_the_session(backend: Arc<dyn TokenBackend
     assert!(!ending().await, "once");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_redis() {
+async fn in_redis(by: By) {
     let (server, clock) = (crate::support::redis::RedisServer::start(), Arc::new(ManualClock::at(START)));
     let backend = crate::redis::backend(&server, &mark(), &clock).await;
-    who_writes_an_entry_has_ended_the_session(backend, clock).await;
+    who_writes_an_entry_has_ended_the_session(by, backend, clock).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_the_embedded_store() {
+async fn in_the_embedded_store(by: By) {
     let (folder, clock) = (TempDir::new().expect("a folder"), Arc::new(ManualClock::at(START)));
     let time = EmbeddedTime { clock: clock.clone(), keeper: None };
     let path = folder.path().join("tokens.db");
     let backend = EmbeddedTokenStore::open(&path, time, &SystemRandom).await.expect("a store");
-    who_writes_an_entry_has_ended_the_session(Arc::new(backend), clock).await;
+    who_writes_an_entry_has_ended_the_session(by, Arc::new(backend), clock).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_a_look_in_redis() {
+    in_redis(By::ALook).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_a_replay_in_redis() {
+    in_redis(By::AReplay).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_a_look_in_the_embedded_store() {
+    in_the_embedded_store(By::ALook).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_a_replay_in_the_embedded_store() {
+    in_the_embedded_store(By::AReplay).await;
 }

@@ -271,6 +271,18 @@ local function pass_over_applied(state, applied, mark, entry)
   redis.call('ZREMRANGEBYSCORE', applied, '-inf', digits(mark))
 end
 
+-- Remembers what was carried out ahead of a gap: the entry at a position, and the one before it.
+local function note_applied(applied, position, entry, previous)
+  redis.call('ZREMRANGEBYSCORE', applied, digits(position), digits(position))
+  redis.call('ZADD', applied, digits(position), entry .. ':' .. previous)
+end
+
+-- Whether the entry at a position was carried out already, ahead of a gap or by a replay that has not moved the
+-- mark yet.
+local function is_applied(applied, position, entry, previous)
+  return position > 0 and redis.call('ZSCORE', applied, entry .. ':' .. previous) ~= false
+end
+
 -- Notes that the entry of the journal at a position was carried out. The mark moves over it once all
 -- before it were; what it was to the mark is the answer.
 -- Model: MarkMovesOnlyOverApplied, MarkFollowsTheChain
@@ -283,8 +295,7 @@ local function pass(state, applied, position, entry, previous)
     redis.call('HSET', state, 'mark', digits(position), 'entry', entry)
     pass_over_applied(state, applied, position, entry)
   else
-    redis.call('ZREMRANGEBYSCORE', applied, digits(position), digits(position))
-    redis.call('ZADD', applied, digits(position), entry .. ':' .. previous)
+    note_applied(applied, position, entry, previous)
   end
   return 'counted'
 end
