@@ -294,6 +294,29 @@ async fn a_postgres_database_of_before_the_journal_keeps_all_that_is_in_it() {
 const STEP_OF_THE_FUTURE: &str = "INSERT INTO _sqlx_migrations
     (version, description, success, checksum, execution_time) VALUES (9999, 'later', true, '', 0)";
 
+/// One that leaves alone what is used by programs which know the steps up to 12.
+const STEP_FOR_TODAY: &str = "INSERT INTO _sqlx_migrations
+    (version, description, success, checksum, execution_time) VALUES (9998, 'more of it for 0012', true, '', 0)";
+
+/// Replicas of this version start again while others are brought up to date.
+#[tokio::test]
+async fn a_later_step_that_leaves_this_version_alone_is_passed_over() {
+    let (sqlite, postgres) = (Sqlite::migrated().await, Postgres::migrated().await);
+    sqlite.connection().await.execute(STEP_FOR_TODAY).await.expect("a row");
+    postgres.connection().await.execute(STEP_FOR_TODAY).await.expect("a row");
+    for _ in 0..2 {
+        assert_eq!(sqlite.store.migrate().await.expect("as it is"), [""; 0]);
+        assert_eq!(sqlite.store.pending_migrations().await.expect("none"), [""; 0]);
+        assert_eq!(postgres.store.migrate().await.expect("as it is"), [""; 0]);
+        assert_eq!(postgres.store.pending_migrations().await.expect("none"), [""; 0]);
+    }
+    insert(&sqlite.store, &new_user("ada@example.com")).await;
+    insert(&postgres.store, &new_user("ada@example.com")).await;
+    // Beside it, one that does not is refused.
+    sqlite.connection().await.execute(STEP_OF_THE_FUTURE).await.expect("a row");
+    assert!(matches!(sqlite.store.migrate().await, Err(DatabaseError::Newer(9999))));
+}
+
 #[tokio::test]
 async fn sqlite_refuses_a_database_of_a_later_hallpass() {
     let database = Sqlite::migrated().await;

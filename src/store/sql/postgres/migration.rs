@@ -1,7 +1,7 @@
 //! Bringing the schema up to date, in one transaction: all steps are taken or none is, a pooler in between
 //! makes no difference, and the lock goes with the transaction whatever happens.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use sqlx::migrate::{Migration, Migrator};
 use sqlx::{AssertSqlSafe, Row};
@@ -167,17 +167,15 @@ async fn hidden_schema(transaction: &mut Transaction, named: Option<&str>) -> sq
 /// The steps that the database has not had; an error when it has had others.
 async fn pending(transaction: &mut Transaction) -> Result<Vec<&'static Migration>, StepError> {
     let is_noted = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(TABLE);
-    let mut applied = BTreeMap::new();
+    let (mut applied, mut named) = (BTreeMap::new(), Vec::new());
     if is_noted.fetch_one(&mut *transaction).await? {
-        let select = sqlx::query("SELECT version, checksum FROM _sqlx_migrations ORDER BY version");
-        for row in select.fetch_all(&mut *transaction).await? {
+        let select = "SELECT version, checksum, description FROM _sqlx_migrations ORDER BY version";
+        for row in sqlx::query(select).fetch_all(&mut *transaction).await? {
             applied.insert(row.try_get::<i64, _>(0)?, row.try_get::<Vec<u8>, _>(1)?);
+            named.push((row.try_get(0)?, row.try_get(2)?));
         }
     }
-    let known: HashSet<i64> = MIGRATOR.iter().map(|step| step.version).collect();
-    if let Some(unknown) = applied.keys().find(|version| !known.contains(version)) {
-        return Err(StepError::Database(DatabaseError::Newer(*unknown)));
-    }
+    migrations::check_later(&MIGRATOR, &named).map_err(StepError::Database)?;
     let changed =
         MIGRATOR.iter().find(|step| applied.get(&step.version).is_some_and(|sum| **sum != *step.checksum));
     if let Some(step) = changed {

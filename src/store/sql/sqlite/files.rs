@@ -8,7 +8,8 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::time::{Instant, sleep};
 
 use super::super::rows;
-use super::store::{MIGRATOR, is_busy, unreachable_file};
+use super::migration::MIGRATOR;
+use super::store::{is_busy, unreachable_file};
 use crate::domain::ids::DeploymentId;
 use crate::store::sql::error::DatabaseError;
 use crate::store::sql::migrations::{self, MIGRATION_TIMEOUT};

@@ -2,6 +2,7 @@
 
 pub mod files;
 mod journal;
+mod migration;
 mod store;
 mod users;
 

@@ -7,20 +7,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 
 use crate::store::error::StoreResult;
 use crate::store::sql::calls::{Calls, Heard, Limit, STATEMENT_TIMEOUT, Work};
 use crate::store::sql::error::DatabaseError;
 use crate::store::sql::failure::{Failure, text_of};
-use crate::store::sql::migrations::{self, MIGRATION_TIMEOUT};
 use crate::store::sqlite_pool;
-
-pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long opening waits for another process that is just creating the same file.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -107,66 +101,11 @@ impl SqliteStore {
         })
     }
 
-    /// Brings the schema up to date and answers the names of the steps taken. Replicas that start
-    /// at once on one file take each step once.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Newer`], [`DatabaseError::Migration`] or [`DatabaseError::Unreachable`];
-    /// the database is as it was then.
-    pub async fn migrate(&self) -> Result<Vec<String>, DatabaseError> {
-        let migrating = async {
-            let mut connection = self.connection_of_its_own().await?;
-            // sqlx locks nothing on SQLite, so two processes would both find a step missing. In
-            // one write transaction around all steps the second finds them taken.
-            let mut transaction = connection
-                .begin_with("BEGIN IMMEDIATE")
-                .await
-                .map_err(|error| DatabaseError::Migration(text_of(&error)))?;
-            let taken = migrations::run(&MIGRATOR, &mut *transaction).await?;
-            transaction.commit().await.map_err(|error| DatabaseError::Migration(text_of(&error)))?;
-            self.finish(connection).await?;
-            Ok(taken)
-        };
-        tokio::time::timeout(MIGRATION_TIMEOUT, migrating)
-            .await
-            .unwrap_or_else(|elapsed| Err(DatabaseError::Migration(text_of(&elapsed))))
-    }
-
-    /// The names of the steps that [`migrate`](Self::migrate) would take. Changes nothing.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Newer`], and others when the database does not answer.
-    pub async fn pending_migrations(&self) -> Result<Vec<String>, DatabaseError> {
-        let mut connection = self.connection_of_its_own().await?;
-        let noted: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')")
-                .fetch_one(&mut connection)
-                .await
-                .map_err(|error| unreachable_file(&self.path, &error))?;
-        let pending = match noted {
-            true => migrations::pending(&MIGRATOR, &mut connection).await?,
-            false => migrations::all(&MIGRATOR),
-        };
-        self.finish(connection).await?;
-        Ok(pending)
-    }
-
     /// Closes the connections, and with the last one SQLite folds the WAL into the file. Calls
     /// after this answer unavailable.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
-    }
-
-    /// A connection that may wait longer than a request could.
-    async fn connection_of_its_own(&self) -> Result<SqliteConnection, DatabaseError> {
-        let options = (*self.writer.connect_options()).clone().busy_timeout(MIGRATION_TIMEOUT);
-        options.connect().await.map_err(|error| unreachable_file(&self.path, &error))
-    }
-
-    /// Closes a connection now; dropped, it would be closed by a thread at some later time.
-    async fn finish(&self, connection: SqliteConnection) -> Result<(), DatabaseError> {
-        connection.close().await.map_err(|error| unreachable_file(&self.path, &error))
     }
 
     /// A change of accounts; [`on`](Self::on) is for everything else.
