@@ -187,6 +187,11 @@ impl Call {
         Self { method, path: path.to_owned(), headers, body: Bytes::new() }
     }
 
+    /// Whether this is its path.
+    pub fn is_to(&self, path: &str) -> bool {
+        self.path == path
+    }
+
     /// With a header.
     pub fn header(mut self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
         let value = HeaderValue::from_bytes(value.as_ref()).expect("a header's value");

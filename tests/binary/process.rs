@@ -43,14 +43,8 @@ impl Program {
         Self::of(Command::new(env!("CARGO_BIN_EXE_hallpass")), folder, arguments)
     }
 
-    /// The same through another program, which is given `hallpass` and its arguments behind its own.
-    pub fn through(wrapper: &Path, its_own: &[&str], folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(wrapper);
-        command.args(its_own).arg(env!("CARGO_BIN_EXE_hallpass"));
-        Self::of(command, folder, arguments)
-    }
-
-    fn of(mut command: Command, folder: &Path, arguments: &[&str]) -> Self {
+    /// The same of another command: another build of hallpass, or what starts this one.
+    pub fn of(mut command: Command, folder: &Path, arguments: &[&str]) -> Self {
         command.env_clear().current_dir(folder).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command }
@@ -326,10 +320,15 @@ pub fn dev(folder: &Path) -> Program {
 /// A service in production, in a folder, on a port of its own. Its public URL does not change with
 /// the port, so tokens outlive restarts.
 pub fn serve(folder: &Path, redis_url: &str, database_url: &str) -> Program {
-    Program::new(folder, &["serve", "--listen", "127.0.0.1:0"])
-        .variable("HALLPASS_SECRET", SECRET)
+    in_production(Program::new(folder, &["serve", "--listen", "127.0.0.1:0"]), redis_url, database_url)
         // No balancer is to notice that it stops.
         .variable("HALLPASS_SHUTDOWN_DELAY", "0s")
+}
+
+/// With what production needs.
+pub fn in_production(program: Program, redis_url: &str, database_url: &str) -> Program {
+    program
+        .variable("HALLPASS_SECRET", SECRET)
         .variable("HALLPASS_PUBLIC_URL", "https://hallpass.example.com")
         .variable("REDIS_URL", redis_url)
         .variable("DATABASE_URL", database_url)

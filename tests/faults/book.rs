@@ -24,11 +24,11 @@ pub fn millis(at: Instant) -> u64 {
     at.saturating_duration_since(*BEGAN).as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     Live,
-    /// It was refused though nobody ended it.
-    Lost,
+    /// It was refused though nobody ended it; with the call that was, and the answer.
+    Lost(String),
     /// Its end was acknowledged.
     Ended,
     /// Its end was asked for, or it is an alarm's, and nobody said that it is so for good.
@@ -43,6 +43,8 @@ pub struct Session {
     pub used: Vec<String>,
     pub state: State,
     pub opened_at: Instant,
+    /// When its newest tokens were asked for.
+    pub minted_at: Instant,
     opened: Span,
     seen: Vec<Observation>,
 }
@@ -50,7 +52,15 @@ pub struct Session {
 impl Session {
     pub fn opened(tokens: Tokens, asked_at: Instant) -> Self {
         let opened = Span { began: millis(asked_at), ended: millis(Instant::now()) };
-        Self { tokens, used: Vec::new(), state: State::Live, opened_at: asked_at, opened, seen: Vec::new() }
+        Self {
+            tokens,
+            used: Vec::new(),
+            state: State::Live,
+            opened_at: asked_at,
+            minted_at: asked_at,
+            opened,
+            seen: Vec::new(),
+        }
     }
 
     /// Writes down what came of a call that began then; no answer is one that says nothing.
@@ -67,10 +77,12 @@ impl Session {
         self.seen.push(Observation { span, asked, answered });
     }
 
-    /// Takes the tokens of a refresh.
-    pub fn renew(&mut self, tokens: Tokens) {
-        if tokens.refresh != self.tokens.refresh {
-            self.used.push(std::mem::replace(&mut self.tokens, tokens).refresh);
+    /// Takes the tokens of a refresh that began then.
+    pub fn renew(&mut self, asked_at: Instant, tokens: Tokens) {
+        self.minted_at = asked_at;
+        let before = std::mem::replace(&mut self.tokens, tokens);
+        if generation(&before.refresh) < generation(&self.tokens.refresh) {
+            self.used.push(before.refresh);
         }
     }
 

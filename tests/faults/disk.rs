@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::ledger::Loss;
 use crate::load::Load;
@@ -16,9 +17,10 @@ const SMALL_DISK: &str = r#"mount -t tmpfs -o size=16m,mode=700 tmpfs "$0" && cd
 
 /// A service whose data folder is on a small disk.
 fn start(folder: &Path) -> Service {
-    let data = folder.display().to_string();
-    let its_own = ["--user", "--map-root-user", "--mount", "/bin/sh", "-c", SMALL_DISK, &data];
-    Program::through(Path::new("/usr/bin/unshare"), &its_own, folder, &["dev", "--listen", "127.0.0.1:0"])
+    let mut command = Command::new("/usr/bin/unshare");
+    command.args(["--user", "--map-root-user", "--mount", "/bin/sh", "-c", SMALL_DISK]);
+    command.arg(folder).arg(env!("CARGO_BIN_EXE_hallpass"));
+    Program::of(command, folder, &["dev", "--listen", "127.0.0.1:0"])
         .variable("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
         .variable("HALLPASS_PUBLIC_URL", "http://localhost:8080")
         .variable("HALLPASS_RATE_LIMITS__ENABLED", "false")

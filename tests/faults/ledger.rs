@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,9 @@ const SLOWEST: Duration = Duration::from_secs(5);
 
 /// How soon all is well once the engine is back, on a machine that is busy with other tests; by itself within two.
 const RECOVERY: Duration = Duration::from_secs(6);
+
+/// How soon every replica signs with another key, on a machine that is busy with other tests; by itself in a second.
+const PULLED: Duration = Duration::from_secs(5);
 
 /// How soon a client that is refused comes again.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -51,9 +55,11 @@ pub struct Ledger {
     pub refused: AtomicU64,
     cut: AtomicU64,
     wrong: Mutex<Vec<String>>,
+    /// But for those that wait for a password to be hashed, which is a matter of cores.
     slowest: Mutex<Duration>,
     back_at: Mutex<Option<Instant>>,
     refused_at: Mutex<Option<Instant>>,
+    pulled_at: Mutex<Option<Instant>>,
 }
 
 /// What it came to.
@@ -78,12 +84,23 @@ impl Ledger {
             slowest: Mutex::default(),
             back_at: Mutex::default(),
             refused_at: Mutex::default(),
+            pulled_at: Mutex::default(),
         }
     }
 
     /// From now on the engine is there again: refusals are to end.
     pub fn is_back(&self) {
         *lock(&self.back_at) = Some(Instant::now());
+    }
+
+    /// What the key that signs has signed is refused from now on.
+    pub fn signing_key_is_pulled(&self) {
+        *lock(&self.pulled_at) = Some(Instant::now());
+    }
+
+    /// Whether a session's access token may be of a key that was pulled.
+    pub fn is_of_a_pulled_key(&self, session: &Session) -> bool {
+        lock(&self.pulled_at).is_some_and(|pulled_at| session.minted_at < pulled_at + PULLED)
     }
 
     pub fn enter(&self, session: Session) -> u64 {
@@ -105,9 +122,10 @@ impl Ledger {
     }
 
     /// The answer, unless it is that the service cannot tell, or that it was killed meanwhile.
-    pub async fn ask(&self, call: Call, right: &[StatusCode]) -> Option<Answer> {
+    pub async fn ask_at(&self, place: Ipv4Addr, call: Call, right: &[StatusCode]) -> Option<Answer> {
         let (asked_at, chosen) = (Instant::now(), self.replicas.next());
-        let answer = chosen.client.try_send(call).await;
+        let is_hashed = call.is_to("/auth/login") || call.is_to("/auth/register");
+        let answer = chosen.client.at(place).try_send(call).await;
         match answer {
             Err(_) if self.replicas.is_gone(chosen) => {
                 self.cut.fetch_add(1, Ordering::Relaxed);
@@ -119,7 +137,9 @@ impl Ledger {
                 None
             }
             Ok(answer) => {
-                self.took(asked_at.elapsed());
+                if !is_hashed {
+                    self.took(asked_at.elapsed());
+                }
                 self.judged(answer, right).await
             }
         }
@@ -186,15 +206,15 @@ impl Ledger {
     }
 
     async fn compare(&self, session: &Session, loss: Loss, sum: &mut Sum) {
-        let is_live = self.is_live(&session.tokens.access).await;
-        match session.state {
+        let is_live = self.is_live(session).await;
+        match &session.state {
             State::Ended => {
                 let again = self.certain(refresh(&session.tokens.refresh)).await;
                 sum.undone += u64::from(is_live || again.status == StatusCode::OK);
             }
             State::Unclear => {}
             State::Live if is_live => {}
-            State::Live | State::Lost => {
+            State::Live | State::Lost(_) => {
                 let may_be = loss.since().is_some_and(|since| session.opened_at >= since);
                 if !may_be {
                     self.is_wrong(format!("a session is lost that was to stay ({:?})", session.state));
@@ -208,8 +228,13 @@ impl Ledger {
         }
     }
 
-    async fn is_live(&self, access: &str) -> bool {
-        self.certain(get("/auth/auth-me").bearer(access)).await.status == StatusCode::OK
+    /// Whether its access token holds, or, where that is of a key that was pulled, it can be refreshed.
+    async fn is_live(&self, session: &Session) -> bool {
+        let call = match self.is_of_a_pulled_key(session) {
+            true => refresh(&session.tokens.refresh),
+            false => get("/auth/auth-me").bearer(&session.tokens.access),
+        };
+        self.certain(call).await.status == StatusCode::OK
     }
 
     /// How long somebody was refused after the engine was back.

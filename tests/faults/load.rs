@@ -1,5 +1,6 @@
 //! People who log in, refresh, are checked and log out, in two tabs and with a thief among them.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use crate::ledger::{Ledger, Loss, refresh};
 use crate::process::PATIENCE;
 
 /// How many do something at once, each with an account of its own.
-const WORKERS: usize = 4;
+pub const WORKERS: usize = 4;
 
 /// How many sessions an account opens before another one takes its place.
 const SESSIONS: u32 = 30;
@@ -46,7 +47,8 @@ impl Load {
         let (ledger, is_over) = (Arc::new(Ledger::new(clients)), Arc::new(AtomicBool::new(false)));
         let mut running = Vec::new();
         for number in 0..workers {
-            let worker = Worker { number, ledger: ledger.clone(), is_over: is_over.clone() };
+            let place = Ipv4Addr::new(127, 0, 1, u8::try_from(number + 1).expect("at most 255 of them"));
+            let worker = Worker { number, place, ledger: ledger.clone(), is_over: is_over.clone() };
             let email = worker.register(0).await.expect("an account, before anything fails");
             running.push(tokio::spawn(worker.work(email)));
         }
@@ -96,6 +98,8 @@ impl Load {
 
 struct Worker {
     number: usize,
+    /// The address that it comes from.
+    place: Ipv4Addr,
     ledger: Arc<Ledger>,
     is_over: Arc<AtomicBool>,
 }
@@ -107,7 +111,7 @@ impl Worker {
         let body = serde_json::json!({ "email": email, "password": PASSWORD });
         // Who had no answer may have made it, and finds it taken.
         let right = [StatusCode::CREATED, StatusCode::CONFLICT];
-        let answer = self.ledger.ask(post("/auth/register").json(&body), &right).await;
+        let answer = self.ledger.ask_at(self.place, post("/auth/register").json(&body), &right).await;
         answer.map(|_| email)
     }
 
@@ -119,7 +123,9 @@ impl Worker {
                 email = another;
             }
             let asked_at = Instant::now();
-            let Some(answer) = self.ledger.ask(login(&email, PASSWORD), &[StatusCode::OK]).await else {
+            let Some(answer) =
+                self.ledger.ask_at(self.place, login(&email, PASSWORD), &[StatusCode::OK]).await
+            else {
                 continue;
             };
             let key = self.ledger.enter(Session::opened(Tokens::of(&answer), asked_at));
@@ -162,14 +168,25 @@ impl Worker {
     }
 
     async fn present(&self, key: u64, token: &str) {
+        let asked_at = Instant::now();
         match self.observe(key, Asked::Present(generation(token)), token).await {
             Some(answer) if answer.status == StatusCode::OK => {
                 let renewed = Tokens::of(&answer);
-                self.ledger.change(key, |session| session.renew(renewed));
+                self.ledger.change(key, |session| session.renew(asked_at, renewed));
             }
-            Some(_) => self.ledger.change(key, |session| session.state = State::Lost),
+            Some(answer) => self.is_lost(key, "refreshed", &answer),
             None => {}
         }
+    }
+
+    /// It is refused, though nobody ended it.
+    fn is_lost(&self, key: u64, when: &str, answer: &Answer) {
+        let how = format!(
+            "{when} {:?} after its login: {}",
+            self.ledger.session(key).opened_at.elapsed(),
+            answer.text()
+        );
+        self.ledger.change(key, |session| session.state = State::Lost(how));
     }
 
     /// A thief has a token that was used long ago: the alarm ends the session.
@@ -190,18 +207,19 @@ impl Worker {
             Some(answer) if answer.status == StatusCode::OK => {
                 self.ledger.change(key, |session| session.state = State::Ended);
             }
-            Some(_) => self.ledger.change(key, |session| session.state = State::Lost),
+            Some(_) if self.ledger.is_of_a_pulled_key(&self.ledger.session(key)) => {}
+            Some(answer) => self.is_lost(key, "logged out", &answer),
             None => {}
         }
     }
 
     async fn check(&self, key: u64) {
-        let Session { tokens, state, .. } = self.ledger.session(key);
-        let Some(answer) = self.observe(key, Asked::Check, &tokens.access).await else { return };
-        match (state, answer.status) {
-            (State::Live, StatusCode::UNAUTHORIZED) => {
-                self.ledger.change(key, |session| session.state = State::Lost);
-            }
+        let session = self.ledger.session(key);
+        let Some(answer) = self.observe(key, Asked::Check, &session.tokens.access).await else { return };
+        match (&session.state, answer.status) {
+            // Of a key that was pulled: the next refresh buys another one.
+            (_, StatusCode::UNAUTHORIZED) if self.ledger.is_of_a_pulled_key(&session) => {}
+            (State::Live, StatusCode::UNAUTHORIZED) => self.is_lost(key, "checked", &answer),
             (State::Ended, StatusCode::OK) => self.ledger.is_wrong("200 after a logout".to_owned()),
             _ => {}
         }
@@ -215,8 +233,12 @@ impl Worker {
             Asked::LogOut => post("/auth/logout").bearer(token),
         };
         let asked_at = Instant::now();
-        let answer = self.ledger.ask(call, &VERDICTS).await;
-        self.ledger.change(key, |session| session.saw(asked_at, asked, answer.as_ref()));
+        let answer = self.ledger.ask_at(self.place, call, &VERDICTS).await;
+        let is_pulled =
+            !matches!(asked, Asked::Present(_)) && self.ledger.is_of_a_pulled_key(&self.ledger.session(key));
+        // A token of such a key says nothing of its session.
+        let seen = answer.as_ref().filter(|_| !is_pulled);
+        self.ledger.change(key, |session| session.saw(asked_at, asked, seen));
         answer
     }
 }

@@ -16,7 +16,9 @@ mod support;
 
 mod book;
 mod clocks;
+mod deployment;
 mod disk;
+mod everything;
 mod ledger;
 mod load;
 mod network;

@@ -187,6 +187,13 @@ impl RedisServer {
         }
     }
 
+    /// Waits until it is the master.
+    pub async fn is_master(&self) {
+        while !self.command::<String>(&["INFO", "replication"]).await.contains("role:master") {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until a replica has all that this one has by now.
     pub async fn passes_on_to(&self, replica: &Self) {
         let written = self.replicated("master_repl_offset").await;
