@@ -45,6 +45,11 @@ have_apache2() {
     command -v apache2 >/dev/null || [ -x /usr/sbin/apache2 ]
 }
 
+# A library, which the faults move clocks with.
+have_faketime() {
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null
+}
+
 have_openssl() {
     command -v openssl >/dev/null
 }

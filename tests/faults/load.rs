@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::book::{Session, State, generation};
 use crate::client::{Answer, Client, PASSWORD, Tokens, get, login, post};
-use crate::ledger::{Ledger, Loss, refresh};
+use crate::ledger::{Ledger, Loss, SCALE, refresh};
 use crate::process::PATIENCE;
 
 /// How many do something at once, each with an account of its own.
@@ -21,11 +20,6 @@ pub const WORKERS: usize = 4;
 
 /// How many sessions an account opens before another one takes its place.
 const SESSIONS: u32 = 30;
-
-/// How much longer a load goes on than in the short form, by `HALLPASS_FAULTS_SCALE`.
-static SCALE: LazyLock<u64> = LazyLock::new(|| {
-    std::env::var("HALLPASS_FAULTS_SCALE").map_or(1, |scale| scale.parse().expect("a whole number"))
-});
 
 const VERDICTS: [StatusCode; 2] = [StatusCode::OK, StatusCode::UNAUTHORIZED];
 

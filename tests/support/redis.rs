@@ -43,7 +43,7 @@ impl Persistence {
     }
 }
 
-/// A `redis-server` on a loopback port, with an append-only file in a temporary folder.
+/// A `redis-server` (or what `HALLPASS_TEST_REDIS_SERVER` names, such as `valkey-server`) on a loopback port, with an append-only file in a temporary folder.
 ///
 /// It ends when this is dropped, and also when the process that holds this ends in any other way.
 pub struct RedisServer {
@@ -274,7 +274,8 @@ impl Running {
     /// Starts a server; `None` when it ended before it was ready, most likely because the port
     /// was taken.
     fn start(port: u16, folder: &TempDir, persistence: Persistence, further: &[String]) -> Option<Self> {
-        let mut server = Command::new("redis-server")
+        let program = std::env::var("HALLPASS_TEST_REDIS_SERVER");
+        let mut server = Command::new(program.as_deref().unwrap_or("redis-server"))
             // A file comes first.
             .args(further)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
