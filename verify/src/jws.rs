@@ -96,13 +96,14 @@ impl<'a> UnverifiedToken<'a> {
 }
 
 /// Reads one JSON object out of base64url without padding. Serde by itself would also take an
-/// array that has the values in order.
+/// array that has the values in order, and bytes that are no text where it passes them over.
 fn object<T: DeserializeOwned>(encoded: &str) -> Result<T, Rejection> {
     let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Rejection::Malformed)?;
-    if !json.trim_ascii_start().starts_with(b"{") {
+    let json = str::from_utf8(&json).map_err(|_| Rejection::Malformed)?;
+    if !json.trim_ascii_start().starts_with('{') {
         return Err(Rejection::Malformed);
     }
-    serde_json::from_slice(&json).map_err(|_| Rejection::Malformed)
+    serde_json::from_str(json).map_err(|_| Rejection::Malformed)
 }
 
 /// Whether a member is there, whatever its value; `null` is one.

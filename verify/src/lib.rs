@@ -114,6 +114,9 @@ mod jws;
 mod keys;
 mod permission;
 mod rejection;
+#[cfg(feature = "client")]
+#[doc(hidden)]
+pub mod replay;
 #[cfg(test)]
 mod vectors;
 mod verifier;

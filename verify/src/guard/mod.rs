@@ -9,6 +9,7 @@ mod poem;
 #[cfg(feature = "tower")]
 mod tower;
 
+pub(crate) use bearer::token as bearer_token;
 pub use refusal::{Problem, Refusal};
 
 #[cfg(feature = "poem")]

@@ -136,6 +136,9 @@ fn parts_that_are_no_json_are_malformed() {
     }
     let not_utf8 = es.signed(&format!("{}.{}", encode(&header), encode(b"{\"iss\":\"\xff\xfe\"}")));
     assert_eq!(verdict(&not_utf8), Err(Rejection::Malformed));
+    let passed_over = [&claims.as_bytes()[..claims.len() - 1], b",\"note\":\"\xff\"}"].concat();
+    let not_utf8 = es.signed(&format!("{}.{}", encode(&header), encode(passed_over)));
+    assert_eq!(verdict(&not_utf8), Err(Rejection::Malformed), "also where nobody reads it");
 }
 
 /// A rejection's text may go out to the client: it must not carry the token's.

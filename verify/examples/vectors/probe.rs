@@ -1,0 +1,111 @@
+//! The answers of this crate, in the form of `verify/vectors/README.md`.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hallpass_verify::client::{CannotTell, ValidationError};
+use hallpass_verify::guard::Refusal;
+use hallpass_verify::{AccessClaims, KeySet, TokenType, Verifier, replay};
+use serde_json::{Map, Value, json};
+
+/// The key sets that were named, as texts.
+#[derive(Default)]
+pub struct Probe {
+    pub jwks: HashMap<String, String>,
+}
+
+impl Probe {
+    /// The answer to a line.
+    pub fn answer(&mut self, line: &Value) -> Value {
+        match text(line, "kind") {
+            "keys" => {
+                self.jwks.insert(text(line, "name").to_owned(), text(line, "jwks").to_owned());
+                json!({"verdict": "ok"})
+            }
+            "token" => verdict(&self.admit(line, text(line, "token"), false)),
+            "request" => self.request(line),
+            _ => json!({"verdict": "skipped"}),
+        }
+    }
+
+    fn request(&self, line: &Value) -> Value {
+        let values: Vec<&str> = array(&line["authorization"]).map(as_text).collect();
+        let admitted = replay::bearer_token(&values).and_then(|token| self.admit(line, token, true));
+        let mut answer = verdict(&admitted);
+        if let Err(refusal) = &admitted {
+            answer["challenge"] = refusal.www_authenticate().map(without_description).into();
+            answer["retry_after"] = refusal.retry_after().map(|wait| wait.as_secs()).into();
+        }
+        answer
+    }
+
+    /// As the guard does, whose default is that a person is needed.
+    fn admit(&self, line: &Value, token: &str, person: bool) -> Result<AccessClaims, Refusal> {
+        let claims = self.verify(line, token)?;
+        let require = &line["require"];
+        if require["person"].as_bool().unwrap_or(person) {
+            claims.require_person()?;
+        }
+        for role in array(&require["roles"]) {
+            claims.require_role(as_text(role))?;
+        }
+        for scope in array(&require["scopes"]) {
+            claims.require_scope(as_text(scope))?;
+        }
+        Ok(claims)
+    }
+
+    fn verify(&self, line: &Value, token: &str) -> Result<AccessClaims, ValidationError> {
+        let keys = KeySet::from_jwks(&self.jwks[text(line, "keys")]).ok().filter(|keys| !keys.is_empty());
+        let keys = keys.ok_or(CannotTell::NoKeys)?;
+        Ok(verifier(line, keys).verify(token, moment(line))?)
+    }
+}
+
+/// The rules of a line.
+pub fn verifier(line: &Value, keys: KeySet) -> Verifier {
+    let token_type = if text(line, "typ") == "JWT" { TokenType::Jwt } else { TokenType::AtJwt };
+    Verifier::new(keys, text(line, "issuer"), text(line, "audience"))
+        .with_token_type(token_type)
+        .with_leeway(millis(&line["leeway_ms"]))
+}
+
+/// What a validator says, as a probe writes it.
+pub fn verdict(outcome: &Result<AccessClaims, Refusal>) -> Value {
+    match outcome {
+        Ok(_) => json!({"verdict": "ok"}),
+        Err(refusal) => json!({"verdict": "refused", "code": refusal.code(), "status": refusal.status()}),
+    }
+}
+
+/// The description is for people, and each implementation's own.
+fn without_description(challenge: &str) -> String {
+    challenge.split(", error_description=").next().unwrap_or_default().to_owned()
+}
+
+pub fn moment(line: &Value) -> SystemTime {
+    UNIX_EPOCH + millis(&line["now_ms"])
+}
+
+pub fn millis(value: &Value) -> Duration {
+    Duration::from_millis(value.as_u64().expect("milliseconds"))
+}
+
+pub fn text<'a>(line: &'a Value, member: &str) -> &'a str {
+    line[member].as_str().unwrap_or_else(|| panic!("{member} in {line}"))
+}
+
+fn as_text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+fn array(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// Whether an answer has every member that was expected, but for what a probe need not answer.
+pub fn agrees(answer: &Value, expected: &Value) -> bool {
+    let none = Map::new();
+    let expected = expected.as_object().unwrap_or(&none);
+    expected.iter().all(|(member, value)| member == "claims" || answer.get(member) == Some(value))
+}
