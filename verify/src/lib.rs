@@ -114,9 +114,6 @@ mod jws;
 mod keys;
 mod permission;
 mod rejection;
-#[cfg(feature = "client")]
-#[doc(hidden)]
-pub mod replay;
 #[cfg(test)]
 mod vectors;
 mod verifier;

@@ -16,6 +16,7 @@ pub const LIFETIME: i64 = 900;
 pub const OK: &str = "ok";
 pub const INVALID: &str = "invalid_token";
 pub const EXPIRED: &str = "token_expired";
+pub const REVOKED: &str = "token_revoked";
 pub const UNAVAILABLE: &str = "dependency_unavailable";
 pub const FORBIDDEN: &str = "forbidden";
 pub const SCOPE: &str = "insufficient_scope";

@@ -1,6 +1,7 @@
 //! Writes the vectors of `verify/vectors`, and is this crate's probe; the README there says what both are.
 
 mod cases;
+mod feeds;
 mod files;
 mod keys;
 mod probe;

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hallpass_verify::client::{CannotTell, ValidationError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hallpass_verify::client::replay::{self, Answered, Next, Replay};
+use hallpass_verify::client::{CannotTell, StalePolicy, ValidationError, Validator, ValidatorBuilder};
 use hallpass_verify::guard::Refusal;
-use hallpass_verify::{AccessClaims, KeySet, TokenType, Verifier, replay};
+use hallpass_verify::{AccessClaims, KeySet, TokenType, Verifier};
 use serde_json::{Map, Value, json};
 
 /// The key sets that were named, as texts.
@@ -24,6 +27,7 @@ impl Probe {
             }
             "token" => verdict(&self.admit(line, text(line, "token"), false)),
             "request" => self.request(line),
+            "feed" => self.feed(line),
             _ => json!({"verdict": "skipped"}),
         }
     }
@@ -60,6 +64,85 @@ impl Probe {
         let keys = keys.ok_or(CannotTell::NoKeys)?;
         Ok(verifier(line, keys).verify(token, moment(line))?)
     }
+}
+
+impl Probe {
+    /// Hears what the issuer says, step by step.
+    fn feed(&self, line: &Value) -> Value {
+        let mut replay = Replay::new(follower(line), line["stream"] == true).expect("a client");
+        let mut now = 0;
+        let answers: Vec<Value> = array(&line["steps"])
+            .map(|step| {
+                now = step["now_ms"].as_u64().unwrap_or(now);
+                replay.at(step["at_ms"].as_u64().expect("a time"), now);
+                self.step(&mut replay, step)
+            })
+            .collect();
+        json!({ "steps": answers })
+    }
+
+    fn step(&self, replay: &mut Replay, step: &Value) -> Value {
+        let mut wait = None;
+        match text(step, "do") {
+            "keys" => {
+                replay.keys(step["keys"].as_str().map(|name| self.jwks[name].clone()));
+                return json!({});
+            }
+            "check" => {
+                return verdict(&replay.check(text(step, "token")).map_err(Refusal::from));
+            }
+            "list" => wait = replay.list(answered(step)),
+            "open" => wait = replay.open(answered(step)),
+            "bytes" => replay.bytes(&bytes(step)),
+            "end" => replay.end(),
+            other => panic!("{other} is no step"),
+        }
+        next(replay, wait)
+    }
+}
+
+/// A validator by the rules of a line.
+fn follower(line: &Value) -> ValidatorBuilder {
+    let policy = if line["policy"] == "allow" { StalePolicy::Allow } else { StalePolicy::Reject };
+    Validator::builder(text(line, "issuer"), text(line, "audience"))
+        .credentials("orders", "hush")
+        .token_type(if text(line, "typ") == "JWT" { TokenType::Jwt } else { TokenType::AtJwt })
+        .leeway(millis(&line["leeway_ms"]))
+        .max_staleness(millis(&line["max_staleness_ms"]))
+        .stale_policy(policy)
+}
+
+fn answered(step: &Value) -> Answered {
+    let headers = step["headers"].as_object().into_iter().flatten();
+    Answered {
+        asked_ms: step["asked_ms"].as_i64().expect("a time"),
+        status: step["status"].as_u64().and_then(|status| status.try_into().ok()).expect("a status"),
+        headers: headers.map(|(name, value)| (name.clone(), as_text(value).to_owned())).collect(),
+        body: step["body"].as_str().unwrap_or_default().to_owned(),
+    }
+}
+
+fn bytes(step: &Value) -> Vec<u8> {
+    match step["base64"].as_str() {
+        Some(encoded) => STANDARD.decode(encoded).expect("base64"),
+        None => text(step, "text").as_bytes().to_vec(),
+    }
+}
+
+/// No issuer makes anybody wait longer, milliseconds.
+const LONGEST_WAIT_MS: u64 = 30_000;
+
+fn next(replay: &Replay, wait: Option<Duration>) -> Value {
+    let mut next = match replay.next() {
+        Next::Read => json!({"next": "read"}),
+        Next::List => json!({"next": "list"}),
+        Next::Open { last_event_id } => json!({"next": "open", "last_event_id": last_event_id}),
+    };
+    if let Some(wait) = wait {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        next["wait_ms"] = millis.min(LONGEST_WAIT_MS).into();
+    }
+    next
 }
 
 /// The rules of a line.

@@ -8,11 +8,12 @@ use super::backoff::Backoff;
 use super::clock::{Clock, Monotonic};
 use super::credentials::{ClientSecret, Credentials};
 use super::error::{BuildError, ConnectError};
-use super::feed::{Feed, Follower, Progress};
+use super::feed::{Feed, Follower, Intake, Progress};
 use super::http::Http;
 use super::introspection::Introspection;
 use super::issuer::{Endpoints, Issuer};
 use super::keys::{KeyKeeper, Keys};
+use super::own_token::OwnToken;
 use super::{Background, Shared, Validator};
 use crate::keys::KeySet;
 use crate::verifier::{TokenType, Verifier};
@@ -212,7 +213,7 @@ impl ValidatorBuilder {
         Ok(Validator::new(shared, background))
     }
 
-    fn prepare(self) -> Result<(Arc<Shared>, Start), BuildError> {
+    pub(super) fn prepare(self) -> Result<(Arc<Shared>, Start), BuildError> {
         Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         if self.credentials.is_none() && self.stale_policy != StalePolicy::Allow {
             return Err(BuildError::NoCredentials);
@@ -272,7 +273,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// Everything that is known before the issuer has been asked.
-struct Start {
+pub(super) struct Start {
     settings: ValidatorBuilder,
     issuer: Arc<Issuer>,
     rules: Verifier,
@@ -280,15 +281,15 @@ struct Start {
 }
 
 /// The background work, ready to begin.
-struct Work {
-    keeper: KeyKeeper,
+pub(super) struct Work {
+    pub(super) keeper: KeyKeeper,
     /// Without credentials, nothing can be followed.
-    follower: Option<Follower>,
+    pub(super) follower: Option<Follower>,
 }
 
 impl Start {
     /// Lays out the work, now that the issuer has said where everything is.
-    fn work(&self, shared: &Shared, endpoints: Endpoints) -> Result<Work, ConnectError> {
+    pub(super) fn work(&self, shared: &Shared, endpoints: Endpoints) -> Result<Work, ConnectError> {
         let keeper = KeyKeeper::new(
             self.issuer.clone(),
             shared.keys.clone(),
@@ -316,17 +317,21 @@ impl Start {
         };
         Ok(Some(Follower {
             issuer: self.issuer.clone(),
-            feed: shared.feed.clone(),
-            keys: shared.keys.clone(),
+            intake: Intake {
+                feed: shared.feed.clone(),
+                keys: shared.keys.clone(),
+                clock: self.settings.clock.clone(),
+                leeway: self.leeway,
+                max_staleness: self.settings.max_staleness,
+                has_stream: endpoints.revocations_stream.is_some(),
+                progress: Progress::default(),
+            },
+            own_token: OwnToken::default(),
             token_endpoint,
             revocations,
             stream: endpoints.revocations_stream.clone(),
-            clock: self.settings.clock.clone(),
-            leeway: self.leeway,
             silence: self.settings.silence_timeout,
-            max_staleness: self.settings.max_staleness,
             poll_every: self.settings.max_staleness / 3,
-            progress: Progress::default(),
         }))
     }
 
@@ -374,7 +379,7 @@ impl Work {
 }
 
 impl Validator {
-    fn new(shared: Arc<Shared>, background: Background) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, background: Background) -> Self {
         Self { shared, _background: Arc::new(background) }
     }
 }

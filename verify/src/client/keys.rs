@@ -203,13 +203,23 @@ impl KeyKeeper {
     /// that was not known.
     pub(crate) async fn fetch(&mut self, wanted: bool) -> Result<Duration, RequestError> {
         let outcome = self.try_fetch().await;
+        self.ended(outcome.is_ok(), wanted);
+        outcome
+    }
+
+    fn ended(&self, well: bool, wanted: bool) {
         self.keys.fetches.send_modify(|fetches| {
-            fetches.failing = outcome.is_err();
-            if wanted && outcome.is_ok() {
+            fetches.failing = !well;
+            if wanted && well {
                 fetches.wanted_at = Some(Instant::now());
             }
         });
-        outcome
+    }
+
+    /// The end of a fetch that was wanted: the set that came, or `None` where none did.
+    pub(crate) fn fetched(&mut self, body: Option<Bytes>) {
+        let well = body.is_some_and(|body| self.take_in(Known { etag: None, body }).is_ok());
+        self.ended(well, true);
     }
 
     async fn try_fetch(&mut self) -> Result<Duration, RequestError> {

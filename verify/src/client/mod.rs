@@ -12,6 +12,8 @@ mod introspection;
 mod issuer;
 mod keys;
 mod own_token;
+#[doc(hidden)]
+pub mod replay;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

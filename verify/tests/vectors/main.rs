@@ -2,6 +2,8 @@
 
 #[path = "../../examples/vectors/cases.rs"]
 mod cases;
+#[path = "../../examples/vectors/feeds.rs"]
+mod feeds;
 #[path = "../../examples/vectors/files.rs"]
 mod files;
 #[path = "../../examples/vectors/keys.rs"]
@@ -37,7 +39,7 @@ fn the_files_are_what_would_be_written() {
 #[test]
 fn the_answers_are_those_that_the_files_expect() {
     let mut probe = probe::Probe::default();
-    for file in ["tokens.jsonl"] {
+    for file in ["tokens.jsonl", "feeds.jsonl"] {
         for line in lines(file) {
             let answer = probe.answer(&line);
             assert!(probe::agrees(&answer, &line["expect"]), "{line} is answered {answer}");

@@ -28,7 +28,7 @@ const MEASURED_AGAIN_MS: i64 = 10 * 1_000;
 
 /// The issuer's clock against the local one, as one answer bounds it.
 #[derive(Debug)]
-pub(super) struct IssuerClock {
+pub(crate) struct IssuerClock {
     /// What the issuer's clock showed.
     showed: i64,
     /// The earliest moment at which it can have shown that.
@@ -41,7 +41,7 @@ pub(super) struct IssuerClock {
 /// The bound does not hold for what the issuer says: its clock was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the issuer's clock seems to have been set")]
-pub(super) struct ClockWasSet;
+pub(crate) struct ClockWasSet;
 
 impl IssuerClock {
     /// What an answer says about the clock, between the moments at which it was asked for and came.

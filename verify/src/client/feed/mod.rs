@@ -1,6 +1,7 @@
 //! The issuer's revocations, followed as they happen.
 
 mod follower;
+mod intake;
 mod issuer_clock;
 mod snapshot;
 mod sse;
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-pub(crate) use follower::{Follower, Progress};
+pub(crate) use follower::Follower;
+pub(crate) use intake::{Intake, Interruption, Progress, Stream};
 
 use super::clock::Monotonic;
 use crate::denylist::Denylist;
@@ -26,10 +28,10 @@ pub(crate) struct Feed {
 
 /// Whole milliseconds of the local clock that ages are counted by, rounded down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Moment(i64);
+pub(crate) struct Moment(i64);
 
 impl Moment {
-    const fn from_millis(millis: i64) -> Self {
+    pub(crate) const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
@@ -46,7 +48,7 @@ impl Feed {
         Self { denylist: ArcSwap::from_pointee(Denylist::new()), clock, complete_at: AtomicI64::new(NEVER) }
     }
 
-    fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         Moment(i64::try_from(self.clock.now().as_millis()).unwrap_or(i64::MAX))
     }
 

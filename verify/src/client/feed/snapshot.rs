@@ -7,7 +7,7 @@ use crate::denylist::{Denylist, Revocation};
 
 /// All revocations that matter, and where in the feed to go on.
 #[derive(Debug, Deserialize)]
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     /// For `Last-Event-ID`.
     pub(super) cursor: String,
     #[serde(deserialize_with = "straight_into_a_denylist")]
