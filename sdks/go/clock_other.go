@@ -1,0 +1,6 @@
+//go:build !linux
+
+package hallpass
+
+// machinesMonotonic is the time that ages are counted by, milliseconds.
+func machinesMonotonic() func() int64 { return machinesSleepless() }

@@ -1,0 +1,3 @@
+module hallpass-verify
+
+go 1.21
