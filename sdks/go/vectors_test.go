@@ -77,3 +77,21 @@ func rewritten(t *testing.T, answer probeAnswer) (seen probeAnswer) {
 	}
 	return seen
 }
+
+// vectorLine is the first line of that kind.
+func vectorLine(t *testing.T, kind string) *probeLine {
+	in, err := os.Open(filepath.Join(vectors, "tokens.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	for lines := json.NewDecoder(in); ; {
+		var line probeLine
+		if err := lines.Decode(&line); err != nil {
+			t.Fatal(err)
+		}
+		if line.Kind == kind {
+			return &line
+		}
+	}
+}

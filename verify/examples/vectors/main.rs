@@ -4,22 +4,28 @@ mod cases;
 mod feeds;
 mod files;
 mod keys;
+mod live;
+mod mutations;
 mod probe;
 mod tokens;
 
 use std::error::Error;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufWriter, Write};
 use std::path::Path;
 use std::{env, fs, io};
 
 use probe::Probe;
 
+const USAGE: &str = "vectors write FOLDER | mutate SEED COUNT | probe | probe live ISSUER AUDIENCE CLIENT";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["write", folder] => write(Path::new(folder)),
+        ["mutate", seed, count] => mutate(seed.parse()?, count.parse()?),
         ["probe"] => answer(io::stdin().lock(), io::stdout().lock()),
-        _ => Err("vectors write FOLDER | vectors probe".into()),
+        ["probe", "live", issuer, audience, client] => live::run(issuer, audience, client),
+        _ => Err(USAGE.into()),
     }
 }
 
@@ -29,6 +35,19 @@ fn write(folder: &Path) -> Result<(), Box<dyn Error>> {
         fs::write(folder.join(file), text)?;
     }
     Ok(())
+}
+
+/// Writes lines with altered tokens.
+fn mutate(seed: u64, count: usize) -> Result<(), Box<dyn Error>> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut outcome = Ok(());
+    mutations::lines(seed, count, |line| {
+        if outcome.is_ok() {
+            outcome = writeln!(out, "{line}");
+        }
+    });
+    outcome?;
+    Ok(out.flush()?)
 }
 
 /// Answers line by line.

@@ -14,7 +14,9 @@ use serde_json::{Map, Value, json};
 /// The key sets that were named, as texts.
 #[derive(Default)]
 pub struct Probe {
-    pub jwks: HashMap<String, String>,
+    jwks: HashMap<String, String>,
+    /// What can be used of them.
+    keys: HashMap<String, KeySet>,
 }
 
 impl Probe {
@@ -22,7 +24,11 @@ impl Probe {
     pub fn answer(&mut self, line: &Value) -> Value {
         match text(line, "kind") {
             "keys" => {
-                self.jwks.insert(text(line, "name").to_owned(), text(line, "jwks").to_owned());
+                let (name, jwks) = (text(line, "name"), text(line, "jwks"));
+                if let Some(keys) = KeySet::from_jwks(jwks).ok().filter(|keys| !keys.is_empty()) {
+                    self.keys.insert(name.to_owned(), keys);
+                }
+                self.jwks.insert(name.to_owned(), jwks.to_owned());
                 json!({"verdict": "ok"})
             }
             "token" => verdict(&self.admit(line, text(line, "token"), false)),
@@ -60,9 +66,8 @@ impl Probe {
     }
 
     fn verify(&self, line: &Value, token: &str) -> Result<AccessClaims, ValidationError> {
-        let keys = KeySet::from_jwks(&self.jwks[text(line, "keys")]).ok().filter(|keys| !keys.is_empty());
-        let keys = keys.ok_or(CannotTell::NoKeys)?;
-        Ok(verifier(line, keys).verify(token, moment(line))?)
+        let keys = self.keys.get(text(line, "keys")).ok_or(CannotTell::NoKeys)?;
+        Ok(verifier(line, keys.clone()).verify(token, moment(line))?)
     }
 }
 
