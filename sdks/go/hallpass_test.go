@@ -2,6 +2,7 @@ package hallpass
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"go/format"
@@ -333,6 +334,72 @@ func TestWhileTheFeedIsStaleThePolicySaysWhatHappens(t *testing.T) {
 		at.Store(60_000)
 		if _, err := v.Verify(context.Background(), token.Token); !errors.Is(err, want.about) {
 			t.Errorf("%+v: %v", want, err)
+		}
+	}
+}
+
+func TestAnAuthorityOfOnesOwnIsTrustedWhereItIsNamed(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	config := Config{Issuer: server.URL, Audience: "a", ClientID: "c", ClientSecret: "s", Logger: quiet()}
+	_, err := New(context.Background(), config)
+	var refused *statusError
+	if err == nil || errors.As(err, &refused) {
+		t.Errorf("a stranger's certificate: %v", err)
+	}
+	config.RootCertificates = root
+	if _, err = New(context.Background(), config); !errors.As(err, &refused) || refused.status != http.StatusNotFound {
+		t.Errorf("our own: %v", err)
+	}
+}
+
+// A stream that breaks, falls silent or is refused is opened again behind the last event, with a new token of its own where
+// the old one was not taken.
+func TestAStreamGoesOnBehindTheLastEvent(t *testing.T) {
+	asked := make(chan string, 100)
+	var streams, tokens atomic.Int32
+	var server *httptest.Server
+	server = fakeIssuer(t, map[string]http.HandlerFunc{
+		wellKnown: func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"token_endpoint":%q,"hallpass_revocations_endpoint":%q,"hallpass_revocations_stream_endpoint":%q}`,
+				server.URL, server.URL+"/jwks", server.URL+"/token", server.URL+"/list", server.URL+"/stream")
+		},
+		"/token": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"access_token":"own-%d","expires_in":3600}`, tokens.Add(1))
+		},
+		"/stream": func(w http.ResponseWriter, r *http.Request) {
+			asked <- r.Header.Get("Authorization") + " " + r.Header.Get("Last-Event-ID")
+			switch streams.Add(1) {
+			case 1: // It ends after an event.
+				fmt.Fprint(w, "event: news\nid: c1\ndata: {}\n\n")
+			case 2: // It falls silent after an event.
+				fmt.Fprint(w, "event: news\nid: c2\ndata: {}\n\n")
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+			case 3:
+				w.WriteHeader(http.StatusUnauthorized)
+			case 4: // What follows is no longer there.
+				w.WriteHeader(http.StatusGone)
+			default:
+				<-r.Context().Done()
+			}
+		},
+	})
+	config := Config{Issuer: server.URL, Audience: "a", ClientID: "c", ClientSecret: "s", SilenceTimeout: 50 * time.Millisecond, Logger: quiet()}
+	v, err := New(context.Background(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	for _, expected := range []string{"Bearer own-1 c", "Bearer own-1 c1", "Bearer own-1 c2", "Bearer own-2 c2", "Bearer own-2 c"} {
+		select {
+		case seen := <-asked:
+			if seen != expected {
+				t.Errorf("%q, expected %q", seen, expected)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no stream is opened: %q", expected)
 		}
 	}
 }

@@ -122,10 +122,10 @@ func TestAClientThatMayNotFollowIsToldAtOnce(t *testing.T) {
 	}
 }
 
-// fenced are the blocks of code of one kind in the README.
-func fenced(t *testing.T, kind string) []string {
+// fenced are the blocks of code of one kind in a page.
+func fenced(t *testing.T, page, kind string) []string {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,24 +167,82 @@ func TestTheReadmesServiceHearsOfALogout(t *testing.T) {
 // quickstart builds what the README says, but for the address.
 func quickstart(t *testing.T, at string) *exec.Cmd {
 	t.Helper()
+	source := strings.Replace(fenced(t, "README.md", "go")[0], "127.0.0.1:3000", at, 1)
+	folder := module(t, map[string]string{"main.go": source})
+	goRun(t, folder, "build", "-o", "books", ".")
+	return exec.Command(filepath.Join(folder, "books"))
+}
+
+// module is a folder with a module that finds this one as the README says.
+func module(t *testing.T, files map[string]string) string {
+	t.Helper()
 	here, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	source := strings.Replace(fenced(t, "go")[0], "127.0.0.1:3000", at, 1)
-	module := "module books\n\ngo 1.21\n\n" + strings.Replace(fenced(t, "text")[0], "../hallpass/sdks/go", here, 1)
-	for name, text := range map[string]string{"main.go": source, "go.mod": module} {
+	files["go.mod"] = "module books\n\ngo 1.21\n\n" + strings.Replace(fenced(t, "README.md", "text")[0], "../hallpass/sdks/go", here, 1)
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	build := exec.Command(goTool(), "build", "-o", "books", ".")
-	build.Dir = folder
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, output)
+	return folder
+}
+
+func goRun(t *testing.T, folder string, arguments ...string) {
+	t.Helper()
+	command := exec.Command(goTool(), arguments...)
+	command.Dir = folder
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("go %v: %v: %s", arguments, err, output)
 	}
-	return exec.Command(filepath.Join(folder, "books"))
+}
+
+// What it does to requests is tried as well: a person, a machine and nobody.
+const docsTest = `package books
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+)
+
+func TestRoutes(t *testing.T) {
+	issuer := os.Getenv("HALLPASS_TEST_SERVICE")
+	v, err := Follow(context.Background(), issuer, issuer, "books-dev-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	routes := Routes(v, ok, ok, ok)
+	for _, want := range []struct {
+		path, authorization string
+		status              int
+	}{
+		{"/", "", 401}, {"/", "Bearer x", 401}, {"/", "Bearer " + os.Getenv("TOKEN"), 204}, {"/admin", "Bearer " + os.Getenv("TOKEN"), 204},
+		{"/stock", "Bearer " + os.Getenv("TOKEN"), 403},
+	} {
+		request := httptest.NewRequest(http.MethodGet, want.path, nil)
+		if want.authorization != "" {
+			request.Header.Set("Authorization", want.authorization)
+		}
+		recorder := httptest.NewRecorder()
+		routes.ServeHTTP(recorder, request)
+		if recorder.Code != want.status {
+			t.Errorf("%s: %d %s", want.path, recorder.Code, recorder.Body)
+		}
+	}
+}
+`
+
+func TestTheSnippetOfTheDocsGuardsRoutes(t *testing.T) {
+	t.Setenv("TOKEN", login(t, service(t)))
+	snippet := fenced(t, "../../docs/validate.md", "go")[0]
+	goRun(t, module(t, map[string]string{"books.go": snippet, "books_test.go": docsTest}), "test", "./...")
 }
 
 // goTool is the toolchain that builds this test.
