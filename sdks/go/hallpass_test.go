@@ -403,3 +403,15 @@ func TestAStreamGoesOnBehindTheLastEvent(t *testing.T) {
 		}
 	}
 }
+
+// One that only sends others away is no better than one that ends: whoever came again at once would come for ever.
+func TestAStreamThatOnlySendsAwayHasEnded(t *testing.T) {
+	intake := &intake{feed: newFeed(func() int64 { return 0 }), now: time.Now}
+	again := []byte("event: reconnect\ndata: {}\n\n")
+	for wasTold, expected := range map[bool]error{false: errClosed, true: errMoved} {
+		stream := &stream{clock: &issuerClock{}, wasTold: wasTold}
+		if _, err := intake.read(stream, again); !errors.Is(err, expected) {
+			t.Errorf("told before %v: %v", wasTold, err)
+		}
+	}
+}
