@@ -210,7 +210,9 @@ fn is_config_error(failure: &(dyn Error + Send + Sync + 'static)) -> bool {
         Some(StartError::ServerSecret(error)) => Some(error),
         _ => failure.downcast_ref(),
     };
-    failure.is::<ConfigErrors>() || matches!(secret, Some(ServerSecretError::Settings(_)))
+    failure.is::<ConfigErrors>()
+        || failure.is::<sidecar::UnknownVariable>()
+        || matches!(secret, Some(ServerSecretError::Settings(_)))
 }
 
 /// Reads the settings to start a service with, sets up the log, and says there what deserves a

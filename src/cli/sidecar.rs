@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, ValueEnum};
 
 use super::{Failure, print_line};
 use crate::app::{ListenAt, SidecarOptions, run_sidecar};
-use crate::config::{LogFormat, LogSettings, LoggedRequests, Secret};
+use crate::config::{LogFormat, LogSettings, LoggedRequests, Secret, nearest_name};
 use crate::domain::plain_text::plain_text;
 use crate::telemetry;
 
@@ -60,6 +60,17 @@ pub(super) struct SidecarArgs {
     log_level: String,
 }
 
+/// What the variables of this command begin with.
+const PREFIX: &str = "HALLPASS_SIDECAR__";
+
+/// A variable of this command's that it does not know: whoever set it believes that it counts.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} is no setting of a sidecar: {help}")]
+pub(super) struct UnknownVariable {
+    name: String,
+    help: String,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
@@ -75,8 +86,23 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Refuses the first of these names of variables that begins as this command's do and is none.
+fn known_variables(names: impl Iterator<Item = String>) -> Result<(), UnknownVariable> {
+    let command = SidecarArgs::augment_args(Command::new("sidecar"));
+    let known: Vec<&str> =
+        command.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
+    let mut ours = names.filter(|name| name.starts_with(PREFIX));
+    let Some(name) = ours.find(|name| !known.contains(&name.as_str())) else { return Ok(()) };
+    let help = match nearest_name(&name, known.into_iter()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "unset it; `hallpass sidecar --help` lists all".to_owned(),
+    };
+    Err(UnknownVariable { name, help })
+}
+
 /// Runs the command until the process is told to stop.
 pub(super) fn run(args: SidecarArgs) -> Result<ExitCode, Failure> {
+    known_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
     let format = match args.log_format {
         Some(Format::Pretty) => LogFormat::Pretty,
         Some(Format::Json) => LogFormat::Json,
@@ -111,5 +137,27 @@ fn secret(file: &Path) -> Result<Secret, Failure> {
     match text.lines().next().unwrap_or_default() {
         "" => Err(format!("{name} is empty: it should have the client's secret").into()),
         line => Ok(Secret::new(line)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(names: &[&str]) -> Option<String> {
+        let outcome = known_variables(names.iter().map(ToString::to_string));
+        outcome.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_variable_that_is_none_is_refused_by_its_name() {
+        let known =
+            ["HALLPASS_SIDECAR__ISSUER", "HALLPASS_SIDECAR__LOG_LEVEL", "HALLPASS_SIDECAR__UNVERIFIED_EMAIL"];
+        assert_eq!(refused(&known), None);
+        assert_eq!(refused(&["HALLPASS_SIDECAR_SERVICE_HOST", "HALLPASS_PUBLIC_URL", "PATH"]), None);
+        let near = refused(&["HALLPASS_SIDECAR__MAX_STALENES"]).expect("refused");
+        assert!(near.ends_with("did you mean HALLPASS_SIDECAR__MAX_STALENESS?"), "{near}");
+        let far = refused(&["HALLPASS_SIDECAR__COLOUR"]).expect("refused");
+        assert!(far.starts_with("HALLPASS_SIDECAR__COLOUR") && far.contains("--help"), "{far}");
     }
 }

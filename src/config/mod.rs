@@ -16,7 +16,7 @@ mod tests;
 
 pub use engine::{
     Catalogue, ConfigError, ConfigErrors, FlagValue, Origin, Profile, Secret, Setting, Sources, Values,
-    Warning,
+    Warning, nearest_name,
 };
 use engine::{Reader, Review, Section};
 pub use sections::admin::{AdminSettings, SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD};

@@ -283,6 +283,14 @@ async fn it_does_not_start_where_others_could_ask_or_without_what_it_needs() {
     std::fs::write(folder.path().join("secret"), "hunter2").expect("a file");
     let (code, said) = run(&["--issuer", "http://auth.example.com", "--client-secret-file", "secret"]).await;
     assert!(code == Some(1) && said.contains("is not https") && !said.contains("hunter2"), "{said}");
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hallpass"));
+    command.args(["sidecar", "--audience", "a", "--client-id", "books"]).args(issuer);
+    command.env("HALLPASS_SIDECAR__MAX_STALENES", "500ms").current_dir(folder.path());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let outcome = Running::spawn(&mut command).outcome().await;
+    let meant = "did you mean HALLPASS_SIDECAR__MAX_STALENESS?";
+    assert!(outcome.code == Some(2) && outcome.stderr.contains(meant), "{outcome:?}");
 }
 
 /// The page's commands, one block after the other, with the service and a port of this test in place of those that

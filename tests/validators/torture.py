@@ -379,8 +379,14 @@ async def run(program: str, probes: list[Probe], folder: str) -> bool:
         return well and count == 0
     finally:
         for process in [probe.process for probe in probes if hasattr(probe, "process")]:
-            process.kill()
-            await process.wait()
+            # A probe ends with its stdin, and takes with it what it has started.
+            process.stdin.close()
+            try:
+                async with asyncio.timeout(10):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
         for part in (service, redis):
             if hasattr(part, "process") and part.process.returncode is None:
                 part.process.kill()

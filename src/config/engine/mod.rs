@@ -34,6 +34,7 @@ pub use review::Review;
 pub use secret::Secret;
 pub use setting::{Always, Catalogue, Computed, DevOnly, Kind, Later, Node, Nothing, PerProfile, Setting};
 pub use source::{FlagValue, Sources};
+pub use suggest::nearest_name;
 pub use values::Values;
 
 pub(super) use source::collect;

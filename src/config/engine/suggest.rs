@@ -10,6 +10,11 @@ pub(super) fn suggestion(catalogue: &Catalogue, key: &str) -> String {
     }
 }
 
+/// The variable that was probably meant by an unknown one.
+pub fn nearest_name<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    nearest(name, known, "_")
+}
+
 /// The known name that was probably meant: one that ends alike, one that has no `_FILE` twin, or one
 /// that is spelled alike.
 pub(super) fn nearest<'a>(
