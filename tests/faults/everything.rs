@@ -48,8 +48,7 @@ async fn pull_the_signing_key(replicas: &Deployment, load: &Load) {
 /// Redis moves to another server, without a moment between the two.
 async fn move_redis(from: &RedisServer, to: &RedisServer, address: &Switchboard, load: &Load) {
     to.follow(from.port()).await;
-    from.command::<()>(&["FAILOVER", "TO", "127.0.0.1", &to.port().to_string()]).await;
-    to.is_master().await;
+    from.hands_over_to(to).await;
     address.lead_to(to.port());
     load.is_back();
     load.acknowledges(SOME).await;

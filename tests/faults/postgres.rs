@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use crate::ledger::Loss;
 use crate::load::Load;
 use crate::process::{Service, serve};
+use crate::support::pgbouncer::PgBouncer;
 use crate::support::postgres::PostgresServer;
 use crate::support::redis::RedisServer;
 
@@ -52,6 +53,19 @@ async fn restarted() {
     stage.load.refuses(SOME / 2).await;
     postgres.bring_back();
     stage.settle("Postgres restarted").await;
+}
+
+/// The pooler keeps its clients' connections meanwhile; unless it is told to, it tries again after 15 seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restarted_behind_pgbouncer() {
+    let mut postgres = PostgresServer::start();
+    let database = postgres.create_database().await;
+    let pooler = PgBouncer::before_with(&postgres, 5, "server_login_retry = 1\n");
+    let stage = Stage::with(&pooler.url_of(&database, "postgres")).await;
+    postgres.take_down();
+    stage.load.refuses(SOME / 2).await;
+    postgres.bring_back();
+    stage.settle("Postgres restarted behind PgBouncer").await;
 }
 
 /// Somebody holds locks on what every login and every logout writes.

@@ -49,15 +49,23 @@ impl PgBouncer {
     /// # Panics
     /// When PgBouncer is not installed or does not start.
     pub fn before(server: &PostgresServer, connections: u32) -> Self {
+        Self::before_with(server, connections, "")
+    }
+
+    /// The same, with further lines in its settings.
+    ///
+    /// # Panics
+    /// As [`Self::before`].
+    pub fn before_with(server: &PostgresServer, connections: u32, further: &str) -> Self {
         for _ in 0..START_ATTEMPTS {
-            if let Some(pooler) = Self::start(server, connections) {
+            if let Some(pooler) = Self::start(server, connections, further) {
                 return pooler;
             }
         }
         panic!("pgbouncer does not start; run it by hand to see why");
     }
 
-    fn start(server: &PostgresServer, connections: u32) -> Option<Self> {
+    fn start(server: &PostgresServer, connections: u32, further: &str) -> Option<Self> {
         let account = Account::of_the_server();
         let folder = tempfile::Builder::new().prefix("hallpass-pgb-").tempdir().expect("a folder").keep();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
@@ -66,7 +74,7 @@ impl PgBouncer {
         let settings = format!(
             "[databases]\n* = host={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = trust\nauth_file = users\npool_mode = transaction\ndefault_pool_size = {connections}\n\
-             max_client_conn = 1000\nserver_idle_timeout = 2\n",
+             max_client_conn = 1000\nserver_idle_timeout = 2\n{further}",
             server.folder().display()
         );
         let file = folder.join("pgbouncer.ini");

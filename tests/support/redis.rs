@@ -187,8 +187,17 @@ impl RedisServer {
         }
     }
 
+    /// Hands over to a replica, without a moment between the two: once the replica has shown that it is there.
+    pub async fn hands_over_to(&self, replica: &Self) {
+        let port = replica.port.to_string();
+        while self.try_command::<()>(&["FAILOVER", "TO", "127.0.0.1", &port]).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        replica.is_master().await;
+    }
+
     /// Waits until it is the master.
-    pub async fn is_master(&self) {
+    async fn is_master(&self) {
         while !self.command::<String>(&["INFO", "replication"]).await.contains("role:master") {
             tokio::task::yield_now().await;
         }
