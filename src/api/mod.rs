@@ -24,6 +24,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response,
 use poem_openapi::OpenApiService;
 use serde_json::Value;
 
+use self::callers::refresh_cookie::CookieRules;
 use self::compat::{CompatApi, Dialect};
 use self::document::known_names::KnownParameters;
 use self::document::profiles::Profile;
@@ -96,11 +97,15 @@ pub struct Surroundings {
     pub app: mails::App,
     /// Which requests the log has a line for.
     pub logged: LoggedRequests,
+    /// What the cookie of pages that ask for it is called, before its prefix.
+    pub cookie_name: Option<String>,
 }
 
 impl From<Surroundings> for root::Entrance {
-    fn from(Surroundings { proxies, hosts, cors, docs: _, app: _, logged }: Surroundings) -> Self {
-        Self { proxies, door: Door::new(hosts), cors, logged }
+    fn from(
+        Surroundings { proxies, hosts, cors, docs: _, app: _, logged, cookie_name: _ }: Surroundings,
+    ) -> Self {
+        Self { proxies, door: Door::new(hosts), cors, logged, ..Self::default() }
     }
 }
 
@@ -165,6 +170,7 @@ pub fn build(
     let dialects = Dialect::enabled(compat);
     let mut documents = vec![main_document()?];
     let path_in_front = addresses::path_of(services.issuer()).to_owned();
+    let own_origin = addresses::origin_of(services.issuer()).to_owned();
     document::serve_below(&path_in_front, &mut documents[0]);
     let routes =
         docs_page::mount(mails::mount(Route::new(), &surroundings.app), &dialects, &surroundings.docs);
@@ -199,5 +205,11 @@ pub fn build(
         dialect.map_or(IntoResponse::into_response, |dialect| dialect.respond)
     };
     let routes = routes.data(services).data(published).data(unverified_email).data(surroundings.docs.clone());
-    Ok(root::wrap(routes, random, https, surroundings.into(), &documents, shape_of))
+    let cookie_name = surroundings.cookie_name.clone();
+    let mut entrance = root::Entrance::from(surroundings);
+    if let Some(name) = cookie_name {
+        entrance.cookie = CookieRules::new(&name, https, &path_in_front);
+    }
+    entrance.own_origin = Some(own_origin);
+    Ok(root::wrap(routes, random, https, entrance, &documents, shape_of))
 }

@@ -116,6 +116,7 @@ pub async fn build(
         docs: docs_page(settings),
         app: App { name: settings.app_name(&issuer), url: settings.app.url.clone() },
         logged: settings.log.requests,
+        cookie_name: Some(settings.cookie.name.clone()),
     };
     let endpoint = api::build(
         services.clone(),

@@ -15,6 +15,7 @@ use super::sections::admin::AdminSettings;
 use super::sections::app::AppSettings;
 use super::sections::audit::AuditSettings;
 use super::sections::compat::CompatApi;
+use super::sections::cookie::CookieSettings;
 use super::sections::cors::CorsSettings;
 use super::sections::database::DatabaseSettings;
 use super::sections::dev::DevSettings;
@@ -143,6 +144,8 @@ settings! {
         feed: FeedSettings,
         /// `cors.*`
         cors: CorsSettings,
+        /// `cookie.*`
+        cookie: CookieSettings,
         /// `dev.*`
         dev: DevSettings,
         /// `rate_limits.*`; all off unless `rate_limits.enabled`.

@@ -14,6 +14,7 @@ mod clients;
 mod clocks;
 mod compat;
 mod concealed_registration;
+mod cookie_mode;
 mod cors;
 mod cut_off;
 mod docs_page;

@@ -66,11 +66,13 @@ const ROOMS: &[Room] = &[
     // The traits: whoever implements them comes to them, not the reverse. With them, how long a store is waited
     // for, which needs a timer.
     Room { name: "store", rooms: &["domain"], crates: &["tokio"] },
+    // What the two stores on SQLite files have in common.
+    Room { name: "store/sqlite_pool", rooms: &[], crates: &["sqlx"] },
     // A backend knows its one driver. SQLite serves the accounts and the embedded token store.
-    Room { name: "store/sql", rooms: &["domain", "store"], crates: &["sqlx", "tokio"] },
+    Room { name: "store/sql", rooms: &["domain", "store", "store/sqlite_pool"], crates: &["sqlx", "tokio"] },
     // Its connections are opened here, TLS included: only so is it known what was sent.
     Room { name: "store/redis", rooms: &["domain", "store"], crates: &["aws_lc_rs", "deadpool", "deadpool_redis", "redis", "rustls", "rustls_native_certs", "tokio", "tokio_rustls"] },
-    Room { name: "store/embedded", rooms: &["domain", "store"], crates: &["sqlx", "tokio"] },
+    Room { name: "store/embedded", rooms: &["domain", "store", "store/sqlite_pool"], crates: &["sqlx", "tokio"] },
     // Backends kept whole: it knows them by their trait alone, and the journal by its own. Looks take time.
     Room { name: "store/journaled", rooms: &["domain", "store"], crates: &["tokio"] },
     // The operations, over the traits: any store will do, any dialect may ask.
@@ -164,6 +166,8 @@ const VERIFY: &[Room] = &[
         rooms: &["claims", "denylist", "keys", "rejection", "verifier"],
         crates: &["aws_lc_rs", "hyper", "hyper_rustls", "hyper_util", "rustls", "rustls_native_certs", "tokio"],
     },
+    // For the vectors: it stands in for the network, and reads a request's header as the door does.
+    Room { name: "client/replay", rooms: &["claims", "client", "guard"], crates: &["hyper", "tokio"] },
     // A service's door, and each framework's way to hang it.
     Room {
         name: "guard",

@@ -2,5 +2,6 @@
 
 pub mod header_token;
 pub mod origin;
+pub mod refresh_cookie;
 pub(crate) mod renewed_token;
 pub mod security;

@@ -186,6 +186,17 @@ codes! {
         status: NOT_FOUND, oauth: "invalid_request",
         text: "There is nothing here.",
     }
+    /// A refresh token came in a cookie and in another way, or in two cookies of one name: send one.
+    AmbiguousToken {
+        status: BAD_REQUEST, oauth: "invalid_request",
+        text: "The refresh token came in more than one way. Send the cookie alone.",
+    }
+    /// With `Hallpass-Mode: cookie` the request has to come from a page of this service or of an origin that is
+    /// listed (`cors.origins`), by its `Origin`.
+    CsrfCheckFailed {
+        status: FORBIDDEN, oauth: "invalid_request",
+        text: "The request comes from no page that may use the cookie: its Origin is missing or not listed.",
+    }
     /// The path exists, the method does not.
     MethodNotAllowed {
         status: METHOD_NOT_ALLOWED, oauth: "invalid_request",

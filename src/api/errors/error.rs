@@ -99,6 +99,22 @@ impl ApiError {
         service::Error::InvalidToken(hallpass_verify::Rejection::Malformed).into()
     }
 
+    /// A refresh token came in more than one way.
+    pub(crate) fn ambiguous_token() -> Self {
+        Self::of(ErrorCode::AmbiguousToken)
+    }
+
+    /// Whether it says that the session of a refresh token is over.
+    pub(crate) fn is_of_a_dead_session(&self) -> bool {
+        matches!(
+            self.code,
+            ErrorCode::InvalidRefreshToken
+                | ErrorCode::RefreshTokenReused
+                | ErrorCode::SessionExpired
+                | ErrorCode::SessionEvicted
+        )
+    }
+
     /// A field of the request that cannot be taken, found before any operation began.
     pub fn invalid_field(field: &str, problem: &str) -> Self {
         Self::of(ErrorCode::InvalidRequest)

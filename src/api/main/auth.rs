@@ -14,7 +14,7 @@ use poem::http::StatusCode;
 use poem::web::Data;
 use poem::{Endpoint, EndpointExt};
 use poem_openapi::OpenApi;
-use poem_openapi::param::Query;
+use poem_openapi::param::{Header, Query};
 use poem_openapi::types::Example;
 
 pub(crate) use errors::weak_password;
@@ -33,6 +33,7 @@ pub use registration::{RegisterRequest, RegisterResponse, Registered, Registrati
 use self::passwords::RESET_REQUESTED;
 use self::refresh::refresh_token_of;
 use crate::api::callers::origin::Origin;
+use crate::api::callers::refresh_cookie::{ModeParam, RefreshCookie};
 use crate::api::callers::renewed_token::RenewedToken;
 use crate::api::callers::security::{Authenticated, Presented};
 use crate::api::document::tags::Tag;
@@ -84,11 +85,18 @@ impl AuthApi {
         services: Data<&Services>,
         visitor: Data<&Visitor>,
         origin: Origin,
+        /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
+        /// read (docs/browser.md).
+        #[oai(name = "Hallpass-Mode")]
+        _mode: Header<Option<ModeParam>>,
+        cookie: RefreshCookie,
         body: StrictJson<LoginRequest>,
     ) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
         let LoginRequest { email, password } = body.0;
         let (user, pair) = services.0.sessions.log_in(&email, &password, visitor.0, origin.0).await?;
-        Ok(Json(LoginDto::new(&user, &pair)))
+        let mut login = LoginDto::new(&user, &pair);
+        cookie.keep(&mut login.refresh_token, &pair.session);
+        Ok(Json(login))
     }
 
     /// Who am I?
@@ -136,11 +144,20 @@ impl AuthApi {
         services: Data<&Services>,
         visitor: Data<&Visitor>,
         presented: Presented,
+        /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
+        /// read (docs/browser.md).
+        #[oai(name = "Hallpass-Mode")]
+        _mode: Header<Option<ModeParam>>,
+        cookie: RefreshCookie,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<TokenPairDto>, Refusal<RefreshErrors>> {
-        let refresh = refresh_token_of(presented.refresh, body.0)?.ok_or(service::Error::Unauthenticated)?;
-        let pair = services.0.sessions.refresh(&refresh, presented.access.as_ref(), visitor.0).await?;
-        Ok(Json(TokenPairDto::new(&pair)))
+        let sent = refresh_token_of(presented.refresh, body.0)?;
+        let refresh = cookie.or(sent)?.ok_or(service::Error::Unauthenticated)?;
+        let refreshed = services.0.sessions.refresh(&refresh, presented.access.as_ref(), visitor.0).await;
+        let pair = refreshed.map_err(ApiError::from).inspect_err(|error| cookie.clear_if_dead(error))?;
+        let mut tokens = TokenPairDto::new(&pair);
+        cookie.keep(&mut tokens.refresh_token, &pair.session);
+        Ok(Json(tokens))
     }
 
     /// Log out
@@ -159,12 +176,19 @@ impl AuthApi {
         /// Which sessions end: the presented token's (`local`, also when it is left out), all but that
         /// one (`others`), or all of the account (`global`).
         scope: Query<Option<ScopeParam>>,
+        /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
+        /// read (docs/browser.md).
+        #[oai(name = "Hallpass-Mode")]
+        _mode: Header<Option<ModeParam>>,
+        cookie: RefreshCookie,
         body: StrictJson<Option<LogoutRequest>>,
     ) -> Result<Json<LoggedOut>, Refusal<LogoutErrors>> {
         let in_body = body.0.and_then(|body| body.refresh_token).map(RefreshToken::new);
-        let refresh = presented.refresh.or(in_body);
+        let refresh = cookie.or(presented.refresh.or(in_body))?;
         let scope = scope.0.map_or(LogoutScope::Local, LogoutScope::from);
-        services.0.sessions.log_out(presented.access.as_ref(), refresh.as_ref(), scope, visitor.0).await?;
+        let access = presented.access.as_ref();
+        let ended = services.0.sessions.log_out(access, refresh.as_ref(), scope, visitor.0).await;
+        cookie.logged_out(scope, ended.map_err(ApiError::from))?;
         Ok(Json(LoggedOut::example()))
     }
 
@@ -216,6 +240,11 @@ impl AuthApi {
         renewed: Data<&RenewedToken>,
         visitor: Data<&Visitor>,
         origin: Origin,
+        /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
+        /// read (docs/browser.md).
+        #[oai(name = "Hallpass-Mode")]
+        _mode: Header<Option<ModeParam>>,
+        cookie: RefreshCookie,
         body: StrictJson<PasswordChange>,
     ) -> Result<Json<LoginDto>, Refusal<ChangePasswordErrors>> {
         let PasswordChange { current_password, new_password } = body.0;
@@ -224,7 +253,9 @@ impl AuthApi {
             accounts.change_password(&caller.0, &current_password, &new_password, visitor.0, origin.0);
         let (user, pair) = changed.await?;
         renewed.supersede(&pair.access);
-        Ok(Json(LoginDto::new(&user, &pair)))
+        let mut login = LoginDto::new(&user, &pair);
+        cookie.keep(&mut login.refresh_token, &pair.session);
+        Ok(Json(login))
     }
 }
 

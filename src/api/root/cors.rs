@@ -60,6 +60,13 @@ pub(crate) struct Asked {
     pub(crate) is_preflight: bool,
 }
 
+impl Asked {
+    /// Whether a page of a listed origin asks, which may send credentials.
+    pub(crate) fn is_of_a_listed_page(&self) -> bool {
+        matches!(self.reader, Reader::Page(_))
+    }
+}
+
 /// Who may read the answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reader {

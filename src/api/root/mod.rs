@@ -19,6 +19,7 @@ use tracing::Instrument;
 use self::cors::Cors;
 use self::door::Door;
 use self::request_log::{Asked, RequestLog};
+use crate::api::callers::refresh_cookie::{CookieJar, CookieRules};
 use crate::api::callers::renewed_token::RenewedToken;
 use crate::api::callers::security::X_ACCESS_TOKEN;
 use crate::api::errors::{ApiError, problem_of};
@@ -65,6 +66,10 @@ pub(crate) struct Entrance {
     pub(crate) cors: Cors,
     /// Which requests have a line in the log.
     pub(crate) logged: LoggedRequests,
+    /// The cookie of pages that ask for it.
+    pub(crate) cookie: CookieRules,
+    /// The origin of the service's own pages.
+    pub(crate) own_origin: Option<String>,
 }
 
 /// What every request meets.
@@ -76,6 +81,8 @@ struct Root {
     cors: Cors,
     allowed: AllowedMethods,
     log: RequestLog,
+    cookie: Arc<CookieRules>,
+    own_origin: Option<String>,
 }
 
 /// Wraps the routes of the service, which `documents` describe. `shape_of` says how errors look where a
@@ -88,9 +95,10 @@ pub(crate) fn wrap<R: Endpoint + 'static, S: Fn(&Request) -> ErrorShape + Send +
     documents: &[Value],
     shape_of: S,
 ) -> impl Endpoint<Output = Response> + 'static + use<R, S> {
-    let Entrance { proxies, door, cors, logged } = entrance;
+    let Entrance { proxies, door, cors, logged, cookie, own_origin } = entrance;
     let (allowed, log) = (AllowedMethods::of(documents), RequestLog::of(documents, logged));
-    let root = Arc::new(Root { random, https, proxies, door, cors, allowed, log });
+    let cookie = Arc::new(cookie);
+    let root = Arc::new(Root { random, https, proxies, door, cors, allowed, log, cookie, own_origin });
     let shape_of = Arc::new(shape_of);
     routes.map_to_response().around(move |routes, request| {
         let root = root.clone();
@@ -119,10 +127,16 @@ impl Root {
         let span = asked.span(&id, request.method(), uri.path(), visitor.address());
         let renewed = RenewedToken::default();
         request.set_data(renewed.clone());
+        let is_trusted = from_page.is_of_a_listed_page() || self.is_own_page(request.headers());
+        let jar = CookieJar::new(self.cookie.clone(), is_trusted);
+        request.set_data(jar.clone());
         request.set_data(visitor.clone());
         let mut response = self.answer(routes, request, decided, &asked, shape).instrument(span).await;
         self.log.report(tokio::time::Instant::now());
         finish(response.headers_mut(), &id, &renewed, self.https);
+        if let Some(cookie) = jar.to_set() {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
         if !response.status().is_server_error() {
             rate_limit_headers::announce(response.headers_mut(), visitor.quota_log());
         }
@@ -131,6 +145,15 @@ impl Root {
         }
         self.cors.describe(&from_page, response.headers_mut());
         response
+    }
+
+    /// Whether a request comes from a page of the service itself, by its one `Origin`.
+    fn is_own_page(&self, headers: &HeaderMap) -> bool {
+        let mut lines = headers.get_all(header::ORIGIN).iter();
+        match (lines.next(), lines.next(), &self.own_origin) {
+            (Some(origin), None, Some(own)) => origin.as_bytes() == own.as_bytes(),
+            _ => false,
+        }
     }
 
     /// Answers a request, by what was `decided` about it already or else by the operation that it asks for.

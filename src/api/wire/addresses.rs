@@ -9,6 +9,11 @@ pub(crate) fn path_of(issuer: &str) -> &str {
     host_and_path.find('/').map_or("", |slash| &host_and_path[slash..])
 }
 
+/// The origin of an issuer: what stands before that path.
+pub(crate) fn origin_of(issuer: &str) -> &str {
+    &issuer[..issuer.len() - path_of(issuer).len()]
+}
+
 /// The value of a `Link` header that leads to the next page (RFC 8288 3), at this path and query of the service.
 pub(crate) fn next_page(services: &Services, target: &str) -> String {
     link_to_next(services.issuer(), target)
@@ -31,6 +36,7 @@ mod tests {
             ("https://[::1]:8443/a/b", "/a/b"),
         ] {
             assert_eq!(path_of(issuer), path, "{issuer}");
+            assert_eq!(format!("{}{path}", origin_of(issuer)), issuer);
         }
     }
 

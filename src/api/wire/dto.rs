@@ -157,7 +157,7 @@ pub struct TokenPairDto {
     /// A signed JWT for `Authorization: Bearer`. Any service can check it with the keys at
     /// `/.well-known/jwks.json`.
     pub access_token: String,
-    /// Buys the next pair, once. Keep it secret; it is opaque.
+    /// Buys the next pair, once. Keep it secret; it is opaque. Empty with `Hallpass-Mode: cookie`: it is in the cookie.
     pub refresh_token: String,
     /// How to present the access token: always `Bearer`.
     pub token_type: String,
@@ -199,7 +199,7 @@ pub struct LoginDto {
     pub user: UserDto,
     /// A signed JWT for `Authorization: Bearer`.
     pub access_token: String,
-    /// Buys the next pair, once. Keep it secret; it is opaque.
+    /// Buys the next pair, once. Keep it secret; it is opaque. Empty with `Hallpass-Mode: cookie`: it is in the cookie.
     pub refresh_token: String,
     /// How to present the access token: always `Bearer`.
     pub token_type: String,

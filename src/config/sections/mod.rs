@@ -5,6 +5,7 @@ pub mod admin;
 pub mod app;
 pub mod audit;
 pub mod compat;
+pub mod cookie;
 pub mod cors;
 pub mod database;
 pub mod dev;

@@ -168,7 +168,10 @@ impl Answer {
                 assert!(says, "{self:?}");
             }
             // No token would change anything: the password was right, or nobody may.
-            (403, "account_disabled" | "email_not_verified" | "registration_disabled") => {
+            (
+                403,
+                "account_disabled" | "email_not_verified" | "registration_disabled" | "csrf_check_failed",
+            ) => {
                 assert_eq!(challenge, None, "{self:?}")
             }
             (403, _) => assert_eq!(challenge, Some("Bearer error=\"insufficient_scope\""), "{self:?}"),

@@ -1,9 +1,9 @@
 //! Which errors the operations under `/auth` document.
 
 use crate::api::errors::refusal::{
-    Documented, FAILED_TOO_OFTEN, INTERNAL, NO_EMAIL, NOT_ADMITTED, NOT_JSON, RATE_LIMITED, TOO_LARGE,
-    UNAUTHORIZED, UNAVAILABLE, UNAVAILABLE_OR_BUSY, UNAVAILABLE_OR_CHANGED, UNAVAILABLE_OR_ENDING, examples,
-    refusals, unauthorized,
+    Documented, FAILED_TOO_OFTEN, INTERNAL, NO_EMAIL, NOT_JSON, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED,
+    UNAVAILABLE, UNAVAILABLE_OR_BUSY, UNAVAILABLE_OR_CHANGED, UNAVAILABLE_OR_ENDING, examples, refusals,
+    unauthorized,
 };
 use crate::api::errors::{ApiError, ErrorCode};
 use crate::domain::password::PasswordError;
@@ -30,12 +30,16 @@ refusals! {
     }
     /// Of `login`.
     LoginErrors {
+        400 => Documented::new(
+            "`Hallpass-Mode` is not `cookie` (`invalid_request`), or there are two cookies (`ambiguous_token`).",
+            || vec![ApiError::invalid_field("Hallpass-Mode", "must be `cookie`"), ApiError::ambiguous_token()],
+        ),
         401 => Documented::new(
             "Wrong e-mail address or password, or the body is malformed (`invalid_credentials`). Which of \
              them is not said.",
             || examples([service::Error::InvalidCredentials]),
         ),
-        403 => NOT_ADMITTED,
+        403 => NOT_ADMITTED_OR_NO_PAGE,
         413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_BUSY,
     }
     /// Of operations behind a token that take no body.
@@ -44,8 +48,9 @@ refusals! {
     RefreshErrors {
         400 => Documented::new(
             "The body is not valid JSON or has a key twice, or the refresh token is in neither body nor \
-             `X-Refresh-Token`, or not the same in both (`invalid_request`).",
-            || vec![ApiError::invalid_field("refreshToken", "is missing")],
+             `X-Refresh-Token`, or not the same in both (`invalid_request`). Or it came in a cookie and in \
+             another way (`ambiguous_token`).",
+            || vec![ApiError::invalid_field("refreshToken", "is missing"), ApiError::ambiguous_token()],
         ),
         401 => Documented::new(
             "No refresh token came (`authentication_required`). Or it is unknown or its session was ended \
@@ -55,14 +60,16 @@ refusals! {
              altered (`invalid_token`) or revoked (`token_revoked`). In all cases: log in again.",
             unauthorized_though_expiry_is_fine,
         ),
+        403 => NO_PAGE,
         413 => TOO_LARGE, 415 => NOT_JSON, 429 => FAILED_TOO_OFTEN, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `logout`.
     LogoutErrors {
         400 => Documented::new(
             "The body is not valid JSON, has a key twice or one beside `refreshToken`, that is no text, or `scope` \
-             is none of the three (`invalid_request`).",
-            || vec![ApiError::invalid_field("refreshToken", "must be a string")],
+             is none of the three (`invalid_request`). Or a refresh token came in a cookie and in another way \
+             (`ambiguous_token`).",
+            || vec![ApiError::invalid_field("refreshToken", "must be a string"), ApiError::ambiguous_token()],
         ),
         401 => Documented::new(
             "No token came (`authentication_required`), the access token is altered (`invalid_token`), or \
@@ -70,6 +77,7 @@ refusals! {
              `session_expired`, `session_evicted`). But for the first two, the caller is logged out: forget the tokens.",
             unauthorized_though_expiry_is_fine,
         ),
+        403 => NO_PAGE,
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
     }
     /// Of `requestPasswordReset`.
@@ -95,12 +103,14 @@ refusals! {
     ChangePasswordErrors {
         400 => Documented::new(
             "The new password breaks the policy (`weak_password`; `errors` says which rule), or the body is \
-             malformed (`invalid_request`).",
+             malformed (`invalid_request`), or there are two cookies (`ambiguous_token`).",
             || vec![
                 weak_password(Field::NewPassword),
                 ApiError::invalid_field("currentPassword", "is missing"),
+                ApiError::ambiguous_token(),
             ],
         ),
+        403 => NO_PAGE,
         401 => Documented::new(
             "The current password is wrong (`invalid_credentials`). Or the tokens are no good, as everywhere: \
              `authentication_required`, `token_expired`, `invalid_token`, `token_revoked`, \
@@ -114,6 +124,26 @@ refusals! {
         413 => TOO_LARGE, 415 => NOT_JSON, 429 => RATE_LIMITED, 500 => INTERNAL, 503 => UNAVAILABLE_OR_CHANGED,
     }
 }
+
+/// Where `Hallpass-Mode: cookie` came from nowhere that may use the cookie.
+const NO_PAGE: Documented = Documented::new(
+    "With `Hallpass-Mode: cookie` the request comes from no page of this service or of a listed origin \
+     (`csrf_check_failed`). Nothing was done.",
+    || vec![ApiError::of(ErrorCode::CsrfCheckFailed)],
+);
+
+/// The same of logins, which have reasons of their own.
+const NOT_ADMITTED_OR_NO_PAGE: Documented = Documented::new(
+    "The password is right, and the account is disabled (`account_disabled`): an administrator can enable it. Or \
+     this service wants e-mail addresses verified, and this one is not (`email_not_verified`): follow the link in \
+     the mail, or ask for another one at `/auth/verify-email-request`. Or, with `Hallpass-Mode: cookie`, the request comes \
+     from no page of this service or of a listed origin (`csrf_check_failed`).",
+    || {
+        let mut all = examples([service::Error::AccountDisabled, service::Error::EmailNotVerified]);
+        all.push(ApiError::of(ErrorCode::CsrfCheckFailed));
+        all
+    },
+);
 
 /// Of operations that take an expired access token as well as a live one.
 fn unauthorized_though_expiry_is_fine() -> Vec<ApiError> {
