@@ -1,0 +1,7 @@
+export { admit, type Auth, bearerToken } from './bearer.js'
+export type { Clock } from './clock.js'
+export { type ErrorCode, IssuerError, type Problem, PROBLEM_TYPE, SettingsError, TokenError } from './errors.js'
+export { MetadataError } from './issuer.js'
+export type { Requirements } from './permission.js'
+export { createValidator, type ForeignToken, type Status, Validator, type ValidatorOptions } from './validator.js'
+export type { Header, Payload, Verified } from './verifier.js'
