@@ -20,3 +20,21 @@ test_node() {
         within 5m node --test --test-force-exit --test-timeout=120000 --test-reporter=spec "$folder"/tests/*.test.mjs
     PROBE_node=(node "$folder/tests/probe.mjs")
 }
+
+# The package for Python as a wheel, installed. Its tests stand elsewhere and see nothing but what is installed.
+test_python() {
+    python_tools sdk-python-validator sdks/python/tests/requirements.txt
+    local folder="$ROOT/target/validators/python" bin="$TOOLS/sdk-python-validator/bin" program
+    rm -rf "$folder" && mkdir -p "$folder"
+    cp -r sdks/python "$folder/package"
+    "$bin/pip" wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir "$folder" "$folder/package" </dev/null &&
+        "$bin/pip" install --quiet --disable-pip-version-check --no-deps --force-reinstall "$folder"/hallpass_verify-*.whl </dev/null ||
+        fail 'the package for Python is not built'
+    (cd "$folder/package" && "$bin/mypy" && "$bin/ruff" check --quiet && "$bin/ruff" format --quiet --check)
+    mv "$folder/package/tests" "$folder/package/pyproject.toml" "$folder/package/README.md" "$folder" && rm -r "$folder/package"
+    program="$(built hallpass)"
+    HALLPASS_PROGRAM="$program" HALLPASS_README="$folder/README.md" HALLPASS_VECTORS="$ROOT/verify/vectors" \
+        HALLPASS_DOCUMENT="$ROOT/docs/validate.md" PYTHONPATH='' \
+        within 5m "$bin/python" -m pytest --quiet --no-header -p no:cacheprovider -c "$folder/pyproject.toml" "$folder/tests"
+    PROBE_python=("$bin/python" "$folder/tests/probe.py")
+}

@@ -109,7 +109,7 @@ export class JsonReader {
   }
 
   #name(): void {
-    this.#string()
+    this.#rawString()
     this.#expect(':')
   }
 

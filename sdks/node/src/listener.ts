@@ -115,8 +115,10 @@ export class Listener {
 
   /** Takes in bytes of a stream; answers whether an event ended in them, and whether one made the knowledge fresh. */
   read(stream: Stream, bytes: Uint8Array): { heard: boolean; isFresh: boolean } {
-    const events = understood(() => stream.parser.read(bytes))
+    const events: SseEvent[] = []
+    const fault = faultOf(() => stream.parser.read(bytes, events))
     let isFresh = false
+    // What stood before a fault counts.
     for (const event of events) {
       if (event.name === 'heartbeat') stream.wasTold = true
       // One that only sends others away is no better than one that ends.
@@ -125,6 +127,7 @@ export class Listener {
       }
       isFresh = this.#event(event, stream.clock) || isFresh
     }
+    if (fault !== undefined) throw notUnderstood(fault)
     this.#prune()
     return { heard: events.length > 0, isFresh }
   }
@@ -200,6 +203,15 @@ function understood<T>(read: () => T): T {
     return read()
   } catch (error) {
     throw notUnderstood(error)
+  }
+}
+
+function faultOf(act: () => void): unknown {
+  try {
+    act()
+    return undefined
+  } catch (error) {
+    return error
   }
 }
 

@@ -22,9 +22,8 @@ export class SseParser {
   #begun = false
   #hasData = false
 
-  /** The events that end in these bytes. Once it has thrown, the parser is of no use. */
-  read(bytes: Uint8Array): SseEvent[] {
-    const events: SseEvent[] = []
+  /** The events that end in these bytes, put behind `events`. Once it has thrown, the parser is of no use. */
+  read(bytes: Uint8Array, events: SseEvent[] = []): SseEvent[] {
     let start = 0
     for (let at = 0; at < bytes.length; at += 1) {
       const byte = bytes[at]
