@@ -127,10 +127,12 @@ export class Issuer {
 
   list(request, response) {
     const etag = `"${this.cursor}"`
-    const { server_time_ms: until } = this.#times()
-    const headers = { etag, 'hallpass-clock': String(Date.now()), 'hallpass-complete-until': String(until) }
+    // What is stated was true before the clock is looked at.
+    const times = this.#times()
+    const until = String(times.server_time_ms)
+    const headers = { etag, 'hallpass-clock': String(Date.now()), 'hallpass-complete-until': until }
     if (request.headers['if-none-match'] === etag) return response.writeHead(304, headers).end()
-    return json(response, 200, { cursor: String(this.cursor), entries: this.entries, ...this.#times() }, headers)
+    return json(response, 200, { cursor: String(this.cursor), entries: this.entries, ...times }, headers)
   }
 
   stream(request, response) {
