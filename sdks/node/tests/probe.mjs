@@ -1,7 +1,5 @@
 // The probe of the vectors (verify/vectors/README.md): lines of JSON on stdin, a verdict for each on stdout. It asks the
 // package as it is built or installed.
-import { createInterface } from 'node:readline'
-
 import { admit, createValidator, TokenError } from 'hallpass-verify'
 
 const inside = (name) => import(new URL(name, import.meta.resolve('hallpass-verify')))
@@ -193,10 +191,20 @@ async function live([issuer, audience, clientId]) {
   await validator.close()
 }
 
-async function answerLines(answer) {
-  for await (const line of createInterface({ input: process.stdin })) {
-    console.log(JSON.stringify(await answer(line)))
+/** Lines end with LF and nothing else; readline ends them with U+2028 as well. */
+async function* lines() {
+  let rest = ''
+  process.stdin.setEncoding('utf8')
+  for await (const piece of process.stdin) {
+    const whole = (rest + piece).split('\n')
+    rest = whole.pop()
+    yield* whole
   }
+  if (rest !== '') yield rest
+}
+
+async function answerLines(answer) {
+  for await (const line of lines()) console.log(JSON.stringify(await answer(line)))
 }
 
 const [mode, ...settings] = process.argv.slice(2)
