@@ -84,6 +84,14 @@ have_java() {
     java -version >/dev/null 2>&1
 }
 
+have_ruby_jwt() {
+    ruby -rjwt -e '' 2>/dev/null
+}
+
+have_crypt_jwt() {
+    perl -MCrypt::JWT -e '' 2>/dev/null
+}
+
 # packages_of PROGRAM: what Debian calls it.
 packages_of() {
     case "$1" in
@@ -93,6 +101,8 @@ packages_of() {
         compose) echo docker-compose ;;
         python) echo python3 python3-venv ;;
         java) echo default-jre-headless ;;
+        ruby_jwt) echo ruby ruby-jwt ;;
+        crypt_jwt) echo libcrypt-jwt-perl ;;
         *) echo "$1" ;;
     esac
 }

@@ -7,6 +7,8 @@ start_service() {
     local program
     program="$(built hallpass)"
     SERVICE_FOLDER="$(mktemp -d)"
+    # It is read before the service has opened it.
+    : >"$SERVICE_FOLDER/out"
     # No setting of whoever runs this may reach it.
     env -i PATH="$PATH" HALLPASS_RATE_LIMITS__ENABLED=false "$@" "$program" dev \
         --listen 127.0.0.1:0 --data-dir "$SERVICE_FOLDER/data" >"$SERVICE_FOLDER/out" 2>"$SERVICE_FOLDER/log" &
