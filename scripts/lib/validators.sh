@@ -1,8 +1,16 @@
 # Builds and tests the validators in sdks/ that are packages of a registry, as they would be published. To be sourced after
 # common.sh and tools.sh. test_LANGUAGE puts what runs its probe (verify/vectors/README.md) into PROBE_LANGUAGE, an array.
 
+# own_version FILE: fails unless the file, of a package's, names the version of the workspace.
+own_version() {
+    local version
+    version="$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)"
+    grep --quiet --extended-regexp "^( *\"version\":|version =) \"$version\",?\$" "$1" || fail "the version in $1 is not $version"
+}
+
 # The package for Node, packed, and put where an import finds it. Its tests stand beside it and see nothing else.
 test_node() {
+    own_version sdks/node/package.json
     npm_tools sdk-node sdks/node
     local folder="$ROOT/target/validators/node" modules="$TOOLS/sdk-node/node_modules" program
     rm -rf "$folder" && mkdir -p "$folder/package"
@@ -23,6 +31,7 @@ test_node() {
 
 # The package for Python as a wheel, installed. Its tests stand elsewhere and see nothing but what is installed.
 test_python() {
+    own_version sdks/python/pyproject.toml
     python_tools sdk-python-validator sdks/python/tests/requirements.txt
     local folder="$ROOT/target/validators/python" bin="$TOOLS/sdk-python-validator/bin" program
     rm -rf "$folder" && mkdir -p "$folder"

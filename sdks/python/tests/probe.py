@@ -84,13 +84,17 @@ async def verdict(check: Any, with_answer: bool = False) -> dict[str, Any]:
     try:
         await check
     except TokenError as error:
-        answer: dict[str, Any] = {"verdict": "refused", "code": error.code, "status": error.status}
-        if with_answer:
-            challenge = error.www_authenticate
-            challenge = challenge and re.sub(r', error_description="[^"]*"', "", challenge)
-            answer |= {"challenge": challenge, "retry_after": error.retry_after}
-        return answer
+        return refused(error, with_answer)
     return {"verdict": "ok"}
+
+
+def refused(error: TokenError, with_answer: bool = False) -> dict[str, Any]:
+    answer: dict[str, Any] = {"verdict": "refused", "code": error.code, "status": error.status}
+    if with_answer:
+        challenge = error.www_authenticate
+        challenge = challenge and re.sub(r', error_description="[^"]*"', "", challenge)
+        answer |= {"challenge": challenge, "retry_after": error.retry_after}
+    return answer
 
 
 def needs_of(line: dict[str, Any], person: bool) -> Requirements:
@@ -204,12 +208,13 @@ def live(issuer: str, audience: str, client_id: str) -> None:
     secret = os.environ["HALLPASS_CLIENT_SECRET"]
     with Validator(issuer=issuer, audience=audience, client_id=client_id, client_secret=secret) as validator:
         print("ready", flush=True)
-
-        async def check(token: str) -> None:
-            validator.verify(token, machines=True)
-
         for line in sys.stdin:
-            print(json.dumps(asyncio.run(verdict(check(line.rstrip("\n"))))), flush=True)
+            answer = {"verdict": "ok"}
+            try:
+                validator.verify(line.rstrip("\n"), machines=True)
+            except TokenError as error:
+                answer = refused(error)
+            print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
