@@ -17,7 +17,7 @@ test_node() {
     cp -r sdks/node/{src,package.json,README.md,tsconfig.json,tsconfig.build.json} "$folder/package"
     cp -r sdks/node/tests "$folder"
     ln -s "$modules" "$folder/node_modules"
-    (cd "$folder/package" && "$modules/.bin/tsc" --project tsconfig.build.json && npm pack --silent --ignore-scripts --pack-destination "$folder" >/dev/null) ||
+    (cd "$folder/package" && npm pack --silent --pack-destination "$folder" </dev/null >/dev/null) ||
         fail 'the package for Node is not built'
     rm -rf "$modules/hallpass-verify" && mkdir "$modules/hallpass-verify"
     tar --extract --gzip --strip-components=1 --directory="$modules/hallpass-verify" --file="$(echo "$folder"/hallpass-verify-*.tgz)"
