@@ -23,7 +23,6 @@ export class Follower {
   readonly #listener: Listener
   readonly #places: Places
   readonly #pace: Pace
-  #polling: Promise<void> | undefined
 
   constructor(issuer: Issuer, feed: Feed, listener: Listener, places: Places, pace: Pace) {
     this.#issuer = issuer
@@ -56,14 +55,6 @@ export class Follower {
     await pause(this.#pace.maxStaleness / 3, closed)
     await this.fetchList()
     backoff.reset()
-  }
-
-  /** Fetches the list, once for all who ask at the same time. */
-  poll(): Promise<void> {
-    this.#polling ??= this.fetchList().finally(() => {
-      this.#polling = undefined
-    })
-    return this.#polling
   }
 
   /** Fetches all revocations and puts them in the place of those that are known. */

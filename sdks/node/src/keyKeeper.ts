@@ -93,9 +93,7 @@ export class KeyKeeper {
 
   /** Fetches the keys where they are out of date; for those who have no background. */
   async refresh(): Promise<void> {
-    if (this.#now() < this.#goodUntil) return
-    if (this.#isFailing && this.#ring && this.#now() - this.#wantedAt < this.#coolDown) return
-    await this.fetch(true).catch(() => undefined)
+    if (this.#now() >= this.#goodUntil) await this.fetch(true)
   }
 
   /** Keeps the keys up to date until it is told to stop. */

@@ -2,7 +2,7 @@ import { Backoff, pause } from './backoff.js'
 import { Check, stale } from './check.js'
 import { type Claims, readClaims } from './claims.js'
 import { type Clock, MachineClock } from './clock.js'
-import { cannotTell, invalid, malformed, revoked, SettingsError } from './errors.js'
+import { cannotTell, invalid, IssuerError, malformed, revoked, SettingsError } from './errors.js'
 import { Feed } from './feed.js'
 import { Follower } from './follower.js'
 import { Http } from './http.js'
@@ -103,9 +103,12 @@ export class Validator {
   readonly #check: Check
   readonly #introspection: Introspection
   #endpoints: Endpoints | undefined
-  #discovery: Promise<Endpoints> | undefined
   #follower: Follower | undefined
   #background: Promise<unknown> = Promise.resolve()
+  #refreshing: Promise<void> | undefined
+  /** Until then the issuer is left alone, by the clock that ages are counted by. */
+  #quietUntil = -Infinity
+  readonly #backoff = new Backoff()
 
   /** @throws {SettingsError} when the settings do not fit together */
   constructor(options: ValidatorOptions) {
@@ -206,36 +209,47 @@ export class Validator {
     if (!isActive) throw revoked()
   }
 
-  /** Where nothing lives between two requests, all is fetched when it is needed. */
+  /** Where nothing lives between two requests, all is fetched when it is needed, once for all who need it at the same time. */
   async #refresh(): Promise<void> {
     if (this.#hasBackground || this.#closed.signal.aborted) return
-    if (!this.#endpoints) {
-      await this.#discover().catch((error: unknown) => {
-        throw cannotTell(error)
-      })
+    this.#refreshing ??= this.#refreshOnce().finally(() => {
+      this.#refreshing = undefined
+    })
+    await this.#refreshing
+  }
+
+  /** An issuer that does not answer is not asked again for each token. */
+  async #refreshOnce(): Promise<void> {
+    if (this.#clock.monotonic() < this.#quietUntil) return
+    try {
+      await this.#fetchWhatIsOld()
+      this.#backoff.reset()
+    } catch (error) {
+      const asked = error instanceof IssuerError ? error.retryAfter : undefined
+      this.#quietUntil = this.#clock.monotonic() + this.#backoff.next(asked) * 1000
+      this.#log(error)
     }
-    await this.#keys.refresh()
-    if (this.#follower && !this.#check.isFresh()) await this.#follower.poll().catch(this.#log)
   }
 
-  /** Asks where everything is, once for all who want to know at the same time. */
-  #discover(): Promise<Endpoints> {
-    this.#discovery ??= this.#issuer
-      .discover()
-      .then((endpoints) => this.#layOut(endpoints))
-      .finally(() => {
-        this.#discovery = undefined
-      })
-    return this.#discovery
+  async #fetchWhatIsOld(): Promise<void> {
+    if (!this.#endpoints) await this.#discover()
+    const list = this.#check.isFresh() ? undefined : this.#follower?.fetchList()
+    for (const outcome of await Promise.allSettled([this.#keys.refresh(), list])) {
+      if (outcome.status === 'rejected') throw outcome.reason
+    }
   }
 
-  #layOut(endpoints: Endpoints): Endpoints {
+  /** Asks where everything is. */
+  async #discover(): Promise<void> {
+    this.#layOut(await this.#issuer.discover())
+  }
+
+  #layOut(endpoints: Endpoints): void {
     const isAsked = this.#onStale === 'introspect' || this.#options.feed === 'introspect'
     if (isAsked && !endpoints.introspection) throw new MetadataError('the issuer has no introspection_endpoint')
     this.#follower = this.#followerOf(endpoints)
     this.#keys.at(endpoints.jwks)
     this.#endpoints = endpoints
-    return endpoints
   }
 
   #followerOf({ token, revocations, stream }: Endpoints): Follower | undefined {

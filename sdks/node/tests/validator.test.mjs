@@ -264,6 +264,21 @@ test('by polling, the list is asked for when it is needed and named by its tag',
   assert.equal(await outcome(validator, issuer.token({ sid: `${ID}4` })), 'dependency_unavailable')
 })
 
+test('by polling, an issuer that does not answer is not asked for each token', async () => {
+  for (const lazy of [false, true]) {
+    const validator = await follow({ feed: 'poll', lazy })
+    const path = lazy ? '/.well-known/oauth-authorization-server' : '/revocations'
+    issuer.instead[path] = (_, response) => json(response, 503, {}, { 'retry-after': '7' }) ?? true
+    clock.ahead += 2500
+    const before = issuer.count(path)
+    for (let times = 0; times < 20; times += 1) assert.equal(await outcome(validator, issuer.token()), 'dependency_unavailable')
+    assert.equal(issuer.count(path) - before, 1)
+    delete issuer.instead[path]
+    clock.ahead += 7500
+    assert.equal(await outcome(validator, issuer.token()), 'ok')
+  }
+})
+
 test('by introspection, each token that is right is asked about and no other', async () => {
   const validator = await follow({ feed: 'introspect' })
   assert.equal(await outcome(validator, issuer.token()), 'ok')
