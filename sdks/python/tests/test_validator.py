@@ -352,11 +352,13 @@ async def test_a_long_list_leaves_others_their_turns(issuer: Issuer, settings: A
             turns, longest, last = turns + 1, max(longest, time.monotonic() - last), time.monotonic()
 
     counting = asyncio.create_task(count())
-    async with AsyncValidator(**{**settings, "request_timeout": 10}) as validator:
+    try:
+        async with AsyncValidator(**{**settings, "request_timeout": 10}) as validator:
+            assert validator.status().revocations == 100_000
+    finally:
         counting.cancel()
-        assert validator.status().revocations == 100_000
-        assert turns > 20
-        assert longest < 0.5, f"{longest} s"
+    assert turns > 20
+    assert longest < 0.6, f"{longest} s"
 
 
 def test_a_thread_hears_of_a_logout_without_an_event_loop(issuer: Issuer, settings: Any, moved: MovedClock) -> None:
