@@ -7,7 +7,9 @@
 
 use std::fmt;
 
-use url::{Host, Url, form_urlencoded};
+use url::{Url, form_urlencoded};
+
+use super::url_hosts;
 
 /// Where a Sentinel listens that does not say so (`port` in sentinel.conf).
 const DEFAULT_PORT: u16 = 26_379;
@@ -98,11 +100,11 @@ impl SentinelUrl {
             Some((account, hosts)) => (Some(account.to_owned()), hosts),
             None => (None, authority),
         };
-        let hosts = hosts.split(',').map(host).collect::<Result<Vec<_>, _>>()?;
+        let hosts = url_hosts::parse(hosts, DEFAULT_PORT).ok_or(SentinelUrlError::Hosts)?;
         if hosts.len() > SENTINELS_MAX {
             return Err(SentinelUrlError::TooMany);
         }
-        if hosts.iter().enumerate().any(|(index, host)| hosts[..index].contains(host)) {
+        if url_hosts::has_twins(&hosts) {
             return Err(SentinelUrlError::Twice);
         }
         let (master, database) = path.split_once('/').unwrap_or((path, "0"));
@@ -127,14 +129,7 @@ impl SentinelUrl {
 
     /// Host and port of each Sentinel, as they are connected to.
     pub fn sentinels(&self) -> impl Iterator<Item = (String, u16)> {
-        self.hosts.iter().map(|url| {
-            let host = match url.host() {
-                Some(Host::Ipv6(ip)) => ip.to_string(),
-                Some(host) => host.to_string(),
-                None => String::new(),
-            };
-            (host, url.port().unwrap_or(DEFAULT_PORT))
-        })
+        self.hosts.iter().map(url_hosts::place)
     }
 
     /// What the Sentinels call the master (`sentinel monitor <master>`).
@@ -162,10 +157,7 @@ impl SentinelUrl {
 
     /// The same with the user's name, and with that mark in the place of what is secret.
     pub fn masked_by(&self, mark: &str) -> String {
-        let account = |account: &str| match account.split_once(':') {
-            Some((user, _)) => format!("{user}:{mark}@"),
-            None => format!("{account}@"),
-        };
+        let account = |account: &str| url_hosts::masked(account, mark);
         let query = if self.sentinel_account.is_some() { format!("?{mark}") } else { String::new() };
         self.masked(account, &query)
     }
@@ -173,28 +165,9 @@ impl SentinelUrl {
     fn masked(&self, account: impl Fn(&str) -> String, query: &str) -> String {
         let scheme = if self.tls { TLS } else { PLAIN };
         let account = self.account.as_deref().map(account).unwrap_or_default();
-        let hosts: Vec<String> = self.hosts.iter().map(host_and_port).collect();
         let database = if self.database == 0 { String::new() } else { format!("/{}", self.database) };
-        format!("{scheme}://{account}{}/{}{database}{query}", hosts.join(","), self.master)
+        format!("{scheme}://{account}{}/{}{database}{query}", url_hosts::shown(&self.hosts), self.master)
     }
-}
-
-/// As one writes it: an IPv6 address in brackets.
-fn host_and_port(url: &Url) -> String {
-    format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(DEFAULT_PORT))
-}
-
-fn host(text: &str) -> Result<Url, SentinelUrlError> {
-    let url = Url::parse(&format!("redis://{text}")).map_err(|_| SentinelUrlError::Hosts)?;
-    let is_host_alone =
-        url.has_host() && url.path().is_empty() && url.username().is_empty() && url.port() != Some(0);
-    if !is_host_alone || url.host_str().is_none_or(str::is_empty) {
-        return Err(SentinelUrlError::Hosts);
-    }
-    let mut url = url;
-    let port = url.port().unwrap_or(DEFAULT_PORT);
-    url.set_port(Some(port)).map_err(|()| SentinelUrlError::Hosts)?;
-    Ok(url)
 }
 
 fn sentinel_account(query: &str) -> Result<Option<SentinelAccount>, SentinelUrlError> {

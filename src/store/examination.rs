@@ -1,5 +1,6 @@
 //! Looking at an engine, and making it whole.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -49,14 +50,42 @@ pub struct NewPartition {
 /// What a store says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// Which server answers, and which history of it.
-    pub server: String,
-    /// Each partition, in the order of [`Partition::all`]; `None` where there is nothing.
+    /// Which server answers for each partition, and which history of it, in the order of [`Partition::all`]; `None`
+    /// where none does.
+    pub servers: Vec<Option<Arc<str>>>,
+    /// Each partition, in the order of [`Partition::all`]; `None` where there is nothing, or nobody answers.
     pub states: Vec<Option<PartitionState>>,
     /// Whether anything is owed to the journal.
     pub owes: bool,
-    /// What the store's clock shows.
+    /// What the store's clock shows; of several the one that is ahead.
     pub time: Timestamp,
+}
+
+impl View {
+    /// Of a store that is one server.
+    pub fn of_one(
+        server: impl Into<Arc<str>>,
+        states: Vec<Option<PartitionState>>,
+        owes: bool,
+        time: Timestamp,
+    ) -> Self {
+        Self { servers: vec![Some(server.into()); Partition::COUNT], states, owes, time }
+    }
+
+    /// Which server answers for a partition.
+    pub fn server(&self, partition: Partition) -> Option<&Arc<str>> {
+        self.servers.get(partition.index())?.as_ref()
+    }
+
+    /// What a partition says of itself.
+    pub fn state(&self, partition: Partition) -> Option<&PartitionState> {
+        self.states.get(partition.index())?.as_ref()
+    }
+
+    /// Whether a server answers for every partition.
+    pub fn is_complete(&self) -> bool {
+        self.servers.iter().all(Option::is_some)
+    }
 }
 
 /// Looks at a store, and makes it whole, over one connection: what was read of its server holds for

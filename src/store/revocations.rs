@@ -12,6 +12,7 @@ use super::vouching::{BackendResult, Vouched};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, Link, NewEntry, VouchingId};
+use crate::domain::partition::Partition;
 use crate::domain::revocation::Revocation;
 use crate::domain::user::SecurityVersion;
 
@@ -152,7 +153,8 @@ engine_trait! {
             until: Timestamp,
         ) -> BackendResult<Known>;
 
-        /// Carries a revocation out, or once more, and announces it; what it ends is denied for `denial`.
+        /// Carries a revocation out, or once more, and announces it; what it ends is denied for `denial`. Whether it
+        /// has reached everybody is another question, [`passed_on`](Self::passed_on).
         async fn carry_out(
             &self,
             by: &Vouched,
@@ -177,11 +179,11 @@ engine_trait! {
         async fn passed_on(&self, by: &Vouched) -> BackendResult<()>;
 
         /// Returns once as many replicas of the store itself as the settings ask for have all that was carried
-        /// out before. A store that is one file has none.
+        /// out before in a partition. A store that is one file has none.
         ///
         /// # Errors
         /// Too few have it so far, or it is not known: it is carried out all the same.
-        async fn replicated(&self, by: &Vouched) -> BackendResult<()>;
+        async fn replicated(&self, by: &Vouched, partition: Partition) -> BackendResult<()>;
 
         /// Announces that a signing key was revoked; what is in the journal is announced as it is carried
         /// out.

@@ -2,19 +2,20 @@
 //!
 //! [`JournaledTokenStore`](super::journaled::JournaledTokenStore) sees to that. So each operation of an engine is
 //! told by which [`Vouched`] it is asked, and is refused ([`BackendError::Unvouched`]) where the data is of another
-//! (model: VouchingIsPassed).
+//! (model: VouchingIsPassed). Partitions may lie on several servers, of which one fails and the others go on: each is
+//! vouched for by itself.
+
+use std::sync::Arc;
 
 use super::error::StoreError;
 use crate::domain::journal::VouchingId;
 use crate::domain::partition::Partition;
 
-/// What this process has found whole: on which server, and by which vouching of each partition.
+/// What this process has found whole: each partition on which server, and by which vouching.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouched {
-    /// Which server, and which history of it.
-    pub server: String,
-    /// Each partition, in the order of [`Partition::all`].
-    partitions: Vec<VouchedPartition>,
+    /// Each partition, in the order of [`Partition::all`]; `None` where it is not found whole.
+    partitions: Vec<Option<(Arc<str>, VouchedPartition)>>,
 }
 
 /// What a partition was found whole by.
@@ -27,20 +28,63 @@ pub struct VouchedPartition {
 }
 
 impl Vouched {
-    /// All partitions, in the order of [`Partition::all`]; `None` where one is missing.
+    /// All partitions on one server, in the order of [`Partition::all`]; `None` where one is missing.
     pub fn new(server: String, partitions: Vec<VouchedPartition>) -> Option<Self> {
-        (partitions.len() == Partition::COUNT).then_some(Self { server, partitions })
+        let server: Arc<str> = server.into();
+        let partitions: Vec<_> =
+            partitions.into_iter().map(|partition| Some((server.clone(), partition))).collect();
+        (partitions.len() == Partition::COUNT).then_some(Self { partitions })
     }
 
-    /// What a partition was found whole by.
+    /// No partition.
+    pub(crate) fn none() -> Self {
+        Self { partitions: vec![None; Partition::COUNT] }
+    }
+
+    /// What a partition was found whole by: [`VouchingId::NONE`], by which nothing is answered, where it was not.
     pub fn of(&self, partition: Partition) -> VouchedPartition {
         let nothing = VouchedPartition { incarnation: 0, vouching: VouchingId::NONE };
-        self.partitions.get(partition.index()).copied().unwrap_or(nothing)
+        self.at(partition).map_or(nothing, |(_, partition)| *partition)
+    }
+
+    /// On which server a partition was found whole, and which history of it; empty, which is no server's, where it was
+    /// not.
+    pub fn server(&self, partition: Partition) -> &str {
+        self.at(partition).map_or("", |(server, _)| server)
+    }
+
+    /// Whether a partition was found whole.
+    pub fn has(&self, partition: Partition) -> bool {
+        self.at(partition).is_some()
+    }
+
+    fn at(&self, partition: Partition) -> Option<&(Arc<str>, VouchedPartition)> {
+        self.partitions.get(partition.index())?.as_ref()
+    }
+
+    /// The same with a partition, or without it.
+    #[must_use]
+    pub(crate) fn with(mut self, partition: Partition, found: Option<(Arc<str>, VouchedPartition)>) -> Self {
+        if let Some(place) = self.partitions.get_mut(partition.index()) {
+            *place = found;
+        }
+        self
+    }
+
+    /// The same, and where a partition is not among them what it was in `before`.
+    #[must_use]
+    pub(crate) fn or(mut self, before: Option<&Self>) -> Self {
+        for (place, before) in
+            self.partitions.iter_mut().zip(before.iter().flat_map(|before| &before.partitions))
+        {
+            *place = place.take().or_else(|| before.clone());
+        }
+        self
     }
 
     /// The incarnation of each partition, in the order of [`Partition::all`].
     pub fn incarnations(&self) -> Vec<i64> {
-        self.partitions.iter().map(|partition| partition.incarnation).collect()
+        Partition::all().map(|partition| self.of(partition).incarnation).collect()
     }
 }
 

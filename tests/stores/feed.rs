@@ -1,4 +1,4 @@
-//! The contract of [`RevocationStore`], on both stores.
+//! The contract of [`RevocationStore`], on every store.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::journaled::TestStore;
 use crate::support::redis::RedisServer;
 use crate::token_store::support::*;
 
-/// Runs every case against both stores.
-macro_rules! on_both_stores {
+/// Runs every case against every store.
+macro_rules! on_every_store {
     ($($case:ident),* $(,)?) => {
         mod embedded {$(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,10 +47,19 @@ macro_rules! on_both_stores {
                 super::$case(std::sync::Arc::new(store), clock).await;
             }
         )*}
+
+        mod cluster {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let clock = std::sync::Arc::new(super::ManualClock::at(super::START));
+                let (store, ()) = crate::redis::cluster::open_store(clock.clone()).await;
+                super::$case(store, clock).await;
+            }
+        )*}
     };
 }
 
-on_both_stores! {
+on_every_store! {
     every_revocation_is_told_with_what_it_names,
     a_reader_that_comes_later_is_told_the_same,
     a_reader_is_told_each_thing_once,

@@ -3,9 +3,11 @@
 mod as_it_runs;
 mod carried;
 mod clock;
+pub(crate) mod cluster;
 mod failure;
 mod layout;
 mod lease;
+mod ledger;
 mod mirrors;
 mod owner;
 mod rate_limits;

@@ -3,6 +3,7 @@
 
 pub mod certificates;
 pub mod faulty_link;
+pub mod cluster;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod redis;

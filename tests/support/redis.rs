@@ -84,7 +84,16 @@ impl RedisServer {
     /// # Panics
     /// As [`Self::start`].
     pub fn node_of_a_cluster() -> Self {
-        Self::start_with(Persistence::Log, |_| words("--cluster-enabled yes"))
+        Self::node_of_a_cluster_with("", true)
+    }
+
+    /// The same, with these settings, and with every write in a log or with what it is told to save alone.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn node_of_a_cluster_with(settings: &str, has_log: bool) -> Self {
+        let persistence = if has_log { Persistence::Log } else { Persistence::Snapshots };
+        Self::start_with(persistence, |_| words(&format!("--cluster-enabled yes {settings}")))
     }
 
     /// Starts a Sentinel, which watches nobody.
@@ -177,6 +186,11 @@ impl RedisServer {
         let mut connection = client.get_multiplexed_async_connection().await?;
         let mut command = ::redis::cmd(words[0]);
         command.arg(&words[1..]).query_async(&mut connection).await
+    }
+
+    /// What it says of one thing.
+    pub async fn info(&self, of: &str) -> String {
+        self.command(&["INFO", of]).await
     }
 
     /// Makes this server a replica of the one on that port, and waits until it has what that has.

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::setting::{Catalogue, Kind};
 use super::values::Values;
+use crate::domain::cluster_url::ClusterUrl;
 use crate::domain::sentinel_url::SentinelUrl;
 
 /// What stands in the place of a secret.
@@ -40,6 +41,9 @@ pub fn dump(catalogue: &Catalogue, values: &Values) -> String {
 /// that is not certain.
 fn without_password(text: &str) -> String {
     if let Ok(url) = SentinelUrl::parse(text) {
+        return url.masked_by(HIDDEN);
+    }
+    if let Ok(url) = ClusterUrl::parse(text) {
         return url.masked_by(HIDDEN);
     }
     let Ok(mut url) = Url::parse(text) else { return HIDDEN.to_owned() };
@@ -99,6 +103,7 @@ mod tests {
                 "rediss+sentinel://ada:…@a:26379/main/3?…",
             ),
             ("redis+sentinel://:hunter2@a:1,b:2", "…"),
+            ("redis+cluster://ada:hunter2@a:1,b", "redis+cluster://ada:…@a:1,b:6379"),
             ("sqlite::memory:", "…"),
         ] {
             assert_eq!(without_password(url), shown);

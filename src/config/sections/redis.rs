@@ -8,6 +8,7 @@ use super::public_url::is_loopback_host;
 use crate::config::engine::{
     Always, Later, Nothing, Parsed, Review, Secret, Values, parse, problem, settings,
 };
+use crate::domain::cluster_url::ClusterUrl;
 use crate::domain::deployment::{DEPLOYMENT_MARK_MAX, DeploymentMark};
 use crate::domain::sentinel_url::SentinelUrl;
 use crate::store::TokenStoreKind;
@@ -29,8 +30,9 @@ settings! {
     #[derive(Clone, Debug)]
     pub struct RedisSettings {
         /// The Redis that keeps sessions and revocations: `redis://`, `rediss://` for TLS, `unix://` and the path of a
-        /// socket, or `redis+sentinel://host,host,host/master`, `rediss+sentinel://` for TLS, where Sentinels say which
-        /// one it is; see [docs/stores.md](docs/stores.md).
+        /// socket, `redis+sentinel://host,host,host/master`, `rediss+sentinel://` for TLS, where Sentinels say which
+        /// one it is, or `redis+cluster://host,host,host`, `rediss+cluster://` for TLS, of a Cluster; see
+        /// [docs/stores.md](docs/stores.md).
         url: Option<Secret> = "redis.url" {
             alias: "REDIS_URL", kind: SecretUrl, parse: url, default: Nothing, example: "redis://127.0.0.1:6379/0",
         },
@@ -96,6 +98,9 @@ pub(crate) fn token_store_by_url(values: &Values) -> Option<String> {
 const HELP_SENTINEL: &str = "write it like redis+sentinel://:password@host,host,host:26379/master/0, or rediss+sentinel:// \
     for TLS; what the Sentinels ask for themselves is ?sentinel_username=…&sentinel_password=…";
 
+const HELP_CLUSTER: &str = "write it like redis+cluster://:password@host,host:7000,host, or rediss+cluster:// for TLS; one \
+    host of the Cluster is enough, several are there for when one is away";
+
 fn prefix(text: &str) -> Parsed<DeploymentMark> {
     DeploymentMark::parse(text).or_else(|_| {
         problem("is no prefix", format!("write 1 to {DEPLOYMENT_MARK_MAX} characters of a-z, 0-9 and -"))
@@ -103,8 +108,8 @@ fn prefix(text: &str) -> Parsed<DeploymentMark> {
 }
 
 fn url(text: &str) -> Parsed<Secret> {
-    const HELP: &str = "write it like redis://127.0.0.1:6379/0, rediss:// for TLS, unix:///run/redis/redis.sock, or \
-         redis+sentinel://host,host,host/master";
+    const HELP: &str = "write it like redis://127.0.0.1:6379/0, rediss:// for TLS, unix:///run/redis/redis.sock, \
+         redis+sentinel://host,host,host/master, or redis+cluster://host,host,host";
     match text.split_once("://").map(|(scheme, _)| scheme) {
         Some("redis" | "rediss") if Url::parse(text).is_ok_and(|url| url.has_host()) => Ok(Secret::new(text)),
         Some("redis" | "rediss") => problem("is no URL with a host", HELP),
@@ -121,6 +126,10 @@ fn url(text: &str) -> Parsed<Secret> {
             Ok(_) => Ok(Secret::new(text)),
             Err(error) => problem(error.to_string(), HELP_SENTINEL),
         },
+        Some(_) if ClusterUrl::is_meant(text) => match ClusterUrl::parse(text) {
+            Ok(_) => Ok(Secret::new(text)),
+            Err(error) => problem(error.to_string(), HELP_CLUSTER),
+        },
         Some("valkey") => problem("is written for Valkey, which is spoken to as Redis is", "write redis://"),
         Some("valkeys") => {
             problem("is written for Valkey, which is spoken to as Redis is", "write rediss://")
@@ -134,10 +143,9 @@ fn url(text: &str) -> Parsed<Secret> {
         Some(other) if other.contains("sentinel") => {
             problem("asks for Sentinel under another name", HELP_SENTINEL)
         }
-        Some(other) if other.contains("cluster") => problem(
-            "asks for Cluster, which this version cannot use",
-            "give the address of one Redis, or those of Sentinels (redis+sentinel://)",
-        ),
+        Some(other) if other.contains("cluster") => {
+            problem("asks for Cluster under another name", HELP_CLUSTER)
+        }
         _ => problem("is no Redis URL", HELP),
     }
 }
@@ -164,7 +172,7 @@ impl RedisSettings {
             match &self.url {
                 None => review.refuse(key, "is set, and no Redis is", "set `redis.url`, or leave it out"),
                 Some(url) if !asks_for_tls(url.expose()) => {
-                    let help = "write rediss:// there, or rediss+sentinel://";
+                    let help = "write rediss:// there, rediss+sentinel://, or rediss+cluster://";
                     review.refuse(key, "is set, and `redis.url` asks for no TLS", help);
                 }
                 Some(_) => {}
@@ -180,7 +188,7 @@ impl RedisSettings {
             review.warn(
                 URL,
                 "leads to another machine without TLS: its password and everybody's sessions travel in the clear; \
-                 write rediss://, or rediss+sentinel://",
+                 write rediss://, rediss+sentinel:// or rediss+cluster://",
             );
         }
     }
@@ -197,16 +205,19 @@ impl RedisSettings {
 }
 
 fn asks_for_tls(url: &str) -> bool {
-    match SentinelUrl::parse(url) {
-        Ok(url) => url.is_tls(),
-        Err(_) => url.starts_with("rediss://"),
+    match (SentinelUrl::parse(url), ClusterUrl::parse(url)) {
+        (Ok(url), _) => url.is_tls(),
+        (_, Ok(url)) => url.is_tls(),
+        _ => url.starts_with("rediss://"),
     }
 }
 
 fn is_spoken_to_in_the_clear(url: &str) -> bool {
-    match SentinelUrl::parse(url) {
-        Ok(url) => !url.is_tls() && !url.hosts().iter().all(is_loopback_host),
-        Err(_) => Url::parse(url).is_ok_and(|url| url.scheme() == "redis" && !is_loopback_host(&url)),
+    let leads_away = |hosts: &[Url]| !hosts.iter().all(is_loopback_host);
+    match (SentinelUrl::parse(url), ClusterUrl::parse(url)) {
+        (Ok(url), _) => !url.is_tls() && leads_away(url.hosts()),
+        (_, Ok(url)) => !url.is_tls() && leads_away(url.hosts()),
+        _ => Url::parse(url).is_ok_and(|url| url.scheme() == "redis" && !is_loopback_host(&url)),
     }
 }
 
@@ -215,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn redis_is_one_server_or_the_one_that_sentinels_name() {
+    fn redis_is_one_server_the_one_that_sentinels_name_or_a_cluster() {
         for good in [
             "redis://localhost",
             "rediss://:pw@host:6380/1",
@@ -223,6 +234,8 @@ mod tests {
             "redis+unix:///run/redis.sock?db=1&user=a&pass=hunter2",
             "redis+sentinel://a:hunter2@h,i:1,j/m/1?sentinel_username=b&sentinel_password=hunter2",
             "rediss+sentinel://h/m",
+            "redis+cluster://a:hunter2@h,i:1,j",
+            "rediss+cluster://h",
         ] {
             assert!(url(good).is_ok(), "{good}");
         }
@@ -238,8 +251,9 @@ mod tests {
             ("redis+sentinel://:hunter2@h/m?sentinel_password=hunter2&x=hunter2", "more than"),
             ("redis-sentinel://:hunter2@h/m", "redis+sentinel://"),
             ("sentinel://h/m", "redis+sentinel://"),
-            ("redis+cluster://h", "Cluster"),
-            ("redis-cluster://h", "Cluster"),
+            ("redis+cluster://:hunter2@h/1", "database 0 alone"),
+            ("redis+cluster://:hunter2@h,", "names no nodes"),
+            ("redis-cluster://:hunter2@h", "redis+cluster://"),
         ] {
             let problem = format!("{:?}", url(bad).expect_err(bad));
             assert!(problem.contains(said) && !problem.contains("hunter2"), "{problem}");

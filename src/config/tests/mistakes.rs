@@ -36,6 +36,7 @@ fn each_wrong_value_is_named_with_its_origin_and_its_mend() {
         ("HALLPASS_DATABASE__STATEMENT_TIMEOUT", "2m", &["out of bounds"]),
         ("HALLPASS_DATABASE__CONNECT_TIMEOUT", "10m", &["50ms to 5m"]),
         ("REDIS_URL", "redis+sentinel://h", &["names no master", "host,host,host:26379/master"]),
+        ("REDIS_URL", "redis+cluster://h/1", &["database 0 alone", "redis+cluster://:password@host"]),
         ("REDIS_URL", "valkey://h", &["Valkey", "write redis://"]),
         ("REDIS_URL", "unix://redis.sock", &["whole path"]),
         ("HALLPASS_REDIS__TLS__CA_FILE", "/dev/null", &["no Redis is"]),
@@ -221,6 +222,10 @@ fn what_tls_needs_is_there_and_asked_for() {
     let plain = with("redis+sentinel://localhost/main", "HALLPASS_REDIS__TLS__CA_FILE", "/dev/null");
     assert_says(&plain.mistakes_in_serve(), &["redis.tls.ca_file", "asks for no TLS", "rediss+sentinel://"]);
     let protected = with("rediss+sentinel://localhost/main", "HALLPASS_REDIS__TLS__CA_FILE", "/dev/null");
+    assert!(protected.warned(Profile::Serve).is_empty());
+    let plain = with("redis+cluster://localhost", "HALLPASS_REDIS__TLS__CA_FILE", "/dev/null");
+    assert_says(&plain.mistakes_in_serve(), &["redis.tls.ca_file", "asks for no TLS", "rediss+cluster://"]);
+    let protected = with("rediss+cluster://localhost", "HALLPASS_REDIS__TLS__CA_FILE", "/dev/null");
     assert!(protected.warned(Profile::Serve).is_empty());
     let missing = with("rediss://localhost", "HALLPASS_REDIS__TLS__CA_FILE", "/no/such.pem");
     assert_says(&missing.mistakes_in_serve(), &["redis.tls.ca_file", "cannot be read"]);

@@ -68,7 +68,12 @@ fn stores_in_the_clear_on_other_machines_are_warned_about() {
         .variable("DATABASE_URL", "postgres://db/hallpass?sslmode=verify-full")
         .variable("HALLPASS_DATABASE__MIGRATE_URL", "postgres://owner@db/hallpass");
     assert_eq!(by_another.warned(Profile::Serve), ["database.migrate_url"]);
-    for url in ["redis://redis", "redis://:pw@10.0.0.1:6379/0", "redis+sentinel://localhost,10.0.0.1/main"] {
+    for url in [
+        "redis://redis",
+        "redis://:pw@10.0.0.1:6379/0",
+        "redis+sentinel://localhost,10.0.0.1/main",
+        "redis+cluster://localhost,10.0.0.1",
+    ] {
         assert_eq!(warned("REDIS_URL", url), ["redis.url"], "{url}");
     }
     for url in [
@@ -78,6 +83,8 @@ fn stores_in_the_clear_on_other_machines_are_warned_about() {
         "rediss://redis",
         "redis+sentinel://localhost,127.0.0.1:1,[::1]/main",
         "rediss+sentinel://one,two/main",
+        "redis+cluster://localhost,127.0.0.1:1,[::1]",
+        "rediss+cluster://one,two",
     ] {
         assert!(warned("REDIS_URL", url).is_empty(), "{url}");
     }

@@ -28,7 +28,7 @@ impl Examination for Opening {
         Ok(bounded(async {
             let states = partitions::states(&self.file).await?;
             let owes = partitions::owes(&self.file).await?;
-            Ok(View { server: self.opening.clone(), states, owes, time: self.time.shown() })
+            Ok(View::of_one(self.opening.as_str(), states, owes, self.time.shown()))
         })
         .await?)
     }

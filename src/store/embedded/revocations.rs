@@ -101,7 +101,7 @@ impl RevocationBackend for EmbeddedTokenStore {
         Ok(())
     }
 
-    async fn replicated(&self, _: &Vouched) -> BackendResult<()> {
+    async fn replicated(&self, _: &Vouched, _: Partition) -> BackendResult<()> {
         Ok(())
     }
 

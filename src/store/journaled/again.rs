@@ -41,7 +41,7 @@ impl Shared {
             let state = view.states.get(head.partition.index()).and_then(Option::as_ref);
             let Some(state) = state.filter(|state| state.vouching != VouchingId::NONE) else { continue };
             replays.push(Replay::of_all(head.partition, state.mark, head.newest));
-            if state.seal == view.server {
+            if view.server(head.partition).is_some_and(|server| **server == *state.seal) {
                 whole.push((head.partition, state.clone()));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::shared::Shared;
+use super::shared::{NotVouched, Shared};
 use super::store::JournaledTokenStore;
 use crate::domain::clock::Clock as _;
 use crate::store::error::StoreResult;
@@ -26,6 +26,10 @@ impl Shared {
     /// (model: IncarnationsAreNew). A partition that another replica begins meanwhile is begun by that.
     async fn begin_anew(self: &Arc<Self>) -> StoreResult<()> {
         let view = self.backend.examine().await?.view().await?;
+        if !view.is_complete() {
+            // What nobody answers for may know a greater number.
+            return Err(NotVouched.error());
+        }
         let heads = self.journal.journal_heads().await?;
         let stored = view.states.iter().flatten().map(|state| state.incarnation);
         let known = heads.iter().map(|head| head.incarnation.max(self.known_incarnation(head.partition)));

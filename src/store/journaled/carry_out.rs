@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::shared::{NotVouched, Shared, TRIES};
+use super::shared::{NotVouched, Scope, Shared, TRIES};
 use crate::domain::journal::{EntryId, Link, NewEntry};
 use crate::store::error::StoreResult;
 use crate::store::revocations::{CarriedOut, Placed, Placement};
@@ -30,9 +30,9 @@ impl Shared {
             if placed == Placed::Counted {
                 return Ok(carried_out);
             }
-            self.vouched.store(None);
-            self.vouched().await?;
             let partition = entry.revoked.partition();
+            self.doubt_whatever_stands(partition);
+            self.vouched(Scope::Of(partition)).await?;
             if self.journal.find_entry(partition, at.position).await? == Some(at.entry) {
                 return Ok(carried_out.by_this_entry(&entry.revoked));
             }
@@ -49,23 +49,27 @@ impl Shared {
         entry: &NewEntry,
         link: Link,
     ) -> StoreResult<CarriedOut> {
+        let partition = entry.revoked.partition();
         for _ in 0..TRIES {
-            let by = self.vouched().await?;
+            let by = self.vouched(Scope::Of(partition)).await?;
             match self.carry_out_by(&by, entry, link).await {
                 Ok(carried_out) => return Ok(carried_out),
                 Err(BackendError::Store(error)) => return Err(error),
-                Err(BackendError::Unvouched) => self.doubt(&by),
+                Err(BackendError::Unvouched) => self.doubt(&by, partition),
             }
         }
         Err(NotVouched.error())
     }
 
+    /// The barrier comes behind what is announced (model: AnnouncedBeforeTheBarrier).
     pub(super) async fn carry_out_by(
-        &self,
-        by: &Vouched,
+        self: &Arc<Self>,
+        by: &Arc<Vouched>,
         entry: &NewEntry,
         link: Link,
     ) -> BackendResult<CarriedOut> {
-        self.backend.carry_out(by, entry, Placement::At(link), self.spans.denial).await
+        let carried_out = self.backend.carry_out(by, entry, Placement::At(link), self.spans.denial).await?;
+        self.pass_on(by, entry.revoked.partition()).await?;
+        Ok(carried_out)
     }
 }

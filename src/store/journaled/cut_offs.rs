@@ -10,6 +10,7 @@ use super::repeated::whole_minute;
 use super::store::JournaledTokenStore;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
+use crate::domain::partition::Partition;
 use crate::domain::user::SecurityVersion;
 use crate::store::cut_offs::{CutOffOrder, CutOffStore};
 use crate::store::error::{StoreError, StoreResult};
@@ -19,7 +20,7 @@ use crate::store::vouching::Vouched;
 impl CutOffStore for JournaledTokenStore {
     async fn begin_account(&self, user: UserId, version: SecurityVersion) -> StoreResult<Vec<SessionId>> {
         let ask = |by: Arc<Vouched>| async move { self.0.backend.has_sessions(&by, user).await };
-        match self.on_vouched(ask).await {
+        match self.on_vouched(Partition::of(user), ask).await {
             Ok(false) => Ok(Vec::new()),
             // Where nobody knows, it stands in the journal before somebody does.
             Ok(true) | Err(_) => self.end_older(user, version).await,
@@ -37,7 +38,9 @@ impl CutOffStore for JournaledTokenStore {
         let id = EntryId::generate(&*self.0.random);
         let (until, denial) = (self.0.now().after(self.0.spans.absolute), self.0.spans.denial);
         let (below, _) = self
-            .on_vouched(|by| async move { self.0.backend.cut_off_ahead(&by, user, id, until, denial).await })
+            .on_vouched(Partition::of(user), |by| async move {
+                self.0.backend.cut_off_ahead(&by, user, id, until, denial).await
+            })
             .await?;
         self.0.remember(NewEntry { id, revoked: Journaled::User { user, below }, until });
         Err(pending(StoreError::Unavailable { store: "database", source: Box::new(Owed) }))

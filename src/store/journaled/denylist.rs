@@ -1,15 +1,18 @@
 //! Access tokens: revoked by an entry of the journal, judged by a backend that was found whole.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::shared::Scope;
 use super::store::JournaledTokenStore;
 use crate::domain::ids::{Jti, UserId};
 use crate::domain::journal::Journaled;
 use crate::domain::partition::Partition;
 use crate::store::denylist::{AccessStatus, AccessSubject, DenylistStore};
 use crate::store::error::StoreResult;
+use crate::store::vouching::Vouched;
 
 #[async_trait]
 impl DenylistStore for JournaledTokenStore {
@@ -24,18 +27,20 @@ impl DenylistStore for JournaledTokenStore {
     }
 
     async fn incarnation(&self, partition: Partition) -> StoreResult<i64> {
-        if let Some(last) = self.0.last.load().as_ref() {
+        if let Some(last) = self.0.last.load().as_ref().filter(|last| last.has(partition)) {
             return Ok(last.of(partition).incarnation);
         }
-        Ok(self.0.vouched().await?.of(partition).incarnation)
+        Ok(self.0.vouched(Scope::Of(partition)).await?.of(partition).incarnation)
     }
 
     async fn access_status(&self, token: &AccessSubject) -> StoreResult<AccessStatus> {
-        self.on_vouched(|by| async move { self.0.backend.access_status(&by, token).await }).await
+        let partition = Partition::of(token.user);
+        self.on_vouched(partition, |by| async move { self.0.backend.access_status(&by, token).await }).await
     }
 
     async fn machine_status(&self, token: Jti, incarnation: i64) -> StoreResult<AccessStatus> {
-        self.on_vouched(|by| async move { self.0.backend.machine_status(&by, token, incarnation).await })
-            .await
+        let ask =
+            |by: Arc<Vouched>| async move { self.0.backend.machine_status(&by, token, incarnation).await };
+        self.on_vouched(Partition::EVERYBODY, ask).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::store::JournaledTokenStore;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
+use crate::domain::partition::Partition;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::sessions::Eviction;
 use crate::store::vouching::Vouched;
@@ -20,7 +21,7 @@ impl JournaledTokenStore {
         let (eviction, denial) = (Eviction { user, session, max }, self.0.spans.denial);
         let evict =
             |by: Arc<Vouched>| async move { self.0.backend.evict_session(&by, &eviction, id, denial).await };
-        let Some(until) = self.on_vouched(evict).await? else { return Ok(false) };
+        let Some(until) = self.on_vouched(Partition::of(user), evict).await? else { return Ok(false) };
         let entry = NewEntry { id, revoked: Journaled::Session { user, session }, until };
         self.0.remember(entry);
         let shared = self.0.clone();

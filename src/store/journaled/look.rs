@@ -1,14 +1,14 @@
 //! Looking whether the token store has gone back in time: by one task at a time, under a lock that nobody
 //! holds while another replica is waited for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
-use super::shared::{NotVouched, Shared, Watch};
+use super::shared::{NotVouched, Scope, Shared, Watch};
 use crate::domain::clock::Clock as _;
-use crate::domain::journal::Mark;
 use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;
 use crate::store::examination::{Examination, View};
@@ -25,11 +25,11 @@ const LOOKS_MAX: usize = 128;
 const FAILURE_HOLDS: Duration = Duration::from_millis(50);
 
 impl Shared {
-    /// Looks, unless what was found whole has been found so since, or a look has just failed.
-    pub(super) async fn look_if_needed(&self) -> StoreResult<()> {
+    /// Looks, unless that was found whole since, or a look has just failed.
+    pub(super) async fn look_if_needed(&self, scope: Scope) -> StoreResult<()> {
         for _ in 0..LOOKS_MAX {
             let mut watch = self.watch.lock().await;
-            if self.vouched.load().is_some() {
+            if self.standing(scope).is_some() {
                 return Ok(());
             }
             if watch.failed.is_some_and(|failed| failed.elapsed() < FAILURE_HOLDS) {
@@ -37,6 +37,27 @@ impl Shared {
             }
             // What is in doubt is looked at over a connection that is new: to whatever answers now. While
             // another replica is waited for it is so already.
+            if !watch.waits() {
+                watch.examination = None;
+            }
+            if self.look(&mut watch).await?.is_some() {
+                return Ok(());
+            }
+            drop(watch);
+            tokio::time::sleep(LEASE_PAUSE).await;
+        }
+        Err(NotVouched.error())
+    }
+
+    /// Looks at all of it, since something of what was found whole is not what stands there: unless somebody has
+    /// looked since.
+    pub(super) async fn look_again(&self, by: &Arc<Vouched>) -> StoreResult<()> {
+        let is_same = || self.vouched.load().as_ref().is_some_and(|standing| Arc::ptr_eq(standing, by));
+        for _ in 0..LOOKS_MAX {
+            let mut watch = self.watch.lock().await;
+            if !is_same() {
+                return Ok(());
+            }
             if !watch.waits() {
                 watch.examination = None;
             }
@@ -72,7 +93,8 @@ impl Shared {
         }
         let looked = self.look_once(watch).await;
         (watch.failed, watch.taken) = match &looked {
-            Ok(Some(_)) => (None, None),
+            // Who asks for what nobody answers for would find the same.
+            Ok(Some(view)) => ((!view.is_complete()).then(Instant::now), None),
             Ok(None) => (None, Some(Instant::now())),
             Err(_) => (Some(Instant::now()), None),
         };
@@ -108,12 +130,25 @@ impl Shared {
             view = examination.view().await?;
         }
         self.keeper.observe_token_store(reading);
-        let standing = self.vouched.load_full();
-        if standing.as_deref().is_some_and(|standing| still_holds(standing, &view, &watch.seen)) {
+        if self.keep_what_holds(watch, &view) {
             return Ok(Some(view));
         }
-        self.vouched.store(None);
         self.make_whole(watch, examination, view).await
+    }
+
+    /// Doubts what was vouched for and is not what stands there; answers whether every partition stands that a server
+    /// answers for. Where none does, what was found whole on one is so until another answers.
+    fn keep_what_holds(&self, watch: &Watch, view: &View) -> bool {
+        let standing = self.vouched.load_full().unwrap_or_else(|| Arc::new(Vouched::none()));
+        let mut all_hold = true;
+        for partition in Partition::all() {
+            let Some(server) = view.server(partition) else { continue };
+            if !still_holds(partition, &standing, server, view, watch) {
+                all_hold = false;
+                self.doubt(&standing, partition);
+            }
+        }
+        all_hold
     }
 }
 
@@ -129,17 +164,15 @@ pub(super) async fn end_lease<T>(
     Ok(done)
 }
 
-/// Whether what was vouched for is what stands there: the same server, the same vouching, and no mark
+/// Whether what a partition was vouched for by is what stands there: the same server, the same vouching, and no mark
 /// behind one that was seen. Then the database is not asked (model: SealIsTheServer, OwnVouchingIsTrusted).
-fn still_holds(standing: &Vouched, view: &View, seen: &[Mark]) -> bool {
-    standing.server == view.server
-        && Partition::all().zip(&view.states).zip(seen).all(|((partition, state), seen)| {
-            let vouched = standing.of(partition);
-            state.as_ref().is_some_and(|state| {
-                state.seal == view.server
-                    && state.vouching == vouched.vouching
-                    && state.incarnation == vouched.incarnation
-                    && state.mark.position >= seen.position
-            })
+fn still_holds(partition: Partition, standing: &Vouched, server: &str, view: &View, watch: &Watch) -> bool {
+    let vouched = standing.of(partition);
+    standing.server(partition) == server
+        && view.state(partition).is_some_and(|state| {
+            state.seal == server
+                && state.vouching == vouched.vouching
+                && state.incarnation == vouched.incarnation
+                && state.mark.position >= watch.seen(partition).position
         })
 }

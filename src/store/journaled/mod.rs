@@ -19,6 +19,7 @@ mod denylist;
 mod evictions;
 mod look;
 mod owed;
+mod passing_on;
 mod repeated;
 mod replay;
 mod reset_tokens;
@@ -34,6 +35,8 @@ use async_trait::async_trait;
 use crate::store::error::StoreResult;
 use crate::store::token_store::{Probe, TokenStore};
 
+use self::shared::Scope;
+
 pub use self::shared::Spans;
 pub use self::store::{JournaledTokenStore, PRUNED_AT_ONCE, Parts, Pruned};
 
@@ -45,6 +48,6 @@ impl TokenStore for JournaledTokenStore {
 
     async fn ping(&self) -> StoreResult<()> {
         self.0.backend.ping().await?;
-        self.0.vouched().await.map(drop)
+        self.0.vouched(Scope::Any).await.map(drop)
     }
 }

@@ -7,6 +7,7 @@ use super::shared::Shared;
 use super::store::JournaledTokenStore;
 use crate::domain::clock::Timestamp;
 use crate::domain::journal::{Journaled, NewEntry};
+use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;
 use crate::store::revocations::Known;
 use crate::store::vouching::Vouched;
@@ -19,15 +20,16 @@ impl JournaledTokenStore {
     pub(super) async fn known(&self, revoked: &Journaled, until: Timestamp) -> Known {
         let ask =
             |by: Arc<Vouched>| async move { self.0.backend.known_revocation(&by, revoked, until).await };
-        self.on_vouched(ask).await.unwrap_or(Known::Nothing)
+        self.on_vouched(revoked.partition(), ask).await.unwrap_or(Known::Nothing)
     }
 
-    /// Returns once no replica, and none of the store's own, can be without what was announced before this
-    /// call.
+    /// Returns once no replica, and none of the store's own, can be without what was announced in a partition before
+    /// this call.
     /// (model: RevocationWaitsForMirrors, VouchingIsWaitedOut)
-    pub(super) async fn announced_is_known(&self) -> StoreResult<()> {
-        self.on_vouched(|by| async move { self.0.backend.passed_on(&by).await }).await?;
-        self.replicated().await.map_err(pending)?;
+    pub(super) async fn announced_is_known(&self, partition: Partition) -> StoreResult<()> {
+        let pass_on = |by: Arc<Vouched>| async move { Ok(self.0.pass_on(&by, partition).await?) };
+        self.on_vouched(partition, pass_on).await?;
+        self.replicated(partition).await.map_err(pending)?;
         self.0.quiet().await;
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::store::JournaledTokenStore;
+use crate::domain::partition::Partition;
 use crate::domain::tokens::ResetClaims;
 use crate::domain::user::SecurityVersion;
 use crate::store::error::StoreResult;
@@ -19,21 +20,30 @@ impl ResetTokenStore for JournaledTokenStore {
         version: SecurityVersion,
         ttl: Duration,
     ) -> StoreResult<ResetInsertion> {
-        self.on_vouched(|by| async move {
+        self.on_vouched(Partition::of(token.user), |by| async move {
             self.0.backend.insert_reset_token(&by, token, place, version, ttl).await
         })
         .await
     }
 
     async fn find_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>> {
-        self.on_vouched(|by| async move { self.0.backend.find_reset_token(&by, token).await }).await
+        self.on_vouched(Partition::of(token.user), |by| async move {
+            self.0.backend.find_reset_token(&by, token).await
+        })
+        .await
     }
 
     async fn take_reset_token(&self, token: &ResetClaims) -> StoreResult<Option<ResetGrant>> {
-        self.on_vouched(|by| async move { self.0.backend.take_reset_token(&by, token).await }).await
+        self.on_vouched(Partition::of(token.user), |by| async move {
+            self.0.backend.take_reset_token(&by, token).await
+        })
+        .await
     }
 
     async fn restore_reset_token(&self, token: &ResetClaims, grant: ResetGrant) -> StoreResult<()> {
-        self.on_vouched(|by| async move { self.0.backend.restore_reset_token(&by, token, grant).await }).await
+        self.on_vouched(Partition::of(token.user), |by| async move {
+            self.0.backend.restore_reset_token(&by, token, grant).await
+        })
+        .await
     }
 }

@@ -1,17 +1,19 @@
 //! The feed of a store that is kept whole.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::shared::{NotVouched, TRIES};
+use super::shared::{NotVouched, Scope, TRIES};
 use super::store::JournaledTokenStore;
 use crate::domain::ids::KeyId;
+use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;
 use crate::store::revocations::{
     BackendReader, FeedBatch, ReaderRole, RevocationReader, RevocationStore, Standing,
 };
-use crate::store::vouching::BackendError;
+use crate::store::vouching::{BackendError, Vouched};
 
 #[async_trait]
 impl RevocationStore for JournaledTokenStore {
@@ -20,7 +22,9 @@ impl RevocationStore for JournaledTokenStore {
     }
 
     async fn announce_key(&self, key: &KeyId, remembered: Duration) -> StoreResult<()> {
-        self.on_vouched(|by| async move { self.0.backend.announce_key(&by, key, remembered).await }).await?;
+        let announce =
+            |by: Arc<Vouched>| async move { self.0.backend.announce_key(&by, key, remembered).await };
+        self.on_vouched(Partition::EVERYBODY, announce).await?;
         self.0.quiet().await;
         Ok(())
     }
@@ -60,24 +64,24 @@ impl RevocationReader for Reader {
     async fn read(&mut self, wait: Duration) -> StoreResult<FeedBatch> {
         self.note_staleness().await?;
         for _ in 0..TRIES {
-            let by = self.store.0.vouched().await?;
+            let by = self.store.0.vouched(Scope::All).await?;
             match self.inner.read(&by, wait).await {
                 Ok(batch) => return Ok(batch),
                 Err(BackendError::Store(error)) => return Err(error),
-                Err(BackendError::Unvouched) => self.store.0.doubt(&by),
+                Err(BackendError::Unvouched) => self.store.0.look_again(&by).await?,
             }
         }
         Err(NotVouched.error())
     }
 
     async fn confirm(&mut self) -> StoreResult<Standing> {
-        let by = self.store.0.vouched().await?;
+        let by = self.store.0.vouched(Scope::All).await?;
         // Not once more: what stands there now was not read.
         match self.inner.confirm(&by).await {
             Ok(standing) => Ok(standing),
             Err(BackendError::Store(error)) => Err(error),
             Err(BackendError::Unvouched) => {
-                self.store.0.doubt(&by);
+                self.store.0.look_again(&by).await?;
                 Err(NotVouched.error())
             }
         }

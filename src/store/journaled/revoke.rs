@@ -7,6 +7,7 @@ use super::store::JournaledTokenStore;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Timestamp;
 use crate::domain::journal::{EntryId, Journaled, Link, NewEntry};
+use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;
 use crate::store::revocations::{CarriedOut, Known, Placed, Placement};
 use crate::store::vouching::Vouched;
@@ -29,7 +30,7 @@ impl JournaledTokenStore {
             None => Known::Nothing,
         };
         if known == Known::Journaled {
-            self.announced_is_known().await.map_err(pending)?;
+            self.announced_is_known(revoked.partition()).await.map_err(pending)?;
             return Ok(CarriedOut { ended: Vec::new(), placed: Placed::Counted });
         }
         let unfinished = self.0.take_unfinished(&revoked, until);
@@ -54,9 +55,10 @@ impl JournaledTokenStore {
         }
         let denial = self.0.spans.denial;
         let carry_out = |by: Arc<Vouched>| async move {
-            self.0.backend.carry_out(&by, entry, Placement::Owed, denial).await
+            self.0.backend.carry_out(&by, entry, Placement::Owed, denial).await?;
+            Ok(self.0.pass_on(&by, entry.revoked.partition()).await?)
         };
-        self.on_vouched(carry_out).await?;
+        self.on_vouched(entry.revoked.partition(), carry_out).await?;
         // Only now is it decided: with both stores away nothing is.
         self.0.remember(*entry);
         Err(pending(unwritten))
@@ -66,14 +68,14 @@ impl JournaledTokenStore {
     /// It is told after any wait that a new vouching asks for (model: VouchingIsWaitedOut).
     pub(super) async fn carry_out_written(&self, entry: &NewEntry, link: Link) -> StoreResult<CarriedOut> {
         let carried_out = self.0.carry_out_at(entry, link).await?;
-        self.replicated().await?;
+        self.replicated(entry.revoked.partition()).await?;
         self.0.quiet().await;
         Ok(carried_out)
     }
 
-    /// Returns once the store's own replicas have what was carried out. Should another server have taken
+    /// Returns once the store's own replicas have what was carried out in a partition. Should another server have taken
     /// the place of the one that did so, it was found whole since, with all that stands in the journal.
-    pub(super) async fn replicated(&self) -> StoreResult<()> {
-        self.on_vouched(|by| async move { self.0.backend.replicated(&by).await }).await
+    pub(super) async fn replicated(&self, partition: Partition) -> StoreResult<()> {
+        self.on_vouched(partition, |by| async move { self.0.backend.replicated(&by, partition).await }).await
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::repeated::whole_minute;
-use super::shared::{NotVouched, TRIES};
+use super::shared::{NotVouched, Scope, TRIES};
 use super::store::JournaledTokenStore;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
+use crate::domain::partition::Partition;
 use crate::domain::session::{NewSession, Session, SessionLifetimes};
 use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::tokens::RefreshClaims;
@@ -29,7 +30,7 @@ impl SessionStore for JournaledTokenStore {
         for _ in 0..TRIES {
             let open =
                 |by: Arc<Vouched>| async move { self.0.backend.open_session(&by, session, lifetimes).await };
-            match self.on_vouched(open).await? {
+            match self.on_vouched(Partition::of(session.user), open).await? {
                 Opening::Settled(outcome) => return Ok(outcome),
                 // By an entry of the journal, as whatever ends sessions: a store that goes back revives none.
                 Opening::OlderStand => {
@@ -47,7 +48,9 @@ impl SessionStore for JournaledTokenStore {
     ) -> StoreResult<RefreshOutcome> {
         let alarm = EntryId::generate(&*self.0.random);
         let presented = self
-            .on_vouched(|by| async move { self.0.backend.rotate(&by, token, alarm, lifetimes).await })
+            .on_vouched(Partition::of(token.user), |by| async move {
+                self.0.backend.rotate(&by, token, alarm, lifetimes).await
+            })
             .await?;
         self.settle_alarm(token, alarm, &presented);
         Ok(presented.outcome)
@@ -61,7 +64,7 @@ impl SessionStore for JournaledTokenStore {
     ) -> StoreResult<RefreshOutcome> {
         let alarm = EntryId::generate(&*self.0.random);
         let presented = self
-            .on_vouched(|by| async move {
+            .on_vouched(Partition::of(token.user), |by| async move {
                 self.0.backend.check_refresh(&by, token, alarm, lifetimes, on_reuse).await
             })
             .await?;
@@ -75,14 +78,14 @@ impl SessionStore for JournaledTokenStore {
         session: SessionId,
         on_unknown: OnUnknown,
     ) -> StoreResult<bool> {
-        let now = self.0.now();
+        let (now, partition) = (self.0.now(), Partition::of(user));
         let asking = |by: Arc<Vouched>| async move { self.0.backend.session_end(&by, user, session).await };
-        let (end, is_over) = match (self.on_vouched(asking).await, on_unknown) {
+        let (end, is_over) = match (self.on_vouched(partition, asking).await, on_unknown) {
             (Ok(Some(end)), _) => (end, end <= now),
             (Ok(None), OnUnknown::Deny) => (now, true),
             (Ok(None), OnUnknown::Ignore) => {
                 // Somebody else has ended it, and it may just have been announced.
-                self.announced_is_known().await?;
+                self.announced_is_known(partition).await?;
                 return Ok(false);
             }
             // The latest that it can be.
@@ -101,7 +104,8 @@ impl SessionStore for JournaledTokenStore {
     }
 
     async fn newest_access_tokens(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
-        self.on_vouched(|by| async move { self.0.backend.newest_access_tokens(&by, users).await }).await
+        let ask = |by: Arc<Vouched>| async move { self.0.backend.newest_access_tokens(&by, users).await };
+        self.on_all_vouched(Scope::Any, ask).await
     }
 
     async fn list_sessions(
@@ -110,15 +114,23 @@ impl SessionStore for JournaledTokenStore {
         after: Option<SessionCursor>,
         limit: u32,
     ) -> StoreResult<Vec<Session>> {
-        self.on_vouched(|by| async move { self.0.backend.list_sessions(&by, user, after, limit).await }).await
+        let partition = Partition::of(user);
+        self.on_vouched(
+            partition,
+            |by| async move { self.0.backend.list_sessions(&by, user, after, limit).await },
+        )
+        .await
     }
 
     async fn session_uses(&self, user: UserId) -> StoreResult<Vec<SessionUse>> {
-        self.on_vouched(|by| async move { self.0.backend.session_uses(&by, user).await }).await
+        let partition = Partition::of(user);
+        self.on_vouched(partition, |by| async move { self.0.backend.session_uses(&by, user).await }).await
     }
 
     async fn find_session(&self, user: UserId, session: SessionId) -> StoreResult<Option<Session>> {
-        self.on_vouched(|by| async move { self.0.backend.find_session(&by, user, session).await }).await
+        let partition = Partition::of(user);
+        self.on_vouched(partition, |by| async move { self.0.backend.find_session(&by, user, session).await })
+            .await
     }
 }
 

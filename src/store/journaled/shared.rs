@@ -49,6 +49,27 @@ impl From<&SessionLifetimes> for Spans {
     }
 }
 
+/// Which partitions have to be found whole for what is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// That one.
+    Of(Partition),
+    /// One at least.
+    Any,
+    /// Each of them.
+    All,
+}
+
+impl Scope {
+    fn is_in(self, vouched: &Vouched) -> bool {
+        match self {
+            Self::Of(partition) => vouched.has(partition),
+            Self::Any => Partition::all().any(|partition| vouched.has(partition)),
+            Self::All => Partition::all().all(|partition| vouched.has(partition)),
+        }
+    }
+}
+
 pub(super) struct Shared {
     pub(super) backend: Arc<dyn TokenBackend>,
     pub(super) journal: Arc<dyn RevocationJournal>,
@@ -103,18 +124,23 @@ impl Shared {
     }
 
     /// What was found whole; looked for if need be, but not for long.
-    pub(super) async fn vouched(self: &Arc<Self>) -> StoreResult<Arc<Vouched>> {
-        if let Some(vouched) = self.vouched.load_full() {
+    pub(super) async fn vouched(self: &Arc<Self>, scope: Scope) -> StoreResult<Arc<Vouched>> {
+        if let Some(vouched) = self.standing(scope) {
             return Ok(vouched);
         }
         // Beside this request: the look goes on when the request is given up.
         let shared = self.clone();
-        let look = tokio::spawn(async move { shared.look_if_needed().await });
+        let look = tokio::spawn(async move { shared.look_if_needed(scope).await });
         match patience::within(VOUCHING_WAIT, look).await {
             Ok(Ok(looked)) => looked?,
             Ok(Err(_)) | Err(_) => return Err(NotVouched.error()),
         }
-        self.vouched.load_full().ok_or_else(|| NotVouched.error())
+        self.standing(scope).ok_or_else(|| NotVouched.error())
+    }
+
+    /// What was found whole, where that is enough.
+    pub(super) fn standing(&self, scope: Scope) -> Option<Arc<Vouched>> {
+        self.vouched.load_full().filter(|vouched| scope.is_in(vouched))
     }
 
     pub(super) fn set_vouched(&self, vouched: Vouched, quiet_until: Option<Instant>) {
@@ -122,7 +148,8 @@ impl Shared {
         let mut quiet = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
         *quiet = quiet_until.max(*quiet);
         drop(quiet);
-        self.last.store(Some(vouched.clone()));
+        let last = self.last.load_full();
+        self.last.store(Some(Arc::new(Vouched::clone(&vouched).or(last.as_deref()))));
         self.vouched.store(Some(vouched));
     }
 
@@ -137,16 +164,29 @@ impl Shared {
         self.last.load().as_ref().map_or(VouchingId::NONE, |last| last.of(partition).vouching)
     }
 
-    pub(super) fn known_server(&self) -> Option<String> {
-        self.last.load().as_ref().map(|last| last.server.clone())
+    /// Whether this process has last found it whole on another server.
+    pub(super) fn was_elsewhere(&self, partition: Partition, server: &str) -> bool {
+        self.last.load().as_ref().is_some_and(|last| last.has(partition) && last.server(partition) != server)
     }
 
-    /// What was found whole is not what stands there: unless somebody has looked since.
-    pub(super) fn doubt(&self, by: &Arc<Vouched>) {
-        let standing = self.vouched.load();
-        if standing.as_ref().is_some_and(|standing| Arc::ptr_eq(standing, by)) {
-            self.vouched.compare_and_swap(&standing, None);
-        }
+    /// What a partition was found whole by is not what stands there: unless somebody has looked since. The others
+    /// stay what they are.
+    pub(super) fn doubt(&self, by: &Vouched, partition: Partition) {
+        self.vouched.rcu(|standing| {
+            let standing = standing.as_ref()?;
+            let is_same = standing.of(partition) == by.of(partition)
+                && standing.server(partition) == by.server(partition);
+            Some(if is_same {
+                Arc::new(Vouched::clone(standing).with(partition, None))
+            } else {
+                standing.clone()
+            })
+        });
+    }
+
+    /// A partition is looked at before anything more is answered by it.
+    pub(super) fn doubt_whatever_stands(&self, partition: Partition) {
+        self.vouched.rcu(|standing| Some(Arc::new(Vouched::clone(standing.as_ref()?).with(partition, None))));
     }
 
     /// Returns once no copy of the feed is in use that nobody knows of.
@@ -167,6 +207,7 @@ impl Watch {
 
     /// What was found whole has all that was seen before, or is of another incarnation.
     pub(super) fn note(&mut self, view: &View) {
+        // Where nobody answers, what was seen before is what is known.
         for (seen, state) in self.seen.iter_mut().zip(&view.states) {
             if let Some(state) = state {
                 *seen = state.mark;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
-use super::shared::{NotVouched, Shared, Spans, TRIES, Watch};
+use super::shared::{NotVouched, Scope, Shared, Spans, TRIES, Watch};
 use crate::domain::ids::UserId;
 use crate::domain::journal::EntryId;
+use crate::domain::partition::Partition;
 use crate::domain::random::Random;
 use crate::domain::timekeeper::{Odd, Timekeeper};
 use crate::store::backend::TokenBackend;
@@ -113,24 +114,49 @@ impl JournaledTokenStore {
         Ok(Pruned { entries, is_all: false })
     }
 
-    /// Whether the store's data was found whole and is not in doubt.
+    /// Whether all of the store's data was found whole and is not in doubt.
     pub fn is_vouched(&self) -> bool {
-        self.0.vouched.load().is_some()
+        self.0.standing(Scope::All).is_some()
     }
 
-    /// Runs an operation on data that was found whole. Should it turn out to be another's by then, it
+    /// Runs an operation on a partition that was found whole. Should it turn out to be another's by then, it
     /// is looked at once more.
     /// (model: VouchingIsPassed)
-    pub(super) async fn on_vouched<T, Asking>(&self, ask: impl Fn(Arc<Vouched>) -> Asking) -> StoreResult<T>
+    pub(super) async fn on_vouched<T, Asking>(
+        &self,
+        partition: Partition,
+        ask: impl Fn(Arc<Vouched>) -> Asking,
+    ) -> StoreResult<T>
     where
         Asking: Future<Output = BackendResult<T>>,
     {
         for _ in 0..TRIES {
-            let by = self.0.vouched().await?;
+            let by = self.0.vouched(Scope::Of(partition)).await?;
             match ask(by.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(BackendError::Store(error)) => return Err(error),
-                Err(BackendError::Unvouched) => self.0.doubt(&by),
+                Err(BackendError::Unvouched) => self.0.doubt(&by, partition),
+            }
+        }
+        Err(NotVouched.error())
+    }
+
+    /// The same of an operation that is about many partitions: what was found whole is compared with what stands
+    /// there, and what is whole still stays so.
+    pub(super) async fn on_all_vouched<T, Asking>(
+        &self,
+        scope: Scope,
+        mut ask: impl FnMut(Arc<Vouched>) -> Asking,
+    ) -> StoreResult<T>
+    where
+        Asking: Future<Output = BackendResult<T>>,
+    {
+        for _ in 0..TRIES {
+            let by = self.0.vouched(scope).await?;
+            match ask(by.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(BackendError::Store(error)) => return Err(error),
+                Err(BackendError::Unvouched) => self.0.look_again(&by).await?,
             }
         }
         Err(NotVouched.error())

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::decision::{Knowledge, Step};
 use super::look::end_lease;
+use super::passing_on::DRIFT_ALLOWANCE;
 use super::replay::Replay;
-use super::shared::{LEASE, NotVouched, Shared, Watch};
+use super::shared::{LEASE, NotVouched, Scope, Shared, Watch};
 use crate::domain::causes::with_causes;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, JournalHead, Journaled, Mark, NewEntry, VouchingId};
@@ -25,10 +25,6 @@ const BATCH: u32 = 500;
 /// How often one look begins again because something was done before it gives up; every round but the last
 /// has changed something.
 const ROUNDS_MAX: usize = 64;
-
-/// How much longer than its `max_staleness` a mirror is waited for: clocks run equally fast but for
-/// drift.
-const DRIFT_ALLOWANCE: Duration = Duration::from_millis(50);
 
 impl Shared {
     /// Does what has to be done until every partition is whole, then vouches for them. `None` where another
@@ -46,7 +42,7 @@ impl Shared {
         if !examination.lease(watch.holder, LEASE).await? {
             return Ok(None);
         }
-        let whole = self.make_whole_alone(watch, examination, &view.server).await;
+        let whole = self.make_whole_alone(watch, examination, &view.servers).await;
         end_lease(watch, examination, whole).await
     }
 
@@ -54,16 +50,15 @@ impl Shared {
         &self,
         watch: &Watch,
         examination: &mut dyn Examination,
-        server: &str,
+        servers: &[Option<Arc<str>>],
     ) -> StoreResult<Option<View>> {
-        let was_another = self.known_server().is_some_and(|known| known != server);
         for _ in 0..ROUNDS_MAX {
             if !examination.lease(watch.holder, LEASE).await? {
                 return Ok(None);
             }
             // Whoever had it before may have done all of it.
             let view = examination.view().await?;
-            if view.server != server {
+            if view.servers != servers {
                 // It has changed under our hands: from the beginning, at the next look.
                 break;
             }
@@ -72,8 +67,13 @@ impl Shared {
                 self.vouch(&view).await?;
                 return Ok(Some(view));
             }
-            if was_another {
-                tracing::warn!(partitions = steps.len(), "the token store has another history than before");
+            let is_another = |(head, _): &&(JournalHead, Step)| {
+                let server = view.server(head.partition);
+                server.is_some_and(|server| self.was_elsewhere(head.partition, server))
+            };
+            let partitions = steps.iter().filter(is_another).count();
+            if partitions > 0 {
+                tracing::warn!(partitions, "the token store has another history than before");
             }
             self.take_steps(watch, examination, &view, steps).await?;
         }
@@ -90,6 +90,7 @@ impl Shared {
         let mut steps = Vec::new();
         for (head, state) in heads.iter().zip(&view.states) {
             let partition = head.partition;
+            let Some(server) = view.server(partition) else { continue };
             let seen = watch.seen(partition);
             let mark = state.as_ref().map_or(Mark::START, |state| state.mark);
             let at = |position| known_at.get(&(partition, position)).copied();
@@ -97,7 +98,7 @@ impl Shared {
                 state: state.as_ref(),
                 head,
                 seen,
-                server: &view.server,
+                server,
                 incarnation: self.known_incarnation(partition),
                 vouching: self.known_vouching(partition),
                 at_mark: at(mark.position),
@@ -222,28 +223,28 @@ impl Shared {
         // Read after that: whatever is written behind these positions is carried out by its writer.
         let heads = self.journal.journal_heads().await?;
         let begin = |head: JournalHead| {
-            let read = view.states.get(head.partition.index()).and_then(Option::as_ref);
-            let (mark, seal) = (head.newest, view.server.clone());
-            NewPartition {
+            let (mark, seal) = (head.newest, view.server(head.partition)?.to_string());
+            Some(NewPartition {
                 partition: head.partition,
-                read: read.map(|state| state.vouching),
+                read: view.state(head.partition).map(|state| state.vouching),
                 state: PartitionState { incarnation: number, vouching, mark, seal },
-            }
+            })
         };
-        Ok(heads.into_iter().filter(|head| begun.contains(&head.partition)).map(begin).collect())
+        Ok(heads.into_iter().filter(|head| begun.contains(&head.partition)).filter_map(begin).collect())
     }
 
-    /// From now on this data counts.
+    /// From now on this data counts. Of what nobody answers for, what was found whole on a server is so still.
     /// Until copies that nobody knows of are over, nothing is acknowledged (model: VouchingIsWaitedOut).
     async fn vouch(&self, view: &View) -> StoreResult<()> {
-        let of = |state: &Option<PartitionState>| {
-            let PartitionState { incarnation, vouching, .. } = state.as_ref()?;
-            Some(VouchedPartition { incarnation: *incarnation, vouching: *vouching })
-        };
-        let partitions: Option<Vec<_>> = view.states.iter().map(of).collect();
-        let vouched = partitions
-            .and_then(|partitions| Vouched::new(view.server.clone(), partitions))
-            .ok_or_else(|| NotVouched.error())?;
+        let standing = self.vouched.load_full();
+        let mut vouched = standing.map_or_else(Vouched::none, |standing| Vouched::clone(&standing));
+        for partition in Partition::all() {
+            let Some(server) = view.server(partition) else { continue };
+            let state = view.state(partition).ok_or_else(|| NotVouched.error())?;
+            let (incarnation, vouching) = (state.incarnation, state.vouching);
+            let found = (server.clone(), VouchedPartition { incarnation, vouching });
+            vouched = vouched.with(partition, Some(found));
+        }
         // A register of mirrors may be lost with the data: none of those that it named still answers
         // from its copy when this is over.
         let staleness = self.journal.mirror_staleness().await?;
@@ -279,7 +280,7 @@ impl Shared {
     }
 
     async fn carry_out_left_behind(
-        &self,
+        self: &Arc<Self>,
         watch: &mut Watch,
         view: &View,
         heads: &[JournalHead],
@@ -294,13 +295,13 @@ impl Shared {
             let entries = self.journal.list_entries(head.partition, mark.position, stood, BATCH).await?;
             for entry in entries {
                 let new = NewEntry { id: entry.link.at.entry, revoked: entry.revoked, until: entry.until };
-                let by = self.vouched.load_full().ok_or_else(|| NotVouched.error())?;
+                let by = self.standing(Scope::Of(head.partition)).ok_or_else(|| NotVouched.error())?;
                 let carried_out = match self.carry_out_by(&by, &new, entry.link).await {
                     Ok(carried_out) if carried_out.placed != Placed::Diverged => carried_out,
                     Err(BackendError::Store(error)) => return Err(error),
                     Ok(_) | Err(BackendError::Unvouched) => {
                         // It is looked at next time.
-                        self.doubt(&by);
+                        self.doubt(&by, head.partition);
                         return Err(NotVouched.error());
                     }
                 };
@@ -309,7 +310,8 @@ impl Shared {
                 }
             }
         }
-        for head in heads {
+        // Where nobody answered, what was left behind is so still.
+        for head in heads.iter().filter(|head| view.server(head.partition).is_some()) {
             if let Some(stood) = watch.stood.get_mut(head.partition.index()) {
                 *stood = head.newest.position;
             }

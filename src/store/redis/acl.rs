@@ -3,9 +3,10 @@
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 
 use super::codec::Entry;
-use super::connection::WaitingConnection;
+use super::connection::{At, WaitingConnection};
 use super::errors::store_error;
 use super::store::RedisTokenStore;
+use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;
 
 /// In the place of the key.
@@ -55,6 +56,9 @@ const NEEDED: [(&str, &[&str]); 37] = [
 /// What the user of a Sentinel may do that is asked where the master is, as `user` in sentinel.conf takes it.
 pub const SENTINEL_RIGHTS: &str = "+sentinel|master +sentinel|get-master-addr-by-name";
 
+/// What the user of a Cluster's nodes may do besides, as `ACL SETUSER` takes it.
+pub const CLUSTER_RIGHTS: &str = "+cluster|slots +cluster|info +asking";
+
 /// What a user may not do that the service does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisLack {
@@ -83,9 +87,10 @@ impl RedisTokenStore {
     /// # Errors
     /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable).
     pub async fn lacking_rights(&self) -> StoreResult<Option<RedisLack>> {
-        let probe = self.keys.everybody().probe();
+        let probe = self.keys.everybody().partition().probe();
         let begin = probe.split(':').next().map(|mark| format!("{mark}:")).unwrap_or_default();
-        let mut connection = WaitingConnection::new(self.connection.clone());
+        let mut connection =
+            WaitingConnection::new(self.connection.clone(), At::partition(Partition::EVERYBODY));
         let asked = connection.run(None, std::time::Duration::from_secs(2), |mut redis| async move {
             let redis = &mut redis;
             match redis::cmd("MULTI").query_async::<Value>(redis).await {
@@ -129,16 +134,20 @@ fn is_no_permission(error: &RedisError) -> bool {
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 
-    /// The words in capital letters behind each mark in the sources of this folder.
-    fn sent(folder: &str, marks: &[&str]) -> BTreeSet<String> {
-        let folder = format!("{}/src/store/redis{folder}", env!("CARGO_MANIFEST_DIR"));
+    /// The words in capital letters behind each mark in the sources below a folder.
+    fn sent(folder: &Path, marks: &[&str]) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for entry in fs::read_dir(folder).expect("the folder") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() || path.ends_with("acl.rs") {
+            if path.is_dir() {
+                found.extend(sent(&path, marks));
+                continue;
+            }
+            if path.ends_with("acl.rs") {
                 continue;
             }
             let source = fs::read_to_string(path).expect("a source");
@@ -154,10 +163,12 @@ mod tests {
 
     #[test]
     fn every_command_that_is_sent_is_known_to_be_needed() {
-        // Of an operator's commands, of replicas that are waited for, and asked only where it is allowed.
-        const OTHERS: [&str; 4] = ["config", "scan", "wait", "waitaof"];
-        let mut sent_by_us = sent("", &["cmd(\"", "cmd(b\""]);
-        sent_by_us.extend(sent("/scripts", &["redis.call('"]));
+        // Of Sentinels and Clusters, of an operator's commands, of replicas that are waited for, and asked only where
+        // it is allowed.
+        const OTHERS: [&str; 7] = ["asking", "cluster", "config", "scan", "sentinel", "wait", "waitaof"];
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/redis"));
+        let mut sent_by_us = sent(folder, &["cmd(\"", "cmd(b\""]);
+        sent_by_us.extend(sent(&folder.join("scripts"), &["redis.call('"]));
         sent_by_us.extend(["evalsha", "script|load"].map(str::to_owned));
         for other in OTHERS {
             assert!(sent_by_us.remove(other), "{other} is not sent any more");
@@ -171,8 +182,10 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/stores.md");
         let docs = fs::read_to_string(path).expect("docs/stores.md");
         let wanted = needed_commands().collect::<Vec<_>>().join(" ");
-        let words = docs.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = docs.split_whitespace().collect::<Vec<_>>().join(" ").replace("\\|", "|");
         assert!(words.contains(&wanted), "docs/stores.md has other commands than: {wanted}");
-        assert!(words.contains(SENTINEL_RIGHTS), "docs/stores.md has other rights than: {SENTINEL_RIGHTS}");
+        for rights in [SENTINEL_RIGHTS, CLUSTER_RIGHTS] {
+            assert!(words.contains(rights), "docs/stores.md has other rights than: {rights}");
+        }
     }
 }

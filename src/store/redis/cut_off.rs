@@ -49,7 +49,7 @@ impl RedisTokenStore {
             .arg(id.get())
             .arg(EntryId::NONE.get())
             .arg(millis(until));
-        let answer = self.call(by, entry, script).await?;
+        let answer = self.call(by, keys.partition().partition(), entry, script).await?;
         if answer.verdict != "ended" {
             return Err(unreadable(entry, &keys, &answer).into());
         }
@@ -110,7 +110,7 @@ impl RedisTokenStore {
             .arg(EntryId::NONE.get())
             .arg(EntryId::NONE.get())
             .arg(0);
-        let answer = self.call(by, entry, script).await?;
+        let answer = self.call(by, keys.partition().partition(), entry, script).await?;
         if answer.verdict != "ended" {
             return Err(unreadable(entry, keys, &answer).into());
         }
@@ -128,7 +128,7 @@ impl RedisTokenStore {
             command.arg(keys.session(*session));
         }
         let entry = Entry { place: SESSIONS, key: &keys.sessions() };
-        if let Err(error) = self.ask_vouched(by, entry, command).await {
+        if let Err(error) = self.ask_vouched(by, keys.partition().partition(), entry, command).await {
             tracing::debug!(error = %with_causes(&error), "ended sessions stay in Redis until their TTL removes them");
         }
     }

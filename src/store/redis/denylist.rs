@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use redis::Value;
 
 use super::codec::{DENYLIST, Entry, Fields, SESSION, first_version};
-use super::connection::Connection;
+use super::connection::{At, Connection};
 use super::errors::backend_error;
 use super::keys::{self, UserKeys};
 use super::standing::{STANDING_FIELDS, standing_incarnation};
@@ -46,7 +46,9 @@ impl DenylistBackend for RedisTokenStore {
             .cmd("TIME");
         let value: Value = self
             .connection
-            .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
+            .run(At::vouched(by, Partition::EVERYBODY), |mut redis| async move {
+                pipeline.query_async(&mut redis).await
+            })
             .await
             .map_err(|error| backend_error(entry, error))?;
         let (denied_until, standing, shown): (Option<f64>, Fields, Time) = entry.convert(value)?;
@@ -100,7 +102,9 @@ impl AccessFacts {
             .cmd("TIME");
         let entry = Entry { place: SESSION, key: &key };
         let value: Value = connection
-            .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
+            .run(At::vouched(by, Partition::of(token.user)), |mut redis| async move {
+                pipeline.query_async(&mut redis).await
+            })
             .await
             .map_err(|error| backend_error(entry, error))?;
         let (denied_until, session, cutoff, standing, shown) = entry.convert(value)?;

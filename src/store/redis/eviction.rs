@@ -43,7 +43,7 @@ impl RedisTokenStore {
             .arg(vouching_of(by, user))
             .arg(id.get())
             .arg(EVICTIONS_REMEMBERED);
-        let answer = self.call(by, entry, script).await?;
+        let answer = self.call(by, keys.partition().partition(), entry, script).await?;
         match answer.verdict.as_str() {
             "evicted" => {
                 let until = entry.read("until", answer.field(0))?;

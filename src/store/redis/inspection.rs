@@ -13,6 +13,32 @@ pub(super) struct Identity {
     pub(super) server: String,
     /// Whether it follows nobody.
     pub(super) is_master: bool,
+    /// What it is.
+    pub(super) mode: Mode,
+}
+
+/// What a server is, by its own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// It has all keys.
+    Standalone,
+    /// It has those of its slots, and sends those who ask for others elsewhere.
+    NodeOfCluster,
+    /// It keeps nothing.
+    Sentinel,
+}
+
+impl Mode {
+    /// Refuses a server of another kind than is meant: waiting mends nothing.
+    pub(super) fn must_be(self, meant: Self) -> RedisResult<()> {
+        let is_another = match self {
+            _ if self == meant => return Ok(()),
+            Self::Standalone => IS_STANDALONE,
+            Self::NodeOfCluster => OF_CLUSTER,
+            Self::Sentinel => IS_SENTINEL,
+        };
+        Err(RedisError::from((ErrorKind::InvalidClientConfig, is_another)))
+    }
 }
 
 /// Which server answers, and which history of it.
@@ -26,17 +52,20 @@ pub(super) async fn identity_of(redis: &mut MultiplexedConnection) -> RedisResul
     pipeline.cmd("INFO").arg("server").cmd("INFO").arg("replication");
     let (server, replication): (String, String) = pipeline.query_async(redis).await?;
     // Redis' own word, and Valkey's.
-    match value(&server, "redis_mode").or_else(|| value(&server, "server_mode")) {
-        Some("cluster") => return Err(RedisError::from((ErrorKind::InvalidClientConfig, OF_CLUSTER))),
-        Some("sentinel") => return Err(RedisError::from((ErrorKind::InvalidClientConfig, IS_SENTINEL))),
-        _ => {}
-    }
+    let mode = match value(&server, "redis_mode").or_else(|| value(&server, "server_mode")) {
+        Some("cluster") => Mode::NodeOfCluster,
+        Some("sentinel") => Mode::Sentinel,
+        _ => Mode::Standalone,
+    };
     let (run, history) = (value(&server, "run_id"), value(&replication, "master_replid"));
     match (run, history) {
         (Some(run), Some(history)) => Ok(Identity {
             server: format!("{run}:{history}"),
             is_master: value(&replication, "role") == Some("master"),
+            mode,
         }),
+        // It has no data, and so no history.
+        _ if mode == Mode::Sentinel => Err(RedisError::from((ErrorKind::InvalidClientConfig, IS_SENTINEL))),
         _ => {
             Err(RedisError::from((ErrorKind::UnexpectedReturnType, "INFO names no run_id or master_replid")))
         }
@@ -44,8 +73,12 @@ pub(super) async fn identity_of(redis: &mut MultiplexedConnection) -> RedisResul
 }
 
 /// A node of a Cluster has a part of the keys, and sends those who ask for others elsewhere.
-const OF_CLUSTER: &str = "this is a node of a Redis Cluster, which this version cannot use; give the address of a \
-    Redis with `cluster-enabled no`";
+const OF_CLUSTER: &str = "this is a node of a Redis Cluster, which has a part of the keys: to use all of its nodes, \
+    write redis+cluster://host,host,host";
+
+/// Nobody has given it slots.
+const IS_STANDALONE: &str =
+    "this is a Redis with `cluster-enabled no`, and no node of a Cluster: write redis://";
 
 /// A Sentinel keeps nothing.
 const IS_SENTINEL: &str = "this is a Sentinel, which keeps no data: to be led to the master by it, write \
@@ -80,19 +113,19 @@ pub struct RedisInspection {
     pub refuses_alone: Option<bool>,
 }
 
-/// What a restart of Redis finds on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a restart of Redis finds on disk, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Persistence {
     /// Every write (`appendonly yes`).
     Log,
-    /// What was there when the last snapshot was taken (`save`).
-    Snapshots,
-    /// Nothing.
-    Nothing,
-    /// No log. Whether it keeps snapshots it does not say (`CONFIG` is forbidden).
-    NoLog,
     /// It does not say (`INFO` is forbidden).
     Unknown,
+    /// What was there when the last snapshot was taken (`save`).
+    Snapshots,
+    /// No log. Whether it keeps snapshots it does not say (`CONFIG` is forbidden).
+    NoLog,
+    /// Nothing.
+    Nothing,
 }
 
 /// What Redis does when `maxmemory` is reached (`maxmemory-policy`).
@@ -104,6 +137,16 @@ pub enum EvictionPolicy {
     Evicts(String),
     /// It does not say (`INFO` is forbidden).
     Unknown,
+}
+
+impl EvictionPolicy {
+    fn worse_of(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Evicts(policy), _) | (_, Self::Evicts(policy)) => Self::Evicts(policy),
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::NoEviction, Self::NoEviction) => Self::NoEviction,
+        }
+    }
 }
 
 /// The oldest Redis that knows every command in use (`ZMSCORE`, `XADD … MINID`).
@@ -156,6 +199,17 @@ impl RedisInspection {
         // Redis says how many it counts only where it is to count them.
         let refuses_alone = value("role").is_some().then(|| value("min_slaves_good_slaves").is_some());
         Self { version, eviction, persistence, replicas, refuses_alone }
+    }
+
+    /// What two servers are worth together, of which each keeps a part.
+    pub(super) fn worse_of(self, other: Self) -> Self {
+        Self {
+            version: self.version.zip(other.version).map(|(one, two)| one.min(two)),
+            eviction: self.eviction.worse_of(other.eviction),
+            persistence: self.persistence.max(other.persistence),
+            replicas: self.replicas.zip(other.replicas).map(|(one, two)| one.min(two)),
+            refuses_alone: self.refuses_alone.zip(other.refuses_alone).map(|(one, two)| one && two),
+        }
     }
 
     /// Whether it knows `WAITAOF`, and has a log to wait for.
@@ -213,6 +267,28 @@ mod tests {
         assert_eq!(of("redis_version:7.0.15\r\n"), None);
         assert_eq!(of("role:master\r\nconnected_slaves:1\r\n"), Some(false));
         assert_eq!(of("role:master\r\nconnected_slaves:1\r\nmin_slaves_good_slaves:0\r\n"), Some(true));
+    }
+
+    #[test]
+    fn of_several_servers_the_worst_counts() {
+        let one = RedisInspection {
+            version: Some((7, 2)),
+            eviction: EvictionPolicy::NoEviction,
+            persistence: Persistence::Log,
+            replicas: Some(2),
+            refuses_alone: Some(true),
+        };
+        let other = RedisInspection {
+            version: Some((7, 0)),
+            eviction: EvictionPolicy::Evicts("allkeys-lru".to_owned()),
+            persistence: Persistence::Nothing,
+            replicas: Some(0),
+            refuses_alone: Some(false),
+        };
+        assert_eq!(one.clone().worse_of(other.clone()), other);
+        assert_eq!(other.clone().worse_of(one.clone()), other);
+        assert_eq!(one.clone().worse_of(one.clone()), one);
+        assert_eq!(one.worse_of(RedisInspection::UNKNOWN), RedisInspection::UNKNOWN);
     }
 
     #[test]

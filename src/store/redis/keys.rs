@@ -17,6 +17,9 @@
 //! | `state` | hash | `incarnation`, `vouching`, `mark`, `entry`, `seal`: see [`PartitionState`](crate::store::examination::PartitionState) | the data is lost |
 //! | `applied` | sorted set | id of an entry of the journal → its position behind the mark | the mark has passed it |
 //! | `owed` | hash | id of an entry → `<kind> <uid> <subject> <until>`, to be written into the journal | it is written |
+//! | `lease` | string | which replica makes the store whole: in the first partition that a server answers for, from everybody's on | its term is over |
+//! | `probe` | string | nothing; it is written to see whether writes are taken, in a partition of each server | a minute after it was written |
+//! | `fence` | string | nothing; it is written behind a revocation, to wait until replicas have it | a minute after it was written |
 //! | `bucket:<mark>` | hash | `u` units in it as of `t`, see [`Fill`](crate::domain::rate_limit::Fill) | it is empty |
 //! | `places:<mark>` | sorted set | mark of a place → until when it is remembered | the last end |
 //!
@@ -34,7 +37,7 @@
 //! nobody can tell whose they are. Their hash tags are `{rNN}`, one of as many, by the hash.
 //!
 //! Under the hash tag `{all}` stands the partition of everybody, with `denied` for machines' tokens
-//! (`j:<jti>`), a `lease` of the replica that makes the store whole, and without an end the `owner`: the
+//! (`j:<jti>`), and without an end the `owner`: the
 //! deployment's id and its public URL with a blank between, see [`owner`](super::owner). Beside them is
 //! what [`mirrors`](super::mirrors) needs, and which [`replicas`](super::presence) run:
 //!
@@ -44,8 +47,6 @@
 //! | `barriers` | stream | `epoch`, `number` of each barrier | a minute after the last one |
 //! | `acknowledgements` | stream | `epoch`, `mirror`, `number` of each acknowledgement | a minute after the last one |
 //! | `replicas` | sorted set | what a replica says of itself: its name, the mark of the secret that mints and those of others that it accepts → until when that holds | the last end |
-//! | `probe` | string | nothing; it is written to see whether writes are taken | a minute after it was written |
-//! | `fence` | string | nothing; it is written behind a revocation, to wait until replicas have it | a minute after it was written |
 //!
 //! The entries of `revocations` have one of three shapes: `sub`, `sid`, `until` (a session); `sub`,
 //! `jti`, `until` (an access token); `sub`, `sv`, `sids`, `until` (a security event: everything of the
@@ -60,6 +61,14 @@ use crate::domain::partition::Partition;
 use crate::domain::rate_limit::{AccountMark, BucketId};
 
 const OWNER: &str = "owner";
+
+/// The hash tag of a partition's keys.
+pub fn tag(partition: Partition) -> String {
+    match partition {
+        Partition::EVERYBODY => "all".to_owned(),
+        users => format!("p{:02}", users.number()),
+    }
+}
 
 /// The keys of one deployment.
 #[derive(Clone, Debug)]
@@ -132,11 +141,23 @@ impl PartitionKeys {
         self.key("revocations")
     }
 
+    /// Which replica makes the store whole.
+    pub fn lease(&self) -> String {
+        self.key("lease")
+    }
+
+    /// What is written to see whether writes are taken.
+    pub fn probe(&self) -> String {
+        self.key("probe")
+    }
+
+    /// What is written behind a revocation, to wait until replicas have it.
+    pub fn fence(&self) -> String {
+        self.key("fence")
+    }
+
     fn key(&self, name: &str) -> String {
-        match self.partition {
-            Partition::EVERYBODY => format!("{}:{{all}}:{name}", self.mark),
-            users => format!("{}:{{p{:02}}}:{name}", self.mark, users.number()),
-        }
+        format!("{}:{{{}}}:{name}", self.mark, tag(self.partition))
     }
 }
 
@@ -155,11 +176,6 @@ impl Everybody {
         self.0.key("denied")
     }
 
-    /// Which replica makes the store whole.
-    pub fn lease(&self) -> String {
-        self.0.key("lease")
-    }
-
     /// The replicas that answer from a copy of the feed.
     pub fn mirrors(&self) -> String {
         self.0.key("mirrors")
@@ -173,16 +189,6 @@ impl Everybody {
     /// The stream of barriers that they pass.
     pub fn barriers(&self) -> String {
         self.0.key("barriers")
-    }
-
-    /// What is written to see whether writes are taken.
-    pub fn probe(&self) -> String {
-        self.0.key("probe")
-    }
-
-    /// What is written behind a revocation, to wait until replicas have it.
-    pub fn fence(&self) -> String {
-        self.0.key("fence")
     }
 
     /// The stream of what they acknowledge.
@@ -354,7 +360,12 @@ mod tests {
     fn every_key_begins_with_the_mark_of_its_deployment() {
         let (keys, everybody) = (keys(), keys().everybody());
         let mut all = keys_of(7);
-        all.extend([everybody.denied(), everybody.lease(), everybody.mirrors(), everybody.presences()]);
+        all.extend([
+            everybody.denied(),
+            everybody.partition().lease(),
+            everybody.mirrors(),
+            everybody.presences(),
+        ]);
         all.extend([everybody.partition().state(), everybody.partition().revocations()]);
         all.extend([everybody.barriers(), everybody.acknowledgements(), everybody.owner()]);
         all.extend([keys.bucket(BucketId::new([7; 16])), keys.places(AccountMark::new([7; 16]))]);

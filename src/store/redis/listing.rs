@@ -3,23 +3,24 @@
 
 use std::cmp::Reverse;
 
-use redis::{Pipeline, Value};
+use futures_util::future::try_join_all;
+use redis::{Cmd, Pipeline, Value};
 use uuid::Uuid;
 
 use super::codec::{self, CUTOFF, Entry, Fields, Hash, SESSION, SESSIONS, first_version};
-use super::connection::Connection;
+use super::connection::{At, Connection};
 use super::errors::backend_error;
 use super::keys::{Keys, UserKeys};
 use super::standing::{STANDING_FIELDS, standing_incarnation};
 use super::store::RedisTokenStore;
-use super::time::{StoreTime, lies_after};
+use super::time::{StoreTime, Time, lies_after};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::partition::Partition;
 use crate::domain::session::Session;
 use crate::domain::session_cap::{SessionCursor, SessionUse};
 use crate::domain::user::SecurityVersion;
-use crate::store::vouching::{BackendResult, Vouched};
+use crate::store::vouching::{BackendError, BackendResult, Vouched};
 
 /// How many sessions are read by one call, or a few more.
 const SLICE: usize = 500;
@@ -118,13 +119,13 @@ pub(super) async fn newest_access_tokens(
             left.extend(slice.next.map(|next| (*user, next)));
         }
         for slice in sessions.chunks(SLICE) {
-            let mut times = redis::pipe();
-            for (user, session) in slice {
-                times.cmd("HGET").arg(keys[*user].session(*session)).arg("n");
-            }
-            let times: Vec<Option<i64>> = lists.ask(times).await?;
+            let time_of = |(user, session): &(usize, SessionId)| {
+                let get = redis::cmd("HGET").arg(keys[*user].session(*session)).arg("n").to_owned();
+                (keys[*user].partition().partition(), get)
+            };
+            let (_, times) = lists.ask_each(slice.iter().map(time_of).collect()).await?;
             for ((user, _), time) in slice.iter().zip(times) {
-                newest[*user] = newest[*user].max(time);
+                newest[*user] = newest[*user].max(OF_SOME.convert(time)?);
             }
         }
         waiting = left;
@@ -174,7 +175,7 @@ impl Lists<'_> {
         pipeline.cmd("GET").arg(keys.cutoff());
         pipeline.cmd("HMGET").arg(keys.partition().state()).arg(&STANDING_FIELDS);
         pipeline.cmd("TIME");
-        let mut stored: Vec<Value> = self.ask(pipeline).await?;
+        let mut stored: Vec<Value> = self.ask(keys.partition().partition(), pipeline).await?;
         let entry = Entry { place: SESSIONS, key: &keys.sessions() };
         let now = self.time.decisive(entry.convert(stored.pop().unwrap_or(Value::Nil))?)?;
         let standing: Fields = entry.convert(stored.pop().unwrap_or(Value::Nil))?;
@@ -209,13 +210,11 @@ impl Lists<'_> {
 
     /// What the clock shows, and of each user a slice of their sessions.
     async fn members_of(&self, users: &[(&UserKeys, u64)]) -> BackendResult<(Timestamp, Vec<Slice>)> {
-        let mut pipeline = redis::pipe();
-        for (user, from) in users {
-            pipeline.cmd("ZSCAN").arg(user.sessions()).arg(*from).arg("COUNT").arg(SLICE);
-        }
-        pipeline.cmd("TIME");
-        let mut answers: Vec<Value> = self.ask(pipeline).await?;
-        let now = self.time.decisive(OF_SOME.convert(answers.pop().unwrap_or(Value::Nil))?)?;
+        let scan = |(user, from): &(&UserKeys, u64)| {
+            let scan = redis::cmd("ZSCAN").arg(user.sessions()).arg(*from).arg("COUNT").arg(SLICE).to_owned();
+            (user.partition().partition(), scan)
+        };
+        let (now, answers) = self.ask_each(users.iter().map(scan).collect()).await?;
         let mut slices = Vec::with_capacity(answers.len());
         for answer in answers {
             let (next, members): (u64, Vec<(String, f64)>) = OF_SOME.convert(answer)?;
@@ -224,10 +223,50 @@ impl Lists<'_> {
         Ok((now, slices))
     }
 
-    async fn ask<T: redis::FromRedisValue>(&self, pipeline: Pipeline) -> BackendResult<T> {
+    /// Asks about several partitions: each server what is about its own, all at once. Answers what the clock shows (of
+    /// several the one that is ahead), and the answers in the order of the questions.
+    async fn ask_each(&self, commands: Vec<(Partition, Cmd)>) -> BackendResult<(Timestamp, Vec<Value>)> {
+        let groups = self.connection.groups().await.map_err(|error| backend_error(OF_SOME, error))?;
+        let mut asked: Vec<(Vec<usize>, Partition, Pipeline)> = Vec::new();
+        for (index, (partition, command)) in commands.into_iter().enumerate() {
+            let is_beside = |other: &Partition| {
+                *other == partition
+                    || groups.iter().any(|group| group.contains(other) && group.contains(&partition))
+            };
+            match asked.iter_mut().find(|(_, other, _)| is_beside(other)) {
+                Some((indexes, _, pipeline)) => {
+                    indexes.push(index);
+                    pipeline.add_command(command);
+                }
+                None => asked.push((vec![index], partition, redis::pipe().add_command(command).clone())),
+            }
+        }
+        let asking =
+            asked.iter_mut().map(|(indexes, partition, pipeline)| {
+                let pipeline = pipeline.cmd("TIME").clone();
+                async move {
+                    Ok::<_, BackendError>((indexes, self.ask::<Vec<Value>>(*partition, pipeline).await?))
+                }
+            });
+        let (mut latest, mut ordered) = (Time::default(), Vec::new());
+        for (indexes, mut answers) in try_join_all(asking).await? {
+            latest = latest.max(OF_SOME.convert(answers.pop().unwrap_or(Value::Nil))?);
+            ordered.extend(indexes.drain(..).zip(answers));
+        }
+        ordered.sort_by_key(|(index, _)| *index);
+        Ok((self.time.decisive(latest)?, ordered.into_iter().map(|(_, answer)| answer).collect()))
+    }
+
+    async fn ask<T: redis::FromRedisValue>(
+        &self,
+        partition: Partition,
+        pipeline: Pipeline,
+    ) -> BackendResult<T> {
         let answer: Value = self
             .connection
-            .run(Some(&self.by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
+            .run(At::vouched(self.by, partition), |mut redis| async move {
+                pipeline.query_async(&mut redis).await
+            })
             .await
             .map_err(|error| backend_error(OF_SOME, error))?;
         Ok(OF_SOME.convert(answer)?)

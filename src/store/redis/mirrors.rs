@@ -31,11 +31,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::codec::{Answer, Entry};
-use super::connection::{Connection, WaitingConnection};
+use super::connection::{At, Connection, WaitingConnection};
 use super::errors::store_error;
 use super::keys::Everybody;
 use super::scripts;
 use super::time::span;
+use crate::domain::partition::Partition;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::vouching::BackendError;
 
@@ -60,6 +61,9 @@ const OVERLAP_AFTER: Duration = Duration::from_millis(100);
 /// A row of a stream: its id, its fields.
 pub(super) type Row = (String, HashMap<String, String>);
 
+/// The field of a row that is no barrier, and only wakes those who read.
+const BELL: &str = "bell";
+
 const REGISTER: &str = "register of mirrors";
 const BARRIERS: &str = "barriers";
 const ACKNOWLEDGEMENTS: &str = "acknowledgements";
@@ -74,8 +78,13 @@ pub(super) struct Barrier {
 }
 
 impl Barrier {
-    /// The barrier that a row of the stream stands for.
-    pub(super) fn of_row((id, fields): &Row) -> StoreResult<Self> {
+    /// The newest barrier among rows of the stream. Where there was no mirror a row is a bell alone.
+    pub(super) fn newest(rows: &[Row]) -> StoreResult<Option<Self>> {
+        let newest = rows.iter().rfind(|(_, fields)| !fields.contains_key(BELL));
+        newest.map(Self::of_row).transpose()
+    }
+
+    fn of_row((id, fields): &Row) -> StoreResult<Self> {
         let entry = Entry { place: BARRIERS, key: id };
         let text = |name: &str| fields.get(name).map(String::as_str);
         let epoch = entry.read("epoch", text("epoch"))?;
@@ -134,6 +143,11 @@ impl Mirrors {
             Err(_) => Err(unavailable(Ended)),
         }
     }
+}
+
+/// Where the register is, and the barriers.
+fn here() -> At<'static> {
+    At::partition(Partition::EVERYBODY)
 }
 
 /// Another server answers than the one that has the revocation.
@@ -200,7 +214,7 @@ struct Watch {
 
 impl Watch {
     fn new(connection: Arc<Connection>, keys: Everybody) -> Self {
-        Self { waiting: WaitingConnection::new(connection.clone()), connection, keys }
+        Self { waiting: WaitingConnection::new(connection.clone(), here()), connection, keys }
     }
 
     /// Serves for as long as anybody may ask.
@@ -253,7 +267,7 @@ impl Watch {
         entry: Entry<'_>,
         script: redis::ScriptInvocation<'static>,
     ) -> StoreResult<Answer> {
-        match self.connection.call(Some(server), entry, script).await {
+        match self.connection.call(here().on(server), entry, script).await {
             Ok(answer) => Ok(answer),
             Err(BackendError::Store(error)) => Err(error),
             Err(BackendError::Unvouched) => Err(unavailable(Lost)),
@@ -295,7 +309,9 @@ impl Watch {
             .key(self.keys.mirrors())
             .key(self.keys.barriers())
             .key(self.keys.acknowledgements())
-            .arg(span(BARRIER_KEPT));
+            .arg(span(BARRIER_KEPT))
+            // Readers of a Cluster wait at this stream, mirrors or not.
+            .arg(if self.connection.is_cluster() { BELL } else { "" });
         let key = self.keys.mirrors();
         let entry = Entry { place: REGISTER, key: &key };
         let answer = self.call(server, entry, script).await?;

@@ -15,6 +15,7 @@ mod feed;
 mod inspection;
 mod inspector;
 pub mod keys;
+mod lanes;
 mod listing;
 mod mirrors;
 mod options;
@@ -39,17 +40,19 @@ use async_trait::async_trait;
 use redis::Value;
 
 use self::codec::Entry;
+use self::connection::At;
 use self::errors::store_error;
 use self::inspector::Inspector;
 use self::time::span;
+use crate::domain::partition::Partition;
 use crate::store::backend::TokenBackend;
 use crate::store::error::StoreResult;
 use crate::store::examination::Examination;
 use crate::store::revocations::{BackendReader, ReaderRole};
 use crate::store::token_store::Probe;
 
-pub use self::acl::{RedisLack, SENTINEL_RIGHTS, needed_commands};
-pub use self::connection::{SentinelReport, SentinelView};
+pub use self::acl::{CLUSTER_RIGHTS, RedisLack, SENTINEL_RIGHTS, needed_commands};
+pub use self::connection::{CLUSTER_SLOTS, ClusterNode, ClusterView, SentinelReport, SentinelView};
 pub use self::inspection::{EvictionPolicy, Persistence, RedisInspection, is_unfit};
 pub use self::options::{RedisOptions, RedisUrlError};
 pub use self::owner::Others;
@@ -68,7 +71,17 @@ impl TokenBackend for RedisTokenStore {
     }
 
     async fn probe(&self, side: Probe) -> StoreResult<()> {
-        let key = self.keys.everybody().probe();
+        self.each_server("probe", |partition| self.probe_one(partition, side)).await.map(drop)
+    }
+
+    async fn ping(&self) -> StoreResult<()> {
+        self.answers().await
+    }
+}
+
+impl RedisTokenStore {
+    async fn probe_one(&self, partition: Partition, side: Probe) -> StoreResult<()> {
+        let key = self.keys.partition(partition).probe();
         let entry = Entry { place: "probe", key: &key };
         let command = match side {
             Probe::Read => redis::cmd("GET").arg(&key).to_owned(),
@@ -77,14 +90,10 @@ impl TokenBackend for RedisTokenStore {
             Probe::Write => redis::cmd("SET").arg(&key).arg("").arg("PX").arg(span(PROBE_KEPT)).to_owned(),
         };
         self.connection
-            .run(None, |mut redis| async move { command.query_async::<Value>(&mut redis).await })
+            .run(At::key(&key), |mut redis| async move { command.query_async::<Value>(&mut redis).await })
             .await
             .map(drop)
             .map_err(|error| store_error(entry, error))
-    }
-
-    async fn ping(&self) -> StoreResult<()> {
-        self.answers().await
     }
 }
 

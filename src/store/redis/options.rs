@@ -5,8 +5,9 @@ use std::time::Duration;
 use redis::{ConnectionInfo, IntoConnectionInfo as _, RedisError};
 use url::Url;
 
-use super::connection::Watched;
+use super::connection::{Seeds, Watched};
 use super::wire::RedisTls;
+use crate::domain::cluster_url::{ClusterUrl, ClusterUrlError};
 use crate::domain::sentinel_url::{SentinelUrl, SentinelUrlError};
 
 /// How long to wait for Redis, and when to stop asking.
@@ -52,9 +53,13 @@ pub enum RedisUrlError {
     /// The address of Sentinels that cannot be used.
     #[error("the address of Sentinels {0}")]
     Sentinel(#[from] SentinelUrlError),
-    /// Cluster needs a client of its own.
+    /// The address of a Cluster that cannot be used.
+    #[error("the address of a Cluster {0}")]
+    Cluster(#[from] ClusterUrlError),
+    /// Another scheme.
     #[error(
-        "`{0}` is not supported: give the address of one Redis, redis:// or rediss://, or of Sentinels, redis+sentinel://"
+        "`{0}` is not supported: give the address of one Redis, redis:// or rediss://, of Sentinels, redis+sentinel://, \
+         or of a Cluster, redis+cluster://"
     )]
     Unsupported(String),
 }
@@ -63,10 +68,20 @@ pub enum RedisUrlError {
 pub(super) struct Address {
     /// How it is reached; holds the password.
     pub(super) info: ConnectionInfo,
-    /// Who says where it is; the address in `info` means nothing then.
-    pub(super) sentinels: Option<Watched>,
+    /// Who says where it is.
+    pub(super) led_by: LedBy,
     /// As it may be shown: no user, no password, no query.
     pub(super) shown: String,
+}
+
+/// Who says where Redis is. But for nobody, the address beside this means nothing.
+pub(super) enum LedBy {
+    /// The address.
+    Nobody,
+    /// Sentinels.
+    Sentinels(Watched),
+    /// The nodes of a Cluster.
+    Cluster(Seeds),
 }
 
 impl Address {
@@ -78,7 +93,12 @@ impl Address {
         if SentinelUrl::is_meant(url) {
             let url = SentinelUrl::parse(url)?;
             let behind = Self::parse(&url.redis_url())?;
-            return Ok(Self { sentinels: Some(Watched::by(&url)), shown: url.shown(), ..behind });
+            return Ok(Self { led_by: LedBy::Sentinels(Watched::by(&url)), shown: url.shown(), ..behind });
+        }
+        if ClusterUrl::is_meant(url) {
+            let url = ClusterUrl::parse(url)?;
+            let behind = Self::parse(&url.redis_url())?;
+            return Ok(Self { led_by: LedBy::Cluster(Seeds::by(&url)), shown: url.shown(), ..behind });
         }
         let parsed = Url::parse(url).map_err(|error| RedisUrlError::Malformed(error.to_string()))?;
         let scheme = parsed.scheme();
@@ -94,7 +114,7 @@ impl Address {
         if !info.addr().is_supported() {
             return Err(RedisUrlError::Malformed("such a connection is not made here".to_owned()));
         }
-        Ok(Self { info, sentinels: None, shown })
+        Ok(Self { info, led_by: LedBy::Nobody, shown })
     }
 }
 
@@ -113,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused_by_name() {
-        for scheme in ["redis-sentinel", "redis+cluster", "http"] {
+        for scheme in ["redis-sentinel", "redis-cluster", "http"] {
             let error = refusal(&format!("{scheme}://:hunter2@localhost:6379"));
             assert_eq!(error, RedisUrlError::Unsupported(scheme.to_owned()));
             assert!(error.to_string().contains(scheme));
@@ -127,7 +147,9 @@ mod tests {
             "redis://:hunter2@localhost:port",
             "redis://:hunter2@localhost/first",
             "redis://:hunter2@localhost/?protocol=hunter2",
-            "redis+cluster://:hunter2@localhost",
+            "redis+cluster://:hunter2@localhost/1",
+            "redis+cluster://:hunter2%ff@localhost",
+            "redis+cluster://:hunter2@",
             "redis+sentinel://:hunter2@localhost",
             "redis+sentinel://:hunter2@localhost/main?sentinel_password=hunter2&x",
             "redis+sentinel://:hunter2%ff@localhost/main",

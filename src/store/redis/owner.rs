@@ -4,6 +4,7 @@
 use redis::Value;
 
 use super::codec::Entry;
+use super::connection::At;
 use super::errors::store_error;
 use super::keys;
 use super::store::RedisTokenStore;
@@ -67,6 +68,7 @@ impl RedisTokenStore {
     /// # Errors
     /// [`StoreError`](crate::store::StoreError).
     pub async fn list_others(&self) -> StoreResult<Others> {
+        // All of these keys have one hash tag: in a Cluster one node has them.
         let (own, pattern) = (self.keys.everybody().owner(), keys::owners());
         let (mut found, mut cursor) = (Vec::new(), 0_u64);
         for _ in 0..SCANS_MAX {
@@ -104,7 +106,7 @@ impl RedisTokenStore {
 
     async fn ask(&self, key: &str, command: redis::Cmd) -> StoreResult<Value> {
         self.connection
-            .run(None, |mut redis| async move { command.query_async(&mut redis).await })
+            .run(At::key(key), |mut redis| async move { command.query_async(&mut redis).await })
             .await
             .map_err(|error| store_error(Entry { place: OWNER, key }, error))
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use redis::{ScriptInvocation, Value};
 
 use super::codec::{Answer, Entry};
+use super::connection::At;
 use super::errors::store_error;
 use super::scripts;
 use super::store::RedisTokenStore;
@@ -50,7 +51,7 @@ impl RateLimitStore for RedisTokenStore {
         pipeline.cmd("ZSCORE").arg(&key).arg(place.to_string()).cmd("TIME");
         let answer: Value = self
             .connection
-            .run(None, |mut redis| async move { pipeline.query_async(&mut redis).await })
+            .run(At::key(&key), |mut redis| async move { pipeline.query_async(&mut redis).await })
             .await
             .map_err(|error| store_error(entry, error))?;
         let (deadline, shown): (Option<f64>, Time) = entry.convert(answer)?;
@@ -83,7 +84,7 @@ impl RedisTokenStore {
         entry: Entry<'_>,
         script: ScriptInvocation<'static>,
     ) -> StoreResult<Answer> {
-        match self.connection.call(None, entry, script).await {
+        match self.connection.call(At::key(entry.key), entry, script).await {
             Ok(answer) => Ok(answer),
             Err(BackendError::Store(error)) => Err(error),
             Err(BackendError::Unvouched) => Err(entry.corrupt("another server answers than was asked")),

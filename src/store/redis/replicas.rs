@@ -10,6 +10,7 @@
 //! before it is used again. Which server one leads to is asked when the replicas have answered: what they
 //! have is that server's history (model: SealIsTheServer).
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 
 use super::codec::{Answer, Entry};
-use super::connection::{Connection, Live};
+use super::connection::{At, Connection, Live};
 use super::errors::{CallError, backend_error, is_forbidden, unavailable};
 use super::inspection::{self, RedisInspection};
-use super::keys::Everybody;
+use super::keys::Keys;
 use super::options::RedisUrlError;
 use super::scripts::{self, OrEval};
 use super::time::span;
@@ -31,6 +32,12 @@ use crate::store::vouching::{BackendError, BackendResult, Vouched};
 
 /// The most connections. One is in use for as long as replicas take, or a log that is written once a second.
 const CONNECTIONS_MAX: usize = 64;
+
+/// The most of one partition of a Cluster.
+const CONNECTIONS_OF_PARTITION_MAX: usize = 8;
+
+/// Of how many servers, each in one history, it is remembered whether they keep a log.
+const SERVERS_MAX: usize = 256;
 
 /// How long replicas have to answer, of the time that an operation has: they answer within milliseconds, or
 /// are behind, hung or away.
@@ -63,12 +70,14 @@ struct NotInLog;
 
 /// What revocations wait for.
 pub(super) struct Replicas {
-    pool: Pool<Opener>,
-    keys: Everybody,
+    /// One, or in a Cluster one for each partition, whose node may become another.
+    pools: Mutex<HashMap<Option<Partition>, Pool<Opener>>>,
+    shared: Arc<Connection>,
+    keys: Keys,
     wanted: u32,
     operation_timeout: Duration,
-    /// Of which server it is known whether its log can be waited for.
-    log: Mutex<Option<(String, bool)>>,
+    /// Of which servers it is known whether their log can be waited for.
+    logs: Mutex<HashMap<String, bool>>,
 }
 
 impl Replicas {
@@ -76,34 +85,42 @@ impl Replicas {
     ///
     /// # Errors
     /// [`RedisUrlError`].
-    pub(super) fn new(shared: &Arc<Connection>, keys: Everybody, wanted: u32) -> Result<Self, RedisUrlError> {
-        // Not the library's own words: they may repeat parts of the address.
-        let malformed = || RedisUrlError::Malformed("such a connection is not made here".to_owned());
-        let signs_of_life =
-            deadpool_redis::Manager::new(shared.info().clone()).map_err(|_: RedisError| malformed())?;
-        let opener = Opener { shared: shared.clone(), signs_of_life };
-        let pool = Pool::builder(opener).max_size(CONNECTIONS_MAX).queue_mode(QueueMode::Lifo).build();
+    pub(super) fn new(shared: &Arc<Connection>, keys: Keys, wanted: u32) -> Result<Self, RedisUrlError> {
+        // An address that the pool cannot use is told at once.
+        let pool = new_pool(shared, Partition::EVERYBODY)?;
+        let of = (!shared.is_cluster()).then_some((None, pool));
         Ok(Self {
-            pool: pool.map_err(|_| malformed())?,
+            pools: Mutex::new(of.into_iter().collect()),
+            shared: shared.clone(),
             keys,
             wanted,
             operation_timeout: shared.operation_timeout(),
-            log: Mutex::new(None),
+            logs: Mutex::default(),
         })
     }
 
+    fn pool_for(&self, partition: Partition) -> Result<Pool<Opener>, CallError> {
+        let of = self.shared.is_cluster().then_some(partition);
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&of) {
+            return Ok(pool.clone());
+        }
+        let pool = new_pool(&self.shared, partition).map_err(unavailable)?;
+        Ok(pools.entry(of).or_insert(pool).clone())
+    }
+
     /// Returns once enough replicas, and the log where it can be waited for, have all that was carried out
-    /// before on the server that was vouched for.
+    /// before in a partition, on the server that was vouched for.
     ///
     /// # Errors
     /// [`BackendError::Unvouched`] when another server answers, or the same with other data;
     /// [`BackendError::Store`] when too few replicas have it within the operation timeout, the log has it
     /// not within a second, or there is no answer. It is carried out all the same.
-    pub(super) async fn have_it(&self, by: &Vouched) -> BackendResult<()> {
-        let key = self.keys.fence();
+    pub(super) async fn have_it(&self, by: &Vouched, partition: Partition) -> BackendResult<()> {
+        let key = self.keys.partition(partition).fence();
         let entry = Entry { place: FENCE, key: &key };
         let limit = self.operation_timeout;
-        let waiting = patience::within(limit, self.wait_for_replicas(by, entry)).await;
+        let waiting = patience::within(limit, self.wait_for_replicas(by, partition, entry)).await;
         let (mut connection, log) = waiting.map_err(|slow| backend_error(entry, unavailable(slow)))??;
         if log {
             let limit = LOG_WAIT + ANSWER_WAIT;
@@ -117,7 +134,7 @@ impl Replicas {
                 }
                 Err(error) => {
                     // It may keep none any more.
-                    self.remember_log(None);
+                    self.logs.lock().unwrap_or_else(PoisonError::into_inner).remove(by.server(partition));
                     return Err(backend_error(entry, CallError::of(error)));
                 }
             }
@@ -127,16 +144,21 @@ impl Replicas {
     }
 
     /// Writes a fence and waits for the replicas; answers whether there is a log to wait for as well.
-    async fn wait_for_replicas(&self, by: &Vouched, entry: Entry<'_>) -> BackendResult<(Checkout, bool)> {
+    async fn wait_for_replicas(
+        &self,
+        by: &Vouched,
+        partition: Partition,
+        entry: Entry<'_>,
+    ) -> BackendResult<(Checkout, bool)> {
         let failed = |error: RedisError| backend_error(entry, CallError::of(error));
-        let mut connection = self.check_out().await.map_err(|error| backend_error(entry, error))?;
+        let mut connection = self.check_out(partition).await.map_err(|error| backend_error(entry, error))?;
         let redis = &mut connection.redis;
-        let log = self.log_of(&by.server, redis).await.map_err(failed)?;
+        let log = self.log_of(by.server(partition), redis).await.map_err(failed)?;
         let mut script = scripts::WRITE_FENCE.prepare_invoke();
         script
             .key(entry.key)
-            .key(self.keys.partition().state())
-            .arg(by.of(Partition::EVERYBODY).vouching.get())
+            .key(self.keys.partition(partition).state())
+            .arg(by.of(partition).vouching.get())
             .arg(span(FENCE_KEPT));
         let answer = script.invoke_async::<Value>(&mut OrEval::new(redis.clone())).await.map_err(failed)?;
         if Answer::read(entry, answer)?.verdict == "unvouched" {
@@ -146,7 +168,7 @@ impl Replicas {
         let limit = span(self.operation_timeout * part / whole);
         let wait = redis::cmd("WAIT").arg(self.wanted).arg(limit).to_owned();
         let have: u32 = wait.query_async(redis).await.map_err(failed)?;
-        if inspection::server_of(redis).await.map_err(failed)? != by.server {
+        if inspection::server_of(redis).await.map_err(failed)? != by.server(partition) {
             return Err(BackendError::Unvouched);
         }
         if have < self.wanted {
@@ -157,8 +179,8 @@ impl Replicas {
         Ok((connection, log))
     }
 
-    async fn check_out(&self) -> Result<Checkout, CallError> {
-        match self.pool.get().await {
+    async fn check_out(&self, partition: Partition) -> Result<Checkout, CallError> {
+        match self.pool_for(partition)?.get().await {
             Ok(connection) => Ok(Checkout::new(connection)),
             Err(PoolError::Backend(error)) => Err(CallError::of(error)),
             Err(error) => Err(unavailable(error)),
@@ -168,20 +190,30 @@ impl Replicas {
     /// Whether a server's log can be waited for. Asked once for each: it tells what it keeps, and does not
     /// have to be found out by a command that it does not know.
     async fn log_of(&self, server: &str, redis: &mut MultiplexedConnection) -> RedisResult<bool> {
-        if let Some((of, log)) = &*self.log.lock().unwrap_or_else(PoisonError::into_inner)
-            && of == server
-        {
+        if let Some(log) = self.logs.lock().unwrap_or_else(PoisonError::into_inner).get(server) {
             return Ok(*log);
         }
         let info: String = redis::cmd("INFO").query_async(redis).await?;
         let log = RedisInspection::read(Some(&info), None).can_wait_for_log() && is_written(redis).await?;
-        self.remember_log(Some((server.to_owned(), log)));
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        if logs.len() >= SERVERS_MAX {
+            // Most of them are gone, and the others are asked once more.
+            logs.clear();
+        }
+        logs.insert(server.to_owned(), log);
         Ok(log)
     }
+}
 
-    fn remember_log(&self, known: Option<(String, bool)>) {
-        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = known;
-    }
+fn new_pool(shared: &Arc<Connection>, partition: Partition) -> Result<Pool<Opener>, RedisUrlError> {
+    // Not the library's own words: they may repeat parts of the address.
+    let malformed = || RedisUrlError::Malformed("such a connection is not made here".to_owned());
+    let signs_of_life =
+        deadpool_redis::Manager::new(shared.info().clone()).map_err(|_: RedisError| malformed())?;
+    let max = if shared.is_cluster() { CONNECTIONS_OF_PARTITION_MAX } else { CONNECTIONS_MAX };
+    let opener = Opener { shared: shared.clone(), place: At::partition(partition), signs_of_life };
+    let pool = Pool::builder(opener).max_size(max).queue_mode(QueueMode::Lifo).build();
+    pool.map_err(|_| malformed())
 }
 
 /// Whether Redis says that it writes its log at least once a second, and does not leave that to the
@@ -212,6 +244,7 @@ impl std::fmt::Debug for Replicas {
 /// Opens the connections of the pool.
 struct Opener {
     shared: Arc<Connection>,
+    place: At<'static>,
     signs_of_life: deadpool_redis::Manager,
 }
 
@@ -220,11 +253,11 @@ impl Manager for Opener {
     type Error = RedisError;
 
     async fn create(&self) -> RedisResult<Live> {
-        self.shared.open_another().await
+        self.shared.open_another(self.place).await
     }
 
     async fn recycle(&self, live: &mut Live, metrics: &Metrics) -> RecycleResult<RedisError> {
-        if self.shared.is_over(live) {
+        if self.shared.is_over(self.place, live) {
             return Err(RecycleError::message("the server has closed it, or is the master no more"));
         }
         self.signs_of_life.recycle(live.redis(), metrics).await

@@ -37,7 +37,7 @@ impl ResetTokenBackend for RedisTokenStore {
         let keys = self.keys.of_user(token.user);
         let key = keys.resets();
         let entry = Entry { place: RESETS, key: &key };
-        let answer = self.call(by, entry, script).await?;
+        let answer = self.call(by, keys.partition().partition(), entry, script).await?;
         match answer.verdict.as_str() {
             // One that a security event has voided meanwhile is not written, and so simply never found.
             "kept" | "superseded" => Ok(ResetInsertion::Kept),
@@ -81,7 +81,7 @@ impl ResetTokenBackend for RedisTokenStore {
             .arg(self.time.argument())
             .arg(hex(&token.hash))
             .arg(vouching_of(by, token.user));
-        let answer = self.call(by, entry, script).await?;
+        let answer = self.call(by, keys.partition().partition(), entry, script).await?;
         match answer.verdict.as_str() {
             "taken" => Ok(Some(taken(entry, &answer)?)),
             "unknown" => Ok(None),
@@ -100,7 +100,7 @@ impl ResetTokenBackend for RedisTokenStore {
         let keys = self.keys.of_user(token.user);
         let key = keys.resets();
         let entry = Entry { place: RESETS, key: &key };
-        let answer = self.call(by, entry, script).await?;
+        let answer = self.call(by, keys.partition().partition(), entry, script).await?;
         match answer.verdict.as_str() {
             "kept" | "superseded" => Ok(()),
             _ => Err(unreadable(entry, &keys, &answer).into()),

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use redis::Value;
 
 use super::codec::{DENYLIST, Entry, Fields};
+use super::connection::At;
 use super::errors::backend_error;
 use super::keys;
 use super::orders::Order;
@@ -15,6 +16,7 @@ use super::time::reaches;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{KeyId, SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
+use crate::domain::partition::Partition;
 use crate::domain::user::SecurityVersion;
 use crate::store::revocations::{CarriedOut, Known, Placement, RevocationBackend};
 use crate::store::vouching::{BackendResult, Vouched};
@@ -54,7 +56,9 @@ impl RevocationBackend for RedisTokenStore {
             .arg(&STANDING_FIELDS);
         let value: Value = self
             .connection
-            .run(Some(&by.server), |mut redis| async move { pipeline.query_async(&mut redis).await })
+            .run(At::vouched(by, revoked.partition()), |mut redis| async move {
+                pipeline.query_async(&mut redis).await
+            })
             .await
             .map_err(|error| backend_error(entry, error))?;
         let (denied_until, owes, standing): (Option<f64>, bool, Fields) = entry.convert(value)?;
@@ -67,7 +71,7 @@ impl RevocationBackend for RedisTokenStore {
         })
     }
 
-    /// The script announces it, and the barrier comes behind that (model: AnnouncedBeforeTheBarrier).
+    /// The script announces it.
     async fn carry_out(
         &self,
         by: &Vouched,
@@ -82,12 +86,11 @@ impl RevocationBackend for RedisTokenStore {
         };
         let order = Order { new: *new, vouching, position, previous };
         let (entry_key, script) = order.script(&self.keys, self.time.argument(), denial);
-        let answer = self.call(by, entry_key.entry(), script).await?;
+        let answer = self.call(by, new.revoked.partition(), entry_key.entry(), script).await?;
         let mut carried_out = order.carried_out(&entry_key, &self.keys, &answer)?;
         if let Journaled::User { user, below } = new.revoked {
             self.end_rest(by, user, below, denial, &mut carried_out.ended).await;
         }
-        self.pass_on(by).await?;
         Ok(carried_out)
     }
 
@@ -107,9 +110,9 @@ impl RevocationBackend for RedisTokenStore {
         self.pass_on(by).await
     }
 
-    async fn replicated(&self, by: &Vouched) -> BackendResult<()> {
+    async fn replicated(&self, by: &Vouched, partition: Partition) -> BackendResult<()> {
         match &self.replicas {
-            Some(replicas) => replicas.have_it(by).await,
+            Some(replicas) => replicas.have_it(by, partition).await,
             None => Ok(()),
         }
     }

@@ -53,7 +53,7 @@ impl SessionBackend for RedisTokenStore {
         for (name, piece) in codec::pieces(&carried) {
             script.arg(name).arg(piece);
         }
-        let answer = self.call(by, entry, script).await?;
+        let answer = self.call(by, keys.partition().partition(), entry, script).await?;
         match answer.verdict.as_str() {
             "opened" => {
                 let session = codec::answered_session(entry, session.id, &answer)?;
@@ -201,10 +201,12 @@ impl RedisTokenStore {
         let keys = self.keys.of_user(token.user);
         let key = keys.session(token.session);
         let entry = Entry { place: SESSION, key: &key };
-        let stored = self.ask_vouched(by, entry, redis::cmd("HGETALL").arg(&key).to_owned()).await?;
+        let stored = self
+            .ask_vouched(by, keys.partition().partition(), entry, redis::cmd("HGETALL").arg(&key).to_owned())
+            .await?;
         let unreadable_by = codec::check_readable(entry, token.session, stored).err();
         script.arg(if unreadable_by.is_none() { "readable" } else { "unreadable" });
-        let answer = self.call(by, entry, script).await?;
+        let answer = self.call(by, keys.partition().partition(), entry, script).await?;
         let session = || {
             note_brought_back(token.session, answer.field(codec::AHEAD));
             codec::answered_session(entry, token.session, &answer)

@@ -1,12 +1,13 @@
-//! The store in one Redis, and how it is asked.
+//! The store in Redis, and how it is asked.
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use redis::{ScriptInvocation, Value};
 
 use super::codec::{Answer, Entry, Fields};
-use super::connection::{Connection, SentinelView};
-use super::errors::{backend_error, is_forbidden, store_error};
+use super::connection::{At, ClusterView, Connection, SentinelView};
+use super::errors::{CallError, backend_error, is_forbidden, store_error};
 use super::inspection::RedisInspection;
 use super::keys::{Keys, PartitionKeys};
 use super::mirrors::Mirrors;
@@ -16,10 +17,11 @@ use super::standing::{STANDING_FIELDS, standing_incarnation};
 use super::time::{StoreTime, Time};
 use crate::domain::clock::Timestamp;
 use crate::domain::deployment::DeploymentMark;
+use crate::domain::partition::Partition;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::vouching::{BackendError, BackendResult, Vouched};
 
-/// A [`TokenBackend`](crate::store::backend::TokenBackend) in one Redis, over one multiplexed connection.
+/// A [`TokenBackend`](crate::store::backend::TokenBackend) in Redis, over one multiplexed connection to each server.
 #[derive(Debug)]
 pub struct RedisTokenStore {
     pub(super) connection: Arc<Connection>,
@@ -49,7 +51,8 @@ impl RedisTokenStore {
     /// # Errors
     /// [`RedisUrlError`] when `url` is not the address of a Redis
     /// (`redis[s]://[[user]:password@]host[:port][/database]`, or `unix://` and a path) nor that of Sentinels
-    /// ([`SentinelUrl`](crate::domain::sentinel_url::SentinelUrl)).
+    /// ([`SentinelUrl`](crate::domain::sentinel_url::SentinelUrl)) or of a Cluster
+    /// ([`ClusterUrl`](crate::domain::cluster_url::ClusterUrl)).
     pub fn connect_lazy(
         url: &str,
         mark: &DeploymentMark,
@@ -60,7 +63,7 @@ impl RedisTokenStore {
         let keys = Keys::new(mark);
         let replicas = match wait_replicas {
             0 => None,
-            wanted => Some(Replicas::new(&connection, keys.everybody(), wanted)?),
+            wanted => Some(Replicas::new(&connection, keys.clone(), wanted)?),
         };
         Ok(Self {
             mirrors: Mirrors::new(connection.clone(), keys.everybody()),
@@ -92,18 +95,54 @@ impl RedisTokenStore {
     }
 
     /// What this Redis says about itself: whether it may forget keys (`maxmemory-policy`), what it
-    /// keeps on disk, and its version. Managed services that forbid `INFO` leave all unknown, and those
-    /// that forbid `CONFIG` whether it keeps snapshots.
+    /// keeps on disk, and its version; of several servers the worst. Managed services that forbid `INFO` leave all
+    /// unknown, and those that forbid `CONFIG` whether it keeps snapshots.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]: no server answers.
     pub async fn inspect(&self) -> StoreResult<RedisInspection> {
-        let info: Option<String> = self.ask_if_allowed("INFO", redis::cmd("INFO")).await?;
+        let asked = self.each_server("INFO", |partition| self.inspect_one(At::partition(partition))).await?;
+        let worst = asked.into_iter().reduce(RedisInspection::worse_of);
+        Ok(worst.unwrap_or(RedisInspection::UNKNOWN))
+    }
+
+    async fn inspect_one(&self, at: At<'static>) -> StoreResult<RedisInspection> {
+        let info: Option<String> = self.ask_if_allowed(at, "INFO", redis::cmd("INFO")).await?;
         let get = redis::cmd("CONFIG").arg("GET").arg("save").to_owned();
         // A name and a value, or nothing where there is no such setting.
-        let save: Option<Vec<String>> = self.ask_if_allowed("CONFIG GET", get).await?;
+        let save: Option<Vec<String>> = self.ask_if_allowed(at, "CONFIG GET", get).await?;
         let save_points = save.as_ref().and_then(|pair| pair.get(1)).map(String::as_str);
         Ok(RedisInspection::read(info.as_deref(), save_points))
+    }
+
+    /// Asks every server, by a partition that it has, of which one or several may be away; answers what the others say.
+    pub(super) async fn each_server<T, Asking>(
+        &self,
+        name: &'static str,
+        ask: impl Fn(Partition) -> Asking,
+    ) -> StoreResult<Vec<T>>
+    where
+        Asking: Future<Output = StoreResult<T>>,
+    {
+        let groups = self.connection.groups().await;
+        let groups = groups.map_err(|error| store_error(Entry { place: "server", key: name }, error))?;
+        let first: Vec<Partition> = groups.iter().filter_map(|group| group.first().copied()).collect();
+        let asked = join_all(first.into_iter().map(ask)).await;
+        let (answers, errors): (Vec<_>, Vec<_>) = asked.into_iter().partition(Result::is_ok);
+        match (errors.into_iter().find_map(Result::err), answers.is_empty()) {
+            (Some(error), true) => Err(error),
+            _ => Ok(answers.into_iter().flatten().collect()),
+        }
+    }
+
+    /// What the nodes of a Cluster say, where the address is theirs; an error where none says who they are.
+    pub async fn ask_cluster(&self) -> Option<StoreResult<ClusterView>> {
+        let view = self.connection.ask_cluster().await?;
+        Some(
+            view.map_err(|error| {
+                store_error(Entry { place: "server", key: "CLUSTER" }, CallError::of(error))
+            }),
+        )
     }
 
     /// What the Sentinels say of the master, where the address is theirs.
@@ -111,25 +150,32 @@ impl RedisTokenStore {
         self.connection.ask_sentinels().await
     }
 
-    /// What time it is by the clock of Redis.
+    /// What time it is by the clock of Redis; of several servers by the one that is ahead.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn time(&self) -> StoreResult<Timestamp> {
-        let time = self
-            .connection
-            .run(None, |mut redis| async move { redis::cmd("TIME").query_async(&mut redis).await })
-            .await
-            .map_err(|error| store_error(Entry { place: "server", key: "TIME" }, error))?;
-        Ok(self.time.shown(time))
+        let entry = Entry { place: "server", key: "TIME" };
+        let ask = |partition| async move {
+            let asking = self.connection.run(At::partition(partition), |mut redis| async move {
+                redis::cmd("TIME").query_async::<Time>(&mut redis).await
+            });
+            asking.await.map_err(|error| store_error(entry, error))
+        };
+        let latest = self.each_server(entry.key, ask).await?.into_iter().max();
+        latest.map(|time| self.time.shown(time)).ok_or_else(|| entry.corrupt("no server answers"))
     }
 
-    /// Whether Redis answers.
+    /// Whether Redis answers: of several servers one.
     pub(super) async fn answers(&self) -> StoreResult<()> {
-        self.connection
-            .run(None, |mut redis| async move { redis::cmd("PING").query_async::<()>(&mut redis).await })
-            .await
-            .map_err(|error| store_error(Entry { place: "server", key: "PING" }, error))
+        let entry = Entry { place: "server", key: "PING" };
+        let ask = |partition| async move {
+            let asking = self.connection.run(At::partition(partition), |mut redis| async move {
+                redis::cmd("PING").query_async::<()>(&mut redis).await
+            });
+            asking.await.map_err(|error| store_error(entry, error))
+        };
+        self.each_server(entry.key, ask).await.map(drop)
     }
 
     /// Runs a script on the server that was vouched for (model: SealIsTheServer), which compares the vouching
@@ -137,10 +183,11 @@ impl RedisTokenStore {
     pub(super) async fn call(
         &self,
         by: &Vouched,
+        partition: Partition,
         entry: Entry<'_>,
         script: ScriptInvocation<'static>,
     ) -> BackendResult<Answer> {
-        let answer = self.connection.call(Some(&by.server), entry, script).await?;
+        let answer = self.connection.call(At::vouched(by, partition), entry, script).await?;
         match answer.verdict.as_str() {
             "unvouched" => Err(BackendError::Unvouched),
             "implausible" => {
@@ -156,11 +203,12 @@ impl RedisTokenStore {
     pub(super) async fn ask_vouched(
         &self,
         by: &Vouched,
+        partition: Partition,
         entry: Entry<'_>,
         command: redis::Cmd,
     ) -> BackendResult<Value> {
         self.connection
-            .run(Some(&by.server), |mut redis| async move { command.query_async(&mut redis).await })
+            .run(At::vouched(by, partition), |mut redis| async move { command.query_async(&mut redis).await })
             .await
             .map_err(|error| backend_error(entry, error))
     }
@@ -177,9 +225,10 @@ impl RedisTokenStore {
     ) -> BackendResult<(Value, Timestamp)> {
         let mut pipeline = redis::pipe();
         pipeline.add_command(command).cmd("HMGET").arg(partition.state()).arg(&STANDING_FIELDS).cmd("TIME");
+        let at = At::vouched(by, partition.partition());
         let answers = self
             .connection
-            .run(Some(&by.server), |mut redis| async move { pipeline.query_async::<Value>(&mut redis).await })
+            .run(at, |mut redis| async move { pipeline.query_async::<Value>(&mut redis).await })
             .await
             .map_err(|error| backend_error(entry, error))?;
         let (answer, standing, shown): (Value, Fields, Time) = entry.convert(answers)?;
@@ -190,15 +239,20 @@ impl RedisTokenStore {
     /// Returns once no replica of this Redis' mirrors can be without what was revoked before.
     /// (model: RevocationWaitsForMirrors)
     pub(super) async fn pass_on(&self, by: &Vouched) -> BackendResult<()> {
-        Ok(self.mirrors.have_caught_up(&by.server).await?)
+        Ok(self.mirrors.have_caught_up(by.server(Partition::EVERYBODY)).await?)
     }
 
     /// What Redis answers; `None` where it may not be asked that.
-    async fn ask_if_allowed<T>(&self, name: &'static str, command: redis::Cmd) -> StoreResult<Option<T>>
+    async fn ask_if_allowed<T>(
+        &self,
+        at: At<'static>,
+        name: &'static str,
+        command: redis::Cmd,
+    ) -> StoreResult<Option<T>>
     where
         T: redis::FromRedisValue + Send + 'static,
     {
-        let asking = self.connection.run(None, |mut redis| async move {
+        let asking = self.connection.run(at, |mut redis| async move {
             match command.query_async::<T>(&mut redis).await {
                 Err(error) if is_forbidden(error.kind()) => Ok(None),
                 answer => answer.map(Some),

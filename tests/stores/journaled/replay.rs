@@ -39,7 +39,8 @@ fn entry(user: UserId, position: i64) -> JournalEntry {
 async fn whole(backend: &dyn TokenBackend) -> (Box<dyn Examination>, Vouched) {
     let mut examination = backend.examine().await.expect("a connection");
     let new: Vec<_> = Partition::all().map(begun).collect();
-    let server = examination.view().await.expect("a view").server;
+    let server =
+        examination.view().await.expect("a view").server(Partition::EVERYBODY).expect("a server").to_string();
     examination.begin(&new).await.expect("begun");
     let partition = VouchedPartition { incarnation: 1, vouching: VouchingId::new(7) };
     let vouched = Vouched::new(server, vec![partition; Partition::COUNT]).expect("all partitions");

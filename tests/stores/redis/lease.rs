@@ -29,12 +29,12 @@ const LONGEST: Duration = Duration::from_secs(20);
 
 /// Another replica makes the store whole, for much longer than it may take.
 async fn taken(redis: &mut MultiplexedConnection) {
-    let (key, term) = (keys().everybody().lease(), TERM.as_millis() as u64);
+    let (key, term) = (keys().everybody().partition().lease(), TERM.as_millis() as u64);
     redis.pset_ex::<_, _, ()>(key, "another", term).await.expect("PSETEX");
 }
 
 async fn is_held(redis: &mut MultiplexedConnection) -> bool {
-    redis.exists(keys().everybody().lease()).await.expect("EXISTS")
+    redis.exists(keys().everybody().partition().lease()).await.expect("EXISTS")
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_lease_is_ended_by_its_holder_alone() {
     assert!(examination.lease(first, TERM).await.expect("an answer"));
     assert!(examination.lease(first, TERM).await.expect("an answer"), "it is kept");
     assert!(!examination.lease(second, TERM).await.expect("an answer"));
-    let key = keys().everybody().lease();
+    let key = keys().everybody().partition().lease();
     let ttl = super::ttl_ms(&mut client(&server).await, &key).await.expect("it ends by itself");
     assert!((1..=60_000).contains(&ttl), "{ttl}");
     examination.end_lease(second).await.expect("an answer");
@@ -85,7 +85,7 @@ async fn a_replica_that_never_ends_holds_nobody_up_for_ever() {
     assert!(!store.is_vouched() && store.keeper.has_store_jumped(), "that is not forgotten");
     assert!(is_held(&mut redis).await, "it is another's");
 
-    redis.del::<_, ()>(keys().everybody().lease()).await.expect("DEL");
+    redis.del::<_, ()>(keys().everybody().partition().lease()).await.expect("DEL");
     store.keep().await.expect("it is made good");
     assert!(store.is_vouched() && !store.keeper.has_store_jumped());
     assert_dead(&store, &session).await;

@@ -40,7 +40,13 @@ impl Side {
         let (server, clock) = (RedisServer::start(), Arc::new(ManualClock::at(START)));
         let backend = backend(&server, &mark(), &clock).await;
         let mut examination = backend.examine().await.expect("a connection");
-        let seen = examination.view().await.expect("a view").server;
+        let seen = examination
+            .view()
+            .await
+            .expect("a view")
+            .server(Partition::EVERYBODY)
+            .expect("a server")
+            .to_string();
         let vouching = VouchingId::new(7);
         let begun = |partition| {
             let state = PartitionState { incarnation: 1, vouching, mark: BEGIN, seal: "a server".to_owned() };

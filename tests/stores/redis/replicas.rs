@@ -172,6 +172,10 @@ async fn where_no_replica_is_waited_for_none_is_asked() {
     replica.resume();
 }
 
+fn fence_of(person: &Person) -> String {
+    keys().partition(Partition::of(person.user)).fence()
+}
+
 #[tokio::test]
 async fn a_full_redis_takes_the_fence_as_it_takes_the_revocation() {
     let (master, _replica) = in_step().await;
@@ -184,7 +188,7 @@ async fn a_full_redis_takes_the_fence_as_it_takes_the_revocation() {
         let ending = store.revoke_session(ada.user, session.id, OnUnknown::Deny);
         ending.await.expect("an end");
     }
-    let ttl: i64 = master.command(&["PTTL", &keys().everybody().fence()]).await;
+    let ttl: i64 = master.command(&["PTTL", &fence_of(&ada)]).await;
     assert!((1..=60_000).contains(&ttl), "{ttl}");
 }
 
@@ -204,7 +208,7 @@ async fn password_and_database_of_the_address_hold_for_these_connections_as_well
     assert!(ending.await.expect("an end"));
     let mut there = redis::Client::open(url).expect("an address").get_multiplexed_async_connection().await;
     let there = there.as_mut().expect("a connection");
-    assert!(there.exists::<_, bool>(keys().everybody().fence()).await.expect("EXISTS"));
+    assert!(there.exists::<_, bool>(fence_of(&ada)).await.expect("EXISTS"));
 }
 
 #[tokio::test]
@@ -240,7 +244,7 @@ async fn a_connection_that_somebody_gave_up_is_not_used_again() {
     let mut given_up = Vec::new();
     for _ in 0..2 {
         let (waiter, by) = (backend.clone(), by.clone());
-        let waiting = tokio::spawn(async move { waiter.replicated(&by).await });
+        let waiting = tokio::spawn(async move { waiter.replicated(&by, Partition::EVERYBODY).await });
         let mut found = waits(&mut redis).await;
         while found.iter().all(|id| given_up.contains(id)) {
             assert!(!waiting.is_finished(), "it was not seen to wait");
@@ -251,7 +255,7 @@ async fn a_connection_that_somebody_gave_up_is_not_used_again() {
         given_up.extend(found);
     }
     replica.resume();
-    backend.replicated(&by).await.expect("it has it");
+    backend.replicated(&by, Partition::EVERYBODY).await.expect("it has it");
 }
 
 /// What the store at `server` was found whole by.
@@ -280,7 +284,7 @@ async fn replicas_of_another_server_confirm_nothing() {
     promoted.command::<()>(&["REPLICAOF", "NO", "ONE"]).await;
     online(&promoted, 1).await;
     address.lead_to(promoted.port());
-    match backend.replicated(&by).await {
+    match backend.replicated(&by, Partition::EVERYBODY).await {
         Err(BackendError::Unvouched) => {}
         other => panic!("{other:?}"),
     }
@@ -291,5 +295,5 @@ async fn replicas_of_another_server_confirm_nothing() {
     address.lead_to(other.port());
     let backend =
         backend_at(&format!("redis://{}", address.address()), 1, &Arc::new(ManualClock::at(START))).await;
-    assert!(matches!(backend.replicated(&by).await, Err(BackendError::Unvouched)));
+    assert!(matches!(backend.replicated(&by, Partition::EVERYBODY).await, Err(BackendError::Unvouched)));
 }

@@ -2,7 +2,6 @@
 
 mod entry;
 mod failover;
-mod ledger;
 mod split_brain;
 
 use std::sync::{Arc, LazyLock};

@@ -1,23 +1,37 @@
 //! Opens connections, and keeps the one that all operations share.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use redis::{ConnectionAddr, ConnectionInfo, RedisResult};
-use rustls::ClientConfig;
+use redis::{ConnectionAddr, RedisConnectionInfo, RedisError, RedisResult};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::live::{Driver, Live};
 use super::sentinel::{self, Place, Sentinels};
 use super::wiring::{Line, Wiring};
-use crate::store::redis::inspection::{self, Identity};
+use crate::store::redis::inspection::{self, Identity, Mode};
+
+/// A node of a Cluster that follows another: what it has may be older.
+const A_REPLICA: &str = "where a master of the Redis Cluster was, a replica answers";
+
+/// What an address leads to.
+pub(super) enum Target {
+    /// One server.
+    One,
+    /// The master that Sentinels name: the address itself means nothing.
+    Sentinels(Arc<Sentinels>),
+    /// A master of a Cluster.
+    NodeOfCluster,
+}
 
 /// Opens connections to one address, or to the master that Sentinels name.
 pub(super) struct Dialer {
-    info: ConnectionInfo,
+    address: ConnectionAddr,
+    account: RedisConnectionInfo,
+    target: Target,
     wiring: Wiring,
-    sentinels: Option<Arc<Sentinels>>,
     /// Follows the master for as long as this is there.
     following: OnceLock<Driver>,
     current: RwLock<Option<Live>>,
@@ -26,17 +40,17 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    /// With `own_tls` where TLS is not as the system has it. Where there are Sentinels they say the address,
-    /// and `info` the rest.
+    /// Nothing is sent yet.
     pub(super) fn new(
-        info: ConnectionInfo,
-        sentinels: Option<sentinel::Watched>,
-        own_tls: Option<Arc<ClientConfig>>,
+        address: ConnectionAddr,
+        account: RedisConnectionInfo,
+        target: Target,
+        wiring: Wiring,
     ) -> Self {
-        let wiring = Wiring::new(own_tls);
         Self {
-            info,
-            sentinels: sentinels.map(|watched| Arc::new(Sentinels::new(watched, wiring.clone()))),
+            address,
+            account,
+            target,
             wiring,
             following: OnceLock::new(),
             current: RwLock::new(None),
@@ -45,20 +59,22 @@ impl Dialer {
         }
     }
 
-    /// As whom it connects and to which database; where to, too, unless Sentinels say that.
-    pub(super) fn info(&self) -> &ConnectionInfo {
-        &self.info
-    }
-
     /// Who says where the master is.
-    pub(super) fn sentinels(&self) -> Option<&Sentinels> {
-        self.sentinels.as_deref()
+    pub(super) fn sentinels(&self) -> Option<&Arc<Sentinels>> {
+        match &self.target {
+            Target::Sentinels(sentinels) => Some(sentinels),
+            Target::One | Target::NodeOfCluster => None,
+        }
     }
 
     /// Opens a connection beside the shared one.
     pub(super) async fn open_another(&self) -> RedisResult<Live> {
-        let Some(sentinels) = &self.sentinels else {
-            return self.open_at(self.info.addr(), None).await.map(|(live, _)| live);
+        let Some(sentinels) = self.sentinels() else {
+            let (live, is_master) = self.open_at(&self.address, None).await?;
+            return match self.complaint_of(is_master) {
+                Some(error) => Err(error),
+                None => Ok(live),
+            };
         };
         self.following.get_or_init(|| sentinel::follow(sentinels.clone()));
         for _ in 0..sentinel::LOOKS {
@@ -74,21 +90,34 @@ impl Dialer {
         Err(sentinels.not_the_master())
     }
 
+    /// What there is to say where a master is meant, and another answers.
+    fn complaint_of(&self, is_master: bool) -> Option<RedisError> {
+        match &self.target {
+            Target::Sentinels(sentinels) if !is_master => Some(sentinels.not_the_master()),
+            Target::NodeOfCluster if !is_master => Some(RedisError::from(io::Error::other(A_REPLICA))),
+            _ => None,
+        }
+    }
+
     /// Answers whether it is a master as well.
     async fn open_at(
         &self,
         address: &ConnectionAddr,
         place: Option<Arc<Place>>,
     ) -> RedisResult<(Live, bool)> {
-        let Line { mut handle, wire, driver } =
-            self.wiring.connect(address, self.info.redis_settings()).await?;
-        let Identity { server, is_master } = inspection::identity_of(&mut handle).await?;
+        let Line { mut handle, wire, driver } = self.wiring.connect(address, &self.account).await?;
+        let Identity { server, is_master, mode } = inspection::identity_of(&mut handle).await?;
+        mode.must_be(match self.target {
+            Target::NodeOfCluster => Mode::NodeOfCluster,
+            Target::One | Target::Sentinels(_) => Mode::Standalone,
+        })?;
         let live = Live {
             number: self.next_number.fetch_add(1, Ordering::Relaxed),
             handle,
             server: server.into(),
             wire,
             opened: Instant::now(),
+            address: Arc::new(address.clone()),
             place,
             _driver: Arc::new(driver),
         };
@@ -122,12 +151,15 @@ impl Dialer {
     /// Whether the other end has closed it, or the master is somewhere else by now.
     pub(super) fn is_over(&self, live: &Live) -> bool {
         let has_moved = |sentinels: &Arc<Sentinels>| sentinels.has_moved_from(live.place.as_deref());
-        live.wire.has_ended() || self.sentinels.as_ref().is_some_and(has_moved)
+        live.wire.has_ended() || self.sentinels().is_some_and(has_moved)
     }
 
-    /// The server that the shared connection may lead to is no master: that one is not used any more, nor for reading.
-    pub(super) fn leave(&self) {
+    /// Where a master is meant, and another answers, the shared connection may lead to it as well: that one is not used
+    /// any more, nor for reading. Answers what there is to say.
+    pub(super) fn leave_unless(&self, is_master: bool) -> Option<RedisError> {
+        let complaint = self.complaint_of(is_master)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
+        Some(complaint)
     }
 
     /// Lets the next operation open a new connection. Calls that still wait on the old one keep it.

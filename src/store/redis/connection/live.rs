@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::RedisError;
 use redis::aio::MultiplexedConnection;
+use redis::{ConnectionAddr, RedisError};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -24,6 +24,8 @@ pub(in crate::store::redis) struct Live {
     pub(super) server: Arc<str>,
     pub(super) wire: Arc<Wire>,
     pub(super) opened: Instant,
+    /// Where it was opened to.
+    pub(super) address: Arc<ConnectionAddr>,
     /// Where Sentinels have said that the master is.
     pub(super) place: Option<Arc<Place>>,
     /// Carries the bytes as long as a clone of this is held.

@@ -1,6 +1,6 @@
-//! The one connection to Redis: bounded waits, reconnection, and a circuit breaker.
+//! The connections to Redis: bounded waits, reconnection, and a circuit breaker.
 //!
-//! All operations share one multiplexed connection. It is replaced as soon as a call on it breaks
+//! All operations share one multiplexed connection, or one to each node of a Cluster. It is replaced as soon as a call on it breaks
 //! or gets no answer in time: a connection whose other end has silently gone (failover, network
 //! partition) looks healthy to TCP for many minutes, and redis' own `ConnectionManager` keeps such
 //! a one, as it keeps for ever what failed at first for another reason than I/O. It is replaced as well
@@ -10,9 +10,13 @@
 //! anything is sent, and what the end overtook is sent on the next one. What may have been sent is
 //! never sent again: it may have been done.
 
+mod at;
 mod channel;
+mod cluster;
 mod dialer;
+mod in_turn;
 mod live;
+mod node;
 mod sentinel;
 mod verdict;
 mod waiting;
@@ -20,39 +24,54 @@ mod wiring;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{ConnectionInfo, ErrorKind, RedisResult, ScriptInvocation, Value};
+use redis::{ConnectionInfo, RedisError, RedisResult, ScriptInvocation, Value};
 
 use self::channel::Channel;
-use self::dialer::Dialer;
-use self::verdict::{Verdict, verdict};
+use self::cluster::Cluster;
+use self::dialer::{Dialer, Target};
+use self::node::{Node, Patience, has_moved};
+use self::sentinel::Sentinels;
+use self::wiring::Wiring;
 use super::codec::{Answer, Entry};
 use super::errors::{CallError, backend_error, unavailable};
-use super::options::{Address, RedisOptions, RedisUrlError};
+use super::options::{Address, LedBy, RedisOptions, RedisUrlError};
 use super::scripts::OrEval;
 use super::wire;
-use crate::store::breaker::Breaker;
+use crate::domain::partition::Partition;
 use crate::store::patience;
 use crate::store::vouching::BackendResult;
 
+pub(super) use self::at::At;
+pub(super) use self::cluster::Seeds;
+pub use self::cluster::{CLUSTER_SLOTS, ClusterNode, ClusterView};
 pub(super) use self::live::Live;
 pub(super) use self::sentinel::Watched;
 pub use self::sentinel::{SentinelReport, SentinelView};
 pub(super) use self::waiting::WaitingConnection;
 
-/// The connection that all operations share.
+/// The connections that all operations share: one, or one to each node of a Cluster.
 pub(super) struct Connection {
-    dialer: Dialer,
-    operation_timeout: Duration,
-    breaker: Breaker,
+    way: Way,
+    info: ConnectionInfo,
+    patience: Patience,
     address: String,
+}
+
+/// Where commands go.
+enum Way {
+    /// To one server, or the one that Sentinels lead to.
+    One(Arc<Node>),
+    /// To the node that has the slot.
+    Cluster(Arc<Cluster>),
 }
 
 impl Connection {
     /// Prepares a connection; nothing is sent before the first operation.
     pub(super) fn lazy(url: &str, options: RedisOptions) -> Result<Self, RedisUrlError> {
-        let Address { info, sentinels, shown } = Address::parse(url)?;
+        let Address { info, led_by, shown } = Address::parse(url)?;
         // Files of our own are small, and a mistake in them is told at once.
         let own_tls = match options.tls.is_default() {
             true => None,
@@ -60,103 +79,114 @@ impl Connection {
                 Some(wire::tls_config(&options.tls).map_err(|error| RedisUrlError::Tls(error.to_string()))?)
             }
         };
-        Ok(Self {
-            dialer: Dialer::new(info, sentinels, own_tls),
-            operation_timeout: options.operation_timeout,
-            breaker: Breaker::new(options.breaker_threshold, options.breaker_pause),
-            address: shown,
-        })
+        let (wiring, patience) = (Wiring::new(own_tls), Patience::from(&options));
+        let account = info.redis_settings().clone();
+        let one = |target| {
+            let dialer = Dialer::new(info.addr().clone(), account.clone(), target, wiring.clone());
+            Way::One(Arc::new(Node::new(dialer, patience)))
+        };
+        let way = match led_by {
+            LedBy::Nobody => one(Target::One),
+            LedBy::Sentinels(watched) => {
+                one(Target::Sentinels(Arc::new(Sentinels::new(watched, wiring.clone()))))
+            }
+            LedBy::Cluster(seeds) => Way::Cluster(Arc::new(Cluster::new(seeds, account, wiring, patience))),
+        };
+        Ok(Self { way, info, patience, address: shown })
     }
 
-    /// As whom it connects and to which database; where to, too, unless Sentinels say that.
+    /// As whom it connects and to which database; where to, too, unless somebody else says that.
     pub(super) fn info(&self) -> &ConnectionInfo {
-        self.dialer.info()
+        &self.info
     }
 
     /// The longest that one operation takes.
     pub(super) fn operation_timeout(&self) -> Duration {
-        self.operation_timeout
+        self.patience.operation_timeout
     }
 
     /// What the Sentinels say, where they are asked: each of them.
     pub(super) async fn ask_sentinels(&self) -> Option<SentinelView> {
-        Some(self.dialer.sentinels()?.view().await)
+        let Way::One(node) = &self.way else { return None };
+        Some(node.dialer.sentinels()?.view().await)
     }
 
-    /// Whether a connection is of no use any more.
-    pub(super) fn is_over(&self, live: &Live) -> bool {
-        self.dialer.is_over(live)
+    /// Whether it is a Cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.way, Way::Cluster(_))
+    }
+
+    /// What the nodes of a Cluster say, where it is one.
+    pub(super) async fn ask_cluster(&self) -> Option<RedisResult<ClusterView>> {
+        let Way::Cluster(cluster) = &self.way else { return None };
+        Some(cluster.view().await)
+    }
+
+    /// The partitions that each server has: of a Cluster, those that nobody has are left out.
+    ///
+    /// # Errors
+    /// [`CallError`], within the operation timeout.
+    pub(super) async fn groups(&self) -> Result<Vec<Vec<Partition>>, CallError> {
+        let Way::Cluster(cluster) = &self.way else { return Ok(vec![Partition::all().collect()]) };
+        let asking = patience::within(self.operation_timeout(), cluster.groups());
+        asking.await.map_err(unavailable)?.map_err(CallError::of)
+    }
+
+    /// Whether a connection is of no use any more for what is there.
+    pub(super) fn is_over(&self, at: At<'_>, live: &Live) -> bool {
+        match &self.way {
+            Way::One(node) => node.dialer.is_over(live),
+            Way::Cluster(cluster) => live.wire.has_ended() || cluster.has_moved_from(at.slot, &live.address),
+        }
     }
 
     /// Opens a connection beside the shared one.
-    pub(super) async fn open_another(&self) -> RedisResult<Live> {
-        self.dialer.open_another().await
+    pub(super) async fn open_another(&self, at: At<'_>) -> RedisResult<Live> {
+        self.node(at).await?.dialer.open_another().await
     }
 
-    /// Runs one operation on the connection, which is opened if need be; on that server alone, where one
-    /// is named (model: SealIsTheServer).
+    async fn node(&self, at: At<'_>) -> RedisResult<Arc<Node>> {
+        match &self.way {
+            Way::One(node) => Ok(node.clone()),
+            Way::Cluster(cluster) => cluster.node(at.slot).await,
+        }
+    }
+
+    /// A connection beside the shared one has given no answer.
+    pub(super) fn has_gone_silent(&self) {
+        if let Way::Cluster(cluster) = &self.way {
+            cluster.look_soon();
+        }
+    }
+
+    /// A connection beside the shared one has failed: the slots may be elsewhere by now. Answers whether it is known
+    /// that they are.
+    pub(super) fn has_heard(&self, error: &RedisError) -> bool {
+        self.has_gone_silent();
+        has_moved(error)
+    }
+
+    /// Runs one operation on the connection to where that is, which is opened if need be; on that server alone, where
+    /// one is named (model: SealIsTheServer).
     ///
     /// # Errors
-    /// [`CallError`], always within the operation timeout.
-    pub(super) async fn run<'a, T, Operation, Running>(
-        &'a self,
-        server: Option<&str>,
+    /// [`CallError`], always within the operation timeout, and once as much where the slots have to be asked for.
+    pub(super) async fn run<T, Operation, Running>(
+        &self,
+        at: At<'_>,
         operation: Operation,
     ) -> Result<T, CallError>
     where
-        Operation: FnOnce(Channel<'a>) -> Running,
+        Operation: FnOnce(Channel) -> Running,
         Running: Future<Output = RedisResult<T>>,
     {
-        let permit = self.breaker.acquire().map_err(unavailable)?;
-        let mut used = None;
-        let attempt = patience::within(self.operation_timeout, async {
-            let live = self.dialer.live().await?;
-            used = Some(live.clone());
-            match server {
-                Some(server) if *server != *live.server => Ok(None),
-                _ => {
-                    let channel = Channel { dialer: &self.dialer, live, is_bound: server.is_some() };
-                    operation(channel).await.map(Some)
-                }
-            }
-        });
-        let result = match attempt.await {
-            Ok(result) => result,
-            Err(too_slow) => {
-                self.dialer.discard(used.map(|live| live.number));
-                permit.failed();
-                return Err(unavailable(too_slow));
-            }
+        let cluster = match &self.way {
+            Way::One(node) => return node.run(None, at.server, operation).await,
+            Way::Cluster(cluster) => cluster,
         };
-        match result {
-            Ok(Some(answer)) => {
-                permit.succeeded();
-                Ok(answer)
-            }
-            Ok(None) => {
-                permit.succeeded();
-                // What it leads to may have another history by now than when it was opened.
-                self.dialer.discard(used.map(|live| live.number));
-                Err(CallError::Unvouched)
-            }
-            Err(error) => {
-                let is_left = used.as_ref().is_some_and(|live| live.is_to_be_left(&error));
-                if is_left || verdict(&error) == Verdict::Broken {
-                    self.dialer.discard(used.map(|live| live.number));
-                }
-                // An answer, even a refusal, shows that Redis is there: waiting is no problem then.
-                if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) {
-                    permit.succeeded();
-                } else {
-                    permit.failed();
-                }
-                // It was refused and not done: who asks looks at the new master, and repeats it there.
-                if is_left && server.is_some() && self.dialer.sentinels().is_some() {
-                    return Err(CallError::Unvouched);
-                }
-                Err(CallError::of(error))
-            }
-        }
+        let asking = patience::within(self.operation_timeout(), cluster.node(at.slot));
+        let node = asking.await.map_err(unavailable)?.map_err(CallError::of)?;
+        node.run(Some(cluster), at.server, operation).await
     }
 
     /// Runs a script that is about `entry`.
@@ -165,12 +195,12 @@ impl Connection {
     /// As [`run`](Self::run), or when the answer means nothing.
     pub(super) async fn call(
         &self,
-        server: Option<&str>,
+        at: At<'_>,
         entry: Entry<'_>,
         script: ScriptInvocation<'static>,
     ) -> BackendResult<Answer> {
         let value = self
-            .run(server, |redis| async move { script.invoke_async::<Value>(&mut OrEval::new(redis)).await })
+            .run(at, |redis| async move { script.invoke_async::<Value>(&mut OrEval::new(redis)).await })
             .await
             .map_err(|error| backend_error(entry, error))?;
         Ok(Answer::read(entry, value)?)
@@ -196,6 +226,7 @@ mod tests {
                 "redis+sentinel://ada:hunter2@one,two:1/main/3?sentinel_username=ada&sentinel_password=hunter2",
                 "redis+sentinel://one:26379,two:1/main/3",
             ),
+            ("redis+cluster://ada:hunter2@one,two:1", "redis+cluster://one:6379,two:1"),
         ] {
             let connection = Connection::lazy(url, RedisOptions::default()).expect("a connection");
             let text = format!("{connection:?}");

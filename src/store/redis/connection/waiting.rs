@@ -6,8 +6,8 @@ use std::time::Duration;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
-use super::Connection;
 use super::live::Live;
+use super::{At, Connection};
 use crate::store::patience;
 use crate::store::redis::errors::{CallError, unavailable};
 use crate::store::redis::inspection::{self, Identity};
@@ -15,13 +15,15 @@ use crate::store::redis::inspection::{self, Identity};
 /// A connection beside the shared one, for calls that wait: they would hold up all others.
 pub(in crate::store::redis) struct WaitingConnection {
     shared: Arc<Connection>,
+    /// In a Cluster, to the node that has this.
+    place: At<'static>,
     open: Option<Live>,
 }
 
 impl WaitingConnection {
     /// One that is opened when it is first needed.
-    pub(in crate::store::redis) fn new(shared: Arc<Connection>) -> Self {
-        Self { shared, open: None }
+    pub(in crate::store::redis) fn new(shared: Arc<Connection>, place: At<'static>) -> Self {
+        Self { shared, place, open: None }
     }
 
     /// Asks who answers, which becomes the server that this connection leads to.
@@ -29,15 +31,12 @@ impl WaitingConnection {
     /// # Errors
     /// As [`run`](Self::run).
     pub(in crate::store::redis) async fn identify(&mut self) -> Result<String, CallError> {
-        let shared = self.shared.clone();
+        let (shared, place) = (self.shared.clone(), self.place);
         let asking = self.run(None, Duration::ZERO, |mut redis| async move {
-            let Identity { server, is_master } = inspection::identity_of(&mut redis).await?;
-            match shared.dialer.sentinels() {
-                Some(sentinels) if !is_master => {
-                    shared.dialer.leave();
-                    Err(sentinels.not_the_master())
-                }
-                _ => Ok(server),
+            let Identity { server, is_master, .. } = inspection::identity_of(&mut redis).await?;
+            match shared.node(place).await?.dialer.leave_unless(is_master) {
+                Some(error) => Err(error),
+                None => Ok(server),
             }
         });
         let server = asking.await?;
@@ -45,6 +44,11 @@ impl WaitingConnection {
             open.server = server.as_str().into();
         }
         Ok(server)
+    }
+
+    /// What it leads to has refused some slots: they may be elsewhere by now.
+    pub(in crate::store::redis) fn has_other_slots(&self) {
+        self.shared.has_gone_silent();
     }
 
     /// Which connection it is, while it is open.
@@ -68,11 +72,11 @@ impl WaitingConnection {
         Operation: FnOnce(MultiplexedConnection) -> Running,
         Running: Future<Output = RedisResult<T>>,
     {
-        let limit = self.shared.operation_timeout + wait;
+        let limit = self.shared.operation_timeout() + wait;
         let attempt = patience::within(limit, async {
-            let live = match self.open.take().filter(|open| !self.shared.dialer.is_over(open)) {
+            let live = match self.open.take().filter(|open| !self.shared.is_over(self.place, open)) {
                 Some(open) => open,
-                None => self.shared.open_another().await?,
+                None => self.shared.open_another(self.place).await?,
             };
             if server.is_some_and(|server| *server != *live.server) {
                 return Ok(None);
@@ -85,8 +89,14 @@ impl WaitingConnection {
         });
         match attempt.await {
             Ok(Ok(answer)) => answer.ok_or(CallError::Unvouched),
-            Ok(Err(error)) => Err(CallError::of(error)),
-            Err(too_slow) => Err(unavailable(too_slow)),
+            Ok(Err(error)) => match self.shared.has_heard(&error) && server.is_some() {
+                true => Err(CallError::Unvouched),
+                false => Err(CallError::of(error)),
+            },
+            Err(too_slow) => {
+                self.shared.has_gone_silent();
+                Err(unavailable(too_slow))
+            }
         }
     }
 }

@@ -141,7 +141,7 @@ async fn a_server_is_asked_once_whether_its_log_can_be_waited_for() {
     let fake = Fake::start(Said::LOGGED).await;
     let (store, by) = on(&fake).await;
     for round in 1..=3 {
-        store.replicated(&by).await.expect("it has it");
+        store.replicated(&by, Partition::EVERYBODY).await.expect("it has it");
         assert_eq!((fake.asked("WAIT 1 250"), fake.asked("WAITAOF 1 0 1100")), (round, round));
         assert_eq!(fake.asked("CONFIG GET appendfsync"), 1);
     }
@@ -155,7 +155,7 @@ async fn a_server_is_asked_once_whether_its_log_can_be_waited_for() {
         let fake = Fake::start(said).await;
         let (store, by) = on(&fake).await;
         for _ in 0..2 {
-            store.replicated(&by).await.expect("the replica has it");
+            store.replicated(&by, Partition::EVERYBODY).await.expect("the replica has it");
         }
         assert_eq!((fake.asked("WAIT 1 "), fake.asked("WAITAOF")), (2, 0));
         assert!(fake.asked("CONFIG") <= 1);
@@ -171,7 +171,7 @@ async fn what_is_not_in_the_log_is_not_confirmed() {
         let fake = Fake::start(Said { waitaof, ..Said::LOGGED }).await;
         let (store, by) = on(&fake).await;
         for _ in 0..2 {
-            match store.replicated(&by).await {
+            match store.replicated(&by, Partition::EVERYBODY).await {
                 Err(BackendError::Store(StoreError::Unavailable { store: "token store", source })) => {
                     assert!(format!("{source:?}").contains(said), "{source:?}");
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hallpass::domain::clock::ManualClock;
 use tokio::time::{Instant, timeout};
 
-use super::ledger::Ledger;
+use super::super::ledger::Ledger;
 use super::{PATIENCE, recovered, store_at};
 use crate::support::sentinels::SentinelSet;
 use crate::token_store::SharedStore;

@@ -18,11 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use redis::{ConnectionAddr, ErrorKind, RedisConnectionInfo, RedisError, RedisResult};
-use tokio::time::timeout;
 
+use super::in_turn::{Unanswered, in_turn};
 use super::wiring::{Line, Wiring};
 use crate::domain::sentinel_url::SentinelUrl;
 use crate::store::patience;
@@ -35,10 +33,6 @@ pub use self::view::SentinelView;
 
 /// How long one Sentinel has to answer, connecting included.
 const ANSWER_WAIT: Duration = Duration::from_millis(250);
-
-/// How long one is waited for before the next is asked as well: one that is silent does not use up the time of an
-/// operation.
-const NEXT_AFTER: Duration = Duration::from_millis(40);
 
 /// How often the master is looked for by one operation when none answers where it should be.
 pub(super) const LOOKS: usize = 3;
@@ -100,39 +94,29 @@ impl Sentinels {
     pub(super) async fn find(&self) -> RedisResult<Arc<Place>> {
         let count = self.watched.sentinels.len();
         let first = self.first.load(Ordering::Relaxed);
-        let mut next = (0..count).map(|step| (first + step) % count);
-        let mut asked = FuturesUnordered::new();
-        let (mut silent, mut is_behind) = (Vec::new(), false);
-        loop {
-            let answer: Option<(usize, Result<Arc<Place>, Silence>)> = match next.len() {
-                0 => asked.next().await,
-                _ => timeout(NEXT_AFTER, asked.next()).await.ok().flatten(),
-            };
-            match answer {
-                Some((index, Ok(place))) => {
-                    if !self.knows_better_than(&place) {
-                        self.first.store(index, Ordering::Relaxed);
-                        return Ok(place);
-                    }
-                    is_behind = true;
-                }
-                Some((index, Err(silence))) => silent.push((index, silence)),
-                None if next.len() == 0 => break,
-                None => {}
+        let questions =
+            (0..count).map(|step| (first + step) % count).map(|index| (index, self.place_by(index)));
+        let mut is_behind = false;
+        let found = in_turn(questions, |index, place| {
+            let is_taken = !self.knows_better_than(place);
+            match is_taken {
+                true => self.first.store(index, Ordering::Relaxed),
+                false => is_behind = true,
             }
-            if let Some(index) = next.next() {
-                asked.push(self.ask_for_place(index));
-            }
-        }
-        match self.known() {
-            // Those who answer have not heard of the last failover yet.
-            Some(known) if is_behind => Ok(known),
-            _ => Err(self.nobody_says(silent)),
+            is_taken
+        });
+        match found.await {
+            Ok(place) => Ok(place),
+            Err(Unanswered { silent }) => match self.known() {
+                // Those who answer have not heard of the last failover yet.
+                Some(known) if is_behind => Ok(known),
+                _ => Err(self.nobody_says(silent)),
+            },
         }
     }
 
-    async fn ask_for_place(&self, index: usize) -> (usize, Result<Arc<Place>, Silence>) {
-        (index, self.ask_one(index).await.map(|heard| heard.place))
+    async fn place_by(&self, index: usize) -> Result<Arc<Place>, Silence> {
+        Ok(self.ask_one(index).await?.place)
     }
 
     /// Asks one, over a new connection.

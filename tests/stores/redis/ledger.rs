@@ -59,6 +59,8 @@ pub struct Sum {
 /// The ledger, and those who write into it.
 pub struct Ledger {
     store: SharedStore,
+    /// Whoever comes next.
+    people: Box<dyn Fn() -> Person + Send + Sync>,
     entries: Mutex<BTreeMap<u128, Entry>>,
     acknowledged: AtomicU64,
     refused: AtomicU64,
@@ -70,8 +72,14 @@ pub struct Ledger {
 impl Ledger {
     /// Begins a load of logins, refreshes, logouts and checks.
     pub fn begin(store: &SharedStore) -> Running {
+        Self::begin_of(store, Person::new)
+    }
+
+    /// The same, of these people alone.
+    pub fn begin_of(store: &SharedStore, people: impl Fn() -> Person + Send + Sync + 'static) -> Running {
         let ledger = Arc::new(Self {
             store: store.clone(),
+            people: Box::new(people),
             entries: Mutex::default(),
             acknowledged: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -96,7 +104,7 @@ impl Ledger {
     async fn work(self: Arc<Self>) {
         let mut round = 0_u32;
         while !self.is_over.load(Ordering::Relaxed) {
-            let person = Person::new();
+            let person = (self.people)();
             let Some(session) = self.open(&person).await else { continue };
             let key = session.id.as_uuid().as_u128();
             for _ in 0..round % 3 {
@@ -220,6 +228,19 @@ impl Running {
     pub async fn acknowledges(&self, more: u64) {
         let enough = self.acknowledged() + more;
         while self.acknowledged() < enough {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// How much was refused so far.
+    pub fn refused(&self) -> u64 {
+        self.ledger.refused.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so much more was refused.
+    pub async fn refuses(&self, more: u64) {
+        let enough = self.refused() + more;
+        while self.refused() < enough {
             tokio::task::yield_now().await;
         }
     }
