@@ -9,6 +9,7 @@ mod audit;
 mod backups;
 mod books;
 mod client;
+mod clusters;
 mod commands;
 mod compose;
 mod connections;

@@ -16,6 +16,7 @@ mod support;
 
 mod book;
 mod clocks;
+mod clusters;
 mod deployment;
 mod disk;
 mod everything;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::owner::dispute;
-use super::{KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, clocks, lack_of_replicas, options, sentinels};
+use super::{
+    KEEPS_NO_LOG, KEEPS_NOTHING, KEEPS_SNAPSHOTS, clocks, cluster, lack_of_replicas, options, sentinels,
+};
 use crate::app::database::Database;
 use crate::app::deployment::Deployment;
 use crate::app::finding::{Condition, Finding};
@@ -35,15 +37,18 @@ pub(super) async fn check(
         Err(error) => return vec![Finding::bad(SUBJECT, &error)],
     };
     let sentinels = sentinels::check(&store).await;
+    let cluster = cluster::check(&store).await;
     let inspection = match store.inspect().await {
         Ok(inspection) => inspection,
         Err(error) => {
             let cannot = |subject| Finding::new(subject, Condition::Unknown, "Redis cannot be asked");
             let unknown = [cannot("clock"), cannot(DEPLOYMENT)];
-            return [Finding::bad(SUBJECT, &error)].into_iter().chain(sentinels).chain(unknown).collect();
+            let led_by = sentinels.into_iter().chain(cluster);
+            return [Finding::bad(SUBJECT, &error)].into_iter().chain(led_by).chain(unknown).collect();
         }
     };
     let mut findings = judge(&inspection, redis.danger_allow_eviction);
+    findings.extend(cluster);
     let split_brain = sentinels.as_ref().map(|_| sentinels::judge_split_brain(inspection.refuses_alone));
     findings.extend(sentinels.into_iter().chain(split_brain));
     let users = database.map(|database| &*database.users);

@@ -2,6 +2,7 @@
 
 mod check;
 mod clocks;
+mod cluster;
 mod owner;
 mod sentinels;
 
