@@ -96,6 +96,22 @@ impl RedisServer {
         Self::start_with(persistence, |_| words(&format!("--cluster-enabled yes {settings}")))
     }
 
+    /// The same, and takes TLS as well; answers the port for it.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn node_of_a_cluster_with_tls(certificates: &Certificates) -> (Self, u16) {
+        let port = free_port();
+        let [ca, certificate, key] =
+            [certificates.authority(), certificates.certificate(), certificates.key()]
+                .map(|path| path.display().to_string());
+        let settings = format!(
+            "--tls-port {port} --tls-cluster yes --tls-ca-cert-file {ca} --tls-cert-file {certificate} \
+             --tls-key-file {key} --tls-auth-clients yes"
+        );
+        (Self::node_of_a_cluster_with(&settings, false), port)
+    }
+
     /// Starts a Sentinel, which watches nobody.
     ///
     /// # Panics

@@ -38,7 +38,7 @@ async fn as_least(server: &RedisServer, mark: &DeploymentMark, further: &[&str])
     RedisTokenStore::connect_lazy(&url, mark, RedisOptions::default()).expect("a store")
 }
 
-fn all_text(error: &dyn Error) -> String {
+pub(super) fn all_text(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {

@@ -1,7 +1,9 @@
 //! A Redis Cluster: the whole contract, and how its nodes are found and followed.
 
+mod entry;
 mod failover;
 mod idle;
+mod mirrors;
 mod slots;
 mod vouching;
 
