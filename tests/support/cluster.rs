@@ -8,6 +8,9 @@ use super::redis::RedisServer;
 const NODE_TIMEOUT_MS: u32 = 2_000;
 
 const MASTERS: usize = 3;
+
+/// More keys than a test has in a slot.
+const KEYS_MAX: &str = "100000";
 const SLOTS: u32 = 16_384;
 
 /// A slot that nobody has stops none of the others.
@@ -136,7 +139,7 @@ impl RedisCluster {
     /// Gives an empty or a full slot of one master to another, as `redis-cli --cluster` does it.
     pub async fn move_slot(&self, slot: u16, from: usize, to: usize) {
         self.begin_move(slot, from, to).await;
-        self.move_keys(slot, from, to, usize::MAX).await;
+        self.move_keys(slot, from, to).await;
         self.end_move(slot, from, to).await;
     }
 
@@ -147,15 +150,20 @@ impl RedisCluster {
         self.nodes[from].command::<()>(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]).await;
     }
 
-    /// Moves some of its keys.
-    pub async fn move_keys(&self, slot: u16, from: usize, to: usize, at_most: usize) {
-        let count = at_most.min(100_000).to_string();
+    /// Moves all of its keys that are left.
+    pub async fn move_keys(&self, slot: u16, from: usize, to: usize) {
+        let count = KEYS_MAX;
         let keys: Vec<String> =
-            self.nodes[from].command(&["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), &count]).await;
-        let port = self.nodes[to].port().to_string();
+            self.nodes[from].command(&["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), count]).await;
         for key in keys {
-            self.nodes[from].command::<()>(&["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"]).await;
+            self.move_key(&key, from, to).await;
         }
+    }
+
+    /// Moves one of its keys.
+    pub async fn move_key(&self, key: &str, from: usize, to: usize) {
+        let port = self.nodes[to].port().to_string();
+        self.nodes[from].command::<()>(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]).await;
     }
 
     /// It is the other's from now on.

@@ -54,13 +54,17 @@ impl JournaledTokenStore {
             return Err(pending(unwritten));
         }
         let denial = self.0.spans.denial;
+        let partition = entry.revoked.partition();
         let carry_out = |by: Arc<Vouched>| async move {
             self.0.backend.carry_out(&by, entry, Placement::Owed, denial).await?;
-            Ok(self.0.pass_on(&by, entry.revoked.partition()).await?)
+            Ok(by)
         };
-        self.on_vouched(entry.revoked.partition(), carry_out).await?;
+        let by = self.on_vouched(partition, carry_out).await?;
         // Only now is it decided: with both stores away nothing is.
         self.0.remember(*entry);
+        if let Err(untold) = self.0.pass_on(&by, partition).await {
+            tracing::debug!(error = %with_causes(&untold), "the replicas hear of it when it is written down");
+        }
         Err(pending(unwritten))
     }
 

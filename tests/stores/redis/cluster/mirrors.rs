@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hallpass::domain::clock::ManualClock;
-use hallpass::store::SessionStore;
 use hallpass::store::revocations::{ReaderRole, RevocationStore, Standing};
+use hallpass::store::{SessionStore, TokenStore};
 use tokio::time::{Instant, timeout};
 
 use super::{PATIENCE, home_of, keys, people_of, store_at};
@@ -18,7 +18,9 @@ async fn while_the_register_is_away_copies_are_waited_out() {
     let (_, everybodys) = home_of(&keys().everybody().partition().state()).await;
     let clock = Arc::new(ManualClock::at(START));
     let store = store_at(&cluster.url(), &clock).await;
-    let staleness = MILLISECOND * 700;
+    // Before there is a mirror: else every revocation would wait for as long as one may be silent.
+    store.ping().await.expect("a store");
+    let staleness = SECOND * 3;
     let name = uuid::Uuid::from_u128(1);
     let mut reader = store.reader(ReaderRole::Mirror { name, max_staleness: staleness });
     let joining = async {
