@@ -182,11 +182,13 @@ impl Replay {
             .filter(|(_, answer)| unanswered || *answer == call.answered)
             .map(|(known, _)| known)
             .collect();
-        after.extend(unanswered.then(|| match call.asked {
-            Asked::Present(presented) => Known { late: Some(presented), ..known },
-            Asked::Check => known,
-            Asked::LogOut => Known { ends_late: true, ..known },
-        }));
+        if unanswered {
+            after.push(match call.asked {
+                Asked::Present(presented) => Known { late: Some(presented), ..known },
+                Asked::Check => known,
+                Asked::LogOut => Known { ends_late: true, ..known },
+            });
+        }
         after
     }
 

@@ -130,7 +130,7 @@ impl Ledger {
     /// The answer, unless it is that the service cannot tell, or that it was killed meanwhile.
     pub async fn ask_at(&self, place: Ipv4Addr, call: Call, right: &[StatusCode]) -> Option<Answer> {
         let (asked_at, chosen) = (Instant::now(), self.replicas.next());
-        let is_hashed = call.is_to("/auth/login") || call.is_to("/auth/register");
+        let is_hashed = matches!(call.path(), "/auth/login" | "/auth/register");
         let answer = chosen.client.at(place).try_send(call).await;
         match answer {
             Err(_) if self.replicas.is_gone(chosen) => {

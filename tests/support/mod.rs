@@ -2,8 +2,8 @@
 #![allow(dead_code)]
 
 pub mod certificates;
-pub mod faulty_link;
 pub mod cluster;
+pub mod faulty_link;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod redis;

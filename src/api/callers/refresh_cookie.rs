@@ -7,8 +7,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use poem::{FromRequest, Request, RequestBody};
-use poem_openapi::Enum;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaParamIn, MetaSchemaRef, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions};
 
 use super::security::single;
 use crate::api::errors::{ApiError, ErrorCode};
@@ -87,6 +89,21 @@ impl CookieJar {
         Self { rules, is_trusted, set: Arc::default() }
     }
 
+    /// The one token that came along.
+    ///
+    /// # Errors
+    /// It comes from no page that may send one, or there are two.
+    fn find(&self, headers: &HeaderMap) -> Result<Option<RefreshToken>, ApiError> {
+        if !self.is_trusted {
+            return Err(ApiError::of(ErrorCode::CsrfCheckFailed));
+        }
+        let mut sent = self.rules.sent(headers);
+        match (sent.next(), sent.next()) {
+            (_, Some(_)) => Err(ApiError::ambiguous_token()),
+            (token, None) => Ok(token.filter(|token| !token.is_empty()).map(RefreshToken::new)),
+        }
+    }
+
     /// The cookie that the answer sets, if it sets one.
     pub(crate) fn to_set(&self) -> Option<HeaderValue> {
         self.slot().clone()
@@ -160,8 +177,29 @@ impl RefreshCookie {
     }
 }
 
-impl<'a> FromRequest<'a> for RefreshCookie {
-    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+impl<'a> ApiExtractor<'a> for RefreshCookie {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+
+    type ParamType = Option<ModeParam>;
+    type ParamRawType = ModeParam;
+
+    fn register(registry: &mut Registry) {
+        ModeParam::register(registry);
+    }
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Header)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Some(ModeParam::schema_ref())
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<Option<ModeParam>>,
+    ) -> poem::Result<Self> {
         let headers = request.headers();
         match single(headers, &HALLPASS_MODE)? {
             None => return Ok(Self(None)),
@@ -172,15 +210,7 @@ impl<'a> FromRequest<'a> for RefreshCookie {
             .data::<CookieJar>()
             .ok_or_else(|| ApiError::internal("the API was built without its root"))?
             .clone();
-        if !jar.is_trusted {
-            return Err(ApiError::of(ErrorCode::CsrfCheckFailed).into());
-        }
-        let mut sent = jar.rules.sent(headers);
-        let token = match (sent.next(), sent.next()) {
-            (_, Some(_)) => return Err(ApiError::ambiguous_token().into()),
-            (token, None) => token.filter(|token| !token.is_empty()).map(RefreshToken::new),
-        };
-        drop(sent);
+        let token = jar.find(headers)?;
         Ok(Self(Some(InUse { jar, token })))
     }
 }

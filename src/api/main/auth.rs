@@ -14,7 +14,7 @@ use poem::http::StatusCode;
 use poem::web::Data;
 use poem::{Endpoint, EndpointExt};
 use poem_openapi::OpenApi;
-use poem_openapi::param::{Header, Query};
+use poem_openapi::param::Query;
 use poem_openapi::types::Example;
 
 pub(crate) use errors::weak_password;
@@ -33,7 +33,7 @@ pub use registration::{RegisterRequest, RegisterResponse, Registered, Registrati
 use self::passwords::RESET_REQUESTED;
 use self::refresh::refresh_token_of;
 use crate::api::callers::origin::Origin;
-use crate::api::callers::refresh_cookie::{ModeParam, RefreshCookie};
+use crate::api::callers::refresh_cookie::RefreshCookie;
 use crate::api::callers::renewed_token::RenewedToken;
 use crate::api::callers::security::{Authenticated, Presented};
 use crate::api::document::tags::Tag;
@@ -88,7 +88,6 @@ impl AuthApi {
         /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
         /// read (docs/browser.md).
         #[oai(name = "Hallpass-Mode")]
-        _mode: Header<Option<ModeParam>>,
         cookie: RefreshCookie,
         body: StrictJson<LoginRequest>,
     ) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
@@ -147,7 +146,6 @@ impl AuthApi {
         /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
         /// read (docs/browser.md).
         #[oai(name = "Hallpass-Mode")]
-        _mode: Header<Option<ModeParam>>,
         cookie: RefreshCookie,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<TokenPairDto>, Refusal<RefreshErrors>> {
@@ -179,7 +177,6 @@ impl AuthApi {
         /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
         /// read (docs/browser.md).
         #[oai(name = "Hallpass-Mode")]
-        _mode: Header<Option<ModeParam>>,
         cookie: RefreshCookie,
         body: StrictJson<Option<LogoutRequest>>,
     ) -> Result<Json<LoggedOut>, Refusal<LogoutErrors>> {
@@ -233,6 +230,7 @@ impl AuthApi {
     /// answer opens a new session: replace both tokens with those in it. So the caller stays logged
     /// in here and nowhere else.
     #[oai(path = "/change-password", method = "post", operation_id = "changePassword")]
+    #[expect(clippy::too_many_arguments, reason = "one for each thing that the request carries")]
     async fn change_password(
         &self,
         services: Data<&Services>,
@@ -243,7 +241,6 @@ impl AuthApi {
         /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
         /// read (docs/browser.md).
         #[oai(name = "Hallpass-Mode")]
-        _mode: Header<Option<ModeParam>>,
         cookie: RefreshCookie,
         body: StrictJson<PasswordChange>,
     ) -> Result<Json<LoginDto>, Refusal<ChangePasswordErrors>> {
