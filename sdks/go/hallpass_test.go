@@ -55,6 +55,7 @@ func TestSettingsThatDoNotFitAreRefused(t *testing.T) {
 		"no URL":          func(c *Config) { c.Issuer = "id.example.com" },
 		"another scheme":  func(c *Config) { c.Issuer = "file:///etc/passwd" },
 		"no audience":     func(c *Config) { c.Audience = "" },
+		"an empty one":    func(c *Config) { c.OtherAudiences = []string{"b", ""} },
 		"no TLS":          func(c *Config) { c.Issuer = "http://id.example.com" },
 		"a way there":     func(c *Config) { c.ReachAt = "http://hallpass:8080" },
 		"no secret":       func(c *Config) { c.ClientSecret = "" },
@@ -412,6 +413,34 @@ func TestAStreamThatOnlySendsAwayHasEnded(t *testing.T) {
 		stream := &stream{clock: &issuerClock{}, wasTold: wasTold}
 		if _, err := intake.read(stream, again); !errors.Is(err, expected) {
 			t.Errorf("told before %v: %v", wasTold, err)
+		}
+	}
+}
+
+func TestATokenForAnyOfSeveralAudiencesWillDo(t *testing.T) {
+	line := right(t)
+	for _, want := range []struct {
+		audience string
+		others   []string
+		ok       bool
+	}{
+		{line.Audience, nil, true}, {"b", []string{line.Audience}, true}, {line.Audience, []string{"b"}, true}, {"b", []string{"c"}, false},
+	} {
+		config := Config{
+			Issuer: line.Issuer, Audience: want.audience, OtherAudiences: want.others, ClientID: "c", ClientSecret: "s",
+			now: func() time.Time { return time.UnixMilli(line.Now) },
+		}
+		v, err := prepare(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, err := parseKeySet([]byte(publishedKeys(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.rules.keys = keys
+		if _, refusal := v.rules.verify(line.Token, config.now()); (refusal == nil) != want.ok {
+			t.Errorf("%+v: %v", want, refusal)
 		}
 	}
 }

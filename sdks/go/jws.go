@@ -12,8 +12,10 @@ const tokenMaxBytes = 8 * 1024
 
 // verifier checks signature and claims.
 type verifier struct {
-	keys             keySet
-	issuer, audience string
+	keys   keySet
+	issuer string
+	// audiences are those of which a token has to be for one.
+	audiences []string
 	// typ is what a header must name, in lower case.
 	typ string
 	// leeway is of times, seconds.
@@ -117,7 +119,7 @@ func (v *verifier) judge(header *header, claims *Claims, now time.Time) *Error {
 		return errWrongType
 	case claims.Issuer != v.issuer:
 		return errWrongIssuer
-	case !contains(claims.Audience, v.audience):
+	case !containsAny(claims.Audience, v.audiences):
 		return errWrongAudience
 	case claims.hasSession && claims.Version == nil:
 		// A security event is told by its number alone: it could not concern this token.
@@ -160,6 +162,15 @@ func decode(text string) ([]byte, error) {
 func contains(list []string, text string) bool {
 	for _, own := range list {
 		if own == text {
+			return true
+		}
+	}
+	return false
+}
+
+func containsAny(list, texts []string) bool {
+	for _, text := range texts {
+		if contains(list, text) {
 			return true
 		}
 	}

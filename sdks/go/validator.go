@@ -29,6 +29,8 @@ const (
 type Config struct {
 	// Issuer and Audience are compared to the letter with what tokens say.
 	Issuer, Audience string
+	// OtherAudiences are further ones: a token for any of them will do.
+	OtherAudiences []string
 	// The client that this service is to the issuer; it may have the scope revocations:read. Only Allow can do without, and
 	// then knows of no revocation.
 	ClientID, ClientSecret string
@@ -142,8 +144,11 @@ func prepare(config Config) (*Validator, error) {
 	return &Validator{
 		config: config, keys: newKeys(config.KeyCoolDown), feed: newFeed(config.monotonic),
 		introspection: newIntrospection(issuer), issuer: issuer, log: &logger{config.Logger},
-		rules: verifier{issuer: config.Issuer, audience: config.Audience, typ: typ, leeway: int64(config.Leeway / time.Second)},
-		stop:  func() {},
+		rules: verifier{
+			issuer: config.Issuer, audiences: append([]string{config.Audience}, config.OtherAudiences...),
+			typ: typ, leeway: int64(config.Leeway / time.Second),
+		},
+		stop: func() {},
 	}, nil
 }
 
@@ -175,7 +180,7 @@ func setDefault[T comparable](value *T, unlessSet T) {
 }
 
 func newIssuer(config *Config) (*issuer, error) {
-	if config.Audience == "" {
+	if config.Audience == "" || contains(config.OtherAudiences, "") {
 		return nil, errors.New("the audience is missing")
 	}
 	at, err := config.address(config.Issuer, config.ReachAt == "")

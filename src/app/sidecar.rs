@@ -78,8 +78,8 @@ impl fmt::Display for ListenAt {
 pub struct SidecarOptions {
     /// The issuer, exactly as tokens name it.
     pub issuer: String,
-    /// Whom tokens must be for, exactly as they name it.
-    pub audience: String,
+    /// Whom tokens must be for, exactly as they name it; one of several is enough.
+    pub audiences: Vec<String>,
     /// Who the sidecar is to the issuer: a client with the scope `revocations:read`.
     pub client_id: String,
     /// That client's secret.
@@ -106,6 +106,9 @@ pub enum SidecarError {
     /// What it is to go by does not fit together.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Tokens of nobody would be taken.
+    #[error("an audience is needed")]
+    NoAudience,
     /// The certificates cannot be read.
     #[error("{} cannot be read", .path.display())]
     Certificates {
@@ -142,7 +145,7 @@ pub async fn run_sidecar(options: SidecarOptions, listening: impl FnOnce(&str)) 
     let unverified = if options.unverified_email { UnverifiedEmail::Told } else { UnverifiedEmail::Withheld };
     let endpoint = api::build_sidecar(validator, Environment::real().random, unverified, options.logged);
     listening(&at);
-    tracing::info!(at, issuer = options.issuer, audience = options.audience, "listening");
+    tracing::info!(at, issuer = options.issuer, audiences = ?options.audiences, "listening");
     if !server::serve(listener, endpoint, &limits(), server::Leaving::default(), stop, GRACE).await {
         tracing::warn!(grace = ?GRACE, "stopped with requests still running");
     }
@@ -155,9 +158,11 @@ pub async fn run_sidecar(options: SidecarOptions, listening: impl FnOnce(&str)) 
 }
 
 async fn follow(options: &SidecarOptions) -> Result<Validator, SidecarError> {
-    let mut builder = Validator::builder(&options.issuer, &options.audience)
+    let (audience, others) = options.audiences.split_first().ok_or(SidecarError::NoAudience)?;
+    let mut builder = Validator::builder(&options.issuer, audience)
         .credentials(&options.client_id, options.client_secret.expose())
         .max_staleness(options.max_staleness);
+    builder = others.iter().fold(builder, |builder, audience| builder.another_audience(audience));
     if let Some(url) = &options.reach_at {
         builder = builder.reach_at(url);
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Command, ValueEnum};
 
 use super::{Failure, print_line};
@@ -19,9 +20,16 @@ pub(super) struct SidecarArgs {
     /// The issuer of the tokens, exactly as they name it (`iss`): the service's public URL
     #[arg(long, value_name = "URL", env = "HALLPASS_SIDECAR__ISSUER")]
     issuer: String,
-    /// Whom tokens must be for, exactly as they name it (`aud`)
-    #[arg(long, value_name = "AUDIENCE", env = "HALLPASS_SIDECAR__AUDIENCE")]
-    audience: String,
+    /// Whom tokens must be for, exactly as they name it (`aud`); several with commas between, of which one is enough
+    #[arg(
+        long,
+        value_name = "AUDIENCE",
+        env = "HALLPASS_SIDECAR__AUDIENCE",
+        required = true,
+        value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    audience: Vec<String>,
     /// The client that the sidecar is to the issuer; it needs the scope revocations:read
     #[arg(long, value_name = "ID", env = "HALLPASS_SIDECAR__CLIENT_ID")]
     client_id: String,
@@ -114,7 +122,7 @@ pub(super) fn run(args: SidecarArgs) -> Result<ExitCode, Failure> {
     let options = SidecarOptions {
         client_secret: secret(&args.client_secret_file)?,
         issuer: args.issuer,
-        audience: args.audience,
+        audiences: args.audience,
         client_id: args.client_id,
         listen: args.listen,
         reach_at: args.reach_at,

@@ -235,7 +235,7 @@ async fn it_listens_on_a_socket_which_a_later_one_takes_over() {
     std::fs::write(place.join("secret"), "books-dev-secret").expect("a file");
     for (name, value) in [
         ("ISSUER", &*issuer),
-        ("AUDIENCE", &issuer),
+        ("AUDIENCE", &format!("https://other.example.com,{issuer}")),
         ("CLIENT_ID", "books"),
         ("CLIENT_SECRET_FILE", "secret"),
         ("LISTEN", "unix:sidecar.sock"),

@@ -53,7 +53,8 @@ pub struct Verified<'a> {
 pub struct Verifier {
     keys: KeySet,
     issuer: String,
-    audience: String,
+    /// One of them is enough.
+    audiences: Vec<String>,
     token_type: TokenType,
     leeway: Duration,
 }
@@ -64,7 +65,7 @@ impl Verifier {
         Self {
             keys,
             issuer: issuer.into(),
-            audience: audience.into(),
+            audiences: vec![audience.into()],
             token_type: TokenType::default(),
             leeway: DEFAULT_LEEWAY,
         }
@@ -100,7 +101,14 @@ impl Verifier {
     /// The same rules for another audience.
     #[must_use]
     pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = audience.into();
+        self.audiences = vec![audience.into()];
+        self
+    }
+
+    /// The same rules for one audience more: a token for any of them will do.
+    #[must_use]
+    pub fn with_another_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into());
         self
     }
 
@@ -130,7 +138,7 @@ impl Verifier {
         if claims.iss != self.issuer {
             return Err(Rejection::WrongIssuer);
         }
-        if !claims.aud.contains(&self.audience) {
+        if !claims.aud.iter().any(|audience| self.audiences.contains(audience)) {
             return Err(Rejection::WrongAudience);
         }
         // A security event is told by its number alone: it could not concern this token.

@@ -42,6 +42,7 @@ pub enum StalePolicy {
 pub struct ValidatorBuilder {
     issuer: String,
     audience: String,
+    other_audiences: Vec<String>,
     credentials: Option<Credentials>,
     token_type: TokenType,
     leeway: Option<Duration>,
@@ -64,6 +65,7 @@ impl ValidatorBuilder {
         Self {
             issuer,
             audience,
+            other_audiences: Vec::new(),
             credentials: None,
             token_type: TokenType::default(),
             leeway: None,
@@ -87,6 +89,12 @@ impl ValidatorBuilder {
     /// without them knows of no revocation.
     pub fn credentials(mut self, client_id: impl Into<String>, secret: impl Into<ClientSecret>) -> Self {
         self.credentials = Some(Credentials { id: client_id.into(), secret: secret.into() });
+        self
+    }
+
+    /// One audience more: a token for any of them will do. It is compared to the letter as well.
+    pub fn another_audience(mut self, audience: impl Into<String>) -> Self {
+        self.other_audiences.push(audience.into());
         self
     }
 
@@ -233,6 +241,7 @@ impl ValidatorBuilder {
         let rules = Verifier::new(KeySet::default(), &self.issuer, &self.audience)
             .with_token_type(self.token_type)
             .with_leeway(leeway);
+        let rules = self.other_audiences.iter().fold(rules, Verifier::with_another_audience);
         Ok((shared, Start { settings: self, issuer, rules, leeway }))
     }
 

@@ -233,6 +233,24 @@ fn one_audience_of_several_is_enough() {
 }
 
 #[test]
+fn a_token_for_any_of_several_audiences_will_do() {
+    let (verifier, other) =
+        (verifier().with_another_audience("https://b.example.com"), "https://b.example.com");
+    let verdict = |aud: Value| {
+        verifier.verify(&es256().token_of(&es256().header(), &with(claims(), "aud", aud)), at(NOW))
+    };
+    for aud in [json!(AUDIENCE), json!(other), json!([ISSUER, other]), json!([other, AUDIENCE])] {
+        assert!(verdict(aud.clone()).is_ok(), "{aud}");
+    }
+    for aud in [json!(ISSUER), json!("https://b.example.com/"), json!([]), json!([ISSUER, "*"])] {
+        assert_eq!(verdict(aud.clone()), Err(Rejection::WrongAudience), "{aud}");
+    }
+    let only = verifier.clone().with_audience(ISSUER);
+    let token = es256().token_of(&es256().header(), &with(claims(), "aud", other));
+    assert_eq!(only.verify(&token, at(NOW)), Err(Rejection::WrongAudience), "another one takes their place");
+}
+
+#[test]
 fn an_audience_of_another_type_is_malformed() {
     for aud in [json!(7), json!(null), json!(true), json!([7]), json!([AUDIENCE, 7]), json!({"0": AUDIENCE})]
     {
