@@ -24,7 +24,7 @@ import tempfile
 import time
 import urllib.request
 
-CHECKS = 20_000
+CHECKS = int(os.environ.get("CHECKS", "20000"))
 STARTS = 20
 
 
@@ -166,7 +166,9 @@ async def many(program: str, issuer: str, secret: str, count: int, service: subp
         token = logged_in(issuer)
         connections = [await Connection.open(sidecar.port) for sidecar in sidecars]
         for connection in connections:
-            assert await connection.get("/forward-auth", token) == 200
+            # On a machine that is too busy for so many, what they know may be too old for a moment.
+            while await connection.get("/forward-auth", token) != 200:
+                await asyncio.sleep(0.01)
         post(issuer + "/auth/logout", {}, token)
         ended = time.perf_counter()
 
