@@ -1,6 +1,6 @@
-"""What a sidecar costs: python3 benches/sidecar.py target/release/hallpass [SIDECARS]
+"""What a sidecar costs: python3 benches/sidecar.py HALLPASS [SIDECARS]
 
-Runs `hallpass dev` and sidecars of it, built with `cargo build --release`, on loopback:
+HALLPASS is the program, built with `cargo build --release`. It is run as `hallpass dev` and as sidecars of that, on loopback:
 
 - how long one takes from its start until it listens, and until it is ready;
 - what it holds in memory, ready and after 20,000 checks; `anon` is its own, the rest are pages of the program's file, which

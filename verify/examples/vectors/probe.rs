@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hallpass_verify::client::replay::{self, Answered, Next, Replay};
+use hallpass_verify::client::replay::{Answered, Next, Replay};
 use hallpass_verify::client::{CannotTell, StalePolicy, ValidationError, Validator, ValidatorBuilder};
-use hallpass_verify::guard::Refusal;
+use hallpass_verify::guard::{Refusal, bearer_token};
 use hallpass_verify::{AccessClaims, KeySet, TokenType, Verifier};
 use serde_json::{Map, Value, json};
 
@@ -40,7 +40,7 @@ impl Probe {
 
     fn request(&self, line: &Value) -> Value {
         let values: Vec<&str> = array(&line["authorization"]).map(as_text).collect();
-        let admitted = replay::bearer_token(&values).and_then(|token| self.admit(line, token, true));
+        let admitted = bearer_token(values.iter().copied()).and_then(|token| self.admit(line, token, true));
         let mut answer = verdict(&admitted);
         if let Err(refusal) = &admitted {
             answer["challenge"] = refusal.www_authenticate().map(without_description).into();

@@ -18,17 +18,6 @@ use super::http::{self, Answer};
 use super::issuer::Endpoints;
 use super::{Background, Validator};
 use crate::claims::AccessClaims;
-use crate::guard::Refusal;
-
-/// The token of a request, by the values of all its `Authorization` headers.
-///
-/// # Errors
-/// What to answer instead.
-pub fn bearer_token<'a, V: AsRef<[u8]> + 'a>(
-    authorization: impl IntoIterator<Item = &'a V>,
-) -> Result<&'a str, Refusal> {
-    crate::guard::bearer_token(authorization)
-}
 
 /// An answer of the issuer's.
 #[derive(Debug)]

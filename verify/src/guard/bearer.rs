@@ -4,7 +4,10 @@ use super::refusal::Refusal;
 ///
 /// Another scheme's credentials are no token. Several headers are refused: whoever stands before
 /// this service may have looked at another one of them.
-pub(crate) fn token<'a, V: AsRef<[u8]> + ?Sized + 'a>(
+///
+/// # Errors
+/// What to answer instead.
+pub fn token<'a, V: AsRef<[u8]> + ?Sized + 'a>(
     authorization: impl IntoIterator<Item = &'a V>,
 ) -> Result<&'a str, Refusal> {
     let mut values = authorization.into_iter();

@@ -9,7 +9,8 @@ mod poem;
 #[cfg(feature = "tower")]
 mod tower;
 
-pub(crate) use bearer::token as bearer_token;
+#[doc(hidden)]
+pub use bearer::token as bearer_token;
 pub use refusal::{Problem, Refusal};
 
 #[cfg(feature = "poem")]
