@@ -185,12 +185,14 @@ class Proxy:
                     await writer.drain()
 
         delivering = asyncio.create_task(deliver())
-        with contextlib.suppress(OSError):
-            while chunk := await reader.read(65536):
-                pieces.put_nowait((time.monotonic() + (LATE_BY if self.late else 0.0), chunk))
-            pieces.put_nowait(None)
-            await delivering
-        delivering.cancel()
+        try:
+            with contextlib.suppress(OSError):
+                while chunk := await reader.read(65536):
+                    pieces.put_nowait((time.monotonic() + (LATE_BY if self.late else 0.0), chunk))
+                pieces.put_nowait(None)
+                await delivering
+        finally:
+            delivering.cancel()
 
     def cut(self) -> None:
         for end in self.open:
