@@ -226,8 +226,10 @@ mod tests {
 
     const GRACE: u64 = 1_000;
 
+    type Call = (u64, Asked, Answered);
+
     /// Calls one after the other, each as long as the moment between two.
-    fn seen(calls: &[(u64, Asked, Answered)]) -> Vec<Observation> {
+    fn seen(calls: &[Call]) -> Vec<Observation> {
         let span = |began| Span { began, ended: began + 1 };
         calls
             .iter()
@@ -235,7 +237,7 @@ mod tests {
             .collect()
     }
 
-    fn replayed(lost: Option<u64>, calls: &[(u64, Asked, Answered)]) -> Result<(), usize> {
+    fn replayed(lost: Option<u64>, calls: &[Call]) -> Result<(), usize> {
         let replay = Replay { grace: GRACE, doubt: 10, lost: lost.map(|since| Lost { since }) };
         let opened = Span { began: 0, ended: 1 };
         replay.run(opened, &seen(calls)).map_err(|divergence| divergence.at)
@@ -260,7 +262,7 @@ mod tests {
 
     #[test]
     fn each_broken_rule_is_a_divergence() {
-        let broken: [(&str, &[(u64, Asked, Answered)]); 8] = [
+        let broken: [(&str, &[Call]); 8] = [
             ("a refresh that skips one", &[(10, Present(0), Generation(2))]),
             (
                 "two live leaves",
