@@ -1,7 +1,9 @@
 //! One Redis that is killed, hung, emptied, full or demoted, with all that it may keep on disk.
 
+use hyper::StatusCode;
 use tokio::time::Instant;
 
+use crate::client::get;
 use crate::ledger::Loss;
 use crate::load::Load;
 use crate::process::{Service, serve};
@@ -91,6 +93,11 @@ async fn killed_with_nothing_on_disk() {
 async fn hung_for_a_while() {
     let stage = Stage::with(RedisServer::start()).await;
     stage.redis.pause();
+    let client = stage.service.client();
+    for path in ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/health/live"] {
+        assert_eq!(client.send(get(path)).await.status, StatusCode::OK, "{path}");
+    }
+    assert_eq!(client.send(get("/health/ready")).await.status, StatusCode::SERVICE_UNAVAILABLE);
     stage.load.refuses(SOME).await;
     stage.redis.resume();
     stage.settle("SIGSTOP", Loss::Nothing).await;
