@@ -2,7 +2,7 @@
 
 export { createSession, type EndReason, type Options, Session, type State } from "./session.js";
 export { type Code, HallpassError } from "./errors.js";
-export { localStore, memoryStore, type Store } from "./storage.js";
+export { browserStore, localStore, memoryStore, type Store } from "./storage.js";
 export type { Attempt, Outcome } from "./attempt.js";
 export type { Clock } from "./patience.js";
 export type {

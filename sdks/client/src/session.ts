@@ -77,7 +77,7 @@ export class Session {
   readonly #service: Service;
   readonly #exclusively: Exclusively;
   readonly #channel: Channel;
-  readonly #stopWaking: () => void;
+  readonly #stopWatching: (() => void)[];
 
   constructor(url: string, options: Options) {
     const base = new URL(url).href.replace(/\/$/, "");
@@ -91,7 +91,8 @@ export class Session {
     this.#service = new Service(base, this.#send, this.#clock, this.#waitMax);
     this.#exclusively = exclusively(this.#name, this.#store.shared);
     this.#channel = channel(this.#name, (word) => this.#heard(word));
-    this.#stopWaking = onWake(() => void this.#look());
+    const look = () => void this.#look();
+    this.#stopWatching = [onWake(look), this.#store.onChange?.(this.#name, look) ?? (() => {})];
     this.ready = this.#look();
   }
 
@@ -173,7 +174,7 @@ export class Session {
   /** Ends timers and listeners; the session itself goes on in its store. */
   close(): void {
     this.#cancelAhead();
-    this.#stopWaking();
+    this.#stopWatching.forEach((stop) => stop());
     this.#channel.close();
   }
 
