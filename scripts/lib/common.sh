@@ -6,11 +6,12 @@ cd "$ROOT"
 # Where tools live between runs.
 TOOLS="$ROOT/target/tools"
 
-# built PROGRAM [FOLDER]: builds a program of the package in FOLDER (this one), and answers where cargo put it. That need
-# not be the folder that it takes by itself: CARGO_TARGET_DIR, a cargo configuration or a target of one's own lead elsewhere.
+# built PROGRAM [FOLDER [KIND]]: builds a program (KIND `bin`; or an `example`) of the package in FOLDER (this one), and answers where
+# cargo put it. That need not be the folder that it takes by itself: CARGO_TARGET_DIR, a cargo configuration or a target of
+# one's own lead elsewhere.
 built() {
     local messages program
-    messages="$(cd "${2:-$ROOT}" && cargo build --quiet --locked --bin "$1" --message-format=json-render-diagnostics)" || return
+    messages="$(cd "${2:-$ROOT}" && cargo build --quiet --locked "--${3:-bin}" "$1" --message-format=json-render-diagnostics)" || return
     program="$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages" | tail -n 1)"
     [ -x "$program" ] || fail "cargo does not say where it put $1"
     printf '%s\n' "$program"
