@@ -29,3 +29,18 @@ stop_service() {
     kill "$SERVICE_PID" 2>/dev/null && wait "$SERVICE_PID" 2>/dev/null || true
     rm -rf "$SERVICE_FOLDER"
 }
+
+# start_front: runs tests/sdk/front.py before the service that start_service has started, until this script ends. Sets FRONT_URL.
+start_front() {
+    : >"$SERVICE_FOLDER/front"
+    "$PYTHON" tests/sdk/front.py "$SERVICE_URL" >"$SERVICE_FOLDER/front" &
+    FRONT_PID=$!
+    trap 'kill "$FRONT_PID" 2>/dev/null || true; stop_service' EXIT
+    local tries
+    for tries in $(seq 100); do
+        FRONT_URL="$(cat "$SERVICE_FOLDER/front")"
+        [ -n "$FRONT_URL" ] && return
+        sleep 0.1
+    done
+    fail "tests/sdk/front.py does not start (after $tries tries)"
+}
