@@ -1,4 +1,4 @@
-# The client in sdks/client, as it is handed to others. To be sourced after tools.sh.
+# The clients in sdks/ that log in, as they are handed to others. To be sourced after tools.sh.
 
 # What is packed goes here.
 CLIENTS="$ROOT/target/clients"
@@ -18,4 +18,31 @@ pack_client() {
     mv "$folder/hallpass-client-$VERSION.tgz" "$CLIENTS/hallpass-client.tgz" ||
         fail "sdks/client/package.json has another version than Cargo.toml: $VERSION"
     mark_installed "$folder" "${sources[@]}"
+}
+
+# install_client FOLDER: packs it, and puts it beside the packages there.
+install_client() {
+    local folder="$1/node_modules/@hallpass/client"
+    pack_client
+    rm -rf "$folder" && mkdir -p "$folder"
+    tar --extract --gzip --strip-components=1 --directory "$folder" --file "$CLIENTS/hallpass-client.tgz"
+}
+
+# pack_session: sdks/session-python as a wheel, in $CLIENTS/wheel, with nothing from elsewhere.
+pack_session() {
+    local folder="$CLIENTS/session-python"
+    python_tools clients-python tests/clients/requirements.txt
+    rm -rf "$folder" "$CLIENTS/wheel" && mkdir -p "$folder"
+    cp -r sdks/session-python/{src,pyproject.toml,README.md} "$folder"
+    "$TOOLS/clients-python/bin/pip" wheel --quiet --disable-pip-version-check --no-index --no-build-isolation --no-deps \
+        --wheel-dir "$CLIENTS/wheel" "$folder" || fail 'sdks/session-python cannot be packed'
+    [ -f "$CLIENTS/wheel/hallpass_session-$VERSION-py3-none-any.whl" ] ||
+        fail "sdks/session-python/pyproject.toml has another version than Cargo.toml: $VERSION"
+}
+
+# install_session FOLDER: packs it, and puts it into the virtual environment there.
+install_session() {
+    pack_session
+    "$1/bin/pip" install --quiet --disable-pip-version-check --no-index --no-deps --force-reinstall "$CLIENTS/wheel/"*.whl ||
+        fail 'the wheel of sdks/session-python cannot be installed'
 }

@@ -6,6 +6,8 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
+import httpx
+
 from hallpass_client import AuthenticatedClient, Client
 from hallpass_client.api.authentication import auth_me, login, logout, refresh_token, register
 from hallpass_client.api.users import get_me
@@ -24,7 +26,7 @@ from hallpass_client.models import (
 )
 
 from me import who_am_i
-from session import Session
+from hallpass_session import Session
 
 EMAIL = "python@example.com"
 PASSWORD = "an engine weaves patterns"
@@ -63,7 +65,9 @@ def an_account_lives(service: str) -> None:
 def a_session_lasts(front: str) -> None:
     """The code of the documentation refreshes once and waits."""
     assert who_am_i(front) == "johndoe@example.com"
-    client = Session(front, "johndoe@example.com", "password").client()
+    session = Session(front)
+    session.login("johndoe@example.com", "password")
+    client = AuthenticatedClient(front, "").set_httpx_client(httpx.Client(base_url=front, auth=session))
 
     def me(_: int) -> int:
         answer = get_me.sync(client=client)

@@ -1,12 +1,12 @@
 // Does with openapi-typescript's and hey-api's clients what every client does: flow SERVICE FRONT.
 
 import assert from "node:assert/strict";
+import { createSession } from "@hallpass/client";
 import createClient from "openapi-fetch";
 import type { paths } from "./hallpass";
 import * as hey from "./hey";
 import { createClient as createHeyClient } from "./hey/client";
 import { whoAmI } from "./me";
-import { logIn } from "./session";
 
 const [service, front] = process.argv.slice(2);
 const password = "an engine weaves patterns";
@@ -72,7 +72,9 @@ async function anotherAccountLives(baseUrl: string) {
 /** The code of the documentation refreshes once and waits. */
 async function aSessionLasts(baseUrl: string) {
   assert.equal(await whoAmI(baseUrl), "johndoe@example.com");
-  const hallpass = await logIn(baseUrl, "johndoe@example.com", "password");
+  const session = createSession(baseUrl);
+  await session.login({ email: "johndoe@example.com", password: "password" });
+  const hallpass = createClient<paths>({ baseUrl, fetch: session.fetch });
   const me = async () => (await hallpass.GET("/users/me")).data?.id;
   const tell = (what: string) => fetch(`${baseUrl}/front/${what}`, { method: "POST" });
   const refreshes = async () => (await (await fetch(`${baseUrl}/front/refreshes`)).json()).refreshes;
