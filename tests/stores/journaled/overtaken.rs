@@ -47,7 +47,9 @@ impl Overtaken {
         let elsewhere = Mark { position: link.at.position + 7, entry: EntryId::generate(&SystemRandom) };
         let found = JournalEntry { link, revoked: entry.revoked, until: entry.until };
         let step = ReplayStep { partition, from: elsewhere, entries: vec![found], to: elsewhere };
-        let moved = self.backend.examine().await?.replay(&[step], LIFETIMES.revocation()).await?;
+        let mut examination = self.backend.examine().await?;
+        examination.view().await?;
+        let moved = examination.replay(&[step], LIFETIMES.revocation()).await?;
         assert_eq!(moved, [false]);
         Ok(())
     }
