@@ -25,6 +25,8 @@ export type ErrorCode =
   | "client_taken"
   | "forbidden"
   | "not_found"
+  | "ambiguous_token"
+  | "csrf_check_failed"
   | "method_not_allowed"
   | "misdirected_request"
   | "request_timeout"
@@ -56,7 +58,10 @@ export interface Login {
   user: User;
   /** A signed JWT for `Authorization: Bearer`. */
   accessToken: string;
-  /** Buys the next pair, once. Keep it secret; it is opaque. */
+  /**
+   * Buys the next pair, once. Keep it secret; it is opaque. Empty with `Hallpass-Mode: cookie`: it is in the
+   * cookie.
+   */
   refreshToken: string;
   /** How to present the access token: always `Bearer`. */
   tokenType: string;
@@ -140,7 +145,10 @@ export interface RegistrationTaken {
 export interface TokenPair {
   /** A signed JWT for `Authorization: Bearer`. Any service can check it with the keys at `/.well-known/jwks.json`. */
   accessToken: string;
-  /** Buys the next pair, once. Keep it secret; it is opaque. */
+  /**
+   * Buys the next pair, once. Keep it secret; it is opaque. Empty with `Hallpass-Mode: cookie`: it is in the
+   * cookie.
+   */
   refreshToken: string;
   /** How to present the access token: always `Bearer`. */
   tokenType: string;

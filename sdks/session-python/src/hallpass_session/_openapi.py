@@ -29,6 +29,8 @@ ErrorCode = Literal[
     "client_taken",
     "forbidden",
     "not_found",
+    "ambiguous_token",
+    "csrf_check_failed",
     "method_not_allowed",
     "misdirected_request",
     "request_timeout",
@@ -66,7 +68,9 @@ class Login(TypedDict):
     accessToken: str
     """A signed JWT for `Authorization: Bearer`."""
     refreshToken: str
-    """Buys the next pair, once. Keep it secret; it is opaque."""
+    """Buys the next pair, once. Keep it secret; it is opaque. Empty with `Hallpass-Mode: cookie`: it is in the
+    cookie.
+    """
     tokenType: str
     """How to present the access token: always `Bearer`."""
     expiresIn: int
@@ -156,7 +160,9 @@ class TokenPair(TypedDict):
     accessToken: str
     """A signed JWT for `Authorization: Bearer`. Any service can check it with the keys at `/.well-known/jwks.json`."""
     refreshToken: str
-    """Buys the next pair, once. Keep it secret; it is opaque."""
+    """Buys the next pair, once. Keep it secret; it is opaque. Empty with `Hallpass-Mode: cookie`: it is in the
+    cookie.
+    """
     tokenType: str
     """How to present the access token: always `Bearer`."""
     expiresIn: int
