@@ -7,6 +7,7 @@ mod rollback;
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hallpass::app::SystemRandom;
 use hallpass::domain::clock::{Clock, ManualClock};
@@ -22,6 +23,9 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::token_store::support::LIFETIMES;
+
+/// How long the first look may take.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
 
 /// A journal, and the folder that it lies in.
 #[derive(Clone)]
@@ -100,6 +104,18 @@ impl TestStore {
             spans: (&LIFETIMES).into(),
         });
         Self { store, keeper, journal }
+    }
+
+    /// It, once it was found whole. On a machine that is busy with other tests the first look may take longer than a
+    /// call waits for it.
+    pub async fn found_whole(self) -> Self {
+        let looking = async {
+            while self.store.keep().await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(FIRST_LOOK, looking).await.expect("a look");
+        self
     }
 
     /// The cut-off of a security event, written down as accounts do it.

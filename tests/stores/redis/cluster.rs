@@ -41,7 +41,7 @@ crate::token_store::contract!(open_store);
 
 pub(crate) async fn open_store(clock: Arc<ManualClock>) -> (SharedStore, ()) {
     let backend = Arc::new(lazy(&SHARED.url(), &fresh_mark(), &clock));
-    (Arc::new(TestStore::new(backend, clock).await), ())
+    (Arc::new(TestStore::new(backend, clock).await.found_whole().await), ())
 }
 
 mod limits {
@@ -73,7 +73,7 @@ async fn store_at(url: &str, clock: &Arc<ManualClock>) -> SharedStore {
 async fn store_by(url: &str, options: RedisOptions, clock: &Arc<ManualClock>) -> SharedStore {
     let backend = RedisTokenStore::connect_lazy(url, &mark(), options).expect("a store");
     let backend = Arc::new(backend.with_time(laid_over(clock)));
-    Arc::new(TestStore::over(backend, Journal::new().await, clock.clone()))
+    Arc::new(TestStore::over(backend, Journal::new().await, clock.clone()).found_whole().await)
 }
 
 /// The slot of a key, and the number of the node that has it at the start.

@@ -50,7 +50,7 @@ crate::token_store::contract!(open_store);
 
 async fn open_store(clock: Arc<ManualClock>) -> (SharedStore, ()) {
     let backend = Arc::new(lazy(&SHARED.url(), &fresh_mark(), &clock));
-    (Arc::new(TestStore::new(backend, clock).await), ())
+    (Arc::new(TestStore::new(backend, clock).await.found_whole().await), ())
 }
 
 fn lazy(url: &str, mark: &DeploymentMark, clock: &Arc<ManualClock>) -> RedisTokenStore {
@@ -60,7 +60,9 @@ fn lazy(url: &str, mark: &DeploymentMark, clock: &Arc<ManualClock>) -> RedisToke
 
 /// A store at that address, with a journal of its own.
 async fn store_at(url: &str, clock: &Arc<ManualClock>) -> SharedStore {
-    store_over(url, Journal::new().await, clock)
+    let backend = Arc::new(lazy(url, &mark(), clock));
+    let store = TestStore::over(backend, Journal::new().await, clock.clone());
+    Arc::new(store.found_whole().await)
 }
 
 fn store_over(url: &str, journal: Journal, clock: &Arc<ManualClock>) -> SharedStore {
