@@ -7,10 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use poem::{Request, RequestBody};
-use poem_openapi::registry::{MetaParamIn, MetaSchemaRef, Registry};
-use poem_openapi::types::Type;
-use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions};
+use poem::{FromRequest, Request, RequestBody};
 
 use super::security::single;
 use crate::api::errors::{ApiError, ErrorCode};
@@ -20,15 +17,6 @@ use crate::service::sessions::LogoutScope;
 
 /// Says in which way a page wants its refresh token.
 const HALLPASS_MODE: HeaderName = HeaderName::from_static("hallpass-mode");
-
-/// In which way a page wants its refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[oai(rename = "Mode", rename_all = "lowercase")]
-pub enum ModeParam {
-    /// In a cookie that no script can read: `refreshToken` is empty in the answer, and need not be sent. The request
-    /// needs an `Origin` that is the service's own or among `cors.origins`.
-    Cookie,
-}
 
 /// What the service's cookie is called, and where browsers send it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,29 +165,10 @@ impl RefreshCookie {
     }
 }
 
-impl<'a> ApiExtractor<'a> for RefreshCookie {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
-
-    type ParamType = Option<ModeParam>;
-    type ParamRawType = ModeParam;
-
-    fn register(registry: &mut Registry) {
-        ModeParam::register(registry);
-    }
-
-    fn param_in() -> Option<MetaParamIn> {
-        Some(MetaParamIn::Header)
-    }
-
-    fn param_schema_ref() -> Option<MetaSchemaRef> {
-        Some(ModeParam::schema_ref())
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<Option<ModeParam>>,
-    ) -> poem::Result<Self> {
+/// No parameter of the document: to generated clients, some of which take parameters by their order, it would be a
+/// break, and pages have a client of their own.
+impl<'a> FromRequest<'a> for RefreshCookie {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
         let headers = request.headers();
         match single(headers, &HALLPASS_MODE)? {
             None => return Ok(Self(None)),

@@ -78,16 +78,15 @@ impl AuthApi {
     ///
     /// Checks e-mail address and password and opens a session, with an access token for requests
     /// and a refresh token for when that has expired. Each login is a session of its own: logging
-    /// out on one device leaves the others logged in.
+    /// out on one device leaves the others logged in. Pages of listed origins may have the refresh token in a
+    /// cookie that no script can read, here and wherever it is answered or taken: `Hallpass-Mode: cookie`
+    /// (docs/browser.md).
     #[oai(path = "/login", method = "post", operation_id = "login", transform = "malformed_is_401")]
     async fn login(
         &self,
         services: Data<&Services>,
         visitor: Data<&Visitor>,
         origin: Origin,
-        /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
-        /// read (docs/browser.md).
-        #[oai(name = "Hallpass-Mode")]
         cookie: RefreshCookie,
         body: StrictJson<LoginRequest>,
     ) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
@@ -143,9 +142,6 @@ impl AuthApi {
         services: Data<&Services>,
         visitor: Data<&Visitor>,
         presented: Presented,
-        /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
-        /// read (docs/browser.md).
-        #[oai(name = "Hallpass-Mode")]
         cookie: RefreshCookie,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<TokenPairDto>, Refusal<RefreshErrors>> {
@@ -174,9 +170,6 @@ impl AuthApi {
         /// Which sessions end: the presented token's (`local`, also when it is left out), all but that
         /// one (`others`), or all of the account (`global`).
         scope: Query<Option<ScopeParam>>,
-        /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
-        /// read (docs/browser.md).
-        #[oai(name = "Hallpass-Mode")]
         cookie: RefreshCookie,
         body: StrictJson<Option<LogoutRequest>>,
     ) -> Result<Json<LoggedOut>, Refusal<LogoutErrors>> {
@@ -238,9 +231,6 @@ impl AuthApi {
         renewed: Data<&RenewedToken>,
         visitor: Data<&Visitor>,
         origin: Origin,
-        /// How the refresh token is kept: leave it out for bodies and headers, `cookie` for a cookie that no script can
-        /// read (docs/browser.md).
-        #[oai(name = "Hallpass-Mode")]
         cookie: RefreshCookie,
         body: StrictJson<PasswordChange>,
     ) -> Result<Json<LoginDto>, Refusal<ChangePasswordErrors>> {
