@@ -1,6 +1,8 @@
 // @hallpass/client as it is packed, against a hallpass that does what is wanted, under a clock that is moved.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { beforeEach, describe, test } from "node:test";
 import { inspect } from "node:util";
 import { createSession, HallpassError } from "@hallpass/client";
@@ -71,6 +73,28 @@ describe("a login", () => {
     service.plan(HALLPASS, proxy(404));
     assert.equal((await session.login(ADA).catch((error) => error)).code, "unexpected_answer");
     assert.equal(service.to("/auth/login").length, 4, "none of them was sent again");
+  });
+
+  test("is not carried on to where somebody else points", async () => {
+    const bodies = [];
+    const serve = async (answer) => {
+      const server = createServer((request, response) => answer(request, response)).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      return server;
+    };
+    const elsewhere = await serve(async (request, response) => {
+      for await (const part of request) bodies.push(String(part));
+      response.end("{}");
+    });
+    const Location = `http://127.0.0.1:${elsewhere.address().port}/`;
+    const front = await serve((_, response) => response.writeHead(307, { Location }).end());
+    try {
+      const session = createSession(`http://127.0.0.1:${front.address().port}`);
+      assert.equal((await session.login(ADA).catch((error) => error)).code, "unreachable");
+      assert.deepEqual(bodies, []);
+    } finally {
+      for (const server of [elsewhere, front]) server.close();
+    }
   });
 
   test("waits where nothing was decided", async () => {
@@ -210,6 +234,28 @@ describe("trouble is no logout", () => {
     await settled();
     await clock.advance(10_000);
     assert.equal(await clock.passing(call), 2, "early enough to be told the same again");
+  });
+
+  test("a lid that closes in the middle of a refresh loses no answer", async () => {
+    const session = await loggedIn();
+    await clock.advance(TTL * 1000);
+    let answer;
+    service.plan(`${HALLPASS}/auth/refresh-token`, async ({ signal }, pass) => {
+      const it = await pass();
+      return new Promise((done, failed) => {
+        answer = () => done(it);
+        signal.addEventListener("abort", failed);
+      });
+    });
+    const call = hello(session);
+    await settled();
+    await clock.advance(8 * 60 * 60 * 1000); // the timer that would give it up is late as well
+    answer();
+    assert.equal(await clock.passing(call), 2);
+    const redeemed = service.to("/auth/refresh-token").map(({ body }) => JSON.parse(body).refreshToken.at(-1));
+    assert.deepEqual(redeemed, ["1", "2"], "what it brought is over by now, and the next is asked for");
+    assert.deepEqual(service.to("/hello").length, 1, "and nobody had to be refused for it");
+    assert.deepEqual(ends, []);
   });
 
   test("waits are never shorter than the service wants, grow, and differ by chance", async () => {
@@ -407,6 +453,37 @@ describe("a store", () => {
     const session = open({ store: slow });
     assert.equal(session.state.status, "restoring");
     assert.equal(await hello(session), 2, "a call waits for it");
+  });
+
+  test("that answers late does not undo what came after", async () => {
+    const { kept, save } = store();
+    const late = [];
+    let changed;
+    const session = open({
+      store: {
+        shared: false,
+        save,
+        load(name) {
+          const text = kept.get(name) ?? null;
+          return new Promise((done) => late.push(() => done(text)));
+        },
+        onChange: (_, heard) => ((changed = heard), () => {}),
+      },
+    });
+    /** The last that was asked is answered first. */
+    const answered = async (promise) => {
+      let over = false;
+      promise.finally(() => (over = true));
+      for (let rounds = 0; !over || late.length; rounds++) {
+        assert.ok(rounds < 100, "it does not come to an end");
+        late.pop()?.();
+        await settled();
+      }
+    };
+    await answered(session.login(ADA));
+    changed();
+    await answered(session.logout());
+    assert.equal(session.state.status, "logged_out");
   });
 
   test("with something else in it is an empty one", async () => {

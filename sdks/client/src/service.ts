@@ -29,6 +29,12 @@ const isUndecided = ({ status, code }: HallpassError) => status === 503 && code 
 const isNoVerdict = (error: HallpassError) =>
   isUndecided(error) || error.status === undefined || [408, 429, 500, 502, 504].includes(error.status);
 
+interface Answered<T> {
+  content: T;
+  /** When it was asked for: an answer may have been read hours later. Milliseconds since the Unix epoch. */
+  sentAt: number;
+}
+
 type Send = (url: string, options: RequestInit) => Promise<Response>;
 
 export class Service {
@@ -39,19 +45,18 @@ export class Service {
     private readonly waitMax: number,
   ) {}
 
-  register(account: RegisterRequest): Promise<Registered | RegistrationTaken> {
-    return this.ask(PATHS.register, account, isUndecided);
+  async register(account: RegisterRequest): Promise<Registered | RegistrationTaken> {
+    return (await this.ask<Registered | RegistrationTaken>(PATHS.register, account, isUndecided)).content;
   }
 
   async login(who: LoginRequest): Promise<Kept> {
-    const login: Login = await this.ask(PATHS.login, who, isUndecided);
-    return this.kept(login, login.user);
+    const login = await this.ask<Login>(PATHS.login, who, isUndecided);
+    return kept(login, login.content.user);
   }
 
   /** The next tokens. The same token may be redeemed again where an answer was lost. */
   async refresh({ user, refreshToken }: Kept): Promise<Kept> {
-    const pair: TokenPair = await this.ask(PATHS.refreshToken, { refreshToken }, isNoVerdict);
-    return this.kept(pair, user);
+    return kept(await this.ask<TokenPair>(PATHS.refreshToken, { refreshToken }, isNoVerdict), user);
   }
 
   /** Ends the session there. One that has ended already is no error. */
@@ -63,16 +68,11 @@ export class Service {
     });
   }
 
-  private kept(tokens: TokenPair | Login, user: User): Kept {
-    const { accessToken, refreshToken, expiresIn } = tokens;
-    const lifetime = expiresIn * 1000;
-    return { user, accessToken, refreshToken, lifetime, expiresAt: this.clock.now() + lifetime };
-  }
-
-  private async ask<T>(path: string, body: object, again: (error: HallpassError) => boolean, options: RequestInit = {}): Promise<T> {
+  private async ask<T>(path: string, body: object, again: (error: HallpassError) => boolean, options: RequestInit = {}): Promise<Answered<T>> {
     for (let tries = 1; ; tries++) {
+      const sentAt = this.clock.now();
       const answer = await this.once<T>(path, body, options);
-      if (!(answer instanceof HallpassError)) return answer;
+      if (!(answer instanceof HallpassError)) return { content: answer, sentAt };
       const wait = again(answer) ? pause(this.clock, tries, answer.retryAfter, this.waitMax) : undefined;
       if (wait === undefined) throw answer;
       await sleep(this.clock, wait);
@@ -81,7 +81,7 @@ export class Service {
 
   private async once<T>(path: string, body: object, options: RequestInit): Promise<T | HallpassError> {
     const late = new AbortController();
-    const cancel = this.clock.after(path === PATHS.refreshToken ? REFRESH_MAX : ANSWER_MAX, () => late.abort());
+    const cancel = onceLate(this.clock, path === PATHS.refreshToken ? REFRESH_MAX : ANSWER_MAX, () => late.abort());
     try {
       const answer = await this.send(this.url + path, {
         ...options,
@@ -101,4 +101,24 @@ export class Service {
       cancel();
     }
   }
+}
+
+function kept({ content, sentAt }: Answered<TokenPair | Login>, user: User): Kept {
+  const { accessToken, refreshToken, expiresIn } = content;
+  const lifetime = expiresIn * 1000;
+  return { user, accessToken, refreshToken, lifetime, expiresAt: sentAt + lifetime };
+}
+
+/**
+ * Runs something once so many milliseconds have passed; answers what prevents it. A device that slept starts over: the answer may
+ * have come before, and wait to be read. A refresh that is given up then is told nothing any more, hours later.
+ */
+function onceLate(clock: Clock, milliseconds: number, run: () => void): () => void {
+  const started = clock.now();
+  let cancel = clock.after(milliseconds, () => {
+    const hasSlept = clock.now() - started > 2 * milliseconds;
+    if (hasSlept) cancel = onceLate(clock, milliseconds, run);
+    else run();
+  });
+  return () => cancel();
 }

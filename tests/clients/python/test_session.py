@@ -153,6 +153,18 @@ def test_trouble_that_lasts_fails_calls_and_no_session(
     assert hello(world) == 2
 
 
+def test_an_answer_that_is_read_hours_later_is_not_taken_for_fresh(world: World, service: Fake, clock: ManualClock) -> None:
+    def while_it_slept(request: httpx.Request, fake: Fake) -> httpx.Response:
+        answer = fake.answer(request)
+        clock.time += 8 * 3600
+        return answer
+
+    clock.time += TTL
+    service.plan(REFRESH, while_it_slept)
+    assert hello(world) == 2
+    assert (service.refreshes, len(service.to("/hello")), world.ends) == (2, 1, [])
+
+
 def test_all_who_wait_for_a_renewal_share_its_failure(world: World, service: Fake, clock: ManualClock) -> None:
     clock.time += TTL
     is_threads = isinstance(world.session, Session)

@@ -170,20 +170,20 @@ class Core:
     # What is asked of hallpass. How a refresh token travels is known here alone.
 
     def register(self, account: dict[str, Any]) -> Flow[Registered | RegistrationTaken]:
-        answer = yield from self._ask(PATHS["register"], account, is_undecided)
+        answer, _ = yield from self._ask(PATHS["register"], account, is_undecided)
         return cast(Registered | RegistrationTaken, answer)
 
     def login(self, email: str, password: str) -> Flow[Kept]:
-        answer = yield from self._ask(PATHS["login"], {"email": email, "password": password}, is_undecided)
+        answer, sent_at = yield from self._ask(PATHS["login"], {"email": email, "password": password}, is_undecided)
         login = cast(Login, answer)
-        return self._kept(login, login["user"])
+        return kept_of(login, login["user"], sent_at)
 
     def refresh(self, kept: Kept, patient: bool = True) -> Flow[Kept]:
         """The next tokens. The same token may be redeemed again where an answer was lost."""
         again = is_no_verdict if patient else never
         body = {"refreshToken": kept.refresh_token}
-        answer = yield from self._ask(PATHS["refreshToken"], body, again, timeout=REFRESH_MAX)
-        return self._kept(cast(TokenPair, answer), kept.user)
+        answer, sent_at = yield from self._ask(PATHS["refreshToken"], body, again, timeout=REFRESH_MAX)
+        return kept_of(cast(TokenPair, answer), kept.user, sent_at)
 
     def logout(self, kept: Kept, scope: str) -> Flow[None]:
         """Ends the session there. One that has ended already is no error."""
@@ -195,10 +195,6 @@ class Core:
             if not error.is_verdict and error.code != "revocation_pending":
                 raise
 
-    def _kept(self, tokens: Login | TokenPair, user: User) -> Kept:
-        lifetime = float(tokens["expiresIn"])
-        return Kept(user, tokens["accessToken"], tokens["refreshToken"], self.clock.now() + lifetime, lifetime)
-
     def _ask(
         self,
         path: str,
@@ -206,16 +202,18 @@ class Core:
         again: Callable[[HallpassError], bool],
         headers: dict[str, str] | None = None,
         timeout: float = ANSWER_MAX,
-    ) -> Flow[Any]:
+    ) -> Flow[tuple[Any, float]]:
+        """The answer, and when it was asked for: it may have been read hours later."""
         tries = 0
         while True:
             tries += 1
             extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
             request = httpx.Request("POST", self.url + path, json=body, headers=headers, extensions=extensions)
+            sent_at = self.clock.now()
             answer = yield Send(request)
             outcome = self._outcome(answer)
             if not isinstance(outcome, HallpassError):
-                return outcome
+                return outcome, sent_at
             wait = pause(self.clock, tries, outcome.retry_after, self.wait_max) if again(outcome) else None
             if wait is None:
                 raise outcome
@@ -230,6 +228,11 @@ class Core:
             return answer.json()
         except ValueError:
             return unreachable()  # a page of somebody else's, or half an answer
+
+
+def kept_of(tokens: Login | TokenPair, user: User, sent_at: float) -> Kept:
+    lifetime = float(tokens["expiresIn"])
+    return Kept(user, tokens["accessToken"], tokens["refreshToken"], sent_at + lifetime, lifetime)
 
 
 def is_undecided(error: HallpassError) -> bool:
