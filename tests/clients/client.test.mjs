@@ -476,6 +476,7 @@ describe("a store", () => {
       promise.finally(() => (over = true));
       for (let rounds = 0; !over || late.length; rounds++) {
         assert.ok(rounds < 100, "it does not come to an end");
+        await settled();
         late.pop()?.();
         await settled();
       }

@@ -207,6 +207,8 @@ test("a token is renewed ahead of time while somebody is looking", async (contex
     document.dispatchEvent(new Event("visibilitychange"));
   });
   await context.clock.fastForward(LID);
+  // Whatever a timer has begun holds a lock until it is over.
+  await until("nothing goes on", () => tab.page.evaluate(async () => !Object.values(await navigator.locks.query()).flat().length));
   assert.deepEqual([await tab.status(), count.refreshes], ["logged_in", 1], "nobody is looking");
   await tab.page.evaluate(() => {
     delete document.visibilityState;
