@@ -56,7 +56,7 @@ impl Session {
             tokens,
             used: Vec::new(),
             state: State::Live,
-            opened_at: asked_at,
+            opened_at: Instant::now(),
             minted_at: asked_at,
             opened,
             seen: Vec::new(),

@@ -200,7 +200,7 @@ async fn nothing_revives(rollback: Rollback) {
         stories.push(Story::begin(&app, &admin, kind).await);
     }
     app.command_redis(&["SAVE"]).await;
-    app.command_redis(&["WAIT", "1", "0"]).await;
+    replica.catch_up_with(port).await;
     replica.fall_behind().await;
 
     for (n, story) in stories.iter_mut().enumerate() {

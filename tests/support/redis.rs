@@ -209,10 +209,24 @@ impl RedisServer {
         self.command(&["INFO", of]).await
     }
 
-    /// Makes this server a replica of the one on that port, and waits until it has what that has.
+    /// Makes this server a replica of the one on that port, and waits until it has what that has, and gets what is
+    /// written from then on: a master begins to pass that on when it has heard of the replica once more, which takes up
+    /// to a second.
     pub async fn follow(&self, master: u16) {
         self.command::<()>(&["REPLICAOF", "127.0.0.1", &master.to_string()]).await;
         while !self.command::<String>(&["INFO", "replication"]).await.contains("master_link_status:up") {
+            tokio::task::yield_now().await;
+        }
+        let online = format!("port={},state=online", self.port);
+        while !replication_of(master).await.contains(&online) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until this replica has all that the server on that port has by now.
+    pub async fn catch_up_with(&self, master: u16) {
+        let written = offset_in(&replication_of(master).await, "master_repl_offset");
+        while self.replicated("slave_repl_offset").await < written {
             tokio::task::yield_now().await;
         }
     }
@@ -243,10 +257,7 @@ impl RedisServer {
 
     /// Up to where, by what `INFO` calls it.
     async fn replicated(&self, name: &str) -> u64 {
-        let info: String = self.command(&["INFO", "replication"]).await;
-        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
-        let (_, offset) = lines.find(|(found, _)| *found == name).expect(name);
-        offset.trim().parse().expect("a number")
+        offset_in(&self.command::<String>(&["INFO", "replication"]).await, name)
     }
 
     /// Cuts a replica off from its master: it keeps what it has.
@@ -350,6 +361,19 @@ impl Drop for Running {
         let _ = self.watchdog.wait();
         let _ = self.server.wait();
     }
+}
+
+/// What the server on that port says of its replicas.
+async fn replication_of(port: u16) -> String {
+    let client = ::redis::Client::open(format!("redis://127.0.0.1:{port}")).expect("an address");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("a server");
+    ::redis::cmd("INFO").arg("replication").query_async(&mut connection).await.expect("an answer")
+}
+
+fn offset_in(info: &str, name: &str) -> u64 {
+    let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+    let (_, offset) = lines.find(|(found, _)| *found == name).expect(name);
+    offset.trim().parse().expect("a number")
 }
 
 fn words(text: &str) -> Vec<String> {

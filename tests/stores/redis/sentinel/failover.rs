@@ -31,6 +31,7 @@ async fn a_failover_that_is_asked_for_undoes_nothing() {
     let load = Ledger::begin(&store);
     timeout(PATIENCE, load.acknowledges(MANY)).await.expect("a load");
     let began = Instant::now();
+    set.servers[0].passes_on_to(&set.servers[1]).await;
     set.fail_over().await;
     timeout(PATIENCE, set.names(1)).await.expect("a failover");
     works_again(&store).await;
