@@ -280,7 +280,7 @@ async fn replicas_of_another_server_confirm_nothing() {
     let store = TestStore::new(backend.clone(), clock.clone()).await;
     store.ping().await.expect("it is whole");
     let by = vouched_at(&master).await;
-    master.command::<()>(&["WAIT", "1", "0"]).await;
+    promoted.catch_up_with(master.port()).await;
     promoted.command::<()>(&["REPLICAOF", "NO", "ONE"]).await;
     online(&promoted, 1).await;
     address.lead_to(promoted.port());
