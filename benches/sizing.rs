@@ -204,7 +204,6 @@ async fn measure_followers() {
             .variable("HALLPASS_LOG__LEVEL", "error")
             .start();
         let client = service.client();
-        client.register("ada@example.com").await;
         let mut sessions = Vec::new();
         for _ in 0..RATE * u32::try_from(MEASURED.as_secs()).expect("seconds") {
             if sessions.len() % 50 == 0 {
