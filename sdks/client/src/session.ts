@@ -269,8 +269,12 @@ export class Session {
   /** Renews the token in time, as long as somebody is looking. */
   #plan(): void {
     this.#cancelAhead();
-    if (!this.#kept || !isVisible()) return;
-    this.#cancelAhead = this.#clock.after(Math.max(0, this.#due(this.#kept) - this.#clock.now()), () => this.#renewAhead());
+    if (this.#kept) this.#renewAheadIn(Math.max(0, this.#due(this.#kept) - this.#clock.now()));
+  }
+
+  /** A page may be hidden in the meantime as well. Once it is shown again, it looks, and plans anew. */
+  #renewAheadIn(wait: number): void {
+    if (isVisible()) this.#cancelAhead = this.#clock.after(wait, () => isVisible() && this.#renewAhead());
   }
 
   #due({ expiresAt, lifetime }: Kept): number {
@@ -282,7 +286,7 @@ export class Session {
     if (!this.#kept || this.#renewing || this.#clock.now() < this.#due(this.#kept)) return;
     this.renew(this.#kept.accessToken).catch(() => {
       this.#cancelAhead();
-      if (isVisible()) this.#cancelAhead = this.#clock.after(AHEAD_AGAIN, () => this.#renewAhead());
+      this.#renewAheadIn(AHEAD_AGAIN);
     });
   }
 }
