@@ -13,7 +13,7 @@ use crate::store::error::StoreResult;
 const KEY: &str = "\u{1}key";
 
 /// The commands that every service sends, those of its scripts included, each with arguments that Redis takes.
-const NEEDED: [(&str, &[&str]); 37] = [
+const NEEDED: [(&str, &[&str]); 38] = [
     ("del", &[KEY]),
     ("eval", &["return 1", "0"]),
     ("evalsha", &["ffffffffffffffffffffffffffffffffffffffff", "0"]),
@@ -32,6 +32,7 @@ const NEEDED: [(&str, &[&str]); 37] = [
     ("pexpire", &[KEY, "1"]),
     ("ping", &[]),
     ("pttl", &[KEY]),
+    ("role", &[]),
     ("script|load", &["return 1"]),
     ("set", &[KEY, "1"]),
     ("time", &[]),

@@ -6,7 +6,6 @@ use redis::Value;
 
 use super::codec::{DENYLIST, Entry, Fields, SESSION, first_version};
 use super::connection::{At, Connection};
-use super::errors::backend_error;
 use super::keys::{self, UserKeys};
 use super::standing::{STANDING_FIELDS, standing_incarnation};
 use super::store::RedisTokenStore;
@@ -44,14 +43,9 @@ impl DenylistBackend for RedisTokenStore {
             .arg(keys.partition().state())
             .arg(&STANDING_FIELDS)
             .cmd("TIME");
-        let value: Value = self
-            .connection
-            .run(At::vouched(by, Partition::EVERYBODY), |mut redis| async move {
-                pipeline.query_async(&mut redis).await
-            })
-            .await
-            .map_err(|error| backend_error(entry, error))?;
-        let (denied_until, standing, shown): (Option<f64>, Fields, Time) = entry.convert(value)?;
+        let answers = self.connection.read(At::vouched(by, Partition::EVERYBODY), entry, pipeline).await?;
+        let (denied_until, standing, shown): (Option<f64>, Fields, Time) =
+            entry.convert(Value::Array(answers))?;
         let now = self.time.decisive(shown)?;
         let stands_in = standing_incarnation(entry, by.of(Partition::EVERYBODY), &standing)?;
         Ok(if incarnation != stands_in {
@@ -101,13 +95,8 @@ impl AccessFacts {
             // Last: a clock that was set ahead may have ended what was read before.
             .cmd("TIME");
         let entry = Entry { place: SESSION, key: &key };
-        let value: Value = connection
-            .run(At::vouched(by, Partition::of(token.user)), |mut redis| async move {
-                pipeline.query_async(&mut redis).await
-            })
-            .await
-            .map_err(|error| backend_error(entry, error))?;
-        let (denied_until, session, cutoff, standing, shown) = entry.convert(value)?;
+        let answers = connection.read(At::vouched(by, Partition::of(token.user)), entry, pipeline).await?;
+        let (denied_until, session, cutoff, standing, shown) = entry.convert(Value::Array(answers))?;
         let now = time.decisive(shown)?;
         let incarnation = standing_incarnation(entry, by.of(Partition::of(token.user)), &standing)?;
         Ok(Self { denied_until, session, cutoff, incarnation, now })

@@ -175,7 +175,7 @@ impl Lists<'_> {
         pipeline.cmd("GET").arg(keys.cutoff());
         pipeline.cmd("HMGET").arg(keys.partition().state()).arg(&STANDING_FIELDS);
         pipeline.cmd("TIME");
-        let mut stored: Vec<Value> = self.ask(keys.partition().partition(), pipeline).await?;
+        let mut stored = self.ask(keys.partition().partition(), pipeline).await?;
         let entry = Entry { place: SESSIONS, key: &keys.sessions() };
         let now = self.time.decisive(entry.convert(stored.pop().unwrap_or(Value::Nil))?)?;
         let standing: Fields = entry.convert(stored.pop().unwrap_or(Value::Nil))?;
@@ -241,13 +241,10 @@ impl Lists<'_> {
                 None => asked.push((vec![index], partition, redis::pipe().add_command(command).clone())),
             }
         }
-        let asking =
-            asked.iter_mut().map(|(indexes, partition, pipeline)| {
-                let pipeline = pipeline.cmd("TIME").clone();
-                async move {
-                    Ok::<_, BackendError>((indexes, self.ask::<Vec<Value>>(*partition, pipeline).await?))
-                }
-            });
+        let asking = asked.iter_mut().map(|(indexes, partition, pipeline)| {
+            let pipeline = pipeline.cmd("TIME").clone();
+            async move { Ok::<_, BackendError>((indexes, self.ask(*partition, pipeline).await?)) }
+        });
         let (mut latest, mut ordered) = (Time::default(), Vec::new());
         for (indexes, mut answers) in try_join_all(asking).await? {
             latest = latest.max(OF_SOME.convert(answers.pop().unwrap_or(Value::Nil))?);
@@ -257,19 +254,8 @@ impl Lists<'_> {
         Ok((self.time.decisive(latest)?, ordered.into_iter().map(|(_, answer)| answer).collect()))
     }
 
-    async fn ask<T: redis::FromRedisValue>(
-        &self,
-        partition: Partition,
-        pipeline: Pipeline,
-    ) -> BackendResult<T> {
-        let answer: Value = self
-            .connection
-            .run(At::vouched(self.by, partition), |mut redis| async move {
-                pipeline.query_async(&mut redis).await
-            })
-            .await
-            .map_err(|error| backend_error(OF_SOME, error))?;
-        Ok(OF_SOME.convert(answer)?)
+    async fn ask(&self, partition: Partition, pipeline: Pipeline) -> BackendResult<Vec<Value>> {
+        self.connection.read(At::vouched(self.by, partition), OF_SOME, pipeline).await
     }
 }
 

@@ -7,7 +7,6 @@ use redis::Value;
 
 use super::codec::{DENYLIST, Entry, Fields};
 use super::connection::At;
-use super::errors::backend_error;
 use super::keys;
 use super::orders::Order;
 use super::standing::{STANDING_FIELDS, standing_incarnation};
@@ -54,14 +53,9 @@ impl RevocationBackend for RedisTokenStore {
             .cmd("HMGET")
             .arg(partition.state())
             .arg(&STANDING_FIELDS);
-        let value: Value = self
-            .connection
-            .run(At::vouched(by, revoked.partition()), |mut redis| async move {
-                pipeline.query_async(&mut redis).await
-            })
-            .await
-            .map_err(|error| backend_error(entry, error))?;
-        let (denied_until, owes, standing): (Option<f64>, bool, Fields) = entry.convert(value)?;
+        let answers = self.connection.read(At::vouched(by, revoked.partition()), entry, pipeline).await?;
+        let (denied_until, owes, standing): (Option<f64>, bool, Fields) =
+            entry.convert(Value::Array(answers))?;
         standing_incarnation(entry, by.of(revoked.partition()), &standing)?;
         let is_denied = denied_until.is_some_and(|denied| reaches(denied, until));
         Ok(match (is_denied, owes) {

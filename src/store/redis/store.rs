@@ -226,12 +226,8 @@ impl RedisTokenStore {
         let mut pipeline = redis::pipe();
         pipeline.add_command(command).cmd("HMGET").arg(partition.state()).arg(&STANDING_FIELDS).cmd("TIME");
         let at = At::vouched(by, partition.partition());
-        let answers = self
-            .connection
-            .run(at, |mut redis| async move { pipeline.query_async::<Value>(&mut redis).await })
-            .await
-            .map_err(|error| backend_error(entry, error))?;
-        let (answer, standing, shown): (Value, Fields, Time) = entry.convert(answers)?;
+        let answers = self.connection.read(at, entry, pipeline).await?;
+        let (answer, standing, shown): (Value, Fields, Time) = entry.convert(Value::Array(answers))?;
         standing_incarnation(entry, by.of(partition.partition()), &standing)?;
         Ok((answer, self.time.decisive(shown)?))
     }

@@ -13,8 +13,8 @@ use hallpass::store::redis::{
 use hallpass::store::sessions::SessionBackend;
 use hallpass::store::vouching::{BackendError, Vouched, VouchedPartition};
 use hallpass::store::{
-    AccessStatus, DenylistStore, RefreshOutcome, ResetTokenStore, SessionStore, StoreError, StoreResult,
-    TokenStore,
+    AccessStatus, DenylistStore, OnReuse, RefreshOutcome, ResetTokenStore, SessionStore, StoreError,
+    StoreResult, TokenStore,
 };
 use redis::aio::MultiplexedConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -297,6 +297,34 @@ async fn a_replica_that_refuses_writes_is_unavailable_until_it_is_the_master() {
     assert_unavailable(store.open_session(&ada.session(), &LIFETIMES)).await;
     run(&mut redis, &["REPLICAOF", "NO", "ONE"]).await;
     ada.log_in(&store, &clock).await;
+}
+
+/// What the new master has taken since comes to it late: a session may be unknown here that lives, and live here that
+/// was ended.
+#[tokio::test]
+async fn a_demoted_server_is_no_judge_of_tokens() {
+    let server = RedisServer::start();
+    let (mut redis, clock) = (client(&server).await, Arc::new(ManualClock::at(START)));
+    let store = store(&server, &clock).await;
+    let ada = Person::new();
+    let (session, unheard_of) = (ada.log_in(&store, &clock).await, ada.log_in(&store, &clock).await);
+    store.revoke_session(ada.user, unheard_of.id, OnUnknown::Ignore).await.expect("revoke_session");
+    run(&mut redis, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    for session in [&session, &unheard_of] {
+        let token = session.access_token();
+        assert_unavailable(store.access_status(&token)).await;
+        assert_unavailable(store.check_refresh(&session.token(0), &LIFETIMES, OnReuse::Refuse)).await;
+        assert_unavailable(store.rotate(&session.token(0), &LIFETIMES)).await;
+        assert_unavailable(store.find_session(ada.user, session.id)).await;
+    }
+    let pending = store.revoke_session(ada.user, unheard_of.id, OnUnknown::Ignore).await;
+    assert!(matches!(pending, Err(StoreError::RevocationPending(_))), "{pending:?}");
+    assert_unavailable(store.find_reset_token(&ada.reset_token())).await;
+    assert_unavailable(store.machine_status(session.access_token().token, 1)).await;
+    assert_unavailable(store.list_sessions(ada.user, None, 10)).await;
+    assert_unavailable(store.session_uses(ada.user)).await;
+    run(&mut redis, &["REPLICAOF", "NO", "ONE"]).await;
+    assert_live(&store, &session, 0).await;
 }
 
 /// The address leads to the new master, and an open connection to the one that was demoted.

@@ -27,7 +27,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{ConnectionInfo, RedisError, RedisResult, ScriptInvocation, Value};
+use redis::{
+    ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, ScriptInvocation, ServerErrorKind, Value,
+};
 
 use self::channel::Channel;
 use self::cluster::Cluster;
@@ -189,6 +191,32 @@ impl Connection {
         node.run(Some(cluster), at.server, operation).await
     }
 
+    /// Reads what is about `entry`, on a master alone: a server that was demoted goes on answering over an open
+    /// connection, and what the new master has taken since comes to it late. Asked last: whoever is the master then
+    /// was it before.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); a server that is no master is unavailable.
+    pub(super) async fn read(
+        &self,
+        at: At<'_>,
+        entry: Entry<'_>,
+        mut pipeline: Pipeline,
+    ) -> BackendResult<Vec<Value>> {
+        pipeline.cmd("ROLE");
+        let reading = self.run(at, |mut redis| async move {
+            let mut answers: Vec<Value> = pipeline.query_async(&mut redis).await?;
+            match answers.pop() {
+                Some(role) if is_master(&role) => Ok(answers),
+                _ => Err(RedisError::from((
+                    ErrorKind::Server(ServerErrorKind::ReadOnly),
+                    "the server is no master any more",
+                ))),
+            }
+        });
+        reading.await.map_err(|error| backend_error(entry, error))
+    }
+
     /// Runs a script that is about `entry`.
     ///
     /// # Errors
@@ -204,6 +232,14 @@ impl Connection {
             .await
             .map_err(|error| backend_error(entry, error))?;
         Ok(Answer::read(entry, value)?)
+    }
+}
+
+/// What `ROLE` answers begins with the role.
+fn is_master(role: &Value) -> bool {
+    match role {
+        Value::Array(words) => matches!(words.first(), Some(Value::BulkString(role)) if role == b"master"),
+        _ => false,
     }
 }
 

@@ -72,11 +72,22 @@ local function cutoff_version(cutoff)
   return integer(stored)
 end
 
+-- A server that was demoted goes on answering over open connections, and what the new master has taken since
+-- comes to it late: it is no judge. It refuses this, which changes nothing, and that is the script's answer.
+-- A full disk and missing replicas are no reason: such a server has what there is.
+local function only_a_master(state)
+  local refused = redis.pcall('HDEL', state, 'none')
+  if type(refused) == 'table' and string.find(refused.err or '', 'READONLY', 1, true) then
+    redis.call('HDEL', state, 'none')
+  end
+end
+
 -- Whether the partition's data is what the caller's process has found whole: data that was lost,
 -- restored, or vouched for by somebody else has another vouching, or none. Who makes it whole gives no
 -- vouching, and takes what is there. Answers the incarnation.
 -- Model: VouchingIsPassed
 local function vouched(state, vouching)
+  only_a_master(state)
   local stored = redis.call('HMGET', state, 'vouching', 'incarnation')
   if vouching ~= '' and stored[1] ~= vouching then return false end
   return stored[2]
