@@ -14,6 +14,7 @@ mod mailboxes;
 mod run;
 mod secrets;
 mod sidecar;
+mod supervisor;
 mod token_stores;
 mod wiring;
 

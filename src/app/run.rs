@@ -15,7 +15,7 @@ use super::environment::Environment;
 use super::error::StartError;
 use super::token_stores::{Stores, open_token_store};
 use super::wiring::{build, cors};
-use super::{folder, leftovers, mail, secrets};
+use super::{folder, leftovers, mail, secrets, supervisor};
 use crate::api;
 use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;
@@ -58,6 +58,7 @@ pub async fn run(
     let limits = limits(&settings);
     let (database, steps, listener) = match opened {
         Err(error) if error.may_pass() => {
+            supervisor::waits_for_database();
             let waiting = wait_for_database(&settings, &environment, listener, &limits, error);
             tokio::select! {
                 found = waiting => found?,
@@ -121,6 +122,7 @@ pub async fn run(
     };
     listening(&settings, bound);
     tracing::info!(%bound, "listening");
+    supervisor::is_ready();
     if !server::serve(listener, endpoint, &limits, leaving.clone(), stop, settings.shutdown_grace).await {
         tracing::warn!(grace = ?settings.shutdown_grace, "stopped with requests still running");
     }
@@ -142,6 +144,7 @@ pub async fn run(
 /// Says that the service is not ready, and goes on as before until nobody sends anything more: for `delay`, or
 /// until it is told to stop once more.
 async fn step_down(services: &Services, leaving: &server::Leaving, delay: Duration) {
+    supervisor::is_stopping();
     services.readiness.step_down();
     leaving.begin();
     if delay.is_zero() {

@@ -13,6 +13,7 @@ use hallpass_verify::client::{BuildError, Validator};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use super::environment::Environment;
+use super::supervisor;
 use crate::api;
 use crate::api::main::forward_auth::UnverifiedEmail;
 use crate::config::{LoggedRequests, Secret};
@@ -146,6 +147,7 @@ pub async fn run_sidecar(options: SidecarOptions, listening: impl FnOnce(&str)) 
     let endpoint = api::build_sidecar(validator, Environment::real().random, unverified, options.logged);
     listening(&at);
     tracing::info!(at, issuer = options.issuer, audiences = ?options.audiences, "listening");
+    supervisor::is_ready();
     if !server::serve(listener, endpoint, &limits(), server::Leaving::default(), stop, GRACE).await {
         tracing::warn!(grace = ?GRACE, "stopped with requests still running");
     }

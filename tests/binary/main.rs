@@ -41,6 +41,7 @@ mod sidecar;
 mod snippets;
 mod stopping;
 mod sub_path;
+mod supervised;
 mod tokens;
 mod users_import;
 mod validator;

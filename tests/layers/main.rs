@@ -136,7 +136,7 @@ const ROOMS: &[Room] = &[
             "api", "api/main", "api/pages", "api/root", "api/wire", "config", "crypto", "domain", "mail", "server", "service",
             "store", "store/embedded", "store/journaled", "store/redis", "store/sql",
         ],
-        crates: &["hallpass_verify", "poem", "tokio"],
+        crates: &["hallpass_verify", "poem", "sd_notify", "tokio"],
     },
     // Commands: settings in, the wired service, its operations or a document out. hyper is the client of
     // `healthcheck`.
