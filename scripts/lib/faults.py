@@ -8,8 +8,8 @@ import sys
 
 BEGIN, END = "<!-- faults: ./scripts/faults -->", "<!-- end of faults -->"
 HEAD = (
-    "| fault | calls with a verdict | 503 | no answer | wrong | undone | sessions lost | slowest answer | well again after |",
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    "| fault | calls with a verdict | 503 | no answer | wrong | undone | sessions lost | slowest answer | slowest logout or alarm | well again after |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
 )
 
 
@@ -27,6 +27,7 @@ def row(fault: dict) -> str:
         str(fault["undone"]),
         f"{fault['lost']} of {fault['sessions']:,}",
         millis(fault["slowest_ms"]),
+        millis(fault["slowest_end_ms"]),
         millis(fault["recovered_ms"]),
     ]
     return f"| {' | '.join(cells)} |"

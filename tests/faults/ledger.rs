@@ -22,10 +22,12 @@ pub static SCALE: LazyLock<u64> = LazyLock::new(|| {
     std::env::var("HALLPASS_FAULTS_SCALE").map_or(1, |scale| scale.parse().expect("a whole number"))
 });
 
-/// What an answer may take at most, and how soon after the engine is back nobody is refused any more.
-fn bounds() -> [Duration; 2] {
+/// What an answer may take at most, what one may that ends something, and how soon after the engine is back nobody is
+/// refused any more. Whoever ends something waits until the mirrors have it, or until the copy of one that is silent is
+/// too old, which is two seconds.
+fn bounds() -> [Duration; 3] {
     let is_alone = *SCALE > 1;
-    (if is_alone { [1, 2] } else { [5, 6] }).map(Duration::from_secs)
+    (if is_alone { [1, 3, 2] } else { [5, 7, 6] }).map(Duration::from_secs)
 }
 
 /// How soon every replica signs with another key, on a machine that is busy with other tests; by itself in a second.
@@ -63,6 +65,8 @@ pub struct Ledger {
     wrong: Mutex<Vec<String>>,
     /// But for those that wait for a password to be hashed, which is a matter of cores.
     slowest: Mutex<Duration>,
+    /// Of those that end something.
+    slowest_end: Mutex<Duration>,
     back_at: Mutex<Option<Instant>>,
     refused_at: Mutex<Option<Instant>>,
     pulled_at: Mutex<Option<Instant>>,
@@ -88,6 +92,7 @@ impl Ledger {
             cut: AtomicU64::new(0),
             wrong: Mutex::default(),
             slowest: Mutex::default(),
+            slowest_end: Mutex::default(),
             back_at: Mutex::default(),
             refused_at: Mutex::default(),
             pulled_at: Mutex::default(),
@@ -131,6 +136,7 @@ impl Ledger {
     pub async fn ask_at(&self, place: Ipv4Addr, call: Call, right: &[StatusCode]) -> Option<Answer> {
         let (asked_at, chosen) = (Instant::now(), self.replicas.next());
         let is_hashed = matches!(call.path(), "/auth/login" | "/auth/register");
+        let is_logout = call.path().starts_with("/auth/logout");
         let answer = chosen.client.at(place).try_send(call).await;
         match answer {
             Err(_) if self.replicas.is_gone(chosen) => {
@@ -144,7 +150,8 @@ impl Ledger {
             }
             Ok(answer) => {
                 if !is_hashed {
-                    self.took(asked_at.elapsed());
+                    let ends = is_logout || answer.text().contains("refresh_token_reused");
+                    took(if ends { &self.slowest_end } else { &self.slowest }, asked_at.elapsed());
                 }
                 self.judged(answer, right).await
             }
@@ -166,11 +173,6 @@ impl Ledger {
             self.is_wrong(format!("{} {}", answer.status, answer.text()));
         }
         None
-    }
-
-    fn took(&self, span: Duration) {
-        let mut slowest = lock(&self.slowest);
-        *slowest = span.max(*slowest);
     }
 
     /// Asks until there is an answer.
@@ -205,9 +207,10 @@ impl Ledger {
         );
         assert_eq!(sum.undone, 0, "{fault}");
         assert!(sum.sessions > 4, "{fault}: hardly a session");
-        let slowest = *lock(&self.slowest);
-        let [longest, soon] = bounds();
+        let [slowest, slowest_end] = [&self.slowest, &self.slowest_end].map(|slowest| *lock(slowest));
+        let [longest, longest_end, soon] = bounds();
         assert!(slowest < longest, "{fault}: {slowest:?}");
+        assert!(slowest_end < longest_end, "{fault}: {slowest_end:?} until something was ended");
         let recovered = self.recovered();
         assert!(recovered < soon, "{fault}: refused for {recovered:?} after it was back");
     }
@@ -266,6 +269,7 @@ impl Ledger {
             "undone": sum.undone,
             "lost": sum.lost,
             "slowest_ms": millis(*lock(&self.slowest)) as u64,
+            "slowest_end_ms": millis(*lock(&self.slowest_end)) as u64,
             "recovered_ms": millis(self.recovered()) as u64,
             "replayed": sum.calls,
         });
@@ -276,6 +280,11 @@ impl Ledger {
             writeln!(file, "{line}").expect("room for a line");
         }
     }
+}
+
+fn took(slowest: &Mutex<Duration>, span: Duration) {
+    let mut slowest = lock(slowest);
+    *slowest = span.max(*slowest);
 }
 
 /// A refresh.
