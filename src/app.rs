@@ -11,6 +11,7 @@ mod folder;
 mod leftovers;
 mod mail;
 mod mailboxes;
+mod metrics;
 mod run;
 mod secrets;
 mod sidecar;

@@ -24,6 +24,7 @@ pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod mail;
+pub mod metrics;
 pub mod server;
 pub mod service;
 pub mod store;

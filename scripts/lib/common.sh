@@ -7,11 +7,11 @@ cd "$ROOT"
 TOOLS="$ROOT/target/tools"
 
 # built PROGRAM [FOLDER [KIND]]: builds a program (KIND `bin`; or an `example`) of the package in FOLDER (this one), and answers where
-# cargo put it. BUILT_BY has more of its options. That need not be the folder that it takes by itself: CARGO_TARGET_DIR, a cargo configuration or a target of
+# cargo put it. BUILT_BY is another command of cargo's than `build`, with options. That need not be the folder that it takes by itself: CARGO_TARGET_DIR, a cargo configuration or a target of
 # one's own lead elsewhere.
 built() {
     local messages program
-    messages="$(cd "${2:-$ROOT}" && cargo build --quiet --locked ${BUILT_BY:-} "--${3:-bin}" "$1" --message-format=json-render-diagnostics)" || return
+    messages="$(cd "${2:-$ROOT}" && cargo ${BUILT_BY:-build} --quiet --locked "--${3:-bin}" "$1" --message-format=json-render-diagnostics)" || return
     program="$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages" | tail -n 1)"
     [ -x "$program" ] || fail "cargo does not say where it put $1"
     printf '%s\n' "$program"

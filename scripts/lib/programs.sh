@@ -50,6 +50,10 @@ have_faketime() {
     compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null
 }
 
+have_prometheus() {
+    command -v prometheus >/dev/null && command -v promtool >/dev/null
+}
+
 have_openssl() {
     command -v openssl >/dev/null
 }

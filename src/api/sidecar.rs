@@ -18,9 +18,11 @@ use super::errors::oauth::unsupported_token_type;
 use super::main::forward_auth::{self, Pass, UnverifiedEmail};
 use super::main::health;
 use super::oauth::{IntrospectionDto, TokenInQuestion};
+use super::pages::metrics;
 use super::wire::form::FormOrJson;
 use super::wire::json::Json;
 use crate::domain::tokens::AccessToken;
+use crate::metrics::Moment;
 use crate::service;
 use crate::service::caller::Caller;
 use crate::service::oauth::{Introspection, is_refresh_token};
@@ -43,7 +45,8 @@ pub(super) fn document() -> Value {
 
 /// The operations over what `validator` knows.
 pub(super) fn routes(validator: Validator, unverified: UnverifiedEmail) -> impl Endpoint<Output = Response> {
-    let (passing, asking, looking) = (validator.clone(), validator.clone(), validator);
+    let (passing, asking, looking, watched) =
+        (validator.clone(), validator.clone(), validator.clone(), validator);
     let forward_auth = poem::endpoint::make(move |request: Request| {
         let validator = passing.clone();
         async move { pass(&validator, &request, unverified).await.map_err(poem::Error::from) }
@@ -54,6 +57,7 @@ pub(super) fn routes(validator: Validator, unverified: UnverifiedEmail) -> impl 
     });
     let ready = poem::endpoint::make_sync(move |_| health::answer(&readiness(&looking)));
     let ready = Arc::new(ready);
+    let metrics = poem::endpoint::make_sync(move |_| metrics::answer(&moment(&watched)));
     Route::new()
         .at("/livez", get(health::livez))
         .at("/health/live", get(health::livez))
@@ -62,6 +66,7 @@ pub(super) fn routes(validator: Validator, unverified: UnverifiedEmail) -> impl 
         .at("/health/ready", get(ready))
         .at(forward_auth::PATH, get(forward_auth))
         .at("/oauth2/introspect", post(introspect))
+        .at(metrics::PATH, get(metrics))
         .before(async |request| Ok(forward_auth::to_one_question(request)))
         .map_to_response()
 }
@@ -141,5 +146,15 @@ fn readiness(validator: &Validator) -> Readiness {
     };
     Readiness {
         checks: vec![check("keys", status.keys > 0, "unavailable"), check("feed", status.is_fresh, "stale")],
+    }
+}
+
+fn moment(validator: &Validator) -> Moment {
+    let readiness = readiness(validator);
+    Moment {
+        ready: vec![(Operation::Validate.word(), readiness.serves(Operation::Validate))],
+        checks: readiness.of_things(),
+        feed_age: validator.status().feed_age,
+        ..Moment::default()
     }
 }

@@ -15,7 +15,7 @@ use super::environment::Environment;
 use super::error::StartError;
 use super::token_stores::{Stores, open_token_store};
 use super::wiring::{build, cors};
-use super::{folder, leftovers, mail, secrets, supervisor};
+use super::{folder, leftovers, mail, metrics, secrets, supervisor};
 use crate::api;
 use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;
@@ -55,6 +55,7 @@ pub async fn run(
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
+    let watched_at = metrics::listen(&settings).await?;
     let limits = limits(&settings);
     let (database, steps, listener) = match opened {
         Err(error) if error.may_pass() => {
@@ -110,6 +111,9 @@ pub async fn run(
     if let Some(redis) = redis {
         let public_url = settings.public_url.as_ref().map(ToString::to_string);
         background.spawn(redis.keep_claiming(settings.issuer(bound).to_string(), public_url));
+    }
+    if let Some(listener) = watched_at {
+        background.spawn(metrics::serve(listener, services.clone()));
     }
     let closing = services.revocations.clone();
     let (told, leaving) = (OnceLock::new(), server::Leaving::default());

@@ -32,6 +32,7 @@ pub use sections::forward_auth::ForwardAuthSettings;
 pub use sections::http::HttpSettings;
 pub use sections::keys::KeySettings;
 pub use sections::log::{LogFormat, LogSettings, LoggedRequests};
+pub use sections::metrics::MetricsSettings;
 pub use sections::passwords::PasswordSettings;
 pub use sections::proxies::ForwardedHeader;
 pub use sections::public_url::PublicUrl;

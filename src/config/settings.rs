@@ -25,6 +25,7 @@ use super::sections::forward_auth::ForwardAuthSettings;
 use super::sections::http::HttpSettings;
 use super::sections::keys::KeySettings;
 use super::sections::log::LogSettings;
+use super::sections::metrics::MetricsSettings;
 use super::sections::passwords::PasswordSettings;
 use super::sections::proxies::ForwardedHeader;
 use super::sections::public_url::PublicUrl;
@@ -98,6 +99,8 @@ settings! {
         tokens: TokenSettings,
         /// `sessions.*`
         sessions: SessionSettings,
+        /// `metrics.*`
+        metrics: MetricsSettings,
         /// `validation.*`
         validation: ValidationMode,
         /// `reset.*`

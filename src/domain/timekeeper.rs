@@ -196,6 +196,14 @@ impl Timekeeper {
         }
     }
 
+    /// By how much the clocks that were read are ahead of this process's, milliseconds: the token store's and the
+    /// database's.
+    pub fn offsets(&self) -> [Option<i64>; 2] {
+        let judgement = self.judgement.load();
+        let own = self.own_reading().middle();
+        [judgement.store, judgement.database].map(|read| Some(read?.middle() - own))
+    }
+
     /// Whose clock is odd.
     pub fn odd(&self) -> Odd {
         let judgement = self.judgement.load();

@@ -12,6 +12,7 @@ use super::templates::{self, Links};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
 use crate::domain::random::{self, Random};
+use crate::metrics;
 use crate::service::mail::{Mail, Mailer, Notice};
 
 /// The end of the queue where mails go in.
@@ -124,6 +125,7 @@ impl<T: Transport> DeliveryWorker<T> {
             Ok(message) => message,
             Err(error) => {
                 tracing::warn!(%user, notice, error = %with_causes(&error), "mail given up");
+                metrics::mailed(metrics::Mail::GivenUp);
                 return;
             }
         };
@@ -133,6 +135,7 @@ impl<T: Transport> DeliveryWorker<T> {
                 let Some(_turn) = place.turn().await else { return };
                 if self.clock.now() >= mail.deadline {
                     tracing::warn!(%user, notice, tries, "mail given up: it is of no use any more");
+                    metrics::mailed(metrics::Mail::GivenUp);
                     return;
                 }
                 self.transport.deliver(&message).await
@@ -140,21 +143,26 @@ impl<T: Transport> DeliveryWorker<T> {
             match outcome {
                 Ok(()) => {
                     tracing::info!(%user, notice, "mail sent");
+                    metrics::mailed(metrics::Mail::Sent);
                     return;
                 }
                 Err(error) if error.is_final() => {
                     tracing::warn!(%user, notice, error = %with_causes(&error), "mail refused");
+                    metrics::mailed(metrics::Mail::GivenUp);
                     return;
                 }
                 Err(error) if gives_up_early(mail, &error) && self.clock.now() >= patience => {
                     tracing::warn!(%user, notice, tries, error = %with_causes(&error), "mail given up: the server refuses it for now");
+                    metrics::mailed(metrics::Mail::GivenUp);
                     return;
                 }
                 Err(error) => {
                     let pause = self.pause(tries).min(mail.deadline.since(self.clock.now()));
                     tracing::warn!(%user, notice, ?pause, error = %with_causes(&error), "mail not sent yet");
+                    metrics::mailed(metrics::Mail::Retried);
                     if !place.keeps_waiting(tokio::time::sleep(pause)).await {
                         tracing::warn!(%user, notice, tries, "mail given up for others: the queue is full");
+                        metrics::mailed(metrics::Mail::GivenUp);
                         return;
                     }
                 }

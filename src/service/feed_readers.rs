@@ -83,6 +83,11 @@ impl FeedReaders {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many streams are open.
+    pub fn count(&self) -> usize {
+        self.lock().all
+    }
+
     /// Opens a stream for a client that may follow the feed.
     ///
     /// # Errors

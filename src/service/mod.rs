@@ -17,6 +17,7 @@ mod fields;
 pub mod key_ring;
 pub mod limits;
 pub mod mail;
+mod moment;
 mod named_in_log;
 pub mod oauth;
 pub mod password_reset;
@@ -146,6 +147,8 @@ pub struct Operations {
     pub signing_keys: SigningKeys,
     /// Whether the service can do its work.
     pub readiness: ReadinessCheck,
+    /// What hashes passwords.
+    workers: PasswordWorkers,
     issuer: String,
     clock: Arc<dyn Clock>,
 }
@@ -181,7 +184,8 @@ impl Services {
         let lifetimes = settings.tokens.lifetimes;
         let trail = AuditTrail { audit: audit.clone(), clock: clock.clone(), random: random.clone() };
         let outbox = Outbox(mailer);
-        let passwords = Passwords { policy: settings.passwords.policy, workers, random: random.clone() };
+        let passwords =
+            Passwords { policy: settings.passwords.policy, workers: workers.clone(), random: random.clone() };
         let cut_off = CutOff {
             users: users.clone(),
             token_store: token_store.clone(),
@@ -336,6 +340,7 @@ impl Services {
             signing_keys: SigningKeys::new(key_ring.clone()),
             key_ring,
             readiness,
+            workers,
             issuer,
             clock,
         }))

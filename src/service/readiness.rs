@@ -28,6 +28,16 @@ pub enum Operation {
 impl Operation {
     /// All of them.
     pub const ALL: &[Self] = &[Self::Validate, Self::Refresh, Self::Login, Self::Revoke];
+
+    /// What it is called in paths and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Validate => "validate",
+            Self::Refresh => "refresh",
+            Self::Login => "login",
+            Self::Revoke => "revoke",
+        }
+    }
 }
 
 /// How something is that the service stands on.
@@ -74,6 +84,24 @@ impl Readiness {
         let stands_in_the_way =
             |checked: &Checked| checked.check != Check::Ok && checked.needed_for.contains(&operation);
         !self.checks.iter().any(stands_in_the_way)
+    }
+
+    /// Whether nothing stands in the way of each operation.
+    pub fn of_operations(&self) -> Vec<(&'static str, bool)> {
+        Operation::ALL.iter().map(|one| (one.word(), self.serves(*one))).collect()
+    }
+
+    /// Whether each thing is as it should be, in all that was found out about it.
+    pub fn of_things(&self) -> Vec<(&'static str, bool)> {
+        let mut things: Vec<(&'static str, bool)> = Vec::new();
+        for checked in &self.checks {
+            let is_ok = checked.check == Check::Ok;
+            match things.iter_mut().find(|(name, _)| *name == checked.name) {
+                Some((_, all_ok)) => *all_ok &= is_ok,
+                None => things.push((checked.name, is_ok)),
+            }
+        }
+        things
     }
 
     /// In a word.

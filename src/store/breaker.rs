@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::metrics::{self, Store};
+
 /// Counts failures in a row; after so many of them lets nobody through for a while, then one
 /// caller at a time until one succeeds.
 ///
 /// Its timer is a task's own and decides nothing about tokens, hence tokio's clock.
 #[derive(Debug)]
 pub(super) struct Breaker {
+    /// Before what it stands.
+    store: Store,
     threshold: u32,
     pause: Duration,
     chance: RandomState,
@@ -39,10 +43,10 @@ pub(super) struct Permit<'a> {
 }
 
 impl Breaker {
-    /// A breaker that opens after `threshold` failures in a row, for `pause` at most.
-    pub(super) fn new(threshold: u32, pause: Duration) -> Self {
+    /// A breaker before that store, which opens after `threshold` failures in a row, for `pause` at most.
+    pub(super) fn new(store: Store, threshold: u32, pause: Duration) -> Self {
         let state = Mutex::new(State::Closed { failures: 0 });
-        Self { threshold, pause, chance: RandomState::new(), state }
+        Self { store, threshold, pause, chance: RandomState::new(), state }
     }
 
     /// The next pause, from three quarters to all of its length: replicas that have lost a store together do not
@@ -60,7 +64,10 @@ impl Breaker {
         let is_probe = match *state {
             State::Closed { .. } => false,
             State::Open { until } if Instant::now() >= until => true,
-            State::Open { .. } | State::Probing => return Err(Open),
+            State::Open { .. } | State::Probing => {
+                metrics::store_failed(self.store);
+                return Err(Open);
+            }
         };
         if is_probe {
             *state = State::Probing;
@@ -82,6 +89,7 @@ impl Permit<'_> {
 
     /// No answer came.
     pub(super) fn failed(mut self) {
+        metrics::store_failed(self.breaker.store);
         let mut state = self.breaker.state();
         let now = Instant::now();
         let open = State::Open { until: now + self.breaker.next_pause(now) };
@@ -94,7 +102,11 @@ impl Permit<'_> {
             // A call from before the breaker opened: nothing new.
             unchanged => unchanged,
         };
+        let has_opened = matches!(*state, State::Open { .. });
         drop(state);
+        if has_opened {
+            metrics::breaker_opened(self.breaker.store);
+        }
         self.is_probe = false;
     }
 }
@@ -118,7 +130,7 @@ mod tests {
     const PAUSE: Duration = Duration::from_millis(500);
 
     fn breaker() -> Breaker {
-        Breaker::new(3, PAUSE)
+        Breaker::new(Store::Database, 3, PAUSE)
     }
 
     fn fail(breaker: &Breaker, times: u32) {

@@ -24,6 +24,7 @@ mod logs;
 mod mail;
 mod mailboxes;
 mod malformed;
+mod metrics;
 mod output;
 mod postgres_as_it_runs;
 mod postgres_away;

@@ -335,3 +335,26 @@ async fn the_commands_of_the_page_work_as_they_are_printed() {
     sidecar.interrupt();
     assert_eq!(sidecar.outcome().await.code, Some(0));
 }
+
+#[tokio::test]
+async fn it_counts_what_it_answers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = dev(folder.path()).start();
+    let sidecar = sidecar(folder.path(), &service, &[]).start();
+    let here = sidecar.client();
+    ready(&here).await;
+    let tokens = logged_in(&service.client()).await;
+    assert_eq!(here.send(get("/forward-auth").bearer(&tokens.access)).await.status, 200);
+    assert_eq!(here.send(get("/forward-auth").bearer("nonsense")).await.status, 401);
+    let told = here.send(get("/metrics")).await;
+    for line in [
+        "hallpass_auth_events_total{event=\"forwardAuth\",outcome=\"success\",reason=\"\"} 1",
+        "hallpass_auth_events_total{event=\"forwardAuth\",outcome=\"refused\",reason=\"invalid_token\"} 1",
+        "hallpass_ready{operation=\"validate\"} 1",
+        "hallpass_check{check=\"feed\"} 1",
+    ] {
+        assert!(told.text().lines().any(|told| told == line), "{line} is missing in\n{}", told.text());
+    }
+    sidecar.stop().await;
+    service.stop().await;
+}

@@ -45,6 +45,7 @@ const GUARDED_CRATES: &[&str] = &[
     "lettre",
     "poem",
     "poem_openapi",
+    "prometheus_client",
     "redis",
     "rustls",
     "rustls_native_certs",
@@ -61,25 +62,27 @@ const GUARDED_CRATES: &[&str] = &[
 const ROOMS: &[Room] = &[
     // Words and rules: no HTTP, no store, no algorithm, no runtime.
     Room { name: "domain", rooms: &[], crates: &[] },
+    // What the process counts, whichever room it happens in: words of the program, and no room's types.
+    Room { name: "metrics", rooms: &[], crates: &["prometheus_client", "tokio"] },
     // Bytes in, verdict out.
     Room { name: "crypto", rooms: &["domain"], crates: &["argon2", "aws_lc_rs", "hallpass_verify", "jsonwebtoken"] },
     // The traits: whoever implements them comes to them, not the reverse. With them, how long a store is waited
     // for, which needs a timer.
-    Room { name: "store", rooms: &["domain"], crates: &["tokio"] },
+    Room { name: "store", rooms: &["domain", "metrics"], crates: &["tokio"] },
     // What the two stores on SQLite files have in common.
     Room { name: "store/sqlite_pool", rooms: &[], crates: &["sqlx"] },
     // A backend knows its one driver. SQLite serves the accounts and the embedded token store.
-    Room { name: "store/sql", rooms: &["domain", "store", "store/sqlite_pool"], crates: &["sqlx", "tokio"] },
+    Room { name: "store/sql", rooms: &["domain", "metrics", "store", "store/sqlite_pool"], crates: &["sqlx", "tokio"] },
     // Its connections are opened here, TLS included: only so is it known what was sent.
-    Room { name: "store/redis", rooms: &["domain", "store"], crates: &["aws_lc_rs", "deadpool", "deadpool_redis", "redis", "rustls", "rustls_native_certs", "tokio", "tokio_rustls"] },
+    Room { name: "store/redis", rooms: &["domain", "metrics", "store"], crates: &["aws_lc_rs", "deadpool", "deadpool_redis", "redis", "rustls", "rustls_native_certs", "tokio", "tokio_rustls"] },
     Room { name: "store/embedded", rooms: &["domain", "store", "store/sqlite_pool"], crates: &["sqlx", "tokio"] },
     // Backends kept whole: it knows them by their trait alone, and the journal by its own. Looks take time.
-    Room { name: "store/journaled", rooms: &["domain", "store"], crates: &["tokio"] },
+    Room { name: "store/journaled", rooms: &["domain", "metrics", "store"], crates: &["tokio"] },
     // The operations, over the traits: any store will do, any dialect may ask.
     // The journal that keeps any store whole is looked after here. Each operation reads its own section's settings.
-    Room { name: "service", rooms: &["config", "crypto", "domain", "store", "store/journaled"], crates: &["hallpass_verify", "jsonwebtoken", "tokio"] },
+    Room { name: "service", rooms: &["config", "crypto", "domain", "metrics", "store", "store/journaled"], crates: &["hallpass_verify", "jsonwebtoken", "tokio"] },
     // What the service wants said, said over SMTP: the other side of the trait that the service owns.
-    Room { name: "mail", rooms: &["config", "domain", "service"], crates: &["lettre", "tokio"] },
+    Room { name: "mail", rooms: &["config", "domain", "metrics", "service"], crates: &["lettre", "tokio"] },
     // HTTP. A rejection of the verifier is part of what the service says; the digests are ETags.
     Room { name: "api/wire", rooms: &["config", "domain", "service"], crates: &["aws_lc_rs", "poem", "poem_openapi", "tokio"] },
     Room { name: "api/errors", rooms: &["api/wire", "domain", "service"], crates: &["hallpass_verify", "poem", "poem_openapi"] },
@@ -101,16 +104,16 @@ const ROOMS: &[Room] = &[
         rooms: &["api/callers", "api/document", "api/errors", "api/main", "api/wire", "config", "domain", "service"],
         crates: &["aws_lc_rs", "poem", "poem_openapi"],
     },
-    Room { name: "api/pages", rooms: &["api/compat", "api/document", "api/errors", "api/wire", "domain"], crates: &["poem", "poem_openapi", "tokio"] },
+    Room { name: "api/pages", rooms: &["api/compat", "api/document", "api/errors", "api/wire", "domain", "metrics"], crates: &["poem", "poem_openapi", "tokio"] },
     Room {
         name: "api/root",
-        rooms: &["api", "api/callers", "api/errors", "api/main", "api/wire", "config", "domain", "service"],
+        rooms: &["api", "api/callers", "api/errors", "api/main", "api/wire", "config", "domain", "metrics", "service"],
         crates: &["poem", "poem_openapi", "tokio"],
     },
     // What the validator says of tokens, in the words of the API.
     Room {
         name: "api/sidecar",
-        rooms: &["api/callers", "api/errors", "api/main", "api/oauth", "api/wire", "domain", "service"],
+        rooms: &["api/callers", "api/errors", "api/main", "api/oauth", "api/pages", "api/wire", "domain", "metrics", "service"],
         crates: &["hallpass_verify", "poem", "poem_openapi"],
     },
     Room {
@@ -136,7 +139,7 @@ const ROOMS: &[Room] = &[
             "api", "api/main", "api/pages", "api/root", "api/wire", "config", "crypto", "domain", "mail", "server", "service",
             "store", "store/embedded", "store/journaled", "store/redis", "store/sql",
         ],
-        crates: &["hallpass_verify", "poem", "sd_notify", "tokio"],
+        crates: &["hallpass_verify", "poem", "tokio"],
     },
     // Commands: settings in, the wired service, its operations or a document out. hyper is the client of
     // `healthcheck`.

@@ -4,3 +4,4 @@ pub mod docs_page;
 pub mod documents;
 pub mod errors;
 pub mod mails;
+pub mod metrics;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::api::main::{forward_auth, health};
 use crate::api::wire::allow::fits;
+use crate::metrics::{self, RequestSeries};
 
 /// The operations that check a token, or hand out what tokens are checked with: asked again and again, and
 /// nothing changes by it.
@@ -44,7 +45,16 @@ pub(crate) struct Operation {
     pub(crate) kind: Kind,
 }
 
-type ByMethod = BTreeMap<String, Operation>;
+/// An operation, and what is counted of it.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) operation: Operation,
+    pub(crate) series: RequestSeries,
+    /// The method that the document has it under, as a label.
+    pub(crate) method: &'static str,
+}
+
+type ByMethod = BTreeMap<String, Served>;
 
 /// The operations of all documents.
 #[derive(Debug, Default)]
@@ -64,7 +74,12 @@ impl Operations {
                 if let Some(id) = operation.get("operationId").and_then(Value::as_str) {
                     let kind = kind_of(id, &method, path);
                     let operation = Operation { id: id.to_owned(), path: path.clone(), kind };
-                    paths.entry(path).or_default().insert(method, operation);
+                    let served = Served {
+                        operation,
+                        series: RequestSeries::default(),
+                        method: metrics::method(&method),
+                    };
+                    paths.entry(path).or_default().insert(method, served);
                 }
             }
         }
@@ -79,7 +94,7 @@ impl Operations {
     }
 
     /// The operation that a request asks for, if a document has it.
-    pub(crate) fn at(&self, method: &Method, path: &str) -> Option<&Operation> {
+    pub(crate) fn at(&self, method: &Method, path: &str) -> Option<&Served> {
         if forward_auth::is_asked(path) {
             // Whatever the method, and whatever follows.
             return self.exact.get(forward_auth::PATH)?.get(Method::GET.as_str());
@@ -146,12 +161,12 @@ mod tests {
         ] {
             let found = operations.at(&method.parse().expect("a method"), path);
             let wanted = Operation { id: id.to_owned(), path: template.to_owned(), kind };
-            assert_eq!(found, Some(&wanted), "{method} {path}");
+            assert_eq!(found.map(|served| &served.operation), Some(&wanted), "{method} {path}");
         }
         for (method, path) in
             [("GET", "/auth/login"), ("GET", "/docs"), ("GET", "/users/7/8"), ("PUT", "/users/7")]
         {
-            assert_eq!(operations.at(&method.parse().expect("a method"), path), None, "{method} {path}");
+            assert!(operations.at(&method.parse().expect("a method"), path).is_none(), "{method} {path}");
         }
     }
 
@@ -160,7 +175,7 @@ mod tests {
         let operations = all();
         let known =
             operations.exact.values().chain(operations.templates.iter().map(|(_, by_method)| by_method));
-        let known: Vec<_> = known.flat_map(BTreeMap::values).map(|operation| &*operation.id).collect();
+        let known: Vec<_> = known.flat_map(BTreeMap::values).map(|served| &*served.operation.id).collect();
         for id in VALIDATIONS {
             assert!(known.contains(&id), "{id}");
         }

@@ -20,8 +20,9 @@ use tracing::field::{Empty, display};
 
 use crate::api::errors::ErrorCode;
 use crate::api::main::health;
-use crate::api::root::operations::{Kind, Operation, Operations};
+use crate::api::root::operations::{Kind, Operation, Operations, Served};
 use crate::config::LoggedRequests;
+use crate::metrics::{self, RequestSeries};
 
 /// What `log.level` knows these lines by.
 const TARGET: &str = "hallpass::requests";
@@ -53,20 +54,21 @@ impl RequestLog {
 
     /// What a request is about.
     pub(crate) fn look_at(&self, method: &Method, path: &str) -> Asked<'_> {
-        let operation = self.operations.at(method, path);
-        let kind = match operation {
-            Some(operation) => operation.kind,
+        let served = self.operations.at(method, path);
+        let kind = match served {
+            Some(served) => served.operation.kind,
             None if health::is_check(path) => Kind::Probe,
             // Pages and documents, and what there is not.
             None => Kind::Read,
         };
-        Asked { operation, kind }
+        Asked { served, kind, method: metrics::method(method.as_str()) }
     }
 
     /// Writes the line about a request that was answered, or counts it. To be called within its span.
     pub(crate) fn answered(&self, asked: &Asked<'_>, response: &Response, took: Duration) {
         let status = response.status();
         let code = response.extensions().get::<ErrorCode>().copied();
+        self.measure(asked, status, code, took);
         let is_verdict = self.counts.count(asked.kind, status, code);
         let is_told = match self.logged {
             LoggedRequests::Off => return,
@@ -84,6 +86,22 @@ impl RequestLog {
         match is_told {
             true => tracing::info!(target: TARGET, status, code, ms, "answered"),
             false => tracing::debug!(target: TARGET, status, code, ms, "answered"),
+        }
+    }
+
+    fn measure(&self, asked: &Asked<'_>, status: StatusCode, code: Option<ErrorCode>, took: Duration) {
+        let name = code.map(|code| code.name());
+        let request = metrics::Request {
+            operation: asked.operation().map_or("", |operation| &operation.id),
+            method: asked.served.map_or(asked.method, |served| served.method),
+            status: status.as_u16(),
+            code: name.as_deref(),
+            took,
+            is_event: matches!(asked.kind, Kind::Change | Kind::Validation),
+        };
+        match asked.served {
+            Some(served) => served.series.count(&request),
+            None => RequestSeries::default().count(&request),
         }
     }
 
@@ -111,22 +129,27 @@ fn is_failure(status: StatusCode) -> bool {
 
 /// What a request asks for.
 pub(crate) struct Asked<'a> {
-    operation: Option<&'a Operation>,
+    served: Option<&'a Served>,
     kind: Kind,
+    method: &'static str,
 }
 
 impl Asked<'_> {
+    fn operation(&self) -> Option<&Operation> {
+        self.served.map(|served| &served.operation)
+    }
+
     /// What all lines about a request say, at whatever level. Who is behind it the service records once it
     /// is known.
     pub(crate) fn span(&self, id: &str, method: &Method, path: &str, address: Option<IpAddr>) -> Span {
-        let path = match self.operation {
+        let path = match self.operation() {
             Some(operation) => Cow::Borrowed(&*operation.path),
             None => without_secrets(path),
         };
         tracing::error_span!(
             "request",
             request_id = id,
-            operation = self.operation.map(|operation| &*operation.id),
+            operation = self.operation().map(|operation| &*operation.id),
             method = method.as_str().get(..METHOD_MAX_CHARS).unwrap_or(method.as_str()),
             path = &*path,
             address = address.map(display),

@@ -15,6 +15,7 @@ pub mod forward_auth;
 pub mod http;
 pub mod keys;
 pub mod log;
+pub mod metrics;
 pub mod passwords;
 pub mod proxies;
 pub mod public_url;

@@ -15,6 +15,7 @@ use crate::crypto::password::{HashMemory, PasswordHashError, PasswordHasher};
 use crate::domain::causes::with_causes;
 use crate::domain::password::{NewPassword, Password, PasswordHash};
 use crate::domain::random::Random;
+use crate::metrics;
 
 /// How many jobs may wait that come from one place: with the default cost and one worker, a fifth of a
 /// second's work.
@@ -77,6 +78,11 @@ impl PasswordWorkers {
         Self { hasher: Arc::new(hasher), queue, threads: Arc::default() }
     }
 
+    /// How many jobs wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.waiting()
+    }
+
     /// The hasher, for questions that cost nothing.
     pub fn hasher(&self) -> &PasswordHasher {
         &self.hasher
@@ -93,7 +99,9 @@ impl PasswordWorkers {
         requester: Requester,
         job: impl FnOnce(&mut Worker<'_>) -> T + Send + 'static,
     ) -> Result<T> {
+        let began = tokio::time::Instant::now();
         let turn = self.queue.turn(requester).await.map_err(|Full| Error::Overloaded)?;
+        metrics::hashed(began.elapsed());
         let hasher = self.hasher.clone();
         let (answer, answered) = oneshot::channel();
         let started = self.threads.start(Box::new(move |memory| {

@@ -102,6 +102,11 @@ impl Queue {
         Ok(Turn { state: self.state.clone() })
     }
 
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.state).waiting
+    }
+
     /// How many turns nobody has.
     #[cfg(test)]
     pub(super) fn free(&self) -> usize {

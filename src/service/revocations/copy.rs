@@ -178,6 +178,11 @@ impl FeedCopy {
         self.confirmed.filter(|(began, _)| began.elapsed() < FRESH_FOR).map(|(_, as_of)| as_of)
     }
 
+    /// How long ago nothing was missing here.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.confirmed.map(|(began, _)| began.elapsed())
+    }
+
     /// Whether anything here but a revoked key speaks against a token with these claims.
     pub(super) fn speaks_against(&self, claims: &AccessClaims) -> bool {
         self.denylist.is_revoked(claims, "")

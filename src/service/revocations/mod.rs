@@ -129,6 +129,11 @@ impl Revocations {
         self.copy().is_fresh()
     }
 
+    /// How old the copy is; `None` before there is one.
+    pub fn age(&self) -> Option<Duration> {
+        self.copy().age()
+    }
+
     /// Whether the copy speaks against a token with these claims. Which key has signed it is not looked
     /// at: the ring knows those that were revoked.
     ///

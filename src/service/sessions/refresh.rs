@@ -6,10 +6,11 @@ use super::{Sessions, TokenPair};
 use crate::domain::client::ClientId;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{AccessToken, RefreshToken};
+use crate::metrics::{self, Refresh};
 use crate::service::access_tokens::refresh_verdict;
 use crate::service::error::{Error, Result};
 use crate::service::visitor::Visitor;
-use crate::store::OnReuse;
+use crate::store::{OnReuse, RefreshOutcome};
 
 impl Sessions {
     /// Redeems a refresh token. All concurrent callers with one token, and a caller that comes
@@ -68,6 +69,7 @@ impl Sessions {
         }
         let lifetimes = &self.lifetimes;
         let outcome = self.token_store.rotate(&claims, lifetimes).await?;
+        metrics::refreshed(counted_as(&outcome));
         let session = refresh_verdict(&self.trail, &claims, outcome, address)?;
         self.pair(self.access_tokens.with_proof(session).await)
     }
@@ -85,5 +87,17 @@ impl Sessions {
             }
             _ => Ok(()),
         }
+    }
+}
+
+fn counted_as(outcome: &RefreshOutcome) -> Refresh {
+    match outcome {
+        RefreshOutcome::Current(_) => Refresh::Rotated,
+        RefreshOutcome::Previous(_) => Refresh::Replayed,
+        RefreshOutcome::Recovered(_) => Refresh::Recovered,
+        RefreshOutcome::Reused => Refresh::Reused,
+        RefreshOutcome::Expired(_) => Refresh::Expired,
+        RefreshOutcome::Evicted => Refresh::Evicted,
+        RefreshOutcome::Unknown => Refresh::Unknown,
     }
 }

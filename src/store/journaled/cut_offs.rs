@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::owed::{is_of, pending};
 use super::repeated::whole_minute;
@@ -12,6 +13,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::partition::Partition;
 use crate::domain::user::SecurityVersion;
+use crate::metrics::{self, Revocation};
 use crate::store::cut_offs::{CutOffOrder, CutOffStore};
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::vouching::Vouched;
@@ -31,7 +33,10 @@ impl CutOffStore for JournaledTokenStore {
         let CutOffOrder { user, version, link, until } = *order;
         let revoked = Journaled::User { user, below: version };
         let entry = NewEntry { id: link.at.entry, revoked, until };
-        Ok(self.carry_out_written(&entry, link).await.map_err(pending)?.ended)
+        let began = Instant::now();
+        let ended = self.carry_out_written(&entry, link).await.map_err(pending)?.ended;
+        metrics::revoked(Revocation::User, began.elapsed());
+        Ok(ended)
     }
 
     async fn cut_off_ahead(&self, user: UserId) -> StoreResult<Infallible> {

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::owed::pending;
 use super::store::JournaledTokenStore;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Timestamp;
 use crate::domain::journal::{EntryId, Journaled, Link, NewEntry};
 use crate::domain::partition::Partition;
+use crate::metrics::{self, Revocation};
 use crate::store::error::StoreResult;
 use crate::store::revocations::{CarriedOut, Known, Placed, Placement};
 use crate::store::vouching::Vouched;
@@ -20,6 +23,18 @@ impl JournaledTokenStore {
     /// and announced no second time. It is acknowledged like the first: when its entry stands, and no replica
     /// can be without it.
     pub(super) async fn revoke(
+        &self,
+        revoked: Journaled,
+        until: Timestamp,
+        known_until: Option<Timestamp>,
+    ) -> StoreResult<CarriedOut> {
+        let began = Instant::now();
+        let done = self.revoke_unless_known(revoked, until, known_until).await?;
+        metrics::revoked(counted_as(&revoked), began.elapsed());
+        Ok(done)
+    }
+
+    async fn revoke_unless_known(
         &self,
         revoked: Journaled,
         until: Timestamp,
@@ -81,5 +96,15 @@ impl JournaledTokenStore {
     /// the place of the one that did so, it was found whole since, with all that stands in the journal.
     pub(super) async fn replicated(&self, partition: Partition) -> StoreResult<()> {
         self.on_vouched(partition, |by| async move { self.0.backend.replicated(&by, partition).await }).await
+    }
+}
+
+/// What is taken back, for whoever counts.
+pub(super) fn counted_as(revoked: &Journaled) -> Revocation {
+    match revoked {
+        Journaled::Session { .. } => Revocation::Session,
+        Journaled::Token { .. } => Revocation::AccessToken,
+        Journaled::MachineToken(_) => Revocation::MachineToken,
+        Journaled::User { .. } => Revocation::User,
     }
 }

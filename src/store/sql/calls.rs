@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::failure::{Failure, text_of, text_of_driver, unavailable};
+use crate::metrics;
 use crate::store::breaker::Breaker;
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::patience::{self, Line};
@@ -72,7 +73,11 @@ pub(super) struct Calls {
 
 impl Calls {
     pub(super) fn new() -> Self {
-        Self { kinds: std::array::from_fn(|_| (Breaker::new(THRESHOLD, PAUSE), Line::default())) }
+        Self {
+            kinds: std::array::from_fn(|_| {
+                (Breaker::new(metrics::Store::Database, THRESHOLD, PAUSE), Line::default())
+            }),
+        }
     }
 
     /// Makes a call, within `limit`. `judge` is told what the driver says, and that it says nothing.

@@ -11,6 +11,7 @@ use super::cluster::{Cluster, NodePlace};
 use super::dialer::{Dialer, Target};
 use super::verdict::{Verdict, verdict};
 use super::wiring::Wiring;
+use crate::metrics;
 use crate::store::breaker::Breaker;
 use crate::store::patience;
 use crate::store::redis::errors::{CallError, unavailable};
@@ -46,7 +47,8 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(dialer: Dialer, patience: Patience) -> Self {
-        let breaker = Breaker::new(patience.breaker_threshold, patience.breaker_pause);
+        let breaker =
+            Breaker::new(metrics::Store::TokenStore, patience.breaker_threshold, patience.breaker_pause);
         Self { dialer, patience, breaker, place: None }
     }
 
