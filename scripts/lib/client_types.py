@@ -15,6 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "openapi" / "hallpass.json"
 OPERATIONS = ["register", "login", "refreshToken", "logout"]
+# Of pages alone: whose session it is that a cookie has.
+OPERATIONS_OF_PAGES = ["authMePost"]
 SCHEMAS = [
     "ErrorCode",
     "InvalidField",
@@ -42,6 +44,7 @@ class Language:
 
     primitives: dict[str, str]
     nullable: str
+    operations = OPERATIONS
 
     def document(self, text: str, indent: str) -> str:
         raise NotImplementedError
@@ -77,6 +80,7 @@ class Language:
 class TypeScript(Language):
     primitives = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean"}
     nullable = " | null"
+    operations = OPERATIONS + OPERATIONS_OF_PAGES
 
     def array(self, item: str) -> str:
         return f"{item}[]"
@@ -149,7 +153,7 @@ def written(language: Language, document: Schema) -> str:
         if isinstance(operation, dict) and "operationId" in operation
     }
     declarations = [language.declaration(name, schemas[name]) for name in SCHEMAS]
-    return language.file(declarations, {name: found[name] for name in OPERATIONS})
+    return language.file(declarations, {name: found[name] for name in language.operations})
 
 
 def main(check: bool) -> None:

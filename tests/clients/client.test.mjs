@@ -136,12 +136,12 @@ describe("an access token that is over", () => {
     let answer;
     service.plan(`${HALLPASS}/auth/refresh-token`, (_, pass) => new Promise((done) => (answer = done)).then(pass));
     assert.equal(await hello(session), 2);
-    assert.equal(service.to("/hello").at(-1).authorization, "Bearer access.secret.1.1");
+    assert.match(service.to("/hello").at(-1).authorization, /^Bearer access\..*\.secret\.1\.1$/);
     assert.equal(service.refreshes, 1);
     answer();
     await settled();
     await hello(session);
-    assert.equal(service.asked.at(-1).authorization, "Bearer access.secret.1.2");
+    assert.match(service.asked.at(-1).authorization, /^Bearer access\..*\.secret\.1\.2$/);
     assert.equal(service.refreshes, 1);
   });
 
@@ -398,7 +398,7 @@ describe("the end of a session", () => {
       return problem(429, "rate_limited", { "Retry-After": "1" });
     });
     await clock.passing(session.fetch(`${API}/hello`, { method: "POST", body: "Grace's" }));
-    assert.equal(service.asked.at(-1).authorization, "Bearer access.secret.2.1");
+    assert.match(service.asked.at(-1).authorization, /^Bearer access\..*\.secret\.2\.1$/);
   });
 });
 
@@ -509,7 +509,7 @@ describe("a store", () => {
     for (const generation of [2, 3]) {
       await clock.advance(TTL * 1000);
       assert.equal(await hello(other), 2, "it does not go back to what it could save");
-      assert.equal(service.asked.at(-1).authorization, `Bearer access.secret.2.${generation}`);
+      assert.match(service.asked.at(-1).authorization, new RegExp(`^Bearer access\\..*\\.secret\\.2\\.${generation}$`));
     }
   });
 

@@ -68,8 +68,10 @@ const json = (body, status = 200) => Response.json(body, { status });
 
 /** hallpass and an API that takes its tokens. `fetch` is what a client sends by. */
 export class Fake {
-  /** All requests: {url, method, authorization, body}. */
+  /** All requests: {url, method, authorization, mode, credentials, body}. */
   asked = [];
+  /** What the browser has as the cookie; none where that is empty. */
+  cookie = "";
   /** Answers for the next requests whose URL begins so: functions of the request, `pass` among them. */
   #planned = [];
   #sessions = [];
@@ -80,9 +82,10 @@ export class Fake {
 
   fetch = async (input, init) => {
     const request = new Request(input, init);
-    const { url, method, signal } = request;
+    const { url, method, signal, credentials } = request;
     const authorization = request.headers.get("Authorization");
-    this.asked.push({ url, method, authorization, body: await request.clone().text() });
+    const mode = request.headers.get("Hallpass-Mode");
+    this.asked.push({ url, method, authorization, mode, credentials, body: await request.clone().text() });
     if (signal.aborted) throw signal.reason;
     const at = this.#planned.findIndex(({ start }) => url.startsWith(start));
     const plan = at < 0 ? undefined : this.#planned.splice(at, 1)[0].answer;
@@ -116,23 +119,44 @@ export class Fake {
   async #answer(request) {
     const { pathname, origin } = new URL(request.url);
     if (origin === API) return this.#api(request);
-    const body = await request.json();
+    const text = await request.text();
+    const body = text ? JSON.parse(text) : {};
     const token = request.headers.get("Authorization")?.slice(7);
+    // As hallpass and a browser go about cookies.
+    const inCookie = request.headers.get("Hallpass-Mode") === "cookie";
+    const cookie = inCookie && request.credentials === "include" ? this.cookie : "";
+    if (cookie && body.refreshToken) return problem(400, "ambiguous_token");
     switch (pathname) {
       case "/auth/register":
         return json({ id: 2, ...body, message: "user created successfully" }, 201);
       case "/auth/login":
-        return body.password === ADA.password ? json(this.#open(body.email)) : problem(401, "invalid_credentials");
+        return body.password === ADA.password ? this.#handOver(inCookie, this.#open(body.email)) : problem(401, "invalid_credentials");
       case "/auth/refresh-token":
-        return this.#refresh(body.refreshToken);
-      case "/auth/logout": {
+        return this.#refresh(cookie || body.refreshToken, inCookie);
+      case "/auth/auth-me": {
         const session = this.#sessions.find(({ access }) => access === token);
-        if (!session || session.ended) return problem(401, "token_revoked");
-        session.ended = "invalid_refresh_token";
+        return session ? json({ user: session.user, accessToken: token }) : problem(401, "invalid_token");
+      }
+      case "/auth/logout": {
+        const session = this.#sessions.find(({ access }) => access === token) ?? this.#sessionOf(cookie);
+        if (inCookie) this.cookie = "";
+        else if (!session || session.ended) return problem(401, "token_revoked");
+        if (session) session.ended ??= "invalid_refresh_token";
         return json({ message: "logged out successfully" });
       }
     }
     return problem(404, "not_found");
+  }
+
+  /** In a cookie where that is wanted. */
+  #handOver(inCookie, tokens) {
+    if (inCookie) [this.cookie, tokens.refreshToken] = [tokens.refreshToken, ""];
+    return json(tokens);
+  }
+
+  /** Somebody logs in by another app of the site, into the same cookie. */
+  loginElsewhere(email) {
+    this.cookie = this.#open(email).refreshToken;
   }
 
   #open(email) {
@@ -145,19 +169,28 @@ export class Fake {
 
   #mint(session) {
     session.expiresAt = this.clock.now() + TTL * 1000;
-    session.access = `access.secret.${session.id}.${session.generation}`;
+    const claims = Buffer.from(JSON.stringify({ sub: String(session.user.id), name: "ü>>>???" })).toString("base64url");
+    session.access = `access.${claims}.secret.${session.id}.${session.generation}`;
     const refreshToken = `hp_rt_secret.${session.id}.${session.generation}`;
     return { accessToken: session.access, refreshToken, tokenType: "Bearer", expiresIn: TTL, sessionExpiresAt: 2e9 };
   }
 
+  #sessionOf(refreshToken) {
+    return this.#sessions[Number(refreshToken.split(".")[1]) - 1];
+  }
+
   /** The successor; the same one again for the token before the last. */
-  #refresh(refreshToken) {
-    const [, id, generation] = refreshToken.split(".").map(Number);
-    const session = this.#sessions[id - 1];
-    if (session.ended) return problem(401, session.ended);
-    if (generation < session.generation - 1) return problem(401, (session.ended = "refresh_token_reused"));
+  #refresh(refreshToken, inCookie) {
+    if (!refreshToken) return problem(401, "authentication_required");
+    const generation = Number(refreshToken.split(".")[2]);
+    const session = this.#sessionOf(refreshToken);
+    if (generation < session.generation - 1) session.ended ??= "refresh_token_reused";
+    if (session.ended) {
+      if (inCookie) this.cookie = "";
+      return problem(401, session.ended);
+    }
     session.generation = generation + 1;
-    return json(this.#mint(session));
+    return this.#handOver(inCookie, this.#mint(session));
   }
 
   #api(request) {

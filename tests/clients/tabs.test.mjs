@@ -2,118 +2,36 @@
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
-import { build } from "esbuild";
-import { ADMIN, Hallpass, inBrowser, launch, servePages, until } from "./browser.mjs";
+import { ADMIN, inBrowser, launch, until } from "./browser.mjs";
+import { countRefreshes, endSessions, expireShown, Stage, Tab } from "./tabs.mjs";
 
 /** Longer than access tokens live, in milliseconds. */
 const LID = 8 * 60 * 60 * 1000;
 /** A page on plain http has no Web Locks, but for localhost. */
 const PLAIN = "http://app.test";
 
-let hallpass, server, browser;
+let stage, browser;
 before(async () => {
-  hallpass = await Hallpass.start({ HALLPASS_CORS__ORIGINS: PLAIN });
-  const contents = 'export * from "@hallpass/client"';
-  const { outputFiles } = await build({ stdin: { contents, resolveDir: import.meta.dirname }, bundle: true, format: "esm", write: false });
-  const script = outputFiles[0].text;
-  server = await servePages(({ url, headers }) => {
-    const cors = { "Access-Control-Allow-Origin": headers.origin ?? "*", "Access-Control-Allow-Headers": "authorization" };
-    switch (new URL(url, "http://x").pathname) {
-      case "/client.js":
-        return { type: "text/javascript", body: script };
-      case "/echo":
-        return { headers: cors, body: headers.authorization ?? "none" };
-      case "/elsewhere":
-        return { headers: { ...cors, Location: `http://127.0.0.1:${server.address().port}/echo` }, status: 302 };
-      default:
-        return { body: "<!doctype html><title>An app</title>" };
-    }
-  });
-  browser = await launch([`MAP app.test:80 127.0.0.1:${server.address().port}`]);
+  stage = await Stage.open({ HALLPASS_CORS__ORIGINS: PLAIN });
+  browser = await launch([`MAP app.test:80 ${stage.here}`]);
 });
 after(async () => {
   await browser?.close();
-  server?.close();
-  await hallpass?.remove();
+  await stage?.close();
 });
 
-const origin = () => `http://localhost:${server.address().port}`;
-
-/** A tab with a session: what is done in it, and what it heard. */
-class Tab {
-  static async open(context, { at = origin(), store = "browserStore" } = {}) {
-    const tab = Object.assign(new Tab(), { page: await context.newPage(), store });
-    await tab.page.goto(at);
-    await tab.start();
-    return tab;
-  }
-
-  start() {
-    return this.page.evaluate(
-      async ([url, store]) => {
-        const client = await import("/client.js");
-        window.ends = [];
-        window.session = client.createSession(url, { store: client[store]?.(), origins: [location.origin] });
-        session.on("ended", (reason) => ends.push(reason));
-        await session.ready;
-      },
-      [hallpass.url, this.store],
-    );
-  }
-
-  login = (who = ADMIN) => this.page.evaluate((who) => session.login(who), who);
-  logout = () => this.page.evaluate(() => session.logout());
-  state = () => this.page.evaluate(() => session.state);
-  status = async () => (await this.state()).status;
-  ends = () => this.page.evaluate(() => ends);
-  becomes = (status) => until(`${status} in a tab`, async () => (await this.status()) === status);
-
-  /** Calls the API so many times at once; answers statuses, or the codes of errors. */
-  call = (times = 1, url = `${hallpass.url}/users/me`) =>
-    this.page.evaluate(
-      ([url, times]) =>
-        Promise.all(Array.from({ length: times }, () => session.fetch(url).then(({ status }) => status, ({ code }) => code))),
-      [url, times],
-    );
-
-  get = (url) => this.page.evaluate((url) => session.fetch(url).then((answer) => answer.text()), url);
-}
-
-/** Counts the refreshes of all tabs. */
-function countRefreshes(context) {
-  const count = { refreshes: 0 };
-  context.on("request", (request) => {
-    if (request.method() === "POST" && request.url().endsWith("/auth/refresh-token")) count.refreshes++;
-  });
-  return count;
-}
-
-/** From now on the API takes none of the access tokens that it was shown so far: they are over. */
-async function expireShown(context) {
-  const shown = new Set();
-  let over = new Set();
-  await context.route("**/users/me", async (route) => {
-    const token = route.request().headers().authorization;
-    if (route.request().method() === "OPTIONS" || !token) return route.continue();
-    shown.add(token);
-    if (!over.has(token)) return route.continue();
-    const headers = { "Access-Control-Allow-Origin": "*", "Content-Type": "application/problem+json" };
-    await route.fulfill({ status: 401, headers, body: JSON.stringify({ code: "token_expired" }) });
-  });
-  return () => (over = new Set(shown));
-}
+const openTab = (context, { at = stage.origin, store = "browserStore" } = {}) => Tab.open(context, at, stage.hallpass.url, { store });
 
 const test = (name, run) => inBrowser(name, () => browser, run);
 
 test("two tabs share a login, a reload keeps it, and a logout ends it in both", async (context) => {
   const count = countRefreshes(context);
-  const [one, two] = [await Tab.open(context), await Tab.open(context)];
+  const [one, two] = [await openTab(context), await openTab(context)];
   assert.deepEqual(await one.state(), { status: "logged_out", user: undefined, ended: undefined });
   await one.login();
   await two.becomes("logged_in");
   assert.equal((await two.state()).user.email, ADMIN.email);
-  await one.page.reload();
-  await one.start();
+  await one.reload();
   assert.equal(await one.status(), "logged_in");
   assert.deepEqual([await one.call(), await two.call()], [[200], [200]]);
   assert.equal(count.refreshes, 0, "nobody had to renew anything");
@@ -121,14 +39,13 @@ test("two tabs share a login, a reload keeps it, and a logout ends it in both", 
   await two.becomes("logged_out");
   assert.deepEqual([await one.ends(), await two.ends()], [["logged_out"], ["logged_out"]]);
   assert.deepEqual(await two.call(), [401]);
-  await two.page.reload();
-  await two.start();
+  await two.reload();
   assert.equal((await two.state()).ended, "logged_out", "it can be said after a reload as well");
 });
 
 test("tabs that share localStorage stay logged in, and log out together", async (context) => {
   const expire = await expireShown(context);
-  const tabs = [await Tab.open(context, { store: "localStore" }), await Tab.open(context, { store: "localStore" })];
+  const tabs = [await openTab(context, { store: "localStore" }), await openTab(context, { store: "localStore" })];
   await tabs[0].login();
   await tabs[1].becomes("logged_in");
   for (const round of [1, 2, 3]) {
@@ -137,8 +54,7 @@ test("tabs that share localStorage stay logged in, and log out together", async 
     const answers = await Promise.all(tabs.map((tab) => tab.call(20)));
     assert.deepEqual(answers.flat(), Array(40).fill(200));
   }
-  await tabs[0].page.reload();
-  await tabs[0].start();
+  await tabs[0].reload();
   assert.equal(await tabs[0].status(), "logged_in");
   await tabs[1].logout();
   for (const tab of tabs) await tab.becomes("logged_out");
@@ -151,7 +67,7 @@ test("tabs that share localStorage stay logged in, and log out together", async 
 test("fifty calls at expiry in two tabs make one refresh", async (context) => {
   const count = countRefreshes(context);
   const expire = await expireShown(context);
-  const tabs = [await Tab.open(context), await Tab.open(context)];
+  const tabs = [await openTab(context), await openTab(context)];
   await tabs[0].login();
   await tabs[1].becomes("logged_in");
   for (const round of [1, 2, 3]) {
@@ -166,7 +82,7 @@ test("fifty calls at expiry in two tabs make one refresh", async (context) => {
 test("a lid that is closed and opened logs nobody out, on a network that is late as well", async (context) => {
   const count = countRefreshes(context);
   await context.clock.install(); // of all its tabs
-  const tabs = [await Tab.open(context), await Tab.open(context)];
+  const tabs = [await openTab(context), await openTab(context)];
   await tabs[0].login();
   await tabs[1].becomes("logged_in");
   // Timers are late and all tabs wake at once.
@@ -192,7 +108,7 @@ test("a lid that is closed and opened logs nobody out, on a network that is late
 test("a token is renewed ahead of time while somebody is looking", async (context) => {
   const count = countRefreshes(context);
   await context.clock.install();
-  const tab = await Tab.open(context);
+  const tab = await openTab(context);
   await tab.login();
   await context.clock.fastForward(13 * 60 * 1000);
   const token = () => tab.page.evaluate(async () => (await session.access()).token);
@@ -217,7 +133,7 @@ test("a token is renewed ahead of time while somebody is looking", async (contex
 
 test("answers that are lost log nobody out", async (context) => {
   const expire = await expireShown(context);
-  const tabs = [await Tab.open(context), await Tab.open(context)];
+  const tabs = [await openTab(context), await openTab(context)];
   await tabs[0].login();
   await tabs[1].becomes("logged_in");
   for (const tab of tabs) assert.deepEqual(await tab.call(), [200]);
@@ -236,14 +152,14 @@ test("answers that are lost log nobody out", async (context) => {
 
 test("a service that starts anew logs nobody out", async (context) => {
   const expire = await expireShown(context);
-  const tabs = [await Tab.open(context), await Tab.open(context)];
+  const tabs = [await openTab(context), await openTab(context)];
   await tabs[0].login();
   await tabs[1].becomes("logged_in");
   for (const tab of tabs) assert.deepEqual(await tab.call(), [200]);
   expire();
-  await hallpass.stop();
+  await stage.hallpass.stop();
   const during = tabs.map((tab) => tab.call(5));
-  await hallpass.start();
+  await stage.hallpass.start();
   await Promise.all(during);
   for (const tab of tabs) {
     await until("the API answers", async () => (await tab.call())[0] === 200);
@@ -253,7 +169,7 @@ test("a service that starts anew logs nobody out", async (context) => {
 
 test("a tab that closes in the middle of a refresh keeps no other waiting", async (context) => {
   const expire = await expireShown(context);
-  const [one, two] = [await Tab.open(context), await Tab.open(context)];
+  const [one, two] = [await openTab(context), await openTab(context)];
   await one.login();
   await two.becomes("logged_in");
   assert.deepEqual(await one.call(), [200]);
@@ -267,18 +183,10 @@ test("a tab that closes in the middle of a refresh keeps no other waiting", asyn
 });
 
 test("a session that ends elsewhere ends in all tabs, and says why", async (context) => {
-  const tabs = [await Tab.open(context), await Tab.open(context)];
+  const tabs = [await openTab(context), await openTab(context)];
   await tabs[0].login();
   await tabs[1].becomes("logged_in");
-  const { accessToken } = await (
-    await fetch(`${hallpass.url}/auth/login`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(ADMIN),
-    })
-  ).json();
-  const headers = { Authorization: `Bearer ${accessToken}` };
-  assert.equal((await fetch(`${hallpass.url}/auth/sessions`, { method: "DELETE", headers })).status, 200);
+  await endSessions(stage.hallpass);
   assert.deepEqual(await tabs[0].call(), [401]);
   for (const tab of tabs) {
     await tab.becomes("logged_out");
@@ -288,7 +196,7 @@ test("a session that ends elsewhere ends in all tabs, and says why", async (cont
 
 test("tabs without Web Locks that refresh at once stay logged in", async (context) => {
   const expire = await expireShown(context);
-  const tabs = [await Tab.open(context, { at: PLAIN }), await Tab.open(context, { at: PLAIN })];
+  const tabs = [await openTab(context, { at: PLAIN }), await openTab(context, { at: PLAIN })];
   assert.equal(await tabs[0].page.evaluate(() => navigator.locks), undefined);
   await tabs[0].login();
   await tabs[1].becomes("logged_in");
@@ -302,7 +210,7 @@ test("tabs without Web Locks that refresh at once stay logged in", async (contex
 });
 
 test("in memory a session ends with its page, and with the others at a logout", async (context) => {
-  const [one, two] = [await Tab.open(context, { store: "memoryStore" }), await Tab.open(context, { store: "memoryStore" })];
+  const [one, two] = [await openTab(context, { store: "memoryStore" }), await openTab(context, { store: "memoryStore" })];
   await one.login();
   await two.login();
   assert.equal(await one.page.evaluate(() => localStorage.length), 0);
@@ -311,15 +219,14 @@ test("in memory a session ends with its page, and with the others at a logout", 
   await two.becomes("logged_out");
   assert.equal((await ended).status(), 200, "its session is over at hallpass as well");
   await one.login();
-  await one.page.reload();
-  await one.start();
+  await one.reload();
   assert.equal(await one.status(), "logged_out");
 });
 
 test("the token goes nowhere else, by a redirect neither", async (context) => {
-  const tab = await Tab.open(context);
+  const tab = await openTab(context);
   await tab.login();
-  assert.match(await tab.get(`${origin()}/echo`), /^Bearer /);
-  assert.equal(await tab.get(`http://127.0.0.1:${server.address().port}/echo`), "none");
-  assert.equal(await tab.get(`${origin()}/elsewhere`), "none");
+  assert.match(await tab.get(`${stage.origin}/echo`), /^Bearer /);
+  assert.equal(await tab.get(`http://${stage.here}/echo`), "none");
+  assert.equal(await tab.get(`${stage.origin}/elsewhere`), "none");
 });

@@ -8,6 +8,9 @@ import axios from "axios";
 
 const options: Options = { store: browserStore(), origins: ["https://api.example.com"], waitMax: 10, name: "shop" };
 const session: Session = createSession("https://auth.example.com", options);
+export const inCookie: Session = createSession("https://auth.example.com", { mode: "cookie" });
+// @ts-expect-error there is no such mode
+createSession("https://auth.example.com", { mode: "header" });
 export const stores: Store[] = [localStore(), memoryStore()];
 export const ends: () => void = session.on("ended", (reason: EndReason) => reason === "session_expired");
 session.on("changed", ({ status, user }: State) => status === "logged_in" && user?.email);

@@ -178,4 +178,5 @@ export const PATHS = {
   login: "/auth/login",
   refreshToken: "/auth/refresh-token",
   logout: "/auth/logout",
+  authMePost: "/auth/auth-me",
 } as const;

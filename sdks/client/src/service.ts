@@ -1,4 +1,4 @@
-// What is asked of hallpass, and how patiently. How a refresh token travels is known here alone.
+// What is asked of hallpass, and how patiently. How a refresh token travels is known here alone: in the body, or in a cookie.
 
 import { errorOf, HallpassError } from "./errors.js";
 import { PATHS } from "./openapi.js";
@@ -10,6 +10,7 @@ import type { Clock } from "./patience.js";
 export interface Kept {
   user: User;
   accessToken: string;
+  /** Empty where a cookie has it. */
   refreshToken: string;
   /** By this device's clock, milliseconds since the Unix epoch. */
   expiresAt: number;
@@ -43,6 +44,7 @@ export class Service {
     private readonly send: Send,
     private readonly clock: Clock,
     private readonly waitMax: number,
+    private readonly inCookie: boolean,
   ) {}
 
   async register(account: RegisterRequest): Promise<Registered | RegistrationTaken> {
@@ -50,25 +52,49 @@ export class Service {
   }
 
   async login(who: LoginRequest): Promise<Kept> {
-    const login = await this.ask<Login>(PATHS.login, who, isUndecided);
-    return kept(login, login.content.user);
+    const login = await this.ask<Login>(PATHS.login, who, isUndecided, this.carrying());
+    return this.kept(login, login.content.user);
   }
 
-  /** The next tokens. The same token may be redeemed again where an answer was lost. */
-  async refresh({ user, refreshToken }: Kept): Promise<Kept> {
-    return kept(await this.ask<TokenPair>(PATHS.refreshToken, { refreshToken }, isNoVerdict), user);
+  /** The next tokens; without `before`, of whoever the cookie is. The same token may be redeemed again where an answer was lost. */
+  async refresh(before?: Kept): Promise<Kept> {
+    const pair = await this.ask<TokenPair>(PATHS.refreshToken, inBody(before), isNoVerdict, this.carrying());
+    return this.kept(pair, await this.owner(pair.content.accessToken, before?.user));
   }
 
   /** Ends the session there. One that has ended already is no error. */
-  async logout({ accessToken, refreshToken }: Kept, scope: LogoutScope): Promise<void> {
-    const path = `${PATHS.logout}?scope=${scope}`;
-    const headers = { Authorization: `Bearer ${accessToken}` };
-    await this.ask(path, { refreshToken }, isNoVerdict, { headers, keepalive: true }).catch((error: HallpassError) => {
+  async logout(kept: Kept | undefined, scope: LogoutScope): Promise<void> {
+    const options = { ...this.carrying(kept && bearer(kept.accessToken)), keepalive: true };
+    await this.ask(`${PATHS.logout}?scope=${scope}`, inBody(kept), isNoVerdict, options).catch((error: HallpassError) => {
       if (!error.isVerdict && error.code !== "revocation_pending") throw error;
     });
   }
 
-  private async ask<T>(path: string, body: object, again: (error: HallpassError) => boolean, options: RequestInit = {}): Promise<Answered<T>> {
+  /** A request that a refresh token comes or goes with. */
+  private carrying(headers: Record<string, string> = {}): RequestInit {
+    return this.inCookie ? { credentials: "include", headers: { ...headers, "Hallpass-Mode": "cookie" } } : { headers };
+  }
+
+  /** Whose token it is: another app of the site may have put somebody else's into the cookie. */
+  private async owner(token: string, known: User | undefined): Promise<User> {
+    if (known && (!this.inCookie || subject(token) === String(known.id))) return known;
+    return (await this.ask<{ user: User }>(PATHS.authMePost, undefined, isNoVerdict, { headers: bearer(token) })).content.user;
+  }
+
+  private kept({ content, sentAt }: Answered<TokenPair | Login>, user: User): Kept {
+    const { accessToken, expiresIn } = content;
+    const lifetime = expiresIn * 1000;
+    // A service that knows no cookies answers one: nobody is to keep it.
+    const refreshToken = this.inCookie ? "" : content.refreshToken;
+    return { user, accessToken, refreshToken, lifetime, expiresAt: sentAt + lifetime };
+  }
+
+  private async ask<T>(
+    path: string,
+    body: object | undefined,
+    again: (error: HallpassError) => boolean,
+    options: RequestInit = {},
+  ): Promise<Answered<T>> {
     for (let tries = 1; ; tries++) {
       const sentAt = this.clock.now();
       const answer = await this.once<T>(path, body, options);
@@ -79,17 +105,17 @@ export class Service {
     }
   }
 
-  private async once<T>(path: string, body: object, options: RequestInit): Promise<T | HallpassError> {
+  private async once<T>(path: string, body: object | undefined, options: RequestInit): Promise<T | HallpassError> {
     const late = new AbortController();
     const cancel = onceLate(this.clock, path === PATHS.refreshToken ? REFRESH_MAX : ANSWER_MAX, () => late.abort());
     try {
       const answer = await this.send(this.url + path, {
+        credentials: "omit",
         ...options,
         method: "POST",
         headers: { "Content-Type": "application/json", ...options.headers },
-        body: JSON.stringify(body),
+        body: body ? JSON.stringify(body) : null,
         signal: late.signal,
-        credentials: "omit",
         cache: "no-store",
         redirect: "error", // 307 would carry the body to wherever it points
       });
@@ -103,10 +129,18 @@ export class Service {
   }
 }
 
-function kept({ content, sentAt }: Answered<TokenPair | Login>, user: User): Kept {
-  const { accessToken, refreshToken, expiresIn } = content;
-  const lifetime = expiresIn * 1000;
-  return { user, accessToken, refreshToken, lifetime, expiresAt: sentAt + lifetime };
+const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
+
+/** A refresh token that a script has; where an app has turned to cookies, it goes there for the last time. */
+const inBody = (kept: Kept | undefined) => (kept?.refreshToken ? { refreshToken: kept.refreshToken } : undefined);
+
+/** The `sub` of an access token, as far as it can be read. Nothing is allowed for it. */
+function subject(token: string): unknown {
+  try {
+    return JSON.parse(atob(token.split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/"))).sub;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -8,7 +8,7 @@ import { systemClock, waitFor } from "./patience.js";
 import type { Clock } from "./patience.js";
 import { Service } from "./service.js";
 import type { Kept } from "./service.js";
-import { memoryStore } from "./storage.js";
+import { browserStore, memoryStore } from "./storage.js";
 import type { Store } from "./storage.js";
 import { channel, exclusively, isVisible, onWake } from "./tabs.js";
 import type { Channel, Exclusively, Word } from "./tabs.js";
@@ -16,7 +16,15 @@ import type { Channel, Exclusively, Word } from "./tabs.js";
 export interface Options {
   /** Origins beside hallpass' own that are sent the access token: those of your APIs, the page's own too if it is one. */
   origins?: readonly string[];
-  /** Where the session outlives the page. In memory unless set: a reload ends it then. */
+  /**
+   * Where the refresh token is: with the page (`token`), or in a cookie that no script can read, which takes that the page and hallpass
+   * are on one site.
+   */
+  mode?: "token" | "cookie";
+  /**
+   * Where the session outlives the page. Unless set: in memory, so that a reload ends it; `browserStore()` for a session whose refresh
+   * token is in a cookie, since what is left to be kept is no secret that lasts.
+   */
   store?: Store;
   /** Tells this session from others of this origin. */
   name?: string;
@@ -33,7 +41,7 @@ export type EndReason = Code | "logged_out";
 
 /** What an app shows. A new object with each change. */
 export interface State {
-  /** `restoring` until the store has answered. */
+  /** `restoring` until the store has answered, and where only hallpass can know, until that has. */
   readonly status: "restoring" | "logged_in" | "logged_out";
   readonly user: User | undefined;
   /** Why the last session ended, until the next login; after a reload as well, where the store outlives it. */
@@ -47,8 +55,8 @@ interface Events {
   changed: (state: State) => void;
 }
 
-/** What the store has: a login, or why there is none. */
-type Saved = Kept | { ended: EndReason | undefined };
+/** What the store has: a login, or why there is none, which is `null` where nobody was logged in. Without either, nothing is known. */
+type Saved = Kept | { ended?: EndReason | null };
 
 /** Part of a token's lifetime that is left when it is renewed; a minute at most, in milliseconds. */
 const AHEAD = 0.25;
@@ -71,6 +79,7 @@ export class Session {
   #store: Store;
   #turns: Promise<unknown> = Promise.resolve();
   readonly #name: string;
+  readonly #inCookie: boolean;
   readonly #clock: Clock;
   readonly #waitMax: number;
   readonly #send: typeof fetch;
@@ -82,18 +91,20 @@ export class Session {
   constructor(url: string, options: Options) {
     const base = new URL(url).href.replace(/\/$/, "");
     this.#origins = new Set([new URL(url).origin, ...(options.origins ?? [])].map(checkedOrigin));
-    this.#store = options.store ?? memoryStore();
+    this.#inCookie = options.mode === "cookie";
+    this.#store = options.store ?? (this.#inCookie && globalThis.indexedDB ? browserStore() : memoryStore());
     // With the URL: a page that moves to another hallpass must not send this one's token there.
     this.#name = `${options.name ?? "hallpass"} ${base}`;
     this.#clock = options.clock ?? systemClock;
     this.#waitMax = options.waitMax ?? 30;
     this.#send = options.fetch ?? ((...request) => globalThis.fetch(...request));
-    this.#service = new Service(base, this.#send, this.#clock, this.#waitMax);
-    this.#exclusively = exclusively(this.#name, this.#store.shared);
+    this.#service = new Service(base, this.#send, this.#clock, this.#waitMax, this.#inCookie);
+    // There is one cookie, whatever each tab keeps.
+    this.#exclusively = exclusively(this.#name, this.#store.shared || this.#inCookie);
     this.#channel = channel(this.#name, (word) => this.#heard(word));
     const look = () => void this.#look();
     this.#stopWatching = [onWake(look), this.#store.onChange?.(this.#name, look) ?? (() => {})];
-    this.ready = this.#look();
+    this.ready = this.#look().then(() => (this.#state.status === "restoring" ? this.#renewAhead() : undefined));
   }
 
   get state(): State {
@@ -118,9 +129,10 @@ export class Session {
 
   /** Throws a HallpassError: `invalid_credentials`, or `rate_limited` with `retryAfter`, and so on. */
   async login(who: LoginRequest): Promise<User> {
-    const kept = await this.#service.login(who);
     await this.ready;
+    const kept = await this.#cookieTurn(() => this.#service.login(who));
     await this.#commit(() => kept);
+    if (this.#isAlone) this.#channel.tell("logged_in");
     return kept.user;
   }
 
@@ -132,7 +144,8 @@ export class Session {
     await this.ready;
     const kept = await this.#leave();
     this.#channel.tell("logged_out");
-    if (kept) await this.#service.logout(kept, everywhere ? "global" : "local");
+    // The cookie may be there all the same.
+    if (kept || this.#inCookie) await this.#cookieTurn(() => this.#service.logout(kept, everywhere ? "global" : "local"));
   }
 
   /**
@@ -156,16 +169,14 @@ export class Session {
   async access(signal?: AbortSignal): Promise<{ token: string; userId: number } | undefined> {
     await this.ready;
     // Another tab may hand over a token that has expired since: the second look renews it.
-    for (let looks = 0; looks < 2 && this.#kept && this.#clock.now() >= this.#kept.expiresAt; looks++) {
-      await this.renew(this.#kept.accessToken, signal);
-    }
-    this.#renewAhead();
+    for (let looks = 0; looks < 2 && this.#clock.now() >= this.#end; looks++) await this.renew(this.#token, signal);
+    void this.#renewAhead();
     return this.#kept && { token: this.#kept.accessToken, userId: this.#kept.user.id };
   }
 
   /** Has another access token than that one, by one refresh for all who wait in all tabs; or the session has ended. */
-  renew(used: string, signal?: AbortSignal): Promise<void> {
-    if (this.#kept?.accessToken !== used) return Promise.resolve();
+  renew(used: string | null | undefined, signal?: AbortSignal): Promise<void> {
+    if (this.#token !== used) return Promise.resolve();
     this.#renewing ??= this.#exclusively("refresh", () => this.#renew(used)).finally(() => (this.#renewing = undefined));
     this.#renewing.catch(() => {}); // where nobody waits any more
     return waitFor(this.#renewing, signal);
@@ -178,19 +189,33 @@ export class Session {
     this.#channel.close();
   }
 
-  async #renew(used: string): Promise<void> {
+  /** The access token; `null` where nobody is logged in, `undefined` where only hallpass knows. */
+  get #token(): string | null | undefined {
+    return this.#kept ? this.#kept.accessToken : this.#state.status === "restoring" ? undefined : null;
+  }
+
+  /** When it ends. What nobody knows has ended already, and nobody's never does. */
+  get #end(): number {
+    return this.#kept ? this.#kept.expiresAt : this.#token === null ? Infinity : 0;
+  }
+
+  /** Whether this tab knows for itself alone who the cookie is that it shares with all others. */
+  get #isAlone(): boolean {
+    return this.#inCookie && !this.#store.shared;
+  }
+
+  /** What changes the cookie comes one after the other, in the order in which its answers are to count. */
+  #cookieTurn<T>(run: () => Promise<T>): Promise<T> {
+    return this.#inCookie ? this.#exclusively("refresh", run) : run();
+  }
+
+  async #renew(used: string | null | undefined): Promise<void> {
     await this.#look();
+    if (this.#token !== used) return; // another tab has done it
     const before = this.#kept;
-    if (before?.accessToken !== used) return; // another tab has done it
-    let after: Saved;
-    try {
-      after = await this.#service.refresh(before);
-    } catch (error) {
-      if (!(error instanceof HallpassError && error.isVerdict)) throw error;
-      after = { ended: error.code };
-    }
+    const after = await this.#service.refresh(before).catch((error: unknown) => verdict(error, before));
     // Whoever logged in or out meanwhile knows better.
-    await this.#commit((now) => ("refreshToken" in now && now.refreshToken === before.refreshToken ? after : undefined));
+    await this.#commit((now) => (tokenIn(now) === used ? after : undefined));
   }
 
   /** Forgets the tokens; answers them. */
@@ -198,7 +223,7 @@ export class Session {
     let kept: Kept | undefined;
     await this.#commit((now) => {
       kept = "user" in now ? now : this.#kept;
-      return { ended: kept ? "logged_out" : this.#state.ended };
+      return { ended: kept ? "logged_out" : (this.#state.ended ?? null) };
     });
     return kept;
   }
@@ -236,9 +261,9 @@ export class Session {
   async #load(): Promise<Saved> {
     try {
       const saved: unknown = JSON.parse((await this.#store.load(this.#name)) ?? "{}");
-      return isSaved(saved) ? saved : { ended: undefined };
+      return isSaved(saved) ? saved : {};
     } catch {
-      return this.#kept ?? { ended: this.#state.ended };
+      return this.#kept ?? (this.#token === null ? { ended: this.#state.ended ?? null } : {});
     }
   }
 
@@ -249,27 +274,34 @@ export class Session {
 
   #heard(word: Word): void {
     if (word === "look" || this.#store.shared) void this.#look();
-    else void this.#leave().then((kept) => kept && this.#service.logout(kept, "local")).catch(() => {});
+    else if (word === "logged_out") void this.#leave().then((kept) => this.#alsoLeft(kept)).catch(() => {});
+    else if (this.#inCookie) void this.#commit(() => ({})); // whose the cookie is now, hallpass knows
+  }
+
+  /** A session of this tab alone ends with the others; the one of a cookie has ended already. */
+  async #alsoLeft(kept: Kept | undefined): Promise<void> {
+    if (kept && !this.#inCookie) await this.#service.logout(kept, "local");
   }
 
   #take(saved: Saved): void {
-    const before = this.#state;
     const had = this.#kept;
     this.#kept = "user" in saved ? saved : undefined;
     const { user, ended } = { user: undefined, ended: undefined, ...saved };
-    const state: State = { status: user ? "logged_in" : "logged_out", user, ended };
+    const isUnknown = this.#inCookie && tokenIn(saved) === undefined;
+    const state: State = { status: user ? "logged_in" : isUnknown ? "restoring" : "logged_out", user, ended: ended ?? undefined };
+    const isOther = JSON.stringify(state) !== JSON.stringify(this.#state);
+    if (isOther) this.#state = state;
     this.#plan();
-    if (JSON.stringify(state) === JSON.stringify(before)) return;
-    this.#state = state;
+    if (!isOther) return;
     // Later, so that what they throw is not the session's.
     this.#listeners.changed.forEach((listener) => queueMicrotask(() => listener(state)));
-    if (had && !user) this.#listeners.ended.forEach((listener) => queueMicrotask(() => listener(ended ?? "logged_out")));
+    if (had && state.status === "logged_out") this.#listeners.ended.forEach((listener) => queueMicrotask(() => listener(ended ?? "logged_out")));
   }
 
   /** Renews the token in time, as long as somebody is looking. */
   #plan(): void {
     this.#cancelAhead();
-    if (this.#kept) this.#renewAheadIn(Math.max(0, this.#due(this.#kept) - this.#clock.now()));
+    if (this.#token !== null) this.#renewAheadIn(Math.max(0, this.#due - this.#clock.now()));
   }
 
   /** A page may be hidden in the meantime as well. Once it is shown again, it looks, and plans anew. */
@@ -277,14 +309,14 @@ export class Session {
     if (isVisible()) this.#cancelAhead = this.#clock.after(wait, () => isVisible() && this.#renewAhead());
   }
 
-  #due({ expiresAt, lifetime }: Kept): number {
-    return expiresAt - Math.min(AHEAD_MAX, lifetime * AHEAD);
+  get #due(): number {
+    return this.#end - Math.min(AHEAD_MAX, (this.#kept?.lifetime ?? 0) * AHEAD);
   }
 
   /** Nobody waits for this: where it fails, the token at hand is good for a while yet. */
-  #renewAhead(): void {
-    if (!this.#kept || this.#renewing || this.#clock.now() < this.#due(this.#kept)) return;
-    this.renew(this.#kept.accessToken).catch(() => {
+  async #renewAhead(): Promise<void> {
+    if (this.#renewing || this.#clock.now() < this.#due) return;
+    await this.renew(this.#token).catch(() => {
       this.#cancelAhead();
       this.#renewAheadIn(AHEAD_AGAIN);
     });
@@ -302,4 +334,19 @@ function checkedOrigin(origin: string): string {
 function isSaved(saved: unknown): saved is Saved {
   if (typeof saved !== "object" || saved === null) return false;
   return "refreshToken" in saved ? "user" in saved && "accessToken" in saved && "expiresAt" in saved : "ended" in saved;
+}
+
+/** The access token that is saved; `null` where it is known that there is none, `undefined` where nothing is known. */
+const tokenIn = (saved: Saved) => ("user" in saved ? saved.accessToken : "ended" in saved ? null : undefined);
+
+/** What an error of a refresh says of the session; throws it where it says nothing. */
+function verdict(error: unknown, before: Kept | undefined): Saved {
+  if (!(error instanceof HallpassError)) throw error;
+  const { code, isVerdict } = error;
+  if (isVerdict) return { ended: before || code !== "authentication_required" ? code : null };
+  // This page may have no cookie: nobody logs in here.
+  if (!before && code === "csrf_check_failed") return { ended: code };
+  // The token of an app that has turned to cookies, where another app of the site has brought one: that one counts.
+  if (before?.refreshToken && code === "ambiguous_token") return {};
+  throw error;
 }

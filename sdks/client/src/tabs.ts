@@ -13,8 +13,8 @@ export function exclusively(name: string, shared: boolean): Exclusively {
   return (what, run) => locks.request(`${name} ${what}`, run) as ReturnType<typeof run>;
 }
 
-/** What tabs say to each other. It is nothing secret: what is kept is in the store. */
-export type Word = "look" | "logged_out";
+/** What tabs say to each other. It is nothing secret: what is kept is in the store, or in a cookie. */
+export type Word = "look" | "logged_in" | "logged_out";
 
 export interface Channel {
   tell(word: Word): void;
