@@ -74,8 +74,7 @@ async fn a_page_logs_in_refreshes_and_logs_out_by_the_cookie_alone(app: TestApp)
 
     let refreshed = with(from(&app, APP, "/auth/refresh-token"), &first).send().await;
     let (second, attributes) = cookie_of("hallpass", &refreshed);
-    let tokens = refreshed.tokens(200);
-    assert_eq!(tokens["refreshToken"], "");
+    assert_eq!(refreshed.tokens(200)["refreshToken"], "");
     assert_ne!(first, second);
     let idle = app.lifetimes().idle.as_secs();
     assert_eq!(attributes, format!("Max-Age={idle}; {ATTRIBUTES}"), "as long as the session");
@@ -83,12 +82,17 @@ async fn a_page_logs_in_refreshes_and_logs_out_by_the_cookie_alone(app: TestApp)
     let tab = with(from(&app, APP, "/auth/refresh-token"), &first).send().await;
     assert_eq!(cookie_of("hallpass", &tab).0, second);
 
+    // A body that names no token is as good as none.
+    let empty = with(from(&app, APP, "/auth/refresh-token"), &second).json(&json!({})).send().await;
+    let (third, _) = cookie_of("hallpass", &empty);
+    let tokens = empty.tokens(200);
+
     // A page of the service itself may use it as well.
-    let own = with(from(&app, OWN, "/auth/logout"), &second).send().await;
+    let own = with(from(&app, OWN, "/auth/logout"), &third).send().await;
     own.json(200);
     assert_cleared(&own);
     app.me(tokens["accessToken"].as_str().expect("a token")).await.assert_refused(401, "token_revoked");
-    app.refresh(&second).await.assert_refused(401, "invalid_refresh_token");
+    app.refresh(&third).await.assert_refused(401, "invalid_refresh_token");
 }
 
 async fn a_dead_cookie_is_cleared(app: TestApp) {
@@ -176,6 +180,24 @@ async fn pages_of_strangers_are_refused_before_anything_is_done() {
     with(twice, &cookie).send().await.assert_refused(403, "csrf_check_failed");
     app.me(access).await.json(200);
     app.refresh(&cookie).await.tokens(200);
+}
+
+/// A browser would not keep the cookie: the login would seem to work, and be over with its access token.
+#[tokio::test]
+async fn a_page_of_another_site_is_told_so() {
+    let app = of(&TestApp::spawn().await).await;
+    let (_, cookie) = logged_in(&app).await;
+    for path in ["/auth/login", "/auth/refresh-token", "/auth/logout"] {
+        let answer = with(from(&app, APP, path).header("sec-fetch-site", "cross-site"), &cookie);
+        let answer = answer.json(&login()).send().await;
+        let problem = answer.assert_refused(403, "csrf_check_failed");
+        assert!(problem["detail"].as_str().is_some_and(|text| text.contains("of another site")), "{problem}");
+        assert_eq!(answer.header("set-cookie"), None, "{path}");
+    }
+    for site in ["same-site", "same-origin"] {
+        let near = with(from(&app, APP, "/auth/refresh-token").header("sec-fetch-site", site), &cookie);
+        near.send().await.tokens(200);
+    }
 }
 
 /// Where every page may read answers none may send credentials.

@@ -18,6 +18,9 @@ use crate::service::sessions::LogoutScope;
 /// Says in which way a page wants its refresh token.
 const HALLPASS_MODE: HeaderName = HeaderName::from_static("hallpass-mode");
 
+/// How near to this service the page is, as its browser says (Fetch Metadata 2.3).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// What the service's cookie is called, and where browsers send it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieRules {
@@ -62,6 +65,10 @@ impl Default for CookieRules {
     }
 }
 
+/// For whoever develops the page: without it a login would seem to work until its access token ends.
+const OF_ANOTHER_SITE: &str = "The page is of another site than this service, and browsers keep no cookie then: app.example.com \
+    and auth.example.com are one site, localhost and 127.0.0.1 are two.";
+
 /// What a request may do with the cookie, and the one that its answer sets. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct CookieJar {
@@ -80,10 +87,13 @@ impl CookieJar {
     /// The one token that came along.
     ///
     /// # Errors
-    /// It comes from no page that may send one, or there are two.
+    /// It comes from no page that may send one, or from one of another site, whose browser would keep none; or there are two.
     fn find(&self, headers: &HeaderMap) -> Result<Option<RefreshToken>, ApiError> {
         if !self.is_trusted {
             return Err(ApiError::of(ErrorCode::CsrfCheckFailed));
+        }
+        if headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site") {
+            return Err(ApiError::of(ErrorCode::CsrfCheckFailed).saying(OF_ANOTHER_SITE));
         }
         let mut sent = self.rules.sent(headers);
         match (sent.next(), sent.next()) {
@@ -111,6 +121,11 @@ struct InUse {
 }
 
 impl RefreshCookie {
+    /// Whether the request wants its refresh token there: it need have no other place then.
+    pub fn is_asked_for(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The one refresh token of a request that may have another one in its header or body.
     ///
     /// # Errors

@@ -75,7 +75,7 @@ impl ApiError {
     }
 
     /// With a text of its own.
-    pub(super) fn saying(self, detail: impl Into<String>) -> Self {
+    pub(crate) fn saying(self, detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), ..self }
     }
 

@@ -143,8 +143,8 @@ impl AuthApi {
         cookie: RefreshCookie,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<TokenPairDto>, Refusal<RefreshErrors>> {
-        let sent = refresh_token_of(presented.refresh, body.0)?;
-        let refresh = cookie.or(sent)?.ok_or(service::Error::Unauthenticated)?;
+        let refresh = refresh_token_of(presented.refresh, body.0, &cookie)?;
+        let refresh = refresh.ok_or(service::Error::Unauthenticated)?;
         let refreshed = services.0.sessions.refresh(&refresh, presented.access.as_ref(), visitor.0).await;
         let pair = refreshed.map_err(ApiError::from).inspect_err(|error| cookie.clear_if_dead(error))?;
         let mut tokens = TokenPairDto::new(&pair);

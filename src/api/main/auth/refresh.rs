@@ -4,6 +4,7 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Deserialize;
 
+use crate::api::callers::refresh_cookie::RefreshCookie;
 use crate::api::errors::ApiError;
 use crate::api::wire::dto::REFRESH_TOKEN_EXAMPLE;
 use crate::domain::tokens::RefreshToken;
@@ -24,17 +25,20 @@ impl Example for RefreshRequest {
     }
 }
 
-/// The one refresh token that a request carries, in the header or in the body.
+/// The one refresh token that a request carries, in the header, in the body or in the cookie.
 pub(super) fn refresh_token_of(
     header: Option<RefreshToken>,
     body: Option<RefreshRequest>,
+    cookie: &RefreshCookie,
 ) -> Result<Option<RefreshToken>, ApiError> {
     let sent = body.map(|body| body.refresh_token.map(RefreshToken::new));
     match (header, sent) {
-        (None, Some(None)) => Err(ApiError::invalid_field("refreshToken", "is missing")),
+        (None, Some(None)) if !cookie.is_asked_for() => {
+            Err(ApiError::invalid_field("refreshToken", "is missing"))
+        }
         (Some(header), Some(Some(body))) if header != body => {
             Err(ApiError::invalid_field("refreshToken", "is not the one in X-Refresh-Token"))
         }
-        (header, sent) => Ok(header.or(sent.flatten())),
+        (header, sent) => cookie.or(header.or(sent.flatten())),
     }
 }
