@@ -46,6 +46,9 @@ pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
         ResetDelivery::Off => "off",
     };
     rows.push(("Resets", resets.to_owned()));
+    if !url.is_https() {
+        rows.push(("Cookies", COOKIES.to_owned()));
+    }
 
     let mut banner = format!("\n  hallpass {} for development\n\n", env!("CARGO_PKG_VERSION"));
     for (name, text) in rows {
@@ -55,6 +58,9 @@ pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
     banner.push_str(PRODUCTION);
     banner
 }
+
+/// Of `Hallpass-Mode: cookie` (RFC 6265 8.5).
+const COOKIES: &str = "know no ports without TLS: a page's session goes to whatever runs on localhost";
 
 const PRODUCTION: &str = "
   Not for production: it answers on this machine only, and its defaults are known to everyone.
@@ -85,6 +91,7 @@ mod tests {
             "hallpass-data",
             "accounts: SQLite, sessions: embedded",
             "tokens come in the answer",
+            "Cookies know no ports",
             "Not for production",
             "hallpass serve",
             "HALLPASS_SECRET",
@@ -101,6 +108,7 @@ mod tests {
         assert!(!banner.contains("Docs") && banner.contains("/openapi.json"), "{banner}");
         assert!(banner.contains("sessions: Redis"), "{banner}");
         assert!(banner.contains("Resets  off"), "{banner}");
+        assert!(!banner_with(&["public_url=https://auth.example.com"]).contains("Cookies"));
     }
 
     #[test]
