@@ -1,7 +1,7 @@
 // The docs page in a real browser: what people see and do there, on both names of this machine.
 
 import assert from "node:assert/strict";
-import { ACCESS_TTL, ADMIN, ORIGIN, ORIGINS, PATIENCE, block, execute, inBrowser, logIn, loggedIn, open, tokens } from "./support.mjs";
+import { ACCESS_TTL, ADMIN, ORIGIN, ORIGINS, OTHER_ORIGIN, PATIENCE, block, cookie, execute, inBrowser, logIn, loggedIn, open, tokens } from "./support.mjs";
 
 const PHONE = { width: 390, height: 844 };
 
@@ -132,13 +132,77 @@ inBrowser("the page logs out, and notices when somebody else does", async (conte
   await page.locator("#login").waitFor();
   assert.equal((await me(access)).status, 401);
 
+  assert.equal(await cookie(context), undefined);
+
   await logIn(page);
   await loggedIn(page);
-  const { refresh } = await tokens(page);
-  const ended = await fetch(`${ORIGIN}/auth/logout`, { method: "POST", headers: { "X-Refresh-Token": refresh } });
+  const { value } = await cookie(context);
+  const ended = await fetch(`${ORIGIN}/auth/logout`, { method: "POST", headers: { "X-Refresh-Token": value } });
   assert.equal(ended.status, 200);
   await page.getByRole("alert").filter({ hasText: "Your session is over" }).waitFor();
   assert.equal(await page.locator("#login").isVisible(), true);
+  assert.equal(await cookie(context), undefined);
+});
+
+inBrowser("no script reads the refresh token of a login at the top, and a reload stays logged in without it", async (context) => {
+  const page = await open(context);
+  const answers = [];
+  page.on("response", async (answer) => answer.request().method() === "POST" && answers.push(await answer.text()));
+  await logIn(page);
+  await loggedIn(page);
+  const { access } = await tokens(page);
+  assert.equal((await tokens(page)).refresh, undefined);
+  const { httpOnly, sameSite, value } = await cookie(context);
+  assert.deepEqual([httpOnly, sameSite, value.startsWith("hp_rt_")], [true, "Strict", true]);
+  await page.reload();
+  await loggedIn(page);
+  await issuedAfter(page, access, ACCESS_TTL);
+  assert.equal(await execute(page, "get", "/users/me"), 200);
+  assert.equal(await execute(page, "post", "/auth/refresh-token"), 200);
+  await loggedIn(page);
+  assert.equal(await execute(page, "post", "/auth/logout"), 200);
+  await page.locator("#login").waitFor();
+  assert.equal(await cookie(context), undefined);
+  assert.ok(answers.length >= 3);
+  const readable = await page.evaluate(() => document.cookie + JSON.stringify({ ...localStorage, ...sessionStorage }));
+  assert.doesNotMatch(answers.join() + readable + (await page.content()), new RegExp(`${value}|"refreshToken": ?"hp_rt_`));
+});
+
+inBrowser("a login below hands out its tokens, and those count", async (context) => {
+  const page = await open(context);
+  await logIn(page);
+  await loggedIn(page);
+  const first = await cookie(context);
+  assert.equal(await execute(page, "post", "/auth/login"), 200);
+  const { refresh } = await tokens(page);
+  assert.match(refresh, /^hp_rt_/);
+  const [before, asked] = [(await tokens(page)).access, page.waitForRequest((request) => request.url().endsWith("/auth/refresh-token"))];
+  await issuedAfter(page, before, ACCESS_TTL);
+  assert.equal(await (await asked).headerValue("x-refresh-token"), refresh);
+  assert.equal(await (await asked).headerValue("hallpass-mode"), null);
+  assert.equal((await cookie(context)).value, first.value);
+  // And the other way round.
+  await page.getByRole("button", { name: "Log out", exact: true }).click();
+  await logIn(page);
+  await loggedIn(page);
+  assert.equal((await tokens(page)).refresh, undefined);
+  assert.notEqual((await cookie(context)).value, first.value);
+});
+
+inBrowser("by a name that is not the service's own, which gets no cookie, the page logs in by tokens", async (context) => {
+  const page = await open(context, OTHER_ORIGIN);
+  await logIn(page, { ...ADMIN, password: "wrong" });
+  await page.getByRole("alert").filter({ hasText: "password is wrong" }).waitFor();
+  await logIn(page);
+  await loggedIn(page);
+  assert.match((await tokens(page)).refresh, /^hp_rt_/);
+  assert.deepEqual(await context.cookies(), []);
+  await issuedAfter(page, (await tokens(page)).access, ACCESS_TTL);
+  await page.reload();
+  await loggedIn(page);
+  assert.equal(await execute(page, "get", "/users/me"), 200);
+  await page.getByRole("button", { name: "Log out", exact: true }).click();
+  await page.locator("#login").waitFor();
 });
 
 inBrowser(

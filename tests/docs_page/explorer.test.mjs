@@ -91,16 +91,26 @@ inBrowser("nothing goes along with a request that the page does not show", async
   await context.addCookies([{ name: "of", value: "another-service", url: ORIGIN }]);
   const page = await open(context);
   const asked = [];
-  page.on("request", async (request) => asked.push([new URL(request.url()).pathname, (await request.allHeaders()).cookie]));
+  page.on("request", async (request) => {
+    const { cookie, "hallpass-mode": mode } = await request.allHeaders();
+    asked.push([new URL(request.url()).pathname, mode, cookie]);
+  });
   await logIn(page);
   await loggedIn(page);
   assert.equal(await execute(page, "get", "/auth/auth-me"), 200);
   assert.equal(await execute(page, "post", "/oauth2/token"), 200);
   await page.getByRole("button", { name: "Log out", exact: true }).click();
   await page.locator("#login").waitFor();
+  assert.equal(await execute(page, "post", "/auth/login"), 200);
+  assert.equal(await execute(page, "post", "/auth/refresh-token"), 200);
+  assert.equal(await execute(page, "post", "/auth/logout"), 200);
   const operations = asked.filter(([path]) => !path.startsWith("/docs"));
   assert.ok(["/auth/login", "/auth/auth-me", "/oauth2/token", "/auth/logout"].every((path) => operations.some(([asked]) => asked === path)));
-  assert.deepEqual(operations.filter(([, cookie]) => cookie), []);
+  // The page's own login, which has its refresh token in a cookie, alone.
+  const withCookies = operations.filter(([, , cookie]) => cookie);
+  assert.deepEqual(withCookies.filter(([, mode]) => mode !== "cookie"), []);
+  assert.deepEqual(new Set(withCookies.map(([path]) => path)), new Set(["/auth/login", "/auth/logout"]));
+  assert.ok(operations.some(([path, mode]) => path === "/auth/login" && !mode));
 });
 
 inBrowser("the development account is filled in, in every document", async (context) => {

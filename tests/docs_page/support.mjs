@@ -1,7 +1,7 @@
 // The docs page in a real browser: what its tests share.
 //
 // HALLPASS_URL is a `hallpass dev` whose access tokens live for ACCESS_TTL seconds, without leeway;
-// CHROMIUM the browser. With SCREENSHOTS, a folder, pictures of the page go there.
+// OTHER_NAME another name that it takes requests by, CHROMIUM the browser. With SCREENSHOTS, a folder, pictures of the page go there.
 
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
@@ -10,12 +10,14 @@ const SERVICE = new URL(process.env.HALLPASS_URL);
 export const ACCESS_TTL = Number(process.env.ACCESS_TTL);
 export const ORIGINS = ["127.0.0.1", "localhost"].map((host) => `http://${host}:${SERVICE.port}`);
 export const [ORIGIN] = ORIGINS;
+/** By a name that it may be called by, and that is neither its own nor this machine's. */
+export const OTHER_ORIGIN = `http://${process.env.OTHER_NAME}:${SERVICE.port}`;
 export const ADMIN = { email: "johndoe@example.com", password: "password" };
 export const PATIENCE = 30_000;
 
 let browser;
 before(async () => {
-  const args = process.getuid() === 0 ? ["--no-sandbox"] : [];
+  const args = [`--host-resolver-rules=MAP ${process.env.OTHER_NAME} 127.0.0.1`, ...(process.getuid() === 0 ? ["--no-sandbox"] : [])];
   browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args });
 });
 after(() => browser.close());
@@ -81,3 +83,9 @@ export const tokens = (page) =>
     const kept = JSON.parse(localStorage.getItem("authorized") ?? "{}");
     return { access: kept.AccessToken?.value, refresh: kept.RefreshToken?.value };
   });
+
+/** The refresh token that a login at the top has put where no script reads it. */
+export async function cookie(context) {
+  const cookies = await context.cookies(ORIGINS);
+  return cookies.find(({ name }) => name === "hallpass");
+}

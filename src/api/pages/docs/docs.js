@@ -1,12 +1,15 @@
 "use strict";
 
-// Sets up Swagger UI, logs in with an e-mail address and a password, and keeps both credentials
-// fresh: whoever explores the API has to copy no token, and meets no expiry.
+// Sets up Swagger UI, logs in with an e-mail address and a password, and keeps that fresh: whoever explores the API has to copy
+// no token, and meets no expiry. The refresh token of a login at the top is in a cookie, where no script of this origin reads it.
 (() => {
   const root = new URL("..", document.currentScript.src); // where the API's "/" is, also behind a path prefix
   const refreshHeader = "x-refresh-token";
   const accessHeader = "x-access-token";
   const storage = "authorized"; // where Swagger UI persists credentials, for all tabs
+  const REFRESH = "auth/refresh-token";
+  const LOGOUT = "auth/logout";
+  const MODE = "Hallpass-Mode"; // has the refresh token come and go in a cookie
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const applyTheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
@@ -56,9 +59,14 @@
     return request;
   }
 
-  // Nothing goes along that the page does not show, and to no challenge does the browser open a box of its own.
+  // Nothing goes along that the page does not show, and to no challenge does the browser open a box of its own. What takes the refresh
+  // token of a login at the top, which the page does not have, is sent as the page itself sends it.
   function asWhatIsGiven(request) {
     request.credentials = "omit";
+    const isOurs = [REFRESH, LOGOUT].some((path) => new URL(request.url, root).href.split("?")[0] === new URL(path, root).href);
+    if (!isOurs || !tokens().inCookie) return request;
+    request.headers[MODE] = "cookie";
+    request.credentials = "include";
     return request;
   }
 
@@ -87,31 +95,45 @@
     return schema.scheme === "bearer" || (schema.in === "header" && schema.name.toLowerCase() === accessHeader);
   }
 
+  const isCookie = (schema) => schema.in === "page"; // a place of our own: into those of `cookie` Swagger UI writes itself
+
+  // A refresh token that is given counts before the one in the cookie.
   function tokens(authorized = ui.authSelectors.authorized()?.toJS() ?? {}) {
     const entries = Object.values(authorized);
     const valueOf = (takes) => entries.find(({ schema, value }) => takes(schema) && typeof value === "string")?.value;
     const refresh = valueOf(takesRefreshToken);
-    return { access: valueOf((schema) => takesAccessToken(schema) && !takesRefreshToken(schema)), refresh };
+    const access = valueOf((schema) => takesAccessToken(schema) && !takesRefreshToken(schema));
+    return { access, refresh, inCookie: !refresh && Boolean(valueOf(isCookie)) };
   }
 
-  // Under every name that a token has, in this document or in another one that it was taken over
-  // from. A document without a place for refresh tokens keeps one all the same: it buys the next.
-  const KEPT = { RefreshToken: { type: "apiKey", in: "header", name: "X-Refresh-Token" } };
+  // Whether there is something to keep them fresh with.
+  const canRefresh = ({ refresh, inCookie }) => Boolean(refresh || inCookie);
 
-  function authorize({ access, refresh }) {
-    const authorized = {};
-    const elsewhere = Object.entries(ui.authSelectors.authorized()?.toJS() ?? {}).map(([name, { schema }]) => [name, schema]);
+  // Under every name that a token has, in this document or in another one that it was taken over
+  // from. A document without a place for refresh tokens keeps one all the same: it buys the next. That one is in a
+  // cookie is kept as if it were a token as well: all tabs and a reload know it then.
+  const KEPT = {
+    RefreshToken: { type: "apiKey", in: "header", name: "X-Refresh-Token" },
+    RefreshCookie: { type: "apiKey", in: "page", name: "hallpass" },
+  };
+
+  function authorize({ access, refresh, inCookie }) {
+    const [authorized, gone] = [{}, []];
+    const before = ui.authSelectors.authorized()?.toJS() ?? {};
+    const elsewhere = Object.entries(before).map(([name, { schema }]) => [name, schema]);
     for (const [name, schema] of Object.entries({ ...KEPT, ...Object.fromEntries(elsewhere), ...schemes() })) {
-      const value = takesRefreshToken(schema) ? refresh : takesAccessToken(schema) && access;
+      const value = isCookie(schema) ? inCookie && "kept" : takesRefreshToken(schema) ? refresh : takesAccessToken(schema) && access;
       if (typeof value === "string") authorized[name] = { name, schema, value };
+      else if (name in before && (isCookie(schema) ? refresh : takesRefreshToken(schema) && inCookie)) gone.push(name);
     }
+    if (gone.length) ui.authActions.logout(gone);
     if (Object.keys(authorized).length) ui.authActions.authorizeWithPersistOption(authorized);
   }
 
   // Those of an answer that came just now.
-  function take({ access, refresh }) {
+  function take({ access, refresh, inCookie }) {
     if (typeof access === "string") arrived = { access, at: now() };
-    authorize({ access, refresh });
+    authorize({ access, refresh, inCookie });
   }
 
   function forget() {
@@ -127,7 +149,7 @@
       return response;
     }
     const body = Object(response.body);
-    const refresh = body.refreshToken ?? body.refresh_token;
+    const refresh = (body.refreshToken ?? body.refresh_token) || undefined; // it is empty where the cookie has it
     // A client's own token, which comes without a refresh token, is nobody's login.
     const access = body.accessToken ?? body.jwt ?? (refresh && body.access_token);
     take({ access: access ?? response.headers["x-access-token"], refresh });
@@ -135,8 +157,9 @@
   }
 
   // A request of the page's own; null if no answer comes.
-  function send(path, request) {
-    return fetch(new URL(path, root), { method: "POST", credentials: "omit", ...request }).catch(() => null);
+  function send(path, { headers, body, inCookie }) {
+    const mode = inCookie ? { credentials: "include", headers: { ...headers, [MODE]: "cookie" } } : { credentials: "omit", headers };
+    return fetch(new URL(path, root), { method: "POST", body, ...mode }).catch(() => null);
   }
 
   // ---- Keeping them fresh.
@@ -164,10 +187,12 @@
     return began + lifetime - Math.min(MARGIN, lifetime / 3) - now();
   }
 
+  // What changes the cookie, or redeems a token, comes one after the other in all tabs.
+  const alone = (task) => (navigator.locks ? navigator.locks.request("hallpass-refresh", task) : task());
+
   // Once at a time in this tab, and in all tabs together: another one may have refreshed already.
   let freshening;
   function freshen() {
-    const alone = navigator.locks ? (task) => navigator.locks.request("hallpass-refresh", task) : (task) => task();
     freshening ??= alone(refreshOnce).finally(() => {
       freshening = undefined;
       schedule();
@@ -177,38 +202,39 @@
 
   async function refreshOnce() {
     adoptPersisted();
-    const { access, refresh } = tokens();
-    if (!refresh || freshFor(access) > 0) return;
-    const headers = { "X-Refresh-Token": refresh };
-    const response = await send("auth/refresh-token", { headers });
+    const before = tokens();
+    const { access, refresh, inCookie } = before;
+    if (!canRefresh(before) || freshFor(access) > 0) return;
+    const headers = refresh ? { "X-Refresh-Token": refresh } : {};
+    const response = await send(REFRESH, { headers, inCookie });
     if (response?.ok) {
       const body = await response.json();
-      take({ access: body.accessToken, refresh: body.refreshToken });
-    } else if (response?.status === 401 && tokens().refresh === refresh) {
+      take({ access: body.accessToken, refresh: body.refreshToken || undefined, inCookie });
+    } else if (response?.status === 401 && tokens().access === access) {
       forget();
       say("Your session is over. Log in again.");
     } // Else nothing is known: the next try is soon.
   }
 
   function adoptPersisted() {
-    const persisted = JSON.parse(localStorage.getItem(storage) ?? "null");
-    if (!persisted) return;
-    const { access, refresh } = tokens(persisted);
-    if (refresh && refresh !== tokens().refresh) authorize({ access, refresh });
+    const persisted = tokens(JSON.parse(localStorage.getItem(storage) ?? "{}"));
+    const here = tokens();
+    const isOther = persisted.access !== here.access || persisted.refresh !== here.refresh;
+    if (canRefresh(persisted) && isOther) authorize(persisted);
   }
 
   addEventListener("storage", (event) => {
     if (event.key !== storage || event.newValue === null) return;
-    if (tokens(JSON.parse(event.newValue)).refresh) adoptPersisted();
-    else if (tokens().refresh) forget();
+    if (canRefresh(tokens(JSON.parse(event.newValue)))) adoptPersisted();
+    else if (canRefresh(tokens())) forget();
   });
 
   let timer;
   function schedule() {
     clearTimeout(timer);
-    const { access, refresh } = tokens();
-    if (!refresh) return;
-    const seconds = Math.min(Math.max(freshFor(access), 1), 3600);
+    const kept = tokens();
+    if (!canRefresh(kept)) return;
+    const seconds = Math.min(Math.max(freshFor(kept.access), 1), 3600);
     timer = setTimeout(freshen, seconds * 1000);
   }
 
@@ -217,7 +243,7 @@
     const before = tokens();
     const carried = (name) => Object.keys(request.headers ?? {}).find((key) => key.toLowerCase() === name);
     const carriesAccess = before.access && carried("authorization") && request.headers[carried("authorization")].includes(before.access);
-    if (!carriesAccess || !before.refresh || freshFor(before.access) > 0) return request;
+    if (!carriesAccess || !canRefresh(before) || freshFor(before.access) > 0) return request;
     await freshen();
     const { access, refresh } = tokens();
     if (!access) return request;
@@ -251,21 +277,28 @@
     const button = form.querySelector("button");
     button.disabled = true;
     const credentials = { email: form.elements.email.value, password: form.elements.password.value };
-    const headers = { "Content-Type": "application/json" };
-    const response = await send("auth/login", { headers, body: JSON.stringify(credentials) });
+    const response = await alone(() => open(JSON.stringify(credentials)));
     button.disabled = false;
     if (!response?.ok) return say(await complaint(response));
-    const body = await response.json();
+    const { accessToken, refreshToken } = await response.json();
     form.elements.password.value = samples.account?.password ?? "";
-    take({ access: body.accessToken, refresh: body.refreshToken });
+    take({ access: accessToken, refresh: refreshToken || undefined, inCookie: !refreshToken });
+  }
+
+  // In a cookie, unless the service is reached by another name than its own, where it gives no page one.
+  async function open(body) {
+    const request = { headers: { "Content-Type": "application/json" }, body };
+    const response = await send("auth/login", { ...request, inCookie: true });
+    const problem = response?.status === 403 ? await response.clone().json().catch(() => null) : null;
+    return problem?.code === "csrf_check_failed" ? send("auth/login", request) : response;
   }
 
   async function logOut() {
     say("");
     await freshen();
-    const { access, refresh } = tokens();
-    const headers = { "X-Refresh-Token": refresh, ...(access && { Authorization: `Bearer ${access}` }) };
-    const response = await send("auth/logout", { headers });
+    const { access, refresh, inCookie } = tokens();
+    const headers = { ...(refresh && { "X-Refresh-Token": refresh }), ...(access && { Authorization: `Bearer ${access}` }) };
+    const response = await alone(() => send(LOGOUT, { headers, inCookie }));
     // 401: the session was over already.
     if (response?.ok || response?.status === 401) forget();
     else say(await complaint(response));
@@ -310,11 +343,11 @@
 
   let shown;
   function show() {
-    const { access, refresh } = tokens();
-    const current = `${access} ${refresh}`;
+    const { access, refresh, inCookie } = tokens();
+    const current = `${access} ${refresh} ${inCookie}`;
     if (current === shown) return;
     shown = current;
-    const isIn = Boolean(access && refresh);
+    const isIn = Boolean(access && (refresh || inCookie));
     form.hidden = isIn;
     loggedIn.hidden = !isIn;
     document.getElementById("sample-account").hidden = isIn || !samples.account;
@@ -323,7 +356,11 @@
     loggedIn.querySelector("output").textContent = claims(access ?? "").email ?? "with your tokens";
     const done = ui.authSelectors.authorized()?.size > 0;
     status.classList.toggle("done", done);
-    const kept = isIn ? "Done: requests below carry your tokens, and this page keeps them fresh." : "Done: requests below carry what you gave.";
+    const kept = inCookie
+      ? "Done: requests below carry your access token, and this page keeps it fresh by a cookie that no script can read."
+      : isIn
+        ? "Done: requests below carry your tokens, and this page keeps them fresh."
+        : "Done: requests below carry what you gave.";
     status.replaceChildren(...(done ? [kept] : hint));
     schedule();
   }
