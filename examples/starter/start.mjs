@@ -33,7 +33,9 @@ const listen = process.env.HALLPASS_LISTEN ?? "127.0.0.1:8080";
 const hallpass = await start(process.env.HALLPASS, ["dev", "--listen", listen, ...data], {}, /Docs\s+(http:\/\/[^/]+)\/docs/);
 const books = await start(process.env.BOOKS, [], { HALLPASS_ISSUER: hallpass }, /^books listens on (.*)$/);
 process.env.BOOKS_URL = `http://${books}`;
-process.env.VITE_HALLPASS_URL = hallpass;
+// By the name that the page has: to a browser, localhost and 127.0.0.1 are two sites, and the cookie stays on its own.
+const url = hallpass.replace("//127.0.0.1:", "//localhost:");
+process.env.VITE_HALLPASS_URL = url;
 const page = await createServer({ server: { port: Number(process.env.PORT ?? 5173), strictPort: true } });
 await page.listen();
-console.log(`hallpass  ${hallpass}\nbooks     ${process.env.BOOKS_URL}\nthe page  ${page.resolvedUrls.local[0]}`);
+console.log(`hallpass  ${url}\nbooks     ${process.env.BOOKS_URL}\nthe page  ${page.resolvedUrls.local[0]}`);

@@ -123,10 +123,13 @@ describe("the starter", () => {
     await shows(page, "Solaris by Stanisław Lem");
     await page.reload();
     await shows(page, "Solaris by Stanisław Lem");
+    const [cookie] = await context.cookies();
+    assert.deepEqual([cookie.name, cookie.httpOnly, cookie.value.startsWith("hp_rt_")], ["hallpass", true, true]);
     const other = await open(context);
     await shows(other, "Solaris by Stanisław Lem");
     await press(page, "Log out");
     for (const tab of [page, other]) await shows(tab, "You have logged out.");
+    await until("the cookie is gone", async () => (await context.cookies()).length === 0);
     await other.reload();
     await shows(other, "You have logged out.");
     await enter(other, { ...ADA, password: "wrong" }, "Log in");

@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import { createSession } from "@hallpass/client";
 import { ADA, API, Fake, HALLPASS, ManualClock, problem, settled, TTL } from "./support.mjs";
 
+const NO_LOCKS = !globalThis.navigator?.locks && "this Node.js has no Web Locks";
 const GRACE = "grace@example.com";
 
 let clock, service, ends, kept;
@@ -95,7 +96,17 @@ test("a reload asks nothing where the store knows, and a page that nobody is log
   assert.deepEqual(service.to("/auth/auth-me"), []);
 });
 
-test("two pages that are opened at once ask once", async () => {
+test("a store that fails leaves it to hallpass", async () => {
+  const fail = () => {
+    throw new DOMException("no", "InvalidStateError");
+  };
+  await loggedIn();
+  const session = await open({ store: { shared: true, load: fail, save: fail } });
+  assert.equal(session.user.email, ADA.email);
+  assert.equal(await hello(session), 2);
+});
+
+test("two pages that are opened at once ask once", { skip: NO_LOCKS }, async () => {
   await loggedIn({ store: store() });
   kept.clear(); // as browsers do, which leave the cookie
   const pages = await Promise.all([open({ store: store() }), open({ store: store() })]);
@@ -191,8 +202,7 @@ test("a logout is told to hallpass where nothing is known here, and again where 
   assert.equal((await open()).state.status, "logged_out");
 });
 
-test("a login waits for a logout before it, whose answer takes the cookie away", async (context) => {
-  if (!globalThis.navigator?.locks) return context.skip("this Node.js has no Web Locks");
+test("a login waits for a logout before it, whose answer takes the cookie away", { skip: NO_LOCKS }, async () => {
   const session = await loggedIn();
   let answer;
   service.plan(`${HALLPASS}/auth/logout`, (_, pass) => new Promise((go) => (answer = go)).then(pass));

@@ -9,15 +9,12 @@ const GRACE = { email: "grace@example.com", password: "a moth in the relay" };
 /** Two hosts of one site, where there are no Web Locks, since it is plain http. */
 const APP = "http://app.example.test";
 const AUTH = "http://auth.example.test";
-/** A page of another site. */
-const STRANGER = "http://app.example.net";
 
 let stage, browser;
 before(async () => {
-  const settings = { HALLPASS_CORS__ORIGINS: `${APP},${STRANGER}`, HALLPASS_DEV__ALLOWED_HOSTS: new URL(AUTH).host };
+  const settings = { HALLPASS_CORS__ORIGINS: APP, HALLPASS_DEV__ALLOWED_HOSTS: new URL(AUTH).host };
   stage = await Stage.open(settings);
-  const pages = [APP, STRANGER].map((origin) => `MAP ${new URL(origin).host}:80 ${stage.here}`);
-  browser = await launch([...pages, `MAP ${new URL(AUTH).host}:80 ${stage.hallpass.listen}`]);
+  browser = await launch([`MAP ${new URL(APP).host}:80 ${stage.here}`, `MAP ${new URL(AUTH).host}:80 ${stage.hallpass.listen}`]);
   const headers = { "Content-Type": "application/json" };
   const registered = await fetch(`${stage.hallpass.url}/auth/register`, { method: "POST", headers, body: JSON.stringify(GRACE) });
   assert.equal(registered.status, 201);
@@ -96,8 +93,11 @@ test("in memory, a reload restores the session by a refresh, and what one tab do
   assert.equal(await readable(one), "");
   await one.login(GRACE);
   await until("the other tab has heard of it", async () => (await two.state()).user?.email === GRACE.email);
+  let logouts = 0;
+  context.on("request", (request) => (logouts += Number(request.method() === "POST" && request.url().includes("/auth/logout"))));
   await two.logout();
   await one.becomes("logged_out");
+  assert.equal(logouts, 1, "a second one could meet the cookie of who logs in next");
   assert.deepEqual([await one.ends(), await two.ends()], [["logged_out"], ["logged_out"]]);
   await one.reload();
   assert.equal(await one.status(), "logged_out");
@@ -153,6 +153,13 @@ test("hosts of one site share the cookie, without Web Locks as well", async (con
   await tabs[0].reload();
   assert.equal(await tabs[0].status(), "logged_in");
   for (const tab of tabs) assert.deepEqual(await tab.ends(), []);
+});
+
+test("a page of another site is told so, before anybody logs in", async (context) => {
+  const tab = await open(context, { at: `http://${stage.here}` });
+  assert.equal((await tab.state()).ended, "csrf_check_failed");
+  const refused = await tab.page.evaluate((who) => session.login(who).catch(({ code }) => code), ADMIN);
+  assert.equal(refused, "csrf_check_failed");
 });
 
 test("a session that ends elsewhere ends in all tabs, says why, and leaves no cookie", async (context) => {

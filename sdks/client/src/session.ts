@@ -199,7 +199,7 @@ export class Session {
     return this.#kept ? this.#kept.expiresAt : this.#token === null ? Infinity : 0;
   }
 
-  /** Whether this tab knows for itself alone who the cookie is that it shares with all others. */
+  /** Whether this tab knows for itself alone whose the cookie is that it shares with all others. */
   get #isAlone(): boolean {
     return this.#inCookie && !this.#store.shared;
   }
