@@ -1,5 +1,5 @@
-// A page on another origin in a real browser, with the very module of docs/browser.md: it logs in, calls the API,
-// refreshes and logs out. A page that is not listed reads nothing.
+// A page on another origin in a real browser, with the very modules of docs/browser.md: it logs in, calls the API,
+// refreshes and logs out. A page that is not listed reads nothing, and one of another site has no cookie.
 //
 // HALLPASS_URL is a `hallpass dev` with `cors.origins` = APP_ORIGIN, whose access tokens live for ACCESS_TTL
 // seconds, without leeway; GUIDE is docs/browser.md; CHROMIUM the browser.
@@ -17,21 +17,27 @@ const STRANGER = "http://stranger.test";
 const ADMIN = { email: "johndoe@example.com", password: "password" };
 const PATIENCE = 30_000;
 
-const MODULE = (() => {
-  const [, block] = readFileSync(process.env.GUIDE, "utf8").match(/```js\n\/\/ session\.js\n([^]*?)```/);
-  const module = block.replace(/^const HALLPASS = .*;$/m, `const HALLPASS = ${JSON.stringify(HALLPASS)};`);
-  assert.match(module, new RegExp(HALLPASS));
+/** To a browser it is of the site of `localhost`, and 127.0.0.1 is another one. */
+const LOCAL = HALLPASS.replace("127.0.0.1", "localhost");
+
+function moduleOf(name, hallpass) {
+  const [, block] = readFileSync(process.env.GUIDE, "utf8").match(new RegExp("```js\\n// " + name + "\\n([^]*?)```"));
+  const module = block.replace(/^const HALLPASS = .*;$/m, `const HALLPASS = ${JSON.stringify(hallpass)};`);
+  assert.match(module, new RegExp(hallpass));
   return module;
-})();
+}
+const MODULES = { "/session.js": moduleOf("session.js", HALLPASS), "/cookies.js": moduleOf("cookies.js", LOCAL) };
 const PAGE = `<!doctype html><title>An app</title><script type="module">
   import * as session from "/session.js";
-  window.session = session;
+  import * as cookies from "/cookies.js";
+  Object.assign(window, { session, cookies });
 </script>`;
 
 let server, browser;
 before(async () => {
   server = createServer((request, response) => {
-    const [type, body] = request.url === "/session.js" ? ["text/javascript", MODULE] : ["text/html", PAGE];
+    const module = MODULES[request.url];
+    const [type, body] = module ? ["text/javascript", module] : ["text/html", PAGE];
     response.writeHead(200, { "Content-Type": type }).end(body);
   });
   await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
@@ -143,6 +149,36 @@ inPage("two tabs that refresh at once stay logged in", () => APP.origin, async (
   await expired(token);
   for (const asked of await Promise.all([page, other, page].map(me))) assert.equal(asked.status, 200);
   for (const tab of [page, other]) assert.equal((await me(tab)).email, ADMIN.email);
+});
+
+/** What a function of cookies.js answers, or what it throws. */
+const byCookie = (page, name, ...values) =>
+  page.evaluate(
+    ([name, values]) => window.cookies[name](...values).catch(({ status, code }) => ({ status, code })),
+    [name, values],
+  );
+
+inPage("a page of the same site stays logged in by a cookie that it cannot read", () => `http://localhost:${server.address().port}`, async (page) => {
+  assert.deepEqual(await byCookie(page, "logIn", ADMIN.email, "wrong"), { status: 401, code: "invalid_credentials" });
+  const login = await byCookie(page, "logIn", ADMIN.email, ADMIN.password);
+  assert.deepEqual([login.user.email, login.refreshToken], [ADMIN.email, ""]);
+  const [cookie] = await page.context().cookies();
+  assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, "Strict"]);
+  assert.equal(await page.evaluate(() => document.cookie), "");
+  await page.reload();
+  await page.waitForFunction(() => window.cookies);
+  const { accessToken, refreshToken } = await byCookie(page, "refresh");
+  assert.deepEqual([await status(`Bearer ${accessToken}`), refreshToken], [200, ""]);
+  assert.notEqual((await page.context().cookies())[0].value, cookie.value);
+  await byCookie(page, "logOut");
+  assert.equal(await status(`Bearer ${accessToken}`), 401);
+  assert.deepEqual(await page.context().cookies(), []);
+  assert.deepEqual(await byCookie(page, "refresh"), { status: 401, code: "authentication_required" });
+});
+
+inPage("a page of another site is told that it has no cookie", () => `http://127.0.0.1:${server.address().port}`, async (page) => {
+  assert.deepEqual(await byCookie(page, "logIn", ADMIN.email, ADMIN.password), { status: 403, code: "csrf_check_failed" });
+  assert.deepEqual(await page.context().cookies(), []);
 });
 
 inPage("a page that is not listed reads nothing", () => STRANGER, async (page) => {
