@@ -22,7 +22,7 @@ export function memoryStore(): Store {
 
 /**
  * The browser's database (IndexedDB): survives reloads, and all tabs of this origin share it. What one tab has saved, all others
- * see from that moment on. Every script of the page can read it, and with it the refresh token.
+ * see from that moment on. Every script of the page can read it, and with it the refresh token, unless a cookie has that.
  */
 export function browserStore(): Store {
   return {

@@ -357,7 +357,7 @@
     const done = ui.authSelectors.authorized()?.size > 0;
     status.classList.toggle("done", done);
     const kept = inCookie
-      ? "Done: requests below carry your access token, and this page keeps it fresh by a cookie that no script can read."
+      ? "Done: requests below carry your access token, which a cookie keeps fresh."
       : isIn
         ? "Done: requests below carry your tokens, and this page keeps them fresh."
         : "Done: requests below carry what you gave.";
