@@ -317,7 +317,7 @@ func TestWhileTheFeedIsStaleThePolicySaysWhatHappens(t *testing.T) {
 		active.Store(want.active)
 		var at atomic.Int64
 		config := Config{
-			Issuer: server.URL, Audience: token.Audience, ClientID: "c", ClientSecret: "s: %", StalePolicy: want.policy, Logger: quiet(),
+			Issuer: server.URL, Audience: token.Audience[0], ClientID: "c", ClientSecret: "s: %", StalePolicy: want.policy, Logger: quiet(),
 			now: func() time.Time { return time.UnixMilli(token.Now) }, monotonic: at.Load,
 		}
 		v, err := prepare(config)
@@ -424,7 +424,7 @@ func TestATokenForAnyOfSeveralAudiencesWillDo(t *testing.T) {
 		others   []string
 		ok       bool
 	}{
-		{line.Audience, nil, true}, {"b", []string{line.Audience}, true}, {line.Audience, []string{"b"}, true}, {"b", []string{"c"}, false},
+		{line.Audience[0], nil, true}, {"b", []string{line.Audience[0]}, true}, {line.Audience[0], []string{"b"}, true}, {"b", []string{"c"}, false},
 	} {
 		config := Config{
 			Issuer: line.Issuer, Audience: want.audience, OtherAudiences: want.others, ClientID: "c", ClientSecret: "s",

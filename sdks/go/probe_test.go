@@ -96,18 +96,31 @@ func live(issuer, audience, client string) error {
 
 // probeLine is a line of verify/vectors.
 type probeLine struct {
-	Kind, ID, Name, JWKS, Keys, Issuer, Audience, Typ, Token, Policy string
-	Leeway                                                           int64 `json:"leeway_ms"`
-	MaxStaleness                                                     int64 `json:"max_staleness_ms"`
-	Now                                                              int64 `json:"now_ms"`
-	Authorization                                                    []string
-	Require                                                          struct {
+	Kind, ID, Name, JWKS, Keys, Issuer, Typ, Token, Policy string
+	Audience                                               oneOrMore
+	Leeway                                                 int64 `json:"leeway_ms"`
+	MaxStaleness                                           int64 `json:"max_staleness_ms"`
+	Now                                                    int64 `json:"now_ms"`
+	Authorization                                          []string
+	Require                                                struct {
 		Person        *bool
 		Roles, Scopes []string
 	}
 	Stream bool
 	Steps  []probeStep
 	Expect probeAnswer
+}
+
+// oneOrMore is a text, or a list of texts.
+type oneOrMore []string
+
+func (o *oneOrMore) UnmarshalJSON(text []byte) error {
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		*o = oneOrMore{one}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(o))
 }
 
 type probeStep struct {
@@ -162,7 +175,8 @@ type replay struct {
 func newReplay(line *probeLine) (*replay, error) {
 	r := &replay{}
 	config := Config{
-		Issuer: line.Issuer, Audience: line.Audience, TokenType: line.Typ, ClientID: "orders", ClientSecret: "hush",
+		Issuer: line.Issuer, Audience: line.Audience[0], OtherAudiences: line.Audience[1:], TokenType: line.Typ,
+		ClientID: "orders", ClientSecret: "hush",
 		Leeway: time.Duration(line.Leeway) * time.Millisecond, MaxStaleness: time.Duration(line.MaxStaleness) * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		now:    func() time.Time { return time.UnixMilli(r.now) }, monotonic: func() int64 { return r.at },

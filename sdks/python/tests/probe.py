@@ -46,7 +46,9 @@ class Parts:
         self.published = Published()
         self.feed = Feed(clock)
         leeway, staleness = line["leeway_ms"] // 1000, line.get("max_staleness_ms", 2000)
-        rules = Rules(line["issuer"], (line["audience"],), line["typ"], leeway)
+        audiences = line["audience"]
+        audiences = (audiences,) if isinstance(audiences, str) else tuple(audiences)
+        rules = Rules(line["issuer"], audiences, line["typ"], leeway)
         self.keys = KeyKeeper(self.published, rules, clock, cool_down, 100)
         self.keys.url = httpx.URL("https://issuer.example/jwks")
         self.listener = Listener(self.feed, self.keys.want, clock, leeway, staleness, self.has_stream)

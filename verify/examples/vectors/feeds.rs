@@ -948,6 +948,11 @@ fn policies(lines: &mut Lines, signers: &Signers) {
         "policies",
         "who goes on without its issuer still refuses what it knows to be revoked",
     );
+    let mut feed = Feed::following().by(json!({"audience": [AUDIENCE, ISSUER]}));
+    feed.check(&token, OK)
+        .check(&token_with(signers, "aud", ISSUER), OK)
+        .check(&token_with(signers, "aud", "https://old.example.com"), INVALID);
+    feed.add_to(lines, "policies", "who goes by two names takes tokens for either");
 }
 
 fn forgetting(lines: &mut Lines, signers: &Signers) {

@@ -109,12 +109,26 @@ impl Probe {
 /// A validator by the rules of a line.
 fn follower(line: &Value) -> ValidatorBuilder {
     let policy = if line["policy"] == "allow" { StalePolicy::Allow } else { StalePolicy::Reject };
-    Validator::builder(text(line, "issuer"), text(line, "audience"))
+    let (audience, others) = audiences(line);
+    let builder = Validator::builder(text(line, "issuer"), audience);
+    others
+        .fold(builder, ValidatorBuilder::another_audience)
         .credentials("orders", "hush")
         .token_type(if text(line, "typ") == "JWT" { TokenType::Jwt } else { TokenType::AtJwt })
         .leeway(millis(&line["leeway_ms"]))
         .max_staleness(millis(&line["max_staleness_ms"]))
         .stale_policy(policy)
+}
+
+/// The first audience of a line, and the others.
+fn audiences(line: &Value) -> (&str, impl Iterator<Item = &str>) {
+    match line["audience"].as_str() {
+        Some(audience) => (audience, array(&Value::Null).map(as_text)),
+        None => {
+            let mut audiences = array(&line["audience"]).map(as_text);
+            (audiences.next().expect("an audience"), audiences)
+        }
+    }
 }
 
 fn answered(step: &Value) -> Answered {
@@ -153,7 +167,9 @@ fn next(replay: &Replay, wait: Option<Duration>) -> Value {
 /// The rules of a line.
 pub fn verifier(line: &Value, keys: KeySet) -> Verifier {
     let token_type = if text(line, "typ") == "JWT" { TokenType::Jwt } else { TokenType::AtJwt };
-    Verifier::new(keys, text(line, "issuer"), text(line, "audience"))
+    let (audience, others) = audiences(line);
+    others
+        .fold(Verifier::new(keys, text(line, "issuer"), audience), Verifier::with_another_audience)
         .with_token_type(token_type)
         .with_leeway(millis(&line["leeway_ms"]))
 }

@@ -10,7 +10,7 @@ mod files;
 mod keys;
 #[path = "../../examples/vectors/probe.rs"]
 mod probe;
-#[path = "../../examples/vectors/tokens.rs"]
+#[path = "../../examples/vectors/tokens/mod.rs"]
 mod tokens;
 
 use std::fs;
