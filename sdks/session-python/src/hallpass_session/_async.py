@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
@@ -10,7 +10,7 @@ import anyio
 import httpx
 
 from ._attempt import Access, Renew, attempt
-from ._core import AHEAD_AGAIN, Core, Ended, Flow, Kept, Saved, Sleep
+from ._core import Core, Flow, Kept, Known, Sleep
 from ._errors import HallpassError
 from ._openapi import Registered, RegistrationTaken, User
 from ._patience import Clock
@@ -22,7 +22,7 @@ LOCK_AGAIN = 0.02
 """How long to wait for another program's refresh before the next look, in seconds."""
 
 
-class AsyncSession(httpx.Auth):
+class AsyncSession(Known):
     """
     A login at the hallpass of that URL, which any number of tasks of one event loop may share. It restores what its store has.
 
@@ -47,20 +47,6 @@ class AsyncSession(httpx.Auth):
         self._core = Core(url, origins, store, wait_max, clock)
         self._client = httpx.AsyncClient() if client is None else client
         self._renewing = anyio.Lock()
-
-    @property
-    def user(self) -> User | None:
-        """Who is logged in."""
-        return self._core.user
-
-    @property
-    def ended(self) -> str | None:
-        """Why the last session ended, until the next login: the code of hallpass' verdict, or `logged_out`."""
-        return self._core.ended
-
-    def on_ended(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Calls back with the reason when a session is over; answers what ends that."""
-        return self._core.on_ended(listener)
 
     async def register(self, email: str, password: str, **names: str) -> Registered | RegistrationTaken:
         """Makes an account, with `first_name` and `last_name` if you like. It does not log in."""
@@ -154,14 +140,12 @@ class AsyncSession(httpx.Auth):
         core = self._core
         seen = core.renewals
         async with self._renewing:
-            if core.kept and core.kept.access_token == used:
-                if core.renewals != seen and core.failure:
-                    raise core.failure.again()
+            if core.must_renew(used, seen):
                 await self._refresh(used, patient=True)
         return core.kept
 
     async def _renew_ahead(self, used: str) -> None:
-        """One of those who call does it, once; where it fails, the token at hand is good for a while yet."""
+        """One of those who call does it, once; where it fails, nobody waits for it."""
         try:
             self._renewing.acquire_nowait()
         except anyio.WouldBlock:
@@ -169,29 +153,14 @@ class AsyncSession(httpx.Auth):
         try:
             await self._refresh(used, patient=False)
         except HallpassError:
-            self._core.ahead_from = self._core.clock.now() + AHEAD_AGAIN
+            self._core.postpone()
         finally:
             self._renewing.release()
 
     async def _refresh(self, used: str, patient: bool) -> None:
-        core = self._core
         async with self._alone(blocking=patient) as alone:
-            core.look()
-            before = core.kept
-            if not alone or before is None or before.access_token != used:
-                return  # another program does it, or has done it
-            after: Saved
-            core.failure = None
-            try:
-                after = await self._run(core.refresh(before, patient))
-            except HallpassError as error:
-                if not error.is_verdict:
-                    core.failure = error
-                    raise
-                after = Ended(error.code)
-            finally:
-                core.renewals += 1
-            core.replace(before, after)
+            if alone:
+                await self._run(self._core.renewal(used, patient))
 
     @asynccontextmanager
     async def _alone(self, blocking: bool) -> AsyncIterator[bool]:

@@ -151,6 +151,18 @@ class Core:
     def _load(self) -> Saved:
         return read(self.url, self.store.load() or "")
 
+    def must_renew(self, used: str, seen: int) -> bool:
+        """Whether that token is still the one, for whoever waited since there were `seen` renewals; raises what the last failed with."""
+        if self.kept is None or self.kept.access_token != used:
+            return False
+        if self.renewals != seen and self.failure:
+            raise self.failure.again()
+        return True
+
+    def postpone(self) -> None:
+        """It could not be renewed ahead of time: the token at hand is good for a while yet."""
+        self.ahead_from = self.clock.now() + AHEAD_AGAIN
+
     def leave(self) -> Kept | None:
         """Forgets the tokens; answers them."""
         left: list[Kept] = []
@@ -184,6 +196,25 @@ class Core:
         body = {"refreshToken": kept.refresh_token}
         answer, sent_at = yield from self._ask(PATHS["refreshToken"], body, again, timeout=REFRESH_MAX)
         return kept_of(cast(TokenPair, answer), kept.user, sent_at)
+
+    def renewal(self, used: str, patient: bool) -> Flow[None]:
+        """Has another access token than that one, or an end; for whoever is alone with it, in all programs."""
+        self.look()
+        before = self.kept
+        if before is None or before.access_token != used:
+            return  # another program has done it
+        after: Saved
+        self.failure = None
+        try:
+            after = yield from self.refresh(before, patient)
+        except HallpassError as error:
+            if not error.is_verdict:
+                self.failure = error
+                raise
+            after = Ended(error.code)
+        finally:
+            self.renewals += 1
+        self.replace(before, after)
 
     def logout(self, kept: Kept, scope: str) -> Flow[None]:
         """Ends the session there. One that has ended already is no error."""
@@ -228,6 +259,26 @@ class Core:
             return answer.json()
         except ValueError:
             return unreachable()  # a page of somebody else's, or half an answer
+
+
+class Known(httpx.Auth):
+    """What can be said of a session without waiting, for threads and for tasks."""
+
+    _core: Core
+
+    @property
+    def user(self) -> User | None:
+        """Who is logged in."""
+        return self._core.user
+
+    @property
+    def ended(self) -> str | None:
+        """Why the last session ended, until the next login: the code of hallpass' verdict, or `logged_out`."""
+        return self._core.ended
+
+    def on_ended(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Calls back with the reason when a session is over; answers what ends that."""
+        return self._core.on_ended(listener)
 
 
 def kept_of(tokens: Login | TokenPair, user: User, sent_at: float) -> Kept:

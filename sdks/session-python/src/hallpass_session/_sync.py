@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 import httpx
 
 from ._attempt import Access, Renew, attempt
-from ._core import AHEAD_AGAIN, Core, Ended, Flow, Kept, Saved, Sleep
+from ._core import Core, Flow, Kept, Known, Sleep
 from ._errors import HallpassError
 from ._openapi import Registered, RegistrationTaken, User
 from ._patience import Clock
@@ -19,7 +19,7 @@ from ._store import Store
 T = TypeVar("T")
 
 
-class Session(httpx.Auth):
+class Session(Known):
     """
     A login at the hallpass of that URL, which any number of threads may share. It restores what its store has.
 
@@ -44,20 +44,6 @@ class Session(httpx.Auth):
         self._core = Core(url, origins, store, wait_max, clock)
         self._client = httpx.Client() if client is None else client
         self._renewing = threading.Lock()
-
-    @property
-    def user(self) -> User | None:
-        """Who is logged in."""
-        return self._core.user
-
-    @property
-    def ended(self) -> str | None:
-        """Why the last session ended, until the next login: the code of hallpass' verdict, or `logged_out`."""
-        return self._core.ended
-
-    def on_ended(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Calls back with the reason when a session is over; answers what ends that."""
-        return self._core.on_ended(listener)
 
     def register(self, email: str, password: str, **names: str) -> Registered | RegistrationTaken:
         """Makes an account, with `first_name` and `last_name` if you like. It does not log in."""
@@ -151,42 +137,25 @@ class Session(httpx.Auth):
         core = self._core
         seen = core.renewals
         with self._renewing:
-            if core.kept and core.kept.access_token == used:
-                if core.renewals != seen and core.failure:
-                    raise core.failure.again()
+            if core.must_renew(used, seen):
                 self._refresh(used, patient=True)
         return core.kept
 
     def _renew_ahead(self, used: str) -> None:
-        """One of those who call does it, once; where it fails, the token at hand is good for a while yet."""
+        """One of those who call does it, once; where it fails, nobody waits for it."""
         if not self._renewing.acquire(blocking=False):
             return
         try:
             self._refresh(used, patient=False)
         except HallpassError:
-            self._core.ahead_from = self._core.clock.now() + AHEAD_AGAIN
+            self._core.postpone()
         finally:
             self._renewing.release()
 
     def _refresh(self, used: str, patient: bool) -> None:
-        core = self._core
         with self._alone(blocking=patient) as alone:
-            core.look()
-            before = core.kept
-            if not alone or before is None or before.access_token != used:
-                return  # another program does it, or has done it
-            after: Saved
-            core.failure = None
-            try:
-                after = self._run(core.refresh(before, patient))
-            except HallpassError as error:
-                if not error.is_verdict:
-                    core.failure = error
-                    raise
-                after = Ended(error.code)
-            finally:
-                core.renewals += 1
-            core.replace(before, after)
+            if alone:
+                self._run(self._core.renewal(used, patient))
 
     @contextmanager
     def _alone(self, blocking: bool) -> Iterator[bool]:
