@@ -118,15 +118,12 @@
   };
 
   function authorize({ access, refresh, inCookie }) {
-    const [authorized, gone] = [{}, []];
-    const before = ui.authSelectors.authorized()?.toJS() ?? {};
-    const elsewhere = Object.entries(before).map(([name, { schema }]) => [name, schema]);
+    const authorized = {};
+    const elsewhere = Object.entries(ui.authSelectors.authorized()?.toJS() ?? {}).map(([name, { schema }]) => [name, schema]);
     for (const [name, schema] of Object.entries({ ...KEPT, ...Object.fromEntries(elsewhere), ...schemes() })) {
       const value = isCookie(schema) ? inCookie && "kept" : takesRefreshToken(schema) ? refresh : takesAccessToken(schema) && access;
       if (typeof value === "string") authorized[name] = { name, schema, value };
-      else if (name in before && (isCookie(schema) ? refresh : takesRefreshToken(schema) && inCookie)) gone.push(name);
     }
-    if (gone.length) ui.authActions.logout(gone);
     if (Object.keys(authorized).length) ui.authActions.authorizeWithPersistOption(authorized);
   }
 
