@@ -73,12 +73,13 @@ local function cutoff_version(cutoff)
 end
 
 -- A server that was demoted goes on answering over open connections, and what the new master has taken since
--- comes to it late: it is no judge. It refuses this, which changes nothing, and that is the script's answer.
--- A full disk and missing replicas are no reason: such a server has what there is.
+-- comes to it late: it is no judge. It refuses this, which changes nothing, since the field is there; and that is
+-- the script's answer. Other refusals are no reason: one without its replicas, or with a full disk, has what there
+-- is. A full memory refuses this as well, and goes on counting whatever comes next as the first growing write.
 local function only_a_master(state)
-  local refused = redis.pcall('HDEL', state, 'none')
+  local refused = redis.pcall('HSETNX', state, 'vouching', '')
   if type(refused) == 'table' and string.find(refused.err or '', 'READONLY', 1, true) then
-    redis.call('HDEL', state, 'none')
+    redis.call('HSETNX', state, 'vouching', '')
   end
 end
 
@@ -87,9 +88,9 @@ end
 -- vouching, and takes what is there. Answers the incarnation.
 -- Model: VouchingIsPassed
 local function vouched(state, vouching)
-  only_a_master(state)
   local stored = redis.call('HMGET', state, 'vouching', 'incarnation')
   if vouching ~= '' and stored[1] ~= vouching then return false end
+  if stored[1] then only_a_master(state) end
   return stored[2]
 end
 
