@@ -37,7 +37,6 @@ mod wire;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::Value;
 
 use self::codec::Entry;
 use self::connection::At;
@@ -90,7 +89,7 @@ impl RedisTokenStore {
             Probe::Write => redis::cmd("SET").arg(&key).arg("").arg("PX").arg(span(PROBE_KEPT)).to_owned(),
         };
         self.connection
-            .run(At::key(&key), |mut redis| async move { command.query_async::<Value>(&mut redis).await })
+            .ask_master(At::key(&key), redis::pipe().add_command(command).clone())
             .await
             .map(drop)
             .map_err(|error| store_error(entry, error))

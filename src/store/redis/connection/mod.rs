@@ -201,10 +201,22 @@ impl Connection {
         &self,
         at: At<'_>,
         entry: Entry<'_>,
-        mut pipeline: Pipeline,
+        pipeline: Pipeline,
     ) -> BackendResult<Vec<Value>> {
+        self.ask_master(at, pipeline).await.map_err(|error| backend_error(entry, error))
+    }
+
+    /// The same, about anything.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); a server that is no master is unavailable.
+    pub(super) async fn ask_master(
+        &self,
+        at: At<'_>,
+        mut pipeline: Pipeline,
+    ) -> Result<Vec<Value>, CallError> {
         pipeline.cmd("ROLE");
-        let reading = self.run(at, |mut redis| async move {
+        self.run(at, |mut redis| async move {
             let mut answers: Vec<Value> = pipeline.query_async(&mut redis).await?;
             match answers.pop() {
                 Some(role) if is_master(&role) => Ok(answers),
@@ -213,8 +225,8 @@ impl Connection {
                     "the server is no master any more",
                 ))),
             }
-        });
-        reading.await.map_err(|error| backend_error(entry, error))
+        })
+        .await
     }
 
     /// Runs a script that is about `entry`.
