@@ -27,6 +27,7 @@ mod given_again;
 mod hosts;
 mod key_ring;
 mod known_names;
+mod known_tokens;
 mod legacy_hashes;
 mod login;
 mod logout;

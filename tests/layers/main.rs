@@ -159,6 +159,8 @@ const VERIFY: &[Room] = &[
     Room { name: "keys", rooms: &["rejection"], crates: &["jsonwebtoken"] },
     Room { name: "jws", rooms: &["keys", "rejection"], crates: &[] },
     Room { name: "verifier", rooms: &["claims", "denylist", "jws", "keys", "rejection"], crates: &[] },
+    // What was found right is remembered by its digest.
+    Room { name: "cache", rooms: &["claims", "rejection", "verifier"], crates: &["aws_lc_rs"] },
     Room { name: "vectors", rooms: &["keys"], crates: &[] },
     // Revocation: asked for, or known here.
     Room { name: "check", rooms: &["claims", "rejection", "verifier"], crates: &[] },
@@ -166,7 +168,7 @@ const VERIFY: &[Room] = &[
     // The one room with a network.
     Room {
         name: "client",
-        rooms: &["claims", "denylist", "keys", "rejection", "verifier"],
+        rooms: &["cache", "claims", "denylist", "keys", "rejection", "verifier"],
         crates: &["aws_lc_rs", "hyper", "hyper_rustls", "hyper_util", "rustls", "rustls_native_certs", "tokio"],
     },
     // For the vectors: it stands in for the network, and reads a request's header as the door does.
@@ -181,7 +183,7 @@ const VERIFY: &[Room] = &[
     Room { name: "guard/tower", rooms: &["guard"], crates: &["tower_layer", "tower_service"] },
     Room {
         name: "",
-        rooms: &["check", "claims", "client", "denylist", "guard", "jws", "keys", "permission", "rejection", "verifier"],
+        rooms: &["cache", "check", "claims", "client", "denylist", "guard", "jws", "keys", "permission", "rejection", "verifier"],
         crates: &[],
     },
 ];

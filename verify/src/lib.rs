@@ -77,7 +77,7 @@
 //! | feature | brings | needs |
 //! | --- | --- | --- |
 //! | none | [`Verifier`], [`AccessTokenCheck`], [`Denylist`]: no network, no clock | jsonwebtoken, serde |
-//! | `client` | [`client`] and [`guard`] | tokio, hyper, rustls |
+//! | `client` | [`client`], [`guard`] and [`CachedVerifier`] | tokio, hyper, rustls |
 //! | `tower` | a layer: axum, tonic, hyper | tower-layer, tower-service |
 //! | `poem` | a middleware | poem |
 //!
@@ -103,6 +103,8 @@
 // Without its features the crate has no client to link to.
 #![cfg_attr(not(feature = "client"), allow(rustdoc::broken_intra_doc_links))]
 
+#[cfg(feature = "client")]
+mod cache;
 mod check;
 mod claims;
 #[cfg(feature = "client")]
@@ -118,6 +120,8 @@ mod rejection;
 mod vectors;
 mod verifier;
 
+#[cfg(feature = "client")]
+pub use cache::{CachedVerifier, KnownToken};
 pub use check::{AccessTokenCheck, CheckError, RevocationSource, RevocationStatus};
 pub use claims::AccessClaims;
 pub use denylist::{Denylist, Partition, PartitionError, Revocation, RevocationTarget};

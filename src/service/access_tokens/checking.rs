@@ -1,8 +1,9 @@
 //! Checking access tokens: signature, claims, and whether they were taken back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_verify::{AccessClaims, CheckError, Rejection, RevocationStatus};
+use hallpass_verify::{AccessClaims, CheckError, KnownToken, Rejection, RevocationStatus};
 
 use super::AccessTokens;
 use super::claims::{incarnation_of, session_of};
@@ -23,7 +24,7 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Result<AccessClaims> {
-        match self.checks.get().verifier().verify(access.expose(), now.to_system_time()) {
+        match self.read(access, now) {
             Ok(claims) if claims.is_machine() => Ok(claims),
             Ok(_) => Err(Error::InsufficientScope),
             Err(Rejection::Expired(_)) => Err(Error::TokenExpired),
@@ -41,15 +42,15 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Result<AccessClaims, Rejection> {
-        let verifier = self.checks.get().verifier().clone().with_audience(audience);
+        let verifier = self.checks.get().tokens.verifier().clone().with_audience(audience);
         verifier.verify(access.expose(), now.to_system_time())
     }
 
     /// Signature and claims. A token without a session is a machine's: no user is logged in by it.
-    pub(super) fn verify(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims, Rejection> {
-        let verdict = self.read(access, now);
+    pub(super) fn verify(&self, access: &AccessToken, now: Timestamp) -> Result<Arc<KnownToken>, Rejection> {
+        let verdict = self.known(access, now);
         let claims = match &verdict {
-            Ok(claims) => claims,
+            Ok(known) => &known.claims,
             Err(Rejection::Expired(claims)) => &**claims,
             Err(_) => return verdict,
         };
@@ -65,7 +66,12 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Result<AccessClaims, Rejection> {
-        self.checks.get().verifier().verify(access.expose(), now.to_system_time())
+        self.known(access, now).map(|known| known.claims.clone())
+    }
+
+    /// The same, with what is remembered of it.
+    fn known(&self, access: &AccessToken, now: Timestamp) -> Result<Arc<KnownToken>, Rejection> {
+        self.checks.get().tokens.verify(access.expose(), now.to_system_time())
     }
 
     /// The claims of an access token that is authentic, in time and not revoked.
@@ -77,12 +83,12 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Result<AccessClaims> {
-        let claims = self.verify(access, now).map_err(|rejection| match rejection {
+        let known = self.verify(access, now).map_err(|rejection| match rejection {
             Rejection::Expired(_) => Error::TokenExpired,
             rejection => Error::InvalidToken(rejection),
         })?;
-        self.check_revocation(&claims, now).await?;
-        Ok(claims)
+        self.check_revocation(&known.claims, now).await?;
+        Ok(known.claims.clone())
     }
 
     /// The claims of an access token that is authentic and not revoked, in time or not.
@@ -91,7 +97,7 @@ impl AccessTokens {
     /// What is wrong with the token.
     pub async fn authentic_claims(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims> {
         let claims = match self.verify(access, now) {
-            Ok(claims) => claims,
+            Ok(known) => known.claims.clone(),
             Err(Rejection::Expired(claims)) => *claims,
             Err(rejection) => return Err(Error::InvalidToken(rejection)),
         };
@@ -110,7 +116,7 @@ impl AccessTokens {
         now: Timestamp,
     ) -> Result<AccessClaims> {
         let claims = match self.verify(access, now) {
-            Ok(claims) => claims,
+            Ok(known) => known.claims.clone(),
             Err(Rejection::Expired(claims)) => *claims,
             Err(rejection) => return Err(Error::InvalidToken(rejection)),
         };
@@ -128,8 +134,8 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Option<AccessClaims> {
-        let claims = self.verify(access, now).ok()?;
-        (self.parts.revocations.is_revoked(&claims) != Ok(true)).then_some(claims)
+        let known = self.verify(access, now).ok()?;
+        (self.parts.revocations.is_revoked(&known.claims) != Ok(true)).then(|| known.claims.clone())
     }
 
     /// For how long a token has to be denied that is taken back now: until it counts nowhere any more.
@@ -165,7 +171,7 @@ impl AccessTokens {
         claims: &AccessClaims,
         now: Timestamp,
     ) -> Result<()> {
-        Ok(self.checks.get().check_revocation(claims, now.to_system_time()).await?)
+        Ok(self.checks.get().revocations.check_revocation(claims, now.to_system_time()).await?)
     }
 }
 

@@ -9,7 +9,7 @@ mod refresh_verdict;
 
 use std::sync::Arc;
 
-use hallpass_verify::{AccessTokenCheck, Verifier};
+use hallpass_verify::{AccessTokenCheck, CachedVerifier, Verifier};
 
 pub(super) use self::claims::{incarnation_of, session_of};
 use self::known_revocations::KnownRevocations;
@@ -26,14 +26,26 @@ use crate::store::{TokenStore, UserStore};
 
 pub use crate::domain::client::FIRST_PARTY_CLIENT_ID;
 
+/// How many tokens are remembered at most whose signature was right: each takes about a KiB.
+const KNOWN_TOKENS: usize = 32_768;
+
 /// Minting and checking access tokens. Cheap to clone.
 #[derive(Clone)]
 pub struct AccessTokens {
     parts: Parts,
     /// One for each generation of the ring, with its keys.
-    checks: Arc<PerGeneration<AccessTokenCheck<KnownRevocations>>>,
+    checks: Arc<PerGeneration<Checks>>,
     /// The same with the keys that were revoked.
     of_revoked_keys: Arc<PerGeneration<Verifier>>,
+}
+
+/// What tokens are checked by while the ring is as it is.
+struct Checks {
+    /// Remembers what was found right, and forgets it with the generation: a token whose key was taken back is
+    /// looked at anew.
+    tokens: CachedVerifier,
+    /// Asked on every use, also of a token that is remembered.
+    revocations: AccessTokenCheck<KnownRevocations>,
 }
 
 /// What minting and checking takes.
@@ -69,7 +81,8 @@ impl AccessTokens {
         let checks = PerGeneration::new(key_ring.clone(), move |generation| {
             let verifier = verifier.clone().with_keys(generation.key_set().clone());
             let source = KnownRevocations { copy: copy.clone(), token_store: token_store.clone() };
-            AccessTokenCheck::new(verifier, source)
+            let tokens = CachedVerifier::new(verifier.clone(), KNOWN_TOKENS);
+            Checks { tokens, revocations: AccessTokenCheck::new(verifier, source) }
         });
         let of_revoked_keys = Arc::new(of_revoked_keys);
         Self { checks: Arc::new(checks), of_revoked_keys, parts }

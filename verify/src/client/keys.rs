@@ -1,7 +1,7 @@
 //! The issuer's keys, fetched again before they are out of date.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use hyper::StatusCode;
@@ -12,12 +12,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::backoff::Backoff;
-use super::cache::{Fingerprint, KnownToken, TokenCache};
 use super::error::RequestError;
 use super::http::{self, SHORT_ANSWER};
 use super::issuer::Issuer;
+use crate::cache::CachedVerifier;
 use crate::keys::KeySet;
-use crate::rejection::Rejection;
 use crate::verifier::Verifier;
 
 /// For an issuer that does not say how long its keys are good.
@@ -27,16 +26,10 @@ const LONGEST_MAX_AGE: Duration = Duration::from_secs(86_400);
 
 /// The keys in use, and who wants newer ones.
 pub(crate) struct Keys {
-    current: ArcSwapOption<KeyRing>,
+    current: ArcSwapOption<CachedVerifier>,
     wanted: Notify,
     fetches: watch::Sender<Fetches>,
     cool_down: Duration,
-}
-
-/// A key set with the tokens that were verified by it: other keys, and they are forgotten.
-pub(crate) struct KeyRing {
-    verifier: Verifier,
-    cache: TokenCache,
 }
 
 /// How the fetches went.
@@ -59,29 +52,6 @@ pub(crate) enum UnknownKid {
     Due,
 }
 
-impl KeyRing {
-    /// Signature and claims, by the cache where the token is known.
-    pub(crate) fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<KnownToken>, Rejection> {
-        if token.len() > crate::verifier::TOKEN_MAX_BYTES {
-            return Err(Rejection::TooLong);
-        }
-        let fingerprint = Fingerprint::of(token);
-        if let Some(known) = self.cache.find(&fingerprint) {
-            return match self.verifier.check_times(&known.claims, now) {
-                Ok(()) => Ok(known),
-                Err(rejection) => {
-                    self.cache.remove(&fingerprint);
-                    Err(rejection)
-                }
-            };
-        }
-        let verified = self.verifier.verify_keyed(token, now)?;
-        let known = Arc::new(KnownToken { kid: verified.kid.to_owned(), claims: verified.claims });
-        self.cache.insert(fingerprint, known.clone());
-        Ok(known)
-    }
-}
-
 impl Keys {
     /// None yet. `cool_down` is the least time between two fetches that unknown key ids may cause.
     pub(crate) fn new(cool_down: Duration) -> Self {
@@ -93,13 +63,13 @@ impl Keys {
         }
     }
 
-    pub(crate) fn current(&self) -> arc_swap::Guard<Option<Arc<KeyRing>>> {
+    pub(crate) fn current(&self) -> arc_swap::Guard<Option<Arc<CachedVerifier>>> {
         self.current.load()
     }
 
     /// How many keys are in use.
     pub(crate) fn len(&self) -> usize {
-        self.current().as_ref().map_or(0, |ring| ring.verifier.key_count())
+        self.current().as_ref().map_or(0, |ring| ring.verifier().key_count())
     }
 
     /// Asks for a fetch as soon as the cool-down allows one.
@@ -248,8 +218,8 @@ impl KeyKeeper {
             }
             tracing::info!(keys = ?set, "the issuer's keys have been fetched");
             let verifier = self.rules.clone().with_keys(set);
-            let ring = KeyRing { verifier, cache: TokenCache::new(self.cached_tokens) };
-            self.keys.current.store(Some(Arc::new(ring)));
+            let verifier = CachedVerifier::new(verifier, self.cached_tokens);
+            self.keys.current.store(Some(Arc::new(verifier)));
         }
         self.known = Some(new);
         Ok(())

@@ -2,7 +2,6 @@
 
 mod backoff;
 mod builder;
-mod cache;
 mod clock;
 mod credentials;
 mod error;
@@ -25,9 +24,9 @@ pub use builder::{StalePolicy, ValidatorBuilder};
 pub use credentials::ClientSecret;
 pub use error::{BuildError, CannotTell, ConnectError, RequestError, ValidationError};
 
+use crate::cache::KnownToken;
 use crate::claims::AccessClaims;
 use crate::rejection::Rejection;
-use cache::KnownToken;
 use clock::Clock;
 use feed::Feed;
 use introspection::Introspection;

@@ -2,28 +2,91 @@
 
 use std::array;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::claims::AccessClaims;
+use crate::rejection::Rejection;
+use crate::verifier::{TOKEN_MAX_BYTES, Verifier};
 
 const SHARDS: usize = 16;
 
 /// What is known about a token whose signature, type, issuer and audience are right. Its times and
 /// its revocation are checked on every use.
 #[derive(Debug)]
-pub(crate) struct KnownToken {
-    pub(crate) claims: AccessClaims,
-    pub(crate) kid: String,
+pub struct KnownToken {
+    /// What it claims.
+    pub claims: AccessClaims,
+    /// The id of the key that signed it.
+    pub kid: String,
+}
+
+/// A [`Verifier`] that remembers the tokens that it found right, a bounded number of them. Other keys are for
+/// another one, which remembers none: what a key that was taken back has signed is forgotten with it.
+///
+/// Whether a token was revoked is neither known nor remembered here.
+pub struct CachedVerifier {
+    verifier: Verifier,
+    cache: TokenCache,
+}
+
+impl CachedVerifier {
+    /// Remembers at most about so many tokens; 0 remembers none.
+    pub fn new(verifier: Verifier, capacity: usize) -> Self {
+        Self { verifier, cache: TokenCache::new(capacity) }
+    }
+
+    /// The rules that it goes by.
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// What is remembered of a token that is in time at `now`.
+    pub fn recall(&self, token: &str, now: SystemTime) -> Option<Arc<KnownToken>> {
+        let known = self.cache.find(&Fingerprint::of(token))?;
+        self.verifier.check_times(&known.claims, now).is_ok().then_some(known)
+    }
+
+    /// Checks a token at `now`: its signature and claims, unless they were found right before, and its times.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`]; nothing is remembered of a token that is refused.
+    pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<KnownToken>, Rejection> {
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(Rejection::TooLong);
+        }
+        let fingerprint = Fingerprint::of(token);
+        if let Some(known) = self.cache.find(&fingerprint) {
+            return match self.verifier.check_times(&known.claims, now) {
+                Ok(()) => Ok(known),
+                Err(rejection) => {
+                    self.cache.remove(&fingerprint);
+                    Err(rejection)
+                }
+            };
+        }
+        let verified = self.verifier.verify_keyed(token, now)?;
+        let known = Arc::new(KnownToken { kid: verified.kid.to_owned(), claims: verified.claims });
+        self.cache.insert(fingerprint, known.clone());
+        Ok(known)
+    }
+}
+
+impl fmt::Debug for CachedVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedVerifier").field("verifier", &self.verifier).finish_non_exhaustive()
+    }
 }
 
 /// SHA-256 of a whole token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Fingerprint([u8; 32]);
+struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    pub(crate) fn of(token: &str) -> Self {
+    fn of(token: &str) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         Self(bytes)
@@ -32,7 +95,7 @@ impl Fingerprint {
 
 /// A bounded number of known tokens. Only right tokens get in, so nobody without a key can push
 /// others out.
-pub(crate) struct TokenCache {
+struct TokenCache {
     shards: [Mutex<Generations>; SHARDS],
     per_generation: usize,
 }
@@ -47,11 +110,11 @@ struct Generations {
 
 impl TokenCache {
     /// A cache for at most about that many tokens; 0 keeps none.
-    pub(crate) fn new(capacity: usize) -> Self {
+    fn new(capacity: usize) -> Self {
         Self { shards: array::from_fn(|_| Mutex::default()), per_generation: capacity.div_ceil(2 * SHARDS) }
     }
 
-    pub(crate) fn find(&self, token: &Fingerprint) -> Option<Arc<KnownToken>> {
+    fn find(&self, token: &Fingerprint) -> Option<Arc<KnownToken>> {
         self.with_shard(token, |shard| match shard.young.get(token) {
             Some(known) => Some(known.clone()),
             None => {
@@ -62,13 +125,13 @@ impl TokenCache {
         })
     }
 
-    pub(crate) fn insert(&self, token: Fingerprint, known: Arc<KnownToken>) {
+    fn insert(&self, token: Fingerprint, known: Arc<KnownToken>) {
         if self.per_generation > 0 {
             self.with_shard(&token, |shard| shard.insert(token, known, self.per_generation));
         }
     }
 
-    pub(crate) fn remove(&self, token: &Fingerprint) {
+    fn remove(&self, token: &Fingerprint) {
         self.with_shard(token, |shard| {
             shard.young.remove(token);
             shard.old.remove(token);
