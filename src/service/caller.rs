@@ -9,7 +9,7 @@ use crate::domain::audit::{AuditActor, Reason};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::place::Place;
 use crate::domain::tokens::AccessToken;
-use crate::domain::user::Role;
+use crate::domain::user::{Role, SecurityVersion};
 
 /// Who is calling, proven.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Caller {
     pub email_verified: bool,
     /// The session they call from.
     pub session: SessionId,
+    /// The version of the account that the session is of.
+    pub security_version: SecurityVersion,
     /// A live access token of that session.
     pub access: AccessToken,
     /// When that token was issued, seconds since the Unix epoch.
@@ -51,6 +53,7 @@ impl Caller {
             email: claims.email.clone().unwrap_or_default(),
             email_verified: claims.verified_email().is_some(),
             session: claims.sid.map(SessionId::from).ok_or_else(malformed)?,
+            security_version: claims.sv.map(SecurityVersion::new).ok_or_else(malformed)?,
             access,
             issued_at: claims.iat,
             expires_at: claims.exp,

@@ -24,6 +24,7 @@ pub mod password_reset;
 pub mod password_workers;
 mod passwords;
 pub mod presence;
+mod profiles;
 pub mod quotas;
 pub mod readiness;
 pub mod revocations;
@@ -57,6 +58,7 @@ use self::oauth::OAuth;
 use self::password_reset::PasswordResets;
 use self::password_workers::PasswordWorkers;
 use self::passwords::Passwords;
+use self::profiles::Profiles;
 use self::readiness::ReadinessCheck;
 use self::revocations::Revocations;
 use self::session_cap::SessionCap;
@@ -184,6 +186,7 @@ impl Services {
         let lifetimes = settings.tokens.lifetimes;
         let trail = AuditTrail { audit: audit.clone(), clock: clock.clone(), random: random.clone() };
         let outbox = Outbox(mailer);
+        let profiles = Profiles::new(users.clone(), clock.clone());
         let passwords =
             Passwords { policy: settings.passwords.policy, workers: workers.clone(), random: random.clone() };
         let cut_off = CutOff {
@@ -247,6 +250,7 @@ impl Services {
         };
         let password_resets = PasswordResets {
             users: users.clone(),
+            profiles: profiles.clone(),
             token_store: token_store.clone(),
             clock: clock.clone(),
             random: random.clone(),
@@ -260,6 +264,7 @@ impl Services {
         };
         let verifications = Verifications {
             users: users.clone(),
+            profiles: profiles.clone(),
             clock: clock.clone(),
             secrets: secrets.clone(),
             trail: trail.clone(),
@@ -279,6 +284,7 @@ impl Services {
         };
         let accounts = Accounts {
             users: users.clone(),
+            profiles: profiles.clone(),
             token_store: token_store.clone(),
             clock: clock.clone(),
             clocks: clocks.clone(),

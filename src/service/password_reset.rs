@@ -8,6 +8,7 @@ use super::error::{Error, Field, FieldProblem, Result};
 use super::limits::Limits;
 use super::mail::{Mail, Notice, Outbox};
 use super::passwords::Passwords;
+use super::profiles::Profiles;
 use super::trail::AuditTrail;
 use super::visitor::Visitor;
 use crate::config::{ResetDelivery, ResetSettings};
@@ -39,6 +40,7 @@ struct Issued {
 #[derive(Clone)]
 pub struct PasswordResets {
     pub(super) users: Arc<dyn UserStore>,
+    pub(super) profiles: Profiles,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
@@ -220,10 +222,13 @@ impl PasswordResets {
                 return Err(error.into());
             }
         };
-        self.note_proven_address(&event.user, visitor).await;
+        let is_proven = self.note_proven_address(&event.user, visitor).await;
         let id = event.user.id;
         let entry = self.trail.event(AuditAction::PasswordReset, AuditActor::User(id)).on(id);
         self.cut_off.end_noted(&event, [entry.from(visitor.address())]).await?;
+        if is_proven {
+            self.profiles.settle().await;
+        }
         let user = event.user;
         tracing::info!(user = %user.id, "password reset");
         Ok(user)
@@ -231,9 +236,10 @@ impl PasswordResets {
 
     /// Whoever redeemed a token that was mailed reads the mails to that address: a change of address
     /// would have voided the token. Should it not be noted, the owner can still prove it the usual way.
-    async fn note_proven_address(&self, user: &User, visitor: &Visitor) {
+    /// Answers whether that was noted.
+    async fn note_proven_address(&self, user: &User, visitor: &Visitor) -> bool {
         if self.settings.delivery != ResetDelivery::Smtp || user.email_verified {
-            return;
+            return false;
         }
         match self.users.verify_email(user.id, &user.email).await {
             Ok(noted) => {
@@ -241,9 +247,11 @@ impl PasswordResets {
                     let entry = self.trail.event(AuditAction::EmailVerified, AuditActor::User(user.id));
                     self.trail.record(entry.on(user.id).from(visitor.address()));
                 }
+                noted
             }
             Err(error) => {
                 tracing::warn!(user = %user.id, error = %with_causes(&error), "a proven address could not be noted");
+                false
             }
         }
     }

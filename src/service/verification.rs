@@ -6,6 +6,7 @@ use super::caller::Administrator;
 use super::error::{Error, Field, FieldProblem, Result};
 use super::limits::Limits;
 use super::mail::{Mail, Notice, Outbox};
+use super::profiles::Profiles;
 use super::trail::AuditTrail;
 use super::visitor::Visitor;
 use crate::config::VerificationSettings;
@@ -23,6 +24,7 @@ use crate::store::UserStore;
 #[derive(Clone)]
 pub struct Verifications {
     pub(super) users: Arc<dyn UserStore>,
+    pub(super) profiles: Profiles,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) secrets: DerivedKeys,
     pub(super) trail: AuditTrail,
@@ -99,6 +101,7 @@ impl Verifications {
         if !user.email_verified {
             tracing::info!(user = %user.id, by = %by.actor(), "address verified");
             self.trail.record(self.trail.event_by(by, AuditAction::EmailVerified).on(user.id));
+            self.profiles.settle().await;
         }
         Ok(())
     }
@@ -128,6 +131,7 @@ impl Verifications {
         if !user.email_verified {
             let entry = self.trail.event(AuditAction::EmailVerified, AuditActor::User(user.id)).on(user.id);
             self.trail.record(entry.from(visitor.address()));
+            self.profiles.settle().await;
         }
         Ok(())
     }

@@ -155,8 +155,8 @@ impl AccessTokensApi {
     ) -> Result<Json<Profile>, BoomRefusal<ProfileErrors>> {
         let caller =
             services.0.access_tokens.authenticate(Some(&token.access()), None, visitor.0.address()).await?;
-        let user = services.0.accounts.me(&caller).await?;
-        Ok(Json(Profile::from(&user)))
+        let user = services.0.accounts.who(&caller).await?;
+        Ok(Json(Profile::from(&*user)))
     }
 }
 

@@ -106,9 +106,9 @@ impl AuthApi {
         services: Data<&Services>,
         caller: Authenticated,
     ) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
-        let user = services.0.accounts.me(&caller.0).await?;
+        let user = services.0.accounts.who(&caller.0).await?;
         let access_token = caller.0.access.expose().to_owned();
-        Ok(Json(AuthMe { user: (&user).into(), access_token }))
+        Ok(Json(AuthMe { user: (&*user).into(), access_token }))
     }
 
     /// Who am I? (POST)

@@ -255,7 +255,7 @@ impl UsersApi {
         services: Data<&Services>,
         caller: Authenticated,
     ) -> Result<Json<Me>, Refusal<CallerErrors>> {
-        let user = services.0.accounts.me(&caller.0).await?;
+        let user = services.0.accounts.who(&caller.0).await?;
         Ok(Json(Me::new(&user, caller.0.issued_at, caller.0.expires_at)))
     }
 

@@ -15,6 +15,7 @@ use super::fields::{keep, name};
 use super::limits::Limits;
 use super::mail::Outbox;
 use super::passwords::Passwords;
+use super::profiles::Profiles;
 use super::sessions::{Sessions, TokenPair};
 use super::trail::AuditTrail;
 use super::verification::Verifications;
@@ -42,6 +43,7 @@ pub struct ProfileRequest {
 #[derive(Clone)]
 pub struct Accounts {
     pub(super) users: Arc<dyn UserStore>,
+    pub(super) profiles: Profiles,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) clocks: ClockWatch,
@@ -58,11 +60,22 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// The caller's own account.
+    /// The caller's own account, to be shown.
     ///
     /// # Errors
     /// [`Error::TokenRevoked`] when the account is gone.
-    pub async fn me(&self, caller: &Caller) -> Result<User> {
+    pub async fn who(&self, caller: &Caller) -> Result<Arc<User>> {
+        let found = self.profiles.find(caller.user, caller.security_version).await?;
+        found.ok_or(Error::TokenRevoked)
+    }
+
+    /// The same, where that takes no look at the database.
+    pub fn who_at_once(&self, caller: &Caller) -> Option<Arc<User>> {
+        self.profiles.recall(caller.user, caller.security_version)
+    }
+
+    /// The caller's own account, to be changed.
+    async fn me(&self, caller: &Caller) -> Result<User> {
         self.users.find_user(caller.user).await?.ok_or(Error::TokenRevoked)
     }
 
@@ -90,7 +103,9 @@ impl Accounts {
             return Err(Error::Invalid(problems));
         };
         let change = ProfileChange { first_name, last_name };
-        self.users.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)
+        let user = self.users.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)?;
+        self.profiles.settle().await;
+        Ok(user)
     }
 
     /// Changes the caller's password and ends all their sessions; the answer is a new session.

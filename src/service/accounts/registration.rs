@@ -175,6 +175,7 @@ impl Accounts {
         if let Some(user) = self.users.find_user_by_email(&email).await? {
             if user.role == Role::Admin && !user.email_verified {
                 self.users.verify_email(user.id, &email).await?;
+                self.profiles.settle().await;
             }
             return Ok(false);
         }
