@@ -29,6 +29,7 @@ use self::compat::{CompatApi, Dialect};
 use self::document::known_names::KnownParameters;
 use self::document::profiles::Profile;
 use self::document::tags::licence;
+use self::main::at_once::AtOnce;
 use self::main::{forward_auth, health, well_known};
 use self::pages::docs_page::{self, DocsPage};
 use self::pages::{documents, errors as errors_page, mails};
@@ -131,7 +132,7 @@ pub fn starting(
     }
     let entrance = Surroundings { cors, logged, ..Surroundings::default() }.into();
     let shape = |_: &Request| -> root::ErrorShape { IntoResponse::into_response };
-    root::wrap(routes.nest("/", not_yet()), random, https, entrance, &[], shape)
+    root::wrap(routes.nest("/", not_yet()), random, https, entrance, &[], shape, |_: &Request| None)
 }
 
 /// What a sidecar answers by what `validator` knows, with the errors, headers and log lines of the service.
@@ -149,7 +150,9 @@ pub fn build_sidecar(
         }
     };
     let routes = sidecar::routes(validator, unverified_email);
-    root::wrap(routes, random, false, surroundings.into(), &[sidecar::document()], shape_of)
+    root::wrap(routes, random, false, surroundings.into(), &[sidecar::document()], shape_of, |_: &Request| {
+        None
+    })
 }
 
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
@@ -204,6 +207,7 @@ pub fn build(
         let dialect = dialects.iter().find(|dialect| (dialect.serves)(request));
         dialect.map_or(IntoResponse::into_response, |dialect| dialect.respond)
     };
+    let at_once = AtOnce::new(services.clone(), unverified_email);
     let routes = routes.data(services).data(published).data(unverified_email).data(surroundings.docs.clone());
     let cookie_name = surroundings.cookie_name.clone();
     let mut entrance = root::Entrance::from(surroundings);
@@ -211,5 +215,7 @@ pub fn build(
         entrance.cookie = CookieRules::new(&name, https, &path_in_front);
     }
     entrance.own_origin = Some(own_origin);
-    Ok(root::wrap(routes, random, https, entrance, &documents, shape_of))
+    Ok(root::wrap(routes, random, https, entrance, &documents, shape_of, move |request: &Request| {
+        at_once.answer(request)
+    }))
 }

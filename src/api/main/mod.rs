@@ -3,6 +3,7 @@
 //! A new group is its file, and here its `mod` and its line in one of the two lists.
 
 pub mod administration;
+pub(crate) mod at_once;
 pub mod audit;
 pub mod auth;
 pub mod clients;

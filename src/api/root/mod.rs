@@ -4,6 +4,7 @@
 pub mod cors;
 pub mod door;
 mod operations;
+mod request_ids;
 mod request_log;
 
 use std::panic::AssertUnwindSafe;
@@ -11,13 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::{Either, ready};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
 use serde_json::Value;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use self::cors::Cors;
 use self::door::Door;
+use self::request_ids::RequestIds;
 use self::request_log::{Asked, RequestLog};
 use crate::api::callers::refresh_cookie::{CookieJar, CookieRules};
 use crate::api::callers::renewed_token::RenewedToken;
@@ -28,7 +32,8 @@ use crate::api::wire::client_address::TrustedProxies;
 use crate::api::wire::rate_limit_headers;
 use crate::api::wire::run_to_completion::RunToCompletion;
 use crate::config::LoggedRequests;
-use crate::domain::random::{self, Random};
+use crate::domain::random::Random;
+use crate::domain::tokens::AccessToken;
 use crate::service::visitor::Visitor;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -74,7 +79,7 @@ pub(crate) struct Entrance {
 
 /// What every request meets.
 struct Root {
-    random: Arc<dyn Random>,
+    ids: RequestIds,
     https: bool,
     proxies: TrustedProxies,
     door: Door,
@@ -86,28 +91,58 @@ struct Root {
 }
 
 /// Wraps the routes of the service, which `documents` describe. `shape_of` says how errors look where a
-/// request goes.
-pub(crate) fn wrap<R: Endpoint + 'static, S: Fn(&Request) -> ErrorShape + Send + Sync + 'static>(
+/// request goes. What `at_once` answers, a validation that said yes, goes no further.
+pub(crate) fn wrap<R, S, A>(
     routes: R,
     random: Arc<dyn Random>,
     https: bool,
     entrance: Entrance,
     documents: &[Value],
     shape_of: S,
-) -> impl Endpoint<Output = Response> + 'static + use<R, S> {
+    at_once: A,
+) -> impl Endpoint<Output = Response> + 'static + use<R, S, A>
+where
+    R: Endpoint + 'static,
+    S: Fn(&Request) -> ErrorShape + Send + Sync + 'static,
+    A: Fn(&Request) -> Option<Response> + Send + Sync + 'static,
+{
     let Entrance { proxies, door, cors, logged, cookie, own_origin } = entrance;
     let (allowed, log) = (AllowedMethods::of(documents), RequestLog::of(documents, logged));
     let cookie = Arc::new(cookie);
-    let root = Arc::new(Root { random, https, proxies, door, cors, allowed, log, cookie, own_origin });
+    let ids = RequestIds::new(&*random);
+    let root = Arc::new(Root { ids, https, proxies, door, cors, allowed, log, cookie, own_origin });
     let shape_of = Arc::new(shape_of);
     routes.map_to_response().around(move |routes, request| {
+        if let Some(response) = root.answer_at_once(&request, &at_once) {
+            return Either::Left(ready(Ok(response)));
+        }
         let root = root.clone();
         let shape = shape_of(&request);
-        RunToCompletion::new(async move { Ok(root.receive(&*routes, request, shape).await) })
+        Either::Right(RunToCompletion::new(async move { Ok(root.receive(&*routes, request, shape).await) }))
     })
 }
 
 impl Root {
+    /// The answer of `at_once`, with all that answers have; none to a request that is turned away, or has a line of
+    /// its own in the log.
+    fn answer_at_once(
+        &self,
+        request: &Request,
+        at_once: &impl Fn(&Request) -> Option<Response>,
+    ) -> Option<Response> {
+        if self.log.has_lines_for_validations() || self.door.refusal(request).is_some() {
+            return None;
+        }
+        let began = tokio::time::Instant::now();
+        let mut response = at_once(request)?;
+        let now = tokio::time::Instant::now();
+        self.log.validated(request.method(), request.uri().path(), now - began);
+        self.log.report(now);
+        finish(response.headers_mut(), self.name(request.headers()), None, self.https);
+        self.cors.describe(&self.cors.look_at(request), response.headers_mut());
+        Some(response)
+    }
+
     async fn receive(
         &self,
         routes: &impl Endpoint<Output = Response>,
@@ -122,9 +157,10 @@ impl Root {
             None => from_page.is_preflight.then(|| Ok(StatusCode::NO_CONTENT.into_response())),
         };
         let uri = request.uri().clone();
-        let id = request_id(request.headers()).unwrap_or_else(|| random::uuid(&*self.random).to_string());
+        let id = self.name(request.headers());
+        let name = id.to_str().unwrap_or_default();
         let asked = self.log.look_at(request.method(), uri.path());
-        let span = asked.span(&id, request.method(), uri.path(), visitor.address());
+        let span = asked.span(name, request.method(), uri.path(), visitor.address());
         let renewed = RenewedToken::default();
         request.set_data(renewed.clone());
         let is_trusted = from_page.is_of_a_listed_page() || self.is_own_page(request.headers());
@@ -133,7 +169,7 @@ impl Root {
         request.set_data(visitor.clone());
         let mut response = self.answer(routes, request, decided, &asked, shape).instrument(span).await;
         self.log.report(tokio::time::Instant::now());
-        finish(response.headers_mut(), &id, &renewed, self.https);
+        finish(response.headers_mut(), id, renewed.get(), self.https);
         if let Some(cookie) = jar.to_set() {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
@@ -145,6 +181,17 @@ impl Root {
         }
         self.cors.describe(&from_page, response.headers_mut());
         response
+    }
+
+    /// What a request is known by.
+    fn name(&self, headers: &HeaderMap) -> HeaderValue {
+        let given = request_id(headers).cloned();
+        given.unwrap_or_else(|| {
+            let mut text = Uuid::encode_buffer();
+            let text = self.ids.next().hyphenated().encode_lower(&mut text);
+            // Digits, letters and hyphens are the value of a header.
+            HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+        })
     }
 
     /// Whether a request comes from a page of the service itself, by its one `Origin`.
@@ -186,13 +233,14 @@ impl Root {
 }
 
 /// A proxy's request id, if it is one that a log can hold as it is.
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
+fn request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let value = headers.get(X_REQUEST_ID)?;
+    let id = value.to_str().ok()?;
     let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    (plain && !id.is_empty() && id.len() <= REQUEST_ID_MAX_BYTES).then(|| id.to_owned())
+    (plain && !id.is_empty() && id.len() <= REQUEST_ID_MAX_BYTES).then_some(value)
 }
 
-fn finish(headers: &mut HeaderMap, id: &str, renewed: &RenewedToken, https: bool) {
+fn finish(headers: &mut HeaderMap, id: HeaderValue, renewed: Option<AccessToken>, https: bool) {
     for (name, value) in DEFAULT_HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -200,10 +248,8 @@ fn finish(headers: &mut HeaderMap, id: &str, renewed: &RenewedToken, https: bool
         headers
             .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(STRICT_TRANSPORT_SECURITY));
     }
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(X_REQUEST_ID, id);
-    }
-    if let Some(mut token) = renewed.get().and_then(|token| HeaderValue::from_str(token.expose()).ok()) {
+    headers.insert(X_REQUEST_ID, id);
+    if let Some(mut token) = renewed.and_then(|token| HeaderValue::from_str(token.expose()).ok()) {
         token.set_sensitive(true);
         headers.insert(X_ACCESS_TOKEN, token);
     }
@@ -232,7 +278,8 @@ mod tests {
         let routes = Route::new().at("/users/:id", get(here)).at("/.well-known/keys", get(here));
         let document = json!({ "paths": { "/users/{id}": { "get": {} } } });
         let shape = |_: &Request| -> ErrorShape { IntoResponse::into_response };
-        let endpoint = wrap(routes, Arc::new(Zeros), false, Entrance::default(), &[document], shape);
+        let endpoint =
+            wrap(routes, Arc::new(Zeros), false, Entrance::default(), &[document], shape, |_: &Request| None);
         let method = method.parse().expect("a method");
         let request = Request::builder().method(method).uri(path.parse().expect("a path"));
         endpoint.get_response(request.body(Body::empty())).await
@@ -262,9 +309,9 @@ mod tests {
         let id = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(X_REQUEST_ID, HeaderValue::from_static(text));
-            request_id(&headers)
+            request_id(&headers).cloned()
         };
-        assert_eq!(id("a-1_b.2").as_deref(), Some("a-1_b.2"));
+        assert_eq!(id("a-1_b.2"), Some(HeaderValue::from_static("a-1_b.2")));
         assert_eq!(id(""), None);
         assert_eq!(id("a b"), None);
         assert_eq!(id("a\"b"), None);

@@ -105,6 +105,19 @@ impl RequestLog {
         }
     }
 
+    /// Whether each validation has a line, at whatever level.
+    pub(crate) fn has_lines_for_validations(&self) -> bool {
+        self.logged == LoggedRequests::All
+            || (self.logged == LoggedRequests::Changes
+                && tracing::enabled!(target: TARGET, tracing::Level::DEBUG))
+    }
+
+    /// Counts a validation that said yes.
+    pub(crate) fn validated(&self, method: &Method, path: &str, took: Duration) {
+        self.counts.count(Kind::Validation, StatusCode::OK, None);
+        self.measure(&self.look_at(method, path), StatusCode::OK, None, took);
+    }
+
     /// Tells how many were counted, if the last time is a minute ago. To be called outside all spans.
     pub(crate) fn report(&self, now: Instant) {
         if self.logged == LoggedRequests::Off {

@@ -17,6 +17,7 @@ use poem_openapi::registry::{
 };
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -25,6 +26,9 @@ pub use self::parse::parse_value;
 use crate::api::wire::json_fields;
 
 const MEDIA_TYPE: &str = "application/json";
+
+/// What an answer with a token takes, and some more.
+const WRITTEN_BYTES: usize = 1_024;
 
 /// A JSON request body.
 ///
@@ -114,6 +118,14 @@ impl<T: ToJSON> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         Response::builder().content_type(MEDIA_TYPE).body(self.0.to_json_string())
     }
+}
+
+/// The same of a text that needs no document.
+pub(crate) fn written(value: &impl Serialize) -> Response {
+    let mut body = Vec::with_capacity(WRITTEN_BYTES);
+    // Memory takes it all, and names are texts.
+    let _ = serde_json::to_writer(&mut body, value);
+    Response::builder().content_type(MEDIA_TYPE).body(body)
 }
 
 impl<T: ToJSON> ApiResponse for Json<T> {
