@@ -55,6 +55,7 @@ on_two_replicas! {
     a_new_name_is_shown,
     a_proven_address_is_shown,
     a_token_that_only_looks_like_a_known_one_is_refused,
+    an_answer_at_once_is_the_operations_own,
 }
 
 impl Replicas {
@@ -164,6 +165,28 @@ async fn a_proven_address_is_shown(replicas: Replicas) {
     for replica in replicas.both() {
         assert_eq!(replica.me(&ada.tokens.access).await.json(200)["email_verified"], true);
     }
+}
+
+/// A refresh token beside a live access token changes nothing, and is not answered at once.
+async fn an_answer_at_once_is_the_operations_own(replicas: Replicas) {
+    let ada = replicas.known("ada").await;
+    let names = json!({ "first_name": "Ad\u{e4} \"\\\" \u{1f600}", "last_name": "</script>" });
+    let change = replicas.here.anonymous().patch("/users/me").access(&ada.tokens.access);
+    change.json(&names).send().await.json(200);
+    for path in ["/auth/auth-me", "/forward-auth", "/forward-auth/books/7"] {
+        for origin in [None, Some("http://localhost:3000"), Some("https://books.example.com")] {
+            let ask = || {
+                let request = replicas.here.anonymous().get(path).access(&ada.tokens.access);
+                let request = request.header("x-request-id", "a-1");
+                origin.into_iter().fold(request, |request, origin| request.header("origin", origin))
+            };
+            let (long, short) = (ask().refresh("whatever it is").send().await, ask().send().await);
+            assert_eq!((short.status, short.text()), (long.status, long.text()), "{path} {origin:?}");
+            assert_eq!(short.headers, long.headers, "{path} {origin:?}");
+        }
+    }
+    let asked = replicas.here.anonymous().get("/auth/auth-me").access(&ada.tokens.access).send().await;
+    assert_eq!(asked.tokens(200)["user"]["first_name"], names["first_name"]);
 }
 
 async fn a_token_that_only_looks_like_a_known_one_is_refused(replicas: Replicas) {
