@@ -27,7 +27,7 @@ use crate::store::{TokenStore, UserStore};
 pub use crate::domain::client::FIRST_PARTY_CLIENT_ID;
 
 /// How many tokens are remembered at most whose signature was right: each takes about a KiB.
-const KNOWN_TOKENS: usize = 32_768;
+const KNOWN_TOKENS: usize = 16_384;
 
 /// Minting and checking access tokens. Cheap to clone.
 #[derive(Clone)]
