@@ -1,0 +1,260 @@
+//! Drives the same load at the service and at the references, in turn, and prints what each cost.
+
+use std::process::Command;
+
+use tokio::time::Instant;
+
+use crate::alone::{argon2id, p256_verifications};
+use crate::askers::{Again, Offering, Session, get, log_in, register};
+use crate::load::{Asker, CONNECTIONS, answer_to, drive};
+use crate::process::{Served, free_address, load};
+use crate::sessions;
+use crate::stack::{Service, redis, url};
+use crate::table::{Goal, Table, median};
+
+/// How much is asked.
+pub(crate) struct Amount {
+    /// How often everything is measured; what is printed is the median.
+    rounds: usize,
+    /// Requests of each kind in a round.
+    requests: usize,
+    /// Refreshes in a round, and tokens that were never seen.
+    refreshes: usize,
+    /// Logins in a round.
+    logins: usize,
+    /// Tokens that are verified once each, for the memory that they take.
+    offered: usize,
+}
+
+/// What docs/performance.md has.
+pub(crate) const LONG: Amount =
+    Amount { rounds: 7, requests: 32_000, refreshes: 12_800, logins: 192, offered: 1_000_000 };
+
+/// For whoever has changed something: under two minutes.
+pub(crate) const SHORT: Amount =
+    Amount { rounds: 5, requests: 16_000, refreshes: 6_400, logins: 64, offered: 20_000 };
+
+/// How many log in at once: no address has more places in the queue of password checks.
+const LOGGING_IN: usize = 8;
+
+/// How often the service is started, for the time that it takes.
+const STARTS: usize = 7;
+
+/// What the service in one mode of validation is asked, by name.
+struct Names {
+    auth_me: &'static str,
+    forward_auth: &'static str,
+    unseen: &'static str,
+    refresh: &'static str,
+}
+
+const MIRROR: Names = Names {
+    auth_me: "mirror mode: auth-me",
+    forward_auth: "mirror mode: forward-auth",
+    unseen: "mirror mode: forward-auth, tokens never seen",
+    refresh: "mirror mode: refresh",
+};
+
+const STRICT: Names = Names {
+    auth_me: "strict mode: auth-me",
+    forward_auth: "strict mode: forward-auth",
+    unseen: "strict mode: forward-auth, tokens never seen",
+    refresh: "strict mode: refresh",
+};
+
+const JWKS: &str = "mirror mode: JWKS, which is a constant";
+const LOGIN: &str = "mirror mode: login";
+const BESIDE_LOGINS: &str = "mirror mode: forward-auth while others log in";
+const CONSTANT: &str = "poem: a constant of auth-me's size";
+const EMPTY: &str = "poem: an empty answer";
+const EXISTS: &str = "poem: one multiplexed EXISTS";
+const ROTATE: &str = "poem: one EVALSHA of the rotation, one signature";
+
+/// The service in one mode of validation, and what it answers to.
+struct Subject {
+    service: Service,
+    served: Served,
+    names: Names,
+    sessions: Vec<Session>,
+    known: String,
+    idle_mib: f64,
+}
+
+impl Subject {
+    /// Starts it, and opens a session of an account of its own for each connection.
+    fn start(program: &str, redis: &Served, mode: &'static str, names: Names) -> Self {
+        let service = Service::new(program, redis, mode);
+        let (served, _) = service.start();
+        let idle_mib = served.resident_mib();
+        for number in 0..CONNECTIONS {
+            answer_to(served.at, &register(number).0);
+        }
+        let sessions: Vec<Session> = (0..CONNECTIONS).map(|number| opened(&served, number)).collect();
+        let known = sessions[0].access[0].clone();
+        Self { service, served, names, sessions, known, idle_mib }
+    }
+
+    fn known(&self, path: &str) -> Vec<Again> {
+        again(&get(path, Some(&self.known)))
+    }
+}
+
+fn opened(served: &Served, number: usize) -> Session {
+    let answer = answer_to(served.at, &log_in(number).0);
+    let body = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a body") + 4;
+    Session::of(&answer[body..])
+}
+
+fn again(request: &[u8]) -> Vec<Again> {
+    (0..CONNECTIONS).map(|_| Again(request.to_vec())).collect()
+}
+
+/// A run: all that is measured shares one Redis.
+struct Run {
+    redis: Served,
+    table: Table,
+}
+
+impl Run {
+    /// Asks, and writes down what it cost.
+    fn measure<A: Asker + 'static>(
+        &mut self,
+        name: &'static str,
+        served: &Served,
+        askers: Vec<A>,
+        requests: usize,
+    ) -> Vec<A> {
+        let (server, redis, began) = (served.cpu(), self.redis.cpu(), Instant::now());
+        let (latencies, askers) = drive(served.at, askers, requests);
+        let took = began.elapsed();
+        let cpu = [served.cpu().since(&server), self.redis.cpu().since(&redis)];
+        self.table.add(name, &latencies, cpu, took);
+        askers
+    }
+
+    fn round(&mut self, reference: &Served, subjects: &mut [Subject; 2], amount: &Amount) {
+        let Amount { requests, refreshes, logins, .. } = *amount;
+        for (name, path) in [(CONSTANT, "/constant"), (EMPTY, "/empty"), (EXISTS, "/exists")] {
+            self.measure(name, reference, again(&get(path, None)), requests);
+        }
+        let rotating = (0..CONNECTIONS).map(|number| Again(rotation(number))).collect();
+        self.measure(ROTATE, reference, rotating, refreshes);
+        for subject in &mut *subjects {
+            let served = &subject.served;
+            self.measure(subject.names.auth_me, served, subject.known("/auth/auth-me"), requests);
+            self.measure(subject.names.forward_auth, served, subject.known("/forward-auth"), requests);
+            let sessions = std::mem::take(&mut subject.sessions);
+            let mut sessions = self.measure(subject.names.refresh, served, sessions, refreshes);
+            let unseen = sessions.iter_mut().map(|session| session.present("/forward-auth")).collect();
+            self.measure(subject.names.unseen, served, unseen, refreshes);
+            subject.sessions = sessions;
+        }
+        let mirror = &subjects[0];
+        self.measure(JWKS, &mirror.served, again(&get("/.well-known/jwks.json", None)), requests);
+        self.measure(LOGIN, &mirror.served, (0..LOGGING_IN).map(log_in).collect(), logins);
+        std::thread::scope(|scope| {
+            let at = mirror.served.at;
+            scope.spawn(move || drive(at, (0..LOGGING_IN).map(log_in).collect(), logins));
+            self.measure(BESIDE_LOGINS, &mirror.served, mirror.known("/forward-auth"), requests / 4);
+        });
+    }
+}
+
+fn rotation(number: usize) -> Vec<u8> {
+    format!("POST /rotate/{number} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n").into_bytes()
+}
+
+/// The references, whose answers have bodies of so many bytes.
+fn start_reference(redis: &Served, bytes: usize) -> Served {
+    let at = free_address();
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["reference", &url(redis), &bytes.to_string()]).env("HALLPASS_SPEED_AT", at.to_string());
+    Served::start(&mut command, at)
+}
+
+/// Measures everything, and prints it.
+pub(crate) fn run(program: &str, amount: &Amount) {
+    let load_before = load();
+    let mut run = Run { redis: redis(), table: Table::default() };
+    let mut subjects = [("mirror", MIRROR), ("strict", STRICT)]
+        .map(|(mode, names)| Subject::start(program, &run.redis, mode, names));
+    let bytes = answer_to(subjects[0].served.at, &subjects[0].known("/auth/auth-me")[0].0).len();
+    let reference = start_reference(&run.redis, bytes);
+    let (mut verifications, mut hashes, mut hashed_a_second) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..amount.rounds {
+        run.round(&reference, &mut subjects, amount);
+        verifications.push(p256_verifications(2_000));
+        let (cpu, rate) = argon2id(20);
+        hashes.push(cpu);
+        hashed_a_second.push(rate);
+        eprintln!("round {} of {}, the machine's load is {}", number + 1, amount.rounds, load());
+    }
+    let alone = Alone {
+        verification: median(&verifications),
+        hash: median(&hashes),
+        hashes_a_second: median(&hashed_a_second),
+    };
+    print(&run.table, &alone);
+    print_memory(&run, subjects, amount);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!(
+        "\n{cores} cores, {CONNECTIONS} connections; the machine's load was {load_before} before and {} after.",
+        load()
+    );
+}
+
+/// What cryptography costs alone.
+struct Alone {
+    /// CPU seconds of 1,000.
+    verification: f64,
+    /// CPU seconds of 1,000.
+    hash: f64,
+    hashes_a_second: f64,
+}
+
+fn print(table: &Table, alone: &Alone) {
+    Table::print_head();
+    for name in [CONSTANT, EMPTY, EXISTS, ROTATE] {
+        table.print(name, None);
+    }
+    println!("| one P-256 verification | {:.4} | | | |", alone.verification);
+    println!("| argon2id alone, all cores | {:.4} | | {:.0} | |", alone.hash, alone.hashes_a_second);
+    let goal = |against, floor, most| Some(Goal { against, floor, most, with_redis: false });
+    for (names, name, most) in [(&MIRROR, CONSTANT, 1.5), (&STRICT, EXISTS, 1.25)] {
+        let against = if name == CONSTANT { "the constant" } else { "the EXISTS" };
+        let floor = table.cpu(name).0;
+        table.print(names.auth_me, goal(against, floor, most));
+        table.print(names.forward_auth, goal(against, floor, most));
+        let known = table.cpu(names.forward_auth).0;
+        table.print(names.unseen, goal("verification and the line above", alone.verification + known, 1.1));
+        let (server, redis) = table.cpu(ROTATE);
+        let floor = server + redis;
+        let against = "EVALSHA and signature, Redis' counted";
+        table.print(names.refresh, Some(Goal { against, floor, most: 1.25, with_redis: true }));
+    }
+    table.print(JWKS, None);
+    table.print(LOGIN, goal("argon2id alone", alone.hash, 1.05));
+    let (quiet, beside) = (table.p99(MIRROR.forward_auth), table.p99(BESIDE_LOGINS));
+    table.print(BESIDE_LOGINS, None);
+    println!("\np99 of forward-auth beside logins: {:.1} x that without (goal 2).", beside / quiet);
+}
+
+/// Memory, and how long a start takes.
+fn print_memory(run: &Run, subjects: [Subject; 2], amount: &Amount) {
+    let [mirror, _strict] = subjects;
+    let loaded = mirror.served.resident_mib();
+    let offering = mirror.sessions.into_iter().map(|session| Offering { session }).collect();
+    drive(mirror.served.at, offering, 2 * amount.offered);
+    let offered = mirror.served.resident_mib();
+    println!(
+        "\nResident: {:.1} MiB idle (goal 12), {loaded:.1} MiB after the load, {offered:.1} MiB after",
+        mirror.idle_mib
+    );
+    println!("{} verified tokens more (goal 96).", amount.offered);
+    drop(mirror.served);
+    let starts: Vec<f64> = (0..STARTS).map(|_| mirror.service.start().1).collect();
+    println!("Cold start of `serve`, migrated database: {:.1} ms (goal 25).", median(&starts));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let bytes = runtime.block_on(sessions::bytes(&url(&run.redis)));
+    println!("Redis: {bytes} bytes a session, all that comes with it counted (goal 400).");
+}

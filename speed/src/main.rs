@@ -1,0 +1,27 @@
+//! What the service costs beside the least that the same work can cost: `./scripts/bench`, docs/performance.md.
+//!
+//! ```text
+//! hallpass-speed compare HALLPASS [short]   drives load at the program HALLPASS and at the references, prints the table
+//! hallpass-speed reference REDIS_URL BYTES  serves the references over HTTP: poem and nothing else
+//! ```
+
+mod alone;
+mod askers;
+mod compare;
+mod load;
+mod process;
+mod reference;
+mod sessions;
+mod stack;
+mod table;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["compare", hallpass] => compare::run(hallpass, &compare::LONG),
+        ["compare", hallpass, "short"] => compare::run(hallpass, &compare::SHORT),
+        ["reference", redis, bytes] => reference::serve(redis, bytes.parse().expect("a number of bytes")),
+        _ => panic!("see the head of speed/src/main.rs"),
+    }
+}
