@@ -12,9 +12,10 @@ mod memory;
 
 use std::fmt;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use hallpass_argon2::Hasher;
 
 use crate::domain::password::{NewPassword, Password, PasswordHash};
 use crate::domain::random::Random;
@@ -83,7 +84,7 @@ impl ForeignHash {
 /// Makes and checks password hashes.
 #[derive(Clone)]
 pub struct PasswordHasher {
-    argon2: Argon2<'static>,
+    argon2: Hasher,
     bounds: Bounds,
     /// What a login for an unknown address is checked against, at the same cost.
     dummy: PasswordHash,
@@ -98,7 +99,7 @@ impl PasswordHasher {
         let params =
             Params::new(cost.memory_kib, cost.iterations, cost.parallelism, Some(Params::DEFAULT_OUTPUT_LEN))
                 .map_err(PasswordHashError::Cost)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let argon2 = Hasher::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut nobody = [0; 32];
         random.fill(&mut nobody);
         let dummy = hash(&argon2, &nobody, random, &mut HashMemory::default())?;
@@ -175,7 +176,7 @@ fn bounds(own: Argon2Cost) -> Bounds {
 
 /// A PHC string of `password` under a new salt.
 fn hash(
-    argon2: &Argon2<'_>,
+    argon2: &Hasher,
     password: &[u8],
     random: &dyn Random,
     memory: &mut HashMemory,
@@ -186,9 +187,7 @@ fn hash(
     let params = argon2.params();
     let blocks =
         memory.blocks(params.block_count()).ok_or(PasswordHashError::Hash(argon2::Error::OutOfMemory))?;
-    argon2
-        .hash_password_into_with_memory(password, &salt, &mut output, blocks)
-        .map_err(PasswordHashError::Hash)?;
+    argon2.hash_into(password, &salt, &mut output, blocks).map_err(PasswordHashError::Hash)?;
     Ok(PasswordHash::from_phc(format!(
         "$argon2id$v={}$m={},t={},p={}${}${}",
         u32::from(Version::V0x13),

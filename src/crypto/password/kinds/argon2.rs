@@ -2,7 +2,8 @@
 //! `$argon2id$v=19$m=19456,t=2,p=1$salt$hash`. Made by hallpass, PHP, libsodium, argon2-cffi, Kratos
 //! and many more; Django writes `argon2` before it.
 
-use ::argon2::{Algorithm, Argon2, MIN_SALT_LEN, Params, Version};
+use ::argon2::{Algorithm, MIN_SALT_LEN, Params, Version};
+use hallpass_argon2::Hasher;
 
 use super::super::HashMemory;
 use super::super::fields;
@@ -89,10 +90,10 @@ impl Argon2Hash {
     }
 
     pub(super) fn verify(&self, password: &[u8], memory: &mut HashMemory) -> Option<bool> {
-        let argon2 = Argon2::new(self.algorithm, self.version, self.params.clone());
+        let argon2 = Hasher::new(self.algorithm, self.version, self.params.clone());
         let mut computed = vec![0; self.output.len()];
         let blocks = memory.blocks(self.params.block_count())?;
-        argon2.hash_password_into_with_memory(password, &self.salt, &mut computed, blocks).ok()?;
+        argon2.hash_into(password, &self.salt, &mut computed, blocks).ok()?;
         Some(same(&computed, &self.output))
     }
 }
