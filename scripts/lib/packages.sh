@@ -34,6 +34,7 @@ contents() {
 pack_rust() {
     local folder="$1"
     own_license verify
+    own_license argon2
     rm -rf "$folder" && mkdir -p "$folder"
     cargo package --quiet --package hallpass-verify --allow-dirty --no-verify --offline --target-dir "$folder" 2>"$folder/log" ||
         fail "the package for Rust is not built: $(cat "$folder/log")"

@@ -17,8 +17,8 @@ use crate::domain::password::{NewPassword, Password, PasswordHash};
 use crate::domain::random::Random;
 use crate::metrics;
 
-/// How many jobs may wait that come from one place: with the default cost and one worker, a fifth of a
-/// second's work.
+/// How many jobs may wait that come from one place: with the default cost and one worker, a tenth of a
+/// second's work, and a third of that with AVX-512.
 pub const WAITING_PER_PLACE: usize = 8;
 
 /// How many may wait that are about one account.
