@@ -12,6 +12,7 @@ mod leftovers;
 mod mail;
 mod mailboxes;
 mod metrics;
+mod people;
 mod run;
 mod secrets;
 mod sidecar;
@@ -24,7 +25,8 @@ pub use environment::{ClockOverrides, Environment, SystemRandom, random_password
 pub use error::StartError;
 pub use leftovers::{Leftover, Leftovers, LeftoversError};
 pub use mail::{MailError, send_test_mail};
-pub use run::{close_audit, run};
+pub use people::{EXAMPLE_PASSWORD, EXAMPLE_PEOPLE, ExamplePerson};
+pub use run::{Start, close_audit, run};
 pub use secrets::{MarkKeyError, RotateSecretError, rotate_secret};
 pub use sidecar::{ListenAt, SidecarError, SidecarOptions, run_sidecar};
 pub use token_stores::{Stores, TokenStores, open_token_store};

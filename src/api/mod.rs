@@ -32,13 +32,14 @@ use self::document::tags::licence;
 use self::main::at_once::AtOnce;
 use self::main::{forward_auth, health, well_known};
 use self::pages::docs_page::{self, DocsPage};
-use self::pages::{documents, errors as errors_page, mails};
+use self::pages::{dev_mails, documents, errors as errors_page, mails};
 use self::root::cors::Cors;
 use self::root::door::{AllowedHosts, Door};
 use self::wire::addresses;
 use self::wire::client_address::TrustedProxies;
 use crate::config::LoggedRequests;
 use crate::domain::random::Random;
+use crate::mail::ShownMails;
 use crate::service::Services;
 
 /// All of the main API, in the order of its document.
@@ -94,6 +95,8 @@ pub struct Surroundings {
     pub cors: Cors,
     /// Whether there is a docs page.
     pub docs: DocsPage,
+    /// The mails that a page shows; without, there is no such page.
+    pub shown_mails: Option<ShownMails>,
     /// The app that the pages of mails belong to.
     pub app: mails::App,
     /// Which requests the log has a line for.
@@ -104,7 +107,7 @@ pub struct Surroundings {
 
 impl From<Surroundings> for root::Entrance {
     fn from(
-        Surroundings { proxies, hosts, cors, docs: _, app: _, logged, cookie_name: _ }: Surroundings,
+        Surroundings { proxies, hosts, cors, docs: _, shown_mails: _, app: _, logged, cookie_name: _ }: Surroundings,
     ) -> Self {
         Self { proxies, door: Door::new(hosts), cors, logged, ..Self::default() }
     }
@@ -177,6 +180,7 @@ pub fn build(
     document::serve_below(&path_in_front, &mut documents[0]);
     let routes =
         docs_page::mount(mails::mount(Route::new(), &surroundings.app), &dialects, &surroundings.docs);
+    let routes = dev_mails::mount(routes, surroundings.shown_mails.as_ref());
     let mut routes = errors_page::mount(routes, &documents[0], &surroundings.docs)
         .at("/openapi.json", documents::endpoint(&documents[0]));
     for dialect in &dialects {

@@ -7,6 +7,7 @@ use base64::Engine;
 use crate::domain::causes::with_causes;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::random::Random;
+use crate::mail::ShownMails;
 use crate::service::mail::Mailer;
 
 /// The operating system's source of chance.
@@ -40,6 +41,8 @@ pub struct Environment {
     pub random: Arc<dyn Random>,
     /// Where mails go, if anywhere.
     pub mailer: Option<Arc<dyn Mailer>>,
+    /// The mails that are shown instead of sent: in `hallpass dev` without a mail server.
+    pub shown_mails: Option<ShownMails>,
     /// Counts in place of the stores' own clocks: for tests, which move it.
     pub laid_over: ClockOverrides,
 }
@@ -60,6 +63,7 @@ impl Environment {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             mailer: None,
+            shown_mails: None,
             laid_over: ClockOverrides::default(),
         }
     }

@@ -64,6 +64,9 @@ pub enum StartError {
     /// The database does not tell which deployment this is.
     #[error("it cannot be read from the database which deployment this is")]
     Deployment(#[source] StoreError),
+    /// The example people cannot be made.
+    #[error("the example people cannot be made")]
+    ExamplePeople(#[source] service::Error),
     /// Redis may throw sessions and revocations away.
     #[error(
         "Redis has the maxmemory-policy {policy}, which throws sessions and revocations away when memory runs out; set it to noeviction (or, knowing that, redis.danger_allow_eviction = true)"

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::database::Database;
+use super::people::{EXAMPLE_PASSWORD, EXAMPLE_PEOPLE};
 use crate::config::{
     SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD, SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, Settings,
 };
@@ -20,6 +21,8 @@ use crate::store::{StoreError, StoreResult};
 pub enum Leftover {
     /// An account has the sample administrator's address and its password.
     Admin,
+    /// An account has the address of one of the example people, and their password.
+    Person(&'static str),
     /// The sample client has the sample secret.
     Client,
 }
@@ -31,6 +34,10 @@ impl fmt::Display for Leftover {
                 f,
                 "the account {SAMPLE_ADMIN_EMAIL} has the password `{SAMPLE_ADMIN_PASSWORD}` (run `hallpass users \
                  set-password {SAMPLE_ADMIN_EMAIL}`)"
+            ),
+            Self::Person(email) => write!(
+                f,
+                "the account {email} has the password `{EXAMPLE_PASSWORD}` (run `hallpass users set-password {email}`)"
             ),
             Self::Client => write!(
                 f,
@@ -94,8 +101,13 @@ pub(super) async fn find_leftovers(
     random: &dyn Random,
 ) -> Result<Leftovers, LeftoversError> {
     let mut found = Vec::new();
-    if has_sample_admin(settings, database, random).await? {
-        found.push(Leftover::Admin);
+    let admin = [(Leftover::Admin, SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD)];
+    let people =
+        EXAMPLE_PEOPLE.map(|person| (Leftover::Person(person.email), person.email, EXAMPLE_PASSWORD));
+    for (leftover, email, password) in admin.into_iter().chain(people) {
+        if has_account(settings, database, random, email, password).await? {
+            found.push(leftover);
+        }
     }
     if has_sample_client(database).await.map_err(LeftoversError::Database)? {
         found.push(Leftover::Client);
@@ -104,14 +116,14 @@ pub(super) async fn find_leftovers(
 }
 
 /// Disabled or not, and whatever its role: it may be enabled again.
-async fn has_sample_admin(
+async fn has_account(
     settings: &Settings,
     database: &Database,
     random: &dyn Random,
+    email: &str,
+    password: &str,
 ) -> Result<bool, LeftoversError> {
-    let (Ok(email), Ok(password)) =
-        (Email::parse(SAMPLE_ADMIN_EMAIL), Password::parse(SAMPLE_ADMIN_PASSWORD))
-    else {
+    let (Ok(email), Ok(password)) = (Email::parse(email), Password::parse(password)) else {
         return Ok(false);
     };
     let account = database.users.find_user_by_email(&email).await.map_err(LeftoversError::Database)?;

@@ -10,8 +10,8 @@ use crate::config::{PublicUrl, Settings};
 use crate::domain::causes::with_causes;
 use crate::domain::email::Email;
 use crate::mail::{
-    DeliveryError, Links, MailQueue, QueueOptions, RunningQueue, SmtpOptions, SmtpSetupError, SmtpTransport,
-    Transport, Trial, test_letter,
+    DeliveryError, Links, MailQueue, QueueOptions, RunningQueue, ShownMails, SmtpOptions, SmtpSetupError,
+    SmtpTransport, Transport, Trial, test_letter,
 };
 
 /// Why no mail can be sent.
@@ -37,7 +37,8 @@ pub enum MailError {
     Unwritable(DeliveryError),
 }
 
-/// Starts the queue of mails, if the settings name a server that takes any.
+/// Starts the queue of mails: to the page that shows them, if there is `shown`, else to the server that the
+/// settings name, if they name one.
 ///
 /// # Errors
 /// [`MailError`].
@@ -45,8 +46,8 @@ pub(super) async fn start(
     settings: &Settings,
     issuer: &PublicUrl,
     environment: &Environment,
+    shown: Option<ShownMails>,
 ) -> Result<Option<(MailQueue, RunningQueue)>, MailError> {
-    let Some(transport) = transport(settings, settings.smtp.timeout).await? else { return Ok(None) };
     let links = Links {
         service: settings.app_name(issuer),
         app: settings.app.url.clone(),
@@ -54,13 +55,12 @@ pub(super) async fn start(
         verification: settings.verification_link(issuer),
     };
     let options = QueueOptions::default();
-    Ok(Some(MailQueue::start(
-        transport,
-        links,
-        options,
-        environment.clock.clone(),
-        environment.random.clone(),
-    )))
+    let (clock, random) = (environment.clock.clone(), environment.random.clone());
+    if let Some(shown) = shown {
+        return Ok(Some(MailQueue::start(shown, links, options, clock, random)));
+    }
+    let transport = transport(settings, settings.smtp.timeout).await?;
+    Ok(transport.map(|transport| MailQueue::start(transport, links, options, clock, random)))
 }
 
 /// Asks the mail server for all that comes before a mail, each step within `patience`; `None` if the settings name

@@ -15,12 +15,12 @@ use super::environment::Environment;
 use super::error::StartError;
 use super::token_stores::{Stores, open_token_store};
 use super::wiring::{build, cors};
-use super::{folder, leftovers, mail, metrics, secrets, supervisor};
+use super::{folder, leftovers, mail, metrics, people, secrets, supervisor};
 use crate::api;
 use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;
 use crate::domain::timekeeper::Timekeeper;
-use crate::mail::RunningQueue;
+use crate::mail::{RunningQueue, ShownMails};
 use crate::server;
 use crate::service::Services;
 use crate::service::audit::Audit;
@@ -39,15 +39,21 @@ const STARTING_GRACE: Duration = Duration::from_secs(1);
 const WAITING_FIRST: Duration = Duration::from_millis(250);
 const WAITING_MAX: Duration = Duration::from_secs(5);
 
+/// What a service starts with.
+pub struct Start {
+    /// The settings.
+    pub settings: Settings,
+    /// Whether there are to be example people.
+    pub example_people: bool,
+}
+
 /// Runs the service by its settings until the process is told to stop. `listening` is told the
 /// address once requests are answered there.
 ///
 /// # Errors
 /// [`StartError`]; once the service runs it does not fail.
-pub async fn run(
-    settings: Settings,
-    listening: impl FnOnce(&Settings, SocketAddr),
-) -> Result<(), StartError> {
+pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) -> Result<(), StartError> {
+    let Start { settings, example_people } = start;
     let environment = Environment::real();
     let secret = config::server_secret(&settings, &*environment.random)?;
     let mut stop = pin!(server::stop_signal().map_err(StartError::Signals)?);
@@ -89,12 +95,18 @@ pub async fn run(
     let stores = Stores { database, tokens };
     let keeper = stores.tokens.keeper.clone();
     let redis = stores.tokens.redis.clone();
-    let (mailer, mail_queue) = mail::start(&settings, &settings.issuer(bound), &environment).await?.unzip();
-    let environment =
-        Environment { mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>), ..environment };
+    let shown_mails = settings.shows_mails().then(ShownMails::default);
+    let started = mail::start(&settings, &settings.issuer(bound), &environment, shown_mails.clone()).await?;
+    let (mailer, mail_queue) = started.unzip();
+    let mailer = mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>);
+    let environment = Environment { mailer, shown_mails, ..environment };
     let journaled = stores.tokens.journaled.clone();
     let presence = stores.tokens.presence.clone();
     let (services, endpoint) = build(&settings, &secret, bound, stores.clone(), environment).await?;
+    if example_people {
+        let made = people::ensure(&services).await.map_err(StartError::ExamplePeople)?;
+        tracing::info!(made, "example people are there");
+    }
     match leftovers::nobody_administers(&settings, &stores.database).await {
         Ok(None) => {}
         Ok(Some(nobody)) => tracing::warn!("{nobody}"),

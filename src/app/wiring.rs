@@ -82,7 +82,7 @@ pub async fn build(
     stores: Stores,
     environment: Environment,
 ) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
-    let random = environment.random.clone();
+    let (random, shown_mails) = (environment.random.clone(), environment.shown_mails.clone());
     let services = services(settings, secret, bound, stores, environment).await?;
     // Two keys are published from the first day on.
     services.key_ring.catch_up().await?;
@@ -114,6 +114,7 @@ pub async fn build(
         hosts,
         cors: cors(settings),
         docs: docs_page(settings),
+        shown_mails,
         app: App { name: settings.app_name(&issuer), url: settings.app.url.clone() },
         logged: settings.log.requests,
         cookie_name: Some(settings.cookie.name.clone()),

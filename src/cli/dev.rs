@@ -4,23 +4,59 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use clap::Args;
+
 use super::{Failure, ListenArgs};
-use crate::app;
+use crate::api::pages::dev_mails::PATH as MAILS;
+use crate::app::{self, EXAMPLE_PASSWORD, EXAMPLE_PEOPLE, ExamplePerson, Start};
 use crate::config::{
     Profile, ResetDelivery, SAMPLE_ADMIN_PASSWORD, SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, Settings,
 };
 
+/// The arguments of the command.
+#[derive(Args)]
+pub(super) struct DevArgs {
+    /// Make example people, with a password that everybody knows
+    #[arg(long)]
+    seed: bool,
+    #[command(flatten)]
+    pub(super) settings: ListenArgs,
+}
+
+/// People with a known password are not for a database that others have, too.
+#[derive(Debug, thiserror::Error)]
+#[error("--seed makes people whose password everybody knows, and the database is on another machine")]
+pub(super) struct SeedElsewhere;
+
 /// Runs the command.
-pub(super) fn run(args: ListenArgs) -> Result<ExitCode, Failure> {
-    let loaded = super::load_to_start(args, Profile::Dev)?;
+pub(super) fn run(args: DevArgs) -> Result<ExitCode, Failure> {
+    let example_people = args.seed;
+    let settings = super::load_to_start(args.settings, Profile::Dev)?.settings;
+    if example_people && !settings.database.is_local() {
+        return Err(SeedElsewhere.into());
+    }
     super::block_on(async {
-        let listening = |settings: &Settings, bound| super::print_line(&banner(settings, bound));
-        Ok(app::run(loaded.settings, listening).await?)
+        let listening = |settings: &Settings, bound| {
+            let people = if example_people { people() } else { String::new() };
+            super::print_line(&(banner(settings, bound) + &people + PRODUCTION));
+        };
+        Ok(app::run(Start { settings, example_people }, listening).await?)
     })
 }
 
-/// What `hallpass dev` says once it listens on `bound`: where things are, that this is no
-/// production, and what production needs.
+/// Who is there to try things out with.
+fn people() -> String {
+    let mut text =
+        format!("\n  People, all with the password \"{EXAMPLE_PASSWORD}\" unless it was changed:\n\n");
+    for ExamplePerson { email, name: [first, last], role, disabled } in EXAMPLE_PEOPLE {
+        let shut = if disabled { ", disabled" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    {email:<19}{first} {last}, {role}{shut}");
+    }
+    text
+}
+
+/// What `hallpass dev` says once it listens on `bound`: where things are, and what to try first.
 pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
     let url = settings.issuer(bound);
     let database = match settings.database.url.expose().split_once(':') {
@@ -46,6 +82,9 @@ pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
         ResetDelivery::Off => "off",
     };
     rows.push(("Resets", resets.to_owned()));
+    if settings.shows_mails() {
+        rows.push(("Mails", format!("{url}{MAILS}")));
+    }
     if !url.is_https() {
         rows.push(("Cookies", COOKIES.to_owned()));
     }
@@ -55,8 +94,36 @@ pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(banner, "    {name:<8}{text}");
     }
-    banner.push_str(PRODUCTION);
+    if let Some(email) = sample_account(settings) {
+        banner.push_str(&commands(url.as_str(), email, settings.shows_mails()));
+    }
     banner
+}
+
+/// The administrator whose password everybody knows, if that is the one.
+fn sample_account(settings: &Settings) -> Option<&str> {
+    let (email, _) = settings.admin.account()?;
+    settings.admin.has_sample_password().then(|| email.as_str())
+}
+
+/// What to try first, to be copied into a shell as it stands.
+fn commands(url: &str, email: &str, shows_mails: bool) -> String {
+    let json = "-H 'Content-Type: application/json'";
+    let mut text = format!(
+        r#"
+  Log in, and ask who that is; then forget the password:
+
+TOKEN=$(curl -s {url}/auth/login {json} \
+  -d '{{"email": "{email}", "password": "{SAMPLE_ADMIN_PASSWORD}"}}' | sed 's/.*"accessToken":"\([^"]*\)".*/\1/')
+curl -s {url}/auth/auth-me -H "Authorization: Bearer $TOKEN"
+curl -s {url}/auth/reset-password-request {json} -d '{{"email": "{email}"}}'
+"#
+    );
+    if shows_mails {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "curl -s {url}{MAILS}   # better in a browser");
+    }
+    text
 }
 
 /// Of `Hallpass-Mode: cookie` (RFC 6265 8.5).
@@ -81,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_banner_says_where_things_are_and_what_production_needs() {
+    fn the_banner_says_where_things_are() {
         let banner = banner_with(&["listen=127.0.0.1:0"]);
         for part in [
             "http://127.0.0.1:40001/docs",
@@ -92,9 +159,8 @@ mod tests {
             "accounts: SQLite, sessions: embedded",
             "tokens come in the answer",
             "Cookies know no ports",
-            "Not for production",
-            "hallpass serve",
-            "HALLPASS_SECRET",
+            "Mails   http://127.0.0.1:40001/dev/mails",
+            "TOKEN=$(curl -s http://127.0.0.1:40001/auth/login",
         ] {
             assert!(banner.contains(part), "{part:?} is missing in:\n{banner}");
         }
@@ -109,6 +175,8 @@ mod tests {
         assert!(banner.contains("sessions: Redis"), "{banner}");
         assert!(banner.contains("Resets  off"), "{banner}");
         assert!(!banner_with(&["public_url=https://auth.example.com"]).contains("Cookies"));
+        let mailed = banner_with(&["smtp.host=127.0.0.1", "smtp.from=a@example.com"]);
+        assert!(!mailed.contains("/dev/mails") && mailed.contains("TOKEN="), "{mailed}");
     }
 
     #[test]
@@ -120,5 +188,6 @@ mod tests {
         let settings = load(Profile::Dev, Purpose::Start, &sources).unwrap().settings;
         let banner = banner(&settings, settings.listen);
         assert!(banner.contains("ada@example.com / (as set)") && !banner.contains("hunter2"), "{banner}");
+        assert!(!banner.contains("TOKEN="), "nobody could log in like this: {banner}");
     }
 }

@@ -57,7 +57,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run for trying out: nothing to set up, on this machine alone
-    Dev(ListenArgs),
+    Dev(dev::DevArgs),
     /// Run in production; refuses to start on anything unsafe
     Serve(ListenArgs),
     /// Check access tokens for services on this machine, by what a running service tells
@@ -211,6 +211,7 @@ fn is_config_error(failure: &(dyn Error + Send + Sync + 'static)) -> bool {
         _ => failure.downcast_ref(),
     };
     failure.is::<ConfigErrors>()
+        || failure.is::<dev::SeedElsewhere>()
         || failure.is::<sidecar::UnknownVariable>()
         || matches!(secret, Some(ServerSecretError::Settings(_)))
 }
@@ -263,7 +264,7 @@ mod tests {
             "reset.ttl=5m",
         ];
         let Command::Dev(args) = Cli::parse_from(command).command else { panic!("not dev") };
-        let sources = Sources { environment: Default::default(), ..args.sources() };
+        let sources = Sources { environment: Default::default(), ..args.settings.sources() };
         let settings = crate::config::load(Profile::Dev, Purpose::Start, &sources).unwrap().settings;
         assert_eq!(settings.listen.port(), 9);
         assert_eq!(settings.log.level, "warn");

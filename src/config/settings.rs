@@ -202,6 +202,11 @@ impl Settings {
         self.app.name.clone().unwrap_or_else(|| issuer.host().to_owned())
     }
 
+    /// Whether mails are kept for a page of this process instead of sent: in `dev`, where no server is named.
+    pub fn shows_mails(&self) -> bool {
+        self.profile == Profile::Dev && self.smtp.host.is_none()
+    }
+
     /// Where the link in a reset mail leads.
     pub fn reset_link(&self, issuer: &PublicUrl) -> LinkTemplate {
         let own_page = || LinkTemplate::to_page(&format!("{issuer}{RESET_PAGE}"));

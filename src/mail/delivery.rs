@@ -19,6 +19,9 @@ pub trait Transport: Send + Sync + 'static {
     /// A message as it is sent, the same at each try.
     type Message: Send + Sync;
 
+    /// Whether mails go no further than to a page of this process ([`Mailer::is_shown`](crate::service::mail::Mailer::is_shown)).
+    const IS_SHOWN: bool = false;
+
     /// Puts a message together.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use crate::service::mail::{Mail, Mailer, Notice};
 pub struct MailQueue {
     entrance: mpsc::UnboundedSender<Posted>,
     places: Places,
+    is_shown: bool,
 }
 
 /// A mail and its place in the queue, which it keeps until it is sent or given up.
@@ -37,6 +38,10 @@ impl Mailer for MailQueue {
         if self.entrance.send(Posted { mail, place }).is_err() {
             tracing::warn!(%user, notice, "mail dropped: the service is stopping");
         }
+    }
+
+    fn is_shown(&self) -> bool {
+        self.is_shown
     }
 }
 
@@ -61,7 +66,10 @@ impl MailQueue {
         let (close, closing) = oneshot::channel();
         let worker = DeliveryWorker { transport, links, clock, random, options };
         let task = tokio::spawn(empty(exit, Arc::new(worker), closing));
-        (Self { entrance, places: places.clone() }, RunningQueue { places, close, task })
+        (
+            Self { entrance, places: places.clone(), is_shown: T::IS_SHOWN },
+            RunningQueue { places, close, task },
+        )
     }
 }
 

@@ -63,6 +63,11 @@ impl Outbox {
             mailer.post(mail);
         }
     }
+
+    /// Whether mails are shown to whoever develops, beside what answers say.
+    pub(super) fn is_shown(&self) -> bool {
+        self.0.as_ref().is_some_and(|mailer| mailer.is_shown())
+    }
 }
 
 /// Carries mails. The service neither waits for one nor learns what became of it: whether a mail
@@ -71,4 +76,10 @@ pub trait Mailer: Send + Sync + 'static {
     /// Takes a mail over and returns at once. It is sent as soon as that works, until its deadline;
     /// one that cannot be taken over is dropped, and the log says so.
     fn post(&self, mail: Mail);
+
+    /// Whether mails go no further than to a page of this process: then there is one also of what the answer
+    /// has told already.
+    fn is_shown(&self) -> bool {
+        false
+    }
 }

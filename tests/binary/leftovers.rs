@@ -35,6 +35,22 @@ const ADMIN: &str = "hallpass users set-password johndoe@example.com";
 const CLIENT: &str = "hallpass clients rotate-secret books --drop-others";
 
 #[tokio::test]
+async fn serve_refuses_the_example_people_whoever_they_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    Program::new(folder, &["dev", "--seed", "--listen", "127.0.0.1:0"]).start().stop().await;
+    let refused = serve(folder).run().await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for email in ["grace@example.com", "alan@example.com", "kurt@example.com"] {
+        let help = format!("hallpass users set-password {email}");
+        assert!(refused.stderr.contains(&help), "{help} is missing in {refused:?}");
+    }
+    command(folder, &["users", "set-password", "kurt@example.com"]).await;
+    let refused = serve(folder).run().await;
+    assert!(refused.stderr.contains("alan@") && !refused.stderr.contains("kurt@"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn serve_refuses_what_dev_has_left_until_each_of_it_is_mended_as_it_says() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();

@@ -107,7 +107,7 @@ const ROOMS: &[Room] = &[
         rooms: &["api/callers", "api/document", "api/errors", "api/main", "api/wire", "config", "domain", "service"],
         crates: &["aws_lc_rs", "poem", "poem_openapi"],
     },
-    Room { name: "api/pages", rooms: &["api/compat", "api/document", "api/errors", "api/wire", "domain", "metrics"], crates: &["poem", "poem_openapi", "tokio"] },
+    Room { name: "api/pages", rooms: &["api/compat", "api/document", "api/errors", "api/wire", "domain", "mail", "metrics"], crates: &["poem", "poem_openapi", "tokio"] },
     Room {
         name: "api/root",
         rooms: &["api", "api/callers", "api/errors", "api/main", "api/wire", "config", "domain", "metrics", "service"],
@@ -123,7 +123,7 @@ const ROOMS: &[Room] = &[
         name: "api",
         rooms: &[
             "api/callers", "api/compat", "api/document", "api/errors", "api/main", "api/oauth", "api/pages", "api/root",
-            "api/sidecar", "api/wire", "config", "domain", "service",
+            "api/sidecar", "api/wire", "config", "domain", "mail", "service",
         ],
         crates: &["hallpass_verify", "poem", "poem_openapi"],
     },
@@ -146,7 +146,7 @@ const ROOMS: &[Room] = &[
     },
     // Commands: settings in, the wired service, its operations or a document out. hyper is the client of
     // `healthcheck`.
-    Room { name: "cli", rooms: &["api", "api/document", "app", "config", "domain", "server", "service", "telemetry"], crates: &["clap", "hyper", "hyper_util", "tokio"] },
+    Room { name: "cli", rooms: &["api", "api/document", "api/pages", "app", "config", "domain", "server", "service", "telemetry"], crates: &["clap", "hyper", "hyper_util", "tokio"] },
     Room { name: "", rooms: &["cli"], crates: &[] },
 ];
 

@@ -12,7 +12,7 @@ settings! {
             kind: Boolean, parse: parse::boolean, default: Always("true"), example: "false",
         },
         /// Whether people must prove their e-mail address, by a link in a mail, before they can log in (needs
-        /// `smtp.host`).
+        /// `smtp.host`, but in `dev`).
         verify_email: bool = "registration.verify_email" {
             kind: Boolean, parse: parse::boolean, default: Always("false"), example: "true",
         },

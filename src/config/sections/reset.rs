@@ -40,8 +40,9 @@ settings! {
         ttl: Duration = "reset.ttl" {
             kind: Text, parse: parse::seconds(TTL), default: Always("10m"), example: "30m",
         },
-        /// How a reset token reaches its user: `smtp` (a mail with a link; needs `smtp.host`), `response` (in the
-        /// answer: for trying out), `log` (needs `reset.danger_log_tokens`), or `off` (no reset tokens are made).
+        /// How a reset token reaches its user: `smtp` (a mail with a link; needs `smtp.host`, but in `dev`),
+        /// `response` (in the answer: for trying out), `log` (needs `reset.danger_log_tokens`), or `off` (no reset
+        /// tokens are made).
         delivery: ResetDelivery = "reset.delivery" {
             kind: Text, parse: parse::choice("is no way to deliver a reset token", DELIVERIES),
             default: Computed {

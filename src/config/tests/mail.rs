@@ -81,6 +81,19 @@ fn what_is_not_set_is_worked_out_as_config_dump_says() {
 }
 
 #[test]
+fn dev_shows_its_mails_where_there_is_no_server_for_them() {
+    let both = |given: Given| {
+        let given = given.variable("HALLPASS_RESET__DELIVERY", "smtp");
+        given.variable("HALLPASS_REGISTRATION__VERIFY_EMAIL", "true").load(Profile::Dev, Purpose::Start)
+    };
+    assert!(both(given()).unwrap().settings.shows_mails());
+    let server = given().variable("HALLPASS_SMTP__HOST", "127.0.0.1");
+    let server = server.variable("HALLPASS_SMTP__FROM", "no-reply@example.com");
+    assert!(!both(server).unwrap().settings.shows_mails());
+    assert!(!production().load(Profile::Serve, Purpose::Start).unwrap().settings.shows_mails());
+}
+
+#[test]
 fn concealment_stands_on_verification_and_that_on_mails() {
     let both = |given: Given| {
         given

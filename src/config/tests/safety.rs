@@ -51,7 +51,8 @@ fn serve_refuses_what_is_unsafe() {
             &["reset any password"],
         ),
         (&[("HALLPASS_RESET__DELIVERY", "log")], &["reads the log", "`reset.danger_log_tokens`"]),
-        (&[("HALLPASS_RESET__DELIVERY", "smtp")], &["but `smtp.host` is not set"]),
+        (&[("HALLPASS_RESET__DELIVERY", "smtp")], &["but `smtp.host` is not set", "`smtp.from`"]),
+        (&[("HALLPASS_REGISTRATION__VERIFY_EMAIL", "true")], &["could ever log in", "set `smtp.host`"]),
         (
             &[("HALLPASS_SMTP__HOST", "smtp.example.com"), ("HALLPASS_SMTP__TLS", "none")],
             &["2 mistakes", "smtp.from", "in the clear", "`smtp.danger_plaintext`"],

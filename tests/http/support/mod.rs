@@ -157,7 +157,7 @@ impl Clocks {
             token_store: Some(self.token_store.clone()),
             database: Some(self.database.clone()),
         };
-        Environment { clock: self.own.clone(), random: Arc::new(SystemRandom), mailer: None, laid_over }
+        Environment { clock: self.own.clone(), mailer: None, laid_over, ..Environment::real() }
     }
 }
 
