@@ -364,3 +364,22 @@ async fn a_line_for_people_is_as_flat() {
     );
     assert!(line.ends_with(" account=1"), "{line}");
 }
+
+#[tokio::test]
+async fn all_lines_about_a_request_name_the_trace_that_it_belongs_to() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let service = Logging::start(&[]);
+    let traced = |given: String| login("johndoe@example.com", "password").header("traceparent", given);
+    service.send("traced", traced(format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
+    let refused = login("nobody@example.com", PASSWORD).header("traceparent", format!("00-{TRACE}-0-01"));
+    service.send("malformed", refused).await;
+    let lines = service.lines().await;
+    let of = |id: &str| {
+        let of = format!("\"request_id\":\"{id}\"");
+        lines.iter().filter(move |line| line.contains(&of)).collect::<Vec<_>>()
+    };
+    let named = format!("\"trace_id\":\"{TRACE}\"");
+    assert!(!of("traced").is_empty() && of("traced").iter().all(|line| line.contains(&named)), "{lines:?}");
+    assert!(!of("malformed").is_empty(), "{lines:?}");
+    assert!(!of("malformed").iter().any(|line| line.contains("trace_id")), "{lines:?}");
+}

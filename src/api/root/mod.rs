@@ -160,7 +160,8 @@ impl Root {
         let id = self.name(request.headers());
         let name = id.to_str().unwrap_or_default();
         let asked = self.log.look_at(request.method(), uri.path());
-        let span = asked.span(name, request.method(), uri.path(), visitor.address());
+        let trace_id = request_log::trace_id(request.headers());
+        let span = asked.span(name, trace_id, request.method(), uri.path(), visitor.address());
         let renewed = RenewedToken::default();
         request.set_data(renewed.clone());
         let is_trusted = from_page.is_of_a_listed_page() || self.is_own_page(request.headers());

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use poem::Response;
-use poem::http::{Method, StatusCode};
+use poem::http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Span;
@@ -154,7 +154,14 @@ impl Asked<'_> {
 
     /// What all lines about a request say, at whatever level. Who is behind it the service records once it
     /// is known.
-    pub(crate) fn span(&self, id: &str, method: &Method, path: &str, address: Option<IpAddr>) -> Span {
+    pub(crate) fn span(
+        &self,
+        id: &str,
+        trace_id: Option<&str>,
+        method: &Method,
+        path: &str,
+        address: Option<IpAddr>,
+    ) -> Span {
         let path = match self.operation() {
             Some(operation) => Cow::Borrowed(&*operation.path),
             None => without_secrets(path),
@@ -162,6 +169,7 @@ impl Asked<'_> {
         tracing::error_span!(
             "request",
             request_id = id,
+            trace_id,
             operation = self.operation().map(|operation| &*operation.id),
             method = method.as_str().get(..METHOD_MAX_CHARS).unwrap_or(method.as_str()),
             path = &*path,
@@ -171,6 +179,21 @@ impl Asked<'_> {
             email_mark = Empty,
         )
     }
+}
+
+/// The trace that a request belongs to, by its one `traceparent` (W3C Trace Context 3.2); one that is malformed is
+/// as good as none.
+pub(crate) fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let mut lines = headers.get_all("traceparent").iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+    let mut parts = line.to_str().ok()?.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex = |text: &str, length| {
+        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_id = |text: &str, length| is_hex(text, length) && text.bytes().any(|b| b != b'0');
+    let is_known = is_hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
+    (is_known && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2)).then_some(trace)
 }
 
 /// A path as the log may have it: pieces that are as long as a token are left out, and the end of a novel.
@@ -273,6 +296,8 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use poem::http::HeaderName;
+
     use super::*;
 
     #[test]
@@ -283,6 +308,37 @@ mod tests {
         assert_eq!(without_secrets(&format!("/{token}/x")), "/…/x");
         let long = "/a".repeat(500);
         assert_eq!(without_secrets(&long).chars().count(), PATH_MAX_CHARS + 1);
+    }
+
+    #[test]
+    fn the_trace_is_that_of_a_traceparent_that_is_whole() {
+        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let of = |lines: &[&'static str]| {
+            let pairs = lines.iter().map(|line| (HeaderName::from_static("traceparent"), line.parse()));
+            let pairs = pairs.map(|(name, line)| (name, line.expect("a value")));
+            trace_id(&pairs.collect()).map(str::to_owned)
+        };
+        let whole = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(of(&[whole]).as_deref(), Some(TRACE));
+        let later = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-comes";
+        assert_eq!(of(&[later]).as_deref(), Some(TRACE));
+        assert_eq!(of(&[whole, whole]), None, "two are none");
+        for malformed in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e47366-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0x",
+            "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(of(&[malformed]), None, "{malformed}");
+        }
     }
 
     #[test]
