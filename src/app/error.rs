@@ -18,6 +18,9 @@ use crate::store::StoreError;
 use crate::store::redis::RedisUrlError;
 use crate::store::sql::DatabaseError;
 
+/// An error of any kind.
+pub type BoxedError = Box<dyn Error + Send + Sync>;
+
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use super::database::{Database, open_database};
 use super::environment::Environment;
 use super::error::StartError;
+use super::reload::{Reached, Reload};
 use super::token_stores::{Stores, open_token_store};
-use super::wiring::{build, cors};
-use super::{folder, leftovers, mail, metrics, people, secrets, supervisor};
+use super::wiring::{build_with, cors};
+use super::{folder, leftovers, mail, metrics, people, reload, secrets, supervisor};
 use crate::api;
 use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;
@@ -45,6 +46,8 @@ pub struct Start {
     pub settings: Settings,
     /// Whether there are to be example people.
     pub example_people: bool,
+    /// How the settings are read again; without, SIGHUP ends the process.
+    pub reload: Option<Reload>,
 }
 
 /// Runs the service by its settings until the process is told to stop. `listening` is told the
@@ -53,10 +56,14 @@ pub struct Start {
 /// # Errors
 /// [`StartError`]; once the service runs it does not fail.
 pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) -> Result<(), StartError> {
-    let Start { settings, example_people } = start;
+    let Start { settings, example_people, reload } = start;
     let environment = Environment::real();
     let secret = config::server_secret(&settings, &*environment.random)?;
     let mut stop = pin!(server::stop_signal().map_err(StartError::Signals)?);
+    let reload = match reload {
+        Some(reload) => Some((reload::listen()?, reload)),
+        None => None,
+    };
     let opened = open_database(&settings).await;
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
@@ -102,7 +109,9 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
     let environment = Environment { mailer, shown_mails, ..environment };
     let journaled = stores.tokens.journaled.clone();
     let presence = stores.tokens.presence.clone();
-    let (services, endpoint) = build(&settings, &secret, bound, stores.clone(), environment).await?;
+    let cors = cors(&settings);
+    let (services, endpoint) =
+        build_with(&settings, &secret, bound, stores.clone(), environment, cors.clone()).await?;
     if example_people {
         let made = people::ensure(&services).await.map_err(StartError::ExamplePeople)?;
         tracing::info!(made, "example people are there");
@@ -126,6 +135,10 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
     }
     if let Some(listener) = watched_at {
         background.spawn(metrics::serve(listener, services.clone()));
+    }
+    if let Some((hangups, reload)) = reload {
+        let reached = Reached { limits: services.limits.clone(), cors };
+        background.spawn(reload::keep_reloading(hangups, reload, reached));
     }
     let closing = services.revocations.clone();
     let (told, leaving) = (OnceLock::new(), server::Leaving::default());

@@ -82,6 +82,21 @@ pub async fn build(
     stores: Stores,
     environment: Environment,
 ) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
+    build_with(settings, secret, bound, stores, environment, cors(settings)).await
+}
+
+/// The same with what says which pages may read the answers, which can change then.
+///
+/// # Errors
+/// [`StartError`].
+pub(super) async fn build_with(
+    settings: &Settings,
+    secret: &Secret,
+    bound: SocketAddr,
+    stores: Stores,
+    environment: Environment,
+    cors: Cors,
+) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
     let (random, shown_mails) = (environment.random.clone(), environment.shown_mails.clone());
     let services = services(settings, secret, bound, stores, environment).await?;
     // Two keys are published from the first day on.
@@ -112,7 +127,7 @@ pub async fn build(
     let surroundings = api::Surroundings {
         proxies,
         hosts,
-        cors: cors(settings),
+        cors,
         docs: docs_page(settings),
         shown_mails,
         app: App { name: settings.app_name(&issuer), url: settings.app.url.clone() },
@@ -132,12 +147,17 @@ pub async fn build(
 
 /// Whose pages may read the answers. `dev` lets those of this machine, where web apps are written.
 pub(super) fn cors(settings: &Settings) -> Cors {
-    Cors::new(match &settings.cors.origins {
+    Cors::new(allowed_origins(settings))
+}
+
+/// The same by itself.
+pub(super) fn allowed_origins(settings: &Settings) -> AllowedOrigins {
+    match &settings.cors.origins {
         config::CorsOrigins::Any => AllowedOrigins::Any,
         config::CorsOrigins::Listed(origins) => {
             AllowedOrigins::Listed { origins: origins.clone(), loopback: settings.profile == Profile::Dev }
         }
-    })
+    }
 }
 
 /// What the docs page fills in: what everybody knows of `dev`, and nothing that was chosen.

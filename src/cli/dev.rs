@@ -40,7 +40,7 @@ pub(super) fn run(args: DevArgs) -> Result<ExitCode, Failure> {
             let people = if example_people { people() } else { String::new() };
             super::print_line(&(banner(settings, bound) + &people + PRODUCTION));
         };
-        Ok(app::run(Start { settings, example_people }, listening).await?)
+        Ok(app::run(Start { settings, example_people, reload: None }, listening).await?)
     })
 }
 

@@ -21,6 +21,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::error::{Error, Result};
 use super::named_in_log;
 use super::password_workers::Requester;
@@ -51,10 +53,19 @@ pub(super) struct AccountAt {
 pub struct Limits {
     pub(super) rate_limits: Arc<dyn RateLimitStore>,
     pub(super) mark_key: MarkKey,
-    pub(super) rules: LimitRules,
+    pub(super) rules: Arc<ArcSwap<LimitRules>>,
 }
 
 impl Limits {
+    /// Goes by other rules from now on, as all its clones. What was spent stays spent.
+    pub fn change_rules(&self, rules: LimitRules) {
+        self.rules.store(Arc::new(rules));
+    }
+
+    fn rules(&self) -> LimitRules {
+        **self.rules.load()
+    }
+
     /// For whom the work of this visitor is done, with the account of an address.
     pub(super) fn requester(&self, visitor: &Visitor, email: &Email) -> Requester {
         let account = rate_limit::account_mark(&self.mark_key, email);
@@ -172,7 +183,7 @@ impl Limits {
     /// Remembers the visitor's place for the account: its owner was there. Where that fails,
     /// nothing is lost for them now, so it is no failure of theirs.
     pub async fn remember(&self, visitor: &Visitor, email: &Email) {
-        if self.rules.login.per_account.is_none() {
+        if self.rules().login.per_account.is_none() {
             return;
         }
         let AccountAt { account, place } = self.account_at(visitor, email);
@@ -191,7 +202,7 @@ impl Limits {
 
     /// What is taken of what the visitor's place may have of the account's.
     fn charge_share(&self, action: Action, visitor: &Visitor, email: &Email) -> Option<Charge> {
-        let rate = self.rules.of(action).per_account?;
+        let rate = self.rules().of(action).per_account?;
         let AccountAt { account, place } = self.account_at(visitor, email);
         let whose = Whose::AccountAt(account, place);
         let share = || self.charge(action.per_account(), rate.share_of_a_place(), whose);
@@ -212,13 +223,13 @@ impl Limits {
     }
 
     fn charge_account(&self, action: Action, email: &Email) -> Option<Charge> {
-        let rate = self.rules.of(action).per_account?;
+        let rate = self.rules().of(action).per_account?;
         let account = rate_limit::account_mark(&self.mark_key, email);
         Some(self.charge(action.per_account(), rate, Whose::Account(account)))
     }
 
     fn charge_place(&self, action: Action, visitor: &Visitor) -> Option<Charge> {
-        let rate = self.rules.of(action).per_ip?;
+        let rate = self.rules().of(action).per_ip?;
         Some(self.charge(action.per_ip(), rate, Whose::Place(visitor.place())))
     }
 
@@ -229,7 +240,7 @@ impl Limits {
 
     /// Notes the limits of an action, before anything is counted.
     fn announce(&self, action: Action, visitor: &Visitor) {
-        let limits = self.rules.of(action);
+        let limits = self.rules().of(action);
         let per_account = limits.per_account.map(|rate| match action.is_shared_between_places() {
             true => rate.share_of_a_place(),
             false => rate,

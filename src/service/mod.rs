@@ -40,6 +40,8 @@ pub mod visitor;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 pub use self::error::{Error, Field, FieldProblem, Kind, Result};
 
 use self::access_tokens::AccessTokens;
@@ -216,7 +218,8 @@ impl Services {
             audience: audience.clone(),
             settings: settings.tokens.clone(),
         });
-        let limits = Limits { rate_limits, mark_key, rules: settings.rate_limits };
+        let limits =
+            Limits { rate_limits, mark_key, rules: Arc::new(ArcSwap::from_pointee(settings.rate_limits)) };
         let sessions = Sessions {
             users: users.clone(),
             token_store: token_store.clone(),

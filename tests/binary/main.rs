@@ -33,6 +33,7 @@ mod proxies;
 mod redis_as_it_runs;
 mod redis_away;
 mod redis_replicas;
+mod reload;
 mod replicas;
 mod restart;
 mod secret_rotation;

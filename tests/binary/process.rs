@@ -215,6 +215,11 @@ impl Service {
         self.child.signal("-TERM");
     }
 
+    /// Tells it to read its settings again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.child.signal("-HUP");
+    }
+
     /// Kills it with no chance to say goodbye (SIGKILL), and waits until it is gone.
     pub async fn kill(mut self) {
         self.child.signal("-KILL");

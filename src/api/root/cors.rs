@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use poem::Request;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
@@ -44,7 +45,7 @@ pub enum AllowedOrigins {
 
 /// Says who may read an answer.
 #[derive(Clone, Debug)]
-pub struct Cors(Arc<Rules>);
+pub struct Cors(Arc<ArcSwap<Rules>>);
 
 #[derive(Debug)]
 enum Rules {
@@ -80,15 +81,26 @@ enum Reader {
     Page(HeaderValue),
 }
 
+impl Rules {
+    fn of(allowed: AllowedOrigins) -> Self {
+        match allowed {
+            AllowedOrigins::Any => Self::Any,
+            AllowedOrigins::Listed { origins, loopback } => {
+                Self::Listed { origins: origins.iter().map(ToString::to_string).collect(), loopback }
+            }
+        }
+    }
+}
+
 impl Cors {
     /// By the settings.
     pub fn new(allowed: AllowedOrigins) -> Self {
-        Self(Arc::new(match allowed {
-            AllowedOrigins::Any => Rules::Any,
-            AllowedOrigins::Listed { origins, loopback } => {
-                Rules::Listed { origins: origins.iter().map(ToString::to_string).collect(), loopback }
-            }
-        }))
+        Self(Arc::new(ArcSwap::from_pointee(Rules::of(allowed))))
+    }
+
+    /// By other settings from now on, as all its clones.
+    pub fn change(&self, allowed: AllowedOrigins) {
+        self.0.store(Arc::new(Rules::of(allowed)));
     }
 
     /// Looks at a request before anything is done about it.
@@ -106,7 +118,7 @@ impl Cors {
         if PUBLIC_DOCUMENTS.iter().any(|place| path.starts_with(place)) {
             return Reader::AnybodyOfDocuments;
         }
-        match &*self.0 {
+        match &**self.0.load() {
             Rules::Any => Reader::Anybody,
             Rules::Listed { origins, loopback } => {
                 let mut lines = headers.get_all(header::ORIGIN).iter();
@@ -125,7 +137,7 @@ impl Cors {
 
     /// Whether an answer may differ by the origin that asks.
     fn is_on(&self) -> bool {
-        match &*self.0 {
+        match &**self.0.load() {
             Rules::Any => true,
             Rules::Listed { origins, loopback } => *loopback || !origins.is_empty(),
         }
