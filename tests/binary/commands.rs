@@ -195,3 +195,48 @@ async fn a_wrong_call_is_told_apart_from_a_failure() {
         assert!(!outcome.stderr.is_empty(), "{arguments:?}: {outcome:?}");
     }
 }
+
+#[tokio::test]
+async fn exit_codes_tell_success_failure_and_wrong_calls_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("its address").to_string();
+    fs::write(
+        folder.path().join("people.ndjson"),
+        "{\"email\": \"ada@example.com\"}\n{\"email\": \"none\"}\n",
+    )
+    .expect("a file");
+    for (arguments, code) in [
+        (&["version"][..], 0),
+        (&["dev", "--listen", &taken], 1),
+        (&["healthcheck", "--listen", "127.0.0.1:1"], 1),
+        (&["nothing"], 2),
+        (&["dev", "--set", "reset.ttl=a while"], 2),
+        (&["users", "import", "people.ndjson"], 3),
+    ] {
+        let outcome = run(folder.path(), arguments).await;
+        assert_eq!(outcome.code, Some(code), "{arguments:?}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_speaks_to_programs_as_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = async |arguments: &[&str]| {
+        let outcome = run(folder.path(), arguments).await;
+        let findings: Vec<serde_json::Value> = serde_json::from_str(&outcome.stdout).expect("an array");
+        for finding in &findings {
+            let condition = finding["condition"].as_str().expect("a condition");
+            assert!(["good", "unknown", "warning", "bad"].contains(&condition), "{finding}");
+            assert!(finding["subject"].is_string() && finding["text"].is_string(), "{finding}");
+        }
+        let bad = findings.iter().any(|finding| finding["condition"] == "bad");
+        (outcome.code, bad, findings.len())
+    };
+    dev(folder.path()).start().stop().await;
+    let (code, bad, findings) = said(&["doctor", "--for", "dev", "--json"]).await;
+    assert_eq!((code, bad), (Some(0), false));
+    assert!(findings > 3, "{findings}");
+    let (code, bad, _) = said(&["doctor", "--json"]).await;
+    assert_eq!((code, bad), (Some(1), true), "production needs more than that");
+}
