@@ -56,14 +56,33 @@ fn every_invariant_names_a_test_that_there_is() {
     let page =
         fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md is there");
     let (_, invariants) = page.split_once("## Invariants").expect("the chapter");
+    assert_names_tests(invariants, 12);
+}
+
+/// The names of tests between backticks are of tests that there are; other names are shorter.
+fn assert_names_tests(text: &str, at_least: usize) {
     let mut known = BTreeSet::new();
     for folder in ["src", "tests", "argon2", "verify", "model"] {
         functions(&root().join(folder), &mut known);
     }
-    let named: Vec<&str> =
-        invariants.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2).collect();
-    assert!(named.len() >= 12, "{named:?}");
+    let pieces = text.split('`').skip(1).step_by(2);
+    let is_name = |piece: &&str| {
+        piece.matches('_').count() > 2 && piece.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
+    let named: Vec<&str> = pieces.filter(is_name).collect();
+    assert!(named.len() >= at_least, "{named:?}");
     for name in named {
         assert!(known.contains(name), "there is no test {name}");
+    }
+}
+
+#[test]
+fn every_answer_of_the_faq_names_a_page_and_a_test_that_there_is() {
+    let page = fs::read_to_string(root().join("docs/faq.md")).expect("docs/faq.md is there");
+    let answers: Vec<&str> = page.split("\n## ").skip(1).collect();
+    assert!(answers.len() >= 8, "{}", answers.len());
+    for answer in answers {
+        assert!(!targets(answer).is_empty(), "no page says more: {answer}");
+        assert_names_tests(answer, 1);
     }
 }
