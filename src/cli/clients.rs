@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::operator::{self, OPERATOR, OutputArgs};
 use super::table::Table;
 use super::{Failure, SettingsArgs, print_line};
-use crate::domain::client::{Audience, Client, ClientId, Scopes};
+use crate::domain::audiences::Audiences;
+use crate::domain::client::{Audience, Client, ClientChange, ClientId, Scopes};
 use crate::domain::tokens::ClientSecret;
 use crate::service;
-use crate::service::clients::Clients;
+use crate::service::clients::{ClientTerms, Clients};
 
 /// The arguments of the command.
 #[derive(Args)]
@@ -36,6 +37,35 @@ enum ClientsCommand {
         /// Whom its access tokens are for (claim aud); this service unless given
         #[arg(long)]
         audience: Option<Audience>,
+        /// Whom else it may ask for a token for (resource); may come several times
+        #[arg(long = "allow-audience", value_name = "AUDIENCE")]
+        allow_audience: Vec<String>,
+        /// Let it exchange the tokens that others come with
+        #[arg(long)]
+        exchange: bool,
+    },
+    /// Change a client; what is not named stays as it is
+    Update {
+        /// Its id
+        id: ClientId,
+        /// Whom its access tokens are for (claim aud)
+        #[arg(long)]
+        audience: Option<Audience>,
+        /// Let its access tokens be for this service
+        #[arg(long, conflicts_with = "audience")]
+        no_audience: bool,
+        /// Whom else it may ask for a token for, in place of those of before; may come several times
+        #[arg(long = "allow-audience", value_name = "AUDIENCE")]
+        allow_audience: Vec<String>,
+        /// Let it ask for nobody else
+        #[arg(long, conflicts_with = "allow_audience")]
+        allow_no_audience: bool,
+        /// Let it exchange the tokens that others come with
+        #[arg(long)]
+        exchange: bool,
+        /// Let it exchange none
+        #[arg(long, conflicts_with = "exchange")]
+        no_exchange: bool,
     },
     /// List all clients
     List,
@@ -65,9 +95,28 @@ pub(super) fn run(args: ClientsArgs) -> Result<ExitCode, Failure> {
 
 async fn run_command(clients: &Clients, command: ClientsCommand, output: OutputArgs) -> Result<(), Failure> {
     match command {
-        ClientsCommand::Create { id, scopes, audience } => {
-            let (client, secret) = clients.create(OPERATOR, id, scopes, audience).await?;
+        ClientsCommand::Create { id, scopes, audience, allow_audience, exchange } => {
+            let terms = ClientTerms { scopes, audience, audiences: allowed(allow_audience)?, exchange };
+            let (client, secret) = clients.create(OPERATOR, id, terms).await?;
             answer("created", &client.id, Some(&secret), output);
+        }
+        ClientsCommand::Update {
+            id,
+            audience,
+            no_audience,
+            allow_audience,
+            allow_no_audience,
+            exchange,
+            no_exchange,
+        } => {
+            let is_list_given = allow_no_audience || !allow_audience.is_empty();
+            let change = ClientChange {
+                audience: (no_audience || audience.is_some()).then(|| audience.map(Audience::into_string)),
+                audiences: is_list_given.then(|| allowed(allow_audience)).transpose()?,
+                exchange: (exchange || no_exchange).then_some(exchange),
+            };
+            clients.change(OPERATOR, &id, &change).await.map_err(|error| missing(&id, error))?;
+            answer("changed", &id, None, output);
         }
         ClientsCommand::List => list(&clients.list(OPERATOR).await?, output),
         ClientsCommand::RotateSecret { id, drop_others } => {
@@ -80,6 +129,10 @@ async fn run_command(clients: &Clients, command: ClientsCommand, output: OutputA
         }
     }
     Ok(())
+}
+
+fn allowed(audiences: Vec<String>) -> Result<Audiences, Failure> {
+    Audiences::listed(audiences).map_err(|error| format!("--allow-audience {error}").into())
 }
 
 fn missing(id: &ClientId, error: service::Error) -> Failure {
@@ -98,6 +151,8 @@ fn list(clients: &[Client], output: OutputArgs) {
                     "id": client.id.as_str(),
                     "scopes": client.scopes.to_string(),
                     "audience": client.audience,
+                    "audiences": client.audiences.iter().collect::<Vec<_>>(),
+                    "exchange": client.exchange,
                     "secrets": client.secrets.len(),
                     "createdAt": client.created_at.as_secs(),
                 })

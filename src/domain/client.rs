@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use super::audiences::Audiences;
 use super::clock::Timestamp;
 
 /// The id of a client: 1 to 64 of `a` to `z`, digits, `-`, `_` and `.`, beginning with a letter, so
@@ -78,6 +79,22 @@ impl Scopes {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Those among these that a request asks for, or all of them where it asks for none; `None` where it asks for
+    /// others. RFC 6749 3.3 has single blanks; more of them say nothing else.
+    pub fn narrowed_to(&self, asked: Option<&str>) -> Option<Self> {
+        let words: Vec<&str> = asked.unwrap_or_default().split(' ').filter(|word| !word.is_empty()).collect();
+        if words.is_empty() {
+            return Some(self.clone());
+        }
+        words.join(" ").parse().ok().filter(|asked| self.include(asked))
+    }
+
+    /// Those that are among both.
+    #[must_use]
+    pub fn cut_by(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).cloned().collect())
     }
 
     /// One word after the other.
@@ -185,6 +202,10 @@ pub struct Client {
     pub scopes: Scopes,
     /// Whom its access tokens are for (claim `aud`); the service's own audience where there is none.
     pub audience: Option<String>,
+    /// Whom else it may ask for a token for (`resource`, RFC 8707).
+    pub audiences: Audiences,
+    /// Whether it may exchange the tokens that others come with (RFC 8693).
+    pub exchange: bool,
     /// The secrets that it may present, newest first.
     pub secrets: Vec<ClientSecretHash>,
     /// When it was made.
@@ -200,10 +221,25 @@ pub struct NewClient {
     pub scopes: Scopes,
     /// Whom its access tokens are for, if not the service's own audience.
     pub audience: Option<String>,
+    /// Whom else it may ask for a token for.
+    pub audiences: Audiences,
+    /// Whether it may exchange tokens.
+    pub exchange: bool,
     /// Its first secret.
     pub secret: ClientSecretHash,
     /// When it is made.
     pub created_at: Timestamp,
+}
+
+/// What to change about a client. What is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientChange {
+    /// Whom its access tokens are for: `Some(None)` for the service's own audience.
+    pub audience: Option<Option<String>>,
+    /// Whom else it may ask for a token for.
+    pub audiences: Option<Audiences>,
+    /// Whether it may exchange tokens.
+    pub exchange: Option<bool>,
 }
 
 #[cfg(test)]
@@ -241,6 +277,19 @@ mod tests {
         for bad in [&["read write"][..], &[""], &["read", ""], &["re\"ad"]] {
             assert!(words(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn scopes_are_narrowed_and_never_widened() {
+        let scopes: Scopes = "read write".parse().unwrap();
+        let narrowed = |asked| scopes.narrowed_to(asked).map(|scopes| scopes.to_string());
+        for (asked, left) in [(None, "read write"), (Some(" "), "read write"), (Some("  write "), "write")] {
+            assert_eq!(narrowed(asked).as_deref(), Some(left), "{asked:?}");
+        }
+        for other in ["admin", "read admin", "re\"ad"] {
+            assert_eq!(narrowed(Some(other)), None, "{other}");
+        }
+        assert_eq!(scopes.cut_by(&"admin read".parse().unwrap()).to_string(), "read");
     }
 
     #[test]

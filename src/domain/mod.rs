@@ -1,5 +1,6 @@
 //! Words and rules. Nothing here knows HTTP, SQL, Redis or a clock of its own.
 
+pub mod audiences;
 pub mod audit;
 pub mod causes;
 pub mod client;

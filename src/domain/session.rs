@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::audiences::Audiences;
 use super::clock::Timestamp;
 use super::ids::{SessionId, UserId};
 use super::session_carried::Carried;
@@ -58,6 +59,13 @@ impl NewSession {
     pub fn of(user: &User, id: SessionId, origin: SessionOrigin) -> Self {
         let carried = Carried::of(user, origin);
         Self { id, user: user.id, security_version: user.security_version, carried }
+    }
+
+    /// The same for those that its login has asked for.
+    #[must_use]
+    pub fn granted(mut self, grant: Audiences) -> Self {
+        self.carried.grant = grant;
+        self
     }
 
     /// The session as it is when it is opened at `now`, in that incarnation.

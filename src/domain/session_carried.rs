@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::audiences::Audiences;
 use super::email::Email;
 use super::session_origin::SessionOrigin;
 use super::user::{Role, User};
@@ -31,6 +32,9 @@ pub struct Carried {
     /// The role at login; the least one is not written.
     #[serde(rename = "r", default = "member", skip_serializing_if = "is_member")]
     pub role: Role,
+    /// Whom its tokens may be for; none stands for the service's own audience.
+    #[serde(rename = "g", default, skip_serializing_if = "Audiences::is_empty")]
+    pub grant: Audiences,
     /// Where it was opened.
     #[serde(flatten)]
     pub origin: SessionOrigin,
@@ -60,7 +64,7 @@ impl From<serde_json::Error> for CarriedError {
 impl Carried {
     /// For an address that is not proven.
     pub fn new(email: Email, role: Role, origin: SessionOrigin) -> Self {
-        Self { email, email_verified: false, role, origin }
+        Self { email, email_verified: false, role, grant: Audiences::default(), origin }
     }
 
     /// For a login of this account as it is now.
@@ -113,7 +117,8 @@ mod tests {
     fn rich() -> Carried {
         let origin =
             SessionOrigin::new("2001:db8::7".parse().ok(), Some("Müller's \"Browser\" \\ 🦀"), "app");
-        Carried { email_verified: true, role: Role::Admin, ..carried(origin) }
+        let grant = Audiences::listed(["https://a", "urn:b"].map(str::to_owned)).expect("audiences");
+        Carried { email_verified: true, role: Role::Admin, grant, ..carried(origin) }
     }
 
     #[test]
@@ -129,7 +134,7 @@ mod tests {
     fn the_text_has_names_of_one_letter_and_leaves_out_what_most_sessions_have() {
         let plain = carried(SessionOrigin::new(None, None, "hallpass"));
         assert_eq!(plain.encode().as_deref(), Ok(r#"{"e":"ada@example.com"}"#));
-        let text = r#"{"e":"ada@example.com","v":true,"r":"admin","a":"2001:db8::7","u":"Müller's \"Browser\" \\ 🦀","c":"app"}"#;
+        let text = r#"{"e":"ada@example.com","v":true,"r":"admin","g":["https://a","urn:b"],"a":"2001:db8::7","u":"Müller's \"Browser\" \\ 🦀","c":"app"}"#;
         assert_eq!(rich().encode().as_deref(), Ok(text));
     }
 
@@ -156,6 +161,9 @@ mod tests {
             r#"{"e":"ada@example.com","v":1}"#,
             r#"{"e":"ada@example.com","a":"300.0.2.7"}"#,
             r#"{"e":"ada@example.com","a":""}"#,
+            r#"{"e":"ada@example.com","g":"https://a"}"#,
+            r#"{"e":"ada@example.com","g":[""]}"#,
+            r#"{"e":"ada@example.com","g":null}"#,
             r#"{"e":"ada@example.com","u":"a\u0007"}"#,
             r#"{"e":"ada@example.com","c":"a\n"}"#,
         ] {

@@ -32,6 +32,8 @@ pub struct Caller {
     pub issued_at: i64,
     /// When that token ends, seconds since the Unix epoch.
     pub expires_at: i64,
+    /// Whether somebody else acts for them, by a token that was exchanged.
+    pub on_behalf: bool,
     /// Whether that token is new: the presented one was expired or absent.
     pub renewed: bool,
     /// Where they call from, if the connection tells.
@@ -57,9 +59,19 @@ impl Caller {
             access,
             issued_at: claims.iat,
             expires_at: claims.exp,
+            on_behalf: claims.act.is_some(),
             renewed: false,
             address,
         })
+    }
+
+    /// Lets people pass, and nobody who acts for one: a service that was called is not to change accounts, and
+    /// whatever role its caller has, it administers nothing.
+    ///
+    /// # Errors
+    /// [`Error::InsufficientScope`].
+    pub fn require_in_person(&self) -> Result<()> {
+        if self.on_behalf { Err(Error::InsufficientScope) } else { Ok(()) }
     }
 
     /// Lets administrators pass.
@@ -95,8 +107,9 @@ impl Administrator {
     /// The caller, if they are one.
     ///
     /// # Errors
-    /// [`Error::Forbidden`].
+    /// [`Error::Forbidden`], [`Error::InsufficientScope`].
     pub fn from_caller(caller: &Caller) -> Result<Self> {
+        caller.require_in_person()?;
         caller.require_admin()?;
         Ok(Self::User { id: caller.user, session: caller.session, address: caller.address })
     }

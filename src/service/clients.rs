@@ -13,9 +13,10 @@ use super::named_in_log;
 use super::trail::AuditTrail;
 use super::visitor::Visitor;
 use crate::crypto::client_secret;
+use crate::domain::audiences::{Asked, Audiences};
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
-use crate::domain::client::{Audience, Client, ClientId, NewClient, Scopes};
-use crate::domain::clock::Clock;
+use crate::domain::client::{Audience, Client, ClientChange, ClientId, NewClient, Scopes};
+use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::random::Random;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{AccessToken, ClientSecret};
@@ -28,6 +29,19 @@ pub struct ClientCredentials {
     pub id: String,
     /// The secret that proves it.
     pub secret: ClientSecret,
+}
+
+/// What a new client may do.
+#[derive(Clone, Debug, Default)]
+pub struct ClientTerms {
+    /// What it may ask for.
+    pub scopes: Scopes,
+    /// Whom its access tokens are for, if not the service's own audience.
+    pub audience: Option<Audience>,
+    /// Whom else it may ask for a token for.
+    pub audiences: Audiences,
+    /// Whether it may exchange tokens.
+    pub exchange: bool,
 }
 
 /// What a client gets for itself.
@@ -71,12 +85,10 @@ impl Clients {
         &self,
         by: Administrator,
         id: ClientId,
-        scopes: Scopes,
-        audience: Option<Audience>,
+        terms: ClientTerms,
     ) -> Result<(Client, ClientSecret)> {
-        let audience = audience.map(Audience::into_string);
         let secret = client_secret::generate(&*self.random);
-        let client = self.insert(id, scopes, audience, &secret).await?.ok_or(Error::ClientTaken)?;
+        let client = self.insert(id, terms, &secret).await?.ok_or(Error::ClientTaken)?;
         tracing::info!(client = %client.id, scopes = %client.scopes, by = %by.actor(), "client created");
         self.record(by, AuditAction::ClientCreated, &client.id);
         Ok((client, secret))
@@ -88,7 +100,8 @@ impl Clients {
     /// # Errors
     /// [`Error::Store`].
     pub async fn ensure(&self, id: ClientId, scopes: Scopes, secret: &ClientSecret) -> Result<()> {
-        if let Some(client) = self.insert(id, scopes, None, secret).await? {
+        let terms = ClientTerms { scopes, ..ClientTerms::default() };
+        if let Some(client) = self.insert(id, terms, secret).await? {
             let entry = self.trail.event(AuditAction::ClientCreated, AuditActor::Service);
             self.trail.record(entry.client(&client.id));
         }
@@ -102,8 +115,7 @@ impl Clients {
     async fn insert(
         &self,
         id: ClientId,
-        scopes: Scopes,
-        audience: Option<String>,
+        terms: ClientTerms,
         secret: &ClientSecret,
     ) -> Result<Option<Client>> {
         // What logins bring belongs to it (claim `client_id`), and would be that client's own.
@@ -112,12 +124,14 @@ impl Clients {
         }
         let created_at = self.clock.now();
         let hash = client_secret::hash(secret);
-        let new = NewClient { id, scopes, audience, secret: hash, created_at };
+        let ClientTerms { scopes, audience, audiences, exchange } = terms;
+        let audience = audience.map(Audience::into_string);
+        let new = NewClient { id, scopes, audience, audiences, exchange, secret: hash, created_at };
         if !self.clients.insert_client(&new).await? {
             return Ok(None);
         }
-        let NewClient { id, scopes, audience, .. } = new;
-        Ok(Some(Client { id, scopes, audience, secrets: vec![hash], created_at }))
+        let NewClient { id, scopes, audience, audiences, .. } = new;
+        Ok(Some(Client { id, scopes, audience, audiences, exchange, secrets: vec![hash], created_at }))
     }
 
     /// A client.
@@ -134,6 +148,21 @@ impl Clients {
     /// [`Error::Store`].
     pub async fn list(&self, _by: Administrator) -> Result<Vec<Client>> {
         Ok(self.clients.list_clients().await?)
+    }
+
+    /// Changes a client; answers it as it is then. Its tokens that are out stay as they are until they expire.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn change(&self, by: Administrator, id: &ClientId, change: &ClientChange) -> Result<Client> {
+        if *change != ClientChange::default() {
+            if !self.clients.change_client(id, change).await? {
+                return Err(Error::NotFound);
+            }
+            tracing::info!(client = %id, by = %by.actor(), "client changed");
+            self.record(by, AuditAction::ClientChanged, id);
+        }
+        self.get(by, id).await
     }
 
     /// Gives a client another secret. The newest of those before goes on working beside it, until
@@ -202,21 +231,13 @@ impl Clients {
     }
 
     /// Mints an access token for a client itself (RFC 6749 4.4): for the scopes it asks for, or for
-    /// all that it may have.
+    /// all that it may have; and for whom it asks for, or for whom its tokens are otherwise.
     ///
     /// # Errors
-    /// [`Error::InvalidScope`] when it asks for more than it may have.
-    pub async fn mint(&self, client: &Client, asked: Option<&str>) -> Result<ClientToken> {
-        // RFC 6749 3.3 has single blanks; more of them say nothing else.
-        let asked: Vec<&str> = asked.unwrap_or_default().split(' ').filter(|word| !word.is_empty()).collect();
-        let scopes = match &asked[..] {
-            [] => client.scopes.clone(),
-            words => words.join(" ").parse().map_err(|_| Error::InvalidScope)?,
-        };
-        if !client.scopes.include(&scopes) {
-            return Err(Error::InvalidScope);
-        }
-        let (access, claims) = self.access_tokens.mint_for_client(client, &scopes).await?;
+    /// [`Error::InvalidScope`], [`Error::InvalidTarget`] when it asks for more than it may have.
+    pub async fn mint(&self, client: &Client, scope: Option<&str>, asked: &Asked) -> Result<ClientToken> {
+        let scopes = client.scopes.narrowed_to(scope).ok_or(Error::InvalidScope)?;
+        let (access, claims) = self.access_tokens.mint_for_client(client, &scopes, asked).await?;
         Ok(ClientToken { access, expires_in: claims.exp - claims.iat, scopes })
     }
 
@@ -238,6 +259,28 @@ impl Clients {
         let client = self.of_token(&claims).await?.ok_or(Error::TokenRevoked)?.id;
         named_in_log::client(&client);
         Ok(Authorized { client, claims })
+    }
+
+    /// Whether a token stands, a person's or a machine's: neither was it taken back, nor is a client gone that it
+    /// belongs to.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`] of claims that make no sense; [`Error::Store`].
+    pub(super) async fn person_or_machine_stands(
+        &self,
+        claims: &AccessClaims,
+        now: Timestamp,
+    ) -> Result<bool> {
+        if claims.is_machine() {
+            return Ok(self.access_tokens.machine_stands(claims, now).await?
+                && self.access_tokens.actors_stand(claims).await?
+                && self.of_token(claims).await?.is_some());
+        }
+        match self.access_tokens.check_stands(claims, now).await {
+            Ok(()) => Ok(true),
+            Err(Error::TokenRevoked) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The client that a machine's token belongs to, if it still exists and may still do what the

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
+use crate::domain::audiences::NotAllowed;
 use crate::domain::password::PasswordError;
 use crate::domain::timekeeper::ClockSkew;
 use crate::store::StoreError;
@@ -77,6 +78,16 @@ pub enum Error {
     /// The client may not have the scope.
     #[error("the client may not have this scope")]
     InvalidScope,
+    /// A token is asked for whom it may not be for.
+    #[error("the token may not be for whom it is asked for")]
+    InvalidTarget,
+    /// The client may not use this grant.
+    #[error("the client may not use this grant")]
+    UnauthorizedClient,
+    /// A token that was presented to be exchanged will not do: altered, expired, revoked, or not this client's to
+    /// exchange.
+    #[error("the token cannot be exchanged")]
+    NotExchangeable(#[from] NotExchangeable),
     /// The token lacks the scope that this needs.
     #[error("the access token lacks the scope that this needs")]
     InsufficientScope,
@@ -154,6 +165,26 @@ pub enum Error {
     Worker(#[source] WorkerLost),
 }
 
+/// Why a token is not exchanged, for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotExchangeable {
+    /// It is none that stands for anybody.
+    #[error(transparent)]
+    Rejected(#[from] hallpass_verify::Rejection),
+    /// It was taken back.
+    #[error("it has been revoked")]
+    Revoked,
+    /// Neither is it for the client nor was it issued to it.
+    #[error("it is not for the client that presents it")]
+    NotForClient,
+    /// It names another one who may act.
+    #[error("it names another one who may act for its subject")]
+    NotTheActor,
+    /// It has gone through as many hands as a token may.
+    #[error("too many act for its subject already")]
+    TooDeep,
+}
+
 /// This process's copy of the revocation feed is not up to date just now: the token store cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the revocation feed is not up to date")]
@@ -191,6 +222,9 @@ impl Error {
             | Self::InvalidClient
             | Self::ClientTaken
             | Self::InvalidScope
+            | Self::InvalidTarget
+            | Self::UnauthorizedClient
+            | Self::NotExchangeable(_)
             | Self::InsufficientScope
             | Self::ResetOff
             | Self::Unauthenticated
@@ -219,6 +253,12 @@ impl Error {
     /// Whether it says something about what the client sent.
     pub fn is_verdict(&self) -> bool {
         self.kind() == Kind::Verdict
+    }
+}
+
+impl From<NotAllowed> for Error {
+    fn from(NotAllowed: NotAllowed) -> Self {
+        Self::InvalidTarget
     }
 }
 

@@ -11,6 +11,7 @@ pub mod clients;
 pub mod clock_watch;
 pub mod cut_off;
 pub mod error;
+pub mod exchange;
 pub mod explain;
 pub mod feed_readers;
 mod fields;
@@ -51,6 +52,7 @@ use self::audit::Audit;
 use self::clients::Clients;
 use self::clock_watch::ClockWatch;
 use self::cut_off::CutOff;
+use self::exchange::Exchange;
 use self::explain::TokenInspector;
 use self::feed_readers::FeedReaders;
 use self::key_ring::KeyRing;
@@ -127,6 +129,8 @@ pub struct Operations {
     pub clients: Clients,
     /// Introspection and revocation of tokens.
     pub oauth: OAuth,
+    /// Token exchange.
+    pub exchange: Exchange,
     /// This process's copy of the revocation feed.
     pub revocations: Revocations,
     /// Those who follow it.
@@ -206,6 +210,7 @@ impl Services {
         );
         let access_tokens = AccessTokens::new(access_tokens::Parts {
             users: users.clone(),
+            clients: registry.clone(),
             token_store: token_store.clone(),
             clock: clock.clone(),
             clocks: clocks.clone(),
@@ -305,13 +310,20 @@ impl Services {
         let inspector = TokenInspector {
             users: users.clone(),
             token_store: token_store.clone(),
-            clients: registry,
+            clients: registry.clone(),
             clock: clock.clone(),
             secrets: secrets.clone(),
             trail: trail.clone(),
             access_tokens: access_tokens.clone(),
             administration: administration.clone(),
             lifetimes,
+        };
+        let exchange = Exchange {
+            clients: registry,
+            registry: clients.clone(),
+            clock: clock.clone(),
+            access_tokens: access_tokens.clone(),
+            audience: audience.clone(),
         };
         let oauth = OAuth {
             token_store: token_store.clone(),
@@ -337,6 +349,7 @@ impl Services {
             access_tokens,
             clients,
             oauth,
+            exchange,
             revocations,
             feed_readers,
             password_resets,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use hallpass_verify::{AccessClaims, Rejection};
+use hallpass_verify::AccessClaims;
 
 use super::access_tokens::AccessTokens;
 use super::clients::Clients;
-use super::error::{Error, Result};
+use super::error::Result;
 use super::trail::AuditTrail;
 use super::visitor::Visitor;
 use crate::crypto::refresh_token;
@@ -51,8 +51,8 @@ pub fn is_refresh_token(text: &str) -> bool {
 
 impl OAuth {
     /// Says whether a token stands, to a client whose credentials were checked (RFC 7662). An access
-    /// token is active if it is for this service or for the client's own audience. Nothing is used
-    /// up or revoked by asking. A refresh token is active for the client that it was issued to, and for
+    /// token is active if it is for this service or for the client's own audience, or was issued to the client.
+    /// Nothing is used up or revoked by asking. A refresh token is active for the client that it was issued to, and for
     /// those with the scope [`TOKENS_INTROSPECT`] (RFC 7662 4: a token may be active for one and not for
     /// another).
     ///
@@ -63,38 +63,23 @@ impl OAuth {
         if is_refresh_token(token) {
             return self.introspect_refresh(caller, &RefreshToken::new(token)).await;
         }
-        match self.claims(Some(caller), token, now) {
+        match self.claims(caller, token, now) {
             Some(claims) => self.introspect_access(claims, now).await,
             None => Ok(Introspection::Inactive),
         }
     }
 
-    /// The claims of an access token that is right, but for whether it was taken back: for this
-    /// service or for the client's own audience.
-    fn claims(&self, caller: Option<&Client>, token: &str, now: Timestamp) -> Option<AccessClaims> {
-        let access = AccessToken::new(token);
-        let own = caller.and_then(|client| client.audience.as_deref());
-        for audience in [Some(self.audience.as_str()), own].into_iter().flatten() {
-            match self.access_tokens.verify_for(audience, &access, now) {
-                Ok(claims) => return Some(claims),
-                Err(Rejection::WrongAudience) => {}
-                Err(_) => return None,
-            }
-        }
-        None
+    /// The claims of an access token that is right, but for whether it was taken back: for this service or for the
+    /// client's own audience, or one that was issued to the client.
+    fn claims(&self, caller: &Client, token: &str, now: Timestamp) -> Option<AccessClaims> {
+        let claims = self.access_tokens.read_for_anybody(&AccessToken::new(token), now).ok()?;
+        let own = [Some(self.audience.as_str()), caller.audience.as_deref()];
+        let is_for_caller = claims.aud.iter().any(|audience| own.contains(&Some(audience)));
+        (is_for_caller || claims.client_id == caller.id.as_str()).then_some(claims)
     }
 
     async fn introspect_access(&self, claims: AccessClaims, now: Timestamp) -> Result<Introspection> {
-        let stands = if claims.is_machine() {
-            self.access_tokens.machine_stands(&claims, now).await?
-                && self.clients.of_token(&claims).await?.is_some()
-        } else {
-            match self.access_tokens.check_revocation(&claims, now).await {
-                Ok(()) => true,
-                Err(Error::TokenRevoked) => false,
-                Err(error) => return Err(error),
-            }
-        };
+        let stands = self.clients.person_or_machine_stands(&claims, now).await?;
         Ok(if stands { Introspection::Access(Box::new(claims)) } else { Introspection::Inactive })
     }
 
@@ -141,7 +126,8 @@ impl OAuth {
             }
             return Ok(());
         }
-        let Some(claims) = self.claims(caller, token, now) else {
+        // Whomever it is for: a token of any service can be taken back.
+        let Ok(claims) = self.access_tokens.read_for_anybody(&AccessToken::new(token), now) else {
             return Ok(());
         };
         let jti = Jti::from(claims.jti);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::error::StoreResult;
-use crate::domain::client::{Client, ClientId, ClientSecretHash, NewClient};
+use crate::domain::client::{Client, ClientChange, ClientId, ClientSecretHash, NewClient};
 use crate::domain::clock::Timestamp;
 
 /// What keeps the clients.
@@ -27,6 +27,9 @@ pub trait ClientStore: Send + Sync + 'static {
         now: Timestamp,
         drop_others: bool,
     ) -> StoreResult<bool>;
+
+    /// Changes a client in one step; answers whether there is one.
+    async fn change_client(&self, id: &ClientId, change: &ClientChange) -> StoreResult<bool>;
 
     /// Deletes a client; answers whether there was one.
     async fn delete_client(&self, id: &ClientId) -> StoreResult<bool>;

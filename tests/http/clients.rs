@@ -10,6 +10,7 @@ use crate::support::{Actor, Admin, Answer, SECOND, TestApp, jwt, on_both_flavour
 on_both_flavours! {
     a_client_is_made_and_its_secret_works,
     what_cannot_be_a_client_is_refused_and_makes_none,
+    a_client_is_changed_in_what_is_sent_and_in_nothing_else,
     secrets_are_rolled_over_two_at_a_time,
     a_deleted_client_is_gone_with_its_tokens,
     only_administrators_see_and_change_clients,
@@ -56,6 +57,8 @@ async fn a_client_is_made_and_its_secret_works(app: TestApp) {
         "id": "orders",
         "scopes": ["orders:read", "orders:write"],
         "audience": "https://api.example.com",
+        "audiences": [],
+        "exchange": false,
         "secrets": 1,
         "createdAt": app.now(),
     });
@@ -93,6 +96,15 @@ async fn what_cannot_be_a_client_is_refused_and_makes_none(app: TestApp) {
         (json!({"id": "orders", "audience": ""}), "audience"),
         (json!({"id": "orders", "audience": "a".repeat(256)}), "audience"),
         (json!({"id": "orders", "audience": "a\u{85}b"}), "audience"),
+        (json!({"id": "orders", "audiences": "https://a"}), "audiences"),
+        (json!({"id": "orders", "audiences": [""]}), "audiences"),
+        (json!({"id": "orders", "audiences": ["a".repeat(257)]}), "audiences"),
+        (json!({"id": "orders", "audiences": ["a\nb"]}), "audiences"),
+        (
+            json!({"id": "orders", "audiences": (0..65).map(|n| n.to_string()).collect::<Vec<_>>()}),
+            "audiences",
+        ),
+        (json!({"id": "orders", "exchange": "yes"}), "exchange"),
     ] {
         let problem = create(&admin, body.clone()).await.assert_refused(400, "invalid_request");
         assert_eq!(problem["errors"][0]["field"], field, "{body}");
@@ -109,6 +121,45 @@ async fn what_cannot_be_a_client_is_refused_and_makes_none(app: TestApp) {
     assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
     // The sample client's secret works as before.
     ask(&app, "books", "books-dev-secret").await.tokens(200);
+}
+
+async fn a_client_is_changed_in_what_is_sent_and_in_nothing_else(app: TestApp) {
+    let admin = app.admin().await;
+    let body = json!({
+        "id": "orders",
+        "scopes": ["orders:read"],
+        "audience": "https://orders",
+        "audiences": ["https://b", "https://a", "https://b"],
+        "exchange": true,
+    });
+    let mut client = create(&admin, body).await.tokens(201)["client"].clone();
+    assert_eq!(client["audiences"], json!(["https://b", "https://a"]), "in their order, each once");
+    for (change, name, value) in [
+        (json!({"exchange": false}), "exchange", json!(false)),
+        (json!({"audiences": ["urn:x"]}), "audiences", json!(["urn:x"])),
+        (json!({"audience": "https://elsewhere"}), "audience", json!("https://elsewhere")),
+        (json!({"audience": ""}), "audience", Value::Null),
+        (json!({"audiences": []}), "audiences", json!([])),
+        (json!({}), "audiences", json!([])),
+        (json!({"audience": null, "exchange": null, "audiences": null}), "audiences", json!([])),
+    ] {
+        client[name] = value;
+        let answer = admin.patch("/clients/orders").json(&change).send().await.json(200);
+        assert_eq!(answer, client, "{change}");
+        assert_eq!(admin.get("/clients/orders").send().await.json(200), client, "{change}");
+    }
+    for (change, field) in [
+        (json!({"audiences": [""]}), "audiences"),
+        (json!({"audiences": "urn:x"}), "audiences"),
+        (json!({"audience": "a".repeat(256)}), "audience"),
+        (json!({"exchange": 1}), "exchange"),
+    ] {
+        let refused = admin.patch("/clients/orders").json(&change).send().await;
+        assert_eq!(refused.assert_refused(400, "invalid_request")["errors"][0]["field"], field, "{change}");
+    }
+    assert_eq!(admin.get("/clients/orders").send().await.json(200), client);
+    let missing = admin.patch("/clients/nobody").json(&json!({"exchange": true})).send().await;
+    missing.assert_refused(404, "not_found");
 }
 
 /// The tokens of all logins say `client_id` `hallpass`: they would be that client's own.
@@ -194,6 +245,12 @@ async fn only_administrators_see_and_change_clients(app: TestApp) {
         let request = app.anonymous().request(method, path).access(&machine).json(&body);
         request.send().await.assert_refused(401, "invalid_token");
     }
+    for path in ["/clients/books", "/clients/nobody"] {
+        let change = json!({"exchange": true});
+        ada.patch(path).json(&change).send().await.assert_refused(403, "forbidden");
+        let by_machine = app.anonymous().patch(path).access(&machine).json(&change).send().await;
+        by_machine.assert_refused(401, "invalid_token");
+    }
     ask(&app, "books", "books-dev-secret").await.tokens(200);
     let listed = app.admin().await.get("/clients").send().await.json(200);
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
@@ -204,6 +261,10 @@ async fn what_administrators_do_to_clients_is_written_down(app: TestApp) {
     let from_home = |method, path: &str| admin.request(method, path).sent_from("192.0.2.7");
     from_home(Method::POST, "/clients").json(&json!({"id": "orders"})).send().await.tokens(201);
     from_home(Method::POST, "/clients/orders/secrets").send().await.tokens(201);
+    let change = json!({"audiences": ["https://a"]});
+    from_home(Method::PATCH, "/clients/orders").json(&change).send().await.json(200);
+    // What changes nothing leaves nothing.
+    from_home(Method::PATCH, "/clients/orders").json(&json!({})).send().await.json(200);
     from_home(Method::DELETE, "/clients/orders").send().await.json(200);
     // What is refused leaves nothing.
     from_home(Method::DELETE, "/clients/orders").send().await.assert_refused(404, "not_found");
@@ -221,7 +282,7 @@ async fn what_administrators_do_to_clients_is_written_down(app: TestApp) {
             told.push(action);
         }
     }
-    assert_eq!(told, ["client_created", "client_secret_rotated", "client_deleted"]);
+    assert_eq!(told, ["client_created", "client_secret_rotated", "client_changed", "client_deleted"]);
 }
 
 /// No secret is in the log, nor in any later answer.

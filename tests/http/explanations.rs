@@ -1,10 +1,10 @@
 //! Why a token is no good: one test for each reason there is.
 
+use hallpass::domain::audiences::Asked;
 use hallpass::domain::audit::{AuditActor, Reason};
-use hallpass::domain::client::Scopes;
 use hallpass::domain::ids::SessionId;
 use hallpass::service::caller::Administrator;
-use hallpass::service::clients::ClientCredentials;
+use hallpass::service::clients::{ClientCredentials, ClientTerms};
 use hallpass::service::explain::{Content, Explanation, Invalidation, RevokedItem, TokenOrId, Verdict};
 use hallpass::service::visitor::Visitor;
 use serde_json::json;
@@ -277,12 +277,14 @@ async fn what_is_taken_back_is_dead_at_once(app: TestApp) {
 async fn a_machines_token_lives_until_it_is_taken_back_or_its_client_is_gone(app: TestApp) {
     let clients = &app.services().clients;
     let (books, secret) = clients
-        .create(OPERATOR, "reports".parse().expect("an id"), Scopes::default(), None)
+        .create(OPERATOR, "reports".parse().expect("an id"), ClientTerms::default())
         .await
         .expect("a client");
     let credentials = ClientCredentials { id: books.id.to_string(), secret };
     let client = clients.authenticate(&credentials, &Visitor::new(None)).await.expect("the client");
-    let mint = async || clients.mint(&client, None).await.expect("a token").access.expose().to_owned();
+    let mint = async || {
+        clients.mint(&client, None, &Asked::Nothing).await.expect("a token").access.expose().to_owned()
+    };
     let (token, other) = (mint().await, mint().await);
     assert_eq!(explain(&app, &token).await.verdict, Verdict::Live);
 

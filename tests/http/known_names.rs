@@ -42,7 +42,7 @@ const LENIENT: [&str; 22] = [
 ];
 
 /// Operations that refuse them.
-const EXACT: [&str; 28] = [
+const EXACT: [&str; 29] = [
     "changePassword",
     "createAccount",
     "createClient",
@@ -68,6 +68,7 @@ const EXACT: [&str; 28] = [
     "revokeUserSession",
     "revokeUserSessions",
     "streamRevocations",
+    "updateClient",
     "updateMe",
     "updateUser",
     "verifyEmail",

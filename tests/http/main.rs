@@ -6,6 +6,7 @@ mod support;
 
 mod access_tokens;
 mod administration;
+mod audiences;
 mod audit;
 mod auth_me;
 mod boundaries;
@@ -51,6 +52,7 @@ mod secret_rotation;
 mod secrets_in_logs;
 mod session_cap;
 mod sessions;
+mod token_exchange;
 mod upgrade;
 mod user_list;
 mod users;

@@ -65,9 +65,46 @@ pub struct AccessClaims {
     /// [`has_scope`](Self::has_scope) takes it apart.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// Who acts for the subject, in a token that a service got in exchange for the one it was called with
+    /// (RFC 8693 4.1).
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+    /// Who alone may exchange the token (RFC 8693 4.4); whoever may otherwise, where the claim is absent.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<MayAct>,
+}
+
+/// Who acts for the subject of a token (RFC 8693 4.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The client, or the subject of the actor's token.
+    pub sub: String,
+    /// Who acted before, where the token was exchanged for another that was exchanged itself: it says how the token
+    /// came here, and permits nothing.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Actor>>,
+}
+
+impl Actor {
+    /// The actors, the present one first.
+    pub fn chain(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |actor| actor.act.as_deref())
+    }
+}
+
+/// Who may become the actor of a token's subject (RFC 8693 4.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MayAct {
+    /// The client, or the subject of the actor's token.
+    pub sub: String,
 }
 
 impl AccessClaims {
+    /// Who acts for the subject, the present actor first; nobody, where the subject acts itself.
+    pub fn actors(&self) -> impl Iterator<Item = &str> {
+        self.act.iter().flat_map(Actor::chain).map(|actor| actor.sub.as_str())
+    }
+
     /// The user's e-mail address, if the issuer says that the user has proven it to be theirs.
     pub fn verified_email(&self) -> Option<&str> {
         self.email.as_deref().filter(|_| self.email_verified == Some(true))
@@ -93,6 +130,8 @@ impl fmt::Debug for AccessClaims {
             email_verified,
             roles,
             scope,
+            act,
+            may_act,
         } = self;
         f.debug_struct("AccessClaims")
             .field("iss", iss)
@@ -109,6 +148,8 @@ impl fmt::Debug for AccessClaims {
             .field("email_verified", email_verified)
             .field("roles", roles)
             .field("scope", scope)
+            .field("act", act)
+            .field("may_act", may_act)
             .finish_non_exhaustive()
     }
 }
@@ -163,7 +204,28 @@ mod tests {
             email_verified: Some(true),
             roles: vec!["member".to_owned()],
             scope: Some("orders:read orders:write".to_owned()),
+            act: None,
+            may_act: None,
         }
+    }
+
+    #[test]
+    fn who_acts_is_written_as_the_standard_has_it_and_read_with_members_that_are_not_known() {
+        let before = Actor { sub: "gateway".to_owned(), act: None };
+        let act = Actor { sub: "orders".to_owned(), act: Some(Box::new(before)) };
+        let exchanged = AccessClaims { act: Some(act), ..claims(&["a"]) };
+        let mut written = serde_json::to_value(&exchanged).expect("JSON");
+        assert_eq!(written["act"], json!({"sub": "orders", "act": {"sub": "gateway"}}));
+        written["act"]["iss"] = json!("https://id.example.com");
+        let read: AccessClaims = serde_json::from_value(written.clone()).expect("claims");
+        assert_eq!(read.actors().collect::<Vec<_>>(), ["orders", "gateway"]);
+        assert_eq!(read, exchanged);
+        for bad in [json!(null), json!("orders"), json!({}), json!({"sub": 1}), json!({"sub": "a", "act": 1})]
+        {
+            written["act"] = bad.clone();
+            assert!(serde_json::from_value::<AccessClaims>(written.clone()).is_err(), "{bad}");
+        }
+        assert_eq!(claims(&["a"]).actors().count(), 0);
     }
 
     fn written(aud: &[&str]) -> Value {
@@ -200,7 +262,7 @@ mod tests {
             ..claims(&["a"])
         };
         let written = serde_json::to_value(&machine).expect("JSON");
-        for claim in ["nbf", "sid", "sv", "email", "email_verified", "scope"] {
+        for claim in ["nbf", "sid", "sv", "email", "email_verified", "scope", "act", "may_act"] {
             assert_eq!(written.get(claim), None, "{claim}");
         }
         let read: AccessClaims = serde_json::from_value(written).expect("claims");

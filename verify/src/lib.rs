@@ -123,7 +123,7 @@ mod verifier;
 #[cfg(feature = "client")]
 pub use cache::{CachedVerifier, KnownToken};
 pub use check::{AccessTokenCheck, CheckError, RevocationSource, RevocationStatus};
-pub use claims::AccessClaims;
+pub use claims::{AccessClaims, Actor, MayAct};
 pub use denylist::{Denylist, Partition, PartitionError, Revocation, RevocationTarget};
 pub use keys::{KeySet, KeySetError};
 pub use permission::Forbidden;

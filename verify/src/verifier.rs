@@ -53,8 +53,8 @@ pub struct Verified<'a> {
 pub struct Verifier {
     keys: KeySet,
     issuer: String,
-    /// One of them is enough.
-    audiences: Vec<String>,
+    /// One of them is enough; `None` where any token of the issuer will do.
+    audiences: Option<Vec<String>>,
     token_type: TokenType,
     leeway: Duration,
 }
@@ -65,7 +65,7 @@ impl Verifier {
         Self {
             keys,
             issuer: issuer.into(),
-            audiences: vec![audience.into()],
+            audiences: Some(vec![audience.into()]),
             token_type: TokenType::default(),
             leeway: DEFAULT_LEEWAY,
         }
@@ -101,15 +101,27 @@ impl Verifier {
     /// The same rules for another audience.
     #[must_use]
     pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences = vec![audience.into()];
+        self.audiences = Some(vec![audience.into()]);
         self
     }
 
     /// The same rules for one audience more: a token for any of them will do.
     #[must_use]
     pub fn with_another_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.push(audience.into());
+        self.audiences.get_or_insert_default().push(audience.into());
         self
+    }
+
+    /// The same rules for whomever a token is for: the issuer looks so at what is to be ended, and nobody else should.
+    #[must_use]
+    pub fn with_any_audience(mut self) -> Self {
+        self.audiences = None;
+        self
+    }
+
+    fn is_for_us(&self, claims: &AccessClaims) -> bool {
+        let Some(ours) = &self.audiences else { return true };
+        claims.aud.iter().any(|audience| ours.contains(audience))
     }
 
     /// Checks a token at `now`.
@@ -138,7 +150,7 @@ impl Verifier {
         if claims.iss != self.issuer {
             return Err(Rejection::WrongIssuer);
         }
-        if !claims.aud.iter().any(|audience| self.audiences.contains(audience)) {
+        if !self.is_for_us(&claims) {
             return Err(Rejection::WrongAudience);
         }
         // A security event is told by its number alone: it could not concern this token.

@@ -21,6 +21,8 @@ export type ErrorCode =
   | "invalid_client"
   | "unsupported_grant_type"
   | "invalid_scope"
+  | "invalid_target"
+  | "unauthorized_client"
   | "insufficient_scope"
   | "client_taken"
   | "forbidden"
@@ -77,6 +79,11 @@ export interface LoginRequest {
   email: string;
   /** Password. */
   password: string;
+  /**
+   * Whom the access tokens of the session are to be for, absolute URIs, 8 at most: some of those that the service
+   * lists for logins (`tokens.audiences`). This service alone unless given.
+   */
+  resource?: string[] | null;
 }
 
 /** Which of the account's sessions a logout ends. */

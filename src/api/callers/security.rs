@@ -1,5 +1,7 @@
 //! Who calls: tokens out of headers, and the proven caller as a handler's argument.
 
+use std::net::IpAddr;
+
 use poem::http::{HeaderMap, HeaderName, header};
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
@@ -123,46 +125,89 @@ impl<'a> ApiExtractor<'a> for Presented {
     }
 }
 
-/// The proven caller of a protected operation.
-pub struct Authenticated(pub Caller);
+/// Tokens that an operation looks at which says itself whom they are to be for.
+pub struct Unproven {
+    presented: Presented,
+    services: Services,
+    address: Option<IpAddr>,
+    renewed: Option<RenewedToken>,
+}
 
-impl<'a> ApiExtractor<'a> for Authenticated {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        register_schemes(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![ACCESS_SCHEME, REFRESH_SCHEME]
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> Result<Self> {
-        let presented = Presented::of(request.headers())?;
+impl Unproven {
+    fn of(request: &Request) -> std::result::Result<Self, ApiError> {
         let services = request
             .data::<Services>()
             .ok_or_else(|| ApiError::internal("the API was built without its services"))?;
-        let address = request.data::<Visitor>().and_then(Visitor::address);
-        let caller = services
-            .access_tokens
-            .authenticate(presented.access.as_ref(), presented.refresh.as_ref(), address)
-            .await
-            .map_err(ApiError::from)?;
+        Ok(Self {
+            presented: Presented::of(request.headers())?,
+            services: services.clone(),
+            address: request.data::<Visitor>().and_then(Visitor::address),
+            renewed: request.data::<RenewedToken>().cloned(),
+        })
+    }
+
+    /// Who calls, by tokens for that audience, or for this service. It may be somebody who acts for them.
+    ///
+    /// # Errors
+    /// What is wrong with the tokens.
+    pub async fn prove(&self, audience: Option<&str>) -> std::result::Result<Caller, ApiError> {
+        let Presented { access, refresh } = &self.presented;
+        let (access, refresh) = (access.as_ref(), refresh.as_ref());
+        let tokens = &self.services.access_tokens;
+        let caller = match audience {
+            Some(audience) => tokens.authenticate_for(audience, access, refresh, self.address).await?,
+            None => tokens.authenticate(access, refresh, self.address).await?,
+        };
         if caller.renewed
-            && let Some(renewed) = request.data::<RenewedToken>()
+            && let Some(renewed) = &self.renewed
         {
             renewed.record(&caller.access);
         }
-        Ok(Self(caller))
+        Ok(caller)
     }
 }
+
+/// The proven caller of a protected operation, or somebody who acts for them by a token that was exchanged: of
+/// operations that only tell who they are.
+pub struct OnBehalf(pub Caller);
+
+/// The proven caller of a protected operation, in person.
+pub struct Authenticated(pub Caller);
+
+macro_rules! extract {
+    ($extractor:ident, |$request:ident| $extract:expr) => {
+        impl<'a> ApiExtractor<'a> for $extractor {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut Registry) {
+                register_schemes(registry);
+            }
+
+            fn security_schemes() -> Vec<&'static str> {
+                vec![ACCESS_SCHEME, REFRESH_SCHEME]
+            }
+
+            async fn from_request(
+                $request: &'a Request,
+                _body: &mut RequestBody,
+                _options: ExtractParamOptions<()>,
+            ) -> Result<Self> {
+                $extract
+            }
+        }
+    };
+}
+
+extract! { Unproven, |request| Ok(Self::of(request)?) }
+extract! { OnBehalf, |request| Ok(Self(Unproven::of(request)?.prove(None).await?)) }
+extract! { Authenticated, |request| {
+    let caller = Unproven::of(request)?.prove(None).await?;
+    caller.require_in_person().map_err(ApiError::from)?;
+    Ok(Self(caller))
+} }
 
 #[cfg(test)]
 mod tests {

@@ -25,6 +25,7 @@ use crate::api::errors::ApiError;
 use crate::api::errors::boom::{self, BoomRefusal};
 use crate::api::wire::form::FormOrJson;
 use crate::api::wire::json::Json;
+use crate::domain::audiences::Asked;
 use crate::domain::tokens::RefreshToken;
 use crate::service::Services;
 use crate::service::visitor::Visitor;
@@ -94,7 +95,8 @@ impl AccessTokensApi {
         body: FormOrJson<Login>,
     ) -> Result<Json<Tokens>, BoomRefusal<LoginErrors>> {
         let Login { email, password } = body.0;
-        let (_, pair) = services.0.sessions.log_in(email.trim(), &password, visitor.0, origin.0).await?;
+        let (_, pair) =
+            services.0.sessions.log_in(email.trim(), &password, visitor.0, origin.0, &Asked::Nothing).await?;
         Ok(Json(Tokens::new(&pair)))
     }
 

@@ -17,13 +17,14 @@ use crate::api::callers::security::{self, ACCESS_SCHEME};
 use crate::api::document::tags::{Tag, licence};
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{
-    Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_ADMITTED, NOT_JSON, RATE_LIMITED, Refusal, TOO_LARGE,
-    UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples, refusals,
+    Documented, FAILED_TOO_OFTEN, INTERNAL, NOT_ADMITTED, NOT_JSON, ON_BEHALF, RATE_LIMITED, Refusal,
+    TOO_LARGE, UNAVAILABLE, UNAVAILABLE_OR_BUSY, examples, refusals,
 };
 use crate::api::main::auth::weak_password;
 use crate::api::main::users::UsersApi;
 use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
 use crate::api::wire::json::{Json, StrictJson};
+use crate::domain::audiences::Asked;
 use crate::domain::user::User;
 use crate::service::accounts::Registration;
 use crate::service::sessions::{LogoutScope, TokenPair};
@@ -221,6 +222,7 @@ refusals! {
                 all
             },
         ),
+        403 => ON_BEHALF,
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `refresh`.
@@ -277,7 +279,8 @@ impl NestApi {
         body: StrictJson<Credentials>,
     ) -> Result<Json<SignedIn>, Refusal<SignInErrors>> {
         let Credentials { email, password } = body.0;
-        let (user, pair) = services.0.sessions.log_in(&email, &password, visitor.0, origin.0).await?;
+        let (user, pair) =
+            services.0.sessions.log_in(&email, &password, visitor.0, origin.0, &Asked::Nothing).await?;
         Ok(Json(SignedIn::new(&user, &pair)))
     }
 
@@ -306,7 +309,7 @@ impl NestApi {
         visitor: Data<&Visitor>,
         token: HeaderToken<BearerRefresh>,
     ) -> Result<Json<Refreshed>, Refusal<RefreshErrors>> {
-        let pair = services.0.sessions.refresh(&token.refresh(), None, visitor.0).await?;
+        let pair = services.0.sessions.refresh(&token.refresh(), None, visitor.0, &Asked::Nothing).await?;
         Ok(Json(Refreshed::new(&pair)))
     }
 }

@@ -166,6 +166,16 @@ codes! {
         status: BAD_REQUEST, oauth: "invalid_scope",
         text: "The client may not have the scope that it asks for.",
     }
+    /// A token is asked for a `resource` or an `audience` that it may not be for, or that cannot be one.
+    InvalidTarget {
+        status: BAD_REQUEST, oauth: "invalid_target",
+        text: "The token may not be for what resource or audience asks for, or that is malformed.",
+    }
+    /// The client may not use this grant: an administrator can let it.
+    UnauthorizedClient {
+        status: BAD_REQUEST, oauth: "unauthorized_client",
+        text: "The client may not use this grant.",
+    }
     /// The access token lacks the scope that this needs.
     InsufficientScope {
         status: FORBIDDEN, oauth: "invalid_request", challenge: InsufficientScope,
@@ -300,6 +310,9 @@ impl ErrorCode {
             InvalidClient => Self::InvalidClient,
             ClientTaken => Self::ClientTaken,
             InvalidScope => Self::InvalidScope,
+            InvalidTarget => Self::InvalidTarget,
+            UnauthorizedClient => Self::UnauthorizedClient,
+            NotExchangeable(_) => Self::InvalidRequest,
             InsufficientScope => Self::InsufficientScope,
             ResetOff => Self::ResetUnavailable,
             Unauthenticated => Self::AuthenticationRequired,

@@ -309,6 +309,9 @@ impl From<service::Error> for ApiError {
                 plain.saying("Too many streams of revocations are open right now. Try again shortly.")
             }
             InvalidToken(cause) => plain.caused_by(cause),
+            NotExchangeable(cause) => {
+                plain.saying("The token is not valid, or not this client's to exchange.").caused_by(cause)
+            }
             ClockSkew(cause) => plain.caused_by(cause),
             FeedStale(cause) => plain.caused_by(cause),
             Store(cause) | RevocationPending(cause) => plain.caused_by(cause),

@@ -17,7 +17,7 @@ const INVALID_GRANT: &str = "invalid_grant";
 #[oai(rename = "OAuthError", example)]
 pub struct OAuthError {
     /// What happened, for programs: `invalid_request`, `invalid_client`, `invalid_grant`,
-    /// `invalid_scope`, `unsupported_grant_type`, `rate_limited`, `temporarily_unavailable`, `server_error`.
+    /// `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`, `rate_limited`, `temporarily_unavailable`, `server_error`.
     error: String,
     /// What happened, for people.
     error_description: String,

@@ -162,6 +162,13 @@ pub(crate) const UNAUTHORIZED: Documented = Documented::new(
     unauthorized,
 );
 
+/// When an operation that is not for whoever acts for an account answers 403.
+pub(crate) const ON_BEHALF: Documented = Documented::new(
+    "The access token was got in exchange for another one (claim `act`): whoever acts for an account neither changes \
+     nor administers anything (`insufficient_scope`).",
+    || examples([service::Error::InsufficientScope]),
+);
+
 /// What is wrong with tokens, one of each kind.
 pub(crate) fn unauthorized() -> Vec<ApiError> {
     let mut all = examples([service::Error::Unauthenticated, service::Error::TokenExpired]);

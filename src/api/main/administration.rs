@@ -129,10 +129,10 @@ impl Example for AccountDeleted {
     }
 }
 
-pub(crate) const FORBIDDEN: Documented =
-    Documented::new("The caller is no administrator (`forbidden`).", || {
-        examples([service::Error::Forbidden])
-    });
+pub(crate) const FORBIDDEN: Documented = Documented::new(
+    "The caller is no administrator (`forbidden`), or acts for one by an exchanged token (`insufficient_scope`).",
+    || examples([service::Error::Forbidden, service::Error::InsufficientScope]),
+);
 const NO_ACCOUNT: Documented =
     Documented::new("There is no such account (`not_found`).", || examples([service::Error::NotFound]));
 

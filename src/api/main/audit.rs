@@ -10,17 +10,16 @@ use uuid::Uuid;
 use crate::api::callers::security::Authenticated;
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
-use crate::api::errors::refusal::{
-    Documented, INTERNAL, Refusal, UNAUTHORIZED, UNAVAILABLE, examples, refusals,
-};
+use crate::api::errors::refusal::{Documented, INTERNAL, Refusal, UNAUTHORIZED, UNAVAILABLE, refusals};
+use crate::api::main::administration::FORBIDDEN;
 use crate::api::wire::addresses;
 use crate::api::wire::dto::UserIdParam;
 use crate::api::wire::json::Json;
 use crate::domain::audit::{AuditAction, AuditActor, AuditFilter, AuditId, Reason, RecordedEntry};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, SessionId};
+use crate::service::Services;
 use crate::service::caller::Administrator;
-use crate::service::{self, Services};
 
 /// Entries in a page, unless asked otherwise, and at most.
 const DEFAULT_PAGE: u32 = 50;
@@ -39,7 +38,7 @@ pub struct AuditEntryDto {
     /// `login_failed`, `session_ended`, `sessions_ended`, `session_expired`, `refresh_token_reused`,
     /// `token_revoked`, `password_changed`, `password_change_failed`, `password_reset_requested`,
     /// `password_reset`, `password_reset_failed`, `client_created`, `client_secret_rotated`,
-    /// `client_deleted`, `client_refused`, `signing_key_added`, `signing_key_promoted`,
+    /// `client_changed`, `client_deleted`, `client_refused`, `signing_key_added`, `signing_key_promoted`,
     /// `signing_key_retired`, `signing_key_deleted`, `signing_key_revoked`, `secret_rotated` or
     /// `stores_restored`. Later versions may add to these.
     action: String,
@@ -131,10 +130,7 @@ refusals! {
             || vec![ApiError::invalid_field("action", "has a value that cannot be taken")],
         ),
         401 => UNAUTHORIZED,
-        403 => Documented::new(
-            "The caller is no administrator (`forbidden`).",
-            || examples([service::Error::Forbidden]),
-        ),
+        403 => FORBIDDEN,
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
 }

@@ -31,16 +31,16 @@ pub use refresh::RefreshRequest;
 pub use registration::{RegisterRequest, RegisterResponse, Registered, RegistrationTaken};
 
 use self::passwords::RESET_REQUESTED;
-use self::refresh::refresh_token_of;
 use crate::api::callers::origin::Origin;
 use crate::api::callers::refresh_cookie::RefreshCookie;
 use crate::api::callers::renewed_token::RenewedToken;
-use crate::api::callers::security::{Authenticated, Presented};
+use crate::api::callers::security::{Authenticated, OnBehalf, Presented};
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::Refusal;
 use crate::api::wire::dto::{LoginDto, TokenPairDto, UserDto};
 use crate::api::wire::json::{BodyError, Json, StrictJson};
+use crate::api::wire::targets::Targets;
 use crate::domain::tokens::{RefreshToken, ResetToken};
 use crate::service::accounts::{self, Registration};
 use crate::service::sessions::LogoutScope;
@@ -78,7 +78,8 @@ impl AuthApi {
     ///
     /// Checks e-mail address and password and opens a session, with an access token for requests
     /// and a refresh token for when that has expired. Each login is a session of its own: logging
-    /// out on one device leaves the others logged in.
+    /// out on one device leaves the others logged in. With `resource` the session's access tokens are for
+    /// other services of the deployment (RFC 8707).
     #[oai(path = "/login", method = "post", operation_id = "login", transform = "malformed_is_401")]
     async fn login(
         &self,
@@ -88,8 +89,9 @@ impl AuthApi {
         cookie: RefreshCookie,
         body: StrictJson<LoginRequest>,
     ) -> Result<Json<LoginDto>, Refusal<LoginErrors>> {
-        let LoginRequest { email, password } = body.0;
-        let (user, pair) = services.0.sessions.log_in(&email, &password, visitor.0, origin.0).await?;
+        let LoginRequest { email, password, resource } = body.0;
+        let asked = Targets::asked_in_array(resource);
+        let (user, pair) = services.0.sessions.log_in(&email, &password, visitor.0, origin.0, &asked).await?;
         let mut login = LoginDto::new(&user, &pair);
         cookie.keep(&mut login.refresh_token, &pair.session);
         Ok(Json(login))
@@ -104,7 +106,7 @@ impl AuthApi {
     async fn auth_me(
         &self,
         services: Data<&Services>,
-        caller: Authenticated,
+        caller: OnBehalf,
     ) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
         let user = services.0.accounts.who(&caller.0).await?;
         let access_token = caller.0.access.expose().to_owned();
@@ -118,7 +120,7 @@ impl AuthApi {
     async fn auth_me_post(
         &self,
         services: Data<&Services>,
-        caller: Authenticated,
+        caller: OnBehalf,
     ) -> Result<Json<AuthMe>, Refusal<CallerErrors>> {
         self.auth_me(services, caller).await
     }
@@ -143,9 +145,10 @@ impl AuthApi {
         cookie: RefreshCookie,
         body: StrictJson<Option<RefreshRequest>>,
     ) -> Result<Json<TokenPairDto>, Refusal<RefreshErrors>> {
-        let refresh = refresh_token_of(presented.refresh, body.0, &cookie)?;
+        let (refresh, asked) = refresh::read(presented.refresh, body.0, &cookie)?;
         let refresh = refresh.ok_or(service::Error::Unauthenticated)?;
-        let refreshed = services.0.sessions.refresh(&refresh, presented.access.as_ref(), visitor.0).await;
+        let access = presented.access.as_ref();
+        let refreshed = services.0.sessions.refresh(&refresh, access, visitor.0, &asked).await;
         let pair = refreshed.map_err(ApiError::from).inspect_err(|error| cookie.clear_if_dead(error))?;
         let mut tokens = TokenPairDto::new(&pair);
         cookie.keep(&mut tokens.refresh_token, &pair.session);

@@ -14,9 +14,11 @@ use crate::api::errors::refusal::{
 };
 use crate::api::main::administration::FORBIDDEN;
 use crate::api::wire::json::{Json, StrictJson};
-use crate::domain::client::{Audience, Client, ClientId, REVOCATIONS_READ, Scopes};
+use crate::domain::audiences::{Audiences, AudiencesError};
+use crate::domain::client::{Audience, Client, ClientChange, ClientId, REVOCATIONS_READ, Scopes};
 use crate::domain::tokens::ClientSecret;
 use crate::service::caller::Administrator;
+use crate::service::clients::ClientTerms;
 use crate::service::{self, Services};
 
 pub(crate) const SECRET_EXAMPLE: &str = "hp_cs_exampleexampleexampleexampleexampleexample";
@@ -32,6 +34,11 @@ pub struct ClientDto {
     /// Whom its access tokens are for (claim `aud`), `null` for this service's own audience.
     #[oai(nullable)]
     audience: Option<String>,
+    /// Whom else it may ask for a token for (`resource` at `/oauth2/token`).
+    audiences: Vec<String>,
+    /// Whether it may exchange the tokens that others come with, for tokens to call the next service on their
+    /// behalf.
+    exchange: bool,
     /// How many secrets it may present: one, or two while a new one is rolled out.
     secrets: u32,
     /// When it was made, seconds since the Unix epoch.
@@ -44,6 +51,8 @@ impl From<&Client> for ClientDto {
             id: client.id.to_string(),
             scopes: client.scopes.words().map(str::to_owned).collect(),
             audience: client.audience.clone(),
+            audiences: client.audiences.iter().map(str::to_owned).collect(),
+            exchange: client.exchange,
             secrets: u32::try_from(client.secrets.len()).unwrap_or(u32::MAX),
             created_at: client.created_at.as_secs(),
         }
@@ -56,6 +65,8 @@ impl Example for ClientDto {
             id: "reports".to_owned(),
             scopes: vec![REVOCATIONS_READ.to_owned()],
             audience: None,
+            audiences: vec!["https://orders.example.com".to_owned()],
+            exchange: false,
             secrets: 1,
             created_at: 1_796_169_600,
         }
@@ -74,12 +85,70 @@ pub struct NewClientDto {
     scopes: Option<Vec<String>>,
     /// Whom its access tokens are for (claim `aud`); this service's own audience unless given.
     audience: Option<String>,
+    /// Whom else it may ask for a token for (`resource` at `/oauth2/token`), 64 at most; nobody unless given.
+    audiences: Option<Vec<String>>,
+    /// Whether it may exchange the tokens that others come with; `false` unless given.
+    exchange: Option<bool>,
 }
 
 impl Example for NewClientDto {
     fn example() -> Self {
-        let ClientDto { id, scopes, audience, .. } = ClientDto::example();
-        Self { id, scopes: Some(scopes), audience }
+        let ClientDto { id, scopes, audience, audiences, .. } = ClientDto::example();
+        Self { id, scopes: Some(scopes), audience, audiences: Some(audiences), exchange: None }
+    }
+}
+
+impl NewClientDto {
+    fn read(self) -> Result<(ClientId, ClientTerms), ApiError> {
+        let Self { id, scopes, audience, audiences, exchange } = self;
+        let id = id.parse::<ClientId>().map_err(|_| ApiError::invalid_field("id", BAD_ID))?;
+        let scopes = Scopes::from_words(&scopes.unwrap_or_default()).map_err(|_| {
+            ApiError::invalid_field("scopes", "must be words of visible ASCII without spaces, \" and \\")
+        })?;
+        let audience = audience.as_deref().map(read_audience).transpose()?;
+        let audiences = read_audiences(audiences.unwrap_or_default())?;
+        Ok((id, ClientTerms { scopes, audience, audiences, exchange: exchange.unwrap_or_default() }))
+    }
+}
+
+fn read_audience(text: &str) -> Result<Audience, ApiError> {
+    text.parse()
+        .map_err(|_| ApiError::invalid_field("audience", "must be 1 to 255 bytes without control characters"))
+}
+
+fn read_audiences(texts: Vec<String>) -> Result<Audiences, ApiError> {
+    Audiences::listed(texts).map_err(|error| ApiError::invalid_field("audiences", &error.to_string()))
+}
+
+/// What to change about a client. A field that is left out stays as it is.
+#[derive(Deserialize, Object)]
+#[serde(deny_unknown_fields)]
+#[oai(rename = "ClientUpdate", example)]
+pub struct ClientUpdate {
+    /// Whom its access tokens are for (claim `aud`); empty text for this service's own audience.
+    audience: Option<String>,
+    /// Whom else it may ask for a token for, in place of those of before.
+    audiences: Option<Vec<String>>,
+    /// Whether it may exchange the tokens that others come with.
+    exchange: Option<bool>,
+}
+
+impl Example for ClientUpdate {
+    fn example() -> Self {
+        let ClientDto { audiences, .. } = ClientDto::example();
+        Self { audience: None, audiences: Some(audiences), exchange: Some(true) }
+    }
+}
+
+impl ClientUpdate {
+    fn read(self) -> Result<ClientChange, ApiError> {
+        let Self { audience, audiences, exchange } = self;
+        let own = |text: &str| match text {
+            "" => Ok(None),
+            text => read_audience(text).map(|audience| Some(audience.into_string())),
+        };
+        let audience = audience.as_deref().map(own).transpose()?;
+        Ok(ClientChange { audience, audiences: audiences.map(read_audiences).transpose()?, exchange })
     }
 }
 
@@ -173,6 +242,16 @@ refusals! {
     ClientErrors {
         401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_CLIENT, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
+    /// Of `updateClient`.
+    UpdateClientErrors {
+        400 => Documented::new(
+            "The body is not valid JSON, has a key twice or one that is not known, or a field has the wrong type or \
+             cannot be taken (`invalid_request`; `errors` names the fields).",
+            || vec![ApiError::invalid_field("audiences", &AudiencesError::Malformed.to_string())],
+        ),
+        401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_CLIENT, 413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL,
+        503 => UNAVAILABLE,
+    }
     /// Of `createClientSecret`.
     CreateSecretErrors {
         400 => Documented::new(
@@ -216,15 +295,8 @@ impl ClientsApi {
         body: StrictJson<NewClientDto>,
     ) -> Result<ClientCreatedResponse, Refusal<CreateClientErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
-        let NewClientDto { id, scopes, audience } = body.0;
-        let id = id.parse::<ClientId>().map_err(|_| ApiError::invalid_field("id", BAD_ID))?;
-        let scopes = Scopes::from_words(&scopes.unwrap_or_default()).map_err(|_| {
-            ApiError::invalid_field("scopes", "must be words of visible ASCII without spaces, \" and \\")
-        })?;
-        let audience = audience.map(|text| text.parse::<Audience>()).transpose().map_err(|_| {
-            ApiError::invalid_field("audience", "must be 1 to 255 bytes without control characters")
-        })?;
-        let (client, secret) = services.0.clients.create(by, id, scopes, audience).await?;
+        let (id, terms) = body.0.read()?;
+        let (client, secret) = services.0.clients.create(by, id, terms).await?;
         let secret = secret.expose().to_owned();
         Ok(ClientCreatedResponse::Created(Json(ClientCreated { client: (&client).into(), secret })))
     }
@@ -242,6 +314,25 @@ impl ClientsApi {
     ) -> Result<Json<ClientDto>, Refusal<ClientErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
         let client = services.0.clients.get(by, &client_id(&id.0)?).await?;
+        Ok(Json((&client).into()))
+    }
+
+    /// Change a client
+    ///
+    /// Changes whom its tokens may be for, or whether it may exchange those of others. What is left out stays as it
+    /// is, and tokens that are out already stay as they are until they expire.
+    #[oai(path = "/:id", method = "patch", operation_id = "updateClient")]
+    async fn update_client(
+        &self,
+        services: Data<&Services>,
+        caller: Authenticated,
+        /// The client's id.
+        id: Path<String>,
+        body: StrictJson<ClientUpdate>,
+    ) -> Result<Json<ClientDto>, Refusal<UpdateClientErrors>> {
+        let by = Administrator::from_caller(&caller.0)?;
+        let id = client_id(&id.0)?;
+        let client = services.0.clients.change(by, &id, &body.0.read()?).await?;
         Ok(Json((&client).into()))
     }
 

@@ -12,12 +12,13 @@ use poem_openapi::registry::{MetaHeader, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Enum, OpenApi};
 
-use crate::api::callers::security::Authenticated;
+use crate::api::callers::security::Unproven;
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{
     Documented, INTERNAL, Refusal, UNAUTHORIZED, UNAVAILABLE, examples, refusals,
 };
+use crate::domain::audiences::is_audience;
 use crate::service;
 use crate::service::caller::Caller;
 
@@ -140,7 +141,7 @@ refusals! {
     /// Of `forwardAuth`.
     ForwardAuthErrors {
         400 => Documented::new(
-            "`role` is none that can be asked for (`invalid_request`): nobody passes.",
+            "`role` is none that can be asked for, or `audience` can be none (`invalid_request`): nobody passes.",
             || vec![ApiError::invalid_field("role", "has a value that cannot be taken")],
         ),
         401 => UNAUTHORIZED,
@@ -163,23 +164,31 @@ impl ForwardAuthApi {
     /// they let a request through. It is answered by the tokens of the request alone, revocations
     /// included: any method is taken, any path behind `/forward-auth/`, and no body is read. With an
     /// expired access token, or none, and a live `X-Refresh-Token` the answer carries a new access token
-    /// for the client. A machine's token (no `sid`) does not pass: nobody is logged in by it. The proxy
+    /// for the client. The access token of somebody who acts for the account (claim `act`) passes like the account's own. A machine's token (no `sid`) does not pass: nobody is logged in by it. The proxy
     /// must not let clients send `Remote-User`, `Remote-Email` and `Remote-Groups` to the services behind
     /// it.
     #[oai(path = "/forward-auth", method = "get", operation_id = "forwardAuth")]
     async fn forward_auth(
         &self,
-        caller: Authenticated,
+        tokens: Unproven,
         unverified: Data<&UnverifiedEmail>,
         /// The role that it takes to pass; any will do where this is left out. It counts on the path
         /// `/forward-auth` itself, not on a longer one.
         role: Query<Option<RequiredRole>>,
+        /// Whom the access token has to be for (claim `aud`): this service unless given. It counts on the path
+        /// `/forward-auth` itself as well.
+        audience: Query<Option<String>>,
     ) -> Result<Pass, Refusal<ForwardAuthErrors>> {
+        let audience = audience.0.as_deref();
+        if !audience.is_none_or(is_audience) {
+            return Err(ApiError::invalid_field("audience", "has a value that cannot be taken").into());
+        }
+        let caller = tokens.prove(audience).await?;
         match role.0 {
-            Some(RequiredRole::Admin) => caller.0.require_admin()?,
+            Some(RequiredRole::Admin) => caller.require_admin()?,
             None => {}
         }
-        Ok(Pass::of(&caller.0, *unverified.0)?)
+        Ok(Pass::of(&caller, *unverified.0)?)
     }
 }
 

@@ -11,9 +11,8 @@ use crate::api::callers::security::Authenticated;
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{
-    Documented, INTERNAL, Refusal, UNAUTHORIZED, UNAVAILABLE, examples, refusals,
+    Documented, INTERNAL, ON_BEHALF, Refusal, UNAUTHORIZED, UNAVAILABLE, examples, refusals,
 };
-use crate::api::main::auth::CallerErrors;
 use crate::api::wire::addresses;
 use crate::api::wire::json::Json;
 use crate::domain::ids::SessionId;
@@ -174,17 +173,19 @@ impl PageOfSessions {
 refusals! {
     /// Of `listSessions`.
     ListSessionsErrors {
-        400 => NO_SUCH_PAGE, 401 => UNAUTHORIZED, 500 => INTERNAL, 503 => UNAVAILABLE,
+        400 => NO_SUCH_PAGE, 401 => UNAUTHORIZED, 403 => ON_BEHALF, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `revokeSession`.
     RevokeSessionErrors {
-        401 => UNAUTHORIZED,
+        401 => UNAUTHORIZED, 403 => ON_BEHALF,
         404 => Documented::new(
             "The caller has no such session: it has ended, or it is somebody else's (`not_found`).",
             || examples([service::Error::NotFound]),
         ),
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
+    /// Of `revokeOtherSessions`.
+    RevokeOthersErrors { 401 => UNAUTHORIZED, 403 => ON_BEHALF, 500 => INTERNAL, 503 => UNAVAILABLE }
 }
 
 /// The operations under `/auth/sessions`.
@@ -246,7 +247,7 @@ impl SessionsApi {
         &self,
         services: Data<&Services>,
         caller: Authenticated,
-    ) -> Result<Json<SessionsRevoked>, Refusal<CallerErrors>> {
+    ) -> Result<Json<SessionsRevoked>, Refusal<RevokeOthersErrors>> {
         let ended = services.0.sessions.revoke_others(&caller.0).await?;
         Ok(Json(SessionsRevoked::new(ended)))
     }

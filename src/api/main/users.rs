@@ -7,12 +7,14 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
-use crate::api::callers::security::Authenticated;
+use crate::api::callers::security::{Authenticated, OnBehalf};
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{
-    Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, examples, refusals,
+    Documented, INTERNAL, NOT_JSON, ON_BEHALF, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, examples,
+    refusals,
 };
+use crate::api::main::administration::FORBIDDEN;
 use crate::api::main::auth::CallerErrors;
 use crate::api::wire::addresses;
 use crate::api::wire::dto::{AccountDto, RoleDto, UserDto, UserIdParam};
@@ -181,7 +183,7 @@ impl Example for ProfileUpdate {
 refusals! {
     /// Of `getUser`.
     GetUserErrors {
-        401 => UNAUTHORIZED,
+        401 => UNAUTHORIZED, 403 => ON_BEHALF,
         404 => Documented::new(
             "There is no such account, or the caller may not see it (`not_found`).",
             || examples([service::Error::NotFound]),
@@ -196,10 +198,7 @@ refusals! {
             || vec![ApiError::invalid_field("limit", "has a value that cannot be taken")],
         ),
         401 => UNAUTHORIZED,
-        403 => Documented::new(
-            "The caller is no administrator (`forbidden`).",
-            || examples([service::Error::Forbidden]),
-        ),
+        403 => FORBIDDEN,
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `updateMe`.
@@ -209,7 +208,7 @@ refusals! {
              has control characters (`invalid_request`; `errors` names the fields).",
             || vec![ApiError::invalid_field("first_name", "must be a string")],
         ),
-        401 => UNAUTHORIZED, 413 => TOO_LARGE, 415 => NOT_JSON,
+        401 => UNAUTHORIZED, 403 => ON_BEHALF, 413 => TOO_LARGE, 415 => NOT_JSON,
         500 => INTERNAL, 503 => UNAVAILABLE,
     }
 }
@@ -253,7 +252,7 @@ impl UsersApi {
     async fn get_me(
         &self,
         services: Data<&Services>,
-        caller: Authenticated,
+        caller: OnBehalf,
     ) -> Result<Json<Me>, Refusal<CallerErrors>> {
         let user = services.0.accounts.who(&caller.0).await?;
         Ok(Json(Me::new(&user, caller.0.issued_at, caller.0.expires_at)))

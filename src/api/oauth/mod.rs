@@ -1,8 +1,10 @@
 //! `/oauth2/…`: tokens for programs, by the RFCs' names.
 
 mod client_auth;
+pub(crate) mod exchange;
 mod refusals;
 
+use hallpass_verify::Actor;
 use poem::web::Data;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
@@ -16,9 +18,10 @@ use crate::api::errors::oauth::OAuthRefusal;
 pub use crate::api::errors::oauth::{OAuthError, respond};
 use crate::api::main::clients::SECRET_EXAMPLE;
 use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
-use crate::api::wire::form::FormOrJson;
+use crate::api::wire::form::{FormFields, FormOrJson};
 use crate::api::wire::json::Json;
-use crate::domain::client::Client;
+use crate::api::wire::targets::Targets;
+use crate::domain::client::{Client, FIRST_PARTY_CLIENT_ID};
 use crate::domain::tokens::RefreshToken;
 use crate::service::oauth::Introspection;
 use crate::service::visitor::Visitor;
@@ -31,17 +34,38 @@ pub const PREFIX: &str = "/oauth2/";
 #[derive(Deserialize, Object)]
 #[oai(rename = "TokenRequest", skip_serializing_if_is_none, example)]
 pub struct TokenRequest {
-    /// `client_credentials` or `refresh_token`.
+    /// `client_credentials`, `refresh_token` or `urn:ietf:params:oauth:grant-type:token-exchange`.
     grant_type: String,
     /// With `refresh_token`: the token to redeem.
     refresh_token: Option<String>,
-    /// With `client_credentials`: what the token is to be good for, words with single spaces between;
-    /// all that the client may have unless given.
+    /// What the token is to be good for, words with single spaces between: with `client_credentials` some of what the
+    /// client may have, in an exchange some of what the subject's token is good for and the client may have; all of
+    /// it unless given.
     scope: Option<String>,
+    /// Whom the access token is to be for, absolute URIs (RFC 8707): one field for each, 8 at most; as JSON an array
+    /// or one text. Some of those that the client, or the session, may have tokens for; all of them unless given.
+    resource: Option<Targets>,
+    /// The same by other names than URIs; in an exchange the id of a client, whose audience is meant.
+    audience: Option<Targets>,
+    /// In an exchange: the access token that the client was called with, or that was issued to it.
+    subject_token: Option<String>,
+    /// In an exchange: `urn:ietf:params:oauth:token-type:access_token`, or `…:jwt`.
+    subject_token_type: Option<String>,
+    /// In an exchange: the access token of who is to act, where that is not the client itself.
+    actor_token: Option<String>,
+    /// With `actor_token`: its type, as with the subject's.
+    actor_token_type: Option<String>,
+    /// In an exchange: by which name the new token is to be called, `urn:ietf:params:oauth:token-type:access_token`
+    /// unless given, or `…:jwt`. It is the same.
+    requested_token_type: Option<String>,
     /// The client's id, unless it comes by HTTP Basic.
     client_id: Option<String>,
     /// The client's secret, unless it comes by HTTP Basic.
     client_secret: Option<String>,
+}
+
+impl FormFields for TokenRequest {
+    const REPEATABLE: &'static [&'static str] = &["resource", "audience"];
 }
 
 impl Example for TokenRequest {
@@ -50,6 +74,13 @@ impl Example for TokenRequest {
             grant_type: "client_credentials".to_owned(),
             refresh_token: None,
             scope: Some("revocations:read".to_owned()),
+            resource: None,
+            audience: None,
+            subject_token: None,
+            subject_token_type: None,
+            actor_token: None,
+            actor_token_type: None,
+            requested_token_type: None,
             client_id: Some("books".to_owned()),
             client_secret: Some(SECRET_EXAMPLE.to_owned()),
         }
@@ -62,13 +93,15 @@ impl Example for TokenRequest {
 pub struct TokenResponse {
     /// A signed JWT for `Authorization: Bearer`.
     access_token: String,
+    /// What kind of token that is; only of an exchange.
+    issued_token_type: Option<String>,
     /// How to present the access token: always `Bearer`.
     token_type: String,
     /// Seconds until the access token ends.
     expires_in: i64,
     /// Buys the next pair, once; only for the grant `refresh_token`.
     refresh_token: Option<String>,
-    /// What the token is good for; only for the grant `client_credentials`.
+    /// What the token is good for; not for the grant `refresh_token`.
     scope: Option<String>,
 }
 
@@ -76,6 +109,7 @@ impl Example for TokenResponse {
     fn example() -> Self {
         Self {
             access_token: ACCESS_TOKEN_EXAMPLE.to_owned(),
+            issued_token_type: None,
             token_type: "Bearer".to_owned(),
             expires_in: 900,
             refresh_token: None,
@@ -105,6 +139,8 @@ impl TokenInQuestion {
     }
 }
 
+impl FormFields for TokenInQuestion {}
+
 impl Example for TokenInQuestion {
     fn example() -> Self {
         Self {
@@ -113,6 +149,29 @@ impl Example for TokenInQuestion {
             client_id: Some("books".to_owned()),
             client_secret: Some(SECRET_EXAMPLE.to_owned()),
         }
+    }
+}
+
+/// Who acts for somebody.
+#[derive(Object)]
+#[oai(rename = "Actor", skip_serializing_if_is_none, example)]
+pub struct ActorDto {
+    /// The client's id, or the subject of the token that it acts by.
+    sub: String,
+    /// Who acted before, when the token was exchanged that this one was got for.
+    act: Option<Box<ActorDto>>,
+}
+
+impl From<Actor> for ActorDto {
+    fn from(actor: Actor) -> Self {
+        Self { sub: actor.sub, act: actor.act.map(|before| Box::new(Self::from(*before))) }
+    }
+}
+
+impl Example for ActorDto {
+    fn example() -> Self {
+        let gateway = Self { sub: "gateway".to_owned(), act: None };
+        Self { sub: "orders".to_owned(), act: Some(Box::new(gateway)) }
     }
 }
 
@@ -137,10 +196,12 @@ pub struct IntrospectionDto {
     email_verified: Option<bool>,
     /// The account's roles at login.
     roles: Option<Vec<String>>,
-    /// What a machine's token is good for.
+    /// What a machine's token, or one that was got in exchange, is good for.
     scope: Option<String>,
     /// Whom the token is for.
     aud: Option<Vec<String>>,
+    /// Who acts for the account, by a token that was got in exchange for another (RFC 8693 4.1).
+    act: Option<ActorDto>,
     /// The issuer.
     iss: Option<String>,
     /// When the token was issued, seconds since the Unix epoch.
@@ -173,6 +234,7 @@ impl From<Introspection> for IntrospectionDto {
                 roles: (!claims.roles.is_empty()).then_some(claims.roles),
                 scope: claims.scope,
                 aud: Some(claims.aud),
+                act: claims.act.map(ActorDto::from),
                 iss: Some(claims.iss),
                 iat: Some(claims.iat),
                 exp: Some(claims.exp),
@@ -213,6 +275,7 @@ impl Example for IntrospectionDto {
             roles: Some(vec!["member".to_owned()]),
             scope: None,
             aud: Some(vec!["https://auth.example.com".to_owned()]),
+            act: None,
             iss: Some("https://auth.example.com".to_owned()),
             iat: Some(1_796_169_600),
             exp: Some(1_796_170_500),
@@ -250,6 +313,10 @@ impl OAuthApi {
     /// token of a login is redeemed for the next pair, as at `/auth/refresh-token`. That is done without a
     /// client's credentials: the tokens of logins belong to the service's own first party, and a client
     /// that presents another one's token is refused (`invalid_grant`).
+    ///
+    /// With `grant_type=urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693) a client that may gets a token for
+    /// the service that it calls next, on behalf of the one whose token it was called with: it belongs to the same
+    /// session, so it ends with that, and it says in `act` who acts.
     #[oai(path = "/token", method = "post", operation_id = "createToken")]
     async fn token(
         &self,
@@ -258,14 +325,30 @@ impl OAuthApi {
         credentials: BasicCredentials,
         body: FormOrJson<TokenRequest>,
     ) -> Result<Json<TokenResponse>, OAuthRefusal<TokenErrors>> {
-        let TokenRequest { grant_type, refresh_token, scope, client_id, client_secret } = body.0;
-        let credentials = credentials.or(client_id, client_secret)?;
+        let mut fields = body.0;
+        let id = fields.client_id.take();
+        let is_of_first_party = id.as_deref() == Some(FIRST_PARTY_CLIENT_ID);
+        let credentials = credentials.or(id, fields.client_secret.take())?;
+        if fields.grant_type == exchange::GRANT {
+            // It has no secret, so it is no confidential client.
+            if credentials.as_ref().map_or(is_of_first_party, Presented::is_of_public_client) {
+                return Err(service::Error::UnauthorizedClient.into());
+            }
+            let client = required(services.0, visitor.0, credentials).await?;
+            services.0.exchange.permit(&client)?;
+            let (request, issued) = exchange::read(fields)?;
+            let token = services.0.exchange.exchange(&client, &request).await?;
+            return Ok(Json(exchange::answer(&token, issued)));
+        }
+        let TokenRequest { grant_type, refresh_token, scope, resource, audience, .. } = fields;
+        let asked = Targets::asked(resource, audience);
         match grant_type.as_str() {
             "client_credentials" => {
                 let client = required(services.0, visitor.0, credentials).await?;
-                let token = services.0.clients.mint(&client, scope.as_deref()).await?;
+                let token = services.0.clients.mint(&client, scope.as_deref(), &asked).await?;
                 Ok(Json(TokenResponse {
                     access_token: token.access.expose().to_owned(),
+                    issued_token_type: None,
                     token_type: "Bearer".to_owned(),
                     expires_in: token.expires_in,
                     refresh_token: None,
@@ -279,11 +362,12 @@ impl OAuthApi {
                 let token = RefreshToken::new(token.trim());
                 let sessions = &services.0.sessions;
                 let pair = match client {
-                    Some(client) => sessions.refresh_for(&client.id, &token, visitor.0).await?,
-                    None => sessions.refresh(&token, None, visitor.0).await?,
+                    Some(client) => sessions.refresh_for(&client.id, &token, visitor.0, &asked).await?,
+                    None => sessions.refresh(&token, None, visitor.0, &asked).await?,
                 };
                 Ok(Json(TokenResponse {
                     access_token: pair.access.expose().to_owned(),
+                    issued_token_type: None,
                     token_type: "Bearer".to_owned(),
                     expires_in: pair.access_expires_in,
                     refresh_token: Some(pair.refresh.expose().to_owned()),

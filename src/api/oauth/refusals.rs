@@ -39,12 +39,14 @@ refusals! {
     /// Of `createToken`.
     TokenErrors {
         400 => Documented::new(
-            "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`). Or the grant type is none of the two (`unsupported_grant_type`), the refresh token is good for nothing or another client's (`invalid_grant`), or the client may not have the scope (`invalid_scope`).",
+            "A field is missing, comes twice or cannot be taken, or the body cannot be read (`invalid_request`). Or the grant type is none that there is (`unsupported_grant_type`), the refresh token is good for nothing or another client's (`invalid_grant`), the client may not have the scope (`invalid_scope`), or the token may not be for what `resource` or `audience` asks for (`invalid_target`), or the client may not exchange tokens (`unauthorized_client`). A token that cannot be exchanged is `invalid_request`, whatever is wrong with it.",
             || vec![
                 ApiError::invalid_field("grant_type", "is missing"),
                 ApiError::unsupported_grant_type(),
                 service::Error::InvalidRefreshToken.into(),
                 service::Error::InvalidScope.into(),
+                service::Error::InvalidTarget.into(),
+                service::Error::UnauthorizedClient.into(),
             ],
         ),
         401 => BAD_CLIENT, 413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => TOO_MANY, 500 => INTERNAL, 503 => UNAVAILABLE,

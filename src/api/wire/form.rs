@@ -9,6 +9,7 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use crate::api::wire::json::{BodyError, StrictJson, parse_value, read_bytes};
@@ -28,13 +29,19 @@ const JSON: &str = "application/json";
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FormOrJson<T>(pub T);
 
-impl<T: Type + DeserializeOwned> FormOrJson<T> {
+/// The fields of a form.
+pub trait FormFields {
+    /// Those that may come several times; as JSON they are arrays.
+    const REPEATABLE: &'static [&'static str] = &[];
+}
+
+impl<T: Type + DeserializeOwned + FormFields> FormOrJson<T> {
     /// Reads the body of a request, where no framework does.
     pub(crate) async fn read(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
         let bytes = read_bytes(request, body).await?;
         let essence = request.content_type().map(|text| text.split(';').next().unwrap_or_default().trim());
         let value = match essence {
-            Some(essence) if essence.eq_ignore_ascii_case(FORM) => parse_form(&bytes)?,
+            Some(essence) if essence.eq_ignore_ascii_case(FORM) => parse_form(&bytes, T::REPEATABLE)?,
             Some(essence) if essence.eq_ignore_ascii_case(JSON) => parse_value(&bytes)?,
             None if bytes.is_empty() => Value::Object(Map::new()),
             _ => return Err(BodyError::NeitherFormNorJson.into()),
@@ -43,7 +50,7 @@ impl<T: Type + DeserializeOwned> FormOrJson<T> {
     }
 }
 
-impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for FormOrJson<T> {
+impl<'a, T: Type + DeserializeOwned + FormFields> ApiExtractor<'a> for FormOrJson<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 
     type ParamType = ();
@@ -67,22 +74,34 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for FormOrJson<T> {
     }
 }
 
-/// Reads a form (WHATWG URL 5.1) in which no field comes twice and all text is UTF-8. A `%` that
-/// begins no escape stands for itself, as everywhere.
+/// Reads a form (WHATWG URL 5.1) in which no field comes twice but those that are `repeatable`, and all text is
+/// UTF-8. A `%` that begins no escape stands for itself, as everywhere.
 ///
 /// # Errors
 /// [`BodyError::DuplicateKey`], or [`BodyError::Invalid`] for what is no text.
-pub fn parse_form(bytes: &[u8]) -> Result<Value, BodyError> {
+pub fn parse_form(bytes: &[u8], repeatable: &[&str]) -> Result<Value, BodyError> {
     let mut fields = Map::new();
     for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let mut halves = pair.splitn(2, |byte| *byte == b'=').map(decode);
         let name = halves.next().transpose()?.unwrap_or_default();
         let value = halves.next().transpose()?.unwrap_or_default();
-        if fields.insert(name, value.into()).is_some() {
-            return Err(BodyError::DuplicateKey);
+        match fields.entry(name) {
+            Entry::Vacant(vacant) => drop(vacant.insert(value.into())),
+            Entry::Occupied(mut known) if repeatable.contains(&known.key().as_str()) => {
+                repeat(known.get_mut(), value);
+            }
+            Entry::Occupied(_) => return Err(BodyError::DuplicateKey),
         }
     }
     Ok(Value::Object(fields))
+}
+
+/// Adds a value to those that a field has already.
+fn repeat(known: &mut Value, value: String) {
+    match known {
+        Value::Array(values) => values.push(value.into()),
+        one => *one = vec![one.take(), value.into()].into(),
+    }
 }
 
 fn decode(text: &[u8]) -> Result<String, BodyError> {
@@ -108,21 +127,31 @@ mod tests {
             ("a=%C5%BC", json!({"a": "ż"})),
             ("a=50%&b=%zz", json!({"a": "50%", "b": "%zz"})),
         ] {
-            assert_eq!(parse_form(form.as_bytes()), Ok(fields), "{form}");
+            assert_eq!(parse_form(form.as_bytes(), &[]), Ok(fields), "{form}");
         }
     }
 
     #[test]
     fn a_field_that_comes_twice_is_refused_in_any_spelling() {
         for form in ["a=1&a=1", "a=1&b=2&a=3", "a=1&%61=2", "a&a"] {
-            assert_eq!(parse_form(form.as_bytes()), Err(BodyError::DuplicateKey), "{form}");
+            assert_eq!(parse_form(form.as_bytes(), &[]), Err(BodyError::DuplicateKey), "{form}");
+        }
+    }
+
+    #[test]
+    fn a_repeatable_field_may_come_several_times_and_no_other_beside_it() {
+        let parse = |form: &str| parse_form(form.as_bytes(), &["r"]);
+        assert_eq!(parse("r=1&a=2"), Ok(json!({"r": "1", "a": "2"})));
+        assert_eq!(parse("r=1&a=2&r=3&%72=1"), Ok(json!({"r": ["1", "3", "1"], "a": "2"})));
+        for form in ["r=1&r=2&a=1&a=1", "R=1&R=2"] {
+            assert_eq!(parse(form), Err(BodyError::DuplicateKey), "{form}");
         }
     }
 
     #[test]
     fn what_is_no_text_is_refused() {
         for form in [b"a=%ff".as_slice(), b"a=\xff", b"%C5=1", b"a=%ED%A0%80"] {
-            assert!(matches!(parse_form(form), Err(BodyError::Invalid { field: None, .. })), "{form:?}");
+            assert!(matches!(parse_form(form, &[]), Err(BodyError::Invalid { field: None, .. })), "{form:?}");
         }
     }
 }

@@ -12,3 +12,4 @@ pub mod prepared;
 pub mod rate_limit_headers;
 pub mod run_to_completion;
 pub mod served;
+pub mod targets;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hallpass_verify::TokenType;
 
-use crate::config::engine::{Always, Later, Review, parse, settings};
+use crate::config::engine::{Always, Later, Nothing, Parsed, Review, parse, problem, settings};
+use crate::domain::audiences::{Audiences, is_resource};
 use crate::domain::session::SessionLifetimes;
 
 /// A second is the grain of a token's times.
@@ -30,6 +31,11 @@ settings! {
             kind: Text, parse: parse::text,
             default: Later { says: "the `public_url`", by: |values| values.text("public_url").map(str::to_owned) },
             example: "https://api.example.com",
+        },
+        /// Whom else logins may ask for tokens for (`resource`), as absolute URIs with commas between (a list in the
+        /// file). See [docs/tokens.md](docs/tokens.md).
+        audiences: Audiences = "tokens.audiences" {
+            kind: List, parse: audiences, default: Nothing, example: "https://orders.example.com",
         },
         /// The `typ` of access tokens: `at+jwt` (RFC 9068), or `JWT` for validators that refuse it.
         typ: TokenType = "tokens.typ" {
@@ -63,6 +69,22 @@ settings! {
         rotation_grace_period: Duration = "tokens.refresh.rotation_grace_period" {
             kind: Text, parse: parse::duration, default: Always("30s"), example: "0s",
         },
+    }
+}
+
+fn audiences(text: &str) -> Parsed<Audiences> {
+    let listed = parse::list(resource)(text)?;
+    Audiences::listed(listed)
+        .or_else(|error| problem(error.to_string(), "name fewer of them, or shorter ones"))
+}
+
+fn resource(text: &str) -> Parsed<String> {
+    match is_resource(text) {
+        true => Ok(text.to_owned()),
+        false => problem(
+            format!("names {text:?}, which no login can ask for"),
+            "write absolute URIs without a fragment, like https://orders.example.com, with a comma between",
+        ),
     }
 }
 

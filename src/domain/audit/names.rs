@@ -97,6 +97,8 @@ named! {
     ClientCreated = "client_created",
     /// A client got another secret.
     ClientSecretRotated = "client_secret_rotated",
+    /// A client was changed: whom its tokens may be for, or what it may do.
+    ClientChanged = "client_changed",
     /// A client was deleted.
     ClientDeleted = "client_deleted",
     /// A client was named, and the caller could not prove to be that client.

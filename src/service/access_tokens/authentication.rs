@@ -31,24 +31,41 @@ impl AccessTokens {
         refresh: Option<&RefreshToken>,
         address: Option<IpAddr>,
     ) -> Result<Caller> {
+        self.authenticate_for(&self.parts.audience, access, refresh, address).await
+    }
+
+    /// The same by tokens that are for `audience`. What a refresh token buys is for whom its session was granted
+    /// to be, which has to include that one.
+    ///
+    /// # Errors
+    /// Those of [`Self::authenticate`].
+    pub async fn authenticate_for(
+        &self,
+        audience: &str,
+        access: Option<&AccessToken>,
+        refresh: Option<&RefreshToken>,
+        address: Option<IpAddr>,
+    ) -> Result<Caller> {
         let now = self.parts.clock.now();
         let Some(access) = access else {
             let refresh = refresh.ok_or(Error::Unauthenticated)?;
-            return self.renew(refresh, None, address).await;
+            return self.renew(audience, refresh, None, address).await;
         };
-        match self.verify(access, now) {
-            Ok(known) => {
-                self.check_revocation(&known.claims, now).await?;
-                Caller::of(access.clone(), &known.claims, address)
+        match self.verify_person(audience, access, now) {
+            Ok(claims) => {
+                self.check_stands(&claims, now).await?;
+                Caller::of(access.clone(), &claims, address)
             }
+            // Who acts for somebody renews nothing.
+            Err(Rejection::Expired(claims)) if claims.act.is_some() => Err(Error::TokenExpired),
             Err(Rejection::Expired(claims)) => {
                 let refresh = refresh.ok_or(Error::TokenExpired)?;
-                self.check_revocation(&claims, now).await?;
-                self.renew(refresh, Some(&claims), address).await
+                self.check_stands(&claims, now).await?;
+                self.renew(audience, refresh, Some(&claims), address).await
             }
             Err(rejection) => match refresh {
                 Some(refresh) if self.is_of_the_past(access, &rejection, now) => {
-                    self.renew(refresh, None, address).await
+                    self.renew(audience, refresh, None, address).await
                 }
                 _ => Err(Error::InvalidToken(rejection)),
             },
@@ -60,6 +77,10 @@ impl AccessTokens {
     pub fn known_caller(&self, access: &AccessToken) -> Option<Caller> {
         let now = self.parts.clock.now();
         let known = self.checks.get().tokens.recall(access.expose(), now.to_system_time())?;
+        // Whether the clients are there that act by it, the database knows.
+        if known.claims.act.is_some() {
+            return None;
+        }
         let status = self.parts.revocations.status(&known.claims, now)?;
         (status == RevocationStatus::Live)
             .then(|| Caller::of(access.clone(), &known.claims, None).ok())
@@ -89,7 +110,7 @@ impl AccessTokens {
         access: &'a AccessToken,
         now: Timestamp,
     ) -> Option<&'a AccessToken> {
-        let rejection = match self.verify(access, now) {
+        let rejection = match self.verify_for_anybody(access, now) {
             Err(rejection) => rejection,
             Ok(_) => return Some(access),
         };
@@ -106,7 +127,7 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Result<Option<AccessClaims>> {
-        match self.authentic_claims(access, now).await {
+        match self.authentic_claims_for_anybody(access, now).await {
             Ok(claims) => Ok(Some(claims)),
             Err(Error::InvalidToken(rejection)) if self.is_of_the_past(access, &rejection, now) => Ok(None),
             Err(error) => Err(error),
@@ -115,6 +136,7 @@ impl AccessTokens {
 
     async fn renew(
         &self,
+        audience: &str,
         refresh: &RefreshToken,
         expired: Option<&AccessClaims>,
         address: Option<IpAddr>,
@@ -129,7 +151,10 @@ impl AccessTokens {
         let lifetimes = &self.parts.settings.lifetimes;
         let outcome = self.parts.token_store.check_refresh(&claims, lifetimes, OnReuse::Revoke).await?;
         let session = self.with_proof(refresh_verdict(&self.parts.trail, &claims, outcome, address)?).await;
-        let (access, minted) = self.mint(&session)?;
+        if !self.grant_of(&session).iter().any(|granted| granted == audience) {
+            return Err(Error::InvalidToken(Rejection::WrongAudience));
+        }
+        let (access, minted) = self.mint(&session, None)?;
         Ok(Caller { renewed: true, ..Caller::of(access, &minted, address)? })
     }
 }

@@ -7,6 +7,7 @@ use hallpass_verify::{AccessClaims, CheckError, KnownToken, Rejection, Revocatio
 
 use super::AccessTokens;
 use super::claims::{incarnation_of, session_of};
+use crate::domain::client::{ClientId, FIRST_PARTY_CLIENT_ID};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::Jti;
 use crate::domain::tokens::AccessToken;
@@ -18,14 +19,14 @@ impl AccessTokens {
     /// The claims of a client's own access token. Whether it was taken back is not looked at.
     ///
     /// # Errors
-    /// What is wrong with the token; a user's token is not of this kind.
+    /// What is wrong with the token; a user's token is not of this kind, nor is one that was exchanged.
     pub(in crate::service) fn check_client(
         &self,
         access: &AccessToken,
         now: Timestamp,
     ) -> Result<AccessClaims> {
         match self.read(access, now) {
-            Ok(claims) if claims.is_machine() => Ok(claims),
+            Ok(claims) if claims.is_machine() && claims.act.is_none() => Ok(claims),
             Ok(_) => Err(Error::InsufficientScope),
             Err(Rejection::Expired(_)) => Err(Error::TokenExpired),
             Err(rejection) => Err(Error::InvalidToken(rejection)),
@@ -46,17 +47,43 @@ impl AccessTokens {
         verifier.verify(access.expose(), now.to_system_time())
     }
 
-    /// Signature and claims. A token without a session is a machine's: no user is logged in by it.
-    pub(super) fn verify(&self, access: &AccessToken, now: Timestamp) -> Result<Arc<KnownToken>, Rejection> {
-        let verdict = self.known(access, now);
-        let claims = match &verdict {
-            Ok(known) => &known.claims,
-            Err(Rejection::Expired(claims)) => &**claims,
-            Err(_) => return verdict,
-        };
-        session_of(claims)?;
-        named_in_log::account(&claims.sub);
-        verdict
+    /// Signature and claims of a token for this service. A token without a session is a machine's: no user is
+    /// logged in by it.
+    pub(super) fn verify(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims, Rejection> {
+        person(self.read(access, now))
+    }
+
+    /// The same of a token for `audience`.
+    pub(super) fn verify_person(
+        &self,
+        audience: &str,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> Result<AccessClaims, Rejection> {
+        match audience == self.parts.audience {
+            true => self.verify(access, now),
+            false => person(self.verify_for(audience, access, now)),
+        }
+    }
+
+    /// The same of a token for whomever: to end what it belongs to it is good enough.
+    pub(super) fn verify_for_anybody(
+        &self,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> Result<AccessClaims, Rejection> {
+        person(self.read_for_anybody(access, now))
+    }
+
+    /// The claims of an access token for whomever, a user's or a machine's, that is rightly signed and in time.
+    /// Whether it was revoked is not asked.
+    pub(in crate::service) fn read_for_anybody(
+        &self,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> Result<AccessClaims, Rejection> {
+        let verifier = self.checks.get().tokens.verifier().clone().with_any_audience();
+        verifier.verify(access.expose(), now.to_system_time())
     }
 
     /// The claims of an access token, a user's or a machine's, that is rightly signed and in time.
@@ -83,21 +110,25 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Result<AccessClaims> {
-        let known = self.verify(access, now).map_err(|rejection| match rejection {
+        let claims = self.verify(access, now).map_err(|rejection| match rejection {
             Rejection::Expired(_) => Error::TokenExpired,
             rejection => Error::InvalidToken(rejection),
         })?;
-        self.check_revocation(&known.claims, now).await?;
-        Ok(known.claims.clone())
+        self.check_revocation(&claims, now).await?;
+        Ok(claims)
     }
 
-    /// The claims of an access token that is authentic and not revoked, in time or not.
+    /// The claims of an access token that is authentic and not revoked, in time or not, and for whomever.
     ///
     /// # Errors
     /// What is wrong with the token.
-    pub async fn authentic_claims(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims> {
-        let claims = match self.verify(access, now) {
-            Ok(known) => known.claims.clone(),
+    pub(super) async fn authentic_claims_for_anybody(
+        &self,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> Result<AccessClaims> {
+        let claims = match self.verify_for_anybody(access, now) {
+            Ok(claims) => claims,
             Err(Rejection::Expired(claims)) => *claims,
             Err(rejection) => return Err(Error::InvalidToken(rejection)),
         };
@@ -115,8 +146,8 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Result<AccessClaims> {
-        let claims = match self.verify(access, now) {
-            Ok(known) => known.claims.clone(),
+        let claims = match self.verify_for_anybody(access, now) {
+            Ok(claims) => claims,
             Err(Rejection::Expired(claims)) => *claims,
             Err(rejection) => return Err(Error::InvalidToken(rejection)),
         };
@@ -134,8 +165,8 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Option<AccessClaims> {
-        let known = self.verify(access, now).ok()?;
-        (self.parts.revocations.is_revoked(&known.claims) != Ok(true)).then(|| known.claims.clone())
+        let claims = self.verify_for_anybody(access, now).ok()?;
+        (self.parts.revocations.is_revoked(&claims) != Ok(true)).then_some(claims)
     }
 
     /// For how long a token has to be denied that is taken back now: until it counts nowhere any more.
@@ -162,6 +193,41 @@ impl AccessTokens {
         Ok(status == AccessStatus::Live)
     }
 
+    /// Whether a user's token was taken back, or one of the clients is gone that act by it.
+    ///
+    /// # Errors
+    /// [`Error::TokenRevoked`], [`Error::Store`].
+    pub(in crate::service) async fn check_stands(&self, claims: &AccessClaims, now: Timestamp) -> Result<()> {
+        self.check_revocation(claims, now).await?;
+        match self.actors_stand(claims).await? {
+            true => Ok(()),
+            false => Err(Error::TokenRevoked),
+        }
+    }
+
+    /// Whether the clients are still there that act by a token that was exchanged. An actor that is a person is no
+    /// client, and neither is the first party.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(in crate::service) async fn actors_stand(&self, claims: &AccessClaims) -> Result<bool> {
+        if claims.act.is_none() {
+            return Ok(true);
+        }
+        let mut asked = Vec::new();
+        for id in claims.actors().chain([claims.client_id.as_str()]) {
+            let Ok(client) = id.parse::<ClientId>() else { continue };
+            if id == FIRST_PARTY_CLIENT_ID || asked.contains(&client) {
+                continue;
+            }
+            if self.parts.clients.find_client(&client).await?.is_none() {
+                return Ok(false);
+            }
+            asked.push(client);
+        }
+        Ok(true)
+    }
+
     /// Whether a user's token was taken back.
     ///
     /// # Errors
@@ -173,6 +239,18 @@ impl AccessTokens {
     ) -> Result<()> {
         Ok(self.checks.get().revocations.check_revocation(claims, now.to_system_time()).await?)
     }
+}
+
+/// A machine's token is none of a person's.
+fn person(verdict: Result<AccessClaims, Rejection>) -> Result<AccessClaims, Rejection> {
+    let claims = match &verdict {
+        Ok(claims) => claims,
+        Err(Rejection::Expired(claims)) => &**claims,
+        Err(_) => return verdict,
+    };
+    session_of(claims)?;
+    named_in_log::account(&claims.sub);
+    verdict
 }
 
 impl From<CheckError<StoreError>> for Error {

@@ -1,10 +1,11 @@
 //! Minting access tokens, for people and for clients.
 
-use hallpass_verify::AccessClaims;
+use hallpass_verify::{AccessClaims, Actor};
 
 use super::claims::number_of;
 use super::{AccessTokens, Parts};
 use crate::crypto::jwt;
+use crate::domain::audiences::{Asked, Audiences};
 use crate::domain::causes::with_causes;
 use crate::domain::client::{Client, REVOCATIONS_READ, Scopes};
 use crate::domain::ids::Jti;
@@ -14,19 +15,24 @@ use crate::domain::tokens::AccessToken;
 use crate::service::error::Result;
 
 impl AccessTokens {
-    /// Mints an access token of a live session. It never outlives the session.
+    /// Mints an access token of a live session, for all that the session was granted or for those alone that it is
+    /// `narrowed` to. It never outlives the session.
     ///
     /// # Errors
     /// [`Error::ClockSkew`]; [`Error::Signing`].
-    pub fn mint(&self, session: &Session) -> Result<(AccessToken, AccessClaims)> {
+    pub fn mint(
+        &self,
+        session: &Session,
+        narrowed: Option<&Audiences>,
+    ) -> Result<(AccessToken, AccessClaims)> {
         self.parts.clocks.may_mint()?;
         let now = self.parts.clock.now();
-        let Parts { issuer, audience, settings, .. } = &self.parts;
+        let Parts { issuer, settings, .. } = &self.parts;
         let ends_at = session.idle_deadline.min(session.absolute_deadline);
         let expires_at = now.after(settings.lifetimes.access_token).min(ends_at);
         let claims = AccessClaims {
             iss: issuer.clone(),
-            aud: vec![audience.clone()],
+            aud: narrowed.cloned().map_or_else(|| self.grant_of(session), Audiences::into_vec),
             sub: session.user.to_string(),
             exp: expires_at.as_secs(),
             iat: now.as_secs(),
@@ -40,6 +46,8 @@ impl AccessTokens {
             email_verified: Some(session.carried.email_verified),
             roles: vec![session.carried.role.as_str().to_owned()],
             scope: None,
+            act: None,
+            may_act: None,
         };
         let token = jwt::mint(self.parts.key_ring.current().signing_key(), settings.typ, &claims)?;
         Ok((token, claims))
@@ -67,30 +75,56 @@ impl AccessTokens {
         session
     }
 
-    /// Mints an access token that a client gets for itself (RFC 6749 4.4, RFC 9068 2.2): no user is
-    /// logged in by it. One that may read the revocation feed is for this service as well.
+    /// Whom the tokens of a session may be for.
+    pub(in crate::service) fn grant_of(&self, session: &Session) -> Vec<String> {
+        let grant = &session.carried.grant;
+        if grant.is_empty() { vec![self.parts.audience.clone()] } else { grant.clone().into_vec() }
+    }
+
+    /// What a login asks for, if all of it may be asked for.
     ///
     /// # Errors
-    /// [`Error::ClockSkew`]; [`Error::Signing`]; [`Error::Store`] while it is not known in which incarnation the token
-    /// store is.
-    pub(in crate::service) async fn mint_for_client(
-        &self,
-        client: &Client,
-        scopes: &Scopes,
-    ) -> Result<(AccessToken, AccessClaims)> {
-        self.parts.clocks.may_mint()?;
-        let now = self.parts.clock.now();
-        let incarnation = self.parts.token_store.incarnation(Partition::EVERYBODY).await?;
-        let Parts { issuer, audience, settings, .. } = &self.parts;
-        let own = audience;
+    /// [`Error::InvalidTarget`].
+    pub(in crate::service) fn grant_for_login(&self, asked: &Asked) -> Result<Audiences> {
+        let Parts { audience, settings, .. } = &self.parts;
+        let is_allowed = |one: &str| one == audience || settings.audiences.contains(one);
+        Ok(asked.within(is_allowed)?.cloned().unwrap_or_default())
+    }
+
+    /// Whom a client's own tokens are for where it asks for nobody. Those that may read the revocation feed are for
+    /// this service as well.
+    fn audience_of(&self, client: &Client, scopes: &Scopes) -> Vec<String> {
+        let own = &self.parts.audience;
         let mut aud: Vec<String> =
             client.audience.iter().filter(|audience| *audience != own).cloned().collect();
         if aud.is_empty() || scopes.contains(REVOCATIONS_READ) {
             aud.push(own.clone());
         }
+        aud
+    }
+
+    /// Mints an access token that a client gets for itself (RFC 6749 4.4, RFC 9068 2.2): no user is
+    /// logged in by it. What is asked for has to be among whom its tokens are for otherwise, or may be for.
+    ///
+    /// # Errors
+    /// [`Error::InvalidTarget`]; [`Error::ClockSkew`]; [`Error::Signing`]; [`Error::Store`] while it is not known in which incarnation the token
+    /// store is.
+    pub(in crate::service) async fn mint_for_client(
+        &self,
+        client: &Client,
+        scopes: &Scopes,
+        asked: &Asked,
+    ) -> Result<(AccessToken, AccessClaims)> {
+        let whole = self.audience_of(client, scopes);
+        let is_allowed = |one: &str| whole.iter().any(|own| own == one) || client.audiences.contains(one);
+        let narrowed = asked.within(is_allowed)?.cloned().map(Audiences::into_vec);
+        self.parts.clocks.may_mint()?;
+        let now = self.parts.clock.now();
+        let incarnation = self.parts.token_store.incarnation(Partition::EVERYBODY).await?;
+        let Parts { issuer, settings, .. } = &self.parts;
         let claims = AccessClaims {
             iss: issuer.clone(),
-            aud,
+            aud: narrowed.unwrap_or(whole),
             sub: client.id.to_string(),
             exp: now.after(settings.lifetimes.access_token).as_secs(),
             iat: now.as_secs(),
@@ -104,6 +138,40 @@ impl AccessTokens {
             email_verified: None,
             roles: Vec::new(),
             scope: Some(scopes.to_string()),
+            act: None,
+            may_act: None,
+        };
+        let token = jwt::mint(self.parts.key_ring.current().signing_key(), settings.typ, &claims)?;
+        Ok((token, claims))
+    }
+
+    /// Mints an access token that a client gets in exchange for its subject's, whose claims these are and stay
+    /// (RFC 8693): it is for others, good for no more, and ends no later.
+    ///
+    /// # Errors
+    /// [`Error::ClockSkew`]; [`Error::Signing`].
+    pub(in crate::service) fn mint_on_behalf(
+        &self,
+        subject: AccessClaims,
+        client: &Client,
+        audience: Audiences,
+        scopes: &Scopes,
+        act: Actor,
+    ) -> Result<(AccessToken, AccessClaims)> {
+        self.parts.clocks.may_mint()?;
+        let now = self.parts.clock.now();
+        let settings = &self.parts.settings;
+        let claims = AccessClaims {
+            aud: audience.into_vec(),
+            exp: now.after(settings.lifetimes.access_token).as_secs().min(subject.exp),
+            iat: now.as_secs(),
+            nbf: None,
+            jti: *Jti::generate(&*self.parts.random).as_uuid(),
+            client_id: client.id.to_string(),
+            scope: Some(scopes.to_string()),
+            act: Some(act),
+            may_act: None,
+            ..subject
         };
         let token = jwt::mint(self.parts.key_ring.current().signing_key(), settings.typ, &claims)?;
         Ok((token, claims))

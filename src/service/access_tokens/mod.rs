@@ -22,6 +22,7 @@ use crate::config::TokenSettings;
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::clock::Clock;
 use crate::domain::random::Random;
+use crate::store::clients::ClientStore;
 use crate::store::{TokenStore, UserStore};
 
 pub use crate::domain::client::FIRST_PARTY_CLIENT_ID;
@@ -52,6 +53,7 @@ struct Checks {
 #[derive(Clone)]
 pub(super) struct Parts {
     pub(super) users: Arc<dyn UserStore>,
+    pub(super) clients: Arc<dyn ClientStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) clocks: ClockWatch,

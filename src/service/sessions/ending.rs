@@ -40,7 +40,10 @@ impl Sessions {
     /// others. With [`LogoutScope::Others`] each session ends in an operation of its own: until all is
     /// done, the same call can be made again, and a session that is opened meanwhile may live on.
     ///
+    /// The access token may be for whomever: a login that asked for services alone can end itself.
+    ///
     /// # Errors
+    /// [`Error::InsufficientScope`] for a token that somebody acts by for the session's owner.
     /// [`Error::TokenRevoked`] or [`Error::InvalidRefreshToken`] when the session is gone
     /// already; [`Error::Unauthenticated`] when nothing came; [`Error::RevocationPending`] when the
     /// end of all sessions is decided and not confirmed yet.
@@ -66,6 +69,9 @@ impl Sessions {
                         .ok_or(Error::TokenRevoked)?,
                     claims => claims?,
                 };
+                if claims.act.is_some() {
+                    return Err(Error::InsufficientScope);
+                }
                 let user = claims
                     .sub
                     .parse()

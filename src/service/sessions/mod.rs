@@ -24,6 +24,7 @@ use super::visitor::Visitor;
 use crate::config::RegistrationSettings;
 use crate::crypto::refresh_token;
 use crate::crypto::secret::DerivedKeys;
+use crate::domain::audiences::{Asked, Audiences};
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::causes::with_causes;
 use crate::domain::clock::Clock;
@@ -75,14 +76,15 @@ impl Sessions {
     /// # Errors
     /// [`Error::InvalidCredentials`] for an unknown address, a wrong password, and for text
     /// that is no address or no password at all; [`Error::RateLimited`];
-    /// [`Error::AccountDisabled`] and [`Error::EmailNotVerified`] only for whoever knows the
-    /// password.
+    /// [`Error::AccountDisabled`], [`Error::EmailNotVerified`] and [`Error::InvalidTarget`] only for whoever knows
+    /// the password.
     pub async fn log_in(
         &self,
         email: &str,
         password: &str,
         visitor: &Visitor,
         origin: SessionOrigin,
+        asked: &Asked,
     ) -> Result<(User, TokenPair)> {
         self.clocks.may_mint()?;
         let email = Email::parse(email).map_err(|_| Error::InvalidCredentials)?;
@@ -114,7 +116,9 @@ impl Sessions {
             failed(Some(user.id), Reason::EmailNotVerified);
             return Err(Error::EmailNotVerified);
         }
-        let pair = self.open(&user, origin, None).await?;
+        let grant = self.access_tokens.grant_for_login(asked)?;
+        let new = NewSession::of(&user, SessionId::generate(&*self.random), origin);
+        let pair = self.open_as(&user, new.granted(grant), None).await?;
         self.rehash_if_outdated(&user, password, requester).await;
         Ok((user, pair))
     }
@@ -135,15 +139,19 @@ impl Sessions {
         origin: SessionOrigin,
         because: Option<Reason>,
     ) -> Result<TokenPair> {
-        let address = origin.address;
         let new = NewSession::of(user, SessionId::generate(&*self.random), origin);
+        self.open_as(user, new, because).await
+    }
+
+    async fn open_as(&self, user: &User, new: NewSession, because: Option<Reason>) -> Result<TokenPair> {
+        let address = new.carried.origin.address;
         match self.open_at(user, new).await? {
             Some(session) => {
                 self.cap.make_room_for(&session).await;
                 let entry = self.trail.event(AuditAction::LoginSucceeded, AuditActor::User(user.id));
                 let entry = entry.on(user.id).session(session.id).from(address);
                 self.trail.record(AuditEntry { reason: because, ..entry });
-                self.pair(session)
+                self.pair(session, None)
             }
             None => {
                 self.trail.record(self.failed_login(Some(user.id), address, Reason::Superseded));
@@ -213,8 +221,8 @@ impl Sessions {
         Ok(claims)
     }
 
-    fn pair(&self, session: Session) -> Result<TokenPair> {
-        let (access, claims) = self.access_tokens.mint(&session)?;
+    fn pair(&self, session: Session, narrowed: Option<&Audiences>) -> Result<TokenPair> {
+        let (access, claims) = self.access_tokens.mint(&session, narrowed)?;
         let refresh =
             RefreshClaims { user: session.user, session: session.id, generation: session.generation };
         Ok(TokenPair {

@@ -37,7 +37,7 @@ impl Sessions {
             let now = self.clock.now();
             let presented = self.access_tokens.claims_beside_refresh(access, now).await?;
             let session = self.session_of_both(presented.as_ref(), refresh, visitor).await?;
-            let (access, _) = self.access_tokens.mint(&self.access_tokens.with_proof(session).await)?;
+            let (access, _) = self.access_tokens.mint(&self.access_tokens.with_proof(session).await, None)?;
             Ok(access)
         };
         self.limits.failing_attempt(Action::Refresh, visitor, Error::is_verdict, renewal).await
@@ -64,6 +64,9 @@ impl Sessions {
         refresh: &RefreshToken,
         visitor: &Visitor,
     ) -> Result<Session> {
+        if presented.is_some_and(|presented| presented.act.is_some()) {
+            return Err(Error::InsufficientScope);
+        }
         let claims = self.read(refresh)?;
         let is_of = |presented: &AccessClaims| {
             presented.sub == claims.user.to_string() && session_of(presented) == Ok(claims.session)

@@ -7,7 +7,8 @@ use super::failure::Failure;
 use super::postgres::PostgresStore;
 use super::rows;
 use super::sqlite::SqliteStore;
-use crate::domain::client::{Client, ClientId, ClientSecretHash, NewClient};
+use crate::domain::audiences::Audiences;
+use crate::domain::client::{Client, ClientChange, ClientId, ClientSecretHash, NewClient};
 use crate::domain::clock::Timestamp;
 use crate::store::clients::ClientStore;
 use crate::store::error::StoreResult;
@@ -20,13 +21,15 @@ macro_rules! keep_clients {
                 self.on(Work::ClientWrites, async {
                     let mut transaction = self.begin_change().await?;
                     let inserted = sqlx::query(
-                        "INSERT INTO clients (id, scopes, audience, created_at) VALUES ($1, $2, $3, $4)
-                         ON CONFLICT DO NOTHING",
+                        "INSERT INTO clients (id, scopes, audience, created_at, audiences, exchange)
+                         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
                     )
                     .bind(client.id.as_str())
                     .bind(client.scopes.to_string())
                     .bind(client.audience.as_deref())
                     .bind(client.created_at.as_millis())
+                    .bind(client.audiences.encode())
+                    .bind(client.exchange)
                     .execute(transaction.as_mut())
                     .await?;
                     if inserted.rows_affected() == 0 {
@@ -48,7 +51,7 @@ macro_rules! keep_clients {
 
             async fn find_client(&self, id: &ClientId) -> StoreResult<Option<Client>> {
                 let select = sqlx::query(
-                    "SELECT id, scopes, audience, clients.created_at AS created_at, hash
+                    "SELECT id, scopes, audience, audiences, exchange, clients.created_at AS created_at, hash
                      FROM clients LEFT JOIN client_secrets ON client_id = id
                      WHERE id = $1 ORDER BY client_secrets.created_at DESC, hash",
                 )
@@ -59,7 +62,7 @@ macro_rules! keep_clients {
 
             async fn list_clients(&self) -> StoreResult<Vec<Client>> {
                 let select = sqlx::query(
-                    "SELECT id, scopes, audience, clients.created_at AS created_at, hash
+                    "SELECT id, scopes, audience, audiences, exchange, clients.created_at AS created_at, hash
                      FROM clients LEFT JOIN client_secrets ON client_id = id
                      ORDER BY id, client_secrets.created_at DESC, hash",
                 );
@@ -101,6 +104,21 @@ macro_rules! keep_clients {
                     Ok::<_, Failure>(true)
                 })
                 .await
+            }
+
+            async fn change_client(&self, id: &ClientId, change: &ClientChange) -> StoreResult<bool> {
+                let update = sqlx::query(
+                    "UPDATE clients SET audience = CASE WHEN $2 THEN $3 ELSE audience END,
+                       audiences = COALESCE($4, audiences), exchange = COALESCE($5, exchange)
+                     WHERE id = $1",
+                )
+                .bind(id.as_str())
+                .bind(change.audience.is_some())
+                .bind(change.audience.clone().flatten())
+                .bind(change.audiences.as_ref().map(Audiences::encode))
+                .bind(change.exchange);
+                let updated = self.on(Work::ClientWrites, update.execute(self.writer())).await?;
+                Ok(updated.rows_affected() == 1)
             }
 
             async fn delete_client(&self, id: &ClientId) -> StoreResult<bool> {

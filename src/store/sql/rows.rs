@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use sqlx::{ColumnIndex, Decode, Row, Type};
 
+use crate::domain::audiences::Audiences;
 use crate::domain::client::{Client, ClientSecretHash};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::{Email, EmailError};
@@ -122,6 +123,7 @@ where
     R: Row,
     &'static str: ColumnIndex<R>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
     String: Decode<'r, R::Database> + Type<R::Database>,
     Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
 {
@@ -137,6 +139,8 @@ where
                 id: entry.parse("clients.id", |text: String| text.parse())?,
                 scopes: entry.parse("clients.scopes", |text: String| text.parse())?,
                 audience: entry.get("clients.audience")?,
+                audiences: entry.parse("clients.audiences", |text: String| Audiences::decode(&text))?,
+                exchange: entry.get("clients.exchange")?,
                 secrets: Vec::new(),
                 created_at: Timestamp::from_millis(entry.get("clients.created_at")?),
             });

@@ -2,9 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hallpass::domain::client::{ClientId, Scopes};
+use hallpass::domain::client::ClientId;
 use hallpass::domain::rate_limit::{ActionLimits, LimitRules, Rate};
 use hallpass::service::caller::Administrator;
+use hallpass::service::clients::ClientTerms;
 use hallpass::service::mail::Notice;
 use serde_json::Value;
 
@@ -32,7 +33,7 @@ async fn ask(app: &TestApp, path: &str, (id, secret): (&str, &str), form: &str) 
 async fn clients_are_written_down_with_what_is_done_to_them(app: TestApp) {
     let clients = &app.services().clients;
     let id: ClientId = "reports".parse().expect("an id");
-    clients.create(OPERATOR, id.clone(), Scopes::default(), None).await.expect("a client");
+    clients.create(OPERATOR, id.clone(), ClientTerms::default()).await.expect("a client");
     clients.rotate_secret(OPERATOR, &id, true).await.expect("a secret");
     clients.delete(OPERATOR, &id).await.expect("done");
     for wrong in [("books", "wrong"), ("books", "wrong again"), ("typed-by-mistake", "wrong")] {

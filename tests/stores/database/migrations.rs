@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hallpass::domain::audiences::Audiences;
 use hallpass::domain::audit::{AuditFilter, RecordedEntry};
 use hallpass::domain::client::{Client, ClientSecretHash, NewClient};
 use hallpass::domain::clock::Timestamp;
@@ -146,8 +147,8 @@ async fn a_new_file_that_another_process_is_using_is_waited_for() {
     connecting.await.expect("the file").migrate().await.expect("the steps");
 }
 
-/// Steps that add a column which accounts are written or read with today, and touch nothing else.
-const USED_TODAY: [&str; 2] = ["0010_external_id", "0011_mailbox"];
+/// Steps that add a column which accounts and clients are written or read with today, and touch nothing else.
+const USED_TODAY: [&str; 3] = ["0010_external_id", "0011_mailbox", "0013_client_audiences_for_0012"];
 
 /// The steps of an engine up to the one that begins with `last`, as an earlier hallpass had them, and those
 /// without which today's code could not fill and read the database.
@@ -206,6 +207,8 @@ async fn fill(database: &dyn Everything) -> UserId {
         id: "reports".parse().expect("an id"),
         scopes: "read write".parse().expect("scopes"),
         audience: None,
+        audiences: Audiences::listed(["https://orders.example.com".to_owned()]).expect("a list"),
+        exchange: true,
         secret: ClientSecretHash::new([7; 32]),
         created_at: Timestamp::from_millis(1_000),
     };

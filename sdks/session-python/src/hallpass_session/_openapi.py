@@ -25,6 +25,8 @@ ErrorCode = Literal[
     "invalid_client",
     "unsupported_grant_type",
     "invalid_scope",
+    "invalid_target",
+    "unauthorized_client",
     "insufficient_scope",
     "client_taken",
     "forbidden",
@@ -86,6 +88,10 @@ class LoginRequest(TypedDict):
     """E-mail address."""
     password: str
     """Password."""
+    resource: NotRequired[list[str] | None]
+    """Whom the access tokens of the session are to be for, absolute URIs, 8 at most: some of those that the service
+    lists for logins (`tokens.audiences`). This service alone unless given.
+    """
 
 
 LogoutScope = Literal[

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::api::errors::ApiError;
 use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE, UserDto};
+use crate::api::wire::form::FormFields;
 use crate::api::wire::json::Json;
 use crate::domain::user::User;
 use crate::service::accounts::Registration;
@@ -32,6 +33,8 @@ pub struct NewUser {
     pub(super) password: String,
 }
 
+impl FormFields for NewUser {}
+
 impl Example for NewUser {
     fn example() -> Self {
         Self {
@@ -52,6 +55,8 @@ pub struct Login {
     pub(super) password: String,
 }
 
+impl FormFields for Login {}
+
 impl Example for Login {
     fn example() -> Self {
         let NewUser { email, password, .. } = NewUser::example();
@@ -66,6 +71,8 @@ pub struct SessionToken {
     /// The refresh token of the session that the access token belongs to.
     pub(super) refresh_token: String,
 }
+
+impl FormFields for SessionToken {}
 
 impl Example for SessionToken {
     fn example() -> Self {

@@ -36,6 +36,11 @@ const UNAVAILABLE: Documented = Documented::new(
     || vec![ApiError::dependency_unavailable()],
 );
 
+const ON_BEHALF: Documented = Documented::new(
+    "The access token was got in exchange for another one: whoever acts for an account changes nothing of it.",
+    || examples([service::Error::InsufficientScope]),
+);
+
 /// What is wrong with an access token here, expiry apart.
 fn bad_access_token() -> Vec<ApiError> {
     let mut all = examples([service::Error::Unauthenticated, service::Error::TokenRevoked]);
@@ -80,6 +85,7 @@ refusals! {
                 all
             },
         ),
+        403 => ON_BEHALF,
         413 => TOO_LARGE, 415 => WRONG_TYPE, 429 => FAILED_TOO_OFTEN, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `deleteAccessToken`.
@@ -93,6 +99,7 @@ refusals! {
                 all
             },
         ),
+        403 => ON_BEHALF,
         413 => TOO_LARGE, 415 => WRONG_TYPE, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `getProfile`.

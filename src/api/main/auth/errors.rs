@@ -31,8 +31,14 @@ refusals! {
     /// Of `login`.
     LoginErrors {
         400 => Documented::new(
-            "`Hallpass-Mode` is not `cookie` (`invalid_request`), or there are two cookies (`ambiguous_token`).",
-            || vec![ApiError::invalid_field("Hallpass-Mode", "must be `cookie`"), ApiError::ambiguous_token()],
+            "`Hallpass-Mode` is not `cookie` (`invalid_request`), or there are two cookies (`ambiguous_token`). Or the \
+             password is right, and `resource` is malformed or not all of it may be asked for (`invalid_target`): no \
+             session was opened.",
+            || vec![
+                ApiError::invalid_field("Hallpass-Mode", "must be `cookie`"),
+                ApiError::ambiguous_token(),
+                service::Error::InvalidTarget.into(),
+            ],
         ),
         401 => Documented::new(
             "Wrong e-mail address or password, or the body is malformed (`invalid_credentials`). Which of \
@@ -49,8 +55,13 @@ refusals! {
         400 => Documented::new(
             "The body is not valid JSON or has a key twice, or the refresh token is in neither body nor \
              `X-Refresh-Token`, or not the same in both (`invalid_request`). Or it came in a cookie and in \
-             another way (`ambiguous_token`).",
-            || vec![ApiError::invalid_field("refreshToken", "is missing"), ApiError::ambiguous_token()],
+             another way (`ambiguous_token`). Or `resource` is malformed or not all of it was granted to the session \
+             (`invalid_target`): the refresh token is not used up.",
+            || vec![
+                ApiError::invalid_field("refreshToken", "is missing"),
+                ApiError::ambiguous_token(),
+                service::Error::InvalidTarget.into(),
+            ],
         ),
         401 => Documented::new(
             "No refresh token came (`authentication_required`). Or it is unknown or its session was ended \
@@ -60,7 +71,7 @@ refusals! {
              altered (`invalid_token`) or revoked (`token_revoked`). In all cases: log in again.",
             unauthorized_though_expiry_is_fine,
         ),
-        403 => NO_PAGE,
+        403 => NO_PAGE_OR_ON_BEHALF,
         413 => TOO_LARGE, 415 => NOT_JSON, 429 => FAILED_TOO_OFTEN, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
     /// Of `logout`.
@@ -77,7 +88,7 @@ refusals! {
              `session_expired`, `session_evicted`). But for the first two, the caller is logged out: forget the tokens.",
             unauthorized_though_expiry_is_fine,
         ),
-        403 => NO_PAGE,
+        403 => NO_PAGE_OR_ON_BEHALF,
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
     }
     /// Of `requestPasswordReset`.
@@ -110,7 +121,7 @@ refusals! {
                 ApiError::ambiguous_token(),
             ],
         ),
-        403 => NO_PAGE,
+        403 => NO_PAGE_OR_ON_BEHALF,
         401 => Documented::new(
             "The current password is wrong (`invalid_credentials`). Or the tokens are no good, as everywhere: \
              `authentication_required`, `token_expired`, `invalid_token`, `token_revoked`, \
@@ -125,11 +136,16 @@ refusals! {
     }
 }
 
-/// Where `Hallpass-Mode: cookie` came from nowhere that may use the cookie.
-const NO_PAGE: Documented = Documented::new(
+/// Where `Hallpass-Mode: cookie` came from nowhere that may use the cookie, or somebody acts for the account.
+const NO_PAGE_OR_ON_BEHALF: Documented = Documented::new(
     "With `Hallpass-Mode: cookie` the request comes from no page of this service or of a listed origin \
-     (`csrf_check_failed`). Nothing was done.",
-    || vec![ApiError::of(ErrorCode::CsrfCheckFailed)],
+     (`csrf_check_failed`). Or the access token was got in exchange for another one (claim `act`): whoever acts for an \
+     account changes nothing of it (`insufficient_scope`). Nothing was done.",
+    || {
+        let mut all = examples([service::Error::InsufficientScope]);
+        all.push(ApiError::of(ErrorCode::CsrfCheckFailed));
+        all
+    },
 );
 
 /// The same of logins, which have reasons of their own.

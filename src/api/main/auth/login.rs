@@ -10,21 +10,25 @@ use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, UserDto};
 use crate::api::wire::json;
 use crate::domain::name::Name;
 use crate::domain::user::User;
+use crate::api::wire::targets::Targets;
 
 /// Who wants to log in.
 #[derive(Deserialize, Object)]
-#[oai(rename = "LoginRequest", example)]
+#[oai(rename = "LoginRequest", skip_serializing_if_is_none, example)]
 pub struct LoginRequest {
     /// E-mail address.
     pub(super) email: String,
     /// Password.
     pub(super) password: String,
+    /// Whom the access tokens of the session are to be for, absolute URIs, 8 at most: some of those that the service
+    /// lists for logins (`tokens.audiences`). This service alone unless given.
+    pub(super) resource: Option<Targets>,
 }
 
 impl Example for LoginRequest {
     fn example() -> Self {
         let RegisterRequest { email, password, .. } = RegisterRequest::example();
-        Self { email, password }
+        Self { email, password, resource: None }
     }
 }
 

@@ -9,6 +9,8 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Deserialize;
 
+use crate::api::oauth::exchange;
+
 /// How clients prove themselves where they must (RFC 6749 2.3.1).
 const PROOFS: &[&str] = &["client_secret_basic", "client_secret_post"];
 
@@ -68,7 +70,7 @@ impl MetadataDto {
             hallpass_revocations_endpoint: at("/revocations"),
             hallpass_revocations_stream_endpoint: at("/revocations/stream"),
             // Left out, this would mean the grants of an authorization endpoint (RFC 8414 2).
-            grant_types_supported: list(&["client_credentials", "refresh_token"]),
+            grant_types_supported: list(&["client_credentials", "refresh_token", exchange::GRANT]),
             token_endpoint_auth_methods_supported: list(PROOFS_OR_NONE),
             introspection_endpoint_auth_methods_supported: list(PROOFS),
             revocation_endpoint_auth_methods_supported: list(PROOFS_OR_NONE),

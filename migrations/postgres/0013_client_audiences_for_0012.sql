@@ -1,0 +1,4 @@
+-- Whom else a client may ask for a token for (RFC 8707): a JSON array of texts.
+ALTER TABLE clients ADD COLUMN audiences TEXT NOT NULL DEFAULT '[]';
+-- Whether it may exchange the tokens that others come with (RFC 8693).
+ALTER TABLE clients ADD COLUMN exchange BOOLEAN NOT NULL DEFAULT FALSE;
