@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Settings: `BOOKS_LISTEN` (127.0.0.1:8090), `HALLPASS_ISSUER` (http://127.0.0.1:8080),
-//! `HALLPASS_AUDIENCE` (the issuer), `HALLPASS_CLIENT_ID` and `HALLPASS_CLIENT_SECRET` (the sample
+//! `HALLPASS_AUDIENCE` (the issuer; several with commas between), `HALLPASS_CLIENT_ID` and `HALLPASS_CLIENT_SECRET` (the sample
 //! client of `hallpass dev`), `HALLPASS_REACH_AT` (where the issuer is reached, if not at its own URL)
 //! and `HALLPASS_DANGER_ALLOW_HTTP` (`true`: without TLS, in a network where nobody listens).
 
@@ -20,7 +20,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use hallpass_verify::AccessClaims;
-use hallpass_verify::client::{StalePolicy, Validator};
+use hallpass_verify::client::{StalePolicy, Validator, ValidatorBuilder};
 use hallpass_verify::guard::Guard;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use poem::error::{MethodNotAllowedError, ReadBodyError};
@@ -254,6 +254,13 @@ pub async fn serve(
     Ok(())
 }
 
+/// A validator for tokens of which one of these audiences, with commas between, is enough.
+pub fn validator_for(issuer: String, audiences: &str) -> ValidatorBuilder {
+    let mut audiences = audiences.split(',').map(str::trim);
+    let first = Validator::builder(issuer, audiences.next().unwrap_or_default());
+    audiences.fold(first, |builder, audience| builder.another_audience(audience))
+}
+
 fn setting(name: &str, default: &str) -> String {
     env::var(name).unwrap_or_else(|_| default.to_owned())
 }
@@ -261,9 +268,9 @@ fn setting(name: &str, default: &str) -> String {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = setting("HALLPASS_ISSUER", "http://127.0.0.1:8080");
-    let audience = setting("HALLPASS_AUDIENCE", &issuer);
+    let audiences = setting("HALLPASS_AUDIENCE", &issuer);
     // Lazily: this service may be up before its issuer, and answers 503 until it is.
-    let mut builder = Validator::builder(issuer, audience)
+    let mut builder = validator_for(issuer, &audiences)
         .credentials(
             setting("HALLPASS_CLIENT_ID", "books"),
             setting("HALLPASS_CLIENT_SECRET", "books-dev-secret"),

@@ -59,6 +59,11 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// The service's own audience.
+    pub(super) fn audience(&self) -> &str {
+        &self.audience
+    }
+
     /// Lets a client pass that may exchange tokens.
     ///
     /// # Errors

@@ -375,6 +375,11 @@ impl Operations {
         &self.issuer
     }
 
+    /// The service's own audience (`aud`).
+    pub fn audience(&self) -> &str {
+        self.exchange.audience()
+    }
+
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hallpass_verify::client::Validator;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -38,7 +37,9 @@ impl Books {
         let folder = tempfile::tempdir().expect("a folder");
         let issuer = dev(folder.path()).start();
         let url = format!("http://{}", issuer.address());
-        let builder = Validator::builder(url.clone(), url).credentials("books", "books-dev-secret");
+        // As its setting has them: one of these is enough.
+        let audiences = format!("https://elsewhere.example.com, {url}");
+        let builder = example::validator_for(url, &audiences).credentials("books", "books-dev-secret");
         let validator = builder.max_staleness(PATIENCE).connect().await.expect("connected");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

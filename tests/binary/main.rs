@@ -8,6 +8,7 @@ mod administration;
 mod audit;
 mod backups;
 mod books;
+mod chain;
 mod client;
 mod clusters;
 mod commands;

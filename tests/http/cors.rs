@@ -243,6 +243,7 @@ async fn keys_and_metadata_are_for_pages_of_any_origin() {
         for path in [
             "/.well-known/jwks.json",
             "/.well-known/openid-configuration",
+            "/.well-known/oauth-protected-resource",
             "/.well-known/oauth-authorization-server",
             "/openapi.json",
         ] {

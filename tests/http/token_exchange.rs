@@ -72,7 +72,9 @@ impl Client {
 
     /// A token of its own.
     async fn own_token(&self, more: &[(&str, &str)]) -> String {
-        token(&self.post("/oauth2/token", &[&[("grant_type", "client_credentials")][..], more].concat()).await)
+        token(
+            &self.post("/oauth2/token", &[&[("grant_type", "client_credentials")][..], more].concat()).await,
+        )
     }
 }
 
@@ -159,7 +161,10 @@ async fn what_is_exchanged_is_the_subjects_but_for_whom_it_is_and_who_acts(app: 
     assert_eq!(claims["act"], json!({"sub": "orders", "act": {"sub": "gateway"}}));
     assert_eq!((&claims["sub"], &claims["sid"]), (&first["sub"], &first["sid"]));
     let said = chain.billing.introspect(&third).await;
-    assert_eq!((&said["active"], &said["aud"], &said["act"]), (&json!(true), &json!([BILLING]), &claims["act"]));
+    assert_eq!(
+        (&said["active"], &said["aud"], &said["act"]),
+        (&json!(true), &json!([BILLING]), &claims["act"])
+    );
 
     // By the id of a client, several at once, under the other name of its type.
     for (asked, aud) in [
@@ -182,9 +187,8 @@ async fn whoever_asks_for_more_than_there_is_gets_nothing(app: TestApp) {
     let subject = signed(&app, &ada.tokens.access, |claims| {
         claims.scope = Some("billing:read orders:read orders:write".to_owned());
     });
-    let ask = async |scope: &str| {
-        chain.gateway.exchange(&subject, &[("resource", ORDERS), ("scope", scope)]).await
-    };
+    let ask =
+        async |scope: &str| chain.gateway.exchange(&subject, &[("resource", ORDERS), ("scope", scope)]).await;
     for (asked, given) in [("", "orders:read orders:write"), ("orders:read", "orders:read")] {
         let answer = ask(asked).await;
         assert_eq!(answer.tokens(200)["scope"], given);

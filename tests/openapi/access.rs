@@ -36,6 +36,7 @@ fn the_public_operations_are_these() {
         "getAuthorizationServerMetadata /.well-known/oauth-authorization-server",
         "getJwks /.well-known/jwks.json",
         "getOpenIdConfiguration /.well-known/openid-configuration",
+        "getProtectedResourceMetadata /.well-known/oauth-protected-resource",
         "live /health/live",
         "login /auth/login",
         "register /auth/register",

@@ -10,8 +10,13 @@ use crate::documents::{FORM, JSON, documents, for_each_main_operation, for_each_
 const PROBLEM_JSON: &str = "application/problem+json";
 
 /// Operations that ask no store, so never answer 503.
-const WITHOUT_STORES: &[&str] =
-    &["live", "getJwks", "getAuthorizationServerMetadata", "getOpenIdConfiguration"];
+const WITHOUT_STORES: &[&str] = &[
+    "live",
+    "getJwks",
+    "getAuthorizationServerMetadata",
+    "getOpenIdConfiguration",
+    "getProtectedResourceMetadata",
+];
 
 #[test]
 fn any_operation_can_take_too_long() {
@@ -50,7 +55,17 @@ fn errors_are_problem_details_and_nothing_else() {
 
 /// What OAuth's errors are called, by their status (RFC 6749 5.2; RFC 6750 has none of 429).
 const OAUTH: &[(&str, &[&str])] = &[
-    ("400", &["invalid_request", "unsupported_grant_type", "invalid_grant", "invalid_scope"]),
+    (
+        "400",
+        &[
+            "invalid_request",
+            "unsupported_grant_type",
+            "invalid_grant",
+            "invalid_scope",
+            "invalid_target",
+            "unauthorized_client",
+        ],
+    ),
     ("401", &["invalid_client"]),
     ("408", &["invalid_request"]),
     ("413", &["invalid_request"]),

@@ -13,6 +13,7 @@ const OF_PERSONS: &[&str] = &["first_name", "last_name", "email_verified", "exte
 const OF_RFCS: &[&str] = &[
     "Introspection",
     "OAuthError",
+    "ResourceMetadata",
     "Revocations",
     "ServerMetadata",
     "TokenInQuestion",

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::is_success;
 use super::walk::{component, component_or_list, content_of, each_operation, each_response, object_in};
-use crate::api::wire::dto::REFRESH_TOKEN_EXAMPLE;
+use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
 use crate::api::wire::form::FORM;
 
 /// poem-openapi has no place for the examples of an answer, so `Refusal` sends them, by name, as the
@@ -93,7 +93,16 @@ pub(super) fn fill_in_forms(spec: &mut Value) {
 
 /// The example of a field that the example of the whole form leaves out, since only one of them is needed.
 fn beside_the_whole(name: &str) -> Option<Value> {
-    (name == "refresh_token").then(|| REFRESH_TOKEN_EXAMPLE.into())
+    const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+    let example = match name {
+        "refresh_token" => REFRESH_TOKEN_EXAMPLE,
+        "resource" => "https://orders.example.com",
+        "audience" => "orders",
+        "subject_token" | "actor_token" => ACCESS_TOKEN_EXAMPLE,
+        "subject_token_type" | "actor_token_type" | "requested_token_type" => ACCESS_TOKEN,
+        _ => return None,
+    };
+    Some(example.into())
 }
 
 /// The bodies that may be left out carry a token that a header can carry as well. The empty one comes

@@ -16,7 +16,7 @@ use crate::api::errors::ApiError;
 use crate::api::wire::allow::fits;
 
 /// The operations that take names they do not know. Any other is exact.
-const LENIENT: [&str; 22] = [
+const LENIENT: [&str; 23] = [
     // Contracts R and B.
     "register",
     "login",
@@ -43,6 +43,7 @@ const LENIENT: [&str; 22] = [
     "getJwks",
     "getAuthorizationServerMetadata",
     "getOpenIdConfiguration",
+    "getProtectedResourceMetadata",
     "live",
 ];
 

@@ -53,6 +53,8 @@ pub struct ApiError {
     detail: String,
     errors: Vec<InvalidField>,
     challenge: Option<Challenge>,
+    /// Where a client that is to get a token learns from whom (RFC 9728 5.1).
+    resource_metadata: Option<String>,
     /// Seconds until the same request may be sent again.
     retry_after: Option<u64>,
     /// For the log; never for the client.
@@ -69,6 +71,7 @@ impl ApiError {
             detail: code.text().to_owned(),
             errors: Vec::new(),
             challenge: code.challenge(),
+            resource_metadata: None,
             retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then(retry_after_seconds),
             cause: None,
         }
@@ -230,6 +233,11 @@ impl ApiError {
         }
     }
 
+    /// The same error, whose challenge says where the metadata of the resource are (RFC 9728 5.1).
+    pub(crate) fn naming_resource_metadata(self, url: String) -> Self {
+        Self { resource_metadata: Some(url), ..self }
+    }
+
     /// What happened, for programs.
     pub(crate) fn code(&self) -> ErrorCode {
         self.code
@@ -245,6 +253,24 @@ impl ApiError {
         &self.detail
     }
 
+    /// What `WWW-Authenticate` says.
+    fn challenge_text(&self) -> Option<String> {
+        let metadata = self.resource_metadata.as_deref();
+        let metadata = metadata.map(|url| format!("resource_metadata=\"{url}\""));
+        let and_metadata = |text: String| match &metadata {
+            Some(metadata) => format!("{text}, {metadata}"),
+            None => text,
+        };
+        Some(match self.challenge? {
+            Challenge::Plain => metadata.map_or("Bearer".to_owned(), |metadata| format!("Bearer {metadata}")),
+            Challenge::InvalidToken => {
+                and_metadata(format!("Bearer error=\"invalid_token\", error_description=\"{}\"", self.detail))
+            }
+            Challenge::Client => "Basic realm=\"hallpass\"".to_owned(),
+            Challenge::InsufficientScope => "Bearer error=\"insufficient_scope\"".to_owned(),
+        })
+    }
+
     /// The answer with a body of any dialect, and the headers that are the same in all of them.
     pub(crate) fn into_response_with(self, content_type: &str, body: String) -> Response {
         let mut response = Response::builder().status(self.status).content_type(content_type).body(body);
@@ -255,19 +281,8 @@ impl ApiError {
                 response.headers_mut().insert(name, value);
             }
         };
-        match self.challenge {
-            Some(Challenge::Plain) => set(header::WWW_AUTHENTICATE, "Bearer"),
-            Some(Challenge::InvalidToken) => {
-                set(
-                    header::WWW_AUTHENTICATE,
-                    &format!("Bearer error=\"invalid_token\", error_description=\"{}\"", self.detail),
-                );
-            }
-            Some(Challenge::Client) => set(header::WWW_AUTHENTICATE, "Basic realm=\"hallpass\""),
-            Some(Challenge::InsufficientScope) => {
-                set(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"");
-            }
-            None => {}
+        if let Some(challenge) = self.challenge_text() {
+            set(header::WWW_AUTHENTICATE, &challenge);
         }
         if let Some(seconds) = self.retry_after {
             set(header::RETRY_AFTER, &seconds.to_string());

@@ -18,9 +18,10 @@ use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{
     Documented, INTERNAL, Refusal, UNAUTHORIZED, UNAVAILABLE, examples, refusals,
 };
+use crate::api::main::well_known::RESOURCE_PATH;
 use crate::domain::audiences::is_audience;
-use crate::service;
 use crate::service::caller::Caller;
+use crate::service::{self, Services};
 
 /// Where proxies ask; anything may follow behind a `/`.
 pub(crate) const PATH: &str = "/forward-auth";
@@ -170,6 +171,7 @@ impl ForwardAuthApi {
     #[oai(path = "/forward-auth", method = "get", operation_id = "forwardAuth")]
     async fn forward_auth(
         &self,
+        services: Data<&Services>,
         tokens: Unproven,
         unverified: Data<&UnverifiedEmail>,
         /// The role that it takes to pass; any will do where this is left out. It counts on the path
@@ -183,7 +185,9 @@ impl ForwardAuthApi {
         if !audience.is_none_or(is_audience) {
             return Err(ApiError::invalid_field("audience", "has a value that cannot be taken").into());
         }
-        let caller = tokens.prove(audience).await?;
+        let caller = tokens.prove(audience).await.map_err(|error| {
+            error.naming_resource_metadata(format!("{}{RESOURCE_PATH}", services.issuer()))
+        })?;
         match role.0 {
             Some(RequiredRole::Admin) => caller.require_admin()?,
             None => {}

@@ -2,7 +2,7 @@
 
 use super::{TokenRequest, TokenResponse};
 use crate::api::errors::ApiError;
-use crate::api::wire::targets::{NoTexts, Targets};
+use crate::api::wire::targets::{NoTexts, Repeated};
 use crate::domain::tokens::AccessToken;
 use crate::service;
 use crate::service::exchange::{ExchangeRequest, ExchangedToken};
@@ -57,8 +57,8 @@ fn kind_of(field: &str, named: Option<&str>) -> Result<&'static str, ApiError> {
     }
 }
 
-fn texts(targets: Option<Targets>) -> Result<Option<Vec<String>>, ApiError> {
-    targets.map(Targets::one_or_many).transpose().map_err(|NoTexts| service::Error::InvalidTarget.into())
+fn texts(targets: Option<Repeated>) -> Result<Option<Vec<String>>, ApiError> {
+    targets.map(Repeated::one_or_many).transpose().map_err(|NoTexts| service::Error::InvalidTarget.into())
 }
 
 pub(super) fn answer(token: &ExchangedToken, issued: &str) -> TokenResponse {

@@ -20,7 +20,7 @@ use crate::api::main::clients::SECRET_EXAMPLE;
 use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
 use crate::api::wire::form::{FormFields, FormOrJson};
 use crate::api::wire::json::Json;
-use crate::api::wire::targets::Targets;
+use crate::api::wire::targets::Repeated;
 use crate::domain::client::{Client, FIRST_PARTY_CLIENT_ID};
 use crate::domain::tokens::RefreshToken;
 use crate::service::oauth::Introspection;
@@ -42,11 +42,11 @@ pub struct TokenRequest {
     /// client may have, in an exchange some of what the subject's token is good for and the client may have; all of
     /// it unless given.
     scope: Option<String>,
-    /// Whom the access token is to be for, absolute URIs (RFC 8707): one field for each, 8 at most; as JSON an array
-    /// or one text. Some of those that the client, or the session, may have tokens for; all of them unless given.
-    resource: Option<Targets>,
+    /// Whom the access token is to be for, an absolute URI (RFC 8707). The field may come several times, 8 at most; as
+    /// JSON it is one text or an array. Some of those that the client, or the session, may have tokens for; all of them unless given.
+    resource: Option<Repeated>,
     /// The same by other names than URIs; in an exchange the id of a client, whose audience is meant.
-    audience: Option<Targets>,
+    audience: Option<Repeated>,
     /// In an exchange: the access token that the client was called with, or that was issued to it.
     subject_token: Option<String>,
     /// In an exchange: `urn:ietf:params:oauth:token-type:access_token`, or `…:jwt`.
@@ -341,7 +341,7 @@ impl OAuthApi {
             return Ok(Json(exchange::answer(&token, issued)));
         }
         let TokenRequest { grant_type, refresh_token, scope, resource, audience, .. } = fields;
-        let asked = Targets::asked(resource, audience);
+        let asked = Repeated::asked(resource, audience);
         match grant_type.as_str() {
             "client_credentials" => {
                 let client = required(services.0, visitor.0, credentials).await?;

@@ -11,7 +11,7 @@ use crate::metrics::{self, RequestSeries};
 
 /// The operations that check a token, or hand out what tokens are checked with: asked again and again, and
 /// nothing changes by it.
-const VALIDATIONS: [&str; 7] = [
+const VALIDATIONS: [&str; 8] = [
     "authMe",
     "authMePost",
     "forwardAuth",
@@ -19,6 +19,7 @@ const VALIDATIONS: [&str; 7] = [
     "getJwks",
     "getAuthorizationServerMetadata",
     "getOpenIdConfiguration",
+    "getProtectedResourceMetadata",
 ];
 
 /// What an operation is to whoever reads the log.

@@ -10,16 +10,15 @@ use serde_json::Value;
 
 use crate::domain::audiences::Asked;
 
-/// Texts, or whatever came in their place. The document has an array of them.
+/// Texts, or whatever came in their place. The document has an array of them, but for a field of a form, which has
+/// one text and may come several times: generated clients cannot write a form with an array in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Targets(Value);
+pub struct Targets<const IN_FORM: bool = false>(Value);
 
-impl Targets {
-    /// For examples.
-    pub fn example(text: &str) -> Self {
-        Self(vec![text].into())
-    }
+/// A field of a form that may come several times.
+pub type Repeated = Targets<true>;
 
+impl<const IN_FORM: bool> Targets<IN_FORM> {
     /// What a body asks for in which one text stands for itself, as in a form.
     pub fn asked(resource: Option<Self>, audience: Option<Self>) -> Asked {
         match (resource.map(Self::one_or_many).transpose(), audience.map(Self::one_or_many).transpose()) {
@@ -61,24 +60,24 @@ impl Targets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoTexts;
 
-impl<'de> Deserialize<'de> for Targets {
+impl<'de, const IN_FORM: bool> Deserialize<'de> for Targets<IN_FORM> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Value::deserialize(deserializer).map(Self)
     }
 }
 
-impl Type for Targets {
+impl<const IN_FORM: bool> Type for Targets<IN_FORM> {
     const IS_REQUIRED: bool = true;
 
     type RawValueType = Self;
     type RawElementValueType = Self;
 
     fn name() -> Cow<'static, str> {
-        <Vec<String>>::name()
+        if IN_FORM { String::name() } else { <Vec<String>>::name() }
     }
 
     fn schema_ref() -> MetaSchemaRef {
-        <Vec<String>>::schema_ref()
+        if IN_FORM { String::schema_ref() } else { <Vec<String>>::schema_ref() }
     }
 
     fn as_raw_value(&self) -> Option<&Self> {
@@ -90,13 +89,13 @@ impl Type for Targets {
     }
 }
 
-impl ParseFromJSON for Targets {
+impl<const IN_FORM: bool> ParseFromJSON for Targets<IN_FORM> {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         value.map(Self).ok_or_else(ParseError::expected_input)
     }
 }
 
-impl ToJSON for Targets {
+impl<const IN_FORM: bool> ToJSON for Targets<IN_FORM> {
     fn to_json(&self) -> Option<Value> {
         Some(self.0.clone())
     }
@@ -109,7 +108,7 @@ mod tests {
     use super::*;
 
     fn targets(value: Value) -> Option<Targets> {
-        Some(Targets(value))
+        Some(Targets::<false>(value))
     }
 
     #[test]
@@ -123,10 +122,8 @@ mod tests {
         for bad in [json!(7), json!({"a": 1}), json!([1]), json!(["urn:a", null]), json!(true), json!("")] {
             assert_eq!(both(bad.clone()), (Asked::Malformed, Asked::Malformed), "{bad}");
         }
-        assert_eq!(
-            (Targets::asked(None, None), Targets::asked_in_array(None)),
-            (Asked::Nothing, Asked::Nothing)
-        );
+        assert_eq!(Repeated::asked(None, None), Asked::Nothing);
+        assert_eq!(<Targets>::asked_in_array(None), Asked::Nothing);
         assert_eq!(Targets::asked(None, targets(json!(7))), Asked::Malformed);
     }
 }

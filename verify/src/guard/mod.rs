@@ -42,12 +42,13 @@ pub struct Guard {
     machines: bool,
     roles: Vec<String>,
     scopes: Vec<String>,
+    resource_metadata: Option<String>,
 }
 
 impl Guard {
     /// Asks for a right token of a person, and nothing else.
     pub fn new(validator: Validator) -> Self {
-        Self { validator, machines: false, roles: Vec::new(), scopes: Vec::new() }
+        Self { validator, machines: false, roles: Vec::new(), scopes: Vec::new(), resource_metadata: None }
     }
 
     /// Lets machines in as well: tokens that a client got for itself (`client_credentials`, RFC 6749
@@ -70,12 +71,29 @@ impl Guard {
         self
     }
 
+    /// Says in the challenge of each 401 where the service's own metadata are (RFC 9728 5.1), an absolute URL that
+    /// ends in `/.well-known/oauth-protected-resource`: clients learn there who issues tokens for it.
+    pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
+        self.resource_metadata = Some(url.into());
+        self
+    }
+
     /// Checks a request by the values of all its `Authorization` headers.
     ///
     /// # Errors
     /// What to answer instead: 401 when the token is missing or wrong, 403 when it is right and not
     /// enough, 503 when that cannot be told.
     pub async fn admit<'a, V: AsRef<[u8]> + ?Sized + 'a>(
+        &self,
+        authorization: impl IntoIterator<Item = &'a V>,
+    ) -> Result<AccessClaims, Refusal> {
+        self.judge(authorization).await.map_err(|refusal| match &self.resource_metadata {
+            Some(url) => refusal.naming_resource_metadata(url),
+            None => refusal,
+        })
+    }
+
+    async fn judge<'a, V: AsRef<[u8]> + ?Sized + 'a>(
         &self,
         authorization: impl IntoIterator<Item = &'a V>,
     ) -> Result<AccessClaims, Refusal> {

@@ -56,6 +56,18 @@ impl Refusal {
         ValidationError::from(crate::rejection::Rejection::Malformed).into()
     }
 
+    /// The same, if it is 401, with the place of the service's metadata in its challenge. A URL that would end the
+    /// quoted string is left out.
+    pub(super) fn naming_resource_metadata(self, url: &str) -> Self {
+        let (401, Some(challenge)) = (self.status, &self.challenge) else { return self };
+        if !is_quotable(url) {
+            return self;
+        }
+        let comma = if challenge.contains(' ') { "," } else { "" };
+        let challenge = format!(r#"{challenge}{comma} resource_metadata="{url}""#);
+        Self { challenge: Some(challenge.into()), ..self }
+    }
+
     /// The HTTP status: 401, 403 or 503.
     pub fn status(&self) -> u16 {
         self.status
@@ -144,8 +156,8 @@ impl From<Forbidden> for Refusal {
 }
 
 /// The characters of a scope (RFC 6749 3.3), none of which ends a quoted string.
-fn is_quotable(scope: &str) -> bool {
-    scope.bytes().all(|byte| matches!(byte, b' ' | 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+fn is_quotable(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 fn sentence(text: &str) -> Cow<'static, str> {
@@ -191,6 +203,27 @@ mod tests {
     fn a_scope_that_would_end_the_quoted_string_is_left_out() {
         let scope = Refusal::from(Forbidden::Scope("a\", evil=\"b".to_owned()));
         assert_eq!(scope.www_authenticate(), Some(r#"Bearer error="insufficient_scope""#));
+    }
+
+    #[test]
+    fn a_challenge_for_a_token_says_where_the_metadata_are_if_the_service_does() {
+        let url = "https://orders.example.com/.well-known/oauth-protected-resource";
+        let said = |refusal: Refusal, url: &str| {
+            refusal.naming_resource_metadata(url).www_authenticate().map(str::to_owned)
+        };
+        assert_eq!(
+            said(Refusal::no_token(), url).as_deref(),
+            Some(&*format!(r#"Bearer resource_metadata="{url}""#))
+        );
+        let revoked = r#"Bearer error="invalid_token", error_description="the token has been revoked""#;
+        assert_eq!(
+            said(ValidationError::Revoked.into(), url),
+            Some(format!(r#"{revoked}, resource_metadata="{url}""#))
+        );
+        assert_eq!(said(ValidationError::Revoked.into(), "https://a\", x=\"").as_deref(), Some(revoked));
+        let forbidden = Refusal::from(Forbidden::Machine);
+        assert_eq!(said(forbidden.clone(), url).as_deref(), forbidden.www_authenticate());
+        assert_eq!(said(ValidationError::from(CannotTell::NoKeys).into(), url), None);
     }
 
     #[test]

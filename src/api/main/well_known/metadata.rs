@@ -10,6 +10,7 @@ use poem_openapi::types::Example;
 use serde::Deserialize;
 
 use crate::api::oauth::exchange;
+use crate::domain::client::{REVOCATIONS_READ, TOKENS_INTROSPECT};
 
 /// How clients prove themselves where they must (RFC 6749 2.3.1).
 const PROOFS: &[&str] = &["client_secret_basic", "client_secret_post"];
@@ -79,6 +80,41 @@ impl MetadataDto {
             id_token_signing_alg_values_supported: algorithms,
             service_documentation: at("/docs"),
         }
+    }
+}
+
+/// What a protected resource tells of itself (RFC 9728 2): this service, as one that takes its own tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Object)]
+#[oai(rename = "ResourceMetadata", example)]
+pub struct ResourceMetadataDto {
+    /// The audience of tokens that the service takes (`tokens.audience`).
+    resource: String,
+    /// Who issues them.
+    authorization_servers: Vec<String>,
+    /// The public keys that they are signed with.
+    jwks_uri: String,
+    /// How they are presented: in a header, and nowhere else.
+    bearer_methods_supported: Vec<String>,
+    /// What they may be used for here.
+    scopes_supported: Vec<String>,
+}
+
+impl ResourceMetadataDto {
+    /// What the service of that issuer and audience tells.
+    pub(super) fn of(issuer: &str, audience: &str) -> Self {
+        Self {
+            resource: audience.to_owned(),
+            authorization_servers: vec![issuer.to_owned()],
+            jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+            bearer_methods_supported: vec!["header".to_owned()],
+            scopes_supported: [REVOCATIONS_READ, TOKENS_INTROSPECT].map(str::to_owned).into(),
+        }
+    }
+}
+
+impl Example for ResourceMetadataDto {
+    fn example() -> Self {
+        Self::of("https://auth.example.com", "https://auth.example.com")
     }
 }
 

@@ -16,7 +16,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
 
-use self::metadata::MetadataDto;
+use self::metadata::{MetadataDto, ResourceMetadataDto};
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{INTERNAL, Refusal, refusals};
@@ -31,6 +31,9 @@ const MAX_AGE: u64 = 300;
 /// The names under which clients look for the metadata.
 const METADATA_PATHS: [&str; 2] =
     ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+
+/// Where clients look for what the service tells of itself as a protected resource (RFC 9728 3.1).
+pub(crate) const RESOURCE_PATH: &str = "/.well-known/oauth-protected-resource";
 
 /// A public key (RFC 7517 4).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Object)]
@@ -141,6 +144,32 @@ enum MetadataResponse {
     ),
 }
 
+/// The answer to a request for the metadata of the resource.
+#[derive(ApiResponse)]
+enum ResourceMetadataResponse {
+    /// The metadata. Keep it for as long as `Cache-Control` says.
+    #[oai(status = 200)]
+    Metadata(
+        Prepared<ResourceMetadataDto>,
+        /// How long it may be kept.
+        #[oai(header = "Cache-Control")]
+        String,
+        /// Names this version of it, for `If-None-Match`.
+        #[oai(header = "ETag")]
+        String,
+    ),
+    /// It is still what `If-None-Match` names.
+    #[oai(status = 304)]
+    NotModified(
+        /// How long it may be kept.
+        #[oai(header = "Cache-Control")]
+        String,
+        /// Names this version of it.
+        #[oai(header = "ETag")]
+        String,
+    ),
+}
+
 refusals! {
     /// Of documents that are always at hand.
     DocumentErrors { 500 => INTERNAL }
@@ -151,6 +180,7 @@ refusals! {
 pub(crate) struct Published {
     key_ring: Arc<KeyRing>,
     documents: Arc<PerGeneration<Option<Documents>>>,
+    resource: Prepared<ResourceMetadataDto>,
 }
 
 struct Documents {
@@ -173,9 +203,10 @@ impl Documents {
 impl Published {
     pub(crate) fn new(services: &Services) -> Self {
         let issuer = services.issuer().to_owned();
+        let resource = Prepared::new(&ResourceMetadataDto::of(&issuer, services.audience()));
         let write = move |generation: &Generation| Documents::of(generation, &issuer);
         let documents = PerGeneration::new(services.key_ring.clone(), write);
-        Self { key_ring: services.key_ring.clone(), documents: Arc::new(documents) }
+        Self { key_ring: services.key_ring.clone(), documents: Arc::new(documents), resource }
     }
 
     fn jwks(&self) -> Result<Prepared<JwksDto>, ApiError> {
@@ -193,6 +224,17 @@ impl Published {
             true => MetadataResponse::NotModified(cache_control, tag),
             false => MetadataResponse::Metadata(metadata, cache_control, tag),
         })
+    }
+}
+
+impl Published {
+    fn resource_response(&self, if_none_match: Option<&str>) -> ResourceMetadataResponse {
+        let metadata = self.resource.clone();
+        let (cache_control, tag) = (cache_control(None), metadata.entity_tag().to_owned());
+        match metadata.is_named_by(if_none_match) {
+            true => ResourceMetadataResponse::NotModified(cache_control, tag),
+            false => ResourceMetadataResponse::Metadata(metadata, cache_control, tag),
+        }
     }
 }
 
@@ -214,7 +256,8 @@ pub(crate) fn mount(routes: Route, issuer: &str) -> Route {
         return routes;
     }
     let add = |routes: Route, path| routes.at(format!("{path}/*issuer_path"), get(metadata_of_path));
-    METADATA_PATHS.into_iter().fold(routes, add)
+    let routes = METADATA_PATHS.into_iter().fold(routes, add);
+    routes.at(format!("{RESOURCE_PATH}/*issuer_path"), get(resource_of_path))
 }
 
 #[handler]
@@ -228,6 +271,19 @@ fn metadata_of_path(
         return Err(NotFoundError.into());
     }
     Ok(published.metadata_response(request.header("If-None-Match"))?)
+}
+
+#[handler]
+fn resource_of_path(
+    request: &Request,
+    services: Data<&Services>,
+    published: Data<&Published>,
+) -> poem::Result<ResourceMetadataResponse> {
+    let path = request.uri().path().strip_prefix(RESOURCE_PATH);
+    match path == Some(path_of(services.issuer())) {
+        true => Ok(published.resource_response(request.header("If-None-Match"))),
+        false => Err(NotFoundError.into()),
+    }
 }
 
 /// The operations under `/.well-known`.
@@ -289,6 +345,22 @@ impl WellKnownApi {
         if_none_match: Header<Option<String>>,
     ) -> Result<MetadataResponse, Refusal<DocumentErrors>> {
         Ok(published.metadata_response(if_none_match.0.as_deref())?)
+    }
+
+    /// Get the metadata of the resource (RFC 9728)
+    ///
+    /// What the service tells of itself as one that takes its own tokens: for whom they have to be, and who issues
+    /// them. A 401 of `/forward-auth` says in `resource_metadata` where this is. For an issuer with a path also at
+    /// `/.well-known/oauth-protected-resource/<path>`.
+    #[oai(path = "/oauth-protected-resource", method = "get", operation_id = "getProtectedResourceMetadata")]
+    async fn protected_resource(
+        &self,
+        published: Data<&Published>,
+        /// The `ETag` of the metadata that the client has.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<String>>,
+    ) -> Result<ResourceMetadataResponse, Refusal<DocumentErrors>> {
+        Ok(published.resource_response(if_none_match.0.as_deref()))
     }
 }
 
