@@ -206,7 +206,7 @@ async fn an_unknown_member_is_refused_or_ignored_as_each_operation_says() {
             assert!(!answer.text().contains("not known here"), "{answer:?}");
         }
     }
-    assert_eq!(exact, 11, "bodies that are exact, one of them in two documents");
+    assert_eq!(exact, 12, "bodies that are exact, one of them in two documents");
     admin.get("/users/me").send().await.json(200);
 }
 

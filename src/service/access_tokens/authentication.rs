@@ -127,11 +127,24 @@ impl AccessTokens {
         access: &AccessToken,
         now: Timestamp,
     ) -> Result<Option<AccessClaims>> {
-        match self.authentic_claims_for_anybody(access, now).await {
+        match self.authentic_claims(access, now).await {
             Ok(claims) => Ok(Some(claims)),
-            Err(Error::InvalidToken(rejection)) if self.is_of_the_past(access, &rejection, now) => Ok(None),
+            Err(Error::InvalidToken(rejection)) if self.is_of_the_past(access, &rejection, now) => {
+                Ok(self.claims_of_who_acts(access, now))
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// The claims of a token that somebody acts by, whomever it is for: beside a refresh token it is never as good as
+    /// none.
+    fn claims_of_who_acts(&self, access: &AccessToken, now: Timestamp) -> Option<AccessClaims> {
+        let claims = match self.verify_for_anybody(access, now) {
+            Ok(claims) => claims,
+            Err(Rejection::Expired(claims)) => *claims,
+            Err(_) => return None,
+        };
+        claims.act.is_some().then_some(claims)
     }
 
     async fn renew(

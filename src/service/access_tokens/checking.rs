@@ -118,16 +118,12 @@ impl AccessTokens {
         Ok(claims)
     }
 
-    /// The claims of an access token that is authentic and not revoked, in time or not, and for whomever.
+    /// The claims of an access token that is authentic and not revoked, in time or not.
     ///
     /// # Errors
     /// What is wrong with the token.
-    pub(super) async fn authentic_claims_for_anybody(
-        &self,
-        access: &AccessToken,
-        now: Timestamp,
-    ) -> Result<AccessClaims> {
-        let claims = match self.verify_for_anybody(access, now) {
+    pub async fn authentic_claims(&self, access: &AccessToken, now: Timestamp) -> Result<AccessClaims> {
+        let claims = match self.verify(access, now) {
             Ok(claims) => claims,
             Err(Rejection::Expired(claims)) => *claims,
             Err(rejection) => return Err(Error::InvalidToken(rejection)),

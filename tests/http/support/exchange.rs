@@ -160,6 +160,14 @@ impl Answer {
     fn assert_challenge(&self, status: u16, code: &str) {
         let challenge = self.header(header::WWW_AUTHENTICATE.as_str());
         match (status, code) {
+            // A proxy's question is answered with the place of the metadata (RFC 9728 5.1).
+            (401, "authentication_required") if self.what.contains(" /forward-auth") => {
+                let metadata = format!(
+                    "Bearer resource_metadata=\"{}",
+                    super::ISSUER.split(':').next().unwrap_or_default()
+                );
+                assert!(challenge.is_some_and(|text| text.starts_with(&metadata)), "{self:?}");
+            }
             (401, "authentication_required" | "invalid_credentials") => {
                 assert_eq!(challenge, Some("Bearer"), "{self:?}");
             }
