@@ -89,7 +89,7 @@ async fn send(address: &str, mut request: Request<String>) -> Result<Value, Fail
     let stream = TokioIo::new(TcpStream::connect(address).await?);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
     tokio::spawn(connection);
-    let answer = sender.send_request(request.map(|body| Full::<bytes::Bytes>::from(body))).await?;
+    let answer = sender.send_request(request.map(Full::<bytes::Bytes>::from)).await?;
     let status = answer.status();
     let body = answer.into_body().collect().await?.to_bytes();
     match status.is_success() {

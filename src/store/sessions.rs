@@ -17,6 +17,7 @@ use crate::domain::user::SecurityVersion;
 
 /// What became of opening a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and most hold the session")]
 pub enum OpenOutcome {
     /// The session is live.
     Opened(Session),

@@ -249,6 +249,7 @@ impl TryFrom<SessionRow> for Session {
 }
 
 /// What an operation does to the session.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and most hold the session")]
 pub(super) enum Change {
     /// Nothing.
     None,
