@@ -54,6 +54,9 @@ pub const REVOCATIONS_READ: &str = "revocations:read";
 /// and how long their sessions live.
 pub const TOKENS_INTROSPECT: &str = "tokens:introspect";
 
+/// The grant type of token exchange (RFC 8693 2.1).
+pub const TOKEN_EXCHANGE_GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
 /// What a client may do: scope tokens in their order (RFC 6749 3.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(BTreeSet<String>);

@@ -7,9 +7,6 @@ use crate::domain::tokens::AccessToken;
 use crate::service;
 use crate::service::exchange::{ExchangeRequest, ExchangedToken};
 
-/// The grant type.
-pub(crate) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 

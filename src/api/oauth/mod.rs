@@ -1,7 +1,7 @@
 //! `/oauth2/…`: tokens for programs, by the RFCs' names.
 
 mod client_auth;
-pub(crate) mod exchange;
+mod exchange;
 mod refusals;
 
 use hallpass_verify::Actor;
@@ -21,7 +21,7 @@ use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, REFRESH_TOKEN_EXAMPLE};
 use crate::api::wire::form::{FormFields, FormOrJson};
 use crate::api::wire::json::Json;
 use crate::api::wire::targets::Repeated;
-use crate::domain::client::{Client, FIRST_PARTY_CLIENT_ID};
+use crate::domain::client::{Client, FIRST_PARTY_CLIENT_ID, TOKEN_EXCHANGE_GRANT};
 use crate::domain::tokens::RefreshToken;
 use crate::service::oauth::Introspection;
 use crate::service::visitor::Visitor;
@@ -329,7 +329,7 @@ impl OAuthApi {
         let id = fields.client_id.take();
         let is_of_first_party = id.as_deref() == Some(FIRST_PARTY_CLIENT_ID);
         let credentials = credentials.or(id, fields.client_secret.take())?;
-        if fields.grant_type == exchange::GRANT {
+        if fields.grant_type == TOKEN_EXCHANGE_GRANT {
             // It has no secret, so it is no confidential client.
             if credentials.as_ref().map_or(is_of_first_party, Presented::is_of_public_client) {
                 return Err(service::Error::UnauthorizedClient.into());

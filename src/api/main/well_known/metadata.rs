@@ -9,8 +9,7 @@ use poem_openapi::Object;
 use poem_openapi::types::Example;
 use serde::Deserialize;
 
-use crate::api::oauth::exchange;
-use crate::domain::client::{REVOCATIONS_READ, TOKENS_INTROSPECT};
+use crate::domain::client::{REVOCATIONS_READ, TOKEN_EXCHANGE_GRANT, TOKENS_INTROSPECT};
 
 /// How clients prove themselves where they must (RFC 6749 2.3.1).
 const PROOFS: &[&str] = &["client_secret_basic", "client_secret_post"];
@@ -71,7 +70,7 @@ impl MetadataDto {
             hallpass_revocations_endpoint: at("/revocations"),
             hallpass_revocations_stream_endpoint: at("/revocations/stream"),
             // Left out, this would mean the grants of an authorization endpoint (RFC 8414 2).
-            grant_types_supported: list(&["client_credentials", "refresh_token", exchange::GRANT]),
+            grant_types_supported: list(&["client_credentials", "refresh_token", TOKEN_EXCHANGE_GRANT]),
             token_endpoint_auth_methods_supported: list(PROOFS_OR_NONE),
             introspection_endpoint_auth_methods_supported: list(PROOFS),
             revocation_endpoint_auth_methods_supported: list(PROOFS_OR_NONE),
