@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::registration::RegisterRequest;
 use crate::api::wire::dto::{ACCESS_TOKEN_EXAMPLE, UserDto};
 use crate::api::wire::json;
+use crate::api::wire::targets::Targets;
 use crate::domain::name::Name;
 use crate::domain::user::User;
-use crate::api::wire::targets::Targets;
 
 /// Who wants to log in.
 #[derive(Deserialize, Object)]
