@@ -1,7 +1,6 @@
 //! What the validation of a known token takes from the allocator, exactly: a figure that no busy machine changes.
 
 #[path = "support/mod.rs"]
-#[allow(dead_code, reason = "the other tests use all of it")]
 mod servers;
 #[path = "http/support/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "the other tests use all of it")]

@@ -43,12 +43,12 @@ fn form(body: String) -> crate::client::Call {
     post("/oauth2/introspect").header("content-type", FORM).body(body)
 }
 
-/// What an answer says, but for what is of the moment.
+/// What an answer says, but for what is of the moment, and for where the service's own metadata are: a sidecar's
+/// audience may be another resource.
 fn told(answer: &Answer) -> (u16, String, Vec<String>) {
-    let headers = REMOTE
-        .iter()
-        .chain(&["www-authenticate", "cache-control"])
-        .map(|name| answer.header(name).to_owned());
+    let challenge = answer.header("www-authenticate").split("resource_metadata=").next().unwrap_or_default();
+    let headers = REMOTE.iter().chain(&["cache-control"]).map(|name| answer.header(name));
+    let headers = headers.chain([challenge.trim_end_matches([',', ' '])]).map(str::to_owned);
     (answer.status.as_u16(), answer.text().to_owned(), headers.collect())
 }
 

@@ -60,7 +60,9 @@ impl RedisCluster {
         }
         let knows_all = async |node: usize| {
             let said: String = cluster.nodes[node].command(&["CLUSTER", "NODES"]).await;
-            said.matches("slave").count() == MASTERS
+            // A replica is told of once it is known how much it has.
+            let slots: Vec<Vec<redis::Value>> = cluster.nodes[node].command(&["CLUSTER", "SLOTS"]).await;
+            said.matches("slave").count() == MASTERS && slots.iter().all(|range| range.len() == 4)
         };
         for node in 0..cluster.nodes.len() {
             until(async || knows_all(node).await).await;

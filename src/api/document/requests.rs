@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::walk::{component, content_of, each_operation, each_response, object_in};
 use crate::api::document::known_names::is_exact;
+use crate::domain::audiences::Audiences;
 use crate::domain::audit::{AuditAction, Reason};
 use crate::domain::client::Audience;
 use crate::domain::email::EMAIL_MAX_BYTES;
@@ -100,7 +101,8 @@ fn field(name: &str) -> Map<String, Value> {
         "id" => json!({ "pattern": CLIENT_ID }),
         "scopes" => json!({ "items": { "type": "string", "pattern": SCOPE } }),
         "audience" => {
-            json!({ "minLength": 1, "maxLength": Audience::MAX_BYTES, "pattern": NO_CONTROL_CHARACTERS })
+            // Empty where a client's own is taken back.
+            json!({ "maxLength": Audience::MAX_BYTES, "pattern": NO_CONTROL_CHARACTERS })
         }
         "grant_type" => json!({ "enum": ["client_credentials", "refresh_token"] }),
         _ => Value::Null,
@@ -112,6 +114,9 @@ fn parameter(name: &str, is_number: bool) -> Map<String, Value> {
     keywords(match name {
         "id" | "user" | "after" if is_number => json!({ "maximum": UserId::MAX }),
         "actor" => json!({ "pattern": ACTOR }),
+        "audience" => {
+            json!({ "minLength": 1, "maxLength": Audiences::MAX_BYTES, "pattern": NO_CONTROL_CHARACTERS })
+        }
         "action" => {
             json!({ "enum": AuditAction::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>() })
         }

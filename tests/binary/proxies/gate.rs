@@ -100,7 +100,12 @@ pub async fn lets_through_whom_hallpass_knows(write: Write) {
         let served = gate.service.requests();
         let nobody = proxy.send(Call::new(method, target)).await;
         assert_kept_out(&nobody, 401, "Bearer");
-        assert_eq!(nobody.header("www-authenticate"), "Bearer");
+        let challenge = nobody.header("www-authenticate");
+        let metadata = "/.well-known/oauth-protected-resource\"";
+        assert!(
+            challenge.starts_with("Bearer resource_metadata=\"http") && challenge.ends_with(metadata),
+            "{challenge}"
+        );
         assert_eq!(gate.service.requests(), served, "{target}");
     }
     let head = proxy.send(Call::new(Method::HEAD, "/").bearer(&tokens.access)).await;
@@ -288,7 +293,8 @@ pub async fn upgrades_websockets(write: Write) {
     assert_echoes(stream).await;
     let served = gate.service.requests();
     let (_, head) = open_websocket(gate.proxy.client(), "").await;
-    assert!(head.starts_with("http/1.1 401 ") && head.contains("www-authenticate: bearer\r\n"), "{head}");
+    let challenge = "www-authenticate: bearer resource_metadata=";
+    assert!(head.starts_with("http/1.1 401 ") && head.contains(challenge), "{head}");
     assert_eq!(gate.service.requests(), served);
 }
 
