@@ -41,7 +41,7 @@ impl Session {
     async fn refresh_once(&self, used: &str) -> Result<Client, Error<Problem>> {
         let mut tokens = self.tokens.lock().await; // one refresh, however many calls wait for it
         if tokens.access == used {
-            let body = RefreshRequest { refresh_token: Some(tokens.refresh.clone()) };
+            let body = RefreshRequest { refresh_token: Some(tokens.refresh.clone()), resource: None };
             let pair = patiently(async || tokens.client.refresh_token(&body).await).await?.into_inner();
             *tokens = Tokens::new(&self.base_url, pair.access_token, pair.refresh_token);
         }

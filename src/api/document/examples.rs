@@ -96,8 +96,8 @@ fn beside_the_whole(name: &str) -> Option<Value> {
     const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
     let example = match name {
         "refresh_token" => REFRESH_TOKEN_EXAMPLE,
-        "resource" => "https://orders.example.com",
-        "audience" => "orders",
+        // What a form is filled in with narrows no token.
+        "resource" | "audience" => "",
         "subject_token" | "actor_token" => ACCESS_TOKEN_EXAMPLE,
         "subject_token_type" | "actor_token_type" | "requested_token_type" => ACCESS_TOKEN,
         _ => return None,

@@ -78,8 +78,7 @@ impl AuthApi {
     ///
     /// Checks e-mail address and password and opens a session, with an access token for requests
     /// and a refresh token for when that has expired. Each login is a session of its own: logging
-    /// out on one device leaves the others logged in. With `resource` the session's access tokens are for
-    /// other services of the deployment (RFC 8707).
+    /// out on one device leaves the others logged in.
     #[oai(path = "/login", method = "post", operation_id = "login", transform = "malformed_is_401")]
     async fn login(
         &self,

@@ -4,12 +4,14 @@
 //! original method and the original path behind a prefix. All of them are the same question, so
 //! [`to_one_question`] makes one operation of them, which is the one in the document.
 
+use std::borrow::Cow;
+
 use poem::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use poem::web::Data;
 use poem::{IntoResponse, Request, Response};
 use poem_openapi::param::Query;
-use poem_openapi::registry::{MetaHeader, MetaResponse, MetaResponses, Registry};
-use poem_openapi::types::Type;
+use poem_openapi::registry::{MetaHeader, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::types::{ParseFromParameter, ParseResult, Type};
 use poem_openapi::{ApiResponse, Enum, OpenApi};
 
 use crate::api::callers::security::Unproven;
@@ -60,6 +62,43 @@ pub(crate) fn to_one_question(mut request: Request) -> Request {
 pub enum RequiredRole {
     /// Everything, other people's accounts included.
     Admin,
+}
+
+/// The role that is asked for, `None` where it is none: that is told once the token is found right, as it was before
+/// a token could be for others.
+struct AskedRole(Option<RequiredRole>);
+
+impl Type for AskedRole {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        RequiredRole::name()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        RequiredRole::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        RequiredRole::register(registry);
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ParseFromParameter for AskedRole {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        Ok(Self(RequiredRole::parse_from_parameter(text).ok()))
+    }
 }
 
 /// Whether services are told of addresses that nobody has proven.
@@ -176,7 +215,7 @@ impl ForwardAuthApi {
         unverified: Data<&UnverifiedEmail>,
         /// The role that it takes to pass; any will do where this is left out. It counts on the path
         /// `/forward-auth` itself, not on a longer one.
-        role: Query<Option<RequiredRole>>,
+        role: Query<Option<AskedRole>>,
         /// Whom the access token has to be for (claim `aud`): this service unless given. It counts on the path
         /// `/forward-auth` itself as well.
         audience: Query<Option<String>>,
@@ -189,8 +228,11 @@ impl ForwardAuthApi {
             error.naming_resource_metadata(format!("{}{RESOURCE_PATH}", services.issuer()))
         })?;
         match role.0 {
-            Some(RequiredRole::Admin) => caller.require_admin()?,
             None => {}
+            Some(AskedRole(Some(RequiredRole::Admin))) => caller.require_admin()?,
+            Some(AskedRole(None)) => {
+                return Err(ApiError::invalid_field("role", "has a value that cannot be taken").into());
+            }
         }
         Ok(Pass::of(&caller, *unverified.0)?)
     }

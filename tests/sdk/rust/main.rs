@@ -31,6 +31,7 @@ async fn a_session_lasts(front: &str) {
     let who = LoginRequest {
         email: "johndoe@example.com".parse().expect("an address"),
         password: "password".parse().expect("a password"),
+        resource: None,
     };
     let session = Session::log_in(front, &who).await.expect("logged in");
     let me = async || {

@@ -33,7 +33,10 @@ pub async fn an_account_lives(service: &str) {
     assert_eq!(auth_me(&client).await.expect("auth-me").user.id, account.id.expect("an id"));
     let me = get_me(&client).await.expect("me");
     assert_eq!((me.role, me.last_name), (Role::Member, None));
-    let body = RefreshRequest { refresh_token: Some(Some(opened.refresh_token.clone())) };
+    let body = RefreshRequest {
+        refresh_token: Some(Some(opened.refresh_token.clone())),
+        ..RefreshRequest::default()
+    };
     let pair = refresh_token(&anonymous, Some(body)).await.expect("refreshed");
     assert_ne!(pair.refresh_token, opened.refresh_token);
 

@@ -23,6 +23,7 @@ pub async fn an_account_lives(service: &str) {
     let mut who = LoginRequest {
         email: "rust@example.com".parse().expect("an address"),
         password: "wrong".parse().expect("a password"),
+        resource: None,
     };
     let Err(Error::ErrorResponse(refusal)) = anonymous.login(&who).await else { panic!("a wrong password") };
     assert_eq!((refusal.status().as_u16(), refusal.code), (401, ErrorCode::InvalidCredentials));
@@ -33,7 +34,7 @@ pub async fn an_account_lives(service: &str) {
     let client = with_token(service, &login.access_token);
     assert_eq!(client.auth_me().await.expect("auth-me").user.id, account.id.expect("an id"));
     assert_eq!(client.get_me().await.expect("me").last_name, None);
-    let body = RefreshRequest { refresh_token: Some(login.refresh_token.clone()) };
+    let body = RefreshRequest { refresh_token: Some(login.refresh_token.clone()), resource: None };
     let pair = anonymous.refresh_token(&body).await.expect("refreshed");
     assert_ne!(pair.refresh_token, login.refresh_token);
 
