@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::client::{Answer, Call, Client, Tokens, get, login, post};
-use crate::process::{PATIENCE, Service, dev};
+use crate::process::{PATIENCE, Service, dev, eventually};
 
 #[path = "../../examples/books.rs"]
 #[expect(dead_code, reason = "its main reads settings for what is started here")]
@@ -40,6 +40,7 @@ impl Books {
         // As its setting has them: one of these is enough.
         let audiences = format!("https://elsewhere.example.com, {url}");
         let builder = example::validator_for(url, &audiences).credentials("books", "books-dev-secret");
+        eventually("it tells of revocations", async || issuer.client().tells_of_revocations().await).await;
         let validator = builder.max_staleness(PATIENCE).connect().await.expect("connected");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
 use crate::client::{Call, Client, Tokens, get, login, post};
-use crate::process::{PATIENCE, Program, Service, dev};
+use crate::process::{PATIENCE, Program, Service, dev, eventually};
 
 #[path = "../../examples/chain.rs"]
 #[expect(dead_code, reason = "its main reads settings for what is started here")]
@@ -98,6 +98,7 @@ async fn link(
     let url = format!("http://{}", issuer.address());
     let builder = Validator::builder(url.clone(), audience).credentials(client.0.clone(), client.1.as_str());
     let builder = builder.stale_policy(StalePolicy::Reject).max_staleness(PATIENCE);
+    eventually("it tells of revocations", async || issuer.client().tells_of_revocations().await).await;
     let validator = builder.connect().await.expect("connected");
     let next = next.map(|(link, audience)| example::Next {
         address: link.address.to_string(),

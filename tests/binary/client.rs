@@ -138,6 +138,13 @@ impl Client {
     pub async fn is_ready(&self) -> bool {
         self.try_send(get("/health/ready")).await.is_ok_and(|answer| answer.status == StatusCode::OK)
     }
+
+    /// Whether the service tells of revocations by now, which it does a moment after it listens.
+    pub async fn tells_of_revocations(&self) -> bool {
+        self.try_send(get("/health/ready"))
+            .await
+            .is_ok_and(|answer| answer.text().contains("\"feed\":\"ok\""))
+    }
 }
 
 /// No answer came.

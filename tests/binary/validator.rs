@@ -7,12 +7,13 @@ use serde_json::Value;
 use tokio::time::{interval, timeout};
 
 use crate::client::get;
-use crate::process::{PATIENCE, Program, Service, dev};
+use crate::process::{PATIENCE, Program, Service, dev, eventually};
 
 /// Knows the service as the sample client of `hallpass dev`.
 async fn validator_of(service: &Service) -> Validator {
     let issuer = format!("http://{}", service.address());
     let builder = Validator::builder(issuer.clone(), issuer).credentials("books", "books-dev-secret");
+    eventually("it tells of revocations", async || service.client().tells_of_revocations().await).await;
     builder.max_staleness(PATIENCE).connect().await.expect("connected")
 }
 
@@ -79,6 +80,7 @@ async fn a_validator_whose_service_is_gone_says_that_it_cannot_tell() {
     let service = dev(folder.path()).start();
     let issuer = format!("http://{}", service.address());
     let builder = Validator::builder(issuer.clone(), issuer).credentials("books", "books-dev-secret");
+    eventually("it tells of revocations", async || service.client().tells_of_revocations().await).await;
     let validator = builder.connect().await.expect("connected");
     let tokens = service.client().logged_in("ada@example.com").await;
     service.stop().await;
