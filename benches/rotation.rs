@@ -113,6 +113,7 @@ impl Rotation for Pooled {
             .key(keys.partition().state())
             .key(keys.revocations())
             .key(keys.partition().owed())
+            .key(keys.evictions())
             .arg(format!(":{}", NOW.as_millis()))
             .arg(token.session.to_string())
             .arg(token.user.get())
@@ -123,6 +124,7 @@ impl Rotation for Pooled {
             // Whoever makes a store whole names no vouching.
             .arg("")
             .arg(EntryId::NONE.get())
+            .arg("readable")
             .invoke_async(&mut redis)
             .await
             .expect("EVALSHA");

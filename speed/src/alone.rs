@@ -3,11 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Block, Params, Version};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
 };
+use hallpass_argon2::Hasher;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
@@ -33,16 +34,24 @@ pub(crate) fn p256_verifications(times: u32) -> f64 {
     (used() - before) * 1e3 / f64::from(times)
 }
 
-/// argon2id on all cores at once: CPU seconds of 1,000 hashes, and hashes a second.
+/// argon2id on all cores at once, at the best that this machine's instructions give and in memory that is kept, as the
+/// service has it: CPU seconds of 1,000 hashes, and hashes a second.
 pub(crate) fn argon2id(each: u32) -> (f64, f64) {
     let params = Params::new(19_456, 2, 1, Some(32)).expect("OWASP's parameters");
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let hasher = Hasher::new(Algorithm::Argon2id, Version::V0x13, params);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let began = Instant::now();
     let hash = || {
+        let mut memory = vec![Block::default(); hasher.params().block_count()];
+        let mut once = || {
+            let hashed = hasher.hash_into(b"an engine weaves patterns", &[7; 16], &mut [0; 32], &mut memory);
+            hashed.expect("a hash");
+        };
+        // The kernel hands its pages over at the first touch.
+        once();
         let before = used();
         for _ in 0..each {
-            argon2.hash_password_into(b"an engine weaves patterns", &[7; 16], &mut [0; 32]).expect("a hash");
+            once();
         }
         used() - before
     };
@@ -50,6 +59,7 @@ pub(crate) fn argon2id(each: u32) -> (f64, f64) {
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(hash)).collect();
         threads.into_iter().map(|thread| thread.join().expect("a thread")).sum()
     });
-    let hashes = f64::from(each) * cores as f64;
-    (cpu * 1e3 / hashes, hashes / began.elapsed().max(Duration::from_millis(1)).as_secs_f64())
+    let cores = cores as f64;
+    let seconds = began.elapsed().max(Duration::from_millis(1)).as_secs_f64();
+    (cpu * 1e3 / (f64::from(each) * cores), f64::from(each + 1) * cores / seconds)
 }

@@ -12,7 +12,7 @@ use poem::error::NotFoundError;
 use poem::web::Data;
 use poem::{Request, Route, get, handler};
 use poem_openapi::param::Header;
-use poem_openapi::types::Example;
+use poem_openapi::types::{Example, ToJSON};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
 
@@ -118,39 +118,13 @@ enum JwksResponse {
     ),
 }
 
-/// The answer to a request for the metadata.
+/// The answer to a request for metadata: of the service, or of the resource.
 #[derive(ApiResponse)]
-enum MetadataResponse {
+enum MetadataResponse<T: ToJSON + 'static> {
     /// The metadata. Keep it for as long as `Cache-Control` says.
     #[oai(status = 200)]
     Metadata(
-        Prepared<MetadataDto>,
-        /// How long it may be kept.
-        #[oai(header = "Cache-Control")]
-        String,
-        /// Names this version of it, for `If-None-Match`.
-        #[oai(header = "ETag")]
-        String,
-    ),
-    /// It is still what `If-None-Match` names.
-    #[oai(status = 304)]
-    NotModified(
-        /// How long it may be kept.
-        #[oai(header = "Cache-Control")]
-        String,
-        /// Names this version of it.
-        #[oai(header = "ETag")]
-        String,
-    ),
-}
-
-/// The answer to a request for the metadata of the resource.
-#[derive(ApiResponse)]
-enum ResourceMetadataResponse {
-    /// The metadata. Keep it for as long as `Cache-Control` says.
-    #[oai(status = 200)]
-    Metadata(
-        Prepared<ResourceMetadataDto>,
+        Prepared<T>,
         /// How long it may be kept.
         #[oai(header = "Cache-Control")]
         String,
@@ -217,23 +191,24 @@ impl Published {
         self.documents.get().as_ref().as_ref().map(|written| written.metadata.clone()).ok_or_else(unwritten)
     }
 
-    fn metadata_response(&self, if_none_match: Option<&str>) -> Result<MetadataResponse, ApiError> {
-        let metadata = self.metadata()?;
-        let (cache_control, tag) = (cache_control(None), metadata.entity_tag().to_owned());
-        Ok(match metadata.is_named_by(if_none_match) {
-            true => MetadataResponse::NotModified(cache_control, tag),
-            false => MetadataResponse::Metadata(metadata, cache_control, tag),
-        })
+    fn metadata_response(
+        &self,
+        if_none_match: Option<&str>,
+    ) -> Result<MetadataResponse<MetadataDto>, ApiError> {
+        Ok(MetadataResponse::unless_named(self.metadata()?, if_none_match))
+    }
+
+    fn resource_response(&self, if_none_match: Option<&str>) -> MetadataResponse<ResourceMetadataDto> {
+        MetadataResponse::unless_named(self.resource.clone(), if_none_match)
     }
 }
 
-impl Published {
-    fn resource_response(&self, if_none_match: Option<&str>) -> ResourceMetadataResponse {
-        let metadata = self.resource.clone();
+impl<T: ToJSON + 'static> MetadataResponse<T> {
+    fn unless_named(metadata: Prepared<T>, if_none_match: Option<&str>) -> Self {
         let (cache_control, tag) = (cache_control(None), metadata.entity_tag().to_owned());
         match metadata.is_named_by(if_none_match) {
-            true => ResourceMetadataResponse::NotModified(cache_control, tag),
-            false => ResourceMetadataResponse::Metadata(metadata, cache_control, tag),
+            true => Self::NotModified(cache_control, tag),
+            false => Self::Metadata(metadata, cache_control, tag),
         }
     }
 }
@@ -265,7 +240,7 @@ fn metadata_of_path(
     request: &Request,
     services: Data<&Services>,
     published: Data<&Published>,
-) -> poem::Result<MetadataResponse> {
+) -> poem::Result<MetadataResponse<MetadataDto>> {
     let issuer_path = Some(path_of(services.issuer()));
     if !METADATA_PATHS.iter().any(|place| request.uri().path().strip_prefix(place) == issuer_path) {
         return Err(NotFoundError.into());
@@ -278,7 +253,7 @@ fn resource_of_path(
     request: &Request,
     services: Data<&Services>,
     published: Data<&Published>,
-) -> poem::Result<ResourceMetadataResponse> {
+) -> poem::Result<MetadataResponse<ResourceMetadataDto>> {
     let path = request.uri().path().strip_prefix(RESOURCE_PATH);
     match path == Some(path_of(services.issuer())) {
         true => Ok(published.resource_response(request.header("If-None-Match"))),
@@ -328,7 +303,7 @@ impl WellKnownApi {
         /// The `ETag` of the metadata that the client has.
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<String>>,
-    ) -> Result<MetadataResponse, Refusal<DocumentErrors>> {
+    ) -> Result<MetadataResponse<MetadataDto>, Refusal<DocumentErrors>> {
         Ok(published.metadata_response(if_none_match.0.as_deref())?)
     }
 
@@ -343,7 +318,7 @@ impl WellKnownApi {
         /// The `ETag` of the metadata that the client has.
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<String>>,
-    ) -> Result<MetadataResponse, Refusal<DocumentErrors>> {
+    ) -> Result<MetadataResponse<MetadataDto>, Refusal<DocumentErrors>> {
         Ok(published.metadata_response(if_none_match.0.as_deref())?)
     }
 
@@ -359,7 +334,7 @@ impl WellKnownApi {
         /// The `ETag` of the metadata that the client has.
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<String>>,
-    ) -> Result<ResourceMetadataResponse, Refusal<DocumentErrors>> {
+    ) -> Result<MetadataResponse<ResourceMetadataDto>, Refusal<DocumentErrors>> {
         Ok(published.resource_response(if_none_match.0.as_deref()))
     }
 }
