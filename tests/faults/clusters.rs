@@ -24,14 +24,19 @@ fn replicas(folder: &Path, redis: &str, database: &str) -> Vec<Service> {
     ["mirror", "mirror", "strict"].map(start).into()
 }
 
+async fn slot_of(cluster: &RedisCluster, partition: u8) -> u16 {
+    cluster.nodes[0].command(&["CLUSTER", "KEYSLOT", &format!("{{p{partition:02}}}")]).await
+}
+
+fn has_at_the_start(node: usize, slot: u16) -> bool {
+    let (first, last) = RedisCluster::slots_of(node);
+    (first..=last).contains(&u32::from(slot))
+}
+
 /// The master that has the first account, which is one of the load's.
 async fn home_of_the_first(cluster: &RedisCluster) -> usize {
-    let slot: u32 = cluster.nodes[0].command(&["CLUSTER", "KEYSLOT", "{p01}"]).await;
-    let has = |node: &usize| {
-        let (first, last) = RedisCluster::slots_of(*node);
-        (first..=last).contains(&slot)
-    };
-    (0..3).find(has).expect("a master")
+    let slot = slot_of(cluster, 1).await;
+    (0..3).find(|node| has_at_the_start(*node, slot)).expect("a master")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,6 +87,37 @@ async fn a_master_of_a_cluster_is_away_under_three_replicas() {
     load.is_back();
     load.acknowledges(2 * SOME).await;
     load.settle("a master of a Cluster is away, three replicas", Loss::Since(had)).await;
+    for service in services {
+        service.stop().await;
+    }
+}
+
+/// As when a node is to be taken out, and is put in again: all that it has of ours goes, key by key, and comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_of_a_cluster_move_under_three_replicas() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = PostgresServer::shared().create_database().await;
+    let cluster = RedisCluster::start().await;
+    let services = replicas(folder.path(), &cluster.url(), &database);
+    let load = Load::begin(services.iter().map(Service::client).collect()).await;
+    load.acknowledges(SOME).await;
+    let home = home_of_the_first(&cluster).await;
+    let other = (home + 1) % 3;
+    let mut slots = Vec::new();
+    for partition in 0..64 {
+        slots.push(slot_of(&cluster, partition).await);
+    }
+    slots.retain(|slot| has_at_the_start(home, *slot));
+    assert!(slots.len() > 10, "{slots:?}");
+    for (from, to) in [(home, other), (other, home)] {
+        for slot in &slots {
+            cluster.move_slot(*slot, from, to).await;
+        }
+        load.acknowledges(SOME).await;
+    }
+    load.is_back();
+    load.acknowledges(2 * SOME).await;
+    load.settle("slots of a Cluster move and come back, three replicas", Loss::Nothing).await;
     for service in services {
         service.stop().await;
     }

@@ -74,6 +74,7 @@ async fn everything_at_once() {
     move_redis(&redis, &another, &address, &load).await;
     replicas.kill(0, &load).await;
     replicas.put(0, &load).await;
+    load.is_back();
     load.acknowledges(2 * SOME).await;
     load.settle("everything at once, 64 clients", Loss::Nothing).await;
     replicas.stop().await;

@@ -41,7 +41,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub enum Loss {
     /// None.
     Nothing,
-    /// Those that were opened after that, and refreshes that were made after it.
+    /// Those that were opened after that, refreshes that were made after it, and accounts.
     Since(Instant),
 }
 
@@ -63,6 +63,8 @@ pub struct Ledger {
     pub refused: AtomicU64,
     cut: AtomicU64,
     wrong: Mutex<Vec<String>>,
+    /// When accounts were made that are gone.
+    accounts_lost: Mutex<Vec<Instant>>,
     /// But for those that wait for a password to be hashed, which is a matter of cores.
     slowest: Mutex<Duration>,
     /// Of those that end something.
@@ -91,6 +93,7 @@ impl Ledger {
             refused: AtomicU64::new(0),
             cut: AtomicU64::new(0),
             wrong: Mutex::default(),
+            accounts_lost: Mutex::default(),
             slowest: Mutex::default(),
             slowest_end: Mutex::default(),
             back_at: Mutex::default(),
@@ -130,6 +133,11 @@ impl Ledger {
 
     pub fn is_wrong(&self, what: String) {
         lock(&self.wrong).push(what);
+    }
+
+    /// A login is refused of an account that was made then.
+    pub fn account_is_lost(&self, made_at: Instant) {
+        lock(&self.accounts_lost).push(made_at);
     }
 
     /// The answer, unless it is that the service cannot tell, or that it was killed meanwhile.
@@ -196,6 +204,10 @@ impl Ledger {
         let mut sum = Sum { sessions: sessions.len(), ..Sum::default() };
         for session in &sessions {
             self.compare(session, loss, &mut sum).await;
+        }
+        let may_be = |made_at: &Instant| loss.since().is_some_and(|since| *made_at >= since);
+        for made_at in lock(&self.accounts_lost).iter().filter(|made_at| !may_be(made_at)) {
+            self.is_wrong(format!("an account is lost that was made {:?} ago", made_at.elapsed()));
         }
         self.write_down(fault, &sum);
         let wrong = lock(&self.wrong).clone();

@@ -43,8 +43,8 @@ impl Load {
         for number in 0..workers {
             let place = Ipv4Addr::new(127, 0, 1, u8::try_from(number + 1).expect("at most 255 of them"));
             let worker = Worker { number, place, ledger: ledger.clone(), is_over: is_over.clone() };
-            let email = worker.register(0).await.expect("an account, before anything fails");
-            running.push(tokio::spawn(worker.work(email)));
+            let account = worker.register(0).await.expect("an account, before anything fails");
+            running.push(tokio::spawn(worker.work(account)));
         }
         Self { ledger, is_over, workers: running }
     }
@@ -98,33 +98,43 @@ struct Worker {
     is_over: Arc<AtomicBool>,
 }
 
+/// What a worker logs in to.
+struct Account {
+    number: u32,
+    email: String,
+    made_at: Instant,
+}
+
 impl Worker {
-    /// Makes its account of that number; answers its address.
-    async fn register(&self, account: u32) -> Option<String> {
-        let email = format!("worker{}.{account}@example.com", self.number);
+    /// Makes its account of that number.
+    async fn register(&self, number: u32) -> Option<Account> {
+        let email = format!("worker{}.{number}@example.com", self.number);
         let body = serde_json::json!({ "email": email, "password": PASSWORD });
         // Who had no answer may have made it, and finds it taken.
         let right = [StatusCode::CREATED, StatusCode::CONFLICT];
         let answer = self.ledger.ask_at(self.place, post("/auth/register").json(&body), &right).await;
-        answer.map(|_| email)
+        answer.map(|_| Account { number, email, made_at: Instant::now() })
     }
 
-    async fn work(self, mut email: String) {
-        let mut sessions = 0;
+    async fn work(self, mut account: Account) {
+        let (mut sessions, mut is_used_up) = (0, false);
         while !self.is_over.load(Ordering::Relaxed) {
-            if sessions > 0 && sessions % SESSIONS == 0 {
-                let Some(another) = self.register(sessions / SESSIONS).await else { continue };
-                email = another;
+            if is_used_up {
+                let Some(another) = self.register(account.number + 1).await else { continue };
+                (account, is_used_up) = (another, false);
             }
             let asked_at = Instant::now();
-            let Some(answer) =
-                self.ledger.ask_at(self.place, login(&email, PASSWORD), &[StatusCode::OK]).await
-            else {
+            let login = login(&account.email, PASSWORD);
+            let Some(answer) = self.ledger.ask_at(self.place, login, &VERDICTS).await else { continue };
+            if answer.status == StatusCode::UNAUTHORIZED {
+                self.ledger.account_is_lost(account.made_at);
+                is_used_up = true;
                 continue;
-            };
+            }
             let key = self.ledger.enter(Session::opened(Tokens::of(&answer), asked_at));
             self.live(key, sessions).await;
             sessions += 1;
+            is_used_up = sessions % SESSIONS == 0;
         }
     }
 
