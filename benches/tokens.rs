@@ -45,6 +45,9 @@ fn claims() -> AccessClaims {
         "client_id": "hallpass",
         "email": "ada@example.com",
         "email_verified": true,
+        "auth_time": NOW.as_secs(),
+        "amr": ["pwd"],
+        "acr": "urn:hallpass:acr:1",
         "roles": ["member"],
     }))
     .expect("claims")

@@ -32,7 +32,13 @@ type Claims struct {
 	Email string
 	// Whether the user has proven that the address is theirs; nil where nothing is known of it.
 	EmailVerified *bool
-	Roles         []string
+	// When the user proved who they are, seconds since 1970: at the login, not at a refresh. Nil in a machine's token.
+	AuthTime *int64
+	// How they did (RFC 8176): pwd is a password.
+	Methods []string
+	// How much that proves: urn:hallpass:acr:1 is one factor, urn:hallpass:acr:2 are two.
+	Class string
+	Roles []string
 	// What the token may be used for, words with spaces between.
 	Scope string
 
@@ -41,7 +47,7 @@ type Claims struct {
 	payload        []byte
 }
 
-var claimNames = names("iss", "aud", "sub", "exp", "iat", "nbf", "jti", "sid", "sv", "inc", "client_id", "email", "email_verified", "roles", "scope")
+var claimNames = names("iss", "aud", "sub", "exp", "iat", "nbf", "jti", "sid", "sv", "inc", "client_id", "email", "email_verified", "auth_time", "amr", "acr", "roles", "scope")
 
 // VerifiedEmail is the user's address, if the issuer says that the user has proven it to be theirs. Anybody can register
 // with anybody's address: know people by Subject.
@@ -110,6 +116,9 @@ func parseClaims(payload []byte) (*Claims, error) {
 		ClientID:      read.text("client_id"),
 		Email:         read.optionalText("email"),
 		EmailVerified: read.optionalBool("email_verified"),
+		AuthTime:      read.optionalSigned("auth_time"),
+		Methods:       read.optionalTexts("amr"),
+		Class:         read.optionalText("acr"),
 		Roles:         read.texts("roles"),
 		Scope:         read.optionalText("scope"),
 		payload:       payload,
@@ -172,6 +181,13 @@ func (r *reader) optionalBool(name string) *bool {
 func (r *reader) texts(name string) []string {
 	texts, err := r.object.texts(name)
 	return note(r, texts, err)
+}
+
+func (r *reader) optionalTexts(name string) []string {
+	if !r.object.has(name) {
+		return nil
+	}
+	return r.texts(name)
 }
 
 // audience is a string or an array of strings (RFC 7519 4.1.3).

@@ -55,9 +55,9 @@ pub struct NewSession {
 }
 
 impl NewSession {
-    /// One for this account as it is now.
-    pub fn of(user: &User, id: SessionId, origin: SessionOrigin) -> Self {
-        let carried = Carried::of(user, origin);
+    /// One for this account as it is now, whose owner has proven at `proven_at` who they are.
+    pub fn of(user: &User, id: SessionId, proven_at: Timestamp, origin: SessionOrigin) -> Self {
+        let carried = Carried::of(user, proven_at, origin);
         Self { id, user: user.id, security_version: user.security_version, carried }
     }
 
@@ -119,6 +119,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// When its owner proved who they are, seconds since the Unix epoch: when it was opened, where nothing is
+    /// written.
+    pub fn auth_time(&self) -> i64 {
+        self.carried.auth_time.unwrap_or_else(|| self.created_at.as_secs())
+    }
+
     /// Moments that lie ahead of `now` cannot be true: the clock was put back. They count from now on, and
     /// what hangs on them keeps its length. Answers by how much they lay ahead, if they did.
     /// (model: StoresClockDecides)

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::audiences::Audiences;
+use super::clock::Timestamp;
 use super::email::Email;
 use super::session_origin::SessionOrigin;
 use super::user::{Role, User};
@@ -35,6 +36,9 @@ pub struct Carried {
     /// Whom its tokens may be for; none stands for the service's own audience.
     #[serde(rename = "g", default, skip_serializing_if = "Audiences::is_empty")]
     pub grant: Audiences,
+    /// When its owner proved who they are, seconds since the Unix epoch; not written by builds before.
+    #[serde(rename = "t", default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
     /// Where it was opened.
     #[serde(flatten)]
     pub origin: SessionOrigin,
@@ -64,12 +68,33 @@ impl From<serde_json::Error> for CarriedError {
 impl Carried {
     /// For an address that is not proven.
     pub fn new(email: Email, role: Role, origin: SessionOrigin) -> Self {
-        Self { email, email_verified: false, role, grant: Audiences::default(), origin }
+        Self {
+            email,
+            email_verified: false,
+            role,
+            grant: Audiences::default(),
+            auth_time: None,
+            origin,
+        }
     }
 
-    /// For a login of this account as it is now.
-    pub fn of(user: &User, origin: SessionOrigin) -> Self {
-        Self { email_verified: user.email_verified, ..Self::new(user.email.clone(), user.role, origin) }
+    /// For a login of this account as it is now, whose owner has proven at `proven_at` who they are.
+    pub fn of(user: &User, proven_at: Timestamp, origin: SessionOrigin) -> Self {
+        Self {
+            email_verified: user.email_verified,
+            auth_time: Some(proven_at.as_secs()),
+            ..Self::new(user.email.clone(), user.role, origin)
+        }
+    }
+
+    /// By what its owner proved who they are (RFC 8176): a password is the one way in.
+    pub fn authentication_methods(&self) -> Vec<String> {
+        vec!["pwd".to_owned()]
+    }
+
+    /// How much that proves: one factor.
+    pub fn authentication_class(&self) -> String {
+        "urn:hallpass:acr:1".to_owned()
     }
 
     /// The text to store.
@@ -92,6 +117,11 @@ impl Carried {
     pub fn decode(text: &str) -> Result<Self, CarriedError> {
         Ok(serde_json::from_str(text)?)
     }
+}
+
+/// A time that is written is one: `null` is not absence.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    i64::deserialize(deserializer).map(Some)
 }
 
 fn is_false(note: &bool) -> bool {
@@ -118,7 +148,8 @@ mod tests {
         let origin =
             SessionOrigin::new("2001:db8::7".parse().ok(), Some("Müller's \"Browser\" \\ 🦀"), "app");
         let grant = Audiences::listed(["https://a", "urn:b"].map(str::to_owned)).expect("audiences");
-        Carried { email_verified: true, role: Role::Admin, grant, ..carried(origin) }
+        let auth_time = Some(1_796_169_600);
+        Carried { email_verified: true, role: Role::Admin, grant, auth_time, ..carried(origin) }
     }
 
     #[test]
@@ -134,7 +165,7 @@ mod tests {
     fn the_text_has_names_of_one_letter_and_leaves_out_what_most_sessions_have() {
         let plain = carried(SessionOrigin::new(None, None, "hallpass"));
         assert_eq!(plain.encode().as_deref(), Ok(r#"{"e":"ada@example.com"}"#));
-        let text = r#"{"e":"ada@example.com","v":true,"r":"admin","g":["https://a","urn:b"],"a":"2001:db8::7","u":"Müller's \"Browser\" \\ 🦀","c":"app"}"#;
+        let text = r#"{"e":"ada@example.com","v":true,"r":"admin","g":["https://a","urn:b"],"t":1796169600,"a":"2001:db8::7","u":"Müller's \"Browser\" \\ 🦀","c":"app"}"#;
         assert_eq!(rich().encode().as_deref(), Ok(text));
     }
 
@@ -159,6 +190,9 @@ mod tests {
             r#"{"e":"ada@example.com","r":null}"#,
             r#"{"e":"ada@example.com","v":"ada@example.com"}"#,
             r#"{"e":"ada@example.com","v":1}"#,
+            r#"{"e":"ada@example.com","t":null}"#,
+            r#"{"e":"ada@example.com","t":"1796169600"}"#,
+            r#"{"e":"ada@example.com","t":1796169600.5}"#,
             r#"{"e":"ada@example.com","a":"300.0.2.7"}"#,
             r#"{"e":"ada@example.com","a":""}"#,
             r#"{"e":"ada@example.com","g":"https://a"}"#,

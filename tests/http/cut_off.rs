@@ -97,7 +97,7 @@ impl Holdings {
 /// Opens a session as a login does that has checked the password of the account as it was then.
 async fn open_as_seen(app: &TestApp, seen: &User) -> OpenOutcome {
     let origin = SessionOrigin::new(None, None, "hallpass");
-    let session = NewSession::of(seen, SessionId::from(Uuid::from_u128(7)), origin);
+    let session = NewSession::of(seen, SessionId::from(Uuid::from_u128(7)), app.timestamp(), origin);
     app.token_store().open_session(&session, &app.lifetimes()).await.expect("a token store that answers")
 }
 

@@ -31,6 +31,7 @@ mod known_names;
 mod known_tokens;
 mod legacy_hashes;
 mod login;
+mod login_claims;
 mod logout;
 mod metadata;
 mod mirror;

@@ -59,6 +59,16 @@ pub struct AccessClaims {
     /// [`verified_email`](Self::verified_email), or better goes by [`sub`](Self::sub).
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
+    /// When the user proved who they are, seconds since the Unix epoch: at the login, and not at a refresh
+    /// (OpenID Connect Core 2). A machine has none, nor what follows; nor have tokens of builds before.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// How they did (RFC 8176): `pwd` is a password.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub amr: Option<Vec<String>>,
+    /// How much that proves: `urn:hallpass:acr:1` is one factor, `urn:hallpass:acr:2` are two.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
     /// The user's roles when the session was opened.
     pub roles: Vec<String>,
     /// What the token may be used for, words between single spaces (RFC 9068 2.2.3).
@@ -128,6 +138,9 @@ impl fmt::Debug for AccessClaims {
             client_id,
             email: _,
             email_verified,
+            auth_time,
+            amr,
+            acr,
             roles,
             scope,
             act,
@@ -146,6 +159,9 @@ impl fmt::Debug for AccessClaims {
             .field("inc", inc)
             .field("client_id", client_id)
             .field("email_verified", email_verified)
+            .field("auth_time", auth_time)
+            .field("amr", amr)
+            .field("acr", acr)
             .field("roles", roles)
             .field("scope", scope)
             .field("act", act)
@@ -202,6 +218,9 @@ mod tests {
             client_id: "hallpass".to_owned(),
             email: Some("ada@example.com".to_owned()),
             email_verified: Some(true),
+            auth_time: Some(1_999_999_000),
+            amr: Some(vec!["pwd".to_owned()]),
+            acr: Some("urn:hallpass:acr:1".to_owned()),
             roles: vec!["member".to_owned()],
             scope: Some("orders:read orders:write".to_owned()),
             act: None,
@@ -258,15 +277,39 @@ mod tests {
             sv: None,
             email: None,
             email_verified: None,
+            auth_time: None,
+            amr: None,
+            acr: None,
             scope: None,
             ..claims(&["a"])
         };
         let written = serde_json::to_value(&machine).expect("JSON");
-        for claim in ["nbf", "sid", "sv", "email", "email_verified", "scope", "act", "may_act"] {
+        let absent =
+            ["nbf", "sid", "sv", "email", "email_verified", "auth_time", "amr", "acr", "scope", "act", "may_act"];
+        for claim in absent {
             assert_eq!(written.get(claim), None, "{claim}");
         }
         let read: AccessClaims = serde_json::from_value(written).expect("claims");
         assert_eq!(read, machine);
+    }
+
+    /// One of another type is not taken for one that is absent: what asks for a fresh login would pass.
+    #[test]
+    fn what_a_token_says_about_its_login_has_one_type_each() {
+        for (claim, wrong) in [
+            ("auth_time", json!("1999999000")),
+            ("auth_time", json!(1.5)),
+            ("auth_time", Value::Null),
+            ("amr", json!("pwd")),
+            ("amr", json!([1])),
+            ("amr", Value::Null),
+            ("acr", json!(1)),
+            ("acr", Value::Null),
+        ] {
+            let mut claims = written(&["a"]);
+            claims[claim] = wrong.clone();
+            assert!(serde_json::from_value::<AccessClaims>(claims).is_err(), "{claim}: {wrong}");
+        }
     }
 
     #[test]

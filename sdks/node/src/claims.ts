@@ -18,7 +18,7 @@ export interface Claims {
 }
 
 const NAMES = new Set(
-  'iss aud sub exp iat nbf jti sid sv inc client_id email email_verified roles scope'.split(' '),
+  'iss aud sub exp iat nbf jti sid sv inc client_id email email_verified auth_time amr acr roles scope'.split(' '),
 )
 
 /**
@@ -35,6 +35,9 @@ function claimsOf(map: Map<string, Json>): Claims {
   required(members.text('client_id'))
   members.text('email')
   members.flag('email_verified')
+  members.i64('auth_time')
+  members.texts('amr')
+  members.text('acr')
   const sid = members.text('sid')
   return {
     iss: required(members.text('iss')),

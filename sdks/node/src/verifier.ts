@@ -50,6 +50,12 @@ export interface Payload {
   /** Anybody's until `email_verified` is true. */
   email?: string
   email_verified?: boolean
+  /** When the person proved who they are, seconds since 1970: at the login, not at a refresh. */
+  auth_time?: number
+  /** How they did (RFC 8176): `pwd` is a password. */
+  amr?: string[]
+  /** `urn:hallpass:acr:1` is one factor, `urn:hallpass:acr:2` are two. */
+  acr?: string
   roles: string[]
   /** Words with single spaces between. */
   scope?: string

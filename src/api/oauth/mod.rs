@@ -195,6 +195,12 @@ pub struct IntrospectionDto {
     /// Whether the owner has proven that the address is theirs: when an access token was issued; of a
     /// refresh token, this moment. Until then it may be anybody's.
     email_verified: Option<bool>,
+    /// When the account's owner proved who they are, seconds since the Unix epoch: at the login.
+    auth_time: Option<i64>,
+    /// How they did: `pwd` is a password.
+    amr: Option<Vec<String>>,
+    /// How much that proves: `urn:hallpass:acr:1` is one factor.
+    acr: Option<String>,
     /// The account's roles at login.
     roles: Option<Vec<String>>,
     /// What a machine's token, or one that was got in exchange, is good for.
@@ -232,6 +238,9 @@ impl From<Introspection> for IntrospectionDto {
                 username: claims.email.clone(),
                 email: claims.email,
                 email_verified: claims.email_verified,
+                auth_time: claims.auth_time,
+                amr: claims.amr,
+                acr: claims.acr,
                 roles: (!claims.roles.is_empty()).then_some(claims.roles),
                 scope: claims.scope,
                 aud: Some(claims.aud),
@@ -248,6 +257,9 @@ impl From<Introspection> for IntrospectionDto {
                 active: true,
                 token_type: Some("refresh_token".to_owned()),
                 sub: Some(session.user.to_string()),
+                auth_time: Some(session.auth_time()),
+                amr: Some(session.carried.authentication_methods()),
+                acr: Some(session.carried.authentication_class()),
                 client_id: Some(session.carried.origin.client),
                 username: Some(session.carried.email.as_str().to_owned()),
                 email: Some(session.carried.email.as_str().to_owned()),
@@ -273,6 +285,9 @@ impl Example for IntrospectionDto {
             username: Some("ada@example.com".to_owned()),
             email: Some("ada@example.com".to_owned()),
             email_verified: Some(true),
+            auth_time: Some(1_796_169_600),
+            amr: Some(vec!["pwd".to_owned()]),
+            acr: Some("urn:hallpass:acr:1".to_owned()),
             roles: Some(vec!["member".to_owned()]),
             scope: None,
             aud: Some(vec!["https://auth.example.com".to_owned()]),

@@ -117,8 +117,8 @@ impl Sessions {
             return Err(Error::EmailNotVerified);
         }
         let grant = self.access_tokens.grant_for_login(asked)?;
-        let new = NewSession::of(&user, SessionId::generate(&*self.random), origin);
-        let pair = self.open_as(&user, new.granted(grant), None).await?;
+        let new = self.new_session(&user, origin).granted(grant);
+        let pair = self.open_as(&user, new, None).await?;
         self.rehash_if_outdated(&user, password, requester).await;
         Ok((user, pair))
     }
@@ -139,8 +139,13 @@ impl Sessions {
         origin: SessionOrigin,
         because: Option<Reason>,
     ) -> Result<TokenPair> {
-        let new = NewSession::of(user, SessionId::generate(&*self.random), origin);
+        let new = self.new_session(user, origin);
         self.open_as(user, new, because).await
+    }
+
+    /// One that its owner has just proven to be theirs.
+    fn new_session(&self, user: &User, origin: SessionOrigin) -> NewSession {
+        NewSession::of(user, SessionId::generate(&*self.random), self.clock.now(), origin)
     }
 
     async fn open_as(&self, user: &User, new: NewSession, because: Option<Reason>) -> Result<TokenPair> {

@@ -50,7 +50,7 @@ pub fn token_with(issuer: &Issuer, key: &TestKey, claim: &str, value: impl Into<
 /// A token that the client `orders` got for itself.
 pub fn machine_token(issuer: &Issuer, key: &TestKey) -> String {
     let mut claims = with(with(claims(), "iss", issuer.url()), "sub", "orders");
-    for claim in ["sid", "sv", "email", "email_verified"] {
+    for claim in ["sid", "sv", "email", "email_verified", "auth_time", "amr", "acr"] {
         claims = without(claims, claim);
     }
     key.token_of(&key.header(), &with(claims, "roles", Vec::<Value>::new()))

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 const TIMES: [&str; 3] = ["exp", "iat", "nbf"];
-const TEXTS: [&str; 7] = ["iss", "sub", "jti", "sid", "client_id", "email", "scope"];
+const TEXTS: [&str; 8] = ["iss", "sub", "jti", "sid", "client_id", "email", "acr", "scope"];
 /// What a machine's token does not have.
-const OPTIONAL: [&str; 5] = ["sid", "sv", "email", "email_verified", "scope"];
+const OPTIONAL: [&str; 8] = ["sid", "sv", "email", "email_verified", "auth_time", "amr", "acr", "scope"];
 
 #[test]
 fn a_token_without_one_of_its_claims_is_malformed() {
@@ -27,6 +27,7 @@ fn a_machines_token_has_neither_session_nor_email_address() {
     let read = verdict_on_claims(&machine).expect("accepted");
     assert_eq!((read.sid, read.sv, read.email, read.scope), (None, None, None, None));
     assert_eq!(read.email_verified, None);
+    assert_eq!((read.auth_time, read.amr, read.acr), (None, None, None));
     assert_eq!((read.sub.as_str(), read.inc), ("orders", 7));
 }
 
@@ -282,7 +283,7 @@ fn a_claim_that_is_there_twice_is_malformed() {
 #[test]
 fn claims_that_are_not_known_are_passed_over() {
     let mut more = claims();
-    more["acr"] = json!(7);
+    more["tenant"] = json!(7);
     more["https://example.com/tenant"] = json!({"id": [1, 2, 3]});
     assert!(verdict_on_claims(&more).is_ok());
 }

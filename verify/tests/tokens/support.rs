@@ -144,6 +144,9 @@ pub fn claims() -> Value {
         "client_id": "hallpass",
         "email": "ada@example.com",
         "email_verified": true,
+        "auth_time": NOW - 60,
+        "amr": ["pwd"],
+        "acr": "urn:hallpass:acr:1",
         "roles": ["member"],
         "scope": "orders:read",
     })

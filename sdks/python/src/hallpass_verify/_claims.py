@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from ._json import I64, U64, Object, required
 
-_NAMES = frozenset("iss aud sub exp iat nbf jti sid sv inc client_id email email_verified roles scope".split())
+_NAMES = frozenset(
+    "iss aud sub exp iat nbf jti sid sv inc client_id email email_verified auth_time amr acr roles scope".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,9 @@ def read_claims(payload: Object) -> Claims:
     required(members.text("client_id"))
     members.text("email")
     members.flag("email_verified")
+    members.whole_number("auth_time", I64)
+    members.texts("amr")
+    members.text("acr")
     sid = members.text("sid")
     return Claims(
         iss=required(members.text("iss")),

@@ -34,16 +34,17 @@ pub(super) fn claim_types(lines: &mut Lines, signers: &Signers) {
         json!([null]),
         json!([["x"]]),
     ];
-    for claim in all.as_object().expect("claims").keys() {
+    let of_the_login = ["auth_time", "amr", "acr"];
+    for claim in all.as_object().expect("claims").keys().map(String::as_str).chain(of_the_login) {
         for value in &wrong {
-            let fits = match claim.as_str() {
-                "iss" | "aud" | "sub" | "client_id" | "email" | "scope" => value.is_string(),
+            let fits = match claim {
+                "iss" | "aud" | "sub" | "client_id" | "email" | "scope" | "acr" => value.is_string(),
                 "jti" | "sid" => false,
-                "exp" | "iat" | "sv" | "inc" => value.is_i64(),
+                "exp" | "iat" | "sv" | "inc" | "auth_time" => value.is_i64(),
                 "email_verified" => value.is_boolean(),
                 _ => value == &json!([]) || value == &json!(["x"]),
             };
-            let code = match (fits, claim.as_str()) {
+            let code = match (fits, claim) {
                 (true, "iss" | "aud") => INVALID,
                 (true, "exp") => EXPIRED,
                 (true, _) => OK,

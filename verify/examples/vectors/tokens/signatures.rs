@@ -17,11 +17,14 @@ pub(super) fn right(lines: &mut Lines, signers: &Signers) {
         lines.token("right", &format!("{} of a machine", key.alg), &key.token(&key.header(), &machine()), OK);
     }
     let (header, es) = (signers.es.header(), &signers.es);
+    let login = [("auth_time", json!(NOW)), ("amr", json!(["pwd"])), ("acr", json!("urn:hallpass:acr:1"))];
+    let of_a_login = login.into_iter().fold(claims(), |all, (claim, value)| with(all, claim, value));
+    lines.token("right", "with what it says of its login", &es.token(&header, &of_a_login), OK);
     for claim in ["email", "email_verified", "scope"] {
         lines.token("right", &format!("without {claim}"), &es.token(&header, &without(claims(), claim)), OK);
     }
     let mut more = claims();
-    for (claim, value) in [("acr", json!(7)), ("auth_time", json!("x")), ("amr", json!(null))] {
+    for (claim, value) in [("tenant", json!(7)), ("plan", json!("x")), ("nonce", json!(null))] {
         more[claim] = value;
     }
     more["https://example.com/tenant"] = json!({"id": [1, 2.5, 3e300, {"deep": [[[[[[[[[[]]]]]]]]]]}]});
