@@ -14,6 +14,7 @@ mod mailboxes;
 mod metrics;
 mod people;
 mod reload;
+mod roles;
 mod run;
 mod secrets;
 mod sidecar;

@@ -21,6 +21,7 @@ use super::oauth::{IntrospectionDto, TokenInQuestion};
 use super::pages::metrics;
 use super::wire::form::FormOrJson;
 use super::wire::json::Json;
+use crate::domain::roles::RoleName;
 use crate::domain::tokens::AccessToken;
 use crate::metrics::Moment;
 use crate::service;
@@ -29,9 +30,8 @@ use crate::service::oauth::{Introspection, is_refresh_token};
 use crate::service::readiness::{Check, Checked, Operation, Readiness};
 use crate::service::visitor::Visitor;
 
-/// The parameter that a proxy asks for a role with, and the role that it can ask for.
+/// The parameter that a proxy asks for a role with. Which roles there are only the service knows.
 const ROLE: &str = "role";
-const ADMIN: &str = "admin";
 
 /// The operations by their methods and names, for the log and for `Allow`.
 pub(super) fn document() -> Value {
@@ -83,10 +83,10 @@ async fn pass(
     let claims = validator.validate(token).await.map_err(refusal)?;
     let address = request.data::<Visitor>().and_then(Visitor::address);
     let caller = Caller::of(AccessToken::new(token), &claims, address)?;
-    match role.as_deref() {
-        None => {}
-        Some(ADMIN) => caller.require_admin()?,
-        Some(_) => return Err(ApiError::invalid_field(ROLE, "has a value that cannot be taken")),
+    if let Some(role) = role {
+        let known = role.parse::<RoleName>();
+        known.map_err(|_| ApiError::invalid_field(ROLE, "has a value that cannot be taken"))?;
+        caller.require_role(&role).map_err(|_| ApiError::lacking_role(&role))?;
     }
     Ok(Pass::of(&caller, unverified)?.into_response())
 }

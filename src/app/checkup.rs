@@ -9,7 +9,7 @@ mod secret;
 use super::database::Database;
 use super::environment::Environment;
 use super::leftovers::{Leftovers, find_leftovers, nobody_administers};
-use super::{folder, mailboxes, secrets, token_stores};
+use super::{folder, mailboxes, roles, secrets, token_stores};
 use crate::config::{self, Profile, Settings};
 use crate::domain::random::Random;
 
@@ -49,6 +49,7 @@ pub async fn checkup(settings: &Settings, environment: &Environment) -> Vec<Find
     if let Some(database) = &database {
         findings.extend(check_leftovers(settings, database, &*environment.random).await);
         findings.push(check_administrators(settings, database).await);
+        findings.push(check_roles(settings, database).await);
         findings.extend(check_mailboxes(database).await);
     }
     findings.extend(token_stores::check(settings, database.as_ref(), environment.clock.clone()).await);
@@ -88,6 +89,14 @@ async fn check_administrators(settings: &Settings, database: &Database) -> Findi
     match nobody_administers(settings, database).await {
         Ok(None) => Finding::new(SUBJECT, Condition::Good, "there is one who can log in"),
         Ok(Some(nobody)) => Finding::new(SUBJECT, Condition::Warning, nobody),
+        Err(error) => Finding::bad(SUBJECT, &error),
+    }
+}
+
+async fn check_roles(settings: &Settings, database: &Database) -> Finding {
+    const SUBJECT: &str = "roles";
+    match roles::refuse_taken_out(&*database.users, &settings.roles).await {
+        Ok(()) => Finding::new(SUBJECT, Condition::Good, "the settings name all that accounts have"),
         Err(error) => Finding::bad(SUBJECT, &error),
     }
 }

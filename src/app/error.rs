@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::leftovers::LeftoversError;
 use super::mail::MailError;
+use super::roles::RolesTakenOut;
 use super::secrets::MarkKeyError;
 use crate::config::ServerSecretError;
 use crate::crypto::keys::SigningKeyError;
@@ -114,6 +115,9 @@ pub enum StartError {
     /// The sample client of `hallpass dev` cannot be created.
     #[error("the sample client cannot be created")]
     SampleClient(#[source] service::Error),
+    /// Accounts have roles that are none any more, or it cannot be told whether some have.
+    #[error(transparent)]
+    Roles(#[from] RolesTakenOut),
     /// The database has what `hallpass dev` left there, or does not tell whether it has.
     #[error(transparent)]
     Leftovers(#[from] LeftoversError),

@@ -16,7 +16,7 @@ use super::error::StartError;
 use super::reload::{Reached, Reload};
 use super::token_stores::{Stores, open_token_store};
 use super::wiring::{build_with, cors};
-use super::{folder, leftovers, mail, metrics, people, reload, secrets, supervisor};
+use super::{folder, leftovers, mail, metrics, people, reload, roles, secrets, supervisor};
 use crate::api;
 use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;
@@ -93,6 +93,7 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
     if settings.profile == Profile::Serve {
         leftovers::refuse_leftovers(&settings, &database, &*environment.random).await?;
     }
+    roles::refuse_taken_out(&*database.users, &settings.roles).await?;
     let tokens = open_token_store(&settings, &database, &environment).await?;
     match folder::find_openness(&settings.data_dir) {
         Ok(None) => {}

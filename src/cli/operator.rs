@@ -166,7 +166,8 @@ pub(super) fn account_json(user: &User) -> Value {
         "external_id": user.external_id.as_ref().map(|id| id.as_str()),
         "first_name": user.first_name.as_ref().map(|name| name.as_str()),
         "last_name": user.last_name.as_ref().map(|name| name.as_str()),
-        "role": user.role.as_str(),
+        "role": user.role().as_str(),
+        "roles": user.roles.names(),
         "disabled": user.disabled,
         "email_verified": user.email_verified,
         "created_at": user.created_at.as_secs(),
@@ -178,7 +179,13 @@ pub(super) fn account_table<'a>(users: impl IntoIterator<Item = &'a User>) -> Ta
     let row = |user: &User| {
         let state = if user.disabled { "disabled" } else { "enabled" };
         let external_id = user.external_id.as_ref().map(ToString::to_string).unwrap_or_default();
-        [user.id.to_string(), user.role.to_string(), state.to_owned(), user.email.to_string(), external_id]
+        [
+            user.id.to_string(),
+            user.roles.names().join(","),
+            state.to_owned(),
+            user.email.to_string(),
+            external_id,
+        ]
     };
     Table::of(["ID", "ROLE", "STATE", "EMAIL", "EXTERNAL ID"], users.into_iter().map(row))
 }

@@ -25,6 +25,7 @@ pub(super) fn contradictions(settings: &Settings, review: &mut Review<'_>) {
     settings.database.review(review);
     settings.redis.review(settings.token_store, review);
     settings.tokens.review(review);
+    settings.role_scopes.review(&settings.roles, review);
     mirror_of_nothing(settings, review);
     settings.smtp.review(review);
     settings.keys.review(review);

@@ -39,6 +39,7 @@ pub use sections::public_url::PublicUrl;
 pub use sections::redis::{RedisSettings, RedisTlsSettings};
 pub use sections::registration::RegistrationSettings;
 pub use sections::reset::{RESET_PAGE, ResetDelivery, ResetSettings};
+pub use sections::roles::RoleScopes;
 pub use sections::sessions::SessionSettings;
 pub use sections::smtp::{HeloName, SmtpFrom, SmtpSettings, SmtpTls};
 pub use sections::tokens::TokenSettings;

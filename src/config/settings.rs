@@ -32,14 +32,16 @@ use super::sections::public_url::PublicUrl;
 use super::sections::redis::RedisSettings;
 use super::sections::registration::RegistrationSettings;
 use super::sections::reset::{RESET_PAGE, ResetSettings};
+use super::sections::roles::RoleScopes;
 use super::sections::sessions::SessionSettings;
 use super::sections::smtp::SmtpSettings;
 use super::sections::tokens::TokenSettings;
 use super::sections::verification::{VERIFICATION_PAGE, VerificationSettings};
-use super::sections::{compat, proxies, public_url, redis, secret};
+use super::sections::{compat, proxies, public_url, redis, roles, secret};
 use crate::domain::link::LinkTemplate;
 use crate::domain::rate_limit::LimitRules;
 use crate::domain::revocation::ValidationMode;
+use crate::domain::roles::KnownRoles;
 use crate::store::TokenStoreKind;
 
 const SHUTDOWN_DELAY_MAX: Duration = Duration::from_secs(300);
@@ -97,6 +99,15 @@ settings! {
         },
         /// `tokens.*`
         tokens: TokenSettings,
+        /// The roles that accounts may have besides `admin` and `member`, with commas between (a list in the file); see
+        /// [docs/claims.md](docs/claims.md).
+        roles: KnownRoles = "roles" {
+            kind: List, parse: roles::roles, default: Nothing, example: "editor,support",
+        },
+        /// By role, the scopes (`scope`) that tokens of its people have; in the environment one JSON object.
+        role_scopes: RoleScopes = "role_scopes" {
+            kind: Table, parse: roles::role_scopes, default: Nothing, example: "{\"member\": [\"articles:read\"]}",
+        },
         /// `sessions.*`
         sessions: SessionSettings,
         /// `metrics.*`

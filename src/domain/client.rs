@@ -117,6 +117,13 @@ impl Scopes {
     }
 }
 
+/// All of several.
+impl FromIterator<Scopes> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scopes>>(all: I) -> Self {
+        Self(all.into_iter().flat_map(|scopes| scopes.0).collect())
+    }
+}
+
 impl FromStr for Scopes {
     type Err = ScopeError;
 

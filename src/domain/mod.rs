@@ -23,6 +23,7 @@ pub mod postgres_url;
 pub mod random;
 pub mod rate_limit;
 pub mod revocation;
+pub mod roles;
 pub mod sealed_value;
 pub mod secret_mark;
 pub mod sentinel_url;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::audiences::Audiences;
 use super::clock::Timestamp;
 use super::email::Email;
+use super::roles::Roles;
 use super::session_origin::SessionOrigin;
 use super::user::{Role, User};
 
@@ -36,6 +37,9 @@ pub struct Carried {
     /// Whom its tokens may be for; none stands for the service's own audience.
     #[serde(rename = "g", default, skip_serializing_if = "Audiences::is_empty")]
     pub grant: Audiences,
+    /// All roles at login, where there was another than that one. Builds before go by that one.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub all_roles: Option<Roles>,
     /// When its owner proved who they are, seconds since the Unix epoch; not written by builds before.
     #[serde(rename = "t", default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
@@ -73,6 +77,7 @@ impl Carried {
             email_verified: false,
             role,
             grant: Audiences::default(),
+            all_roles: None,
             auth_time: None,
             origin,
         }
@@ -83,8 +88,14 @@ impl Carried {
         Self {
             email_verified: user.email_verified,
             auth_time: Some(proven_at.as_secs()),
-            ..Self::new(user.email.clone(), user.role, origin)
+            all_roles: Some(user.roles.clone()).filter(|roles| !roles.is_only(user.role())),
+            ..Self::new(user.email.clone(), user.role(), origin)
         }
+    }
+
+    /// The roles at login.
+    pub fn roles(&self) -> Roles {
+        self.all_roles.clone().unwrap_or_else(|| self.role.into())
     }
 
     /// By what its owner proved who they are (RFC 8176): a password is the one way in.
@@ -149,7 +160,8 @@ mod tests {
             SessionOrigin::new("2001:db8::7".parse().ok(), Some("Müller's \"Browser\" \\ 🦀"), "app");
         let grant = Audiences::listed(["https://a", "urn:b"].map(str::to_owned)).expect("audiences");
         let auth_time = Some(1_796_169_600);
-        Carried { email_verified: true, role: Role::Admin, grant, auth_time, ..carried(origin) }
+        let all_roles = "editor admin".parse().ok();
+        Carried { email_verified: true, role: Role::Admin, grant, all_roles, auth_time, ..carried(origin) }
     }
 
     #[test]
@@ -165,7 +177,7 @@ mod tests {
     fn the_text_has_names_of_one_letter_and_leaves_out_what_most_sessions_have() {
         let plain = carried(SessionOrigin::new(None, None, "hallpass"));
         assert_eq!(plain.encode().as_deref(), Ok(r#"{"e":"ada@example.com"}"#));
-        let text = r#"{"e":"ada@example.com","v":true,"r":"admin","g":["https://a","urn:b"],"t":1796169600,"a":"2001:db8::7","u":"Müller's \"Browser\" \\ 🦀","c":"app"}"#;
+        let text = r#"{"e":"ada@example.com","v":true,"r":"admin","g":["https://a","urn:b"],"l":["admin","editor"],"t":1796169600,"a":"2001:db8::7","u":"Müller's \"Browser\" \\ 🦀","c":"app"}"#;
         assert_eq!(rich().encode().as_deref(), Ok(text));
     }
 
@@ -188,6 +200,9 @@ mod tests {
             r#"{"e":null}"#,
             r#"{"e":"ada@example.com","r":"root"}"#,
             r#"{"e":"ada@example.com","r":null}"#,
+            r#"{"e":"ada@example.com","g":[]}"#,
+            r#"{"e":"ada@example.com","g":"editor"}"#,
+            r#"{"e":"ada@example.com","g":["Editor"]}"#,
             r#"{"e":"ada@example.com","v":"ada@example.com"}"#,
             r#"{"e":"ada@example.com","v":1}"#,
             r#"{"e":"ada@example.com","t":null}"#,

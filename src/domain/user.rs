@@ -11,8 +11,9 @@ use super::external_id::ExternalId;
 use super::ids::UserId;
 use super::name::Name;
 use super::password::PasswordHash;
+use super::roles::Roles;
 
-/// What a user may do.
+/// What a user may do here. What they may do elsewhere more roles can say: [`Roles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -105,7 +106,7 @@ pub struct User {
     /// Last name, if given.
     pub last_name: Option<Name>,
     /// What the user may do.
-    pub role: Role,
+    pub roles: Roles,
     /// What we keep of the password.
     pub password: PasswordHash,
     /// Whether the account is shut: nobody can log in to it, and it has no live session.
@@ -119,9 +120,14 @@ pub struct User {
 }
 
 impl User {
+    /// The one of the roles that says what the user may do here.
+    pub fn role(&self) -> Role {
+        self.roles.role()
+    }
+
     /// Whether this is an administrator who can log in: one without a password cannot, until it is reset.
     pub fn is_enabled_admin(&self) -> bool {
-        self.role == Role::Admin && !self.disabled && self.password.is_usable()
+        self.role() == Role::Admin && !self.disabled && self.password.is_usable()
     }
 }
 
@@ -170,8 +176,10 @@ pub struct ProfileChange {
 /// the role, and a shut account has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountChange {
-    /// What the user may do.
+    /// Whether the user administers; other roles stay ([`Roles::with_role`]).
     pub role: Option<Role>,
+    /// All roles, in the place of those that there are.
+    pub roles: Option<Roles>,
     /// Whether the account is shut.
     pub disabled: Option<bool>,
     /// The address. A new one is not verified.
@@ -186,9 +194,15 @@ impl AccountChange {
         !self.ends_sessions(user) && self.external_id.as_ref().is_none_or(|id| *id == user.external_id)
     }
 
+    /// The roles of the account after it.
+    pub fn roles_after(&self, user: &User) -> Roles {
+        let roles = self.roles.as_ref().unwrap_or(&user.roles);
+        self.role.map_or_else(|| roles.clone(), |role| roles.with_role(role))
+    }
+
     /// Whether it changes what the account's sessions stand for.
     pub fn ends_sessions(&self, user: &User) -> bool {
-        let stays = self.role.is_none_or(|role| role == user.role)
+        let stays = self.roles_after(user) == user.roles
             && self.disabled.is_none_or(|disabled| disabled == user.disabled)
             && self.email.as_ref().is_none_or(|email| *email == user.email);
         !stays
@@ -196,7 +210,7 @@ impl AccountChange {
 
     /// Whether an enabled administrator is none any more after it.
     pub fn takes_admin_away(&self, user: &User) -> bool {
-        let stays = self.role.unwrap_or(user.role) == Role::Admin && !self.disabled.unwrap_or(user.disabled);
+        let stays = self.roles_after(user).role() == Role::Admin && !self.disabled.unwrap_or(user.disabled);
         user.is_enabled_admin() && !stays
     }
 }
@@ -212,7 +226,7 @@ mod tests {
             external_id: ExternalId::parse("4711").expect("an id"),
             first_name: None,
             last_name: None,
-            role,
+            roles: role.into(),
             password: PasswordHash::from_phc("$"),
             disabled,
             email_verified: true,
@@ -238,11 +252,26 @@ mod tests {
     }
 
     #[test]
+    fn roles_count_as_a_whole() {
+        let roles = |text: &str| text.parse::<Roles>().expect(text);
+        let root = User { roles: roles("admin editor"), ..user(Role::Admin, false) };
+        let change = |text| AccountChange { roles: Some(roles(text)), ..AccountChange::default() };
+        assert!(change("editor admin").is_done(&root));
+        for (other, is_demotion) in [("admin", false), ("editor", true), ("editor member", true)] {
+            assert!(change(other).ends_sessions(&root), "{other}");
+            assert_eq!(change(other).takes_admin_away(&root), is_demotion, "{other}");
+        }
+        let demotion = AccountChange { role: Some(Role::Member), ..AccountChange::default() };
+        assert_eq!(demotion.roles_after(&root), roles("editor member"));
+    }
+
+    #[test]
     fn a_change_to_what_is_there_already_is_done() {
         let ada = user(Role::Member, false);
         assert!(AccountChange::default().is_done(&ada));
         let same = AccountChange {
             role: Some(Role::Member),
+            roles: Some(Role::Member.into()),
             disabled: Some(false),
             email: Some(ada.email.clone()),
             external_id: Some(ada.external_id.clone()),

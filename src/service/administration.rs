@@ -1,11 +1,12 @@
 //! What administrators do to other people's accounts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Administrator;
 use super::cut_off::CutOff;
-use super::error::{Error, Field, Result};
+use super::error::{Error, Field, FieldProblem, Result};
 use super::fields::Person;
 use super::password_reset::PasswordResets;
 use super::password_workers::Requester;
@@ -19,6 +20,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
 use crate::domain::name::Name;
 use crate::domain::password::PasswordHash;
+use crate::domain::roles::{KnownRoles, NoRoleError, RoleName, Roles};
 use crate::domain::session_cap::SessionCursor;
 use crate::domain::tokens::ResetToken;
 use crate::domain::user::{AccountChange, NewUser, Role, User};
@@ -79,6 +81,7 @@ pub struct Administration {
     pub(super) cut_off: CutOff,
     pub(super) password_resets: PasswordResets,
     pub(super) reset: ResetSettings,
+    pub(super) roles: KnownRoles,
 }
 
 impl Administration {
@@ -117,7 +120,7 @@ impl Administration {
         match self.users.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
                 self.cut_off.begin_account(&user).await?;
-                tracing::info!(user = %user.id, role = %user.role, by = %by.actor(), "account created");
+                tracing::info!(user = %user.id, role = %user.role(), by = %by.actor(), "account created");
                 self.record(self.event(by, AuditAction::AccountCreated, user.id));
                 let reset = if must_reset { self.request_password_reset(by, user.id).await? } else { None };
                 Ok(CreatedAccount { user, reset })
@@ -150,7 +153,21 @@ impl Administration {
         Ok(self.users.list_users(&UserFilter::default(), UserOrder::Oldest, after, limit).await?)
     }
 
-    /// Changes role, state, address or external id. Whatever changes ends all sessions of the account, but
+    /// The roles of these names.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there is none, or one that the settings do not know.
+    pub fn roles(&self, names: &[String]) -> Result<Roles> {
+        let refused = |problem: String| Error::Invalid(vec![FieldProblem { field: Field::Roles, problem }]);
+        if names.iter().any(|name| !self.roles.contains(name)) {
+            let known: Vec<&str> = self.roles.iter().map(RoleName::as_str).collect();
+            return Err(refused(format!("has one that is none of {}", known.join(", "))));
+        }
+        let names: BTreeSet<RoleName> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        names.try_into().map_err(|error: NoRoleError| refused(error.to_string()))
+    }
+
+    /// Changes roles, state, address or external id. Whatever changes ends all sessions of the account, but
     /// for the external id; what is so already ends none.
     ///
     /// # Errors
@@ -161,7 +178,7 @@ impl Administration {
             ChangeOutcome::Changed { before, after: event } => {
                 let user = &event.user;
                 let by_whom = by.actor();
-                tracing::info!(user = %id, role = %user.role, disabled = user.disabled, by = %by_whom, "account changed");
+                tracing::info!(user = %id, roles = %user.roles, disabled = user.disabled, by = %by_whom, "account changed");
                 self.cut_off.end_noted(&*event, self.events_of_change(by, &before, user)).await?;
                 Ok(event.user)
             }
@@ -301,7 +318,7 @@ impl Administration {
     fn events_of_change(&self, by: Administrator, before: &User, after: &User) -> Vec<AuditEntry> {
         let state = if after.disabled { AuditAction::AccountDisabled } else { AuditAction::AccountEnabled };
         let actions = [
-            (before.role != after.role).then_some(AuditAction::RoleChanged),
+            (before.roles != after.roles).then_some(AuditAction::RoleChanged),
             (before.disabled != after.disabled).then_some(state),
             (before.email != after.email).then_some(AuditAction::EmailChanged),
         ];

@@ -16,8 +16,10 @@ use crate::domain::user::{Role, SecurityVersion};
 pub struct Caller {
     /// Who.
     pub user: UserId,
-    /// What they may do.
+    /// What they may do here.
     pub role: Role,
+    /// All roles that the token names.
+    pub roles: Vec<String>,
     /// Their e-mail address, empty in a token that has none: ours do.
     pub email: String,
     /// Whether they had proven that it is theirs when that token was issued.
@@ -52,6 +54,7 @@ impl Caller {
         Ok(Self {
             user: claims.sub.parse().map_err(|_| malformed())?,
             role: if is_admin { Role::Admin } else { Role::Member },
+            roles: claims.roles.clone(),
             email: claims.email.clone().unwrap_or_default(),
             email_verified: claims.verified_email().is_some(),
             session: claims.sid.map(SessionId::from).ok_or_else(malformed)?,
@@ -72,6 +75,14 @@ impl Caller {
     /// [`Error::InsufficientScope`].
     pub fn require_in_person(&self) -> Result<()> {
         if self.on_behalf { Err(Error::InsufficientScope) } else { Ok(()) }
+    }
+
+    /// Lets those pass who have the role, to the letter.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for everybody else.
+    pub fn require_role(&self, role: &str) -> Result<()> {
+        if self.roles.iter().any(|own| own == role) { Ok(()) } else { Err(Error::Forbidden) }
     }
 
     /// Lets administrators pass.

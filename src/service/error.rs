@@ -31,6 +31,8 @@ pub enum Field {
     FirstName,
     /// The last name.
     LastName,
+    /// The roles.
+    Roles,
 }
 
 /// Why an operation was not done.

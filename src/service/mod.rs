@@ -75,6 +75,7 @@ use crate::crypto::rate_limit::MarkKey;
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::random::Random;
+use crate::domain::roles::KnownRoles;
 use crate::store::clients::ClientStore;
 use crate::store::revocations::RevocationStore;
 use crate::store::{RateLimitStore, TokenStore, UserStore};
@@ -158,6 +159,7 @@ pub struct Operations {
     /// What hashes passwords.
     workers: PasswordWorkers,
     issuer: String,
+    roles: KnownRoles,
     clock: Arc<dyn Clock>,
 }
 
@@ -222,6 +224,7 @@ impl Services {
             issuer: issuer.clone(),
             audience: audience.clone(),
             settings: settings.tokens.clone(),
+            role_scopes: settings.role_scopes.clone(),
         });
         let limits =
             Limits { rate_limits, mark_key, rules: Arc::new(ArcSwap::from_pointee(settings.rate_limits)) };
@@ -289,6 +292,7 @@ impl Services {
             cut_off: cut_off.clone(),
             password_resets: password_resets.clone(),
             reset: settings.reset.clone(),
+            roles: settings.roles.clone(),
         };
         let accounts = Accounts {
             users: users.clone(),
@@ -364,6 +368,7 @@ impl Services {
             readiness,
             workers,
             issuer,
+            roles: settings.roles.clone(),
             clock,
         }))
     }
@@ -378,6 +383,11 @@ impl Operations {
     /// The service's own audience (`aud`).
     pub fn audience(&self) -> &str {
         self.exchange.audience()
+    }
+
+    /// The roles that there are.
+    pub fn roles(&self) -> &KnownRoles {
+        &self.roles
     }
 
     /// The present moment.

@@ -9,6 +9,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EventEntry, Link};
 use crate::domain::password::PasswordHash;
+use crate::domain::roles::Roles;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 use crate::domain::user_filter::{UserFilter, UserOrder};
 
@@ -123,6 +124,9 @@ pub trait UserStore: Send + Sync + 'static {
     /// How many of these there are.
     async fn count_users(&self, filter: &UserFilter) -> StoreResult<u64>;
 
+    /// How many accounts have these roles, for each of those that are not `admin` or `member` alone.
+    async fn count_by_roles(&self) -> StoreResult<Vec<(Roles, u64)>>;
+
     /// Whether there is an administrator whose account is enabled and has a password; with `verified`, one whose address is
     /// proven as well.
     async fn has_administrator(&self, verified: bool) -> StoreResult<bool>;
@@ -150,7 +154,7 @@ pub trait UserStore: Send + Sync + 'static {
         entry: EventEntry,
     ) -> StoreResult<Option<SecurityEvent>>;
 
-    /// Changes role, state, address or external id; where it changes what sessions stand for, it moves the
+    /// Changes roles, state, address or external id; where it changes what sessions stand for, it moves the
     /// security version on.
     async fn change_account(
         &self,

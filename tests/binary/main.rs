@@ -37,6 +37,7 @@ mod redis_replicas;
 mod reload;
 mod replicas;
 mod restart;
+mod roles;
 mod secret_rotation;
 mod sentinels;
 mod serve;

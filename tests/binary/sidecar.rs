@@ -71,7 +71,7 @@ async fn it_answers_as_the_service_does_and_hears_of_revocations() {
             .expect("a token")
             .to_owned();
     let cut = &tokens.access[..tokens.access.len() - 2];
-    for path in ["/forward-auth", "/forward-auth?role=admin", "/forward-auth?role=x", "/forward-auth/a?b"] {
+    for path in ["/forward-auth", "/forward-auth?role=admin", "/forward-auth?role=X", "/forward-auth/a?b"] {
         for token in [&tokens.access, &machine, cut, "no token"] {
             let (wanted, got) =
                 (there.send(get(path).bearer(token)).await, here.send(get(path).bearer(token)).await);

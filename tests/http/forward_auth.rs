@@ -173,7 +173,7 @@ async fn a_role_can_be_asked_for(app: TestApp) {
         assert_stays_out(&nobody, 401, "authentication_required");
     }
     // A mistake in the proxy's settings lets nobody in.
-    for mistake in ["amdin", "member", "", "admin,member"] {
+    for mistake in ["amdin", "members", "", "admin,member"] {
         let answer = admin.get(&format!("/forward-auth?role={mistake}")).send().await;
         assert_stays_out(&answer, 400, "invalid_request");
     }

@@ -261,7 +261,7 @@ async fn nothing_is_changed_by_a_body_that_was_not_understood(app: TestApp) {
     for (body, nearest) in [
         (json!({"enabled": false}), "disabled"),
         (json!({"Disabled": true}), "disabled"),
-        (json!({"disabled": true, "roles": ["admin"]}), "role"),
+        (json!({"disabled": true, "rolls": ["admin"]}), "roles"),
         (json!({"mail": "ada@example.org"}), "email"),
     ] {
         let answer = admin.patch(&path).json(&body).send().await;

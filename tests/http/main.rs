@@ -48,6 +48,7 @@ mod renewal;
 mod request_counts;
 mod reset_places;
 mod revocations;
+mod roles;
 mod rollback;
 mod secret_rotation;
 mod secrets_in_logs;

@@ -82,6 +82,7 @@ contract! {
     a_password_change_at_an_old_version_changes_nothing,
     of_fifty_concurrent_password_changes_one_wins,
     a_change_of_an_account_is_kept_and_written_down,
+    all_roles_are_kept_beside_the_one_that_builds_before_know,
     a_change_to_what_is_so_already_writes_nothing,
     a_change_of_role_keeps_a_proven_address_proven,
     a_taken_address_is_refused,
@@ -201,7 +202,7 @@ async fn an_inserted_account_is_found_as_it_was_given(store: &dyn UserStore) {
         assert_eq!(user.email, given.email);
         assert_eq!(user.first_name, given.first_name);
         assert_eq!(user.last_name, given.last_name);
-        assert_eq!(user.role, Role::Admin);
+        assert_eq!(user.role(), Role::Admin);
         assert_eq!(user.password, given.password);
         assert!(user.email_verified && !user.disabled);
         assert_eq!(user.security_version, SecurityVersion::of_new_account(given.created_at));
@@ -233,7 +234,7 @@ async fn a_taken_email_is_refused_and_changes_nothing(store: &dyn UserStore) {
     assert!(matches!(outcome, InsertUserOutcome::EmailTaken));
 
     let user = found(store, ada.id).await;
-    assert_eq!((user.role, user.password), (ada.role, ada.password));
+    assert_eq!((user.role(), user.password), (ada.role(), ada.password));
     assert_eq!(store.list_users(&EVERYBODY, UserOrder::Oldest, None, 10).await.expect("an answer").len(), 1);
 }
 

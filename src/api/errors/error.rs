@@ -305,6 +305,17 @@ impl ResponseError for ApiError {
     }
 }
 
+impl ApiError {
+    /// The caller lacks that role.
+    pub(crate) fn lacking_role(role: &str) -> Self {
+        let forbidden = Self::from(service::Error::Forbidden);
+        match role {
+            "admin" => forbidden,
+            _ => forbidden.saying("This needs the role that was asked for."),
+        }
+    }
+}
+
 impl From<service::Error> for ApiError {
     fn from(error: service::Error) -> Self {
         use service::Error::*;
@@ -356,6 +367,7 @@ fn field_name(field: Field) -> &'static str {
         Field::NewPassword => "newPassword",
         Field::FirstName => "first_name",
         Field::LastName => "last_name",
+        Field::Roles => "roles",
     }
 }
 

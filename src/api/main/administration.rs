@@ -35,9 +35,12 @@ use crate::service::{self, Field, Services};
 #[serde(deny_unknown_fields)]
 #[oai(rename = "AccountUpdate", skip_serializing_if_is_none, example)]
 pub struct AccountUpdate {
-    /// What the account may do.
+    /// Whether the account administers: `admin` and `member` take each other's place among its roles, and others stay.
     #[serde(default, deserialize_with = "given")]
     role: Option<RoleDto>,
+    /// All roles of the account, in the place of those that it has: one at least, and none that `roles` of the settings
+    /// does not name. Not together with `role`.
+    roles: Option<Vec<String>>,
     /// Whether the account is shut: nobody can log in to it.
     disabled: Option<bool>,
     /// The e-mail address; a new one is not verified.
@@ -111,7 +114,7 @@ fn given<'de, D: Deserializer<'de>>(role: D) -> Result<Option<RoleDto>, D::Error
 
 impl Example for AccountUpdate {
     fn example() -> Self {
-        Self { role: None, disabled: Some(true), email: None, external_id: None }
+        Self { role: None, roles: None, disabled: Some(true), email: None, external_id: None }
     }
 }
 
@@ -239,14 +242,14 @@ impl AdministrationApi {
         let account = administration.read(GivenAccount { email, password, first_name, last_name, role })?;
         let CreatedAccount { user, reset } = administration.create(by, account).await?;
         Ok(CreateAccountResponse::Created(Json(AccountCreatedDto {
-            user: (&user).into(),
+            user: AccountDto::for_administrators(&user),
             password_reset_token: reset.map(|token| token.expose().to_owned()),
         })))
     }
 
     /// Change an account
     ///
-    /// Changes the account's role, its e-mail address, or whether it is disabled, and ends all its
+    /// Changes the account's roles, its e-mail address, or whether it is disabled, and ends all its
     /// sessions at once; or what other databases refer to it by, which ends none. What is so already changes
     /// nothing and ends nothing. The last administrator who
     /// can log in can neither be demoted nor disabled.
@@ -261,7 +264,12 @@ impl AdministrationApi {
         body: StrictJson<AccountUpdate>,
     ) -> Result<Json<AccountDto>, Refusal<UpdateUserErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
-        let AccountUpdate { role, disabled, email, external_id } = body.0;
+        let AccountUpdate { role, roles, disabled, email, external_id } = body.0;
+        if role.is_some() && roles.is_some() {
+            return Err(ApiError::invalid_field("roles", "stands beside `role`: send one of them").into());
+        }
+        let administration = &services.0.administration;
+        let roles = roles.map(|names| administration.roles(&names)).transpose()?;
         let email = email
             .map(|text| Email::parse(&text))
             .transpose()
@@ -270,10 +278,10 @@ impl AdministrationApi {
             .map(|text| ExternalId::parse(&text))
             .transpose()
             .map_err(|error| ApiError::invalid_field("external_id", &error.to_string()))?;
-        let change = AccountChange { role: role.map(Role::from), disabled, email, external_id };
-        let account = services.0.administration.change(by, id.0.0, &change).await?;
+        let change = AccountChange { role: role.map(Role::from), roles, disabled, email, external_id };
+        let account = administration.change(by, id.0.0, &change).await?;
         withdraw_own(&renewed, &caller.0, id.0.0);
-        Ok(Json((&account).into()))
+        Ok(Json(AccountDto::for_administrators(&account)))
     }
 
     /// Delete an account

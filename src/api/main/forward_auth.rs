@@ -10,9 +10,9 @@ use poem::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use poem::web::Data;
 use poem::{IntoResponse, Request, Response};
 use poem_openapi::param::Query;
-use poem_openapi::registry::{MetaHeader, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
-use poem_openapi::types::{ParseFromParameter, ParseResult, Type};
-use poem_openapi::{ApiResponse, Enum, OpenApi};
+use poem_openapi::registry::{MetaHeader, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiResponse, OpenApi};
 
 use crate::api::callers::security::Unproven;
 use crate::api::document::tags::Tag;
@@ -56,51 +56,6 @@ pub(crate) fn to_one_question(mut request: Request) -> Request {
     request
 }
 
-/// The role that a proxy can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[oai(rename = "RequiredRole", rename_all = "lowercase")]
-pub enum RequiredRole {
-    /// Everything, other people's accounts included.
-    Admin,
-}
-
-/// The role that is asked for, `None` where it is none: that is told once the token is found right, as it was before
-/// a token could be for others.
-struct AskedRole(Option<RequiredRole>);
-
-impl Type for AskedRole {
-    const IS_REQUIRED: bool = true;
-
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        RequiredRole::name()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        RequiredRole::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        RequiredRole::register(registry);
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
-
-impl ParseFromParameter for AskedRole {
-    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        Ok(Self(RequiredRole::parse_from_parameter(text).ok()))
-    }
-}
-
 /// Whether services are told of addresses that nobody has proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnverifiedEmail {
@@ -130,7 +85,7 @@ impl Pass {
         Ok(Self {
             user: HeaderValue::from(caller.user.get()),
             email: value(if is_told { &caller.email } else { "" })?,
-            groups: value(caller.role.as_str())?,
+            groups: value(&caller.roles.join(","))?,
         })
     }
 }
@@ -213,9 +168,9 @@ impl ForwardAuthApi {
         services: Data<&Services>,
         tokens: Unproven,
         unverified: Data<&UnverifiedEmail>,
-        /// The role that it takes to pass; any will do where this is left out. It counts on the path
-        /// `/forward-auth` itself, not on a longer one.
-        role: Query<Option<AskedRole>>,
+        /// The role that it takes to pass, one of those that the service knows (`roles`); any will do where this is left
+        /// out. It counts on the path `/forward-auth` itself, not on a longer one.
+        role: Query<Option<String>>,
         /// Whom the access token has to be for (claim `aud`): this service unless given. It counts on the path
         /// `/forward-auth` itself as well.
         audience: Query<Option<String>>,
@@ -227,12 +182,12 @@ impl ForwardAuthApi {
         let caller = tokens.prove(audience).await.map_err(|error| {
             error.naming_resource_metadata(format!("{}{RESOURCE_PATH}", services.issuer()))
         })?;
-        match role.0 {
-            None => {}
-            Some(AskedRole(Some(RequiredRole::Admin))) => caller.require_admin()?,
-            Some(AskedRole(None)) => {
+        // Which roles there are is told only to whoever has a token.
+        if let Some(role) = role.0 {
+            if !services.roles().contains(&role) {
                 return Err(ApiError::invalid_field("role", "has a value that cannot be taken").into());
             }
+            caller.require_role(&role).map_err(|_| ApiError::lacking_role(&role))?;
         }
         Ok(Pass::of(&caller, *unverified.0)?)
     }

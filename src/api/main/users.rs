@@ -60,7 +60,7 @@ pub struct Me {
 impl Me {
     fn new(user: &User, iat: i64, exp: i64) -> Self {
         let UserDto { id, first_name, last_name, email, email_verified } = user.into();
-        Self { id, sub: id, email, email_verified, first_name, last_name, role: user.role.into(), iat, exp }
+        Self { id, sub: id, email, email_verified, first_name, last_name, role: user.role().into(), iat, exp }
     }
 }
 
@@ -109,7 +109,7 @@ pub struct UserListItem {
 impl From<&ListedUser> for UserListItem {
     fn from(listed: &ListedUser) -> Self {
         let UserDto { id, first_name, last_name, email, email_verified } = (&listed.user).into();
-        let role = listed.user.role.into();
+        let role = listed.user.role().into();
         let (iat, exp) =
             (listed.newest_token.map(|t| t.issued_at), listed.newest_token.map(|t| t.expires_at));
         Self {
@@ -365,6 +365,9 @@ impl UsersApi {
         id: Path<UserIdParam>,
     ) -> Result<Json<AccountDto>, Refusal<GetUserErrors>> {
         let user = services.0.accounts.get(&caller.0, id.0.0).await?;
-        Ok(Json((&user).into()))
+        Ok(Json(match caller.0.role {
+            Role::Admin => AccountDto::with_more_for_administrators(&user),
+            Role::Member => (&user).into(),
+        }))
     }
 }

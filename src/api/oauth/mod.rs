@@ -203,7 +203,7 @@ pub struct IntrospectionDto {
     acr: Option<String>,
     /// The account's roles at login.
     roles: Option<Vec<String>>,
-    /// What a machine's token, or one that was got in exchange, is good for.
+    /// What the token is good for: of a machine, by the roles of its person, or as it was got in exchange.
     scope: Option<String>,
     /// Whom the token is for.
     aud: Option<Vec<String>>,
@@ -257,6 +257,7 @@ impl From<Introspection> for IntrospectionDto {
                 active: true,
                 token_type: Some("refresh_token".to_owned()),
                 sub: Some(session.user.to_string()),
+                roles: Some(session.carried.roles().names()),
                 auth_time: Some(session.auth_time()),
                 amr: Some(session.carried.authentication_methods()),
                 acr: Some(session.carried.authentication_class()),
@@ -264,7 +265,6 @@ impl From<Introspection> for IntrospectionDto {
                 username: Some(session.carried.email.as_str().to_owned()),
                 email: Some(session.carried.email.as_str().to_owned()),
                 email_verified: Some(session.carried.email_verified),
-                roles: Some(vec![session.carried.role.to_string()]),
                 iat: Some(session.rotated_at.as_secs()),
                 exp: Some(session.idle_deadline.min(session.absolute_deadline).as_secs()),
                 sid: Some(session.id.to_string()),

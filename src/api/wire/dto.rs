@@ -105,8 +105,11 @@ pub struct AccountDto {
     pub email: String,
     /// Whether the owner has proven that the address is theirs.
     pub email_verified: bool,
-    /// What the account may do.
+    /// What the account may do here: `admin` if that is among its roles, else `member`.
     pub role: RoleDto,
+    /// All roles of the account; for administrators alone. `getUser` leaves out what `role` says already.
+    #[oai(skip_serializing_if_is_none)]
+    pub roles: Option<Vec<String>>,
     /// Whether the account is shut: nobody can log in to it.
     pub disabled: bool,
     /// What other databases refer to the account by, `null` if nothing was given.
@@ -114,6 +117,19 @@ pub struct AccountDto {
     pub external_id: Option<String>,
     /// When the account was made, seconds since the Unix epoch.
     pub created_at: i64,
+}
+
+impl AccountDto {
+    /// With what administrators alone see, where it is more than other accounts have: most are answered as ever.
+    pub(crate) fn with_more_for_administrators(user: &User) -> Self {
+        let Self { roles, .. } = Self::for_administrators(user);
+        Self { roles: roles.filter(|_| !user.roles.is_only(user.role())), ..user.into() }
+    }
+
+    /// With what administrators alone see.
+    pub(crate) fn for_administrators(user: &User) -> Self {
+        Self { roles: Some(user.roles.names()), ..user.into() }
+    }
 }
 
 impl From<&User> for AccountDto {
@@ -125,7 +141,8 @@ impl From<&User> for AccountDto {
             last_name,
             email,
             email_verified,
-            role: user.role.into(),
+            role: user.role().into(),
+            roles: None,
             disabled: user.disabled,
             external_id: user.external_id.as_ref().map(ToString::to_string),
             created_at: user.created_at.as_secs(),
@@ -143,6 +160,7 @@ impl Example for AccountDto {
             email,
             email_verified,
             role: RoleDto::Member,
+            roles: Some(vec!["editor".to_owned(), "member".to_owned()]),
             disabled: false,
             external_id: Some("4711".to_owned()),
             created_at: 1_796_169_600,

@@ -84,12 +84,13 @@ enum UsersCommand {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Set the role and end all sessions of the account
+    /// Set the roles, in the place of those that there are, and end all sessions of the account
     SetRole {
         /// Its id or e-mail address
         account: String,
-        /// What it may do
-        role: RoleName,
+        /// admin, member and those that `roles` of the settings names
+        #[arg(required = true)]
+        roles: Vec<String>,
     },
     /// Set the e-mail address and end all sessions of the account
     SetEmail {
@@ -194,8 +195,9 @@ impl Accounts<'_> {
                 let remark = operator::ending(outcome)?.remark();
                 self.answer("password set", &user, remark, made_up.as_deref());
             }
-            UsersCommand::SetRole { account, role } => {
-                let change = AccountChange { role: Some(role.into()), ..AccountChange::default() };
+            UsersCommand::SetRole { account, roles } => {
+                let roles = Some(self.administration.roles(&roles)?);
+                let change = AccountChange { roles, ..AccountChange::default() };
                 self.change("role set", &account, change).await?;
             }
             UsersCommand::SetEmail { account, email } => {

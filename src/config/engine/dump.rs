@@ -23,7 +23,7 @@ pub fn dump(catalogue: &Catalogue, values: &Values) -> String {
                 let text = found.text.expose();
                 let value = match setting.kind {
                     Kind::Number | Kind::Boolean => text.to_owned(),
-                    Kind::Text => quoted(text),
+                    Kind::Text | Kind::Table => quoted(text),
                     Kind::List => list(text),
                     Kind::Secret => quoted(HIDDEN),
                     Kind::SecretUrl => quoted(&without_password(text)),

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::{ConfigError, Origin};
 use super::setting::{Catalogue, Kind, Setting};
@@ -79,7 +81,10 @@ impl FileReader<'_> {
                 Some(text) => self.entries.push((setting, text, origin)),
                 None => {
                     let problem = format!("must not be of the kind {}", value.type_str());
-                    let help = format!("write a single value, like {}", setting.example);
+                    let help = match setting.kind {
+                        Kind::Table => format!("write a table, [{key}], of texts, numbers, lists and tables"),
+                        _ => format!("write a single value, like {}", setting.example),
+                    };
                     self.refuse(key, origin, problem, help);
                 }
             },
@@ -94,8 +99,27 @@ fn text_of(setting: &Setting, value: &DeValue<'_>) -> Option<String> {
             let items: Option<Vec<String>> = items.iter().map(|item| scalar(item.get_ref())).collect();
             Some(items?.join(","))
         }
+        table @ DeValue::Table(_) if setting.kind == Kind::Table => json(table).map(|json| json.to_string()),
         value => scalar(value),
     }
+}
+
+/// A value as JSON; of a moment there is none.
+fn json(value: &DeValue<'_>) -> Option<Value> {
+    Some(match value {
+        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::Boolean(truth) => Value::from(*truth),
+        DeValue::Integer(_) => Value::from(scalar(value)?.parse::<i64>().ok()?),
+        DeValue::Float(number) => Value::from(number.as_str().replace('_', "").parse::<f64>().ok()?),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect::<Option<Value>>()?,
+        DeValue::Table(members) => {
+            let member = |(name, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+                Some((name.get_ref().to_string(), json(value.get_ref())?))
+            };
+            Value::Object(members.iter().map(member).collect::<Option<_>>()?)
+        }
+        DeValue::Datetime(_) => return None,
+    })
 }
 
 /// A single value as text. Whole numbers come in decimal whatever their notation.

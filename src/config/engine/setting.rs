@@ -20,6 +20,8 @@ pub enum Kind {
     Boolean,
     /// Names with commas between, none of them where it is empty; a list in a settings file.
     List,
+    /// A table in a settings file, and one JSON object elsewhere.
+    Table,
     /// Never shown; may come from a file (`_FILE`).
     Secret,
     /// A URL that may hold a password, shown without it; may come from a file (`_FILE`).

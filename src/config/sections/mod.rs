@@ -23,6 +23,7 @@ pub mod rate_limits;
 pub mod redis;
 pub mod registration;
 pub mod reset;
+pub mod roles;
 pub mod secret;
 pub mod sessions;
 pub mod smtp;

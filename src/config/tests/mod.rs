@@ -86,6 +86,13 @@ impl Given {
         self.mistakes(Profile::Serve, Purpose::Start)
     }
 
+    /// Fails unless there is a mistake in that setting.
+    #[track_caller]
+    fn refused(&self, key: &str) {
+        let mistakes = self.mistakes_in_dev();
+        assert!(mistakes.lines().any(|line| line.contains(key)), "{key} is not among:\n{mistakes}");
+    }
+
     /// The keys that warnings are about.
     fn warned(&self, profile: Profile) -> Vec<&'static str> {
         let loaded = self.load(profile, Purpose::Start).unwrap();

@@ -137,3 +137,58 @@ fn keys_rotate_unless_that_is_turned_off_and_never_faster_than_they_are_announce
         172_800
     );
 }
+
+#[test]
+fn there_are_two_roles_and_those_that_are_named() {
+    let known = |text: &str| {
+        let names = given().set(&format!("roles={text}")).settings().roles;
+        names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(given().settings().roles, Default::default());
+    assert_eq!(known(""), "admin member");
+    assert_eq!(known("support, editor,admin,editor"), "admin editor member support");
+    let file = given().file("roles = [\"editor\"]\n").settings().roles;
+    assert!(file.contains("editor") && file.contains("admin"));
+    for bad in ["Editor", "a b", "editor,,support", "ä"] {
+        given().set(&format!("roles={bad}")).refused("roles");
+    }
+    let many: Vec<String> = (0..63).map(|n| format!("r{n}")).collect();
+    given().set(&format!("roles={}", many.join(","))).refused("roles");
+}
+
+#[test]
+fn roles_give_scopes_in_a_table_or_in_one_json_object() {
+    let file = given()
+        .file("roles = [\"editor\"]\n[role_scopes]\neditor = [\"b:write\", \"a:read\"]\nmember = []\n");
+    let json = r#"{"editor": ["a:read", "b:write"], "member": []}"#;
+    let variables = given().variable("HALLPASS_ROLES", "editor").variable("HALLPASS_ROLE_SCOPES", json);
+    for settings in [file.settings(), variables.settings()] {
+        let scopes = |roles: &str| {
+            settings.role_scopes.of(roles.parse::<crate::domain::roles::Roles>().unwrap().iter()).to_string()
+        };
+        assert_eq!(scopes("editor member"), "a:read b:write");
+        assert_eq!((scopes("member"), scopes("admin")), (String::new(), String::new()));
+    }
+    for bad in [
+        r#"{"support": ["a"]}"#,
+        r#"{"member": "a"}"#,
+        r#"{"member": ["a b"]}"#,
+        r#"{"member": ["ä"]}"#,
+        r#"{"member": [1]}"#,
+        r#"["member"]"#,
+        r#"{"#,
+        "member",
+    ] {
+        given().set(&format!("role_scopes={bad}")).refused("role_scopes");
+    }
+    given().file("[role_scopes]\nmember = [1979-05-27]\n").refused("role_scopes");
+    given().file("role_scopes = 7\n").refused("role_scopes");
+}
+
+#[test]
+fn a_table_is_dumped_as_a_text_that_reads_back() {
+    let file = "roles = [\"editor\"]\n[role_scopes]\neditor = [\"a:read\"]\n";
+    let loaded = given().file(file).load(Profile::Dev, Purpose::Inspect).unwrap();
+    let again = given().file(&dump(&loaded.values)).settings();
+    assert_eq!(again.role_scopes, loaded.settings.role_scopes);
+}

@@ -27,7 +27,9 @@ impl AccessTokens {
     ) -> Result<(AccessToken, AccessClaims)> {
         self.parts.clocks.may_mint()?;
         let now = self.parts.clock.now();
-        let Parts { issuer, settings, .. } = &self.parts;
+        let Parts { issuer, settings, role_scopes, .. } = &self.parts;
+        let roles = session.carried.roles();
+        let scopes = role_scopes.of(roles.iter());
         let ends_at = session.idle_deadline.min(session.absolute_deadline);
         let expires_at = now.after(settings.lifetimes.access_token).min(ends_at);
         let claims = AccessClaims {
@@ -48,8 +50,8 @@ impl AccessTokens {
             auth_time: Some(session.auth_time().min(now.as_secs())),
             amr: Some(session.carried.authentication_methods()),
             acr: Some(session.carried.authentication_class()),
-            roles: vec![session.carried.role.as_str().to_owned()],
-            scope: None,
+            roles: roles.names(),
+            scope: (!scopes.is_empty()).then(|| scopes.to_string()),
             act: None,
             may_act: None,
         };

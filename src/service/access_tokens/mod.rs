@@ -18,7 +18,7 @@ use super::clock_watch::ClockWatch;
 use super::key_ring::{KeyRing, PerGeneration};
 use super::revocations::Revocations;
 use super::trail::AuditTrail;
-use crate::config::TokenSettings;
+use crate::config::{RoleScopes, TokenSettings};
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::clock::Clock;
 use crate::domain::random::Random;
@@ -67,6 +67,8 @@ pub(super) struct Parts {
     /// Claim `aud`.
     pub(super) audience: String,
     pub(super) settings: TokenSettings,
+    /// Claim `scope` of people's tokens, by their roles.
+    pub(super) role_scopes: RoleScopes,
 }
 
 impl AccessTokens {

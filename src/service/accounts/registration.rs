@@ -173,7 +173,7 @@ impl Accounts {
     /// [`Error::Store`].
     pub async fn ensure_admin(&self, email: Email, password: Password) -> Result<bool> {
         if let Some(user) = self.users.find_user_by_email(&email).await? {
-            if user.role == Role::Admin && !user.email_verified {
+            if user.role() == Role::Admin && !user.email_verified {
                 self.users.verify_email(user.id, &email).await?;
                 self.profiles.settle().await;
             }

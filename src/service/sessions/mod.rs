@@ -263,7 +263,7 @@ impl Sessions {
 /// Whether the account is, but for its version, as it was when its credentials were checked.
 fn is_same_account(standing: &User, checked: &User) -> bool {
     standing.password == checked.password
-        && standing.role == checked.role
+        && standing.roles == checked.roles
         && standing.email == checked.email
         && standing.disabled == checked.disabled
 }

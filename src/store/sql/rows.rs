@@ -12,15 +12,16 @@ use crate::domain::external_id::{ExternalId, ExternalIdError};
 use crate::domain::ids::{DeploymentId, KeyId, UserId, UserIdError};
 use crate::domain::name::{Name, NameError};
 use crate::domain::password::PasswordHash;
+use crate::domain::roles::Roles;
 use crate::domain::signing_key::{KeyState, RingKey, SealedKey, StoredSigningKey};
-use crate::domain::user::{SecurityVersion, User};
+use crate::domain::user::{Role, SecurityVersion, User};
 use crate::store::error::{StoreError, StoreResult};
 
 /// The columns that [`user`] reads. Never `*`: a replica that still runs while a later one adds a
 /// column would find its prepared statements refused.
 macro_rules! user_columns {
     () => {
-        "id, email, external_id, first_name, last_name, role, password_hash, disabled, email_verified, security_version, created_at"
+        "id, email, external_id, first_name, last_name, role, roles, password_hash, disabled, email_verified, security_version, created_at"
     };
 }
 pub(super) use user_columns;
@@ -50,13 +51,43 @@ where
         external_id: entry.parse("users.external_id", optional_external_id)?,
         first_name: entry.parse("users.first_name", optional_name)?,
         last_name: entry.parse("users.last_name", optional_name)?,
-        role: entry.parse("users.role", |text: String| text.parse())?,
+        roles: roles(&entry)?,
         password: PasswordHash::from_phc(entry.get::<String>("users.password_hash")?),
         disabled: entry.get("users.disabled")?,
         email_verified: entry.get("users.email_verified")?,
         security_version: SecurityVersion::new(entry.get("users.security_version")?),
         created_at: Timestamp::from_millis(entry.get("users.created_at")?),
     })
+}
+
+/// The roles of an account. Builds before know the column `role` alone, so what that says holds.
+fn roles<'r, R>(entry: &Entry<'r, R>) -> StoreResult<Roles>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let role: Role = entry.parse("users.role", |text: String| text.parse())?;
+    let all = entry.parse("users.roles", |text: Option<String>| text.map(|text| text.parse()).transpose())?;
+    Ok(all.map_or_else(|| role.into(), |all: Roles| all.with_role(role)))
+}
+
+/// What the column `roles` has of these: nothing where `role` says it all, as for most accounts.
+pub(super) fn roles_column(roles: &Roles) -> Option<String> {
+    (!roles.is_only(roles.role())).then(|| roles.to_string())
+}
+
+/// Roles, and how many accounts have them.
+pub(super) fn counted_roles<'r, R>(row: &'r R) -> StoreResult<(Roles, u64)>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let entry = Entry { row, key: "a count".to_owned() };
+    let roles = entry.parse("users.roles", |text: String| text.parse())?;
+    Ok((roles, entry.get::<i64>("users.accounts")?.unsigned_abs()))
 }
 
 /// The id of an account out of its number.

@@ -2,19 +2,22 @@
 
 use hallpass::domain::ids::UserId;
 use hallpass::domain::password::PasswordHash;
+use hallpass::domain::roles::Roles;
 use hallpass::domain::user::{AccountChange, ImportedUser, NewUser, Role, SecurityVersion, User};
 use hallpass::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, SecurityEvent, UserStore};
 
 use super::fixtures::{
-    AT, Accounts, EVERYBODY, UNTIL, UserOrder, email, event, external_id, insert, new_user, user_id,
+    AT, Accounts, EVERYBODY, Sqlite, UNTIL, UserOrder, email, event, external_id, insert, new_user, user_id,
 };
+use sqlx::{AssertSqlSafe, Executor};
+
 use super::journal::{assert_nothing_is_journaled, assert_the_only_entry, count_entries};
 use super::{at_once, found};
 
 const DEMOTION: AccountChange =
-    AccountChange { role: Some(Role::Member), disabled: None, email: None, external_id: None };
+    AccountChange { role: Some(Role::Member), roles: None, disabled: None, email: None, external_id: None };
 const SHUTTING: AccountChange =
-    AccountChange { role: None, disabled: Some(true), email: None, external_id: None };
+    AccountChange { role: None, roles: None, disabled: Some(true), email: None, external_id: None };
 
 async fn admin(store: &dyn UserStore, address: &str) -> User {
     insert(store, &NewUser { role: Role::Admin, ..new_user(address) }).await
@@ -40,13 +43,14 @@ pub async fn a_change_of_an_account_is_kept_and_written_down(store: &dyn Account
     assert!(ada.email_verified && !ada.disabled);
     let wanted = AccountChange {
         role: Some(Role::Admin),
+        roles: None,
         disabled: Some(true),
         email: Some(email("countess@example.com")),
         external_id: Some(external_id("4711")),
     };
     let answered = changed(store, ada.id, &wanted).await;
     for user in [&answered.user, &found(store, ada.id).await] {
-        assert_eq!((user.role, user.disabled), (Role::Admin, true));
+        assert_eq!((user.role(), user.disabled), (Role::Admin, true));
         assert_eq!(user.email, email("countess@example.com"));
         assert_eq!(user.external_id, external_id("4711"));
         assert!(!user.email_verified, "the new address is not proven");
@@ -56,10 +60,57 @@ pub async fn a_change_of_an_account_is_kept_and_written_down(store: &dyn Account
     assert_the_only_entry(store, &CutOffOrder::from(&answered)).await;
 }
 
+/// Builds before know of `admin` and `member` alone: what they find and write is one of the two.
+pub async fn all_roles_are_kept_beside_the_one_that_builds_before_know(store: &dyn Accounts) {
+    let roles = |text: &str| text.parse::<Roles>().expect(text);
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    let bob = insert(store, &new_user("bob@example.com")).await;
+    insert(store, &new_user("eve@example.com")).await;
+    let set = |all| AccountChange { roles: Some(roles(all)), ..AccountChange::default() };
+    for all in ["editor member", "editor", "admin editor", "admin", "support:eu", "member", "editor member"] {
+        let answered = changed(store, ada.id, &set(all)).await;
+        for user in [answered.user, found(store, ada.id).await] {
+            assert_eq!((&user.roles, user.role()), (&roles(all), roles(all).role()), "{all}");
+        }
+        let administers = store.has_administrator(false).await.expect("an answer");
+        assert_eq!(administers, roles(all).role() == Role::Admin, "{all}");
+        assert!(matches!(change(store, ada.id, &set(all)).await, ChangeOutcome::Unchanged(_)), "{all}");
+    }
+    assert_eq!(store.count_by_roles().await.expect("counts"), [(roles("editor member"), 1)]);
+    changed(store, bob.id, &set("member editor")).await;
+    assert_eq!(store.count_by_roles().await.expect("counts"), [(roles("editor member"), 2)]);
+
+    let promotion = AccountChange { role: Some(Role::Admin), ..AccountChange::default() };
+    assert_eq!(changed(store, ada.id, &promotion).await.user.roles, roles("admin editor"));
+}
+
+/// Such a build has changed `role`, and left `roles` as it was.
+#[tokio::test]
+async fn what_a_build_before_has_said_of_the_one_role_holds() {
+    let database = Sqlite::migrated().await;
+    let mut connection = database.connection().await;
+    for (n, (role, roles, read)) in [
+        ("member", "'admin editor'", "editor member"),
+        ("admin", "'editor member'", "admin editor"),
+        ("member", "'admin'", "member"),
+        ("member", "'editor'", "editor"),
+        ("admin", "NULL", "admin"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = insert(&database.store, &new_user(&format!("user{n}@example.com"))).await.id;
+        let update = format!("UPDATE users SET role = '{role}', roles = {roles} WHERE id = {id}");
+        connection.execute(AssertSqlSafe(update)).await.expect("a change");
+        assert_eq!(found(&database.store, id).await.roles.to_string(), read, "{role} {roles}");
+    }
+}
+
 pub async fn a_change_to_what_is_so_already_writes_nothing(store: &dyn Accounts) {
     let ada = insert(store, &new_user("ada@example.com")).await;
     let same = AccountChange {
         role: Some(Role::Member),
+        roles: Some(Role::Member.into()),
         disabled: Some(false),
         email: Some(ada.email.clone()),
         external_id: Some(None),
@@ -85,7 +136,7 @@ pub async fn an_external_id_is_set_and_cleared_and_ends_nothing(store: &dyn Acco
         };
         for user in [answered, found(store, ada.id).await] {
             assert_eq!(user.external_id, id.and_then(external_id));
-            assert_eq!((user.security_version, user.role), (ada.security_version, ada.role));
+            assert_eq!((user.security_version, user.role()), (ada.security_version, ada.role()));
         }
         assert!(matches!(change(store, ada.id, &renumbering(id)).await, ChangeOutcome::Unchanged(_)));
     }

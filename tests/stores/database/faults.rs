@@ -70,8 +70,11 @@ fn assert_corrupt<T>(answer: StoreResult<T>, place: &str, key: &str) {
 }
 
 /// Assignments to columns of `users` that no code of ours writes, on both engines.
-const BAD_VALUES: [(&str, &str); 5] = [
+const BAD_VALUES: [(&str, &str); 8] = [
     ("users.role", "role = 'root'"),
+    ("users.roles", "roles = ''"),
+    ("users.roles", "roles = 'member,editor'"),
+    ("users.roles", "roles = 'Editor'"),
     ("users.email", "email = 'no address'"),
     ("users.email", "email = 'Ada@Example.com'"),
     ("users.first_name", "first_name = 'line\nbreak'"),

@@ -37,7 +37,7 @@ pub async fn imported_accounts_are_found_as_they_were_given(store: &dyn Accounts
     for ImportedUser { account, disabled, external_id } in [ada, eve] {
         let user = store.find_user_by_email(&account.email).await.expect("an answer").expect("there");
         assert_eq!((&user.first_name, &user.last_name), (&account.first_name, &account.last_name));
-        assert_eq!((user.role, user.disabled), (account.role, disabled));
+        assert_eq!((user.role(), user.disabled), (account.role, disabled));
         assert_eq!(user.external_id, external_id);
         assert_eq!((&user.password, user.created_at), (&account.password, account.created_at));
         assert_eq!(user.email_verified, account.email_verified);
@@ -58,7 +58,7 @@ pub async fn an_import_leaves_accounts_that_are_there_as_they_stand(store: &dyn 
     assert_eq!(import(store, &users).await, 1);
     assert_eq!(import(store, &users).await, 0, "a second time changes nothing");
     let now = store.find_user(ada.id).await.expect("an answer").expect("there");
-    assert_eq!((now.role, now.first_name, now.disabled), (ada.role, ada.first_name, false));
+    assert_eq!((now.role(), now.first_name, now.disabled), (ada.role(), ada.first_name, false));
     assert_eq!(store.list_users(&EVERYBODY, UserOrder::Oldest, None, 10).await.expect("an answer").len(), 2);
 }
 

@@ -380,7 +380,7 @@ pub async fn an_event_that_cannot_be_written_down_changes_nothing(accounts: &dyn
         let answer = event.happen(accounts, ada.id, entry).await;
         assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{event:?}: {answer:?}");
         let user = found(accounts, ada.id).await;
-        assert_eq!((user.security_version, user.role), (ada.security_version, ada.role), "{event:?}");
+        assert_eq!((user.security_version, user.role()), (ada.security_version, ada.role()), "{event:?}");
         assert_eq!(user.password, ada.password, "{event:?}");
         assert_eq!(head(accounts, Partition::of(ada.id)).await.newest, taken, "{event:?}");
     }

@@ -32,7 +32,7 @@ pub async fn all_accounts_move_on_in_pages_and_nothing_is_journaled(store: &impl
         for user in &mut users {
             let on = found(store, user.id).await;
             assert_eq!(on.security_version, user.security_version.next(now), "round {round}");
-            assert_eq!((&on.password, &on.email, on.role), (&user.password, &user.email, user.role));
+            assert_eq!((&on.password, &on.email, on.role()), (&user.password, &user.email, user.role()));
             *user = on;
         }
         // Whatever the clock shows, each is a later one.

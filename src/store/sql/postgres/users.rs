@@ -16,6 +16,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::journal::EventEntry;
 use crate::domain::password::PasswordHash;
+use crate::domain::roles::Roles;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 use crate::domain::user_filter::{UserFilter, UserOrder};
 use crate::store::cut_offs::CutOffOrder;
@@ -202,6 +203,12 @@ impl UserStore for PostgresStore {
         self.count_selected_users(filter).await
     }
 
+    async fn count_by_roles(&self) -> StoreResult<Vec<(Roles, u64)>> {
+        let select = "SELECT roles, count(*) AS accounts FROM users WHERE roles IS NOT NULL GROUP BY roles";
+        let counts = self.reading(sqlx::query(select).fetch_all(&self.pool)).await?;
+        counts.iter().map(rows::counted_roles).collect()
+    }
+
     async fn has_administrator(&self, verified: bool) -> StoreResult<bool> {
         let select = sqlx::query(
             "SELECT 1 FROM users
@@ -302,22 +309,24 @@ impl UserStore for PostgresStore {
                 transaction.commit().await?;
                 return Ok(changed.map_or(ChangeOutcome::NotFound, ChangeOutcome::SessionsStay));
             }
+            let roles = change.roles_after(&user);
             let update = sqlx::query(security_event!(
                 "UPDATE users
                  SET role = $4, disabled = $5, email = $6, security_version = $7,
                      email_verified = (email_verified AND email = $6), external_id = $8,
-                     mailbox = coalesce($9, mailbox)
+                     mailbox = coalesce($9, mailbox), roles = $10
                  WHERE id = $3"
             ))
             .bind(entry.id.get())
             .bind(entry.until.as_millis())
             .bind(id.get())
-            .bind(change.role.unwrap_or(user.role).as_str())
+            .bind(roles.role().as_str())
             .bind(change.disabled.unwrap_or(user.disabled))
             .bind(change.email.as_ref().unwrap_or(&user.email).as_str())
             .bind(user.security_version.next(entry.at).get())
             .bind(external_id.map(|id| id.as_str()))
-            .bind(change.email.as_ref().map(Email::mailbox));
+            .bind(change.email.as_ref().map(Email::mailbox))
+            .bind(rows::roles_column(&roles));
             let changed = match update.fetch_all(&mut transaction).await {
                 Err(error) if violates(&error, EMAIL_KEY) || violates(&error, MAILBOX_KEY) => {
                     return Ok(ChangeOutcome::EmailTaken);

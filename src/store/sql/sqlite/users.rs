@@ -17,6 +17,7 @@ use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EventEntry, Journaled, NewEntry};
 use crate::domain::password::PasswordHash;
+use crate::domain::roles::Roles;
 use crate::domain::user::{AccountChange, ImportedUser, NewUser, ProfileChange, SecurityVersion, User};
 use crate::domain::user_filter::{UserFilter, UserOrder};
 use crate::store::cut_offs::CutOffOrder;
@@ -136,6 +137,12 @@ impl UserStore for SqliteStore {
         self.count_selected_users(filter).await
     }
 
+    async fn count_by_roles(&self) -> StoreResult<Vec<(Roles, u64)>> {
+        let select = "SELECT roles, count(*) AS accounts FROM users WHERE roles IS NOT NULL GROUP BY roles";
+        let counts = self.reading(sqlx::query(select).fetch_all(&self.readers)).await?;
+        counts.iter().map(rows::counted_roles).collect()
+    }
+
     async fn has_administrator(&self, verified: bool) -> StoreResult<bool> {
         let select = sqlx::query(
             "SELECT 1 FROM users
@@ -235,22 +242,24 @@ impl UserStore for SqliteStore {
                 transaction.commit().await?;
                 return Ok(changed.map_or(ChangeOutcome::NotFound, ChangeOutcome::SessionsStay));
             }
+            let roles = change.roles_after(&user);
             let update = sqlx::query(concat!(
                 "UPDATE users
                  SET role = ?2, disabled = ?3, email = ?4, security_version = ?5,
                      email_verified = (email_verified AND email = ?4), external_id = ?6,
-                     mailbox = coalesce(?7, mailbox)
+                     mailbox = coalesce(?7, mailbox), roles = ?8
                  WHERE id = ?1
                  RETURNING ",
                 user_columns!()
             ))
             .bind(id.get())
-            .bind(change.role.unwrap_or(user.role).as_str())
+            .bind(roles.role().as_str())
             .bind(change.disabled.unwrap_or(user.disabled))
             .bind(change.email.as_ref().unwrap_or(&user.email).as_str())
             .bind(user.security_version.next(entry.at).get())
             .bind(external_id.map(|id| id.as_str()))
-            .bind(change.email.as_ref().map(Email::mailbox));
+            .bind(change.email.as_ref().map(Email::mailbox))
+            .bind(rows::roles_column(&roles));
             let changed = match update.fetch_all(&mut *transaction).await {
                 Err(error) if is_taken(&error, EMAIL) || is_taken(&error, MAILBOX) => {
                     return Ok(ChangeOutcome::EmailTaken);
