@@ -1,7 +1,7 @@
 //! One session and the holders of its refresh tokens: two tabs, and a thief.
 //!
-//! Answers get lost, tokens are stolen, the store fails over to a copy that lacks the last rotations,
-//! and the replicas' clocks differ from the store's.
+//! Answers get lost, tokens are stolen, the store fails over to a copy that lacks the last rotations, while
+//! the one of before goes on answering, and the replicas' clocks differ from the store's.
 
 use std::cmp::Ordering;
 
@@ -89,6 +89,9 @@ pub enum Action {
     Replicate,
     /// The other copy takes over, and the journal is carried out there before anything else.
     FailOver,
+    /// A replica whose connection to the master of before is still open asks there whether an access token of the
+    /// session stands.
+    AskTheDemoted,
 }
 
 /// The model; `bug` switches a rule off.
@@ -213,6 +216,9 @@ impl Model for Rotation {
             actions.push(Action::Replicate);
             actions.push(Action::FailOver);
         }
+        if state.failovers < self.failovers {
+            actions.push(Action::AskTheDemoted);
+        }
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
@@ -239,6 +245,10 @@ impl Model for Rotation {
                 // What is owed was in the store alone, and is lost with it.
                 state.owed = false;
                 state.store.live &= !state.journaled || self.has(Bug::NotReplayed);
+            }
+            Action::AskTheDemoted => {
+                let is_believed = self.has(Bug::ReplicaJudges);
+                state.revoked_accepted |= is_believed && state.other_copy.live && state.journaled;
             }
         }
         (state != *last).then_some(state)

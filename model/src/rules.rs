@@ -51,6 +51,8 @@ rules! {
         "Every operation passes the vouching number that its process knows; the store carries nothing out when its state is missing or has another one.",
     SealIsTheServer:
         "Data counts only on the server that it was vouched for on: the seal is compared with the identity of the server behind the connection.",
+    OnlyAMasterJudges:
+        "A server that was demoted answers nothing: scripts make a write that it refuses, reads ask for its role last.",
     IdentityBeforeHeads:
         "A look reads the server's identity and the state first and SQL's heads afterwards, so the heads have whatever was acknowledged before that server took over.",
     ReplayBeforeVouching:
@@ -136,6 +138,8 @@ bugs! {
         "Scripts do not compare the vouching number.",
     SealNotCompared breaks SealIsTheServer:
         "Restored data vouches for itself.",
+    ReplicaJudges breaks OnlyAMasterJudges:
+        "What a demoted master has is believed over a connection that is still open.",
     HeadsBeforeIdentity breaks IdentityBeforeHeads:
         "The heads are read before the server is known.",
     VouchedBeforeReplayed breaks ReplayBeforeVouching:

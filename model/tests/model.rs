@@ -191,6 +191,7 @@ fn explore_with(bug: Bug, promise: &'static str, most: usize) -> Outcome {
         | Bug::AheadDoesNotMove
         | Bug::ReuseIsOnlyRefused
         | Bug::GraceByTheReplicasClock
+        | Bug::ReplicaJudges
         | Bug::NotReplayed => explore(&name, rotation(some), Some(promise), most),
         Bug::OpensBelowTheCutOff | Bug::CutOffGoesDown | Bug::VersionsGivenTwice | Bug::NeverAdvances => {
             explore(&name, accounts(some), Some(promise), most)

@@ -193,7 +193,7 @@ impl Connection {
 
     /// Reads what is about `entry`, on a master alone: a server that was demoted goes on answering over an open
     /// connection, and what the new master has taken since comes to it late. Asked last: whoever is the master then
-    /// was it before.
+    /// was it before (model: OnlyAMasterJudges).
     ///
     /// # Errors
     /// As [`run`](Self::run); a server that is no master is unavailable.

@@ -76,6 +76,7 @@ end
 -- comes to it late: it is no judge. It refuses this, which changes nothing, since the field is there; and that is
 -- the script's answer. Other refusals are no reason: one without its replicas, or with a full disk, has what there
 -- is. A full memory refuses this as well, and goes on counting whatever comes next as the first growing write.
+-- Model: OnlyAMasterJudges
 local function only_a_master(state)
   local refused = redis.pcall('HSETNX', state, 'vouching', '')
   if type(refused) == 'table' and string.find(refused.err or '', 'READONLY', 1, true) then
