@@ -8,6 +8,7 @@
 mod logs;
 mod pages;
 mod paths;
+mod rights;
 mod rules;
 mod sources;
 mod unsafe_code;

@@ -15,7 +15,7 @@ pub(super) const NEEDED: [(&str, &[&str]); 13] = [
     ("signing_keys", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     ("audit_log", &["SELECT", "INSERT", "DELETE"]),
     ("audit_log_horizon", &["SELECT", "UPDATE"]),
-    ("clients", &["SELECT", "INSERT", "DELETE"]),
+    ("clients", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     ("client_secrets", &["SELECT", "INSERT", "DELETE"]),
     ("sealed_values", &["SELECT", "INSERT", "UPDATE"]),
     ("deployment", &["SELECT", "INSERT", "UPDATE"]),

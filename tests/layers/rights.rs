@@ -1,0 +1,71 @@
+//! The rights in Postgres that the service says it needs are those that its statements take.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::sources::files;
+
+const STATEMENTS: &str = "src/store/sql";
+const RIGHTS: &str = "src/store/sql/postgres/rights.rs";
+
+/// How a statement begins that takes a right, beside SELECT, which all tables need.
+const WRITES: [(&str, &str); 3] =
+    [("INSERT INTO ", "INSERT"), ("UPDATE ", "UPDATE"), ("DELETE FROM ", "DELETE")];
+
+/// What a migration does, and its owner alone.
+const OF_MIGRATIONS: &str = "_sqlx_migrations";
+
+/// A table, and what is done to it.
+type Right = (String, &'static str);
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_ascii_lowercase() || matches!(c, '_' | '0'..='9')).collect()
+}
+
+fn taken_by(text: &str) -> BTreeSet<Right> {
+    let of = |(begin, right): (&str, &'static str)| {
+        let tables = text.split(begin).skip(1).map(word);
+        tables
+            .filter(|table| !table.is_empty() && table != OF_MIGRATIONS)
+            .map(move |table| (table, right))
+            .collect::<Vec<_>>()
+    };
+    WRITES.into_iter().flat_map(of).collect()
+}
+
+/// By the lines of the table: `("users", &["SELECT", "INSERT"]),`.
+fn given_by(text: &str) -> BTreeSet<Right> {
+    let lines = text.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", &["));
+    let of = |(table, rights): (&str, &str)| {
+        let has = |right: &str| rights.contains(&format!("\"{right}\""));
+        let given = WRITES.into_iter().map(|(_, right)| right).filter(|right| has(right));
+        given.map(|right| (table.to_owned(), right)).collect::<Vec<_>>()
+    };
+    lines.flat_map(of).collect()
+}
+
+#[test]
+fn every_statement_has_its_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &Path| fs::read_to_string(path).expect("a source");
+    let statements = files(&root.join(STATEMENTS));
+    let statements = statements.iter().filter(|path| {
+        !path.ends_with(RIGHTS) && !path.components().any(|part| part.as_os_str() == "sqlite")
+    });
+    let taken: BTreeSet<Right> = statements.flat_map(|path| taken_by(&read(path))).collect();
+    assert!(taken.len() > 15, "{taken:?}");
+    let given = given_by(&read(&root.join(RIGHTS)));
+    let lacking: Vec<_> = taken.difference(&given).collect();
+    assert!(lacking.is_empty(), "not in {RIGHTS}: {lacking:?}");
+}
+
+#[test]
+fn statements_and_rights_are_found() {
+    let statements =
+        "\"UPDATE clients SET a = 1\" \"INSERT INTO users (a)\" \"DELETE FROM journal WHERE\" DO UPDATE SET";
+    let taken = [("clients", "UPDATE"), ("journal", "DELETE"), ("users", "INSERT")];
+    assert_eq!(taken_by(statements), taken.map(|(table, right)| (table.to_owned(), right)).into());
+    let rights = "    (\"clients\", &[\"SELECT\", \"UPDATE\"]),\n    (\"users\", &[\"SELECT\"]),";
+    assert_eq!(given_by(rights), [("clients".to_owned(), "UPDATE")].into());
+}
