@@ -9,7 +9,8 @@ mod secret;
 use super::database::Database;
 use super::environment::Environment;
 use super::leftovers::{Leftovers, find_leftovers, nobody_administers};
-use super::{folder, mailboxes, roles, secrets, token_stores};
+use super::wiring::token_size;
+use super::{folder, long_tokens, mailboxes, roles, secrets, token_stores};
 use crate::config::{self, Profile, Settings};
 use crate::domain::random::Random;
 
@@ -50,6 +51,7 @@ pub async fn checkup(settings: &Settings, environment: &Environment) -> Vec<Find
         findings.extend(check_leftovers(settings, database, &*environment.random).await);
         findings.push(check_administrators(settings, database).await);
         findings.push(check_roles(settings, database).await);
+        findings.push(check_claims(settings, database).await);
         findings.extend(check_mailboxes(database).await);
     }
     findings.extend(token_stores::check(settings, database.as_ref(), environment.clock.clone()).await);
@@ -97,6 +99,20 @@ async fn check_roles(settings: &Settings, database: &Database) -> Finding {
     const SUBJECT: &str = "roles";
     match roles::refuse_taken_out(&*database.users, &settings.roles).await {
         Ok(()) => Finding::new(SUBJECT, Condition::Good, "the settings name all that accounts have"),
+        Err(error) => Finding::bad(SUBJECT, &error),
+    }
+}
+
+/// Whether tokens are short enough with all that they say.
+async fn check_claims(settings: &Settings, database: &Database) -> Finding {
+    const SUBJECT: &str = "claims";
+    let size = token_size(settings, &settings.issuer(settings.listen));
+    if let Err(error) = long_tokens::refuse_too_long(&size) {
+        return Finding::bad(SUBJECT, &error);
+    }
+    match long_tokens::find(&*database.users, &size).await {
+        Ok(None) => Finding::new(SUBJECT, Condition::Good, "all tokens have room for theirs"),
+        Ok(Some(found)) => Finding::new(SUBJECT, Condition::Bad, found.to_string()),
         Err(error) => Finding::bad(SUBJECT, &error),
     }
 }

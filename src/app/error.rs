@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::leftovers::LeftoversError;
+use super::long_tokens::ClaimsTooLong;
 use super::mail::MailError;
 use super::roles::RolesTakenOut;
 use super::secrets::MarkKeyError;
@@ -118,6 +119,9 @@ pub enum StartError {
     /// Accounts have roles that are none any more, or it cannot be told whether some have.
     #[error(transparent)]
     Roles(#[from] RolesTakenOut),
+    /// No token would be short enough.
+    #[error(transparent)]
+    Claims(#[from] ClaimsTooLong),
     /// The database has what `hallpass dev` left there, or does not tell whether it has.
     #[error(transparent)]
     Leftovers(#[from] LeftoversError),

@@ -1,6 +1,7 @@
 //! Example people for whoever tries the service out: `hallpass dev --seed`.
 
 use crate::domain::email::Email;
+use crate::domain::metadata::Metadata;
 use crate::domain::user::{AccountChange, Role};
 use crate::service::administration::GivenAccount;
 use crate::service::caller::Administrator;
@@ -60,6 +61,7 @@ async fn ensure_person(services: &Services, person: &ExamplePerson) -> Result<bo
         first_name,
         last_name,
         role: person.role,
+        metadata: Metadata::default(),
     })?;
     let created = match is_taken(services, &account.email).await? {
         true => return Ok(false),

@@ -15,8 +15,8 @@ use super::environment::Environment;
 use super::error::StartError;
 use super::reload::{Reached, Reload};
 use super::token_stores::{Stores, open_token_store};
-use super::wiring::{build_with, cors};
-use super::{folder, leftovers, mail, metrics, people, reload, roles, secrets, supervisor};
+use super::wiring::{build_with, cors, token_size};
+use super::{folder, leftovers, long_tokens, mail, metrics, people, reload, roles, secrets, supervisor};
 use crate::api;
 use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;
@@ -27,6 +27,8 @@ use crate::service::Services;
 use crate::service::audit::Audit;
 use crate::service::mail::Mailer;
 use crate::service::presence::Announcement;
+use crate::service::token_size::TokenSize;
+use crate::store::UserStore;
 use crate::store::journaled::JournaledTokenStore;
 use crate::store::sql::DatabaseError;
 
@@ -93,6 +95,9 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
     if settings.profile == Profile::Serve {
         leftovers::refuse_leftovers(&settings, &database, &*environment.random).await?;
     }
+    let issuer = settings.issuer(bound);
+    let size = token_size(&settings, &issuer);
+    long_tokens::refuse_too_long(&size)?;
     roles::refuse_taken_out(&*database.users, &settings.roles).await?;
     let tokens = open_token_store(&settings, &database, &environment).await?;
     match folder::find_openness(&settings.data_dir) {
@@ -125,6 +130,7 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
         }
     }
     let mut background = start_background(&settings, &services, journaled, keeper);
+    background.spawn(tell_of_long_tokens(stores.database.users.clone(), size));
     let announcement = Announcement {
         store: presence,
         presence: secrets::presence(&secrets::derive(&settings, &secret)?, bound),
@@ -185,6 +191,17 @@ async fn step_down(services: &Services, leaving: &server::Leaving, delay: Durati
     match again {
         Ok(again) => drop(tokio::time::timeout(delay, again).await),
         Err(_) => tokio::time::sleep(delay).await,
+    }
+}
+
+/// Nobody is kept waiting for it, and a login never fails of such a token.
+async fn tell_of_long_tokens(users: Arc<dyn UserStore>, size: TokenSize) {
+    match long_tokens::find(&*users, &size).await {
+        Ok(None) => {}
+        Ok(Some(found)) => tracing::warn!("{found}"),
+        Err(error) => {
+            tracing::warn!(error = %with_causes(&error), "it cannot be read from the database whose tokens would be too long");
+        }
     }
 }
 

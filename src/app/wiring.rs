@@ -17,7 +17,7 @@ use crate::api::pages::mails::App;
 use crate::api::root::cors::{AllowedOrigins, Cors};
 use crate::api::root::door::AllowedHosts;
 use crate::api::wire::client_address::TrustedProxies;
-use crate::config::{self, Profile, Secret, Settings};
+use crate::config::{self, Profile, PublicUrl, Secret, Settings};
 use crate::crypto::keys::SigningKey;
 use crate::crypto::password::PasswordHasher;
 use crate::crypto::secret::DerivedKeys;
@@ -28,6 +28,7 @@ use crate::service::audit::Audit;
 use crate::service::clock_watch::ClockWatch;
 use crate::service::key_ring::{KeyRing, KeyRingDependencies};
 use crate::service::password_workers::PasswordWorkers;
+use crate::service::token_size::TokenSize;
 use crate::service::{self, Dependencies, Services};
 
 /// Wires the operations over their stores.
@@ -143,6 +144,11 @@ pub(super) async fn build_with(
         &settings.compat,
     )?;
     Ok((services, endpoint))
+}
+
+/// What measures the tokens that these settings make.
+pub fn token_size(settings: &Settings, issuer: &PublicUrl) -> TokenSize {
+    TokenSize::new(settings, issuer.as_str().to_owned(), &settings.audience(issuer))
 }
 
 /// Whose pages may read the answers. `dev` lets those of this machine, where web apps are written.

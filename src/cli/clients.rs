@@ -10,6 +10,7 @@ use super::table::Table;
 use super::{Failure, SettingsArgs, print_line};
 use crate::domain::audiences::Audiences;
 use crate::domain::client::{Audience, Client, ClientChange, ClientId, Scopes};
+use crate::domain::metadata::Metadata;
 use crate::domain::tokens::ClientSecret;
 use crate::service;
 use crate::service::clients::{ClientTerms, Clients};
@@ -43,6 +44,9 @@ enum ClientsCommand {
         /// Let it exchange the tokens that others come with
         #[arg(long)]
         exchange: bool,
+        /// What is noted down about it, a JSON object
+        #[arg(long, value_name = "JSON")]
+        metadata: Option<Metadata>,
     },
     /// Change a client; what is not named stays as it is
     Update {
@@ -66,6 +70,9 @@ enum ClientsCommand {
         /// Let it exchange none
         #[arg(long, conflicts_with = "exchange")]
         no_exchange: bool,
+        /// What is noted down about it in place of all that was before, a JSON object; {} for nothing
+        #[arg(long, value_name = "JSON")]
+        metadata: Option<Metadata>,
     },
     /// List all clients
     List,
@@ -95,8 +102,10 @@ pub(super) fn run(args: ClientsArgs) -> Result<ExitCode, Failure> {
 
 async fn run_command(clients: &Clients, command: ClientsCommand, output: OutputArgs) -> Result<(), Failure> {
     match command {
-        ClientsCommand::Create { id, scopes, audience, allow_audience, exchange } => {
-            let terms = ClientTerms { scopes, audience, audiences: allowed(allow_audience)?, exchange };
+        ClientsCommand::Create { id, scopes, audience, allow_audience, exchange, metadata } => {
+            let audiences = allowed(allow_audience)?;
+            let metadata = metadata.unwrap_or_default();
+            let terms = ClientTerms { scopes, audience, audiences, exchange, metadata };
             let (client, secret) = clients.create(OPERATOR, id, terms).await?;
             answer("created", &client.id, Some(&secret), output);
         }
@@ -108,12 +117,14 @@ async fn run_command(clients: &Clients, command: ClientsCommand, output: OutputA
             allow_no_audience,
             exchange,
             no_exchange,
+            metadata,
         } => {
             let is_list_given = allow_no_audience || !allow_audience.is_empty();
             let change = ClientChange {
                 audience: (no_audience || audience.is_some()).then(|| audience.map(Audience::into_string)),
                 audiences: is_list_given.then(|| allowed(allow_audience)).transpose()?,
                 exchange: (exchange || no_exchange).then_some(exchange),
+                metadata,
             };
             clients.change(OPERATOR, &id, &change).await.map_err(|error| missing(&id, error))?;
             answer("changed", &id, None, output);
@@ -153,6 +164,7 @@ fn list(clients: &[Client], output: OutputArgs) {
                     "audience": client.audience,
                     "audiences": client.audiences.iter().collect::<Vec<_>>(),
                     "exchange": client.exchange,
+                    "metadata": client.metadata.members(),
                     "secrets": client.secrets.len(),
                     "createdAt": client.created_at.as_secs(),
                 })

@@ -168,6 +168,7 @@ pub(super) fn account_json(user: &User) -> Value {
         "last_name": user.last_name.as_ref().map(|name| name.as_str()),
         "role": user.role().as_str(),
         "roles": user.roles.names(),
+        "metadata": user.metadata.members(),
         "disabled": user.disabled,
         "email_verified": user.email_verified,
         "created_at": user.created_at.as_secs(),

@@ -22,6 +22,7 @@ use engine::{Reader, Review, Section};
 pub use sections::admin::{AdminSettings, SAMPLE_ADMIN_EMAIL, SAMPLE_ADMIN_PASSWORD};
 pub use sections::app::AppSettings;
 pub use sections::audit::AuditSettings;
+pub use sections::claims::ClaimsCutOff;
 pub use sections::compat::CompatApi;
 pub use sections::cors::{CorsOrigins, CorsSettings};
 pub use sections::database::DatabaseSettings;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::audiences::Audiences;
 use super::clock::Timestamp;
+use super::metadata::Metadata;
 
 /// The id of a client: 1 to 64 of `a` to `z`, digits, `-`, `_` and `.`, beginning with a letter, so
 /// that no client is taken for a user.
@@ -216,6 +217,8 @@ pub struct Client {
     pub audiences: Audiences,
     /// Whether it may exchange the tokens that others come with (RFC 8693).
     pub exchange: bool,
+    /// What administrators have noted down about it.
+    pub metadata: Metadata,
     /// The secrets that it may present, newest first.
     pub secrets: Vec<ClientSecretHash>,
     /// When it was made.
@@ -235,6 +238,8 @@ pub struct NewClient {
     pub audiences: Audiences,
     /// Whether it may exchange tokens.
     pub exchange: bool,
+    /// What administrators note down about it.
+    pub metadata: Metadata,
     /// Its first secret.
     pub secret: ClientSecretHash,
     /// When it is made.
@@ -250,6 +255,26 @@ pub struct ClientChange {
     pub audiences: Option<Audiences>,
     /// Whether it may exchange tokens.
     pub exchange: Option<bool>,
+    /// What is noted down about it.
+    pub metadata: Option<Metadata>,
+}
+
+impl ClientChange {
+    /// What the client is with it.
+    pub fn applied_to(&self, client: &Client) -> Client {
+        let mut changed = client.clone();
+        if let Some(audience) = &self.audience {
+            changed.audience.clone_from(audience);
+        }
+        if let Some(audiences) = &self.audiences {
+            changed.audiences.clone_from(audiences);
+        }
+        if let Some(metadata) = &self.metadata {
+            changed.metadata.clone_from(metadata);
+        }
+        changed.exchange = self.exchange.unwrap_or(changed.exchange);
+        changed
+    }
 }
 
 #[cfg(test)]

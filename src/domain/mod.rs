@@ -14,6 +14,8 @@ pub mod html;
 pub mod ids;
 pub mod journal;
 pub mod link;
+pub mod mapped_claims;
+pub mod metadata;
 pub mod name;
 pub mod partition;
 pub mod password;

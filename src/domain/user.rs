@@ -9,6 +9,8 @@ use super::clock::Timestamp;
 use super::email::Email;
 use super::external_id::ExternalId;
 use super::ids::UserId;
+use super::mapped_claims::WatchedFields;
+use super::metadata::Metadata;
 use super::name::Name;
 use super::password::PasswordHash;
 use super::roles::Roles;
@@ -113,6 +115,8 @@ pub struct User {
     pub disabled: bool,
     /// Whether the owner has proven that the address is theirs.
     pub email_verified: bool,
+    /// What administrators have noted down about the user.
+    pub metadata: Metadata,
     /// How many security events the account has seen.
     pub security_version: SecurityVersion,
     /// When the account was made.
@@ -146,8 +150,32 @@ pub struct NewUser {
     pub password: PasswordHash,
     /// Whether the owner has proven that the address is theirs.
     pub email_verified: bool,
+    /// What administrators note down about the user.
+    pub metadata: Metadata,
     /// When the account is made.
     pub created_at: Timestamp,
+}
+
+impl NewUser {
+    /// The account as it is when it has that id.
+    pub fn as_user(&self, id: UserId) -> User {
+        let Self { email, first_name, last_name, role, password, email_verified, metadata, created_at } =
+            self.clone();
+        User {
+            id,
+            email,
+            external_id: None,
+            first_name,
+            last_name,
+            roles: role.into(),
+            password,
+            disabled: false,
+            email_verified,
+            metadata,
+            security_version: SecurityVersion::of_new_account(created_at),
+            created_at,
+        }
+    }
 }
 
 /// An account that is brought along from another system.
@@ -170,9 +198,19 @@ pub struct ProfileChange {
     pub last_name: Option<Option<Name>>,
 }
 
+impl ProfileChange {
+    /// The account after it.
+    pub fn applied_to(&self, user: &User) -> User {
+        let mut after = user.clone();
+        after.first_name = self.first_name.as_ref().unwrap_or(&user.first_name).clone();
+        after.last_name = self.last_name.as_ref().unwrap_or(&user.last_name).clone();
+        after
+    }
+}
+
 /// What an administrator changes about an account: `None` leaves a field.
 ///
-/// Role, state and address end every session that the account has: its access tokens name the address and
+/// Roles, state and address, and what is watched, end every session that the account has: its access tokens name the address and
 /// the role, and a shut account has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountChange {
@@ -186,12 +224,29 @@ pub struct AccountChange {
     pub email: Option<Email>,
     /// What other databases refer to it by; `Some(None)` clears it. No token names it.
     pub external_id: Option<Option<ExternalId>>,
+    /// All that is noted down about the user, in the place of what there is.
+    pub metadata: Option<Metadata>,
+    /// What must not stand in tokens any longer once it is another: a change of it ends sessions as well.
+    pub watched: WatchedFields,
 }
 
 impl AccountChange {
+    /// The account after it.
+    pub fn applied_to(&self, user: &User) -> User {
+        let mut after = user.clone();
+        after.roles = self.roles_after(user);
+        after.disabled = self.disabled.unwrap_or(user.disabled);
+        after.email = self.email.as_ref().unwrap_or(&user.email).clone();
+        after.external_id = self.external_id.as_ref().unwrap_or(&user.external_id).clone();
+        after.metadata = self.metadata.as_ref().unwrap_or(&user.metadata).clone();
+        after
+    }
+
     /// Whether the account is already as the change wants it.
     pub fn is_done(&self, user: &User) -> bool {
-        !self.ends_sessions(user) && self.external_id.as_ref().is_none_or(|id| *id == user.external_id)
+        !self.ends_sessions(user)
+            && self.external_id.as_ref().is_none_or(|id| *id == user.external_id)
+            && self.metadata.as_ref().is_none_or(|metadata| *metadata == user.metadata)
     }
 
     /// The roles of the account after it.
@@ -204,7 +259,8 @@ impl AccountChange {
     pub fn ends_sessions(&self, user: &User) -> bool {
         let stays = self.roles_after(user) == user.roles
             && self.disabled.is_none_or(|disabled| disabled == user.disabled)
-            && self.email.as_ref().is_none_or(|email| *email == user.email);
+            && self.email.as_ref().is_none_or(|email| *email == user.email)
+            && (self.watched.is_empty() || !self.watched.differ(user, &self.applied_to(user)));
         !stays
     }
 
@@ -230,6 +286,7 @@ mod tests {
             password: PasswordHash::from_phc("$"),
             disabled,
             email_verified: true,
+            metadata: Metadata::default(),
             security_version: SecurityVersion::FIRST,
             created_at: Timestamp::from_millis(0),
         }
@@ -275,16 +332,22 @@ mod tests {
             disabled: Some(false),
             email: Some(ada.email.clone()),
             external_id: Some(ada.external_id.clone()),
+            metadata: Some(Metadata::default()),
+            watched: WatchedFields::default(),
         };
         assert!(same.is_done(&ada));
         assert!(!AccountChange { external_id: Some(None), ..same.clone() }.is_done(&ada));
+        let noted = r#"{"plan": "pro"}"#.parse().ok();
+        assert!(!AccountChange { metadata: noted, ..same.clone() }.is_done(&ada));
         assert!(!AccountChange { disabled: Some(true), ..same }.is_done(&ada));
     }
 
     #[test]
     fn what_no_token_names_ends_no_session() {
         let ada = user(Role::Member, false);
-        let renumbered = AccountChange { external_id: Some(None), ..AccountChange::default() };
+        let noted = r#"{"plan": "pro"}"#.parse().ok();
+        let renumbered =
+            AccountChange { external_id: Some(None), metadata: noted, ..AccountChange::default() };
         assert!(!renumbered.ends_sessions(&ada));
         assert!(AccountChange { disabled: Some(true), ..renumbered }.ends_sessions(&ada));
     }

@@ -12,12 +12,15 @@ use super::password_reset::PasswordResets;
 use super::password_workers::Requester;
 use super::passwords::Passwords;
 use super::sessions::SessionPage;
+use super::token_size::TokenSize;
 use super::trail::AuditTrail;
 use crate::config::{ResetDelivery, ResetSettings};
-use crate::domain::audit::{AuditAction, AuditEntry};
+use crate::domain::audit::{AuditAction, AuditEntry, Reason};
 use crate::domain::clock::Clock;
 use crate::domain::email::Email;
 use crate::domain::ids::{Jti, SessionId, UserId};
+use crate::domain::mapped_claims::WatchedFields;
+use crate::domain::metadata::Metadata;
 use crate::domain::name::Name;
 use crate::domain::password::PasswordHash;
 use crate::domain::roles::{KnownRoles, NoRoleError, RoleName, Roles};
@@ -43,6 +46,8 @@ pub struct NewAccount {
     pub last_name: Option<Name>,
     /// What the account may do.
     pub role: Role,
+    /// What is noted down about its owner.
+    pub metadata: Metadata,
 }
 
 /// The fields of an account to be made, as they came.
@@ -58,6 +63,8 @@ pub struct GivenAccount {
     pub last_name: Option<String>,
     /// What the account may do.
     pub role: Role,
+    /// What is noted down about its owner.
+    pub metadata: Metadata,
 }
 
 /// An account that was just made.
@@ -82,6 +89,8 @@ pub struct Administration {
     pub(super) password_resets: PasswordResets,
     pub(super) reset: ResetSettings,
     pub(super) roles: KnownRoles,
+    pub(super) watched: WatchedFields,
+    pub(super) size: TokenSize,
 }
 
 impl Administration {
@@ -90,10 +99,10 @@ impl Administration {
     /// # Errors
     /// [`Error::Invalid`] with every field that cannot be taken.
     pub fn read(&self, given: GivenAccount) -> Result<NewAccount> {
-        let GivenAccount { email, password, first_name, last_name, role } = given;
+        let GivenAccount { email, password, first_name, last_name, role, metadata } = given;
         let Person { email, first_name, last_name } =
             Person::read(&email, first_name, last_name, password.as_deref(), &self.passwords)?;
-        Ok(NewAccount { email, password, first_name, last_name, role })
+        Ok(NewAccount { email, password, first_name, last_name, role, metadata })
     }
 
     /// Makes an account of any role.
@@ -115,15 +124,17 @@ impl Administration {
             role: account.role,
             password,
             email_verified: true,
+            metadata: account.metadata,
             created_at: self.clock.now(),
         };
+        self.size.admit_new(&user)?;
         match self.users.insert_user(&user).await? {
             InsertUserOutcome::Inserted(user) => {
                 self.cut_off.begin_account(&user).await?;
                 tracing::info!(user = %user.id, role = %user.role(), by = %by.actor(), "account created");
                 self.record(self.event(by, AuditAction::AccountCreated, user.id));
                 let reset = if must_reset { self.request_password_reset(by, user.id).await? } else { None };
-                Ok(CreatedAccount { user, reset })
+                Ok(CreatedAccount { user: *user, reset })
             }
             InsertUserOutcome::EmailTaken => Err(Error::EmailTaken),
         }
@@ -167,13 +178,15 @@ impl Administration {
         names.try_into().map_err(|error: NoRoleError| refused(error.to_string()))
     }
 
-    /// Changes roles, state, address or external id. Whatever changes ends all sessions of the account, but
-    /// for the external id; what is so already ends none.
+    /// Changes roles, state, address, external id or metadata. Whatever changes ends all sessions of the
+    /// account, but for the last two unless a claim of tokens says so; what is so already ends none.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::LastAdmin`], [`Error::EmailTaken`], [`Error::ExternalIdTaken`], and
+    /// [`Error::NotFound`], [`Error::LastAdmin`], [`Error::EmailTaken`], [`Error::ExternalIdTaken`], [`Error::TokenTooLarge`], and
     /// [`Error::RevocationPending`]: the change stands, the end of the sessions is not confirmed yet.
     pub async fn change(&self, by: Administrator, id: UserId, change: &AccountChange) -> Result<User> {
+        self.admit(id, change).await?;
+        let change = &AccountChange { watched: self.watched.clone(), ..change.clone() };
         match self.users.change_account(id, change, self.cut_off.journal_entry()).await? {
             ChangeOutcome::Changed { before, after: event } => {
                 let user = &event.user;
@@ -183,7 +196,7 @@ impl Administration {
                 Ok(event.user)
             }
             ChangeOutcome::SessionsStay(user) => {
-                tracing::info!(user = %id, by = %by.actor(), "external id changed");
+                tracing::info!(user = %id, by = %by.actor(), "account changed, and its sessions live on");
                 Ok(user)
             }
             ChangeOutcome::Unchanged(user) => Ok(user),
@@ -191,6 +204,23 @@ impl Administration {
             ChangeOutcome::LastAdmin => Err(Error::LastAdmin),
             ChangeOutcome::EmailTaken => Err(Error::EmailTaken),
             ChangeOutcome::ExternalIdTaken => Err(Error::ExternalIdTaken),
+        }
+    }
+
+    /// Lets a change pass after which the account's tokens are short enough.
+    async fn admit(&self, id: UserId, change: &AccountChange) -> Result<()> {
+        let AccountChange { role, roles, email, external_id, metadata, disabled: _, watched: _ } = change;
+        let lengthens = role.is_some()
+            || roles.is_some()
+            || email.is_some()
+            || external_id.is_some()
+            || metadata.is_some();
+        if !lengthens {
+            return Ok(());
+        }
+        match self.users.find_user(id).await? {
+            Some(user) => self.size.admit(Some(&user), &change.applied_to(&user)),
+            None => Err(Error::NotFound),
         }
     }
 
@@ -322,7 +352,12 @@ impl Administration {
             (before.disabled != after.disabled).then_some(state),
             (before.email != after.email).then_some(AuditAction::EmailChanged),
         ];
-        actions.into_iter().flatten().map(|action| self.event(by, action, after.id)).collect()
+        let events: Vec<_> =
+            actions.into_iter().flatten().map(|action| self.event(by, action, after.id)).collect();
+        if !events.is_empty() {
+            return events;
+        }
+        vec![self.event(by, AuditAction::SessionsEnded, after.id).because(Reason::ClaimsChanged)]
     }
 
     async fn hash(

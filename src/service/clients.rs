@@ -10,6 +10,7 @@ use super::error::{Error, Result};
 use super::feed_readers::FeedReaders;
 use super::limits::Limits;
 use super::named_in_log;
+use super::token_size::TokenSize;
 use super::trail::AuditTrail;
 use super::visitor::Visitor;
 use crate::crypto::client_secret;
@@ -17,6 +18,7 @@ use crate::domain::audiences::{Asked, Audiences};
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::client::{Audience, Client, ClientChange, ClientId, NewClient, Scopes};
 use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::metadata::Metadata;
 use crate::domain::random::Random;
 use crate::domain::rate_limit::Action;
 use crate::domain::tokens::{AccessToken, ClientSecret};
@@ -42,6 +44,8 @@ pub struct ClientTerms {
     pub audiences: Audiences,
     /// Whether it may exchange tokens.
     pub exchange: bool,
+    /// What is noted down about it.
+    pub metadata: Metadata,
 }
 
 /// What a client gets for itself.
@@ -65,6 +69,7 @@ pub struct Clients {
     pub(super) access_tokens: AccessTokens,
     pub(super) limits: Limits,
     pub(super) feed_readers: FeedReaders,
+    pub(super) size: TokenSize,
 }
 
 /// A client's own token that may be used for what was asked.
@@ -80,7 +85,7 @@ impl Clients {
     /// Makes a client; answers its first secret, which is kept nowhere.
     ///
     /// # Errors
-    /// [`Error::ClientTaken`], also for the id that stands for this service itself.
+    /// [`Error::ClientTaken`], also for the id that stands for this service itself; [`Error::TokenTooLarge`].
     pub async fn create(
         &self,
         by: Administrator,
@@ -124,14 +129,14 @@ impl Clients {
         }
         let created_at = self.clock.now();
         let hash = client_secret::hash(secret);
-        let ClientTerms { scopes, audience, audiences, exchange } = terms;
+        let ClientTerms { scopes, audience, audiences, exchange, metadata } = terms;
         let audience = audience.map(Audience::into_string);
-        let new = NewClient { id, scopes, audience, audiences, exchange, secret: hash, created_at };
-        if !self.clients.insert_client(&new).await? {
-            return Ok(None);
-        }
-        let NewClient { id, scopes, audience, audiences, .. } = new;
-        Ok(Some(Client { id, scopes, audience, audiences, exchange, secrets: vec![hash], created_at }))
+        let new = NewClient { id, scopes, audience, audiences, exchange, metadata, secret: hash, created_at };
+        let NewClient { id, scopes, audience, audiences, metadata, .. } = new.clone();
+        let secrets = vec![hash];
+        let client = Client { id, scopes, audience, audiences, exchange, metadata, secrets, created_at };
+        self.size.admit_client(None, &client)?;
+        Ok(self.clients.insert_client(&new).await?.then_some(client))
     }
 
     /// A client.
@@ -153,9 +158,11 @@ impl Clients {
     /// Changes a client; answers it as it is then. Its tokens that are out stay as they are until they expire.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`Error::TokenTooLarge`].
     pub async fn change(&self, by: Administrator, id: &ClientId, change: &ClientChange) -> Result<Client> {
         if *change != ClientChange::default() {
+            let before = self.get(by, id).await?;
+            self.size.admit_client(Some(&before), &change.applied_to(&before))?;
             if !self.clients.change_client(id, change).await? {
                 return Err(Error::NotFound);
             }

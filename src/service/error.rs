@@ -33,6 +33,8 @@ pub enum Field {
     LastName,
     /// The roles.
     Roles,
+    /// What is noted down.
+    Metadata,
 }
 
 /// Why an operation was not done.
@@ -68,6 +70,12 @@ pub enum Error {
     /// Another account has the external id.
     #[error("the external id is taken")]
     ExternalIdTaken,
+    /// A token would be longer than one may be.
+    #[error("a token would have {bytes} bytes")]
+    TokenTooLarge {
+        /// How long it would be.
+        bytes: usize,
+    },
     /// Nobody would be left who can log in as an administrator.
     #[error("the account is the last administrator's")]
     LastAdmin,
@@ -220,6 +228,7 @@ impl Error {
             | Self::RegistrationDisabled
             | Self::EmailTaken
             | Self::ExternalIdTaken
+            | Self::TokenTooLarge { .. }
             | Self::LastAdmin
             | Self::InvalidClient
             | Self::ClientTaken

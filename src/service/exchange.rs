@@ -96,7 +96,8 @@ impl Exchange {
         let scopes =
             cut(&subject, client).narrowed_to(request.scope.as_deref()).ok_or(Error::InvalidScope)?;
         let act = Actor { sub: actor, act: subject.act.clone().map(Box::new) };
-        let (access, claims) = self.access_tokens.mint_on_behalf(subject, client, audience, &scopes, act)?;
+        let (access, claims) =
+            self.access_tokens.mint_on_behalf(subject, client, audience, &scopes, act).await?;
         Ok(ExchangedToken { access, expires_in: claims.exp - claims.iat, scopes })
     }
 

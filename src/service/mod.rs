@@ -33,6 +33,7 @@ pub mod secret_rotation;
 mod session_cap;
 pub mod sessions;
 pub mod signing_keys;
+pub mod token_size;
 mod trail;
 pub mod user_import;
 pub mod verification;
@@ -68,6 +69,7 @@ use self::revocations::Revocations;
 use self::session_cap::SessionCap;
 use self::sessions::Sessions;
 use self::signing_keys::SigningKeys;
+use self::token_size::TokenSize;
 use self::trail::AuditTrail;
 use self::verification::Verifications;
 use crate::config::Settings;
@@ -225,7 +227,10 @@ impl Services {
             audience: audience.clone(),
             settings: settings.tokens.clone(),
             role_scopes: settings.role_scopes.clone(),
+            claims: settings.tokens.claims.clone(),
         });
+        let watched = settings.tokens.claims_cut_off.watched(&settings.tokens.claims);
+        let size = TokenSize::new(settings, issuer.clone(), &audience);
         let limits =
             Limits { rate_limits, mark_key, rules: Arc::new(ArcSwap::from_pointee(settings.rate_limits)) };
         let sessions = Sessions {
@@ -258,6 +263,7 @@ impl Services {
             access_tokens: access_tokens.clone(),
             limits: limits.clone(),
             feed_readers: feed_readers.clone(),
+            size: size.clone(),
         };
         let password_resets = PasswordResets {
             users: users.clone(),
@@ -293,6 +299,8 @@ impl Services {
             password_resets: password_resets.clone(),
             reset: settings.reset.clone(),
             roles: settings.roles.clone(),
+            watched: watched.clone(),
+            size: size.clone(),
         };
         let accounts = Accounts {
             users: users.clone(),
@@ -310,6 +318,8 @@ impl Services {
             registration: settings.registration,
             verification: settings.verification.clone(),
             lifetimes,
+            watched,
+            size,
         };
         let inspector = TokenInspector {
             users: users.clone(),

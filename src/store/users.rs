@@ -17,7 +17,7 @@ use crate::domain::user_filter::{UserFilter, UserOrder};
 #[derive(Clone, Debug)]
 pub enum InsertUserOutcome {
     /// The account exists now.
-    Inserted(User),
+    Inserted(Box<User>),
     /// Another account has the address. Of several concurrent inserts exactly one wins.
     EmailTaken,
 }
@@ -108,6 +108,14 @@ pub trait UserStore: Send + Sync + 'static {
     /// that share theirs with another account.
     async fn list_users_without_mailbox(&self, after: Option<UserId>, limit: u32) -> StoreResult<Vec<User>>;
 
+    /// At most `limit` accounts, in the order of their ids from the one after `after` on, about whom something is noted
+    /// down or who have other roles than `admin` or `member` alone.
+    async fn list_users_with_more_in_tokens(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> StoreResult<Vec<User>>;
+
     /// Writes down the mailbox of an account that has this address; `false` when it has another by now, or
     /// another account has the mailbox.
     async fn set_mailbox(&self, id: UserId, email: &Email) -> StoreResult<bool>;
@@ -154,7 +162,7 @@ pub trait UserStore: Send + Sync + 'static {
         entry: EventEntry,
     ) -> StoreResult<Option<SecurityEvent>>;
 
-    /// Changes roles, state, address or external id; where it changes what sessions stand for, it moves the
+    /// Changes roles, state, address, external id or metadata; where it changes what sessions stand for, it moves the
     /// security version on.
     async fn change_account(
         &self,

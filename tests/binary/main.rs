@@ -9,6 +9,7 @@ mod audit;
 mod backups;
 mod books;
 mod chain;
+mod claims;
 mod client;
 mod clusters;
 mod commands;

@@ -37,7 +37,8 @@ async fn the_claims_are_those_of_rfc_9068_and_the_session() {
         "iss": ISSUER, "aud": claims["aud"], "sub": ada.id.to_string(),
         "iat": app.now(), "exp": app.now() + 900, "sv": app.timestamp().as_millis(), "inc": claims["inc"],
         "jti": claims["jti"], "sid": claims["sid"], "client_id": "hallpass",
-        "email": "ada@example.com", "email_verified": false, "roles": ["member"]
+        "email": "ada@example.com", "email_verified": false, "roles": ["member"],
+        "auth_time": app.now(), "amr": ["pwd"], "acr": "urn:hallpass:acr:1"
     });
     assert_eq!(claims, expected);
     assert!(claims["inc"].is_u64(), "{claims}");

@@ -51,6 +51,7 @@ async fn a_client_is_made_and_its_secret_works(app: TestApp) {
         "id": "orders",
         "scopes": ["orders:write", "orders:read"],
         "audience": "https://api.example.com",
+        "metadata": {"tier": 2, "org": {"id": "north"}},
     });
     let answer = create(&admin, body).await.tokens(201);
     let orders = json!({
@@ -59,6 +60,7 @@ async fn a_client_is_made_and_its_secret_works(app: TestApp) {
         "audience": "https://api.example.com",
         "audiences": [],
         "exchange": false,
+        "metadata": {"tier": 2, "org": {"id": "north"}},
         "secrets": 1,
         "createdAt": app.now(),
     });
@@ -70,6 +72,7 @@ async fn a_client_is_made_and_its_secret_works(app: TestApp) {
     // The id is all that it takes.
     let plain = create(&admin, json!({"id": "plain"})).await.tokens(201)["client"].clone();
     assert_eq!((&plain["scopes"], &plain["audience"]), (&json!([]), &Value::Null));
+    assert_eq!(plain["metadata"], json!({}));
 
     assert_eq!(admin.get("/clients/orders").send().await.json(200), orders);
     let listed = admin.get("/clients").send().await.json(200);
@@ -94,6 +97,9 @@ async fn what_cannot_be_a_client_is_refused_and_makes_none(app: TestApp) {
         (json!({"id": "orders", "scopes": ["a\"b"]}), "scopes"),
         (json!({"id": "orders", "scopes": ["a".repeat(1_001)]}), "scopes"),
         (json!({"id": "orders", "audience": ""}), "audience"),
+        (json!({"id": "orders", "metadata": []}), "metadata"),
+        (json!({"id": "orders", "metadata": {"a": "x".repeat(2_048)}}), "metadata"),
+        (json!({"id": "orders", "metadata": {"a": {"b": {"c": {"d": {}}}}}}), "metadata"),
         (json!({"id": "orders", "audience": "a".repeat(256)}), "audience"),
         (json!({"id": "orders", "audience": "a\u{85}b"}), "audience"),
         (json!({"id": "orders", "audiences": "https://a"}), "audiences"),
@@ -142,6 +148,10 @@ async fn a_client_is_changed_in_what_is_sent_and_in_nothing_else(app: TestApp) {
         (json!({"audiences": []}), "audiences", json!([])),
         (json!({}), "audiences", json!([])),
         (json!({"audience": null, "exchange": null, "audiences": null}), "audiences", json!([])),
+        (json!({"metadata": {"tier": 2}}), "metadata", json!({"tier": 2})),
+        (json!({"exchange": true}), "exchange", json!(true)),
+        (json!({"metadata": {"plan": {"id": "a"}}}), "metadata", json!({"plan": {"id": "a"}})),
+        (json!({"metadata": null}), "metadata", json!({})),
     ] {
         client[name] = value;
         let answer = admin.patch("/clients/orders").json(&change).send().await.json(200);
@@ -153,6 +163,8 @@ async fn a_client_is_changed_in_what_is_sent_and_in_nothing_else(app: TestApp) {
         (json!({"audiences": "urn:x"}), "audiences"),
         (json!({"audience": "a".repeat(256)}), "audience"),
         (json!({"exchange": 1}), "exchange"),
+        (json!({"metadata": "tier"}), "metadata"),
+        (json!({"metadata": {"a": {"b": {"c": {"d": {}}}}}}), "metadata"),
     ] {
         let refused = admin.patch("/clients/orders").json(&change).send().await;
         assert_eq!(refused.assert_refused(400, "invalid_request")["errors"][0]["field"], field, "{change}");

@@ -31,6 +31,7 @@ async fn make(app: &TestApp, made: Made, name: &str) -> i64 {
                 last_name: None,
                 role: Role::Member,
                 password: Some(PASSWORD.to_owned()),
+                metadata: Default::default(),
             };
             app.services()
                 .administration

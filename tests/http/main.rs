@@ -37,6 +37,7 @@ mod metadata;
 mod mirror;
 mod oauth;
 mod outages;
+mod own_claims;
 mod password_change;
 mod password_reset;
 mod passwords;

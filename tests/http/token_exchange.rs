@@ -4,12 +4,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hallpass::crypto::jwt as minting;
 use hallpass::domain::ids::KeyId;
+use hallpass::domain::mapped_claims::{MappedClaim, MappedClaims};
 use hallpass_verify::{AccessClaims, MayAct, TokenType};
 use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Actor, Admin, Answer, ISSUER, LoggedIn, MINUTE, SECOND, TestApp, jwt, on_both_flavours,
+    Actor, Admin, Answer, ISSUER, LoggedIn, MINUTE, PASSWORD, SECOND, TestApp, jwt, on_both_flavours,
 };
 
 on_both_flavours! {
@@ -21,6 +22,8 @@ on_both_flavours! {
     an_exchanged_token_ends_no_later_than_the_one_that_it_was_got_for,
     four_act_one_for_the_other_and_no_fifth,
     who_may_act_is_honoured,
+    who_may_act_can_be_noted_down,
+    what_is_mapped_is_as_it_is_for_whom_the_token_is_for,
     an_actor_token_names_who_acts,
     a_machines_token_is_exchanged_as_well,
     whoever_acts_for_somebody_changes_and_administers_nothing,
@@ -125,6 +128,15 @@ impl Chain {
         let third = self.orders.exchanged(&second, BILLING).await;
         [first.to_owned(), second, third]
     }
+}
+
+fn mapped(claims: &[(&str, &str, Option<&str>)]) -> MappedClaims {
+    let claim = |(name, path, audience): &(&str, &str, Option<&str>)| {
+        let source = path.parse().expect("a path");
+        let audiences = audience.map(|audience| [audience.to_owned()].into());
+        (name.parse().expect("a name"), MappedClaim { source, audiences })
+    };
+    claims.iter().map(claim).collect()
 }
 
 /// A token with other claims, rightly signed.
@@ -380,6 +392,72 @@ async fn who_may_act_is_honoured(app: TestApp) {
     let by_eve = [("resource", ORDERS), ("actor_token", &*eve.tokens.access), ("actor_token_type", JWT)];
     chain.gateway.exchange(&named(&eve.id.to_string()), &by_eve).await.tokens(200);
     assert_error(&chain.gateway.exchange(&named("7777"), &by_eve).await, 400, "invalid_request");
+}
+
+async fn note_down(app: &TestApp, account: i64, metadata: Value) {
+    let path = format!("/users/{account}");
+    app.admin().await.patch(&path).json(&json!({ "metadata": metadata })).send().await.json(200);
+}
+
+async fn who_may_act_can_be_noted_down(app: TestApp) {
+    let app = app
+        .another_instance(|settings| {
+            settings.tokens.claims = mapped(&[("may_act", "account.metadata.delegate", None)]);
+        })
+        .await;
+    let chain = Chain::of(&app).await;
+    let ada = app.member("ada").await;
+    let said = |token: &str| jwt::claims(token).get("may_act").cloned();
+    for (delegate, named, status) in [
+        (Value::Null, None, 200),
+        (json!({"sub": "gateway"}), Some("gateway"), 200),
+        (json!({"sub": "orders"}), Some("orders"), 400),
+        // Whoever wrote that meant to let somebody, and not all: it lets nobody.
+        (json!("gateway"), Some(""), 400),
+        (json!({"client": "gateway"}), Some(""), 400),
+    ] {
+        note_down(&app, ada.id, json!({ "delegate": delegate })).await;
+        let again = LoggedIn::log_in(&app, &ada.email, PASSWORD).await;
+        assert_eq!(said(&again.tokens.access), named.map(|sub| json!({ "sub": sub })));
+        again.assert_lives().await;
+        let answer = chain.gateway.exchange(&again.tokens.access, &[("resource", ORDERS)]).await;
+        assert_eq!(answer.status, status, "{delegate}");
+    }
+}
+
+async fn what_is_mapped_is_as_it_is_for_whom_the_token_is_for(app: TestApp) {
+    let app = app
+        .another_instance(|settings| {
+            settings.tokens.claims = mapped(&[
+                ("plan", "account.metadata.plan", Some(ORDERS)),
+                ("theme", "account.metadata.theme", Some(ISSUER)),
+                ("tier", "client.metadata.tier", None),
+                ("app", "client.id", None),
+            ]);
+        })
+        .await;
+    let chain = Chain::of(&app).await;
+    let ada = app.member("ada").await;
+    note_down(&app, ada.id, json!({"plan": "free", "theme": "dark"})).await;
+    let ada = LoggedIn::log_in(&app, &ada.email, PASSWORD).await;
+    let mapped = |token: &str| {
+        let claims = jwt::claims(token);
+        ["plan", "theme", "tier", "app"].map(|name| claims.get(name).cloned().unwrap_or_default())
+    };
+    assert_eq!(mapped(&ada.tokens.access), [json!(null), json!("dark"), json!(null), json!("hallpass")]);
+    for plan in ["free", "pro"] {
+        note_down(&app, ada.id, json!({"plan": plan, "theme": "light"})).await;
+        let second = chain.gateway.exchanged(&ada.tokens.access, ORDERS).await;
+        assert_eq!(mapped(&second), [json!(plan), json!(null), json!(null), json!("gateway")]);
+        let third = chain.orders.exchanged(&second, BILLING).await;
+        assert_eq!(mapped(&third), [json!(null), json!(null), json!(null), json!("orders")]);
+    }
+    let job = Client::make(&app, json!({"id": "job", "metadata": {"tier": 2}})).await;
+    let subject = job.own_token(&[]).await;
+    assert_eq!(mapped(&subject), [json!(null), json!(null), json!(2), json!("job")]);
+    let second = chain.gateway.exchanged(&subject, ORDERS).await;
+    assert_eq!(jwt::claims(&second)["client_id"], "gateway");
+    assert_eq!(mapped(&second)[..3], [json!(null), json!(null), json!(2)]);
 }
 
 async fn an_actor_token_names_who_acts(app: TestApp) {

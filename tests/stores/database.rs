@@ -83,6 +83,7 @@ contract! {
     of_fifty_concurrent_password_changes_one_wins,
     a_change_of_an_account_is_kept_and_written_down,
     all_roles_are_kept_beside_the_one_that_builds_before_know,
+    what_is_noted_down_about_an_account_is_kept_and_ends_nothing,
     a_change_to_what_is_so_already_writes_nothing,
     a_change_of_role_keeps_a_proven_address_proven,
     a_taken_address_is_refused,
@@ -192,6 +193,7 @@ async fn an_inserted_account_is_found_as_it_was_given(store: &dyn UserStore) {
         role: Role::Admin,
         password: PasswordHash::from_phc("$argon2id$v=19$ada"),
         email_verified: true,
+        metadata: r#"{"plan": "pro"}"#.parse().expect("metadata"),
         created_at: Timestamp::from_millis(1_700_000_000_123),
     };
     let inserted = insert(store, &given).await;
@@ -259,7 +261,7 @@ async fn of_fifty_concurrent_inserts_of_one_email_one_wins(store: &dyn UserStore
     let inserted: Vec<User> = outcomes
         .into_iter()
         .filter_map(|outcome| match outcome.expect("an answer") {
-            InsertUserOutcome::Inserted(user) => Some(user),
+            InsertUserOutcome::Inserted(user) => Some(*user),
             InsertUserOutcome::EmailTaken => None,
         })
         .collect();

@@ -1,6 +1,9 @@
+use std::borrow::Cow;
 use std::fmt;
 
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// The claims of an access token (RFC 9068 2.2).
@@ -16,7 +19,7 @@ use uuid::Uuid;
 /// What was taken back is told by [`sv`](Self::sv) and [`inc`](Self::inc): numbers, which no clock
 /// that is wrong can confuse.
 ///
-/// `Debug` leaves the e-mail address out: it is personal data, and claims end up in logs.
+/// `Debug` leaves the e-mail address out, and what the issuer maps: that is personal data, and claims end up in logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
     /// Who issued the token: hallpass's public URL, exactly.
@@ -82,6 +85,10 @@ pub struct AccessClaims {
     /// Who alone may exchange the token (RFC 8693 4.4); whoever may otherwise, where the claim is absent.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub may_act: Option<MayAct>,
+    /// All that the token says besides: the claims that the issuer maps (`tokens.claims`). They are written with the
+    /// others; whoever reads claims without [`Verifier`](crate::Verifier) has none of them.
+    #[serde(flatten, skip_deserializing)]
+    pub extra: Map<String, Value>,
 }
 
 /// Who acts for the subject of a token (RFC 8693 4.1).
@@ -115,6 +122,11 @@ impl AccessClaims {
         self.act.iter().flat_map(Actor::chain).map(|actor| actor.sub.as_str())
     }
 
+    /// A claim that is none of those with a field here.
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.extra.get(name)
+    }
+
     /// The user's e-mail address, if the issuer says that the user has proven it to be theirs.
     pub fn verified_email(&self) -> Option<&str> {
         self.email.as_deref().filter(|_| self.email_verified == Some(true))
@@ -145,6 +157,7 @@ impl fmt::Debug for AccessClaims {
             scope,
             act,
             may_act,
+            extra: _,
         } = self;
         f.debug_struct("AccessClaims")
             .field("iss", iss)
@@ -167,6 +180,63 @@ impl fmt::Debug for AccessClaims {
             .field("act", act)
             .field("may_act", may_act)
             .finish_non_exhaustive()
+    }
+}
+
+/// The claims that have a field.
+const NAMES: [&str; 20] = [
+    "iss",
+    "aud",
+    "sub",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "sid",
+    "sv",
+    "inc",
+    "client_id",
+    "email",
+    "email_verified",
+    "auth_time",
+    "amr",
+    "acr",
+    "roles",
+    "scope",
+    "act",
+    "may_act",
+];
+
+/// What a token says besides ([`AccessClaims::extra`]). It is read apart from the others, since a token is as right as ever
+/// where that is more than can be read, like a number beyond all bounds: it has none then.
+#[derive(Default)]
+pub(crate) struct Extra(pub(crate) Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Extra {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Extra;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Extra, A::Error> {
+                let mut extra = Map::new();
+                while let Some(name) = members.next_key::<Cow<'_, str>>()? {
+                    if NAMES.contains(&&*name) {
+                        members.next_value::<IgnoredAny>()?;
+                    } else {
+                        extra.insert(name.into_owned(), members.next_value()?);
+                    }
+                }
+                Ok(Extra(extra))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
     }
 }
 
@@ -199,7 +269,7 @@ fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -225,6 +295,7 @@ mod tests {
             scope: Some("orders:read orders:write".to_owned()),
             act: None,
             may_act: None,
+            extra: Map::new(),
         }
     }
 
@@ -284,8 +355,19 @@ mod tests {
             ..claims(&["a"])
         };
         let written = serde_json::to_value(&machine).expect("JSON");
-        let absent =
-            ["nbf", "sid", "sv", "email", "email_verified", "auth_time", "amr", "acr", "scope", "act", "may_act"];
+        let absent = [
+            "nbf",
+            "sid",
+            "sv",
+            "email",
+            "email_verified",
+            "auth_time",
+            "amr",
+            "acr",
+            "scope",
+            "act",
+            "may_act",
+        ];
         for claim in absent {
             assert_eq!(written.get(claim), None, "{claim}");
         }
@@ -324,6 +406,19 @@ mod tests {
         for claims in [of(ada, Some(false)), of(ada, None), of(None, Some(true))] {
             assert_eq!(claims.verified_email(), None, "{:?}", claims.email_verified);
         }
+    }
+
+    #[test]
+    fn what_an_issuer_maps_is_read_beside_the_rest() {
+        let mut mapped = claims(&["a"]);
+        mapped.extra.insert("tenant".to_owned(), json!({"id": 7}));
+        let written = serde_json::to_value(&mapped).expect("JSON");
+        assert_eq!(written["tenant"], json!({"id": 7}));
+        // Each claim with a field has a name in the list.
+        let Extra(extra) = serde_json::from_value(written).expect("claims");
+        assert_eq!(extra, mapped.extra);
+        assert_eq!((mapped.claim("tenant"), mapped.claim("sub")), (Some(&json!({"id": 7})), None));
+        assert!(!format!("{mapped:?}").contains("tenant"), "{mapped:?}");
     }
 
     #[test]

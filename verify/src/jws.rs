@@ -95,6 +95,16 @@ impl<'a> UnverifiedToken<'a> {
     }
 }
 
+impl UnverifiedToken<'_> {
+    /// The payload read in another way, once [`verify`](Self::verify) has found it right.
+    ///
+    /// # Errors
+    /// [`Rejection::Malformed`].
+    pub(crate) fn read_again<Claims: DeserializeOwned>(&self) -> Result<Claims, Rejection> {
+        object(self.payload)
+    }
+}
+
 /// Reads one JSON object out of base64url without padding. Serde by itself would also take an
 /// array that has the values in order, and bytes that are no text where it passes them over.
 fn object<T: DeserializeOwned>(encoded: &str) -> Result<T, Rejection> {

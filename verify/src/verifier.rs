@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::claims::AccessClaims;
+use crate::claims::{AccessClaims, Extra};
 use crate::jws::UnverifiedToken;
 use crate::keys::KeySet;
 use crate::rejection::Rejection;
@@ -143,7 +143,8 @@ impl Verifier {
         let token = UnverifiedToken::parse(token)?;
         let (kid, key) =
             token.header.kid().and_then(|kid| self.keys.find(kid)).ok_or(Rejection::UnknownKey)?;
-        let claims: AccessClaims = token.verify(key)?;
+        let mut claims: AccessClaims = token.verify(key)?;
+        claims.extra = token.read_again::<Extra>().unwrap_or_default().0;
         if !self.token_type.accepts(token.header.typ()) {
             return Err(Rejection::WrongType);
         }

@@ -24,6 +24,7 @@ export type ErrorCode =
   | "invalid_target"
   | "unauthorized_client"
   | "insufficient_scope"
+  | "token_too_large"
   | "client_taken"
   | "forbidden"
   | "not_found"

@@ -181,6 +181,11 @@ codes! {
         status: FORBIDDEN, oauth: "invalid_request", challenge: InsufficientScope,
         text: "The access token lacks the scope that this needs.",
     }
+    /// With this, tokens would be longer than the 4096 bytes that they may have: shorten what their claims are made of.
+    TokenTooLarge {
+        status: BAD_REQUEST, oauth: "invalid_request",
+        text: "With this, tokens would be longer than the 4096 bytes that they may have. Shorten what their claims are made of.",
+    }
     /// Another client has the id.
     ClientTaken {
         status: CONFLICT, oauth: "invalid_request",
@@ -306,6 +311,7 @@ impl ErrorCode {
             RegistrationDisabled => Self::RegistrationDisabled,
             EmailTaken => Self::EmailTaken,
             ExternalIdTaken => Self::ExternalIdTaken,
+            TokenTooLarge { .. } => Self::TokenTooLarge,
             LastAdmin => Self::LastAdmin,
             InvalidClient => Self::InvalidClient,
             ClientTaken => Self::ClientTaken,

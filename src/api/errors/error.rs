@@ -368,6 +368,7 @@ fn field_name(field: Field) -> &'static str {
         Field::FirstName => "first_name",
         Field::LastName => "last_name",
         Field::Roles => "roles",
+        Field::Metadata => "metadata",
     }
 }
 

@@ -19,11 +19,13 @@ use crate::api::main::auth::{PasswordResetRequested, weak_password};
 use crate::api::main::sessions::{
     NO_SUCH_PAGE, PageOfSessions, SessionListResponse, SessionRevoked, SessionsRevoked,
 };
-use crate::api::wire::dto::{AccountDto, RoleDto, UserIdParam};
+use crate::api::wire::dto::{AccountDto, AnyObject, RoleDto, UserIdParam};
 use crate::api::wire::json::{Json, StrictJson};
 use crate::domain::email::Email;
 use crate::domain::external_id::ExternalId;
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::mapped_claims::WatchedFields;
+use crate::domain::metadata::Metadata;
 use crate::domain::user::{AccountChange, Role};
 use crate::service::administration::{CreatedAccount, GivenAccount};
 use crate::service::caller::Administrator;
@@ -48,6 +50,11 @@ pub struct AccountUpdate {
     /// What other databases refer to the account by, at most 128 characters; empty text clears it. No token
     /// names it, so changing it ends no session.
     external_id: Option<String>,
+    /// What is noted down about the owner, for claims of tokens: a JSON object of at most 2048 bytes, four levels deep, in
+    /// the place of what there is; `null` empties it. Nobody but administrators sees it here.
+    #[serde(default, deserialize_with = "AnyObject::given")]
+    #[oai(nullable)]
+    metadata: Option<AnyObject>,
 }
 
 /// An account as an administrator makes it. The address counts as verified.
@@ -67,6 +74,8 @@ pub struct NewAccountDto {
     /// What the account may do: a member unless given.
     #[serde(default, deserialize_with = "given")]
     role: Option<RoleDto>,
+    /// What is noted down about the owner, for claims of tokens: a JSON object of at most 2048 bytes, four levels deep.
+    metadata: Option<AnyObject>,
 }
 
 impl Example for NewAccountDto {
@@ -77,6 +86,7 @@ impl Example for NewAccountDto {
             first_name: Some("Grace".to_owned()),
             last_name: Some("Hopper".to_owned()),
             role: Some(RoleDto::Member),
+            metadata: None,
         }
     }
 }
@@ -114,7 +124,7 @@ fn given<'de, D: Deserializer<'de>>(role: D) -> Result<Option<RoleDto>, D::Error
 
 impl Example for AccountUpdate {
     fn example() -> Self {
-        Self { role: None, roles: None, disabled: Some(true), email: None, external_id: None }
+        Self { role: None, roles: None, disabled: Some(true), email: None, external_id: None, metadata: None }
     }
 }
 
@@ -145,8 +155,14 @@ refusals! {
         400 => Documented::new(
             "The body is not valid JSON, has a key twice or one that is not known, or a field cannot be taken \
              (`invalid_request`; `errors` names the fields). Or the password breaks the policy (`weak_password`; \
-             `errors` says which rule).",
-            || vec![ApiError::invalid_field("email", "is missing"), weak_password(Field::Password)],
+             `errors` says which rule). Or tokens would be longer than they may be (`token_too_large`).",
+            || {
+                vec![
+                    ApiError::invalid_field("email", "is missing"),
+                    weak_password(Field::Password),
+                    service::Error::TokenTooLarge { bytes: 5_000 }.into(),
+                ]
+            },
         ),
         401 => UNAUTHORIZED, 403 => FORBIDDEN,
         409 => Documented::new(
@@ -160,8 +176,14 @@ refusals! {
     UpdateUserErrors {
         400 => Documented::new(
             "The body is not valid JSON, has a key twice or one that is not known, or a field cannot be taken \
-             (`invalid_request`; `errors` names the fields).",
-            || vec![ApiError::invalid_field("role", "is not valid")],
+             (`invalid_request`; `errors` names the fields). Or tokens would be longer than they may be \
+             (`token_too_large`).",
+            || {
+                vec![
+                    ApiError::invalid_field("role", "is not valid"),
+                    service::Error::TokenTooLarge { bytes: 5_000 }.into(),
+                ]
+            },
         ),
         401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_ACCOUNT,
         409 => Documented::new(
@@ -236,10 +258,12 @@ impl AdministrationApi {
         body: StrictJson<NewAccountDto>,
     ) -> Result<CreateAccountResponse, Refusal<CreateAccountErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
-        let NewAccountDto { email, password, first_name, last_name, role } = body.0;
+        let NewAccountDto { email, password, first_name, last_name, role, metadata } = body.0;
+        let metadata = metadata.map_or(Ok(Metadata::default()), AnyObject::metadata)?;
         let role = role.map_or(Role::Member, Role::from);
         let administration = &services.0.administration;
-        let account = administration.read(GivenAccount { email, password, first_name, last_name, role })?;
+        let account =
+            administration.read(GivenAccount { email, password, first_name, last_name, role, metadata })?;
         let CreatedAccount { user, reset } = administration.create(by, account).await?;
         Ok(CreateAccountResponse::Created(Json(AccountCreatedDto {
             user: AccountDto::for_administrators(&user),
@@ -250,7 +274,7 @@ impl AdministrationApi {
     /// Change an account
     ///
     /// Changes the account's roles, its e-mail address, or whether it is disabled, and ends all its
-    /// sessions at once; or what other databases refer to it by, which ends none. What is so already changes
+    /// sessions at once; or what other databases refer to it by and what is noted down about its owner, which ends none. What is so already changes
     /// nothing and ends nothing. The last administrator who
     /// can log in can neither be demoted nor disabled.
     #[oai(path = "/:id", method = "patch", operation_id = "updateUser")]
@@ -264,7 +288,7 @@ impl AdministrationApi {
         body: StrictJson<AccountUpdate>,
     ) -> Result<Json<AccountDto>, Refusal<UpdateUserErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
-        let AccountUpdate { role, roles, disabled, email, external_id } = body.0;
+        let AccountUpdate { role, roles, disabled, email, external_id, metadata } = body.0;
         if role.is_some() && roles.is_some() {
             return Err(ApiError::invalid_field("roles", "stands beside `role`: send one of them").into());
         }
@@ -278,7 +302,16 @@ impl AdministrationApi {
             .map(|text| ExternalId::parse(&text))
             .transpose()
             .map_err(|error| ApiError::invalid_field("external_id", &error.to_string()))?;
-        let change = AccountChange { role: role.map(Role::from), roles, disabled, email, external_id };
+        let metadata = metadata.map(AnyObject::metadata).transpose()?;
+        let change = AccountChange {
+            role: role.map(Role::from),
+            roles,
+            disabled,
+            email,
+            external_id,
+            metadata,
+            watched: WatchedFields::NONE,
+        };
         let account = administration.change(by, id.0.0, &change).await?;
         withdraw_own(&renewed, &caller.0, id.0.0);
         Ok(Json(AccountDto::for_administrators(&account)))

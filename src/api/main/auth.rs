@@ -68,7 +68,7 @@ impl AuthApi {
         let registration = Registration { email, password, first_name, last_name };
         Ok(match services.0.accounts.register(registration, visitor.0).await? {
             accounts::Registered::Account(user) => {
-                RegisterResponse::Created(Json(UserDto::from(&user).into()))
+                RegisterResponse::Created(Json(UserDto::from(&*user).into()))
             }
             accounts::Registered::Concealed => RegisterResponse::Accepted(Json(RegistrationTaken::example())),
         })

@@ -13,9 +13,11 @@ use crate::api::errors::refusal::{
     Documented, INTERNAL, NOT_JSON, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, examples, refusals,
 };
 use crate::api::main::administration::FORBIDDEN;
+use crate::api::wire::dto::AnyObject;
 use crate::api::wire::json::{Json, StrictJson};
 use crate::domain::audiences::{Audiences, AudiencesError};
 use crate::domain::client::{Audience, Client, ClientChange, ClientId, REVOCATIONS_READ, Scopes};
+use crate::domain::metadata::Metadata;
 use crate::domain::tokens::ClientSecret;
 use crate::service::caller::Administrator;
 use crate::service::clients::ClientTerms;
@@ -39,6 +41,8 @@ pub struct ClientDto {
     /// Whether it may exchange the tokens that others come with, for tokens to call the next service on their
     /// behalf.
     exchange: bool,
+    /// What is noted down about it, for claims of its tokens.
+    metadata: AnyObject,
     /// How many secrets it may present: one, or two while a new one is rolled out.
     secrets: u32,
     /// When it was made, seconds since the Unix epoch.
@@ -53,6 +57,7 @@ impl From<&Client> for ClientDto {
             audience: client.audience.clone(),
             audiences: client.audiences.iter().map(str::to_owned).collect(),
             exchange: client.exchange,
+            metadata: (&client.metadata).into(),
             secrets: u32::try_from(client.secrets.len()).unwrap_or(u32::MAX),
             created_at: client.created_at.as_secs(),
         }
@@ -67,6 +72,7 @@ impl Example for ClientDto {
             audience: None,
             audiences: vec!["https://orders.example.com".to_owned()],
             exchange: false,
+            metadata: AnyObject::example(),
             secrets: 1,
             created_at: 1_796_169_600,
         }
@@ -89,25 +95,36 @@ pub struct NewClientDto {
     audiences: Option<Vec<String>>,
     /// Whether it may exchange the tokens that others come with; `false` unless given.
     exchange: Option<bool>,
+    /// What is noted down about it, for claims of its tokens: a JSON object of at most 2048 bytes, four levels deep.
+    metadata: Option<AnyObject>,
 }
 
 impl Example for NewClientDto {
     fn example() -> Self {
-        let ClientDto { id, scopes, audience, audiences, .. } = ClientDto::example();
-        Self { id, scopes: Some(scopes), audience, audiences: Some(audiences), exchange: None }
+        let ClientDto { id, scopes, audience, audiences, metadata, .. } = ClientDto::example();
+        Self {
+            id,
+            scopes: Some(scopes),
+            audience,
+            audiences: Some(audiences),
+            exchange: None,
+            metadata: Some(metadata),
+        }
     }
 }
 
 impl NewClientDto {
     fn read(self) -> Result<(ClientId, ClientTerms), ApiError> {
-        let Self { id, scopes, audience, audiences, exchange } = self;
+        let Self { id, scopes, audience, audiences, exchange, metadata } = self;
         let id = id.parse::<ClientId>().map_err(|_| ApiError::invalid_field("id", BAD_ID))?;
         let scopes = Scopes::from_words(&scopes.unwrap_or_default()).map_err(|_| {
             ApiError::invalid_field("scopes", "must be words of visible ASCII without spaces, \" and \\")
         })?;
         let audience = audience.as_deref().map(read_audience).transpose()?;
         let audiences = read_audiences(audiences.unwrap_or_default())?;
-        Ok((id, ClientTerms { scopes, audience, audiences, exchange: exchange.unwrap_or_default() }))
+        let exchange = exchange.unwrap_or_default();
+        let metadata = metadata.map_or(Ok(Metadata::default()), AnyObject::metadata)?;
+        Ok((id, ClientTerms { scopes, audience, audiences, exchange, metadata }))
     }
 }
 
@@ -131,24 +148,33 @@ pub struct ClientUpdate {
     audiences: Option<Vec<String>>,
     /// Whether it may exchange the tokens that others come with.
     exchange: Option<bool>,
+    /// What is noted down about it, in place of all that was before: a JSON object of at most 2048 bytes, four levels
+    /// deep; `null` empties it.
+    #[serde(default, deserialize_with = "AnyObject::given")]
+    #[oai(nullable)]
+    metadata: Option<AnyObject>,
 }
 
 impl Example for ClientUpdate {
     fn example() -> Self {
         let ClientDto { audiences, .. } = ClientDto::example();
-        Self { audience: None, audiences: Some(audiences), exchange: Some(true) }
+        Self { audience: None, audiences: Some(audiences), exchange: Some(true), metadata: None }
     }
 }
 
 impl ClientUpdate {
     fn read(self) -> Result<ClientChange, ApiError> {
-        let Self { audience, audiences, exchange } = self;
+        let Self { audience, audiences, exchange, metadata } = self;
         let own = |text: &str| match text {
             "" => Ok(None),
             text => read_audience(text).map(|audience| Some(audience.into_string())),
         };
-        let audience = audience.as_deref().map(own).transpose()?;
-        Ok(ClientChange { audience, audiences: audiences.map(read_audiences).transpose()?, exchange })
+        Ok(ClientChange {
+            audience: audience.as_deref().map(own).transpose()?,
+            audiences: audiences.map(read_audiences).transpose()?,
+            exchange,
+            metadata: metadata.map(AnyObject::metadata).transpose()?,
+        })
     }
 }
 
@@ -228,8 +254,14 @@ refusals! {
     CreateClientErrors {
         400 => Documented::new(
             "The body is not valid JSON, has a key twice or one that is not known, or a field is missing, has the \
-             wrong type or cannot be taken (`invalid_request`; `errors` names the fields).",
-            || vec![ApiError::invalid_field("id", BAD_ID)],
+             wrong type or cannot be taken (`invalid_request`; `errors` names the fields). Or its tokens would be longer \
+             than they may be (`token_too_large`).",
+            || {
+                vec![
+                    ApiError::invalid_field("id", BAD_ID),
+                    service::Error::TokenTooLarge { bytes: 5_000 }.into(),
+                ]
+            },
         ),
         401 => UNAUTHORIZED, 403 => FORBIDDEN,
         409 => Documented::new(

@@ -4,8 +4,6 @@
 //! original method and the original path behind a prefix. All of them are the same question, so
 //! [`to_one_question`] makes one operation of them, which is the one in the document.
 
-use std::borrow::Cow;
-
 use poem::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use poem::web::Data;
 use poem::{IntoResponse, Request, Response};

@@ -11,8 +11,8 @@ use crate::api::callers::security::{Authenticated, OnBehalf};
 use crate::api::document::tags::Tag;
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{
-    Documented, INTERNAL, NOT_JSON, ON_BEHALF, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE, examples,
-    refusals,
+    Documented, INTERNAL, NOT_JSON, ON_BEHALF, Refusal, TOO_LARGE, UNAUTHORIZED, UNAVAILABLE,
+    UNAVAILABLE_OR_ENDING, examples, refusals,
 };
 use crate::api::main::administration::FORBIDDEN;
 use crate::api::main::auth::CallerErrors;
@@ -205,11 +205,17 @@ refusals! {
     UpdateMeErrors {
         400 => Documented::new(
             "The body is not valid JSON, has a key twice or one that is no name's, or a name is no text, too long or \
-             has control characters (`invalid_request`; `errors` names the fields).",
-            || vec![ApiError::invalid_field("first_name", "must be a string")],
+             has control characters (`invalid_request`; `errors` names the fields). Or tokens would be longer than they \
+             may be (`token_too_large`).",
+            || {
+                vec![
+                    ApiError::invalid_field("first_name", "must be a string"),
+                    service::Error::TokenTooLarge { bytes: 5_000 }.into(),
+                ]
+            },
         ),
         401 => UNAUTHORIZED, 403 => ON_BEHALF, 413 => TOO_LARGE, 415 => NOT_JSON,
-        500 => INTERNAL, 503 => UNAVAILABLE,
+        500 => INTERNAL, 503 => UNAVAILABLE_OR_ENDING,
     }
 }
 

@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{Example, ParseError, ParseFromParameter, ParseResult, Type};
+use poem_openapi::types::{
+    Example, ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
+};
 use poem_openapi::{Enum, Object};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 
 use crate::domain::ids::UserId;
+use crate::domain::metadata::Metadata;
 use crate::domain::name::Name;
 use crate::domain::user::{Role, User};
 use crate::service::sessions::TokenPair;
+use crate::service::{self, Error, Field, FieldProblem};
 
 pub(crate) const ACCESS_TOKEN_EXAMPLE: &str =
     "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6IuKApiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
@@ -110,6 +115,9 @@ pub struct AccountDto {
     /// All roles of the account; for administrators alone. `getUser` leaves out what `role` says already.
     #[oai(skip_serializing_if_is_none)]
     pub roles: Option<Vec<String>>,
+    /// What is noted down about the owner; for administrators alone. `getUser` leaves it out where that is nothing.
+    #[oai(skip_serializing_if_is_none)]
+    pub metadata: Option<AnyObject>,
     /// Whether the account is shut: nobody can log in to it.
     pub disabled: bool,
     /// What other databases refer to the account by, `null` if nothing was given.
@@ -122,13 +130,14 @@ pub struct AccountDto {
 impl AccountDto {
     /// With what administrators alone see, where it is more than other accounts have: most are answered as ever.
     pub(crate) fn with_more_for_administrators(user: &User) -> Self {
-        let Self { roles, .. } = Self::for_administrators(user);
-        Self { roles: roles.filter(|_| !user.roles.is_only(user.role())), ..user.into() }
+        let Self { roles, metadata, .. } = Self::for_administrators(user);
+        let roles = roles.filter(|_| !user.roles.is_only(user.role()));
+        Self { roles, metadata: metadata.filter(|_| !user.metadata.is_empty()), ..user.into() }
     }
 
     /// With what administrators alone see.
     pub(crate) fn for_administrators(user: &User) -> Self {
-        Self { roles: Some(user.roles.names()), ..user.into() }
+        Self { roles: Some(user.roles.names()), metadata: Some((&user.metadata).into()), ..user.into() }
     }
 }
 
@@ -143,6 +152,7 @@ impl From<&User> for AccountDto {
             email_verified,
             role: user.role().into(),
             roles: None,
+            metadata: None,
             disabled: user.disabled,
             external_id: user.external_id.as_ref().map(ToString::to_string),
             created_at: user.created_at.as_secs(),
@@ -161,6 +171,7 @@ impl Example for AccountDto {
             email_verified,
             role: RoleDto::Member,
             roles: Some(vec!["editor".to_owned(), "member".to_owned()]),
+            metadata: Some(AnyObject::example()),
             disabled: false,
             external_id: Some("4711".to_owned()),
             created_at: 1_796_169_600,
@@ -247,6 +258,83 @@ impl LoginDto {
 impl Example for LoginDto {
     fn example() -> Self {
         Self::with(UserDto::example(), TokenPairDto::example())
+    }
+}
+
+/// A JSON object of whatever members.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct AnyObject(Value);
+
+impl AnyObject {
+    /// As metadata; `null` is an empty one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], for the field `metadata`.
+    pub(crate) fn metadata(self) -> service::Result<Metadata> {
+        match self.0 {
+            Value::Null => Ok(Metadata::default()),
+            value => Metadata::try_from(value).map_err(|error| {
+                Error::Invalid(vec![FieldProblem { field: Field::Metadata, problem: error.to_string() }])
+            }),
+        }
+    }
+
+    /// A field that is given is one, also where it is `null`.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub(crate) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        Self::deserialize(deserializer).map(Some)
+    }
+}
+
+impl From<&Metadata> for AnyObject {
+    fn from(metadata: &Metadata) -> Self {
+        Self(Value::Object(metadata.members().clone()))
+    }
+}
+
+impl Example for AnyObject {
+    fn example() -> Self {
+        Self(json!({"plan": "pro", "tenant": "north"}))
+    }
+}
+
+impl Type for AnyObject {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "object".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        let any = MetaSchemaRef::Inline(Box::new(MetaSchema::ANY));
+        let schema = MetaSchema { additional_properties: Some(Box::new(any)), ..MetaSchema::new("object") };
+        MetaSchemaRef::Inline(Box::new(schema))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ParseFromJSON for AnyObject {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        value.map(Self).ok_or_else(ParseError::expected_input)
+    }
+}
+
+impl ToJSON for AnyObject {
+    fn to_json(&self) -> Option<Value> {
+        Some(self.0.clone())
     }
 }
 

@@ -18,8 +18,10 @@ use crate::app;
 use crate::domain::email::Email;
 use crate::domain::external_id::ExternalId;
 use crate::domain::ids::UserId;
+use crate::domain::metadata::Metadata;
 use crate::domain::name::Name;
 use crate::domain::user::{AccountChange, Role, User};
+use crate::service;
 use crate::service::administration::{Administration, NewAccount};
 
 /// The arguments of the command.
@@ -58,6 +60,9 @@ enum UsersCommand {
         /// The last name
         #[arg(long)]
         last_name: Option<String>,
+        /// What is noted down about its owner, a JSON object
+        #[arg(long, value_name = "JSON")]
+        metadata: Option<Metadata>,
         /// Read the password from the first line of standard input; without this one is made up and printed
         #[arg(long)]
         password_stdin: bool,
@@ -105,6 +110,14 @@ enum UsersCommand {
         account: String,
         /// The external id, at most 128 characters; empty text clears it
         external_id: String,
+    },
+    /// Set what is noted down about the owner, in the place of what there is
+    SetMetadata {
+        /// Its id or e-mail address
+        account: String,
+        /// A JSON object of at most 2048 bytes; {} empties it
+        #[arg(value_name = "JSON")]
+        metadata: Metadata,
     },
     /// Shut accounts: their sessions end, and nobody can log in to them
     Disable(ManyArgs),
@@ -166,7 +179,7 @@ struct Accounts<'a> {
 impl Accounts<'_> {
     async fn run(&self, command: UsersCommand) -> Result<ExitCode, Failure> {
         match command {
-            UsersCommand::Create { email, role, first_name, last_name, password_stdin } => {
+            UsersCommand::Create { email, role, first_name, last_name, metadata, password_stdin } => {
                 let name = |text: Option<String>| text.map_or(Ok(None), |text| Name::parse(&text));
                 let (password, made_up) = password(password_stdin)?;
                 let account = NewAccount {
@@ -175,6 +188,7 @@ impl Accounts<'_> {
                     first_name: name(first_name)?,
                     last_name: name(last_name)?,
                     role: role.into(),
+                    metadata: metadata.unwrap_or_default(),
                 };
                 let user = self.administration.create(OPERATOR, account).await?.user;
                 self.answer("created", &user, "", made_up.as_deref());
@@ -196,7 +210,7 @@ impl Accounts<'_> {
                 self.answer("password set", &user, remark, made_up.as_deref());
             }
             UsersCommand::SetRole { account, roles } => {
-                let roles = Some(self.administration.roles(&roles)?);
+                let roles = Some(self.administration.roles(&roles).map_err(refused_roles)?);
                 let change = AccountChange { roles, ..AccountChange::default() };
                 self.change("role set", &account, change).await?;
             }
@@ -213,6 +227,18 @@ impl Accounts<'_> {
                     print_line(&operator::account_json(&user).to_string());
                 } else {
                     print_line(&format!("external id set: {} {}", user.id, user.email));
+                }
+            }
+            UsersCommand::SetMetadata { account, metadata } => {
+                let change = AccountChange { metadata: Some(metadata), ..AccountChange::default() };
+                let user = operator::find(self.administration, &account).await?;
+                let outcome = self.administration.change(OPERATOR, user.id, &change).await;
+                let remark = operator::ending(outcome)?.remark();
+                let user = self.administration.get(OPERATOR, user.id).await?;
+                if self.output.json {
+                    print_line(&operator::account_json(&user).to_string());
+                } else {
+                    print_line(&format!("metadata set: {} {}{remark}", user.id, user.email));
                 }
             }
             UsersCommand::Disable(many) => self.shut(many, true).await?,
@@ -308,6 +334,17 @@ impl Accounts<'_> {
                 print_line(&format!("password: {password}"));
             }
         }
+    }
+}
+
+/// Which roles there are is what somebody wants to know who has named another.
+fn refused_roles(error: service::Error) -> Failure {
+    match error {
+        service::Error::Invalid(problems) => {
+            let said: Vec<String> = problems.into_iter().map(|problem| problem.problem).collect();
+            format!("the list of roles {}", said.join(", and ")).into()
+        }
+        error => error.into(),
     }
 }
 

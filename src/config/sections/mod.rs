@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod app;
 pub mod audit;
+pub mod claims;
 pub mod compat;
 pub mod cookie;
 pub mod cors;

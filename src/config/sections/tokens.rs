@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use hallpass_verify::TokenType;
 
+use super::claims::{self, ClaimsCutOff};
 use crate::config::engine::{Always, Later, Nothing, Parsed, Review, parse, problem, settings};
 use crate::domain::audiences::{Audiences, is_resource};
+use crate::domain::mapped_claims::MappedClaims;
 use crate::domain::session::SessionLifetimes;
 
 /// A second is the grain of a token's times.
@@ -42,6 +44,16 @@ settings! {
             kind: Text,
             parse: parse::choice("is no type of an access token", [("at+jwt", TokenType::AtJwt), ("JWT", TokenType::Jwt)]),
             default: Always("at+jwt"), example: "JWT",
+        },
+        /// Claims of your own, by name: a path like `account.metadata.tenant`, or a table with `value` or `from`, and
+        /// `audiences`; in the environment one JSON object. See [docs/claims.md](docs/claims.md).
+        claims: MappedClaims = "tokens.claims" {
+            kind: Table, parse: claims::claims, default: Nothing, example: "{\"tenant\": \"account.metadata.tenant\"}",
+        },
+        /// Claims of your own whose change of value ends the account's sessions, with commas between (a list in the
+        /// file), or `true` for all. Without, tokens have the new value from the next refresh on.
+        claims_cut_off: ClaimsCutOff = "tokens.claims_cut_off" {
+            kind: List, parse: claims::cut_off, default: Nothing, example: "true",
         },
     }
 }
@@ -95,6 +107,7 @@ impl TokenSettings {
         const ABSOLUTE: &str = "tokens.refresh.absolute_ttl";
         const GRACE: &str = "tokens.refresh.rotation_grace_period";
         const HELP: &str = "shorten it, or lengthen the other";
+        self.claims_cut_off.review(&self.claims, review);
         let lifetimes = &self.lifetimes;
         if review.sound(&[IDLE, ABSOLUTE]) && lifetimes.idle > lifetimes.absolute {
             review.refuse(IDLE, format!("is longer than `{ABSOLUTE}`"), HELP);

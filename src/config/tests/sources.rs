@@ -190,6 +190,8 @@ fn a_dump_says_where_each_value_came_from_and_is_a_settings_file() {
         "redis.tls.key_file",
         "redis.prefix",
         "tokens.audiences",
+        "tokens.claims",
+        "tokens.claims_cut_off",
         "roles",
         "role_scopes",
         "keys.signing_key_file",

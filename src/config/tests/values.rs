@@ -192,3 +192,94 @@ fn a_table_is_dumped_as_a_text_that_reads_back() {
     let again = given().file(&dump(&loaded.values)).settings();
     assert_eq!(again.role_scopes, loaded.settings.role_scopes);
 }
+
+#[test]
+fn claims_of_ones_own_are_paths_or_tables() {
+    let file = "[tokens.claims]\ntenant = \"account.metadata.tenant\"\nenv = { value = \"prod\" }\n\
+                \"https://example.com/plan\" = { from = \"account.metadata.plan\", audiences = [\"https://a\"] }\n";
+    let json = r#"{"tenant": "account.metadata.tenant", "env": {"value": "prod"},
+        "https://example.com/plan": {"from": "account.metadata.plan", "audiences": ["https://a"]}}"#;
+    let by_file = given().file(file).settings().tokens.claims;
+    assert_eq!(by_file, given().variable("HALLPASS_TOKENS__CLAIMS", json).settings().tokens.claims);
+    let names: Vec<&str> = by_file.names().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["env", "https://example.com/plan", "tenant"]);
+    let plan = by_file.get("https://example.com/plan").unwrap();
+    assert_eq!(plan.audiences, Some(["https://a".to_owned()].into()));
+    assert!(given().settings().tokens.claims.is_empty());
+}
+
+#[test]
+fn what_no_token_can_say_is_refused() {
+    for bad in [
+        r#"{"tenant": "prod"}"#,
+        r#"{"tenant": "account.password"}"#,
+        r#"{"tenant": 7}"#,
+        r#"{"tenant": ["account.id"]}"#,
+        r#"{"tenant": {}}"#,
+        r#"{"tenant": {"value": "a", "from": "account.id"}}"#,
+        r#"{"tenant": {"value": null}}"#,
+        r#"{"tenant": {"from": "prod"}}"#,
+        r#"{"tenant": {"from": 7}}"#,
+        r#"{"tenant": {"value": "a", "audience": ["x"]}}"#,
+        r#"{"tenant": {"value": "a", "audiences": []}}"#,
+        r#"{"tenant": {"value": "a", "audiences": "x"}}"#,
+        r#"{"": "account.id"}"#,
+        r#"{"may_act": {"value": "orders"}}"#,
+        r#"{"may_act": {"value": {"client": "orders"}}}"#,
+        r#"["tenant"]"#,
+        "tenant",
+    ] {
+        given().variable("HALLPASS_TOKENS__CLAIMS", bad).refused("tokens.claims");
+    }
+    for taken in [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "sid",
+        "client_id",
+        "scope",
+        "roles",
+        "email",
+        "email_verified",
+        "auth_time",
+        "amr",
+        "acr",
+        "act",
+        "cnf",
+        "sv",
+        "inc",
+    ] {
+        let claims = format!(r#"{{"{taken}": {{"value": "x"}}}}"#);
+        given().variable("HALLPASS_TOKENS__CLAIMS", &claims).refused("tokens.claims");
+    }
+    let may_act = r#"{"may_act": {"value": {"sub": "orders"}}}"#;
+    assert_eq!(
+        given().variable("HALLPASS_TOKENS__CLAIMS", may_act).settings().tokens.claims.names().count(),
+        1
+    );
+}
+
+#[test]
+fn claims_that_cut_off_are_all_or_those_that_are_named() {
+    let claims = r#"{"plan": "account.metadata.plan", "env": {"value": "prod"}}"#;
+    let cut_off = |text: &str| {
+        given().variable("HALLPASS_TOKENS__CLAIMS", claims).set(&format!("tokens.claims_cut_off={text}"))
+    };
+    let read = |given: Given| {
+        let tokens = given.settings().tokens;
+        (tokens.claims_cut_off.clone(), tokens.claims_cut_off.watched(&tokens.claims).is_empty())
+    };
+    assert_eq!(read(cut_off("true")), (ClaimsCutOff::All, false));
+    assert_eq!(read(cut_off("false")), (ClaimsCutOff::default(), true));
+    assert_eq!(read(cut_off("")), (ClaimsCutOff::default(), true));
+    assert!(!read(cut_off("plan, env")).1 && read(cut_off("env")).1);
+    for bad in ["tenant", "plan,,env", "sub"] {
+        cut_off(bad).refused("tokens.claims_cut_off");
+    }
+    let file = "[tokens]\nclaims_cut_off = true\n";
+    assert_eq!(given().file(file).settings().tokens.claims_cut_off, ClaimsCutOff::All);
+}

@@ -193,6 +193,8 @@ named! {
     RoleChanged = "role_changed",
     /// The e-mail address was changed.
     EmailChanged = "email_changed",
+    /// A claim of its tokens got another value.
+    ClaimsChanged = "claims_changed",
     /// The end of sessions was decided while the token store was out of reach, and made up for.
     CutOffSettled = "cut_off_settled",
     /// The database was restored from a backup, and the account advanced past what the token store knew.

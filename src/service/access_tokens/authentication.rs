@@ -167,7 +167,8 @@ impl AccessTokens {
         if !self.grant_of(&session).iter().any(|granted| granted == audience) {
             return Err(Error::InvalidToken(Rejection::WrongAudience));
         }
-        let (access, minted) = self.mint(&session, None)?;
+        let account = self.account_for_claims(session.user).await?;
+        let (access, minted) = self.mint(&session, None, account.as_ref())?;
         Ok(Caller { renewed: true, ..Caller::of(access, &minted, address)? })
     }
 }

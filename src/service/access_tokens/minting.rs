@@ -1,6 +1,7 @@
 //! Minting access tokens, for people and for clients.
 
-use hallpass_verify::{AccessClaims, Actor};
+use hallpass_verify::{AccessClaims, Actor, MayAct};
+use serde_json::{Map, Value};
 
 use super::claims::number_of;
 use super::{AccessTokens, Parts};
@@ -8,15 +9,30 @@ use crate::crypto::jwt;
 use crate::domain::audiences::{Asked, Audiences};
 use crate::domain::causes::with_causes;
 use crate::domain::client::{Client, REVOCATIONS_READ, Scopes};
-use crate::domain::ids::Jti;
+use crate::domain::ids::{Jti, UserId};
+use crate::domain::mapped_claims::{ClaimName, Subject};
 use crate::domain::partition::Partition;
 use crate::domain::session::Session;
 use crate::domain::tokens::AccessToken;
+use crate::domain::user::User;
 use crate::service::error::Result;
+use crate::service::token_size::{TOKEN_MAX_BYTES, encoded};
 
 impl AccessTokens {
-    /// Mints an access token of a live session, for all that the session was granted or for those alone that it is
-    /// `narrowed` to. It never outlives the session.
+    /// The account of a session's tokens, where one of their claims comes from it. It is asked for before a refresh
+    /// token is used up.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::service::error::Error::Store): what tokens are to say is not known.
+    pub(in crate::service) async fn account_for_claims(&self, user: UserId) -> Result<Option<User>> {
+        match self.parts.claims.ask_for_the_account() {
+            true => Ok(self.parts.users.find_user(user).await?),
+            false => Ok(None),
+        }
+    }
+
+    /// Mints an access token of a live session of that account ([`account_for_claims`](Self::account_for_claims)), for
+    /// all that the session was granted or for those alone that it is `narrowed` to. It never outlives the session.
     ///
     /// # Errors
     /// [`Error::ClockSkew`]; [`Error::Signing`].
@@ -24,17 +40,21 @@ impl AccessTokens {
         &self,
         session: &Session,
         narrowed: Option<&Audiences>,
+        account: Option<&User>,
     ) -> Result<(AccessToken, AccessClaims)> {
         self.parts.clocks.may_mint()?;
         let now = self.parts.clock.now();
         let Parts { issuer, settings, role_scopes, .. } = &self.parts;
         let roles = session.carried.roles();
         let scopes = role_scopes.of(roles.iter());
+        let aud = narrowed.cloned().map_or_else(|| self.grant_of(session), Audiences::into_vec);
+        let client_id = session.carried.origin.client.clone();
+        let (may_act, extra) = self.mapped(Subject::Person(account, &client_id), &aud);
         let ends_at = session.idle_deadline.min(session.absolute_deadline);
         let expires_at = now.after(settings.lifetimes.access_token).min(ends_at);
         let claims = AccessClaims {
             iss: issuer.clone(),
-            aud: narrowed.cloned().map_or_else(|| self.grant_of(session), Audiences::into_vec),
+            aud,
             sub: session.user.to_string(),
             exp: expires_at.as_secs(),
             iat: now.as_secs(),
@@ -43,7 +63,7 @@ impl AccessTokens {
             sid: Some(*session.id.as_uuid()),
             sv: Some(session.security_version.get()),
             inc: number_of(session.incarnation),
-            client_id: session.carried.origin.client.clone(),
+            client_id,
             email: Some(session.carried.email.as_str().to_owned()),
             email_verified: Some(session.carried.email_verified),
             // The token store's clock may be ahead of this one.
@@ -53,10 +73,10 @@ impl AccessTokens {
             roles: roles.names(),
             scope: (!scopes.is_empty()).then(|| scopes.to_string()),
             act: None,
-            may_act: None,
+            may_act,
+            extra,
         };
-        let token = jwt::mint(self.parts.key_ring.current().signing_key(), settings.typ, &claims)?;
-        Ok((token, claims))
+        self.signed(claims)
     }
 
     /// The session as it is when something is to be said of it again: its address may have been proven
@@ -128,9 +148,11 @@ impl AccessTokens {
         let now = self.parts.clock.now();
         let incarnation = self.parts.token_store.incarnation(Partition::EVERYBODY).await?;
         let Parts { issuer, settings, .. } = &self.parts;
+        let aud = narrowed.unwrap_or(whole);
+        let (may_act, extra) = self.mapped(Subject::Machine(client), &aud);
         let claims = AccessClaims {
             iss: issuer.clone(),
-            aud: narrowed.unwrap_or(whole),
+            aud,
             sub: client.id.to_string(),
             exp: now.after(settings.lifetimes.access_token).as_secs(),
             iat: now.as_secs(),
@@ -148,18 +170,20 @@ impl AccessTokens {
             roles: Vec::new(),
             scope: Some(scopes.to_string()),
             act: None,
-            may_act: None,
+            may_act,
+            extra,
         };
-        let token = jwt::mint(self.parts.key_ring.current().signing_key(), settings.typ, &claims)?;
-        Ok((token, claims))
+        self.signed(claims)
     }
 
     /// Mints an access token that a client gets in exchange for its subject's, whose claims these are and stay
-    /// (RFC 8693): it is for others, good for no more, and ends no later.
+    /// (RFC 8693): it is for others, good for no more, and ends no later. What the issuer maps is as it is for those
+    /// others.
     ///
     /// # Errors
-    /// [`Error::ClockSkew`]; [`Error::Signing`].
-    pub(in crate::service) fn mint_on_behalf(
+    /// [`Error::ClockSkew`]; [`Error::Signing`]; [`Error::Store`](crate::service::error::Error::Store) where it is not
+    /// known what it is to say.
+    pub(in crate::service) async fn mint_on_behalf(
         &self,
         subject: AccessClaims,
         client: &Client,
@@ -170,8 +194,11 @@ impl AccessTokens {
         self.parts.clocks.may_mint()?;
         let now = self.parts.clock.now();
         let settings = &self.parts.settings;
+        let aud = audience.into_vec();
+        // Who may exchange this token for the next one is for whoever it is for to say.
+        let (_, extra) = self.mapped_on_behalf(&subject, client, &aud).await?;
         let claims = AccessClaims {
-            aud: audience.into_vec(),
+            aud,
             exp: now.after(settings.lifetimes.access_token).as_secs().min(subject.exp),
             iat: now.as_secs(),
             nbf: None,
@@ -180,9 +207,68 @@ impl AccessTokens {
             scope: Some(scopes.to_string()),
             act: Some(act),
             may_act: None,
+            extra,
             ..subject
         };
-        let token = jwt::mint(self.parts.key_ring.current().signing_key(), settings.typ, &claims)?;
-        Ok((token, claims))
+        self.signed(claims)
     }
+
+    /// What the issuer maps for tokens of that subject. Of what is noted down, `may_act` may have another shape than its
+    /// own: that names nobody, so nobody may exchange the token.
+    fn mapped(&self, subject: Subject<'_>, aud: &[String]) -> (Option<MayAct>, Map<String, Value>) {
+        let mut mapped = self.parts.claims.of(subject, aud);
+        let may_act = mapped.remove(ClaimName::MAY_ACT);
+        let nobody = || MayAct { sub: String::new() };
+        (may_act.map(|named| serde_json::from_value(named).unwrap_or_else(|_| nobody())), mapped)
+    }
+
+    /// The same for a token that `client` gets on behalf of a subject.
+    async fn mapped_on_behalf(
+        &self,
+        subject: &AccessClaims,
+        client: &Client,
+        aud: &[String],
+    ) -> Result<(Option<MayAct>, Map<String, Value>)> {
+        if let Ok(user) = subject.sub.parse() {
+            let account = self.account_for_claims(user).await?;
+            return Ok(self.mapped(Subject::Person(account.as_ref(), client.id.as_str()), aud));
+        }
+        let machine = match subject.sub.parse() {
+            Ok(id) if !self.parts.claims.is_empty() => self.parts.clients.find_client(&id).await?,
+            _ => None,
+        };
+        let Some(machine) = machine else { return Ok(Default::default()) };
+        Ok(self.mapped(Subject::Machine(&Client { id: client.id.clone(), ..machine }), aud))
+    }
+
+    /// Signs claims. Nobody stays logged out of it that a token is too long: what the issuer maps is left out then, as
+    /// much of it as does not fit.
+    fn signed(&self, mut claims: AccessClaims) -> Result<(AccessToken, AccessClaims)> {
+        let sign = |claims: &AccessClaims| {
+            jwt::mint(self.parts.key_ring.current().signing_key(), self.parts.settings.typ, claims)
+        };
+        let token = sign(&claims)?;
+        let beyond = token.expose().len().saturating_sub(TOKEN_MAX_BYTES);
+        if beyond == 0 || claims.extra.is_empty() {
+            return Ok((token, claims));
+        }
+        let left_out = leave_out(&mut claims, beyond);
+        tracing::warn!(sub = %claims.sub, ?left_out, "a token would be too long: claims are left out of it");
+        Ok((sign(&claims)?, claims))
+    }
+}
+
+/// Takes the last of the mapped claims, in the order of their names, until a token that is `beyond` bytes too long is
+/// short enough; answers their names.
+fn leave_out(claims: &mut AccessClaims, beyond: usize) -> Vec<String> {
+    let (mut left_out, mut freed) = (Vec::new(), 0);
+    while encoded(freed) < beyond + 4
+        && let Some(name) = claims.extra.keys().next_back().cloned()
+        && let Some(value) = claims.extra.remove(&name)
+    {
+        // The quotes of the name, the colon and the comma.
+        freed += name.len() + value.to_string().len() + 4;
+        left_out.push(name);
+    }
+    left_out
 }

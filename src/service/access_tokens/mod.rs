@@ -21,6 +21,7 @@ use super::trail::AuditTrail;
 use crate::config::{RoleScopes, TokenSettings};
 use crate::crypto::secret::DerivedKeys;
 use crate::domain::clock::Clock;
+use crate::domain::mapped_claims::MappedClaims;
 use crate::domain::random::Random;
 use crate::store::clients::ClientStore;
 use crate::store::{TokenStore, UserStore};
@@ -69,6 +70,8 @@ pub(super) struct Parts {
     pub(super) settings: TokenSettings,
     /// Claim `scope` of people's tokens, by their roles.
     pub(super) role_scopes: RoleScopes,
+    /// What tokens say besides.
+    pub(super) claims: MappedClaims,
 }
 
 impl AccessTokens {

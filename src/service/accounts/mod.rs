@@ -17,6 +17,7 @@ use super::mail::Outbox;
 use super::passwords::Passwords;
 use super::profiles::Profiles;
 use super::sessions::{Sessions, TokenPair};
+use super::token_size::TokenSize;
 use super::trail::AuditTrail;
 use super::verification::Verifications;
 use super::visitor::Visitor;
@@ -24,6 +25,7 @@ use crate::config::{RegistrationSettings, VerificationSettings};
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry, Reason};
 use crate::domain::clock::Clock;
 use crate::domain::ids::UserId;
+use crate::domain::mapped_claims::WatchedFields;
 use crate::domain::password::Password;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::session_origin::SessionOrigin;
@@ -57,6 +59,8 @@ pub struct Accounts {
     pub(super) registration: RegistrationSettings,
     pub(super) verification: VerificationSettings,
     pub(super) lifetimes: SessionLifetimes,
+    pub(super) watched: WatchedFields,
+    pub(super) size: TokenSize,
 }
 
 impl Accounts {
@@ -91,10 +95,11 @@ impl Accounts {
         self.users.find_user(id).await?.ok_or(Error::NotFound)
     }
 
-    /// Changes the caller's own names.
+    /// Changes the caller's own names. Where a claim of tokens that ends sessions comes from one, it ends them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with every field that cannot be taken.
+    /// [`Error::Invalid`] with every field that cannot be taken; [`Error::TokenTooLarge`]; and
+    /// [`Error::RevocationPending`]: the change stands, the end of the sessions is not confirmed yet.
     pub async fn update_profile(&self, caller: &Caller, request: ProfileRequest) -> Result<User> {
         let mut problems = Vec::new();
         let first_name = keep(name(Field::FirstName, request.first_name), &mut problems);
@@ -103,9 +108,20 @@ impl Accounts {
             return Err(Error::Invalid(problems));
         };
         let change = ProfileChange { first_name, last_name };
-        let user = self.users.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)?;
+        if !self.size.asks_for_the_account() {
+            let user = self.users.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)?;
+            self.profiles.settle().await;
+            return Ok(user);
+        }
+        let before = self.users.find_user(caller.user).await?.ok_or(Error::TokenRevoked)?;
+        self.size.admit(Some(&before), &change.applied_to(&before))?;
+        let after = self.users.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)?;
         self.profiles.settle().await;
-        Ok(user)
+        if self.watched.differ(&before, &after) {
+            let entry = self.event_of(caller, AuditAction::SessionsEnded).because(Reason::ClaimsChanged);
+            self.cut_off.end_all(caller.user, entry).await?;
+        }
+        Ok(after)
     }
 
     /// Changes the caller's password and ends all their sessions; the answer is a new session.

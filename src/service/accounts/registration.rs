@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Accounts;
 use crate::domain::audit::{AuditAction, AuditActor};
 use crate::domain::email::Email;
+use crate::domain::metadata::Metadata;
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::place::Place;
 use crate::domain::rate_limit::Action;
@@ -36,7 +37,7 @@ pub struct Registration {
 #[derive(Clone, Debug)]
 pub enum Registered {
     /// The account exists now.
-    Account(User),
+    Account(Box<User>),
     /// It exists; the caller does not learn whether it did before.
     Concealed,
 }
@@ -75,6 +76,7 @@ impl Accounts {
                 role: Role::Member,
                 password: self.passwords.hash(requester, password).await?,
                 email_verified: false,
+                metadata: Metadata::default(),
                 created_at: self.clock.now(),
             };
             if self.registration.conceal_existing {
@@ -87,7 +89,7 @@ impl Accounts {
     }
 
     /// Adds an account; `None` when the address is taken.
-    async fn add(&self, user: &NewUser, visitor: &Visitor) -> Result<Option<User>> {
+    async fn add(&self, user: &NewUser, visitor: &Visitor) -> Result<Option<Box<User>>> {
         match self.users.insert_user(user).await? {
             InsertUserOutcome::Inserted(user) => {
                 self.cut_off.begin_account(&user).await?;
@@ -159,7 +161,7 @@ impl Accounts {
         match self.register(registration, visitor).await? {
             Registered::Account(user) if !self.registration.verify_email => {
                 let pair = self.sessions.open(&user, origin, None).await?;
-                Ok((user, pair))
+                Ok((*user, pair))
             }
             Registered::Account(_) | Registered::Concealed => Err(Error::EmailNotVerified),
         }
@@ -186,6 +188,7 @@ impl Accounts {
             role: Role::Admin,
             password: self.passwords.hash(NOBODY, NewPassword::exempt(password)).await?,
             email_verified: true,
+            metadata: Metadata::default(),
             created_at: self.clock.now(),
         };
         Ok(match self.users.insert_user(&user).await? {

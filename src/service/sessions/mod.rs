@@ -156,7 +156,7 @@ impl Sessions {
                 let entry = self.trail.event(AuditAction::LoginSucceeded, AuditActor::User(user.id));
                 let entry = entry.on(user.id).session(session.id).from(address);
                 self.trail.record(AuditEntry { reason: because, ..entry });
-                self.pair(session, None)
+                self.pair(session, None, Some(user))
             }
             None => {
                 self.trail.record(self.failed_login(Some(user.id), address, Reason::Superseded));
@@ -226,8 +226,13 @@ impl Sessions {
         Ok(claims)
     }
 
-    fn pair(&self, session: Session, narrowed: Option<&Audiences>) -> Result<TokenPair> {
-        let (access, claims) = self.access_tokens.mint(&session, narrowed)?;
+    fn pair(
+        &self,
+        session: Session,
+        narrowed: Option<&Audiences>,
+        account: Option<&User>,
+    ) -> Result<TokenPair> {
+        let (access, claims) = self.access_tokens.mint(&session, narrowed, account)?;
         let refresh =
             RefreshClaims { user: session.user, session: session.id, generation: session.generation };
         Ok(TokenPair {
@@ -265,5 +270,6 @@ fn is_same_account(standing: &User, checked: &User) -> bool {
     standing.password == checked.password
         && standing.roles == checked.roles
         && standing.email == checked.email
+        && standing.metadata == checked.metadata
         && standing.disabled == checked.disabled
 }

@@ -81,11 +81,12 @@ impl Sessions {
             }
         }
         let narrowed = self.narrowed(&claims, asked).await?;
+        let account = self.access_tokens.account_for_claims(claims.user).await?;
         let lifetimes = &self.lifetimes;
         let outcome = self.token_store.rotate(&claims, lifetimes).await?;
         metrics::refreshed(counted_as(&outcome));
         let session = refresh_verdict(&self.trail, &claims, outcome, address)?;
-        self.pair(self.access_tokens.with_proof(session).await, narrowed)
+        self.pair(self.access_tokens.with_proof(session).await, narrowed, account.as_ref())
     }
 
     /// What is asked for, if the session was granted all of it (RFC 8707 2.2): looked at before anything is

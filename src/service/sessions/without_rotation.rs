@@ -37,7 +37,9 @@ impl Sessions {
             let now = self.clock.now();
             let presented = self.access_tokens.claims_beside_refresh(access, now).await?;
             let session = self.session_of_both(presented.as_ref(), refresh, visitor).await?;
-            let (access, _) = self.access_tokens.mint(&self.access_tokens.with_proof(session).await, None)?;
+            let account = self.access_tokens.account_for_claims(session.user).await?;
+            let session = self.access_tokens.with_proof(session).await;
+            let (access, _) = self.access_tokens.mint(&session, None, account.as_ref())?;
             Ok(access)
         };
         self.limits.failing_attempt(Action::Refresh, visitor, Error::is_verdict, renewal).await

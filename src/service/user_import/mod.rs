@@ -15,6 +15,7 @@ use formats::Circumstances;
 
 use super::audit::Audit;
 use super::error::Result;
+use super::token_size::TokenSize;
 use crate::crypto::password::HashKind;
 use crate::domain::audit::{AuditAction, AuditActor, AuditEntry};
 use crate::domain::clock::Clock;
@@ -41,6 +42,8 @@ pub struct ImportOptions {
     pub allow_admins: bool,
     /// Write nothing; find out what would be.
     pub dry_run: bool,
+    /// What measures the accounts' tokens.
+    pub size: TokenSize,
 }
 
 /// What an import has come to. Whatever is counted as imported is committed.
@@ -159,6 +162,9 @@ impl UserImport {
         let Some(given) = self.options.format.read(entry, &circumstances)? else { return Ok(None) };
         let record = given.judge(now, self.options.allow_admins)?;
         let ImportedUser { account, external_id, .. } = &record.user;
+        if self.options.size.admit_new(account).is_err() {
+            return Err(LineProblem::TokenTooLarge);
+        }
         let external_id = external_id.as_ref().map(|id| id.as_str());
         if !self.seen.insert(self.digest.hash_one(("email", account.email.mailbox()))) {
             return Err(LineProblem::Duplicate("email"));

@@ -3,6 +3,7 @@
 use crate::crypto::password::HashProblem;
 use crate::domain::email::EmailError;
 use crate::domain::external_id::ExternalIdError;
+use crate::domain::metadata::MetadataError;
 use crate::domain::name::NameError;
 
 /// Why a line was refused. Never quotes it: it is made of addresses and hashes.
@@ -22,7 +23,7 @@ pub enum LineProblem {
     NotAnObject,
     /// The object has a key that is none of ours.
     #[error(
-        "has a field other than email, password_hash, first_name, last_name, role, email_verified, disabled, created_at and external_id"
+        "has a field other than email, password_hash, first_name, last_name, role, email_verified, disabled, created_at, external_id and metadata"
     )]
     UnknownField,
     /// The object has a key twice: which of them holds?
@@ -43,6 +44,12 @@ pub enum LineProblem {
     /// The hash cannot be checked.
     #[error("password_hash {0}")]
     Hash(HashProblem),
+    /// The metadata cannot be taken.
+    #[error("metadata {0}")]
+    Metadata(MetadataError),
+    /// Tokens would be too long with it.
+    #[error("makes tokens longer than they may be: shorten metadata")]
+    TokenTooLarge,
     /// The role is none.
     #[error("role must be \"member\" or \"admin\"")]
     Role,

@@ -12,6 +12,7 @@ use crate::crypto::password::{ForeignHash, HashKind};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::external_id::ExternalId;
+use crate::domain::metadata::Metadata;
 use crate::domain::name::Name;
 use crate::domain::password::PasswordHash;
 use crate::domain::user::{ImportedUser, NewUser, Role};
@@ -37,6 +38,7 @@ pub(super) struct Given {
     pub(super) disabled: Option<Value>,
     pub(super) created_at: Option<Value>,
     pub(super) external_id: Option<Value>,
+    pub(super) metadata: Option<Value>,
 }
 
 impl fmt::Debug for Given {
@@ -58,6 +60,7 @@ pub(super) fn given(line: &[u8]) -> Result<Given, LineProblem> {
         disabled,
         created_at,
         external_id,
+        metadata,
     ] = by_name(fields)?;
     Ok(Given {
         email,
@@ -69,6 +72,7 @@ pub(super) fn given(line: &[u8]) -> Result<Given, LineProblem> {
         disabled,
         created_at,
         external_id,
+        metadata,
     })
 }
 
@@ -92,6 +96,7 @@ impl Given {
             role,
             password: hash.as_ref().map_or_else(PasswordHash::unusable, |hash| hash.hash.clone()),
             email_verified: flag("email_verified", self.email_verified)?,
+            metadata: self.metadata.map_or(Ok(Metadata::default()), metadata)?,
             created_at: self.created_at.map_or(Ok(now), |value| moment::parse(&value, now))?,
         };
         let user = ImportedUser {
@@ -104,7 +109,7 @@ impl Given {
     }
 }
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "email",
     "password_hash",
     "first_name",
@@ -114,11 +119,12 @@ const NAMES: [&str; 9] = [
     "disabled",
     "created_at",
     "external_id",
+    "metadata",
 ];
 
 /// The values in the order of [`NAMES`]. `null` is as good as nothing.
-fn by_name(fields: Vec<(String, Value)>) -> Result<[Option<Value>; 9], LineProblem> {
-    let mut values: [Option<Value>; 9] = Default::default();
+fn by_name(fields: Vec<(String, Value)>) -> Result<[Option<Value>; 10], LineProblem> {
+    let mut values: [Option<Value>; 10] = Default::default();
     for (key, value) in fields {
         let (name, slot) =
             NAMES.iter().zip(&mut values).find(|(name, _)| **name == key).ok_or(LineProblem::UnknownField)?;
@@ -175,6 +181,15 @@ fn parse_external_id(value: &Value) -> Result<Option<ExternalId>, LineProblem> {
         _ => return Err(LineProblem::Kind("external_id", "a string or a whole number")),
     };
     id.map_err(LineProblem::ExternalId)
+}
+
+/// A JSON object; a table has it as text.
+fn metadata(value: Value) -> Result<Metadata, LineProblem> {
+    let metadata = match value {
+        Value::String(text) => text.parse(),
+        value => value.try_into(),
+    };
+    metadata.map_err(LineProblem::Metadata)
 }
 
 fn flag(name: &'static str, value: Option<Value>) -> Result<bool, LineProblem> {

@@ -10,6 +10,7 @@ use super::sqlite::SqliteStore;
 use crate::domain::audiences::Audiences;
 use crate::domain::client::{Client, ClientChange, ClientId, ClientSecretHash, NewClient};
 use crate::domain::clock::Timestamp;
+use crate::domain::metadata::Metadata;
 use crate::store::clients::ClientStore;
 use crate::store::error::StoreResult;
 
@@ -21,8 +22,8 @@ macro_rules! keep_clients {
                 self.on(Work::ClientWrites, async {
                     let mut transaction = self.begin_change().await?;
                     let inserted = sqlx::query(
-                        "INSERT INTO clients (id, scopes, audience, created_at, audiences, exchange)
-                         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+                        "INSERT INTO clients (id, scopes, audience, created_at, audiences, exchange, metadata)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
                     )
                     .bind(client.id.as_str())
                     .bind(client.scopes.to_string())
@@ -30,6 +31,7 @@ macro_rules! keep_clients {
                     .bind(client.created_at.as_millis())
                     .bind(client.audiences.encode())
                     .bind(client.exchange)
+                    .bind(client.metadata.to_text())
                     .execute(transaction.as_mut())
                     .await?;
                     if inserted.rows_affected() == 0 {
@@ -51,7 +53,7 @@ macro_rules! keep_clients {
 
             async fn find_client(&self, id: &ClientId) -> StoreResult<Option<Client>> {
                 let select = sqlx::query(
-                    "SELECT id, scopes, audience, audiences, exchange, clients.created_at AS created_at, hash
+                    "SELECT id, scopes, audience, audiences, exchange, metadata, clients.created_at AS created_at, hash
                      FROM clients LEFT JOIN client_secrets ON client_id = id
                      WHERE id = $1 ORDER BY client_secrets.created_at DESC, hash",
                 )
@@ -62,7 +64,7 @@ macro_rules! keep_clients {
 
             async fn list_clients(&self) -> StoreResult<Vec<Client>> {
                 let select = sqlx::query(
-                    "SELECT id, scopes, audience, audiences, exchange, clients.created_at AS created_at, hash
+                    "SELECT id, scopes, audience, audiences, exchange, metadata, clients.created_at AS created_at, hash
                      FROM clients LEFT JOIN client_secrets ON client_id = id
                      ORDER BY id, client_secrets.created_at DESC, hash",
                 );
@@ -109,14 +111,17 @@ macro_rules! keep_clients {
             async fn change_client(&self, id: &ClientId, change: &ClientChange) -> StoreResult<bool> {
                 let update = sqlx::query(
                     "UPDATE clients SET audience = CASE WHEN $2 THEN $3 ELSE audience END,
-                       audiences = COALESCE($4, audiences), exchange = COALESCE($5, exchange)
+                       audiences = COALESCE($4, audiences), exchange = COALESCE($5, exchange),
+                       metadata = CASE WHEN $6 THEN $7 ELSE metadata END
                      WHERE id = $1",
                 )
                 .bind(id.as_str())
                 .bind(change.audience.is_some())
                 .bind(change.audience.clone().flatten())
                 .bind(change.audiences.as_ref().map(Audiences::encode))
-                .bind(change.exchange);
+                .bind(change.exchange)
+                .bind(change.metadata.is_some())
+                .bind(change.metadata.as_ref().and_then(Metadata::to_text));
                 let updated = self.on(Work::ClientWrites, update.execute(self.writer())).await?;
                 Ok(updated.rows_affected() == 1)
             }

@@ -10,6 +10,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::{Email, EmailError};
 use crate::domain::external_id::{ExternalId, ExternalIdError};
 use crate::domain::ids::{DeploymentId, KeyId, UserId, UserIdError};
+use crate::domain::metadata::{Metadata, MetadataError};
 use crate::domain::name::{Name, NameError};
 use crate::domain::password::PasswordHash;
 use crate::domain::roles::Roles;
@@ -21,7 +22,7 @@ use crate::store::error::{StoreError, StoreResult};
 /// column would find its prepared statements refused.
 macro_rules! user_columns {
     () => {
-        "id, email, external_id, first_name, last_name, role, roles, password_hash, disabled, email_verified, security_version, created_at"
+        "id, email, external_id, first_name, last_name, role, roles, password_hash, disabled, email_verified, metadata, security_version, created_at"
     };
 }
 pub(super) use user_columns;
@@ -55,6 +56,7 @@ where
         password: PasswordHash::from_phc(entry.get::<String>("users.password_hash")?),
         disabled: entry.get("users.disabled")?,
         email_verified: entry.get("users.email_verified")?,
+        metadata: entry.parse("users.metadata", metadata)?,
         security_version: SecurityVersion::new(entry.get("users.security_version")?),
         created_at: Timestamp::from_millis(entry.get("users.created_at")?),
     })
@@ -172,6 +174,7 @@ where
                 audience: entry.get("clients.audience")?,
                 audiences: entry.parse("clients.audiences", |text: String| Audiences::decode(&text))?,
                 exchange: entry.get("clients.exchange")?,
+                metadata: entry.parse("clients.metadata", metadata)?,
                 secrets: Vec::new(),
                 created_at: Timestamp::from_millis(entry.get("clients.created_at")?),
             });
@@ -194,6 +197,11 @@ fn canonical_email(text: String) -> Result<Email, EmailError> {
 
 fn optional_external_id(text: Option<String>) -> Result<Option<ExternalId>, ExternalIdError> {
     text.map_or(Ok(None), |text| ExternalId::parse(&text))
+}
+
+/// Nothing stands there for an empty one.
+fn metadata(text: Option<String>) -> Result<Metadata, MetadataError> {
+    text.map_or(Ok(Metadata::default()), |text| text.parse())
 }
 
 fn optional_name(text: Option<String>) -> Result<Option<Name>, NameError> {

@@ -199,6 +199,7 @@ async fn what_administrators_do_is_written_down(app: TestApp) {
         first_name: None,
         last_name: None,
         role: Role::Member,
+        metadata: Default::default(),
     };
     let administration = &app.services().administration;
     let bob = administration.create(Administrator::Operator, account).await.expect("an account").user;

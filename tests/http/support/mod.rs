@@ -582,6 +582,7 @@ impl TestApp {
             role: Role::Member,
             password: PasswordHash::from_phc(hash),
             email_verified: true,
+            metadata: Default::default(),
             created_at: START,
         };
         let users = [ImportedUser { account, disabled: false, external_id: None }];

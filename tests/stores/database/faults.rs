@@ -70,11 +70,13 @@ fn assert_corrupt<T>(answer: StoreResult<T>, place: &str, key: &str) {
 }
 
 /// Assignments to columns of `users` that no code of ours writes, on both engines.
-const BAD_VALUES: [(&str, &str); 8] = [
+const BAD_VALUES: [(&str, &str); 10] = [
     ("users.role", "role = 'root'"),
     ("users.roles", "roles = ''"),
     ("users.roles", "roles = 'member,editor'"),
     ("users.roles", "roles = 'Editor'"),
+    ("users.metadata", "metadata = '[]'"),
+    ("users.metadata", "metadata = '{'"),
     ("users.email", "email = 'no address'"),
     ("users.email", "email = 'Ada@Example.com'"),
     ("users.first_name", "first_name = 'line\nbreak'"),

@@ -8,6 +8,7 @@ use hallpass::domain::email::Email;
 use hallpass::domain::external_id::ExternalId;
 use hallpass::domain::ids::{KeyId, UserId};
 use hallpass::domain::journal::{EntryId, EventEntry};
+use hallpass::domain::metadata::Metadata;
 use hallpass::domain::name::Name;
 use hallpass::domain::password::PasswordHash;
 use hallpass::domain::signing_key::{SealedKey, SigningAlgorithm, StoredSigningKey};
@@ -129,6 +130,7 @@ pub fn new_user(address: &str) -> NewUser {
         role: Role::Member,
         password: PasswordHash::from_phc("$argon2id$the-secret-hash"),
         email_verified: false,
+        metadata: Metadata::default(),
         created_at: Timestamp::from_millis(1),
     }
 }
@@ -161,7 +163,7 @@ pub fn signing_key(kid: &str, algorithm: SigningAlgorithm, created_at: i64) -> S
 
 pub async fn insert(store: &dyn UserStore, user: &NewUser) -> User {
     match store.insert_user(user).await.expect("an answer") {
-        InsertUserOutcome::Inserted(user) => user,
+        InsertUserOutcome::Inserted(user) => *user,
         InsertUserOutcome::EmailTaken => panic!("the address was free"),
     }
 }

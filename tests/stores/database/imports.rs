@@ -26,6 +26,7 @@ pub async fn imported_accounts_are_found_as_they_were_given(store: &dyn Accounts
             last_name: name("O'Brien \"x\" {}, \\ 🦀"),
             role: Role::Admin,
             email_verified: true,
+            metadata: r#"{"plan": "pro's \"best\"", "org": {"id": 7}}"#.parse().expect("metadata"),
             created_at: Timestamp::from_millis(1_600_000_000_123),
             ..new_user("ada@example.com")
         },
@@ -38,7 +39,7 @@ pub async fn imported_accounts_are_found_as_they_were_given(store: &dyn Accounts
         let user = store.find_user_by_email(&account.email).await.expect("an answer").expect("there");
         assert_eq!((&user.first_name, &user.last_name), (&account.first_name, &account.last_name));
         assert_eq!((user.role(), user.disabled), (account.role, disabled));
-        assert_eq!(user.external_id, external_id);
+        assert_eq!((user.external_id, user.metadata), (external_id, account.metadata));
         assert_eq!((&user.password, user.created_at), (&account.password, account.created_at));
         assert_eq!(user.email_verified, account.email_verified);
         assert_eq!(

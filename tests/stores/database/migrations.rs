@@ -148,7 +148,13 @@ async fn a_new_file_that_another_process_is_using_is_waited_for() {
 }
 
 /// Steps that add a column which accounts and clients are written or read with today, and touch nothing else.
-const USED_TODAY: [&str; 3] = ["0010_external_id", "0011_mailbox", "0013_client_audiences_for_0012"];
+const USED_TODAY: [&str; 5] = [
+    "0010_external_id",
+    "0011_mailbox",
+    "0013_client_audiences_for_0012",
+    "0014_roles_for_0012",
+    "0015_metadata_for_0012",
+];
 
 /// The steps of an engine up to the one that begins with `last`, as an earlier hallpass had them, and those
 /// without which today's code could not fill and read the database.
@@ -209,6 +215,7 @@ async fn fill(database: &dyn Everything) -> UserId {
         audience: None,
         audiences: Audiences::listed(["https://orders.example.com".to_owned()]).expect("a list"),
         exchange: true,
+        metadata: Default::default(),
         secret: ClientSecretHash::new([7; 32]),
         created_at: Timestamp::from_millis(1_000),
     };

@@ -103,7 +103,7 @@ async fn a_role_that_may_not_take_the_steps_names_them_and_the_command_that_does
     }
     assert!(!error.may_pass(), "waiting mends nothing");
     // Nothing is left half done.
-    assert_eq!(connect(&url).await.expect("a server").migrate().await.expect("the steps").len(), 12);
+    assert_eq!(connect(&url).await.expect("a server").migrate().await.expect("the steps").len(), 14);
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_step_that_fails_takes_those_before_it_back() {
     let error = store.migrate().await.expect_err("a refusal");
     assert!(all_text(&error).contains("\"journal\" already exists"), "{error:?}");
     run(&url, "DROP TABLE journal").await;
-    assert_eq!(store.migrate().await.expect("the steps").len(), 12);
+    assert_eq!(store.migrate().await.expect("the steps").len(), 14);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn schemas_of_one_database_are_apart_behind_a_pooler_as_well() {
     let pooled = PgBouncer::shared().url_of(&database.url, "postgres");
     let in_schema = async |name: &str| {
         let store = connect(&format!("{pooled}?schema={name}")).await.expect("a pooler");
-        assert_eq!(store.migrate().await.expect("the steps").len(), 12, "{name}");
+        assert_eq!(store.migrate().await.expect("the steps").len(), 14, "{name}");
         assert_eq!(store.migrate().await.expect("nothing to do"), [""; 0]);
         store
     };
@@ -141,7 +141,7 @@ async fn schemas_of_one_database_are_apart_behind_a_pooler_as_well() {
         assert_eq!((users(&one).await, users(&other).await), (round + 1, 0));
     }
     // Where none is named, none of them is meant.
-    assert_eq!(database.store.pending_migrations().await.expect("an answer").len(), 12);
+    assert_eq!(database.store.pending_migrations().await.expect("an answer").len(), 14);
     let mut connection = database.connection().await;
     let tables =
         "SELECT count(*) FROM pg_tables WHERE tablename = 'users' AND schemaname IN ('one', 'Other')";

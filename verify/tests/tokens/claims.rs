@@ -285,7 +285,9 @@ fn claims_that_are_not_known_are_passed_over() {
     let mut more = claims();
     more["tenant"] = json!(7);
     more["https://example.com/tenant"] = json!({"id": [1, 2, 3]});
-    assert!(verdict_on_claims(&more).is_ok());
+    let read = verdict_on_claims(&more).expect("accepted");
+    assert_eq!((read.claim("tenant"), read.extra.len()), (Some(&json!(7)), 2));
+    assert_eq!(read.claim("https://example.com/tenant"), Some(&json!({"id": [1, 2, 3]})));
 }
 
 /// RFC 7519 7.2 wants an object. Values in the order of the claims are not one.

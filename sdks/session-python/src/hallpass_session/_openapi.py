@@ -28,6 +28,7 @@ ErrorCode = Literal[
     "invalid_target",
     "unauthorized_client",
     "insufficient_scope",
+    "token_too_large",
     "client_taken",
     "forbidden",
     "not_found",

@@ -29,7 +29,7 @@ use crate::service::user_import::{FORMATS, Format, ImportOptions, UserImport};
 #[derive(Args)]
 pub(super) struct ImportArgs {
     /// The files, or - for standard input. Without --format one JSON object a line with email, and where there
-    /// are any password_hash, first_name, last_name, role, email_verified, disabled, created_at and external_id
+    /// are any password_hash, first_name, last_name, role, email_verified, disabled, created_at, external_id and metadata
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// What wrote the files
@@ -76,6 +76,7 @@ pub(super) fn run(args: ImportArgs, settings: SettingsArgs, output: OutputArgs) 
         firebase,
         allow_admins: args.allow_admins,
         dry_run: args.dry_run,
+        size: app::token_size(&settings, &settings.issuer(settings.listen)),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {

@@ -78,8 +78,9 @@ impl UserStore for PostgresStore {
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome> {
         let insert = sqlx::query(concat!(
             "INSERT INTO users
-                 (email, first_name, last_name, role, password_hash, email_verified, security_version, created_at, mailbox)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                 (email, first_name, last_name, role, password_hash, email_verified, security_version, created_at, mailbox,
+                  metadata)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              ON CONFLICT DO NOTHING
              RETURNING ",
             user_columns!()
@@ -92,10 +93,11 @@ impl UserStore for PostgresStore {
         .bind(user.email_verified)
         .bind(SecurityVersion::of_new_account(user.created_at).get())
         .bind(user.created_at.as_millis())
-        .bind(user.email.mailbox());
+        .bind(user.email.mailbox())
+        .bind(user.metadata.to_text());
         let inserted = self.within(insert.fetch_all(&self.pool)).await?;
         match inserted.first() {
-            Some(row) => Ok(InsertUserOutcome::Inserted(rows::user(row)?)),
+            Some(row) => Ok(InsertUserOutcome::Inserted(Box::new(rows::user(row)?))),
             None => Ok(InsertUserOutcome::EmailTaken),
         }
     }
@@ -105,13 +107,13 @@ impl UserStore for PostgresStore {
         let insert = sqlx::query(
             "INSERT INTO users
                  (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at, external_id,
-                  mailbox, security_version)
+                  mailbox, metadata, security_version)
              SELECT email, first_name, last_name, role, password_hash, email_verified, disabled, created_at, external_id,
-                    mailbox, $11
+                    mailbox, metadata, $12
              FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bigint[],
-                         $9::text[], $10::text[])
+                         $9::text[], $10::text[], $11::text[])
                  AS given (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at,
-                           external_id, mailbox)
+                           external_id, mailbox, metadata)
              ON CONFLICT DO NOTHING",
         )
         .bind(column(users, |user| user.account.email.as_str()))
@@ -124,6 +126,7 @@ impl UserStore for PostgresStore {
         .bind(column(users, |user| user.account.created_at.as_millis()))
         .bind(column(users, external_id))
         .bind(column(users, |user| user.account.email.mailbox()))
+        .bind(column(users, |user| user.account.metadata.to_text()))
         .bind(SecurityVersion::of_new_account(now).get());
         Ok(self.within(insert.execute(&self.pool)).await?.rows_affected())
     }
@@ -168,6 +171,22 @@ impl UserStore for PostgresStore {
             "SELECT ",
             user_columns!(),
             " FROM users WHERE mailbox IS NULL AND id > $1 ORDER BY id LIMIT $2"
+        ))
+        .bind(after.map_or(0, UserId::get))
+        .bind(i64::from(limit));
+        let found = self.reading(select.fetch_all(&self.pool)).await?;
+        found.iter().map(rows::user).collect()
+    }
+
+    async fn list_users_with_more_in_tokens(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> StoreResult<Vec<User>> {
+        let select = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM users WHERE (metadata IS NOT NULL OR roles IS NOT NULL) AND id > $1 ORDER BY id LIMIT $2"
         ))
         .bind(after.map_or(0, UserId::get))
         .bind(i64::from(limit));
@@ -292,13 +311,15 @@ impl UserStore for PostgresStore {
                 return Ok(ChangeOutcome::LastAdmin);
             }
             let external_id = change.external_id.as_ref().unwrap_or(&user.external_id).as_ref();
+            let metadata = change.metadata.as_ref().unwrap_or(&user.metadata);
             if !change.ends_sessions(&user) {
                 let update = sqlx::query(concat!(
-                    "UPDATE users SET external_id = $2 WHERE id = $1 RETURNING ",
+                    "UPDATE users SET external_id = $2, metadata = $3 WHERE id = $1 RETURNING ",
                     user_columns!()
                 ))
                 .bind(id.get())
-                .bind(external_id.map(|id| id.as_str()));
+                .bind(external_id.map(|id| id.as_str()))
+                .bind(metadata.to_text());
                 let changed = match update.fetch_all(&mut transaction).await {
                     Err(error) if violates(&error, EXTERNAL_ID_KEY) => {
                         return Ok(ChangeOutcome::ExternalIdTaken);
@@ -314,7 +335,7 @@ impl UserStore for PostgresStore {
                 "UPDATE users
                  SET role = $4, disabled = $5, email = $6, security_version = $7,
                      email_verified = (email_verified AND email = $6), external_id = $8,
-                     mailbox = coalesce($9, mailbox), roles = $10
+                     mailbox = coalesce($9, mailbox), roles = $10, metadata = $11
                  WHERE id = $3"
             ))
             .bind(entry.id.get())
@@ -326,7 +347,8 @@ impl UserStore for PostgresStore {
             .bind(user.security_version.next(entry.at).get())
             .bind(external_id.map(|id| id.as_str()))
             .bind(change.email.as_ref().map(Email::mailbox))
-            .bind(rows::roles_column(&roles));
+            .bind(rows::roles_column(&roles))
+            .bind(metadata.to_text());
             let changed = match update.fetch_all(&mut transaction).await {
                 Err(error) if violates(&error, EMAIL_KEY) || violates(&error, MAILBOX_KEY) => {
                     return Ok(ChangeOutcome::EmailTaken);

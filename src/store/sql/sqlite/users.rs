@@ -31,8 +31,9 @@ impl UserStore for SqliteStore {
     async fn insert_user(&self, user: &NewUser) -> StoreResult<InsertUserOutcome> {
         let insert = sqlx::query(concat!(
             "INSERT INTO users
-                 (email, first_name, last_name, role, password_hash, email_verified, security_version, created_at, mailbox)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                 (email, first_name, last_name, role, password_hash, email_verified, security_version, created_at, mailbox,
+                  metadata)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT DO NOTHING
              RETURNING ",
             user_columns!()
@@ -45,10 +46,11 @@ impl UserStore for SqliteStore {
         .bind(user.email_verified)
         .bind(SecurityVersion::of_new_account(user.created_at).get())
         .bind(user.created_at.as_millis())
-        .bind(user.email.mailbox());
+        .bind(user.email.mailbox())
+        .bind(user.metadata.to_text());
         let inserted = self.within(insert.fetch_all(&self.writer)).await?;
         match inserted.first() {
-            Some(row) => Ok(InsertUserOutcome::Inserted(rows::user(row)?)),
+            Some(row) => Ok(InsertUserOutcome::Inserted(Box::new(rows::user(row)?))),
             None => Ok(InsertUserOutcome::EmailTaken),
         }
     }
@@ -59,9 +61,9 @@ impl UserStore for SqliteStore {
         let insert = sqlx::query(
             "INSERT INTO users
                  (email, first_name, last_name, role, password_hash, email_verified, disabled, created_at, external_id,
-                  mailbox, security_version)
+                  mailbox, metadata, security_version)
              SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8,
-                    value->>9, ?2
+                    value->>9, value->>10, ?2
              FROM json_each(?1)
              WHERE true
              ON CONFLICT DO NOTHING",
@@ -108,6 +110,22 @@ impl UserStore for SqliteStore {
             "SELECT ",
             user_columns!(),
             " FROM users WHERE mailbox IS NULL AND id > ?1 ORDER BY id LIMIT ?2"
+        ))
+        .bind(after.map_or(0, UserId::get))
+        .bind(i64::from(limit));
+        let found = self.reading(select.fetch_all(&self.readers)).await?;
+        found.iter().map(rows::user).collect()
+    }
+
+    async fn list_users_with_more_in_tokens(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> StoreResult<Vec<User>> {
+        let select = sqlx::query(concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM users WHERE (metadata IS NOT NULL OR roles IS NOT NULL) AND id > ?1 ORDER BY id LIMIT ?2"
         ))
         .bind(after.map_or(0, UserId::get))
         .bind(i64::from(limit));
@@ -227,13 +245,15 @@ impl UserStore for SqliteStore {
                 return Ok(ChangeOutcome::LastAdmin);
             }
             let external_id = change.external_id.as_ref().unwrap_or(&user.external_id).as_ref();
+            let metadata = change.metadata.as_ref().unwrap_or(&user.metadata);
             if !change.ends_sessions(&user) {
                 let update = sqlx::query(concat!(
-                    "UPDATE users SET external_id = ?2 WHERE id = ?1 RETURNING ",
+                    "UPDATE users SET external_id = ?2, metadata = ?3 WHERE id = ?1 RETURNING ",
                     user_columns!()
                 ))
                 .bind(id.get())
-                .bind(external_id.map(|id| id.as_str()));
+                .bind(external_id.map(|id| id.as_str()))
+                .bind(metadata.to_text());
                 let changed = match update.fetch_all(&mut *transaction).await {
                     Err(error) if is_taken(&error, EXTERNAL_ID) => return Ok(ChangeOutcome::ExternalIdTaken),
                     answer => answer?,
@@ -247,7 +267,7 @@ impl UserStore for SqliteStore {
                 "UPDATE users
                  SET role = ?2, disabled = ?3, email = ?4, security_version = ?5,
                      email_verified = (email_verified AND email = ?4), external_id = ?6,
-                     mailbox = coalesce(?7, mailbox), roles = ?8
+                     mailbox = coalesce(?7, mailbox), roles = ?8, metadata = ?9
                  WHERE id = ?1
                  RETURNING ",
                 user_columns!()
@@ -259,7 +279,8 @@ impl UserStore for SqliteStore {
             .bind(user.security_version.next(entry.at).get())
             .bind(external_id.map(|id| id.as_str()))
             .bind(change.email.as_ref().map(Email::mailbox))
-            .bind(rows::roles_column(&roles));
+            .bind(rows::roles_column(&roles))
+            .bind(metadata.to_text());
             let changed = match update.fetch_all(&mut *transaction).await {
                 Err(error) if is_taken(&error, EMAIL) || is_taken(&error, MAILBOX) => {
                     return Ok(ChangeOutcome::EmailTaken);
@@ -433,6 +454,7 @@ fn rows_as_json(users: &[ImportedUser]) -> String {
             account.created_at.as_millis(),
             external_id.as_ref().map(|id| id.as_str()),
             account.email.mailbox(),
+            account.metadata.to_text(),
         ])
     };
     users.iter().map(row).collect::<Value>().to_string()
