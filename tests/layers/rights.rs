@@ -1,6 +1,6 @@
 //! The rights in Postgres that the service says it needs are those that its statements take.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use crate::sources::files;
 
 const STATEMENTS: &str = "src/store/sql";
 const RIGHTS: &str = "src/store/sql/postgres/rights.rs";
+const PAGE: &str = "docs/stores.md";
 
 /// How a statement begins that takes a right, beside SELECT, which all tables need.
 const WRITES: [(&str, &str); 3] =
@@ -58,6 +59,30 @@ fn every_statement_has_its_right() {
     let given = given_by(&read(&root.join(RIGHTS)));
     let lacking: Vec<_> = taken.difference(&given).collect();
     assert!(lacking.is_empty(), "not in {RIGHTS}: {lacking:?}");
+}
+
+/// By the rows of the page: "| `users`, `clients` | SELECT, INSERT |".
+fn told_by(page: &str) -> BTreeMap<String, String> {
+    let rows =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "));
+    let rows = rows.filter(|(_, rights)| rights.starts_with("SELECT"));
+    rows.flat_map(|(tables, rights)| {
+        tables.split("`, `").map(move |table| (table.to_owned(), rights.to_owned()))
+    })
+    .collect()
+}
+
+#[test]
+fn the_page_says_the_same_rights() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("a file");
+    let rights = read(RIGHTS);
+    let lines = rights.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", &["));
+    let needed: BTreeMap<String, String> = lines
+        .map(|(table, rights)| (table.to_owned(), rights.trim_end_matches("]),").replace('"', "")))
+        .collect();
+    assert!(needed.len() > 10, "{needed:?}");
+    assert_eq!(told_by(&read(PAGE)), needed);
 }
 
 #[test]
