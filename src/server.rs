@@ -13,10 +13,12 @@ mod pulse;
 mod transport;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use poem::{Endpoint, Response};
 use tokio::sync::watch;
@@ -45,7 +47,7 @@ pub struct Limits {
     /// The most of them from one address (IPv6: one network of 64 bits).
     pub max_connections_per_address: usize,
     /// Whose connections the latter does not hold for.
-    pub unbounded: Vec<IpNet>,
+    pub unbounded: Unbounded,
     /// How long a connection without a request is kept.
     pub keep_alive: Duration,
     /// How long a request's line and headers may take, from their first byte on.
@@ -77,11 +79,31 @@ impl Limits {
         Self {
             max_connections: 8192,
             max_connections_per_address: 2048,
-            unbounded: Vec::new(),
+            unbounded: Unbounded::default(),
             keep_alive: Duration::from_secs(75),
             header_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+/// Networks whose connections have no bound of their own. They can change; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Unbounded(Arc<ArcSwap<Vec<IpNet>>>);
+
+impl Unbounded {
+    /// Those.
+    pub fn new(networks: Vec<IpNet>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(networks)))
+    }
+
+    /// Others from now on. Connections that are open stay so.
+    pub fn change(&self, networks: Vec<IpNet>) {
+        self.0.store(Arc::new(networks));
+    }
+
+    fn contains(&self, peer: IpAddr) -> bool {
+        self.0.load().iter().any(|network| network.contains(&peer))
     }
 }
 

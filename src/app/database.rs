@@ -7,6 +7,7 @@ use crate::config::{DatabaseSettings, Settings};
 use crate::store::clients::ClientStore;
 use crate::store::deployment::DeploymentStore;
 use crate::store::journal::RevocationJournal;
+use crate::store::pools::Pooled;
 use crate::store::restored::RestoredAccounts;
 use crate::store::sealed_values::SealedValueStore;
 use crate::store::signing_keys::SigningKeyStore;
@@ -34,6 +35,8 @@ pub struct Database {
     pub restored: Arc<dyn RestoredAccounts>,
     /// What happened.
     pub audit_log: Arc<dyn AuditStore>,
+    /// How its connections are used.
+    pub connections: Arc<dyn Pooled>,
 }
 
 impl Database {
@@ -46,7 +49,8 @@ impl Database {
             + ClientStore
             + DeploymentStore
             + RestoredAccounts
-            + AuditStore,
+            + AuditStore
+            + Pooled,
     {
         let store = Arc::new(store);
         Self {
@@ -57,7 +61,8 @@ impl Database {
             clients: store.clone(),
             deployment: store.clone(),
             restored: store.clone(),
-            audit_log: store,
+            audit_log: store.clone(),
+            connections: store,
         }
     }
 }

@@ -3,15 +3,18 @@
 use tokio::signal::unix::Signal;
 
 use crate::api::root::cors::Cors;
+use crate::api::wire::client_address::TrustedProxies;
 use crate::config::{Loaded, Settings, Values, catalogue};
 use crate::domain::causes::with_causes;
+use crate::server::Unbounded;
 use crate::service::limits::Limits;
 
 use super::error::{BoxedError, StartError};
-use super::wiring::allowed_origins;
+use super::wiring::{allowed_origins, proxies};
 
 /// What changes in a running service: keys, or sections with a dot at the end.
-const RELOADABLE: [&str; 3] = ["log.level", "cors.origins", "rate_limits."];
+const RELOADABLE: [&str; 5] =
+    ["log.level", "cors.origins", "rate_limits.", "trusted_proxies", "forwarded_header"];
 
 /// How the settings are read again.
 pub struct Reload {
@@ -27,6 +30,26 @@ pub struct Reload {
 pub(super) struct Reached {
     pub(super) limits: Limits,
     pub(super) cors: Cors,
+    pub(super) proxies: Proxies,
+}
+
+/// The proxies in front of the service, by what they are known for.
+pub(super) struct Proxies {
+    /// They are believed about where a request comes from.
+    pub(super) believed: TrustedProxies,
+    /// They may have all connections.
+    pub(super) unbounded: Unbounded,
+}
+
+impl Proxies {
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self { believed: proxies(settings), unbounded: Unbounded::new(settings.trusted_proxies.clone()) }
+    }
+
+    fn change(&self, settings: &Settings) {
+        self.believed.change(&settings.trusted_proxies, settings.forwarded_header);
+        self.unbounded.change(settings.trusted_proxies.clone());
+    }
 }
 
 /// Hears of SIGHUP from now on, which ends the process otherwise.
@@ -74,6 +97,7 @@ fn apply(reload: &Reload, reached: &Reached, last: &Values, loaded: &Loaded) {
 fn change(reload: &Reload, reached: &Reached, settings: &Settings) {
     reached.limits.change_rules(settings.rate_limits);
     reached.cors.change(allowed_origins(settings));
+    reached.proxies.change(settings);
     if let Err(error) = (reload.set_log_level)(&settings.log.level) {
         tracing::error!(error = %with_causes(&*error), "log.level stays as it was");
     }

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use super::database::{Database, open_database};
 use super::environment::Environment;
 use super::error::StartError;
-use super::reload::{Reached, Reload};
+use super::metrics::Watched;
+use super::reload::{Proxies, Reached, Reload};
 use super::token_stores::{Stores, open_token_store};
-use super::wiring::{build_with, cors, token_size};
+use super::wiring::{Changing, build_with, cors, token_size};
 use super::{folder, leftovers, long_tokens, mail, metrics, people, reload, roles, secrets, supervisor};
 use crate::api;
 use crate::config::{self, Profile, Settings};
@@ -70,8 +71,14 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
-    let watched_at = metrics::listen(&settings).await?;
-    let limits = limits(&settings);
+    let watched = Arc::new(OnceLock::new());
+    let mut background = JoinSet::new();
+    if let Some(listener) = metrics::listen(&settings).await? {
+        // Answers while the database is waited for, too.
+        background.spawn(metrics::serve(listener, watched.clone()));
+    }
+    let proxies = Proxies::of(&settings);
+    let limits = limits(&settings, &proxies);
     let (database, steps, listener) = match opened {
         Err(error) if error.may_pass() => {
             supervisor::waits_for_database();
@@ -115,9 +122,11 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
     let environment = Environment { mailer, shown_mails, ..environment };
     let journaled = stores.tokens.journaled.clone();
     let presence = stores.tokens.presence.clone();
-    let cors = cors(&settings);
+    let changing = Changing { cors: cors(&settings), proxies: proxies.believed.clone() };
     let (services, endpoint) =
-        build_with(&settings, &secret, bound, stores.clone(), environment, cors.clone()).await?;
+        build_with(&settings, &secret, bound, stores.clone(), environment, changing.clone()).await?;
+    // Nobody else sets it.
+    let _ = watched.set(Watched::new(services.clone(), &stores));
     if example_people {
         let made = people::ensure(&services).await.map_err(StartError::ExamplePeople)?;
         tracing::info!(made, "example people are there");
@@ -129,7 +138,7 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
             tracing::warn!(error = %with_causes(&error), "it cannot be read from the database whether anybody can administer");
         }
     }
-    let mut background = start_background(&settings, &services, journaled, keeper);
+    start_background(&mut background, &settings, &services, journaled, keeper);
     background.spawn(tell_of_long_tokens(stores.database.users.clone(), size));
     let announcement = Announcement {
         store: presence,
@@ -140,11 +149,8 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
         let public_url = settings.public_url.as_ref().map(ToString::to_string);
         background.spawn(redis.keep_claiming(settings.issuer(bound).to_string(), public_url));
     }
-    if let Some(listener) = watched_at {
-        background.spawn(metrics::serve(listener, services.clone()));
-    }
     if let Some((hangups, reload)) = reload {
-        let reached = Reached { limits: services.limits.clone(), cors };
+        let reached = Reached { limits: services.limits.clone(), cors: changing.cors, proxies };
         background.spawn(reload::keep_reloading(hangups, reload, reached));
     }
     let closing = services.revocations.clone();
@@ -205,12 +211,12 @@ async fn tell_of_long_tokens(users: Arc<dyn UserStore>, size: TokenSize) {
     }
 }
 
-fn limits(settings: &Settings) -> server::Limits {
+fn limits(settings: &Settings, proxies: &Proxies) -> server::Limits {
     let http = settings.http;
     server::Limits {
         max_connections: http.max_connections,
         max_connections_per_address: http.max_connections_per_address,
-        unbounded: settings.trusted_proxies.clone(),
+        unbounded: proxies.unbounded.clone(),
         keep_alive: http.keep_alive,
         header_timeout: http.header_timeout,
         write_timeout: http.write_timeout,
@@ -264,14 +270,14 @@ async fn wait_for_database(
     Ok((database, steps, listener))
 }
 
-/// Starts what goes on beside the requests; it ends with what is returned.
+/// Starts what goes on beside the requests; it ends with `tasks`.
 fn start_background(
+    tasks: &mut JoinSet<()>,
     settings: &Settings,
     services: &Services,
     journaled: JournaledTokenStore,
     keeper: Arc<Timekeeper>,
-) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
+) {
     tasks.spawn(services.key_ring.clone().keep_up(services.revocations.listen_for_keys()));
     tasks.spawn(services.clocks.clone().keep_comparing());
     tasks.spawn(services.cut_off.clone().keep_carrying_out(journaled));
@@ -279,7 +285,6 @@ fn start_background(
     if let Some(retention) = settings.audit.retention {
         tasks.spawn(services.audit.clone().keep_pruning(keeper, retention));
     }
-    tasks
 }
 
 /// Writes what the audit log still waits for, within `grace`.

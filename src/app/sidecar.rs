@@ -218,7 +218,7 @@ fn limits() -> server::Limits {
     server::Limits {
         max_connections: 8192,
         max_connections_per_address: 8192,
-        unbounded: Vec::new(),
+        unbounded: server::Unbounded::default(),
         keep_alive: Duration::from_secs(75),
         header_timeout: Duration::from_secs(10),
         write_timeout: Duration::from_secs(30),

@@ -83,10 +83,20 @@ pub async fn build(
     stores: Stores,
     environment: Environment,
 ) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
-    build_with(settings, secret, bound, stores, environment, cors(settings)).await
+    let changing = Changing { cors: cors(settings), proxies: proxies(settings) };
+    build_with(settings, secret, bound, stores, environment, changing).await
 }
 
-/// The same with what says which pages may read the answers, which can change then.
+/// What of the HTTP surface can change while it answers.
+#[derive(Clone)]
+pub(super) struct Changing {
+    /// Which pages may read the answers.
+    pub(super) cors: Cors,
+    /// Who is believed about where a request comes from.
+    pub(super) proxies: TrustedProxies,
+}
+
+/// The same with what can change then.
 ///
 /// # Errors
 /// [`StartError`].
@@ -96,7 +106,7 @@ pub(super) async fn build_with(
     bound: SocketAddr,
     stores: Stores,
     environment: Environment,
-    cors: Cors,
+    changing: Changing,
 ) -> Result<(Services, impl Endpoint<Output = Response> + 'static), StartError> {
     let (random, shown_mails) = (environment.random.clone(), environment.shown_mails.clone());
     let services = services(settings, secret, bound, stores, environment).await?;
@@ -115,7 +125,7 @@ pub(super) async fn build_with(
     if settings.profile == Profile::Dev {
         ensure_sample_client(&services).await.map_err(StartError::SampleClient)?;
     }
-    let proxies = TrustedProxies::new(&settings.trusted_proxies, settings.forwarded_header);
+    let Changing { cors, proxies } = changing;
     let issuer = settings.issuer(bound);
     let hosts = (settings.profile == Profile::Dev).then(|| {
         let own = std::iter::once(issuer.host().to_owned());
@@ -149,6 +159,11 @@ pub(super) async fn build_with(
 /// What measures the tokens that these settings make.
 pub fn token_size(settings: &Settings, issuer: &PublicUrl) -> TokenSize {
     TokenSize::new(settings, issuer.as_str().to_owned(), &settings.audience(issuer))
+}
+
+/// Who is believed about where a request comes from.
+pub(super) fn proxies(settings: &Settings) -> TrustedProxies {
+    TrustedProxies::new(&settings.trusted_proxies, settings.forwarded_header)
 }
 
 /// Whose pages may read the answers. `dev` lets those of this machine, where web apps are written.

@@ -1,8 +1,6 @@
-//! The registry, with name, type and meaning of each metric.
+//! The registry, with name, type and meaning of what is counted and measured.
 
 use std::sync::LazyLock;
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -10,17 +8,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
-use tokio::time::Instant;
 
+use super::moment::Gauges;
 use super::{Mail, Refresh, Revocation, Store};
 
 /// One label, whose values are words of the program.
-type Label = [(&'static str, &'static str); 1];
+pub(super) type Label = [(&'static str, &'static str); 1];
 
 /// Labels of an answered request: its operation is read out of the documents.
 pub(super) type RequestLabels = [(&'static str, std::borrow::Cow<'static, str>); 3];
-
-type Fraction = Gauge<f64, AtomicU64>;
 
 /// Upper bounds in seconds: validations take less than a millisecond, logins wait for a hash, revocations for mirrors.
 const SECONDS: [f64; 14] =
@@ -48,34 +44,9 @@ pub(super) struct Families {
     pub(super) mails: Family<Label, Counter>,
     pub(super) store_errors: Family<Label, Counter>,
     pub(super) breaker_openings: Family<Label, Counter>,
-    ready: Family<Label, Gauge>,
-    checks: Family<Label, Gauge>,
-    feed_age: Fraction,
-    feed_streams: Gauge,
-    hash_queue: Gauge,
-    clock_offset: Family<Label, Fraction>,
-    /// One, or none.
-    signing_key_change: Family<[(&'static str, &'static str); 0], Fraction>,
-    began: Instant,
-}
-
-/// What is so at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Moment {
-    /// What the service is ready for, by the names of the operations of `/health/ready/{operation}`.
-    pub ready: Vec<(&'static str, bool)>,
-    /// How the things are that it stands on.
-    pub checks: Vec<(&'static str, bool)>,
-    /// How old the copy of the revocations is; `None` where there is none yet.
-    pub feed_age: Option<Duration>,
-    /// How many follow the feed.
-    pub feed_streams: usize,
-    /// How many wait for a password to be hashed.
-    pub hash_queue: usize,
-    /// By how much the clocks of others are ahead of this replica's, milliseconds.
-    pub clock_offsets: Vec<(&'static str, i64)>,
-    /// When the signing keys change next, seconds from now; `None` where nothing is planned.
-    pub signing_key_change: Option<i64>,
+    pub(super) breakers_open: Family<Label, Gauge>,
+    pub(super) pool_wait: Family<Label, Histogram, OfSeconds>,
+    pub(super) gauges: Gauges,
 }
 
 /// The registry of this process.
@@ -125,26 +96,17 @@ impl Families {
                 "How often a store was not asked any more for a while",
                 Family::default(),
             ),
-            ready: into.plain("hallpass_ready", "Whether this replica is ready for an operation: 1 or 0", Family::default()),
-            checks: into.plain("hallpass_check", "Whether something that the service stands on is as it should be: 1 or 0", Family::default()),
-            feed_age: into.seconds(
-                "hallpass_feed_age",
-                "How old this replica's copy of the revocations is; before there is one, how old the process is",
-                Fraction::default(),
-            ),
-            feed_streams: into.plain("hallpass_feed_streams", "How many follow the revocation feed", Gauge::default()),
-            hash_queue: into.plain("hallpass_password_hash_queue", "How many passwords wait to be hashed", Gauge::default()),
-            clock_offset: into.seconds(
-                "hallpass_clock_offset",
-                "By how much the clock of a store is ahead of this replica's",
+            breakers_open: into.plain(
+                "hallpass_store_breakers_open",
+                "Kinds of calls of a store that are not made just now, since the last ones had failed",
                 Family::default(),
             ),
-            signing_key_change: into.seconds(
-                "hallpass_signing_key_next_change",
-                "Until the signing keys change next; absent where nothing is planned",
-                Family::default(),
+            pool_wait: into.seconds(
+                "hallpass_pool_wait",
+                "How long a connection was waited for, where all were in use",
+                Family::new_with_constructor(OfSeconds),
             ),
-            began: Instant::now(),
+            gauges: Gauges::register(&mut into),
             registry,
         };
         families.begin();
@@ -165,54 +127,22 @@ impl Families {
         for store in Store::ALL {
             drop(self.store_errors.get_or_create(&[("store", store.word())]));
             drop(self.breaker_openings.get_or_create(&[("store", store.word())]));
-        }
-    }
-
-    pub(super) fn set(&self, moment: &Moment) {
-        for (operation, is_ready) in &moment.ready {
-            self.ready.get_or_create(&[("operation", operation)]).set(i64::from(*is_ready));
-        }
-        for (check, is_ok) in &moment.checks {
-            self.checks.get_or_create(&[("check", check)]).set(i64::from(*is_ok));
-        }
-        self.feed_age.set(moment.feed_age.unwrap_or_else(|| self.began.elapsed()).as_secs_f64());
-        self.feed_streams.set(number(moment.feed_streams));
-        self.hash_queue.set(number(moment.hash_queue));
-        for (clock, ahead) in &moment.clock_offsets {
-            self.clock_offset.get_or_create(&[("clock", clock)]).set(of_millis(*ahead));
-        }
-        match moment.signing_key_change {
-            Some(seconds) => drop(self.signing_key_change.get_or_create(&[]).set(of_seconds(seconds))),
-            None => drop(self.signing_key_change.remove(&[])),
+            drop(self.breakers_open.get_or_create(&[("store", store.word())]));
         }
     }
 }
 
 /// Where metrics are registered.
-struct Into<'a>(&'a mut Registry);
+pub(super) struct Into<'a>(&'a mut Registry);
 
 impl Into<'_> {
-    fn plain<M: Metric + Clone>(&mut self, name: &str, meaning: &str, metric: M) -> M {
+    pub(super) fn plain<M: Metric + Clone>(&mut self, name: &str, meaning: &str, metric: M) -> M {
         self.0.register(name, meaning, metric.clone());
         metric
     }
 
-    fn seconds<M: Metric + Clone>(&mut self, name: &str, meaning: &str, metric: M) -> M {
+    pub(super) fn seconds<M: Metric + Clone>(&mut self, name: &str, meaning: &str, metric: M) -> M {
         self.0.register_with_unit(name, meaning, Unit::Seconds, metric.clone());
         metric
     }
-}
-
-fn number(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds of years are exact in a double")]
-fn of_seconds(seconds: i64) -> f64 {
-    seconds as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of years are exact in a double")]
-fn of_millis(millis: i64) -> f64 {
-    millis as f64 / 1_000.0
 }

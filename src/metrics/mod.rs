@@ -8,6 +8,8 @@
 //! operations, codes of errors, kinds.
 
 mod families;
+mod moment;
+mod pools;
 mod requests;
 
 use std::fmt;
@@ -15,8 +17,9 @@ use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
 
-pub use self::families::Moment;
 use self::families::families;
+pub use self::moment::{JournalLag, Moment};
+pub use self::pools::{Pool, PoolUse, pool_waited};
 pub use self::requests::{Request, RequestSeries, method};
 
 /// Everything, as Prometheus reads it.
@@ -170,6 +173,15 @@ pub fn breaker_opened(store: Store) {
     families().breaker_openings.get_or_create(&[("store", store.word())]).inc();
 }
 
+/// The calls of one kind of a store are not made any more, or are again.
+pub fn breaker_stands(store: Store, open: bool) {
+    let open_now = families().breakers_open.get_or_create_owned(&[("store", store.word())]);
+    match open {
+        true => drop(open_now.inc()),
+        false => drop(open_now.dec()),
+    }
+}
+
 /// A password was hashed, this long after somebody wanted it.
 pub fn hashed(waited: Duration) {
     families().hash_wait.observe(waited.as_secs_f64());
@@ -177,7 +189,7 @@ pub fn hashed(waited: Duration) {
 
 /// What is so just now.
 pub fn set(moment: &Moment) {
-    families().set(moment);
+    families().gauges.set(moment);
 }
 
 #[cfg(test)]
@@ -217,11 +229,16 @@ mod tests {
             is_event: true,
         };
         RequestSeries::default().count(&request);
+        pool_waited(Pool::Database, Duration::from_millis(3));
         set(&Moment {
             ready: vec![("login", true)],
             checks: vec![("feed", false)],
             clock_offsets: vec![("database", -1_500)],
             signing_key_change: Some(60),
+            signing_key_ages: vec![("active", 3_600)],
+            sessions: Some(7),
+            journal: Some(JournalLag { behind: 2, owed: 1, age: Duration::from_millis(500) }),
+            pools: vec![PoolUse { pool: Pool::Database, in_use: 3, idle: 2, max: 10 }],
             ..Moment::default()
         });
     }
@@ -236,6 +253,15 @@ mod tests {
             "hallpass_clock_offset_seconds{clock=\"database\"} -1.5",
             "hallpass_check{check=\"feed\"} 0",
             "hallpass_signing_key_next_change_seconds 60.0",
+            "hallpass_signing_key_age_seconds{state=\"active\"} 3600.0",
+            "hallpass_sessions_alive 7",
+            "hallpass_journal_lag_entries 2",
+            "hallpass_journal_owed_entries 1",
+            "hallpass_journal_look_age_seconds 0.5",
+            "hallpass_pool_connections{pool=\"database\",state=\"in_use\"} 3",
+            "hallpass_pool_connections{pool=\"database\",state=\"idle\"} 2",
+            "hallpass_pool_connections_max{pool=\"database\"} 10",
+            "hallpass_pool_wait_seconds_count{pool=\"database\"}",
         ] {
             assert!(text.lines().any(|told| told.starts_with(line)), "{line} is missing in\n{text}");
         }

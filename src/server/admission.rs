@@ -11,10 +11,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use tokio::time::Instant;
 
-use super::Limits;
+use super::{Limits, Unbounded};
 use crate::domain::place::Place;
 
 /// How many of all connections are kept for health checks.
@@ -32,7 +31,7 @@ pub(super) struct Admission {
     /// Without those that are kept for health checks.
     bound: usize,
     bound_per_place: usize,
-    unbounded: Vec<IpNet>,
+    unbounded: Unbounded,
     counts: Mutex<Counts>,
 }
 
@@ -101,7 +100,7 @@ impl Admission {
         let (peer, place) = (peer.to_canonical(), Place::of(Some(peer)));
         let mut counts = self.lock();
         let Open { within, beyond } = counts.places.get(&place).copied().unwrap_or_default();
-        let is_unbounded = self.unbounded.iter().any(|network| network.contains(&peer));
+        let is_unbounded = self.unbounded.contains(peer);
         let is_full = counts.all.within >= self.bound;
         let is_beyond = is_full || (within >= self.bound_per_place && !is_unbounded);
         if is_full && is_due(&mut counts.said_of_all) {
@@ -150,7 +149,7 @@ mod tests {
         Admission::new(&Limits {
             max_connections: all + KEPT_FOR_HEALTH,
             max_connections_per_address: per_place,
-            unbounded: unbounded.collect(),
+            unbounded: Unbounded::new(unbounded.collect()),
             ..Limits::of_tests()
         })
     }
@@ -199,6 +198,15 @@ mod tests {
         let (admission, mut permits) = (admission(100, 10, "10.0.0.0/8"), Vec::new());
         assert_eq!(fill(&admission, "192.0.2.1", &mut permits).0, 10);
         assert_eq!(fill(&admission, "::ffff:10.1.2.3", &mut permits).0, 90);
+    }
+
+    #[tokio::test]
+    async fn who_is_a_trusted_proxy_can_change() {
+        let (admission, mut permits) = (admission(100, 10, "10.0.0.0/8"), Vec::new());
+        assert_eq!(fill(&admission, "192.0.2.1", &mut permits).0, 10);
+        admission.unbounded.change(vec!["192.0.2.0/24".parse().expect("a network")]);
+        assert_eq!(fill(&admission, "10.1.2.3", &mut permits).0, 10);
+        assert_eq!(fill(&admission, "192.0.2.1", &mut permits).0, 80);
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,6 +31,7 @@ pub mod readiness;
 pub mod revocations;
 pub mod secret_rotation;
 mod session_cap;
+pub mod session_sample;
 pub mod sessions;
 pub mod signing_keys;
 pub mod token_size;
@@ -67,6 +68,7 @@ use self::profiles::Profiles;
 use self::readiness::ReadinessCheck;
 use self::revocations::Revocations;
 use self::session_cap::SessionCap;
+use self::session_sample::SessionSample;
 use self::sessions::Sessions;
 use self::signing_keys::SigningKeys;
 use self::token_size::TokenSize;
@@ -158,6 +160,8 @@ pub struct Operations {
     pub signing_keys: SigningKeys,
     /// Whether the service can do its work.
     pub readiness: ReadinessCheck,
+    /// How many sessions are alive.
+    pub session_sample: SessionSample,
     /// What hashes passwords.
     workers: PasswordWorkers,
     issuer: String,
@@ -349,6 +353,13 @@ impl Services {
             audience,
             lifetimes,
         };
+        let session_sample = SessionSample {
+            users: users.clone(),
+            token_store: token_store.clone(),
+            clock: clock.clone(),
+            random,
+            last: Arc::default(),
+        };
         let readiness = ReadinessCheck {
             users,
             token_store,
@@ -376,6 +387,7 @@ impl Services {
             signing_keys: SigningKeys::new(key_ring.clone()),
             key_ring,
             readiness,
+            session_sample,
             workers,
             issuer,
             roles: settings.roles.clone(),

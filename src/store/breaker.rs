@@ -30,6 +30,12 @@ enum State {
     Probing,
 }
 
+impl State {
+    fn is_closed(self) -> bool {
+        matches!(self, Self::Closed { .. })
+    }
+}
+
 /// The breaker is open: the call was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not asked: the last calls failed")]
@@ -80,11 +86,23 @@ impl Breaker {
     }
 }
 
+impl Drop for Breaker {
+    /// What is not there any more does not stand open.
+    fn drop(&mut self) {
+        if !self.state().is_closed() {
+            metrics::breaker_stands(self.store, false);
+        }
+    }
+}
+
 impl Permit<'_> {
     /// The store answered: everybody may pass.
     pub(super) fn succeeded(mut self) {
         self.is_probe = false;
-        *self.breaker.state() = State::Closed { failures: 0 };
+        let before = std::mem::replace(&mut *self.breaker.state(), State::Closed { failures: 0 });
+        if !before.is_closed() {
+            metrics::breaker_stands(self.breaker.store, false);
+        }
     }
 
     /// No answer came.
@@ -93,6 +111,7 @@ impl Permit<'_> {
         let mut state = self.breaker.state();
         let now = Instant::now();
         let open = State::Open { until: now + self.breaker.next_pause(now) };
+        let was_closed = state.is_closed();
         *state = match *state {
             State::Closed { failures } if failures + 1 < self.breaker.threshold => {
                 State::Closed { failures: failures + 1 }
@@ -106,6 +125,9 @@ impl Permit<'_> {
         drop(state);
         if has_opened {
             metrics::breaker_opened(self.breaker.store);
+        }
+        if has_opened && was_closed {
+            metrics::breaker_stands(self.breaker.store, true);
         }
         self.is_probe = false;
     }

@@ -135,6 +135,10 @@ pub trait SessionStore: Send + Sync + 'static {
     /// user without one. In the order of `users`.
     async fn newest_access_tokens(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>>;
 
+    /// How many sessions these users have together that have not ended by `now`; of a store of which a part is away,
+    /// an error.
+    async fn count_sessions(&self, users: &[UserId], now: Timestamp) -> StoreResult<u64>;
+
     /// At most `limit` of the user's live sessions, newest first, from the one behind `after` on: none that was
     /// revoked, cut off, or has ended by itself.
     async fn list_sessions(
@@ -246,6 +250,9 @@ engine_trait! {
             by: &Vouched,
             users: &[UserId],
         ) -> BackendResult<Vec<Option<Timestamp>>>;
+
+        /// As [`SessionStore::count_sessions`].
+        async fn count_sessions(&self, by: &Vouched, users: &[UserId], now: Timestamp) -> BackendResult<u64>;
 
         /// As [`SessionStore::list_sessions`].
         async fn list_sessions(

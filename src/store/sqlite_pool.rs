@@ -1,7 +1,9 @@
 //! What the two stores on SQLite files ask of their connections.
 
 use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
+
+use crate::metrics::{Pool, PoolUse};
 
 /// Connections that live as long as their pool: a file does not hang up, so none is tested first. One whose
 /// transaction does not end is given up for another.
@@ -15,6 +17,14 @@ pub(super) fn lasting() -> SqlitePoolOptions {
         .max_lifetime(None)
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(is_free(connection)))
+}
+
+/// How the connections of a pool are used just now.
+pub(super) fn use_of(pool: Pool, connections: &SqlitePool) -> PoolUse {
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let (open, idle) = (count(connections.size()), connections.num_idle());
+    let max = count(connections.options().get_max_connections());
+    PoolUse { pool, in_use: open.saturating_sub(idle), idle, max }
 }
 
 /// Whether no transaction is under way on a connection that nobody has.

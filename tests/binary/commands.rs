@@ -1,5 +1,6 @@
 //! The commands that end by themselves.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -206,14 +207,21 @@ async fn exit_codes_tell_success_failure_and_wrong_calls_apart() {
         "{\"email\": \"ada@example.com\"}\n{\"email\": \"none\"}\n",
     )
     .expect("a file");
-    for (arguments, code) in [
+    let page =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operate.md")).expect("docs/operate.md");
+    let (_, table) = page.split_once("| exit code |").expect("a table of exit codes");
+    let rows = table.lines().skip(2).map_while(|row| row.strip_prefix("| ")?.split(' ').next()?.parse().ok());
+    let listed: BTreeSet<i32> = rows.collect();
+    let calls = [
         (&["version"][..], 0),
         (&["dev", "--listen", &taken], 1),
         (&["healthcheck", "--listen", "127.0.0.1:1"], 1),
         (&["nothing"], 2),
         (&["dev", "--set", "reset.ttl=a while"], 2),
         (&["users", "import", "people.ndjson"], 3),
-    ] {
+    ];
+    assert_eq!(listed, calls.iter().map(|(_, code)| *code).collect(), "docs/operate.md");
+    for (arguments, code) in calls {
         let outcome = run(folder.path(), arguments).await;
         assert_eq!(outcome.code, Some(code), "{arguments:?}: {outcome:?}");
     }

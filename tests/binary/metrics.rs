@@ -1,6 +1,7 @@
 //! `/metrics`: what is counted, where it is told, and what it does not give away.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::client::{Client, PASSWORD, get, login, post};
@@ -33,6 +34,7 @@ async fn told(watcher: &Client) -> String {
     let answer = watcher.send(get("/metrics")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(answer.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
+    assert_ne!(answer.header("connection"), "close", "whoever watches keeps a connection");
     answer.text().to_owned()
 }
 
@@ -74,10 +76,21 @@ async fn what_happens_is_counted_and_nobody_is_named() {
         ("hallpass_check{check=\"database\"}", 1.0),
         ("hallpass_feed_streams", 0.0),
         ("hallpass_password_hash_queue", 0.0),
+        ("hallpass_sessions_alive", 0.0),
+        ("hallpass_journal_lag_entries", 0.0),
+        ("hallpass_journal_owed_entries", 0.0),
+        ("hallpass_pool_connections_max{pool=\"database\"}", 4.0),
+        ("hallpass_pool_connections_max{pool=\"database_writer\"}", 1.0),
+        ("hallpass_pool_connections_max{pool=\"token_store\"}", 4.0),
+        ("hallpass_pool_connections_max{pool=\"token_store_writer\"}", 1.0),
+        ("hallpass_store_breakers_open{store=\"token_store\"}", 0.0),
     ] {
         assert!((value(&text, series) - wanted).abs() < f64::EPSILON, "{series} is not {wanted}:\n{text}");
     }
     assert!(value(&text, "hallpass_password_hash_wait_seconds_count") >= 3.0);
+    assert!(value(&text, "hallpass_signing_key_age_seconds{state=\"active\"}") < 60.0);
+    assert!(value(&text, "hallpass_signing_key_age_seconds{state=\"next\"}") < 60.0);
+    assert!(value(&text, "hallpass_journal_look_age_seconds") < 60.0);
     assert!(value(&text, "hallpass_clock_offset_seconds{clock=\"token_store\"}").abs() < 5.0);
     for secret in ["ada", "example.com", "127.0.0.1", "hp_rt_", "nonsense", PASSWORD, &tokens.access, "books"]
     {
@@ -107,9 +120,45 @@ async fn a_store_that_is_away_shows() {
             && value(&text, "hallpass_ready{operation=\"refresh\"}") < 1.0
             && value(&text, "hallpass_store_errors_total{store=\"token_store\"}") > 0.0
             && value(&text, "hallpass_store_breaker_openings_total{store=\"token_store\"}") > 0.0
+            && value(&text, "hallpass_store_breakers_open{store=\"token_store\"}") > 0.0
     })
     .await;
-    assert!(value(&told(&watcher).await, "hallpass_check{check=\"database\"}") > 0.0);
+    assert!(value(&told(&watcher).await, "hallpass_pool_connections_max{pool=\"database\"}") > 0.0);
+    let text = told(&watcher).await;
+    assert!(value(&text, "hallpass_check{check=\"database\"}") > 0.0);
+    redis.restart();
+    eventually("the store is asked again", async || {
+        let text = told(&watcher).await;
+        value(&text, "hallpass_store_breakers_open{store=\"token_store\"}").abs() < f64::EPSILON
+            && value(&text, "hallpass_ready{operation=\"refresh\"}") > 0.0
+    })
+    .await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_that_waits_for_its_database_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let redis = RedisServer::start();
+    let server = PostgresServer::shared();
+    let database = server.create_database().await;
+    let name = database.rsplit('/').next().expect("a name");
+    let elsewhere = folder.path().to_str().expect("a UTF-8 path").replace('/', "%2F");
+    let service = serve(folder.path(), &redis.url(), &format!("postgres://postgres@{elsewhere}/{name}"))
+        .variable("HALLPASS_METRICS__LISTEN", "127.0.0.1:0")
+        .start();
+    let watcher = watcher(&service);
+    let text = told(&watcher).await;
+    for series in ["hallpass_check{check=\"database\"}", "hallpass_ready{operation=\"validate\"}"] {
+        assert!(value(&text, series).abs() < f64::EPSILON, "{series} in\n{text}");
+    }
+    assert!(!text.contains("hallpass_sessions_alive "), "nobody can tell:\n{text}");
+    symlink(server.socket(), folder.path().join(".s.PGSQL.5432")).expect("the socket");
+    eventually("ready", async || service.client().is_ready().await).await;
+    let text = told(&watcher).await;
+    assert!(value(&text, "hallpass_check{check=\"database\"}") > 0.0);
+    assert!(value(&text, "hallpass_ready{operation=\"validate\"}") > 0.0);
+    assert!(value(&text, "hallpass_sessions_alive").abs() < f64::EPSILON);
     service.stop().await;
 }
 

@@ -76,6 +76,37 @@ async fn level_limits_and_origins_change_at_once_and_others_wait_for_a_restart()
     service.stop().await;
 }
 
+/// One person behind a proxy has used up a limit; whoever comes by the same proxy is somebody else once it is named.
+#[tokio::test]
+async fn trusted_proxies_and_their_header_change_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limit = "rate_limits.login.per_ip = \"1/1h\"\n";
+    write(folder.path(), limit);
+    let service = serve(folder.path());
+    let client = service.client();
+    let status = async |header: &'static str, from: &str| {
+        let wrong = login("ada@example.com", "no password of anybody").header(header, from);
+        client.send(wrong).await.status
+    };
+    let (refused, limited) = (StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(status("x-forwarded-for", "192.0.2.1").await, refused);
+    assert_eq!(status("x-forwarded-for", "192.0.2.2").await, limited, "the peer is no trusted proxy");
+
+    write(folder.path(), &format!("trusted_proxies = [\"127.0.0.0/8\"]\n{limit}"));
+    reload(&service, 1, "settings reloaded").await;
+    assert_eq!(status("x-forwarded-for", "192.0.2.2").await, refused);
+    assert_eq!(status("x-forwarded-for", "192.0.2.2").await, limited, "by the same one");
+    assert_eq!(status("forwarded", "for=192.0.2.3").await, limited, "not the header that is named");
+
+    let forwarded = format!("trusted_proxies = [\"127.0.0.0/8\"]\nforwarded_header = \"forwarded\"\n{limit}");
+    write(folder.path(), &forwarded);
+    reload(&service, 2, "settings reloaded").await;
+    assert_eq!(status("forwarded", "for=192.0.2.3").await, refused);
+    assert_eq!(status("x-forwarded-for", "192.0.2.4").await, limited, "the peer itself");
+    assert!(!service.log().text().contains("takes effect after a restart"));
+    service.stop().await;
+}
+
 #[tokio::test]
 async fn settings_with_a_mistake_change_nothing() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -54,6 +54,7 @@ mod rollback;
 mod secret_rotation;
 mod secrets_in_logs;
 mod session_cap;
+mod session_sample;
 mod sessions;
 mod token_exchange;
 mod upgrade;

@@ -74,12 +74,12 @@ const ROOMS: &[Room] = &[
     // for, which needs a timer.
     Room { name: "store", rooms: &["domain", "metrics"], crates: &["tokio"] },
     // What the two stores on SQLite files have in common.
-    Room { name: "store/sqlite_pool", rooms: &[], crates: &["sqlx"] },
+    Room { name: "store/sqlite_pool", rooms: &["metrics"], crates: &["sqlx"] },
     // A backend knows its one driver. SQLite serves the accounts and the embedded token store.
     Room { name: "store/sql", rooms: &["domain", "metrics", "store", "store/sqlite_pool"], crates: &["sqlx", "tokio"] },
     // Its connections are opened here, TLS included: only so is it known what was sent.
     Room { name: "store/redis", rooms: &["domain", "metrics", "store"], crates: &["aws_lc_rs", "deadpool", "deadpool_redis", "redis", "rustls", "rustls_native_certs", "tokio", "tokio_rustls"] },
-    Room { name: "store/embedded", rooms: &["domain", "store", "store/sqlite_pool"], crates: &["sqlx", "tokio"] },
+    Room { name: "store/embedded", rooms: &["domain", "metrics", "store", "store/sqlite_pool"], crates: &["sqlx", "tokio"] },
     // Backends kept whole: it knows them by their trait alone, and the journal by its own. Looks take time.
     Room { name: "store/journaled", rooms: &["domain", "metrics", "store"], crates: &["tokio"] },
     // The operations, over the traits: any store will do, any dialect may ask.
@@ -140,8 +140,8 @@ const ROOMS: &[Room] = &[
     Room {
         name: "app",
         rooms: &[
-            "api", "api/main", "api/pages", "api/root", "api/wire", "config", "crypto", "domain", "mail", "server", "service",
-            "store", "store/embedded", "store/journaled", "store/redis", "store/sql",
+            "api", "api/main", "api/pages", "api/root", "api/wire", "config", "crypto", "domain", "mail", "metrics", "server",
+            "service", "store", "store/embedded", "store/journaled", "store/redis", "store/sql",
         ],
         crates: &["hallpass_verify", "poem", "tokio"],
     },

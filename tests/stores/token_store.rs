@@ -105,6 +105,7 @@ macro_rules! contract {
             fifty_logins_at_once_are_all_listed
             fifty_revocations_at_once_leave_nothing_listed
             the_list_is_that_of_a_model_after_any_interleaving
+            sessions_of_many_are_counted_to_the_millisecond
             // cut_off
             a_cut_off_ends_every_older_session_and_answers_them
             a_cut_off_answers_no_session_that_ended_by_itself
@@ -137,6 +138,7 @@ macro_rules! contract {
             a_token_is_revoked_once_more_where_it_would_outlive_its_denial
             a_revocation_that_is_owed_is_pending_and_told_once
             what_is_owed_is_settled_each_for_itself
+            what_a_writer_left_behind_is_told_until_it_is_carried_out
             // reset
             a_reset_token_is_found_without_being_consumed
             a_reset_token_is_taken_once

@@ -14,6 +14,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use poem::http::{HeaderMap, HeaderName, header};
 
@@ -37,54 +38,54 @@ impl ForwardedHeader {
     }
 }
 
-/// Which peers are believed about where a request comes from. Cheap to clone.
+/// Which peers are believed about where a request comes from. Cheap to clone; clones change together.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
-    networks: Arc<[IpNet]>,
-    header: ForwardedHeader,
+    trust: Arc<ArcSwap<Trust>>,
     warned: Arc<AtomicBool>,
+}
+
+/// Who is believed, about what stands where.
+#[derive(Debug, Default)]
+struct Trust {
+    networks: Box<[IpNet]>,
+    header: ForwardedHeader,
 }
 
 impl TrustedProxies {
     /// Believes the peers in these networks about what stands in this header.
     pub fn new(networks: &[IpNet], header: ForwardedHeader) -> Self {
-        Self { networks: networks.into(), header, warned: Arc::default() }
+        let trust = Trust { networks: networks.into(), header };
+        Self { trust: Arc::new(ArcSwap::from_pointee(trust)), warned: Arc::default() }
+    }
+
+    /// Believes others from now on. What is wrong with them is said anew.
+    pub fn change(&self, networks: &[IpNet], header: ForwardedHeader) {
+        self.trust.store(Arc::new(Trust { networks: networks.into(), header }));
+        self.warned.store(false, Ordering::Relaxed);
     }
 
     /// The address of the client that a request comes from.
     pub fn client_address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer?.to_canonical();
+        let trust = self.trust.load();
         let has = |header: ForwardedHeader| headers.contains_key(header.name());
-        if !self.trust(peer) {
-            if has(self.header) || has(self.header.other()) {
+        if !trust.covers(peer) {
+            if has(trust.header) || has(trust.header.other()) {
                 self.warn_of(peer);
             }
             return Some(peer);
         }
-        if !has(self.header) {
-            if has(self.header.other()) {
-                self.warn_of_other(peer);
+        if !has(trust.header) {
+            if has(trust.header.other()) {
+                self.warn_of_other(peer, trust.header);
             }
             return Some(peer);
         }
-        Some(match self.header {
-            ForwardedHeader::XForwardedFor => self.walk(peer, x_forwarded_entries(headers)),
-            ForwardedHeader::Forwarded => self.walk(peer, forwarded_entries(headers)),
+        Some(match trust.header {
+            ForwardedHeader::XForwardedFor => trust.walk(peer, x_forwarded_entries(headers)),
+            ForwardedHeader::Forwarded => trust.walk(peer, forwarded_entries(headers)),
         })
-    }
-
-    fn trust(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&address))
-    }
-
-    /// From the peer on, for as long as somebody trusted speaks of somebody else.
-    fn walk(&self, peer: IpAddr, entries: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
-        let mut address = peer;
-        for entry in entries {
-            let Some(before) = entry.filter(|_| self.trust(address)) else { break };
-            address = before;
-        }
-        address
     }
 
     /// A proxy that nobody has named makes all its clients share one address, and with it one rate
@@ -100,16 +101,32 @@ impl TrustedProxies {
     }
 
     /// A proxy that writes the other header makes all its clients share one address as well. Said once.
-    fn warn_of_other(&self, peer: IpAddr) {
+    fn warn_of_other(&self, peer: IpAddr, header: ForwardedHeader) {
         if !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 %peer,
-                expected = %self.header.name(),
-                came = %self.header.other().name(),
+                expected = %header.name(),
+                came = %header.other().name(),
                 "a trusted proxy does not say where a request comes from in the header that forwarded_header names: \
                  all clients behind it count as one"
             );
         }
+    }
+}
+
+impl Trust {
+    fn covers(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// From the peer on, for as long as somebody trusted speaks of somebody else.
+    fn walk(&self, peer: IpAddr, entries: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
+        let mut address = peer;
+        for entry in entries {
+            let Some(before) = entry.filter(|_| self.covers(address)) else { break };
+            address = before;
+        }
+        address
     }
 }
 

@@ -20,6 +20,7 @@ use crate::domain::timekeeper::Timekeeper;
 use crate::store::backend::TokenBackend;
 use crate::store::embedded::{EmbeddedTime, EmbeddedTokenStore, OpenError};
 use crate::store::journaled::{JournaledTokenStore, Parts};
+use crate::store::pools::Pooled;
 use crate::store::presence::PresenceStore;
 use crate::store::revocations::RevocationStore;
 use crate::store::unreachable::UnreachableTokenStore;
@@ -60,6 +61,8 @@ pub struct TokenStores {
     pub journaled: JournaledTokenStore,
     /// What is known of the clocks.
     pub keeper: Arc<Timekeeper>,
+    /// How its connections are used.
+    pub connections: Arc<dyn Pooled>,
     /// The Redis behind them, where it is one.
     pub redis: Option<OwnRedis>,
 }
@@ -111,7 +114,7 @@ impl<'a> Opening<'a> {
     /// A backend that the journal of the database keeps whole.
     fn keep_whole<S>(&self, store: Arc<S>) -> TokenStores
     where
-        S: TokenBackend + RateLimitStore + PresenceStore,
+        S: TokenBackend + RateLimitStore + PresenceStore + Pooled,
     {
         let Self { settings, database, environment, keeper, .. } = self;
         let journaled = JournaledTokenStore::new(Parts {
@@ -127,7 +130,8 @@ impl<'a> Opening<'a> {
             token_store: shared.clone(),
             revocation_feed: shared,
             rate_limits: store.clone(),
-            presence: store,
+            presence: store.clone(),
+            connections: store,
             journaled,
             keeper: keeper.clone(),
             redis: None,

@@ -1,6 +1,6 @@
 //! The ring as it is at one moment, and what others work out from it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -90,6 +90,16 @@ impl Generation {
     /// from what nobody here has ever signed.
     pub fn revoked_keys(&self) -> &KeySet {
         &self.revoked
+    }
+
+    /// By state, when the oldest key was made that is in it.
+    pub fn oldest_by_state(&self) -> BTreeMap<&'static str, Timestamp> {
+        let mut oldest = BTreeMap::new();
+        for RingKey { key, state } in &self.ring {
+            let made = oldest.entry(state.as_str()).or_insert(key.created_at);
+            *made = key.created_at.min(*made);
+        }
+        oldest
     }
 
     /// When the published keys change next, as far as that is planned. It can be overdue.

@@ -15,6 +15,9 @@ use super::time::EmbeddedTime;
 use crate::domain::clock::Timestamp;
 use crate::domain::partition::Partition;
 use crate::domain::random::{self, Random};
+use crate::metrics::{Pool, PoolUse};
+use crate::store::pools::Pooled;
+use crate::store::sqlite_pool;
 use crate::store::vouching::Vouched;
 
 /// [`TokenBackend`](crate::store::backend::TokenBackend) on an SQLite file. Dropping it ends its purge task and
@@ -95,5 +98,12 @@ impl EmbeddedTokenStore {
     pub(super) fn announced(&self, until: Timestamp) {
         self.feed_bell.ring();
         self.purge.expect(until);
+    }
+}
+
+impl Pooled for EmbeddedTokenStore {
+    fn pools(&self) -> Vec<PoolUse> {
+        let (of, file) = (sqlite_pool::use_of, &self.file);
+        vec![of(Pool::TokenStore, &file.readers), of(Pool::TokenStoreWriter, &file.writer)]
     }
 }

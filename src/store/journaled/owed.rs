@@ -33,6 +33,11 @@ impl Shared {
         self.owed_memory().entries.values().copied().collect()
     }
 
+    /// How many this process remembers.
+    pub(super) fn remembered_count(&self) -> usize {
+        self.owed_memory().entries.len()
+    }
+
     fn forget(&self, id: EntryId) {
         let mut owed = self.owed_memory();
         owed.entries.remove(&id);

@@ -108,6 +108,11 @@ impl SessionStore for JournaledTokenStore {
         self.on_all_vouched(Scope::Any, ask).await
     }
 
+    async fn count_sessions(&self, users: &[UserId], now: Timestamp) -> StoreResult<u64> {
+        let ask = |by: Arc<Vouched>| async move { self.0.backend.count_sessions(&by, users, now).await };
+        self.on_all_vouched(Scope::All, ask).await
+    }
+
     async fn list_sessions(
         &self,
         user: UserId,

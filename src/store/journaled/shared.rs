@@ -89,6 +89,8 @@ pub(super) struct Shared {
     pub(super) owed: StdMutex<OwedMemory>,
     /// Revocations that were begun and could not be acknowledged.
     pub(super) unfinished: StdMutex<HashMap<Journaled, NewEntry>>,
+    /// What the last look at both has found.
+    pub(super) lag: StdMutex<Lag>,
     /// Held by evictions that are to be written down.
     pub(super) unsettled_evictions: Arc<Semaphore>,
 }
@@ -110,6 +112,17 @@ pub(super) struct Watch {
     pub(super) taken: Option<Instant>,
 }
 
+/// What the token store owed to the journal, and the reverse, at a look at both.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lag {
+    /// Entries that stood in the journal at the look before, and were not carried out yet.
+    pub(super) behind: u64,
+    /// Revocations that were not in the journal yet.
+    pub(super) owed: usize,
+    /// `None` before the first look.
+    pub(super) looked: Option<Instant>,
+}
+
 /// What this process remembers of it.
 #[derive(Default)]
 pub(super) struct OwedMemory {
@@ -121,6 +134,11 @@ pub(super) struct OwedMemory {
 impl Shared {
     pub(super) fn now(&self) -> Timestamp {
         self.keeper.now()
+    }
+
+    /// Notes what a look at the store and the journal has found.
+    pub(super) fn note_lag(&self, note: impl FnOnce(&mut Lag)) {
+        note(&mut self.lag.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// What was found whole; looked for if need be, but not for long.

@@ -1,7 +1,7 @@
 //! The store that a journal keeps whole, and how its backend is asked.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex as StdMutex};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -13,6 +13,7 @@ use crate::domain::journal::EntryId;
 use crate::domain::partition::Partition;
 use crate::domain::random::Random;
 use crate::domain::timekeeper::{Odd, Timekeeper};
+use crate::metrics::JournalLag;
 use crate::store::backend::TokenBackend;
 use crate::store::error::StoreResult;
 use crate::store::journal::RevocationJournal;
@@ -79,6 +80,7 @@ impl JournaledTokenStore {
             watch: tokio::sync::Mutex::new(Watch::new(holder)),
             owed: StdMutex::default(),
             unfinished: StdMutex::default(),
+            lag: StdMutex::default(),
             unsettled_evictions: Arc::new(Semaphore::new(UNSETTLED_MAX)),
         }))
     }
@@ -91,6 +93,15 @@ impl JournaledTokenStore {
     /// A store does not answer. What was not done is done at the next look.
     pub async fn keep(&self) -> StoreResult<Vec<(UserId, usize)>> {
         self.0.keep().await
+    }
+
+    /// What the store and the journal owe to each other, as of the last look; `None` before the first one.
+    pub fn journal_lag(&self) -> Option<JournalLag> {
+        let lag = *self.0.lag.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = lag.looked?.elapsed();
+        // What came since is known at once where this process has done it.
+        let owed = lag.owed.max(self.0.remembered_count());
+        Some(JournalLag { behind: lag.behind, owed: u64::try_from(owed).unwrap_or(u64::MAX), age })
     }
 
     /// Deletes entries of the journal that have not mattered for a day, but no more than

@@ -265,8 +265,12 @@ impl Shared {
             drop(self.looked().await?);
             return Ok(Vec::new());
         }
+        self.note_lag(|lag| {
+            (lag.behind, lag.looked) = (left_behind(&watch, &heads, &view), Some(Instant::now()));
+        });
         let ended = self.carry_out_left_behind(&mut watch, &view, &heads).await?;
         let owed = self.owed(&mut watch, view.owes).await;
+        self.note_lag(|lag| lag.owed = owed.as_ref().map_or(0, Vec::len));
         // What follows may have to look.
         drop(watch);
         match owed {
@@ -319,6 +323,16 @@ impl Shared {
         ended.retain(|(_, sessions)| *sessions > 0);
         Ok(ended)
     }
+}
+
+/// How many entries stood in the journal at the last look, and lie behind the marks of the token store still.
+fn left_behind(watch: &Watch, heads: &[JournalHead], view: &View) -> u64 {
+    let of_partition = |(head, state): (&JournalHead, &Option<PartitionState>)| {
+        let stood = watch.stood.get(head.partition.index())?;
+        let mark = state.as_ref()?.mark.position;
+        u64::try_from(stood.saturating_sub(mark)).ok()
+    };
+    heads.iter().zip(&view.states).filter_map(of_partition).sum()
 }
 
 /// Whether the database knows less than the store has carried out, or something else.

@@ -13,7 +13,7 @@ use crate::store::error::StoreResult;
 const KEY: &str = "\u{1}key";
 
 /// The commands that every service sends, those of its scripts included, each with arguments that Redis takes.
-const NEEDED: [(&str, &[&str]); 38] = [
+const NEEDED: [(&str, &[&str]); 39] = [
     ("del", &[KEY]),
     ("eval", &["return 1", "0"]),
     ("evalsha", &["ffffffffffffffffffffffffffffffffffffffff", "0"]),
@@ -43,6 +43,7 @@ const NEEDED: [(&str, &[&str]); 38] = [
     ("xtrim", &[KEY, "MAXLEN", "1"]),
     ("zadd", &[KEY, "1", "m"]),
     ("zcard", &[KEY]),
+    ("zcount", &[KEY, "0", "0"]),
     ("zmscore", &[KEY, "m"]),
     ("zrange", &[KEY, "0", "0"]),
     ("zrangebyscore", &[KEY, "0", "0"]),

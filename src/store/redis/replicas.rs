@@ -17,6 +17,7 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
+use tokio::time::Instant;
 
 use super::codec::{Answer, Entry};
 use super::connection::{At, Connection, Live};
@@ -27,6 +28,7 @@ use super::options::RedisUrlError;
 use super::scripts::{self, OrEval};
 use super::time::span;
 use crate::domain::partition::Partition;
+use crate::metrics::{self, PoolUse};
 use crate::store::patience;
 use crate::store::vouching::{BackendError, BackendResult, Vouched};
 
@@ -109,6 +111,18 @@ impl Replicas {
         Ok(pools.entry(of).or_insert(pool).clone())
     }
 
+    /// How the connections are used just now, of all partitions.
+    pub(super) fn use_of(&self) -> PoolUse {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let none = PoolUse { pool: metrics::Pool::TokenStoreReplicas, in_use: 0, idle: 0, max: 0 };
+        pools.values().map(Pool::status).fold(none, |sum, pool| PoolUse {
+            in_use: sum.in_use + pool.size.saturating_sub(pool.available),
+            idle: sum.idle + pool.available,
+            max: sum.max + pool.max_size,
+            ..sum
+        })
+    }
+
     /// Returns once enough replicas, and the log where it can be waited for, have all that was carried out
     /// before in a partition, on the server that was vouched for.
     ///
@@ -180,7 +194,13 @@ impl Replicas {
     }
 
     async fn check_out(&self, partition: Partition) -> Result<Checkout, CallError> {
-        match self.pool_for(partition)?.get().await {
+        let (pool, asked) = (self.pool_for(partition)?, Instant::now());
+        let status = pool.status();
+        let got = pool.get().await;
+        if status.available == 0 && status.size >= status.max_size {
+            metrics::pool_waited(metrics::Pool::TokenStoreReplicas, asked.elapsed());
+        }
+        match got {
             Ok(connection) => Ok(Checkout::new(connection)),
             Err(PoolError::Backend(error)) => Err(CallError::of(error)),
             Err(error) => Err(unavailable(error)),

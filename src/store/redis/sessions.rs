@@ -164,6 +164,10 @@ impl SessionBackend for RedisTokenStore {
         listing::newest_access_tokens(&self.lists(by), users).await
     }
 
+    async fn count_sessions(&self, by: &Vouched, users: &[UserId], now: Timestamp) -> BackendResult<u64> {
+        listing::count(&self.lists(by), users, now).await
+    }
+
     async fn list_sessions(
         &self,
         by: &Vouched,

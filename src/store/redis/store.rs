@@ -18,7 +18,9 @@ use super::time::{StoreTime, Time};
 use crate::domain::clock::Timestamp;
 use crate::domain::deployment::DeploymentMark;
 use crate::domain::partition::Partition;
+use crate::metrics::PoolUse;
 use crate::store::error::{StoreError, StoreResult};
+use crate::store::pools::Pooled;
 use crate::store::vouching::{BackendError, BackendResult, Vouched};
 
 /// A [`TokenBackend`](crate::store::backend::TokenBackend) in Redis, over one multiplexed connection to each server.
@@ -255,5 +257,12 @@ impl RedisTokenStore {
             }
         });
         asking.await.map_err(|error| store_error(Entry { place: "server", key: name }, error))
+    }
+}
+
+/// All operations share one connection to each server, but those that wait for its replicas.
+impl Pooled for RedisTokenStore {
+    fn pools(&self) -> Vec<PoolUse> {
+        self.replicas.iter().map(Replicas::use_of).collect()
     }
 }

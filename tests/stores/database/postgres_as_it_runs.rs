@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use hallpass::store::UserStore;
 use hallpass::store::signing_keys::SigningKeyStore;
 use hallpass::store::sql::DatabaseError;
 use hallpass::store::sql::postgres::{PostgresOptions, PostgresStore};
+use hallpass::store::{Pooled, UserStore};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -254,6 +254,9 @@ async fn a_shortage_of_connections_is_told_as_such() {
         tokio::spawn(async move { waiting.list_users(&EVERYBODY, UserOrder::Oldest, None, 1).await });
     let waits = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass)";
     while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *lock).await.expect("an answer") {}
+    let (pool, waits) = (store.pools()[0], "hallpass_pool_wait_seconds_count{pool=\"database\"}");
+    assert_eq!((pool.in_use, pool.idle, pool.max), (1, 0, 1), "{pool:?}");
+    let before = told(waits);
     let error = store.list_signing_keys().await.expect_err("no connection");
     let text = all_text(&error);
     assert!(
@@ -261,7 +264,17 @@ async fn a_shortage_of_connections_is_told_as_such() {
         "{text}"
     );
     lock.rollback().await.expect("the lock given back");
+    assert!(told(waits) > before, "it was waited for");
     waiting.await.expect("no panic").expect("an answer");
+    let pool = store.pools()[0];
+    assert_eq!((pool.in_use, pool.idle, pool.max), (0, 1, 1), "{pool:?}");
+}
+
+/// A number of the metrics of this process; nought where there is none yet.
+fn told(series: &str) -> u64 {
+    let text = hallpass::metrics::text().expect("the text");
+    let line = text.lines().find_map(|line| line.strip_prefix(series));
+    line.map_or(0, |number| number.trim().parse().expect("a number"))
 }
 
 /// Postgres has no more room: those that there are serve all, and without one the error says why.

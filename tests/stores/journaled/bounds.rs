@@ -139,6 +139,30 @@ pub async fn a_revocation_that_is_owed_is_pending_and_told_once(store: &SharedSt
     }
 }
 
+/// Somebody has written it down, and was gone before it was carried out.
+pub async fn what_a_writer_left_behind_is_told_until_it_is_carried_out(
+    store: &SharedStore,
+    clock: &ManualClock,
+) {
+    let ada = Person::new();
+    let session = ada.log_in(store, clock).await;
+    let behind = || store.journal_lag().expect("a look").behind;
+    store.keep().await.expect("both stores answer");
+    assert_eq!(behind(), 0);
+    let revoked = Journaled::Session { user: ada.user, session: session.id };
+    let until = clock.now().after(LIFETIMES.idle);
+    let entry = NewEntry { id: EntryId::generate(&SystemRandom), revoked, until };
+    store.journal.store.append_entry(&entry).await.expect("an entry");
+    // It may be under way still.
+    store.keep().await.expect("both stores answer");
+    assert_eq!(behind(), 0);
+    store.keep().await.expect("both stores answer");
+    assert_eq!(behind(), 1);
+    assert_dead(store, &session).await;
+    store.keep().await.expect("both stores answer");
+    assert_eq!(behind(), 0);
+}
+
 /// One that cannot be written down stays owed, and holds up no other.
 pub async fn what_is_owed_is_settled_each_for_itself(store: &SharedStore, clock: &ManualClock) {
     let people: Vec<_> = (0..40).map(|_| Person::new()).collect();
@@ -148,17 +172,21 @@ pub async fn what_is_owed_is_settled_each_for_itself(store: &SharedStore, clock:
     }
     let before = store.journal.count().await;
     refuse(store, None).await;
+    assert_eq!(store.journal_lag().map_or(0, |lag| lag.owed), 0);
     for session in &sessions {
         let user = session.user;
         let owed = store.revoke_session(user, session.id, OnUnknown::Deny).await;
         assert!(matches!(owed, Err(StoreError::RevocationPending(_))), "{owed:?}");
     }
+    store.keep().await.expect("both stores answer");
+    assert_eq!(store.journal_lag().expect("a look").owed, 40);
     let stuck = &sessions[3];
     refuse(store, Some(stuck.id.to_string())).await;
     for _ in 0..2 {
         store.keep().await.expect("both stores answer");
         assert_eq!(store.journal.count().await, before + 39);
     }
+    assert_eq!(store.journal_lag().expect("a look").owed, 1);
     // Whoever asks for one person is told of that person's alone.
     store.settle_owed(people[4].user).await.expect("nothing is owed of this one");
     assert!(store.settle_owed(people[3].user).await.is_err());
@@ -167,6 +195,7 @@ pub async fn what_is_owed_is_settled_each_for_itself(store: &SharedStore, clock:
     assert_eq!(store.journal.count().await, before + 40);
     store.keep().await.expect("both stores answer");
     assert_eq!(store.journal.count().await, before + 40, "nothing is owed any more");
+    assert_eq!(store.journal_lag().expect("a look").owed, 0);
     for session in &sessions {
         assert_dead(store, session).await;
     }

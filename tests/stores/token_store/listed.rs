@@ -47,6 +47,25 @@ pub async fn nobody_elses_sessions_are_listed(store: &SharedStore, clock: &Manua
     assert_eq!(listed(store, clock, &grace).await, [hers]);
 }
 
+pub async fn sessions_of_many_are_counted_to_the_millisecond(store: &SharedStore, clock: &ManualClock) {
+    let people: Vec<_> = (0..70).map(|_| Person::new()).collect();
+    let users: Vec<_> = people.iter().map(|person| person.user).collect();
+    let count = async |users| store.count_sessions(users, clock.now()).await.expect("count_sessions");
+    assert_eq!((count(&users).await, count(&[]).await), (0, 0));
+    let first = people[0].log_in(store, clock).await;
+    clock.advance(SECOND);
+    for person in &people[..66] {
+        person.log_in(store, clock).await;
+    }
+    assert_eq!((count(&users).await, count(&users[..1]).await, count(&users[66..]).await), (67, 2, 0));
+    people[1].after_a_security_event().cut_off(store, clock).await;
+    assert_eq!(count(&users).await, 66, "a cut-off");
+    clock.advance(LIFETIMES.idle - SECOND - MILLISECOND);
+    assert_eq!(count(&users).await, 66);
+    clock.advance(MILLISECOND);
+    assert_eq!((clock.now(), count(&users).await), (first.idle_deadline, 65), "an end");
+}
+
 pub async fn a_revoked_session_is_not_listed(store: &SharedStore, clock: &ManualClock) {
     let ada = Person::new();
     let (revoked, left) = (ada.log_in(store, clock).await, ada.log_in(store, clock).await);

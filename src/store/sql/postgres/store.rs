@@ -10,7 +10,9 @@ use super::options::PostgresOptions;
 use super::pool::{Host, Pool, Servers, Transaction, may_pass};
 use super::verdict::{Verdict, verdict};
 use crate::domain::postgres_url::PostgresUrl;
+use crate::metrics::PoolUse;
 use crate::store::error::StoreResult;
+use crate::store::pools::Pooled;
 use crate::store::sql::calls::{CALL_MARGIN, Calls, Heard, Limit, Work};
 use crate::store::sql::error::DatabaseError;
 use crate::store::sql::failure::{Failure, text_of_driver};
@@ -140,6 +142,12 @@ impl PostgresStore {
     /// What writes.
     pub(in crate::store::sql) fn writer(&self) -> &Pool {
         &self.pool
+    }
+}
+
+impl Pooled for PostgresStore {
+    fn pools(&self) -> Vec<PoolUse> {
+        vec![self.pool.use_of()]
     }
 }
 

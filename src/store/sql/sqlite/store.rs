@@ -10,7 +10,9 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 
+use crate::metrics::{Pool, PoolUse};
 use crate::store::error::StoreResult;
+use crate::store::pools::Pooled;
 use crate::store::sql::calls::{Calls, Heard, Limit, STATEMENT_TIMEOUT, Work};
 use crate::store::sql::error::DatabaseError;
 use crate::store::sql::failure::{Failure, text_of};
@@ -169,6 +171,13 @@ impl SqliteStore {
             | Work::JournalWrites => quiet_writes,
         };
         self.calls.make(work, Limit::WhileItMoves { quiet, longest }, judge, call).await
+    }
+}
+
+impl Pooled for SqliteStore {
+    fn pools(&self) -> Vec<PoolUse> {
+        let of = sqlite_pool::use_of;
+        vec![of(Pool::Database, &self.readers), of(Pool::DatabaseWriter, &self.writer)]
     }
 }
 

@@ -81,6 +81,11 @@ impl Idle {
         std::mem::take(&mut *self.lock())
     }
 
+    /// How many there are, of use or not.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Keeps a connection for the next who needs one, if it is of use.
     pub(super) fn keep(&self, mut open: Open) {
         if self.places.is_closed() || !self.is_of_use(&open) {

@@ -16,13 +16,14 @@ use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::idle::{Idle, Open};
 use self::lease::Lease;
 use self::servers::{Connector, is_full};
 use super::options::PostgresOptions;
+use crate::metrics::{self, PoolUse};
 use crate::store::sql::failure::NoConnection;
 
 pub(in crate::store::sql) use self::lease::Transaction;
@@ -89,6 +90,13 @@ impl Pool {
         self.0.options.connect_timeout
     }
 
+    /// How the connections are used just now.
+    pub(super) fn use_of(&self) -> PoolUse {
+        let (idle, max) = (&self.0.idle, self.0.places());
+        let in_use = max.saturating_sub(idle.places.available_permits());
+        PoolUse { pool: metrics::Pool::Database, in_use, idle: idle.count(), max }
+    }
+
     /// The connections that are open now are not used again.
     pub(super) fn retire_all(&self) {
         self.0.idle.retired.all();
@@ -137,11 +145,7 @@ impl Pool {
         let waited = until.saturating_duration_since(asked);
         // A part of the time, so that another can be made if one that was idle turns out to be dead.
         let silence = waited.mul_f32(0.375);
-        let place = match timeout_at(until, pool.idle.places.clone().acquire_owned()).await {
-            Ok(place) => place.map_err(|_| sqlx::Error::PoolClosed)?,
-            Err(_) => return Err(NoConnection::AllInUse { max: pool.options.max_connections, waited }.into()),
-        };
-        let mut place = Some(place);
+        let mut place = Some(pool.place(asked, until).await?);
         loop {
             if let Some(open) = pool.idle.take() {
                 let mut lease = pool.lease(open, place.take());
@@ -179,6 +183,30 @@ impl Pool {
 }
 
 impl Inner {
+    /// How many connections there may be.
+    fn places(&self) -> usize {
+        self.options.max_connections.max(1) as usize
+    }
+
+    /// A place for a connection. Only where it has to be waited for, that is measured.
+    async fn place(&self, asked: Instant, until: Instant) -> sqlx::Result<OwnedSemaphorePermit> {
+        let places = &self.idle.places;
+        match places.clone().try_acquire_owned() {
+            Ok(place) => return Ok(place),
+            Err(TryAcquireError::Closed) => return Err(sqlx::Error::PoolClosed),
+            Err(TryAcquireError::NoPermits) => {}
+        }
+        let place = timeout_at(until, places.clone().acquire_owned()).await;
+        metrics::pool_waited(metrics::Pool::Database, asked.elapsed());
+        match place {
+            Ok(place) => place.map_err(|_| sqlx::Error::PoolClosed),
+            Err(_) => {
+                let waited = until.saturating_duration_since(asked);
+                Err(NoConnection::AllInUse { max: self.options.max_connections, waited }.into())
+            }
+        }
+    }
+
     fn lease(&self, open: Open, place: Option<OwnedSemaphorePermit>) -> Lease {
         Lease::new(self.idle.clone(), open, place, self.options.statement_timeout)
     }
