@@ -1,4 +1,4 @@
-"""Whether each package says of itself what crates.io, npm and PyPI show, and has its license and its readme in it.
+"""Whether each package says of itself what registries of crates, npm and PyPI show, and has its license and its readme in it.
 
 Where this repository is (`repository`, `homepage`) is asked of nobody: it has no address yet.
 """

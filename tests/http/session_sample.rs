@@ -59,6 +59,7 @@ async fn make_accounts(app: &TestApp, count: i64) {
             role: Role::Member,
             password: PasswordHash::from_phc(hash),
             email_verified: true,
+            metadata: Default::default(),
             created_at: START,
         },
         disabled: false,
