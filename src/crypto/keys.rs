@@ -1,6 +1,7 @@
 //! Signing keys: making, reading, and encrypting them at rest.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
@@ -12,6 +13,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use super::private_key::{PrivateKeyError, to_pkcs8_pem};
 use super::sealed;
 use super::secret::DerivedKeys;
+use super::signer::Signer;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::KeyId;
 use crate::domain::random::Random;
@@ -46,7 +48,7 @@ pub struct SigningKey {
     id: KeyId,
     algorithm: SigningAlgorithm,
     pem: String,
-    encoding: EncodingKey,
+    signer: Arc<Signer>,
     public: Jwk,
 }
 
@@ -82,8 +84,9 @@ impl SigningKey {
             SigningAlgorithm::Rs256 => KeyAlgorithm::RS256,
             SigningAlgorithm::EdDsa => KeyAlgorithm::EdDSA,
         });
-        jsonwebtoken::crypto::sign(b"self-test", &encoding, jwa(algorithm)).map_err(unreadable)?;
-        Ok(Self { id, algorithm, pem, encoding, public })
+        let signer = Signer::new(algorithm, &encoding).map_err(unreadable)?;
+        signer.sign(b"self-test").map_err(unreadable)?;
+        Ok(Self { id, algorithm, pem, signer: Arc::new(signer), public })
     }
 
     /// Reads a private key as other programs write it, in PEM or DER ([`to_pkcs8_pem`]).
@@ -165,8 +168,8 @@ impl SigningKey {
         &self.pem
     }
 
-    pub(super) fn encoding(&self) -> &EncodingKey {
-        &self.encoding
+    pub(super) fn signer(&self) -> &Signer {
+        &self.signer
     }
 }
 

@@ -12,4 +12,5 @@ pub mod refresh_token;
 pub mod reset_token;
 pub mod sealed;
 pub mod secret;
+mod signer;
 pub mod verification_token;
