@@ -218,6 +218,7 @@ impl Services {
         );
         let access_tokens = AccessTokens::new(access_tokens::Parts {
             users: users.clone(),
+            profiles: profiles.clone(),
             clients: registry.clone(),
             token_store: token_store.clone(),
             clock: clock.clone(),

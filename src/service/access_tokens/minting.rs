@@ -80,13 +80,13 @@ impl AccessTokens {
     }
 
     /// The session as it is when something is to be said of it again: its address may have been proven
-    /// since it was opened, which ends no session. Only where it was not is the account looked at. One
-    /// that cannot be looked at now counts as not proven: that is no reason to refuse, and to vouch for
-    /// an address that is not proven would be one.
+    /// since it was opened, which ends no session. Only where it was not is the account looked at, as it is shown to
+    /// its owner. One that cannot be looked at now counts as not proven: that is no reason to refuse, and to vouch
+    /// for an address that is not proven would be one.
     pub(in crate::service) async fn with_proof(&self, mut session: Session) -> Session {
         let carried = &mut session.carried;
         if !carried.email_verified {
-            match self.parts.users.find_user(session.user).await {
+            match self.parts.profiles.find(session.user, session.security_version).await {
                 Ok(user) => {
                     carried.email_verified =
                         user.is_some_and(|user| user.email_verified && user.email == carried.email);

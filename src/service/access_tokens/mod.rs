@@ -16,6 +16,7 @@ use self::known_revocations::KnownRevocations;
 pub(super) use self::refresh_verdict::refresh_verdict;
 use super::clock_watch::ClockWatch;
 use super::key_ring::{KeyRing, PerGeneration};
+use super::profiles::Profiles;
 use super::revocations::Revocations;
 use super::trail::AuditTrail;
 use crate::config::{RoleScopes, TokenSettings};
@@ -54,6 +55,7 @@ struct Checks {
 #[derive(Clone)]
 pub(super) struct Parts {
     pub(super) users: Arc<dyn UserStore>,
+    pub(super) profiles: Profiles,
     pub(super) clients: Arc<dyn ClientStore>,
     pub(super) token_store: Arc<dyn TokenStore>,
     pub(super) clock: Arc<dyn Clock>,
