@@ -33,7 +33,7 @@ use hallpass::store::backend::TokenBackend;
 use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
 use hallpass::store::journaled::{JournaledTokenStore, Parts};
 use hallpass::store::redis::keys::Keys;
-use hallpass::store::redis::{RedisOptions, RedisTokenStore, StoreTime};
+use hallpass::store::redis::{CARRIED_FORMAT, RedisOptions, RedisTokenStore, StoreTime};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
 use hallpass::store::{
     AccessStatus, AccessSubject, DenylistStore, OpenOutcome, RefreshOutcome, SessionStore, TokenStore,
@@ -124,7 +124,8 @@ impl Rotation for Pooled {
             // Whoever makes a store whole names no vouching.
             .arg("")
             .arg(EntryId::NONE.get())
-            .arg("readable")
+            .arg("unseen")
+            .arg(CARRIED_FORMAT)
             .invoke_async(&mut redis)
             .await
             .expect("EVALSHA");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use hallpass::store::redis::CARRIED_FORMAT;
 use hallpass::store::redis::keys::Keys;
 use poem::listener::TcpListener;
 use poem::web::{Data, Path};
@@ -71,7 +72,8 @@ async fn rotate(state: Data<&State>, number: Path<u32>) -> String {
         .arg(LIFETIMES.revocation().as_millis() as u64)
         .arg("")
         .arg(0)
-        .arg("readable")
+        .arg("unseen")
+        .arg(CARRIED_FORMAT)
         .invoke_async(&mut state.redis.clone())
         .await
         .expect("EVALSHA");

@@ -84,11 +84,14 @@ impl Answer {
 /// Where a script says by how many ms a session was ahead of the clock: before its fields. Empty where it was not.
 pub(super) const AHEAD: usize = 0;
 
-/// A session that a script answered with, behind a verdict and [`AHEAD`].
-pub(super) fn answered_session(entry: Entry<'_>, id: SessionId, answer: &Answer) -> StoreResult<Session> {
-    let words = answer.fields.get(AHEAD + 1..).unwrap_or_default();
-    let pairs = words.chunks_exact(2).filter_map(|pair| Some((pair[0].clone()?, pair[1].clone()?)));
-    session(entry, id, &pairs.collect())
+/// A session that a script answered with, behind a verdict and [`AHEAD`]. Nothing of it is left in the answer.
+pub(super) fn answered_session(entry: Entry<'_>, id: SessionId, answer: &mut Answer) -> StoreResult<Session> {
+    let mut words = std::mem::take(&mut answer.fields).into_iter().skip(AHEAD + 1);
+    let mut fields = Hash::new();
+    while let (Some(name), Some(value)) = (words.next(), words.next()) {
+        fields.extend(name.zip(value));
+    }
+    session(entry, id, &fields)
 }
 
 /// A session out of the fields of its hash.
@@ -124,21 +127,25 @@ pub(super) fn check_readable(entry: Entry<'_>, id: SessionId, stored: Value) -> 
     }
 }
 
+/// The format of what a session carries, as the scripts mark it: a session of that format and as it was written is
+/// redeemed without a look at it before. To be another one as soon as [`Carried`] writes what a build before refuses
+/// to read.
+pub const CARRIED_FORMAT: &str = "1";
+
 /// The most bytes that a field of a hash may have for Redis to keep the hash as a list
 /// (`hash-max-listpack-value`).
 const PIECE_MAX_BYTES: usize = 64;
 
-/// What a session carries, cut into the fields that hold it: each with its name, in whole characters.
-pub(super) fn pieces(carried: &str) -> impl Iterator<Item = (usize, &str)> {
+/// What a session carries, cut in whole characters into the fields that hold it, whose names are their numbers.
+pub(super) fn pieces(carried: &str) -> impl Iterator<Item = &str> {
     let mut rest = carried;
-    let pieces = std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         let is_an_end = |end: &usize| rest.is_char_boundary(*end);
         let end = (1..=PIECE_MAX_BYTES.min(rest.len())).rev().find(is_an_end)?;
         let (piece, behind) = rest.split_at(end);
         rest = behind;
         Some(piece)
-    });
-    pieces.enumerate()
+    })
 }
 
 /// The other way round. A piece that is missing leaves a text that is none.
@@ -183,8 +190,8 @@ fn plain(entry: Entry<'_>, name: &str, field: Option<&str>) -> StoreResult<Strin
 
 /// The first version that counts after the user's last security event.
 pub(super) fn first_version(keys: &UserKeys, cutoff: Option<&str>) -> StoreResult<Option<i64>> {
-    let entry = Entry { place: CUTOFF, key: &keys.cutoff() };
-    cutoff.map(|version| entry.read("version", Some(version))).transpose()
+    let read = |version| Entry { place: CUTOFF, key: &keys.cutoff() }.read("version", Some(version));
+    cutoff.map(read).transpose()
 }
 
 /// What is wrong when a script's verdict is none of its results: it says what it could not read.
@@ -234,7 +241,7 @@ mod tests {
     fn stored() -> Hash {
         let text = carried().encode().expect("a text");
         let mut fields = judged();
-        fields.extend(pieces(&text).map(|(name, piece)| (name.to_string(), piece.to_owned())));
+        fields.extend(pieces(&text).enumerate().map(|(name, piece)| (name.to_string(), piece.to_owned())));
         assert!(fields.contains_key("1") && !fields.contains_key("2"), "{fields:?}");
         fields
     }
@@ -283,9 +290,8 @@ mod tests {
             ["", "a", &"a".repeat(64), &"a".repeat(65), &"ü".repeat(500), &format!("a{}", "🦀".repeat(99))]
         {
             let pieces: Vec<_> = pieces(text).collect();
-            assert!(pieces.iter().all(|(_, piece)| (1..=64).contains(&piece.len())), "{pieces:?}");
-            assert!(pieces.iter().map(|(name, _)| *name).eq(0..pieces.len()), "{pieces:?}");
-            assert_eq!(pieces.iter().map(|(_, piece)| *piece).collect::<String>(), text);
+            assert!(pieces.iter().all(|piece| (1..=64).contains(&piece.len())), "{pieces:?}");
+            assert_eq!(pieces.concat(), text);
         }
     }
 

@@ -27,7 +27,8 @@
 //! (`u`), security version (`v`), generation (`g`), created at (`c`), rotated at (`t`), newest access token at (`n`),
 //! idle deadline (`i`), absolute deadline (`a`), incarnation (`b`). What the session carries, the text of
 //! [`Carried::encode`](crate::domain::session_carried::Carried::encode), is cut into fields `0`, `1` and so on of at most 64
-//! bytes: one that is longer makes Redis keep the whole hash in three times the room (`hash-max-listpack-value`).
+//! bytes: one that is longer makes Redis keep the whole hash in three times the room (`hash-max-listpack-value`). `d`
+//! marks it: the format, and the beginning of its SHA-1, by which the scripts know that it is as it was written.
 //! Builds before had a field for each part of it, `e`, `r`, `p`, `w`, `k` and `m`; those sessions are read until they end.
 //!
 //! Builds before had `session:<sid>`, `cutoff:<uid>` and `reset:<uid>` of another shape. They may stand beside these, where

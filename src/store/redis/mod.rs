@@ -51,6 +51,7 @@ use crate::store::revocations::{BackendReader, ReaderRole};
 use crate::store::token_store::Probe;
 
 pub use self::acl::{CLUSTER_RIGHTS, RedisLack, SENTINEL_RIGHTS, needed_commands};
+pub use self::codec::CARRIED_FORMAT;
 pub use self::connection::{CLUSTER_SLOTS, ClusterNode, ClusterView, SentinelReport, SentinelView};
 pub use self::inspection::{EvictionPolicy, Persistence, RedisInspection, is_unfit};
 pub use self::options::{RedisOptions, RedisUrlError};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::ScriptInvocation;
 
-use super::codec::{self, Entry, Fields, SESSION, SESSIONS, unreadable};
+use super::codec::{self, Answer, Entry, Fields, SESSION, SESSIONS, unreadable};
 use super::keys::UserKeys;
 use super::standing::vouching_of;
 use super::store::RedisTokenStore;
@@ -48,15 +48,16 @@ impl SessionBackend for RedisTokenStore {
             .arg(Generation::FIRST.get())
             .arg(span(lifetimes.idle))
             .arg(span(lifetimes.absolute))
-            .arg(vouching_of(by, session.user));
+            .arg(vouching_of(by, session.user))
+            .arg(codec::CARRIED_FORMAT);
         let carried = session.carried.encode().map_err(|error| entry.corrupt(error.to_string()))?;
-        for (name, piece) in codec::pieces(&carried) {
-            script.arg(name).arg(piece);
+        for piece in codec::pieces(&carried) {
+            script.arg(piece);
         }
-        let answer = self.call(by, keys.partition().partition(), entry, script).await?;
+        let mut answer = self.call(by, keys.partition().partition(), entry, script).await?;
         match answer.verdict.as_str() {
             "opened" => {
-                let session = codec::answered_session(entry, session.id, &answer)?;
+                let session = codec::answered_session(entry, session.id, &mut answer)?;
                 Ok(Opening::Settled(OpenOutcome::Opened(session)))
             }
             "superseded" => {
@@ -84,19 +85,24 @@ impl SessionBackend for RedisTokenStore {
         alarm: EntryId,
         lifetimes: &SessionLifetimes,
     ) -> BackendResult<Presented> {
-        let mut script = scripts::ROTATE_SESSION.prepare_invoke();
-        add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
-        script
-            .arg(self.time.argument())
-            .arg(token.session.to_string())
-            .arg(token.user.get())
-            .arg(token.generation.get())
-            .arg(span(lifetimes.idle))
-            .arg(span(lifetimes.rotation_grace_period))
-            .arg(span(lifetimes.revocation()))
-            .arg(vouching_of(by, token.user))
-            .arg(alarm.get());
-        self.refresh(by, token, script).await
+        let judging = |seen: Seen| {
+            let mut script = scripts::ROTATE_SESSION.prepare_invoke();
+            add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
+            script
+                .arg(self.time.argument())
+                .arg(token.session.to_string())
+                .arg(token.user.get())
+                .arg(token.generation.get())
+                .arg(span(lifetimes.idle))
+                .arg(span(lifetimes.rotation_grace_period))
+                .arg(span(lifetimes.revocation()))
+                .arg(vouching_of(by, token.user))
+                .arg(alarm.get())
+                .arg(seen.word())
+                .arg(codec::CARRIED_FORMAT);
+            script
+        };
+        self.refresh(by, token, judging).await
     }
 
     async fn check_refresh(
@@ -107,22 +113,27 @@ impl SessionBackend for RedisTokenStore {
         lifetimes: &SessionLifetimes,
         on_reuse: OnReuse,
     ) -> BackendResult<Presented> {
-        let mut script = scripts::CHECK_SESSION.prepare_invoke();
-        add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
-        script
-            .arg(self.time.argument())
-            .arg(token.session.to_string())
-            .arg(token.user.get())
-            .arg(token.generation.get())
-            .arg(match on_reuse {
-                OnReuse::Revoke => "revoke",
-                OnReuse::Refuse => "refuse",
-            })
-            .arg(span(lifetimes.rotation_grace_period))
-            .arg(span(lifetimes.revocation()))
-            .arg(vouching_of(by, token.user))
-            .arg(alarm.get());
-        self.refresh(by, token, script).await
+        let judging = |seen: Seen| {
+            let mut script = scripts::CHECK_SESSION.prepare_invoke();
+            add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
+            script
+                .arg(self.time.argument())
+                .arg(token.session.to_string())
+                .arg(token.user.get())
+                .arg(token.generation.get())
+                .arg(match on_reuse {
+                    OnReuse::Revoke => "revoke",
+                    OnReuse::Refuse => "refuse",
+                })
+                .arg(span(lifetimes.rotation_grace_period))
+                .arg(span(lifetimes.revocation()))
+                .arg(vouching_of(by, token.user))
+                .arg(alarm.get())
+                .arg(seen.word())
+                .arg(codec::CARRIED_FORMAT);
+            script
+        };
+        self.refresh(by, token, judging).await
     }
 
     async fn session_end(
@@ -193,33 +204,39 @@ impl SessionBackend for RedisTokenStore {
 }
 
 impl RedisTokenStore {
-    /// Runs one of the two scripts that judge a refresh token. The session is read before: the scripts do not know
-    /// what it carries, and would redeem a token for an answer that nobody can read. What it carries stays the same as
-    /// long as it lives, and whatever else has changed meanwhile the script judges.
+    /// Runs one of the two scripts that judge a refresh token. A session that is not as a build wrote it that can be
+    /// read here is read before: the scripts do not know what it carries, and would redeem a token for an answer that
+    /// nobody can read. What it carries stays the same as long as it lives, and whatever else has changed meanwhile
+    /// the script judges.
     async fn refresh(
         &self,
         by: &Vouched,
         token: &RefreshClaims,
-        mut script: ScriptInvocation<'static>,
+        judging: impl Fn(Seen) -> ScriptInvocation<'static>,
     ) -> BackendResult<Presented> {
         let keys = self.keys.of_user(token.user);
+        let partition = keys.partition().partition();
         let key = keys.session(token.session);
         let entry = Entry { place: SESSION, key: &key };
-        let stored = self
-            .ask_vouched(by, keys.partition().partition(), entry, redis::cmd("HGETALL").arg(&key).to_owned())
-            .await?;
-        let unreadable_by = codec::check_readable(entry, token.session, stored).err();
-        script.arg(if unreadable_by.is_none() { "readable" } else { "unreadable" });
-        let answer = self.call(by, keys.partition().partition(), entry, script).await?;
-        let session = || {
+        let mut unreadable_by = None;
+        let mut answer = self.call(by, partition, entry, judging(Seen::No)).await?;
+        if answer.verdict == "unseen" {
             note_brought_back(token.session, answer.field(codec::AHEAD));
-            codec::answered_session(entry, token.session, &answer)
+            let stored =
+                self.ask_vouched(by, partition, entry, redis::cmd("HGETALL").arg(&key).to_owned()).await?;
+            unreadable_by = codec::check_readable(entry, token.session, stored).err();
+            let seen = if unreadable_by.is_none() { Seen::Readable } else { Seen::Unreadable };
+            answer = self.call(by, partition, entry, judging(seen)).await?;
+        }
+        let session = |answer: &mut Answer| {
+            note_brought_back(token.session, answer.field(codec::AHEAD));
+            codec::answered_session(entry, token.session, answer)
         };
         let mut ended_until = None;
         let outcome = match answer.verdict.as_str() {
-            "current" => RefreshOutcome::Current(session()?),
-            "previous" => RefreshOutcome::Previous(session()?),
-            "recovered" => RefreshOutcome::Recovered(session()?),
+            "current" => RefreshOutcome::Current(session(&mut answer)?),
+            "previous" => RefreshOutcome::Previous(session(&mut answer)?),
+            "recovered" => RefreshOutcome::Recovered(session(&mut answer)?),
             "reused" => {
                 if let Some(until) = answer.field(0) {
                     ended_until = Some(Timestamp::from_millis(entry.read("until", Some(until))?));
@@ -240,6 +257,25 @@ impl RedisTokenStore {
             _ => return Err(unreadable(entry, &keys, &answer).into()),
         };
         Ok(Presented { outcome, ended_until })
+    }
+}
+
+/// Whether whoever runs a script has seen what a session carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    No,
+    Readable,
+    Unreadable,
+}
+
+impl Seen {
+    /// As the scripts take it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::No => "unseen",
+            Self::Readable => "readable",
+            Self::Unreadable => "unreadable",
+        }
     }
 }
 

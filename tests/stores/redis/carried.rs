@@ -216,3 +216,54 @@ async fn a_session_that_has_ended_has_ended_also_where_it_cannot_be_read() {
     redis::cmd("DEL").arg(&key).query_async::<()>(&mut redis).await.expect("DEL");
     assert_eq!(rotate(&store, of_grace.token(0)).await, RefreshOutcome::Unknown);
 }
+
+/// How many scripts Redis has run for us so far.
+async fn scripts_run(redis: &mut MultiplexedConnection) -> u64 {
+    let info: String = redis::cmd("INFO").arg("commandstats").query_async(redis).await.expect("INFO");
+    let of = |line: &str| line.strip_prefix("cmdstat_evalsha:calls=")?.split(',').next()?.parse().ok();
+    info.lines().find_map(of).unwrap_or_default()
+}
+
+/// A session that is as it was written costs one call; one that has no mark, or another format's, is read first, and one
+/// without gets the mark of whoever has read it.
+#[tokio::test]
+async fn a_session_is_read_before_its_token_is_redeemed_unless_it_is_as_it_was_written() {
+    let (_server, store, mut redis, clock) = alone().await;
+    let ada = Person::new();
+    let session = ada.log_in(&store, &clock).await;
+    let key = keys().of_user(ada.user).session(session.id);
+    let mark = stored(&mut redis, &key).await["d"].clone();
+    assert_eq!(mark.first(), Some(&b'1'));
+    rotate(&store, session.token(0)).await;
+    let mut without = redis::cmd("HDEL");
+    without.arg(&key).arg("d");
+    let of_a_later_build = redis::cmd("HSET").arg(&key).arg("d").arg("2abcdef").to_owned();
+    let with_more = redis::cmd("HSET").arg(&key).arg("later").arg("x").to_owned();
+    let as_it_was = redis::cmd("HDEL").arg(&key).arg("later").to_owned();
+    let marked = redis::cmd("HSET").arg(&key).arg("d").arg(&mark).to_owned();
+    let (is_read, is_not) = (2, 1);
+    let rounds = [
+        (None, is_not, &mark[..]),
+        (Some(&without), is_read, &mark),
+        (None, is_not, &mark),
+        (Some(&with_more), is_read, &mark),
+        (Some(&as_it_was), is_not, &mark),
+        (Some(&of_a_later_build), is_read, b"2abcdef"),
+        (None, is_read, b"2abcdef"),
+        (Some(&marked), is_not, &mark),
+    ];
+    for (generation, (change, calls, kept)) in (1..).zip(rounds) {
+        if let Some(change) = change {
+            change.query_async::<()>(&mut redis).await.expect("an answer");
+        }
+        let before = scripts_run(&mut redis).await;
+        let checked = check(&store, session.token(generation)).await;
+        assert!(matches!(checked, RefreshOutcome::Current(_)), "{checked:?}");
+        assert_eq!(scripts_run(&mut redis).await - before, calls, "{change:?}");
+        let rotated = rotate(&store, session.token(generation)).await;
+        let RefreshOutcome::Current(rotated) = rotated else { panic!("{rotated:?}") };
+        assert_eq!(rotated.carried, session.carried);
+        assert_eq!(scripts_run(&mut redis).await - before, 2 * calls, "{change:?}");
+        assert_eq!(stored(&mut redis, &key).await["d"], kept, "{change:?}");
+    }
+}

@@ -9,12 +9,14 @@
 -- ARGV[4] presented generation   ARGV[5] "revoke" or "refuse": what reuse brings about
 -- ARGV[6] grace period, ms       ARGV[7] how long a revocation is remembered, ms
 -- ARGV[8] vouching               ARGV[9] id of an entry of the journal, for an alarm
--- ARGV[10] whether the caller can read the session: "readable" | "unreadable"
+-- ARGV[10] whether the caller can read the session: "readable" | "unreadable", or "unseen" where it has not looked
+-- ARGV[11] the format of what is carried that the caller reads and writes
 -- Returns {"current" | "previous" | "recovered", by how many ms it was ahead or nothing, names and values of the
 --         session's fields after it}
 --       | {"reused", until when its end matters, ms, or nothing where it goes on}
 --       | {"expired", "idle" | "absolute"} | {"evicted"} | {"unknown"} | {"foreign"} | {"unvouched"}
 --       | {"implausible"} | {"corrupt", kind of key, field} | {"unreadable"}: nothing was done
+--       | {"unseen", by how many ms it was ahead or nothing}: nothing was done, the caller has to look
 -- Atomic: of concurrent calls with one superseded token the first gets "reused", when it revokes
 -- the others get "unknown".
 -- Model: VouchingIsPassed, GraceClosesOnUse, AheadMovesForward, ReuseEndsTheSession
@@ -26,7 +28,8 @@ local incarnation = vouched(KEYS[5], ARGV[8])
 if not incarnation then return {'unvouched'} end
 local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], incarnation, ARGV[2], ARGV[3], now)
 if not session then return answer_for_dead(dead, KEYS[8], ARGV[2], now) end
-if ARGV[10] ~= 'readable' then return {'unreadable'} end
+local not_yet = unread(session, ARGV[10], ARGV[11])
+if not_yet then return not_yet end
 
 local verdict = judge(presented, session.generation, session.rotated_at, now, tonumber(ARGV[6]))
 if verdict == 'superseded' then
@@ -36,8 +39,10 @@ if verdict == 'superseded' then
 end
 
 if verdict == 'ahead' then
-  redis.call('HSET', KEYS[1], 'g', ARGV[4], 't', digits(now))
+  local words = {'g', ARGV[4], 't', digits(now)}
+  redis.call('HSET', KEYS[1], unpack(words))
+  note(session.stored, words)
   verdict = 'recovered'
 end
-note_access_token(KEYS[1], now)
-return answer(verdict, KEYS[1], session.ahead)
+note_access_token(KEYS[1], session, now)
+return answer(verdict, session)

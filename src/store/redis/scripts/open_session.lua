@@ -5,8 +5,8 @@
 -- ARGV[2] session id             ARGV[3] user id
 -- ARGV[4] security version       ARGV[5] generation
 -- ARGV[6] idle lifetime, ms      ARGV[7] absolute lifetime, ms
--- ARGV[8] vouching
--- ARGV[9] and on: names and values of the fields that hold what the session carries
+-- ARGV[8] vouching               ARGV[9] the format of what the session carries
+-- ARGV[10] and on: the pieces of that
 -- Returns {"opened", nothing, names and values of the session's fields} | {"superseded", first version}
 --       | {"older"}: sessions of an earlier version stand | {"unvouched"} | {"implausible"} | {"corrupt", kind of key, field}
 -- Atomic: a cut-off that comes first refuses the session, one that comes later ends it.
@@ -29,11 +29,20 @@ end
 
 local absolute_deadline = now + tonumber(ARGV[7])
 local idle_deadline = math.min(now + tonumber(ARGV[6]), absolute_deadline)
-local fields = {'u', ARGV[3], 'v', ARGV[4], 'g', ARGV[5], 'c', digits(now), 't', digits(now), 'n', digits(now),
+local words = {'u', ARGV[3], 'v', ARGV[4], 'g', ARGV[5], 'c', digits(now), 't', digits(now), 'n', digits(now),
   'i', digits(idle_deadline), 'a', digits(absolute_deadline), 'b', incarnation}
-for word in in_turn(ARGV, 9) do fields[#fields + 1] = word end
-redis.call('HSET', KEYS[1], unpack(fields))
+local pieces = {}
+for piece in in_turn(ARGV, 10) do
+  words[#words + 1] = tostring(#pieces)
+  words[#words + 1] = piece
+  pieces[#pieces + 1] = piece
+end
+words[#words + 1] = 'd'
+words[#words + 1] = mark_of(ARGV[9], table.concat(pieces))
+redis.call('HSET', KEYS[1], unpack(words))
 expire_in(KEYS[1], idle_deadline - now)
 redis.call('ZADD', KEYS[2], digits(idle_deadline), set_member(ARGV[2], ARGV[4]))
 tidy(KEYS[2], now)
-return answer('opened', KEYS[1])
+local session = {stored = {}, ahead = 0}
+note(session.stored, words)
+return answer('opened', session)

@@ -114,16 +114,76 @@ local function keep_reset(key, place, hash, version, deadline, vouching, now)
   expire_in(key, remaining)
 end
 
--- What of a session is judged, as keys.rs explains it; all but `u` are numbers. What it carries is not looked
--- into: that it is there is told by its first field, or in sessions of builds before by `e`.
-local FIELDS = {'u', 'v', 'g', 'c', 't', 'n', 'i', 'a', 'b', '0', 'e'}
-local VERSION, INCARNATION, CARRIED, CARRIED_BEFORE = 2, 9, 10, 11
+-- What of a session is judged, as keys.rs explains it; all but `u` are numbers.
+local FIELDS = {'u', 'v', 'g', 'c', 't', 'n', 'i', 'a', 'b'}
+-- What each of the numbers has at most of digits, so that whoever reads it gets it whole.
+local DIGITS_MAX = 16
+
+-- All fields of a session by their names, and how many; nil where there is none.
+local function read_session(session)
+  local words = redis.call('HGETALL', session)
+  if #words == 0 then return nil end
+  local stored = {}
+  for i = 1, #words, 2 do stored[words[i]] = words[i + 1] end
+  return stored, #words / 2
+end
+
+-- Notes in what was read of a session what was written into it.
+local function note(stored, words)
+  for i = 1, #words, 2 do stored[words[i]] = words[i + 1] end
+end
+
+-- By how many ms a session was ahead of the clock, or nothing.
+local function ahead_of(session)
+  return session.ahead > 0 and digits(session.ahead) or ''
+end
 
 -- A verdict, by how many ms the session was ahead of the clock, or nothing, and names and values of all its fields.
-local function answer(verdict, session, ahead)
-  local words = {verdict, ahead and ahead > 0 and digits(ahead) or ''}
-  for _, word in ipairs(redis.call('HGETALL', session)) do words[#words + 1] = word end
+local function answer(verdict, session)
+  local words = {verdict, ahead_of(session)}
+  for name, value in pairs(session.stored) do
+    words[#words + 1] = name
+    words[#words + 1] = value
+  end
   return words
+end
+
+-- By what it is known that what a session carries is as somebody wrote it who can read that format.
+local function mark_of(format, carried)
+  return format .. string.sub(redis.sha1hex(carried), 1, 6)
+end
+
+-- What a session carries, and in how many pieces.
+local function carried_by(stored)
+  local pieces = {}
+  while stored[tostring(#pieces)] do pieces[#pieces + 1] = stored[tostring(#pieces)] end
+  return table.concat(pieces), #pieces
+end
+
+-- Whether a session can be read by whoever reads that format, without a look at it: what it carries is as it was
+-- written, its numbers are such, and there is nothing else in it.
+local function is_as_written(session, format)
+  local stored = session.stored
+  local carried, pieces = carried_by(stored)
+  if stored.d ~= mark_of(format, carried) or session.count ~= #FIELDS + pieces + 1 then return false end
+  for position = 2, #FIELDS do
+    if #stored[FIELDS[position]] > DIGITS_MAX then return false end
+  end
+  return string.find(stored.g, '^%d+$') and session.generation <= GENERATION_MAX
+end
+
+-- Answers why a token of the session is not to be redeemed yet, if so: nobody has seen whether the session can be
+-- read. Whoever has seen it says so.
+local function unread(session, seen, format)
+  if seen == 'unreadable' then return {'unreadable'} end
+  if seen == 'unseen' and not is_as_written(session, format) then return {'unseen', ahead_of(session)} end
+end
+
+-- A session of builds before has no mark: it gets one of whoever has just read it.
+local function mark_if_seen(key, session, seen, format)
+  if seen ~= 'readable' or session.stored.d then return end
+  local carried, pieces = carried_by(session.stored)
+  if pieces > 0 then redis.call('HSET', key, 'd', mark_of(format, carried)) end
 end
 
 local function set_member(sid, version)
@@ -141,14 +201,15 @@ end
 -- now on, and what hangs on it keeps its length. A full Redis refuses that write, and the next call makes
 -- it.
 -- Model: StoresClockDecides
-local function bring_back(session, sessions, member, values, now)
+local function bring_back(session, sessions, member, stored, values, now)
   values.ahead = math.max(values.t, values.c) - now
   if values.ahead <= 0 then return end
   if values.t > now then values.i, values.t = now + (values.i - values.t), now end
   if values.c > now then values.a, values.c = now + (values.a - values.c), now end
   values.i = math.min(values.i, values.a)
-  redis.pcall('HSET', session, 'c', digits(values.c), 't', digits(values.t), 'i', digits(values.i),
-    'a', digits(values.a))
+  local words = {'c', digits(values.c), 't', digits(values.t), 'i', digits(values.i), 'a', digits(values.a)}
+  local written = redis.pcall('HSET', session, unpack(words))
+  if type(written) == 'number' then note(stored, words) end
   redis.pcall('ZADD', sessions, digits(values.i), member)
 end
 
@@ -157,30 +218,33 @@ end
 -- there.
 -- Model: TokensOfTheirIncarnation, VersionsNotTimes
 local function live_session(session, sessions, cutoff, incarnation, sid, user, now)
-  local stored = redis.call('HMGET', session, unpack(FIELDS))
-  local present, values = false, {}
-  for field = 1, #FIELDS do present = present or stored[field] end
-  if not present then return nil, {'unknown'} end
-  if stored[1] and stored[1] ~= user then return nil, {'foreign'} end
-  for position = 1, INCARNATION do
-    local name, value = FIELDS[position], stored[position]
-    if position >= VERSION then value = integer(value) end
+  local stored, count = read_session(session)
+  if not stored then return nil, {'unknown'} end
+  if stored.u and stored.u ~= user then return nil, {'foreign'} end
+  local values = {}
+  for position, name in ipairs(FIELDS) do
+    local value = stored[name]
+    if position > 1 then value = integer(value) end
     if not value then return nil, {'corrupt', 'session', name} end
     values[name] = value
   end
-  if not (stored[CARRIED] or stored[CARRIED_BEFORE]) then return nil, {'corrupt', 'session', FIELDS[CARRIED]} end
+  -- What it carries is not looked into: that it is there is told by its first field, or in sessions of builds before
+  -- by `e`.
+  if not (stored['0'] or stored.e) then return nil, {'corrupt', 'session', '0'} end
   local first_version = cutoff_version(cutoff)
   if not first_version then return nil, {'corrupt', 'cutoff', 'version'} end
-  if values.v < first_version or stored[INCARNATION] ~= incarnation then
-    forget(session, sessions, sid, stored[VERSION], now)
+  if values.v < first_version or stored.b ~= incarnation then
+    forget(session, sessions, sid, stored.v, now)
     return nil, {'unknown'}
   end
   if now >= math.min(values.i, values.a) then
     return nil, {'expired', values.i < values.a and 'idle' or 'absolute'}
   end
-  bring_back(session, sessions, set_member(sid, stored[VERSION]), values, now)
+  bring_back(session, sessions, set_member(sid, stored.v), stored, values, now)
   return {
-    version = stored[VERSION],
+    stored = stored,
+    count = count,
+    version = stored.v,
     generation = values.g,
     rotated_at = values.t,
     absolute_deadline = values.a,
@@ -267,8 +331,9 @@ end
 
 -- Whoever gets a live session mints an access token for it. A full Redis refuses this write; the
 -- note serves a list for administrators, and no token is refused for the lack of it.
-local function note_access_token(session, now)
-  redis.pcall('HSET', session, 'n', digits(now))
+local function note_access_token(key, session, now)
+  local words = {'n', digits(now)}
+  if type(redis.pcall('HSET', key, unpack(words))) == 'number' then note(session.stored, words) end
 end
 
 -- Moves the mark over what was carried out without a gap behind it, and follows on what stands there.

@@ -9,12 +9,14 @@
 -- ARGV[4] presented generation   ARGV[5] idle lifetime, ms
 -- ARGV[6] grace period, ms       ARGV[7] how long a revocation is remembered, ms
 -- ARGV[8] vouching               ARGV[9] id of an entry of the journal, for an alarm
--- ARGV[10] whether the caller can read the session: "readable" | "unreadable"
+-- ARGV[10] whether the caller can read the session: "readable" | "unreadable", or "unseen" where it has not looked
+-- ARGV[11] the format of what is carried that the caller reads and writes
 -- Returns {"current" | "previous" | "recovered", by how many ms it was ahead or nothing, names and values of the
 --         session's fields after it}
 --       | {"reused", until when its end matters, ms, or nothing where it goes on}
 --       | {"expired", "idle" | "absolute"} | {"evicted"} | {"unknown"} | {"foreign"} | {"unvouched"}
 --       | {"implausible"} | {"corrupt", kind of key, field} | {"unreadable"}: nothing was done
+--       | {"unseen", by how many ms it was ahead or nothing}: nothing was done, the caller has to look
 -- Atomic: of concurrent calls with one token the first gets "current", the others "previous" with
 -- the same generation; a session that is gone is never written again.
 -- Model: VouchingIsPassed, GraceClosesOnUse, AheadMovesForward, ReuseEndsTheSession
@@ -26,7 +28,8 @@ local incarnation = vouched(KEYS[5], ARGV[8])
 if not incarnation then return {'unvouched'} end
 local session, dead = live_session(KEYS[1], KEYS[2], KEYS[4], incarnation, ARGV[2], ARGV[3], now)
 if not session then return answer_for_dead(dead, KEYS[8], ARGV[2], now) end
-if ARGV[10] ~= 'readable' then return {'unreadable'} end
+local not_yet = unread(session, ARGV[10], ARGV[11])
+if not_yet then return not_yet end
 
 local verdict = judge(presented, session.generation, session.rotated_at, now, tonumber(ARGV[6]))
 if verdict == 'superseded' then
@@ -34,15 +37,18 @@ if verdict == 'superseded' then
   return {'reused', end_and_owe(keys, ARGV[3], ARGV[2], session, now, tonumber(ARGV[7]), ARGV[9])}
 end
 if verdict == 'previous' then
-  note_access_token(KEYS[1], now)
-  return answer('previous', KEYS[1], session.ahead)
+  note_access_token(KEYS[1], session, now)
+  return answer('previous', session)
 end
 
 local idle_deadline = math.min(now + tonumber(ARGV[5]), session.absolute_deadline)
-redis.call('HSET', KEYS[1], 'g', digits(math.min(presented + 1, GENERATION_MAX)), 't', digits(now),
-  'n', digits(now), 'i', digits(idle_deadline))
+local words = {'g', digits(math.min(presented + 1, GENERATION_MAX)), 't', digits(now), 'n', digits(now),
+  'i', digits(idle_deadline)}
+redis.call('HSET', KEYS[1], unpack(words))
+note(session.stored, words)
+mark_if_seen(KEYS[1], session, ARGV[10], ARGV[11])
 expire_in(KEYS[1], idle_deadline - now)
 redis.call('ZADD', KEYS[2], digits(idle_deadline), set_member(ARGV[2], session.version))
 tidy(KEYS[2], now)
-if verdict == 'ahead' then return answer('recovered', KEYS[1], session.ahead) end
-return answer('current', KEYS[1], session.ahead)
+if verdict == 'ahead' then return answer('recovered', session) end
+return answer('current', session)
