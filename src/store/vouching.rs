@@ -58,6 +58,11 @@ impl Vouched {
         self.at(partition).is_some()
     }
 
+    /// On which server a partition was found whole and by what, if it was.
+    pub(crate) fn found(&self, partition: Partition) -> Option<(Arc<str>, VouchedPartition)> {
+        self.at(partition).cloned()
+    }
+
     fn at(&self, partition: Partition) -> Option<&(Arc<str>, VouchedPartition)> {
         self.partitions.get(partition.index())?.as_ref()
     }

@@ -2,6 +2,7 @@
 
 mod as_it_runs;
 mod carried;
+mod checks;
 mod clock;
 pub(crate) mod cluster;
 mod failure;

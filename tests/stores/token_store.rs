@@ -76,6 +76,7 @@ macro_rules! contract {
             an_access_token_that_names_another_users_session_is_revoked
             a_denied_access_token_is_revoked_and_no_other
             a_denial_ends_to_the_millisecond
+            checks_at_once_get_each_their_own_answer
             a_repeated_denial_does_not_shorten_the_first
             // issued
             newest_access_tokens_come_in_the_order_of_their_users

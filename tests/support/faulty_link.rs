@@ -19,6 +19,8 @@ pub enum Weather {
     Silent,
     /// What is asked arrives; before an answer does, the connection is cut.
     AnswersLost,
+    /// What is asked arrives, and no answer until that changes.
+    AnswersHeld,
 }
 
 /// Where the link leads.
@@ -120,7 +122,10 @@ async fn carry(
             // It is gone when the proxy is.
             Weather::Silent => drop(link.wait_for(|link| link.weather != Weather::Silent).await),
             Weather::AnswersLost if is_answer => return Ok(()),
-            Weather::AnswersLost => {}
+            Weather::AnswersHeld if is_answer => {
+                drop(link.wait_for(|link| link.weather != Weather::AnswersHeld).await);
+            }
+            Weather::AnswersLost | Weather::AnswersHeld => {}
         }
         to.write_all(&bytes[..read]).await?;
     }

@@ -5,6 +5,7 @@
 //! and how, is in `store`.
 
 mod acl;
+mod checks;
 mod codec;
 mod connection;
 mod cut_off;

@@ -132,6 +132,7 @@ scripts! {
     OPEN_SESSION = "open_session.lua";
     ROTATE_SESSION = "rotate_session.lua";
     CHECK_SESSION = "check_session.lua";
+    CHECK_TOKENS = "check_tokens.lua";
     EVICT_SESSION = "evict_session.lua";
     REVOKE_SESSION = "revoke_session.lua";
     REVOKE_ACCESS_TOKEN = "revoke_access_token.lua";

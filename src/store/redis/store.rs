@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use redis::{ScriptInvocation, Value};
 
+use super::checks::Checks;
 use super::codec::{Answer, Entry, Fields};
 use super::connection::{At, ClusterView, Connection, SentinelView};
 use super::errors::{CallError, backend_error, is_forbidden, store_error};
@@ -32,6 +33,8 @@ pub struct RedisTokenStore {
     /// What revocations wait for, where the settings say so.
     pub(super) replicas: Option<Replicas>,
     pub(super) time: StoreTime,
+    /// Who waits for the next check of access tokens.
+    pub(super) checks: Arc<Checks>,
 }
 
 /// Why a store could not be set up.
@@ -73,6 +76,7 @@ impl RedisTokenStore {
             connection,
             keys,
             time: StoreTime::default(),
+            checks: Arc::default(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Access tokens: `access_status`, `revoke_access_token`.
 
 use hallpass::domain::clock::ManualClock;
-use hallpass::store::{AccessStatus, AccessSubject, DenylistStore, RefreshOutcome};
+use hallpass::store::{AccessStatus, AccessSubject, DenylistStore, OnUnknown, RefreshOutcome, SessionStore};
 
 use super::support::*;
 
@@ -63,6 +63,43 @@ pub async fn a_repeated_denial_does_not_shorten_the_first(store: &SharedStore, c
     shorter.expect("revoke_access_token");
     clock.advance(denial() - MILLISECOND);
     assert_eq!(status(store, &token).await, AccessStatus::Revoked);
+}
+
+/// Of many users in many partitions, and several about one token.
+pub async fn checks_at_once_get_each_their_own_answer(store: &SharedStore, clock: &ManualClock) {
+    let mut tokens = Vec::new();
+    for number in 0..40 {
+        let person = Person::new();
+        let session = person.log_in(store, clock).await;
+        let token = session.access_token();
+        let expected = match number % 4 {
+            0 => {
+                deny(store, clock, &token).await;
+                AccessStatus::Revoked
+            }
+            1 => {
+                store
+                    .revoke_session(person.user, session.id, OnUnknown::Ignore)
+                    .await
+                    .expect("revoke_session");
+                AccessStatus::Revoked
+            }
+            2 => {
+                tokens.push((AccessSubject { incarnation: -1, ..token }, AccessStatus::StoreLost));
+                AccessStatus::Live
+            }
+            _ => AccessStatus::Live,
+        };
+        tokens.extend([(token, expected); 2]);
+        tokens.push((AccessSubject { session: fresh_session_id(), ..token }, AccessStatus::Revoked));
+    }
+    let calls = tokens.into_iter().map(|(token, expected)| {
+        let store = store.clone();
+        async move { Ok((store.access_status(&token).await?, expected, token)) }
+    });
+    for (answer, expected, token) in race(calls.collect::<Vec<_>>()).await {
+        assert_eq!(answer, expected, "{token:?}");
+    }
 }
 
 pub async fn a_store_that_is_there_answers_a_ping(store: &SharedStore, _clock: &ManualClock) {

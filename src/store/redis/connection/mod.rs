@@ -27,8 +27,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::aio::ConnectionLike as _;
 use redis::{
-    ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, ScriptInvocation, ServerErrorKind, Value,
+    Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, Script, ScriptInvocation,
+    ServerErrorKind, Value,
 };
 
 use self::channel::Channel;
@@ -220,10 +222,37 @@ impl Connection {
             let mut answers: Vec<Value> = pipeline.query_async(&mut redis).await?;
             match answers.pop() {
                 Some(role) if is_master(&role) => Ok(answers),
-                _ => Err(RedisError::from((
-                    ErrorKind::Server(ServerErrorKind::ReadOnly),
-                    "the server is no master any more",
-                ))),
+                _ => Err(no_master()),
+            }
+        })
+        .await
+    }
+
+    /// Runs a script that only reads, on a master alone; `None` where Redis refuses it, whatever for. Where it did not
+    /// know it, it does by now.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(super) async fn read_by(
+        &self,
+        at: At<'_>,
+        script: &'static Script,
+        call: Cmd,
+    ) -> Result<Option<Value>, CallError> {
+        self.run(at, |mut redis| async move {
+            let mut pipeline = redis::pipe();
+            pipeline.add_command(call).cmd("ROLE");
+            let answers = redis.req_packed_commands(&pipeline, 0, 2).await?;
+            match answers.as_slice() {
+                [Value::ServerError(refusal), _] => {
+                    if refusal.kind() == Some(ServerErrorKind::NoScript) {
+                        // Where it takes none, it is not to be asked by one.
+                        let _ = script.load_async(&mut redis).await;
+                    }
+                    Ok(None)
+                }
+                [answer, role] if is_master(role) => Ok(Some(answer.clone())),
+                _ => Err(no_master()),
             }
         })
         .await
@@ -245,6 +274,10 @@ impl Connection {
             .map_err(|error| backend_error(entry, error))?;
         Ok(Answer::read(entry, value)?)
     }
+}
+
+fn no_master() -> RedisError {
+    RedisError::from((ErrorKind::Server(ServerErrorKind::ReadOnly), "the server is no master any more"))
 }
 
 /// What `ROLE` answers begins with the role.
