@@ -29,7 +29,7 @@ use self::compat::{CompatApi, Dialect};
 use self::document::known_names::KnownParameters;
 use self::document::profiles::Profile;
 use self::document::tags::licence;
-use self::main::at_once::AtOnce;
+use self::main::at_once::{AtOnce, Look};
 use self::main::{forward_auth, health, well_known};
 use self::pages::docs_page::{self, DocsPage};
 use self::pages::{dev_mails, documents, errors as errors_page, mails};
@@ -135,7 +135,7 @@ pub fn starting(
     }
     let entrance = Surroundings { cors, logged, ..Surroundings::default() }.into();
     let shape = |_: &Request| -> root::ErrorShape { IntoResponse::into_response };
-    root::wrap(routes.nest("/", not_yet()), random, https, entrance, &[], shape, |_: &Request| None)
+    root::wrap(routes.nest("/", not_yet()), random, https, entrance, &[], shape, |_: &Request| Look::Other)
 }
 
 /// What a sidecar answers by what `validator` knows, with the errors, headers and log lines of the service.
@@ -154,7 +154,7 @@ pub fn build_sidecar(
     };
     let routes = sidecar::routes(validator, unverified_email);
     root::wrap(routes, random, false, surroundings.into(), &[sidecar::document()], shape_of, |_: &Request| {
-        None
+        Look::Other
     })
 }
 
@@ -220,6 +220,6 @@ pub fn build(
     }
     entrance.own_origin = Some(own_origin);
     Ok(root::wrap(routes, random, https, entrance, &documents, shape_of, move |request: &Request| {
-        at_once.answer(request)
+        at_once.look_at(request)
     }))
 }

@@ -58,6 +58,16 @@ async fn a_service_that_starts_without_redis_works_when_redis_comes() {
     let answer = client.auth_me(&tokens.access).await;
     answer.assert_problem(503, "dependency_unavailable");
     assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+    // Whose token it is was found before the request had a line.
+    eventually("the line about it names the account", async || {
+        let is_it = |line: &str| {
+            ["\"operation\":\"authMe\"", "\"status\":503", "\"account\":\""]
+                .iter()
+                .all(|part| line.contains(part))
+        };
+        service.log().text().lines().any(is_it)
+    })
+    .await;
     assert_unavailable(&client).await;
 
     redis.restart();

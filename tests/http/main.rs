@@ -26,6 +26,7 @@ mod explanations;
 mod forward_auth;
 mod given_again;
 mod hosts;
+mod judged_once;
 mod key_ring;
 mod known_names;
 mod known_tokens;

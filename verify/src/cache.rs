@@ -44,12 +44,6 @@ impl CachedVerifier {
         &self.verifier
     }
 
-    /// What is remembered of a token that is in time at `now`.
-    pub fn recall(&self, token: &str, now: SystemTime) -> Option<Arc<KnownToken>> {
-        let known = self.cache.find(&Fingerprint::of(token))?;
-        self.verifier.check_times(&known.claims, now).is_ok().then_some(known)
-    }
-
     /// Checks a token at `now`: its signature and claims, unless they were found right before, and its times.
     ///
     /// # Errors

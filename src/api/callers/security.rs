@@ -11,6 +11,7 @@ use super::renewed_token::RenewedToken;
 use crate::api::errors::ApiError;
 use crate::domain::tokens::{AccessToken, RefreshToken};
 use crate::service::Services;
+use crate::service::access_tokens::Judged;
 use crate::service::caller::Caller;
 use crate::service::visitor::Visitor;
 
@@ -131,6 +132,8 @@ pub struct Unproven {
     services: Services,
     address: Option<IpAddr>,
     renewed: Option<RenewedToken>,
+    /// What was found of the access token before the operation was reached.
+    judged: Option<Judged>,
 }
 
 impl Unproven {
@@ -143,6 +146,7 @@ impl Unproven {
             services: services.clone(),
             address: request.data::<Visitor>().and_then(Visitor::address),
             renewed: request.data::<RenewedToken>().cloned(),
+            judged: request.data::<Judged>().cloned(),
         })
     }
 
@@ -151,6 +155,11 @@ impl Unproven {
     /// # Errors
     /// What is wrong with the tokens.
     pub async fn prove(&self, audience: Option<&str>) -> std::result::Result<Caller, ApiError> {
+        if audience.is_none()
+            && let Some(verdict) = self.judged.as_ref().and_then(|judged| judged.take(self.address))
+        {
+            return Ok(verdict?);
+        }
         let Presented { access, refresh } = &self.presented;
         let (access, refresh) = (access.as_ref(), refresh.as_ref());
         let tokens = &self.services.access_tokens;

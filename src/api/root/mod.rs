@@ -27,6 +27,7 @@ use crate::api::callers::refresh_cookie::{CookieJar, CookieRules};
 use crate::api::callers::renewed_token::RenewedToken;
 use crate::api::callers::security::X_ACCESS_TOKEN;
 use crate::api::errors::{ApiError, problem_of};
+use crate::api::main::at_once::Look;
 use crate::api::wire::allow::AllowedMethods;
 use crate::api::wire::client_address::TrustedProxies;
 use crate::api::wire::rate_limit_headers;
@@ -91,7 +92,7 @@ struct Root {
 }
 
 /// Wraps the routes of the service, which `documents` describe. `shape_of` says how errors look where a
-/// request goes. What `at_once` answers, a validation that said yes, goes no further.
+/// request goes. What `look_at` answers, a validation that said yes, goes no further.
 pub(crate) fn wrap<R, S, A>(
     routes: R,
     random: Arc<dyn Random>,
@@ -99,12 +100,12 @@ pub(crate) fn wrap<R, S, A>(
     entrance: Entrance,
     documents: &[Value],
     shape_of: S,
-    at_once: A,
+    look_at: A,
 ) -> impl Endpoint<Output = Response> + 'static + use<R, S, A>
 where
     R: Endpoint + 'static,
     S: Fn(&Request) -> ErrorShape + Send + Sync + 'static,
-    A: Fn(&Request) -> Option<Response> + Send + Sync + 'static,
+    A: Fn(&Request) -> Look + Send + Sync + 'static,
 {
     let Entrance { proxies, door, cors, logged, cookie, own_origin } = entrance;
     let (allowed, log) = (AllowedMethods::of(documents), RequestLog::of(documents, logged));
@@ -112,39 +113,77 @@ where
     let ids = RequestIds::new(&*random);
     let root = Arc::new(Root { ids, https, proxies, door, cors, allowed, log, cookie, own_origin });
     let shape_of = Arc::new(shape_of);
-    routes.map_to_response().around(move |routes, request| {
-        if let Some(response) = root.answer_at_once(&request, &at_once) {
-            return Either::Left(ready(Ok(response)));
+    routes.map_to_response().around(move |routes, mut request| {
+        let began = tokio::time::Instant::now();
+        let look = match root.answers_at_once(&request) {
+            true => look_at(&request),
+            false => Look::Other,
+        };
+        match look {
+            Look::Answered(response) => {
+                Either::Left(ready(Ok(root.answer_at_once(&request, response, began))))
+            }
+            Look::Asking(asking) => {
+                let (root, shape_of) = (root.clone(), shape_of.clone());
+                // Nothing is changed by asking: it need not go on where nobody waits for it.
+                let asking = async move {
+                    match asking.await {
+                        Ok(response) => Ok(root.answer_at_once(&request, response, began)),
+                        Err(judged) => {
+                            request.set_data(judged);
+                            the_long_way(&root, routes, shape_of(&request), request).await
+                        }
+                    }
+                };
+                Either::Right(Either::Left(asking.boxed()))
+            }
+            Look::Judged(judged) => {
+                request.set_data(judged);
+                let shape = shape_of(&request);
+                Either::Right(Either::Right(the_long_way(&root, routes, shape, request)))
+            }
+            Look::Other => {
+                let shape = shape_of(&request);
+                Either::Right(Either::Right(the_long_way(&root, routes, shape, request)))
+            }
         }
-        let root = root.clone();
-        let shape = shape_of(&request);
-        Either::Right(RunToCompletion::new(async move { Ok(root.receive(&*routes, request, shape).await) }))
     })
 }
 
+/// By the operation that a request asks for. Begun, it is finished.
+fn the_long_way<R>(
+    root: &Arc<Root>,
+    routes: Arc<R>,
+    shape: ErrorShape,
+    request: Request,
+) -> RunToCompletion<impl Future<Output = poem::Result<Response>> + Send + use<R>>
+where
+    R: Endpoint<Output = Response> + 'static,
+{
+    let root = root.clone();
+    RunToCompletion::new(async move { Ok(root.receive(&*routes, request, shape).await) })
+}
+
 impl Root {
-    /// The answer of `at_once`, with all that answers have; none to a request that is turned away, or has a line of
+    /// Whether a request may be answered before it has come in: none that is turned away, and none that has a line of
     /// its own in the log.
+    fn answers_at_once(&self, request: &Request) -> bool {
+        !self.log.has_lines_for_validations() && self.door.refusal(request).is_none()
+    }
+
+    /// An answer to a validation, with all that answers have.
     fn answer_at_once(
         &self,
         request: &Request,
-        at_once: &impl Fn(&Request) -> Option<Response>,
-    ) -> Option<Response> {
-        if self.log.has_lines_for_validations() {
-            return None;
-        }
-        let began = tokio::time::Instant::now();
-        let mut response = at_once(request)?;
-        // Looked at last, since whatever goes the long way meets it there.
-        if self.door.refusal(request).is_some() {
-            return None;
-        }
+        mut response: Response,
+        began: tokio::time::Instant,
+    ) -> Response {
         let now = tokio::time::Instant::now();
         self.log.validated(request.method(), request.uri().path(), now - began);
         self.log.report(now);
         finish(response.headers_mut(), self.name(request.headers()), None, self.https);
         self.cors.describe(&self.cors.look_at(request), response.headers_mut());
-        Some(response)
+        response
     }
 
     async fn receive(
@@ -284,7 +323,9 @@ mod tests {
         let document = json!({ "paths": { "/users/{id}": { "get": {} } } });
         let shape = |_: &Request| -> ErrorShape { IntoResponse::into_response };
         let endpoint =
-            wrap(routes, Arc::new(Zeros), false, Entrance::default(), &[document], shape, |_: &Request| None);
+            wrap(routes, Arc::new(Zeros), false, Entrance::default(), &[document], shape, |_: &Request| {
+                Look::Other
+            });
         let method = method.parse().expect("a method");
         let request = Request::builder().method(method).uri(path.parse().expect("a path"));
         endpoint.get_response(request.body(Body::empty())).await

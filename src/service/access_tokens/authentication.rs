@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hallpass_verify::{AccessClaims, Rejection, RevocationStatus};
+use hallpass_verify::{AccessClaims, Rejection};
 
 use super::AccessTokens;
 use super::refresh_verdict::refresh_verdict;
@@ -70,21 +70,6 @@ impl AccessTokens {
                 _ => Err(Error::InvalidToken(rejection)),
             },
         }
-    }
-
-    /// Who presents an access token that was found right before, is in time and stands by this process's own copy of
-    /// the revocation feed; `None` wherever [`authenticate`](Self::authenticate) is to decide.
-    pub fn known_caller(&self, access: &AccessToken) -> Option<Caller> {
-        let now = self.parts.clock.now();
-        let known = self.checks.get().tokens.recall(access.expose(), now.to_system_time())?;
-        // Whether the clients are there that act by it, the database knows.
-        if known.claims.act.is_some() {
-            return None;
-        }
-        let status = self.parts.revocations.status(&known.claims, now)?;
-        (status == RevocationStatus::Live)
-            .then(|| Caller::of(access.clone(), &known.claims, None).ok())
-            .flatten()
     }
 
     /// Whether an access token that is refused by this `rejection` was rightly signed here and has been

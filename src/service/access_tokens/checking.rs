@@ -97,7 +97,7 @@ impl AccessTokens {
     }
 
     /// The same, with what is remembered of it.
-    fn known(&self, access: &AccessToken, now: Timestamp) -> Result<Arc<KnownToken>, Rejection> {
+    pub(super) fn known(&self, access: &AccessToken, now: Timestamp) -> Result<Arc<KnownToken>, Rejection> {
         self.checks.get().tokens.verify(access.expose(), now.to_system_time())
     }
 

@@ -3,6 +3,7 @@
 mod authentication;
 mod checking;
 mod claims;
+mod judged;
 mod known_revocations;
 mod minting;
 mod refresh_verdict;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use hallpass_verify::{AccessTokenCheck, CachedVerifier, Verifier};
 
 pub(super) use self::claims::{incarnation_of, session_of};
+pub use self::judged::{Judged, Look, OpenQuestion};
 use self::known_revocations::KnownRevocations;
 pub(super) use self::refresh_verdict::refresh_verdict;
 use super::clock_watch::ClockWatch;
