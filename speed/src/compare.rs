@@ -76,7 +76,8 @@ struct Subject {
     served: Served,
     names: Names,
     sessions: Vec<Session>,
-    known: String,
+    /// A token of each session, which the service has seen.
+    known: Vec<String>,
     idle_mib: f64,
 }
 
@@ -90,12 +91,13 @@ impl Subject {
             answer_to(served.at, &register(number).0);
         }
         let sessions: Vec<Session> = (0..CONNECTIONS).map(|number| opened(&served, number)).collect();
-        let known = sessions[0].access[0].clone();
+        let known = sessions.iter().map(|session| session.access[0].clone()).collect();
         Self { service, served, names, sessions, known, idle_mib }
     }
 
+    /// Each connection asks with a token of its own.
     fn known(&self, path: &str) -> Vec<Again> {
-        again(&get(path, Some(&self.known)))
+        self.known.iter().map(|token| Again(get(path, Some(token)))).collect()
     }
 }
 
@@ -170,6 +172,33 @@ fn start_reference(redis: &Served, bytes: usize) -> Served {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["reference", &url(redis), &bytes.to_string()]).env("HALLPASS_SPEED_AT", at.to_string());
     Served::start(&mut command, at)
+}
+
+/// One load alone, round by round for half a minute: there is time for a look at the process.
+pub(crate) fn load_alone(program: &str, mode: &str, what: &str) {
+    let redis = redis();
+    let (mode, names) = if mode == "strict" { ("strict", STRICT) } else { ("mirror", MIRROR) };
+    let mut subject = Subject::start(program, &redis, mode, names);
+    println!("the service is process {}", subject.served.pid());
+    let began = Instant::now();
+    let mut run = Run { redis, table: Table::default() };
+    let (name, path) = match what {
+        "refresh" => (subject.names.refresh, None),
+        "auth-me" => (subject.names.auth_me, Some("/auth/auth-me")),
+        _ => (subject.names.forward_auth, Some("/forward-auth")),
+    };
+    while began.elapsed().as_secs() < 30 {
+        let served = &subject.served;
+        match path {
+            Some(path) => drop(run.measure(name, served, subject.known(path), SHORT.requests)),
+            None => {
+                let sessions = std::mem::take(&mut subject.sessions);
+                subject.sessions = run.measure(name, served, sessions, SHORT.refreshes);
+            }
+        }
+    }
+    Table::print_head();
+    run.table.print(name, None);
 }
 
 /// Measures everything, and prints it.

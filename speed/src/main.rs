@@ -3,6 +3,8 @@
 //! ```text
 //! hallpass-speed compare HALLPASS [short]   drives load at the program HALLPASS and at the references, prints the table
 //! hallpass-speed reference REDIS_URL BYTES  serves the references over HTTP: poem and nothing else
+//! hallpass-speed load HALLPASS MODE WHAT    one load alone, for a profiler: WHAT is auth-me, forward-auth or refresh,
+//!                                           MODE mirror or strict
 //! ```
 
 mod alone;
@@ -22,6 +24,7 @@ fn main() {
         ["compare", hallpass] => compare::run(hallpass, &compare::LONG),
         ["compare", hallpass, "short"] => compare::run(hallpass, &compare::SHORT),
         ["reference", redis, bytes] => reference::serve(redis, bytes.parse().expect("a number of bytes")),
+        ["load", hallpass, mode, what] => compare::load_alone(hallpass, mode, what),
         _ => panic!("see the head of speed/src/main.rs"),
     }
 }

@@ -40,6 +40,11 @@ impl Served {
         (served, began.elapsed())
     }
 
+    /// Which process it is.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What its threads have used so far.
     pub(crate) fn cpu(&self) -> Cpu {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a process on Linux");
