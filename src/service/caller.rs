@@ -1,5 +1,6 @@
 //! Who calls an operation.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hallpass_verify::{AccessClaims, Rejection};
@@ -19,7 +20,7 @@ pub struct Caller {
     /// What they may do here.
     pub role: Role,
     /// All roles that the token names.
-    pub roles: Vec<String>,
+    pub roles: Cow<'static, [Cow<'static, str>]>,
     /// Their e-mail address, empty in a token that has none: ours do.
     pub email: String,
     /// Whether they had proven that it is theirs when that token was issued.
@@ -54,7 +55,7 @@ impl Caller {
         Ok(Self {
             user: claims.sub.parse().map_err(|_| malformed())?,
             role: if is_admin { Role::Admin } else { Role::Member },
-            roles: claims.roles.clone(),
+            roles: roles_of(claims),
             email: claims.email.clone().unwrap_or_default(),
             email_verified: claims.verified_email().is_some(),
             session: claims.sid.map(SessionId::from).ok_or_else(malformed)?,
@@ -94,6 +95,15 @@ impl Caller {
             Role::Admin => Ok(()),
             Role::Member => Err(Error::Forbidden),
         }
+    }
+}
+
+/// Most are members and no more, of whom nothing has to be copied.
+fn roles_of(claims: &AccessClaims) -> Cow<'static, [Cow<'static, str>]> {
+    const MEMBER: &[Cow<'static, str>] = &[Cow::Borrowed(Role::Member.as_str())];
+    match claims.roles.as_slice() {
+        [only] if only == Role::Member.as_str() => Cow::Borrowed(MEMBER),
+        roles => roles.iter().cloned().map(Cow::Owned).collect(),
     }
 }
 

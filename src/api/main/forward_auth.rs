@@ -83,7 +83,10 @@ impl Pass {
         Ok(Self {
             user: HeaderValue::from(caller.user.get()),
             email: value(if is_told { &caller.email } else { "" })?,
-            groups: value(&caller.roles.join(","))?,
+            groups: match &*caller.roles {
+                [only] => value(only)?,
+                roles => value(&roles.join(","))?,
+            },
         })
     }
 }
