@@ -278,8 +278,14 @@ refusals! {
     UpdateClientErrors {
         400 => Documented::new(
             "The body is not valid JSON, has a key twice or one that is not known, or a field has the wrong type or \
-             cannot be taken (`invalid_request`; `errors` names the fields).",
-            || vec![ApiError::invalid_field("audiences", &AudiencesError::Malformed.to_string())],
+             cannot be taken (`invalid_request`; `errors` names the fields). Or its tokens would be longer than they may be \
+             (`token_too_large`).",
+            || {
+                vec![
+                    ApiError::invalid_field("audiences", &AudiencesError::Malformed.to_string()),
+                    service::Error::TokenTooLarge { bytes: 5_000 }.into(),
+                ]
+            },
         ),
         401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_CLIENT, 413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL,
         503 => UNAVAILABLE,
