@@ -27,7 +27,10 @@ type Claims struct {
 	Version *int64
 	// The number of the issuer's memory that the token was issued under.
 	Incarnation uint64
-	ClientID    string
+	// The client that the token was issued to.
+	ClientID string
+	// Who acts for the subject (RFC 8693 4.1), the present actor first; nobody, where the subject acts itself.
+	Actors []string
 	// The user's address as far as anybody said; see [Claims.VerifiedEmail].
 	Email string
 	// Whether the user has proven that the address is theirs; nil where nothing is known of it.
@@ -47,7 +50,12 @@ type Claims struct {
 	payload        []byte
 }
 
-var claimNames = names("iss", "aud", "sub", "exp", "iat", "nbf", "jti", "sid", "sv", "inc", "client_id", "email", "email_verified", "auth_time", "amr", "acr", "roles", "scope")
+var claimNames = names("iss", "aud", "sub", "exp", "iat", "nbf", "jti", "sid", "sv", "inc", "client_id", "email", "email_verified", "auth_time", "amr", "acr", "roles", "scope", "act", "may_act")
+
+var actorNames, mayActNames = names("sub", "act"), names("sub")
+
+// deepestChain is how many may have acted one for the other.
+const deepestChain = 126
 
 // VerifiedEmail is the user's address, if the issuer says that the user has proven it to be theirs. Anybody can register
 // with anybody's address: know people by Subject.
@@ -114,6 +122,7 @@ func parseClaims(payload []byte) (*Claims, error) {
 		Version:       read.optionalSigned("sv"),
 		Incarnation:   read.unsigned("inc"),
 		ClientID:      read.text("client_id"),
+		Actors:        read.actors(),
 		Email:         read.optionalText("email"),
 		EmailVerified: read.optionalBool("email_verified"),
 		AuthTime:      read.optionalSigned("auth_time"),
@@ -122,6 +131,11 @@ func parseClaims(payload []byte) (*Claims, error) {
 		Roles:         read.texts("roles"),
 		Scope:         read.optionalText("scope"),
 		payload:       payload,
+	}
+	if object.has("may_act") {
+		mayAct := read.within("may_act", mayActNames)
+		mayAct.text("sub")
+		note(&read, "", mayAct.err)
 	}
 	claims.token = read.uuid("jti")
 	claims.TokenID = claims.token.String()
@@ -188,6 +202,23 @@ func (r *reader) optionalTexts(name string) []string {
 		return nil
 	}
 	return r.texts(name)
+}
+
+// within reads an object in the object.
+func (r *reader) within(name string, known map[string]bool) reader {
+	inner, err := members(r.object[name], known)
+	return reader{object: inner, err: err}
+}
+
+// actors is the chain of actors in an act.
+func (r *reader) actors() (chain []string) {
+	for at := *r; at.object.has("act"); {
+		at = at.within("act", actorNames)
+		if chain = append(chain, at.text("sub")); at.err != nil || len(chain) > deepestChain {
+			return note[[]string](r, nil, errJSON)
+		}
+	}
+	return chain
 }
 
 // audience is a string or an array of strings (RFC 7519 4.1.3).

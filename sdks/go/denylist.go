@@ -121,6 +121,14 @@ func (d *denylist) isRevoked(claims *Claims, kid string) bool {
 	if event, found := d.subjects[claims.Subject]; found && (claims.Version == nil || *claims.Version < event.below) {
 		return true
 	}
+	if d.isDeleted(claims.ClientID) {
+		return true
+	}
+	for _, actor := range claims.Actors {
+		if d.isDeleted(actor) {
+			return true
+		}
+	}
 	for _, part := range []int{everyPartition, partitionOf(claims.Subject)} {
 		if loss, found := d.parts[part]; found && claims.Incarnation < loss.below {
 			return true
@@ -128,6 +136,12 @@ func (d *denylist) isRevoked(claims *Claims, kid string) bool {
 	}
 	_, found := d.keys[kid]
 	return found
+}
+
+// isDeleted says whether that is a client which was deleted: what is told of an account says nothing about clients.
+func (d *denylist) isDeleted(client string) bool {
+	_, found := d.subjects[client]
+	return found && partitionOf(client) == people
 }
 
 // prune forgets the entries that ended at now, seconds since 1970, or before.

@@ -156,7 +156,8 @@ const ROOMS: &[Room] = &[
 #[rustfmt::skip]
 const VERIFY: &[Room] = &[
     // What a token says, and what it allows.
-    Room { name: "claims", rooms: &[], crates: &[] },
+    Room { name: "actor", rooms: &[], crates: &[] },
+    Room { name: "claims", rooms: &["actor"], crates: &[] },
     Room { name: "permission", rooms: &["claims"], crates: &[] },
     // Bytes in, verdict out; only the keys know the library that does the cryptography.
     Room { name: "rejection", rooms: &["claims"], crates: &[] },
@@ -187,7 +188,7 @@ const VERIFY: &[Room] = &[
     Room { name: "guard/tower", rooms: &["guard"], crates: &["tower_layer", "tower_service"] },
     Room {
         name: "",
-        rooms: &["cache", "check", "claims", "client", "denylist", "guard", "jws", "keys", "permission", "rejection", "verifier"],
+        rooms: &["actor", "cache", "check", "claims", "client", "denylist", "guard", "jws", "keys", "permission", "rejection", "verifier"],
         crates: &[],
     },
 ];

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::actor::{Actor, MayAct};
+
 /// The claims of an access token (RFC 9068 2.2).
 ///
 /// Each has exactly the JSON type that hallpass writes; a token whose claims have another type is
@@ -89,31 +91,6 @@ pub struct AccessClaims {
     /// others; whoever reads claims without [`Verifier`](crate::Verifier) has none of them.
     #[serde(flatten, skip_deserializing)]
     pub extra: Map<String, Value>,
-}
-
-/// Who acts for the subject of a token (RFC 8693 4.1).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Actor {
-    /// The client, or the subject of the actor's token.
-    pub sub: String,
-    /// Who acted before, where the token was exchanged for another that was exchanged itself: it says how the token
-    /// came here, and permits nothing.
-    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
-    pub act: Option<Box<Actor>>,
-}
-
-impl Actor {
-    /// The actors, the present one first.
-    pub fn chain(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |actor| actor.act.as_deref())
-    }
-}
-
-/// Who may become the actor of a token's subject (RFC 8693 4.4).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MayAct {
-    /// The client, or the subject of the actor's token.
-    pub sub: String,
 }
 
 impl AccessClaims {
@@ -310,8 +287,8 @@ mod tests {
         let read: AccessClaims = serde_json::from_value(written.clone()).expect("claims");
         assert_eq!(read.actors().collect::<Vec<_>>(), ["orders", "gateway"]);
         assert_eq!(read, exchanged);
-        for bad in [json!(null), json!("orders"), json!({}), json!({"sub": 1}), json!({"sub": "a", "act": 1})]
-        {
+        let nested = json!({"sub": "a", "act": 1});
+        for bad in [json!(null), json!("orders"), json!(["orders"]), json!({}), json!({"sub": 1}), nested] {
             written["act"] = bad.clone();
             assert!(serde_json::from_value::<AccessClaims>(written.clone()).is_err(), "{bad}");
         }

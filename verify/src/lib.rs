@@ -104,6 +104,7 @@
 #![cfg_attr(not(feature = "client"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "client")]
+mod actor;
 mod cache;
 mod check;
 mod claims;
@@ -120,10 +121,11 @@ mod rejection;
 mod vectors;
 mod verifier;
 
+pub use actor::{Actor, MayAct};
 #[cfg(feature = "client")]
 pub use cache::{CachedVerifier, KnownToken};
 pub use check::{AccessTokenCheck, CheckError, RevocationSource, RevocationStatus};
-pub use claims::{AccessClaims, Actor, MayAct};
+pub use claims::AccessClaims;
 pub use denylist::{Denylist, Partition, PartitionError, Revocation, RevocationTarget};
 pub use keys::{KeySet, KeySetError};
 pub use permission::Forbidden;

@@ -1,5 +1,5 @@
 import type { Claims } from './claims.js'
-import { partitionOf, type Revocation } from './revocation.js'
+import { isAccount, partitionOf, type Revocation } from './revocation.js'
 
 /** Tokens that bear a number below this one do not stand. */
 interface CutOff {
@@ -37,7 +37,7 @@ export class Denylist {
   }
 
   /** Whether anything here speaks against a token with these claims that the key `kid` signed. */
-  isRevoked(claims: Pick<Claims, 'jti' | 'sid' | 'sub' | 'sv' | 'inc'>, kid: string): boolean {
+  isRevoked(claims: Pick<Claims, 'jti' | 'sid' | 'sub' | 'sv' | 'inc' | 'clientId' | 'actors'>, kid: string): boolean {
     const subject = this.#subjects.get(claims.sub)
     return (
       this.#tokens.has(claims.jti) ||
@@ -45,9 +45,16 @@ export class Denylist {
       this.#keys.has(kid) ||
       // A token without a version is older than any.
       (subject !== undefined && (claims.sv === undefined || claims.sv < subject.below)) ||
+      this.#isDeleted(claims.clientId) ||
+      claims.actors.some((actor) => this.#isDeleted(actor)) ||
       concerns(this.#parts.get(-1), claims.inc) ||
       concerns(this.#parts.get(partitionOf(claims.sub)), claims.inc)
     )
+  }
+
+  /** Whether that is a client which was deleted: what is told of an account says nothing about clients. */
+  #isDeleted(id: string): boolean {
+    return this.#subjects.has(id) && !isAccount(id)
   }
 
   /** Forgets the entries that ended at `now`, seconds since 1970, or before. */

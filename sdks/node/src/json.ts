@@ -12,6 +12,9 @@ const WHOLE = /^(?:-[1-9]|[0-9])[0-9]*$/
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 const CLOSING: Readonly<Record<string, string>> = { '{': '}', '[': ']' }
 
+/** Of which names the members are of an object that is itself a member. */
+export type Within = ReadonlyMap<string, ReadonlySet<string>>
+
 /** The text is not JSON, or not of the shape that was asked for. */
 export class JsonError extends Error {
   override name = 'JsonError'
@@ -26,12 +29,14 @@ export class JsonReader {
     this.#text = text
   }
 
-  /** The members of an object that have these names; others are passed over. */
-  members(names: ReadonlySet<string>): Map<string, Json> {
+  /** The members of an object that have these names, and of the objects that are `within` it; others are passed over. */
+  members(names: ReadonlySet<string>, within?: Within): Map<string, Json> {
     const members = new Map<string, Json>()
     for (const name of this.names()) {
+      const inner = within?.get(name)
       if (!names.has(name)) this.skip()
       else if (members.has(name)) throw new JsonError('a member is there twice')
+      else if (inner && this.#peek() === '{') members.set(name, this.members(inner, within))
       else members.set(name, this.value())
     }
     return members
@@ -183,10 +188,10 @@ export class JsonReader {
   }
 }
 
-/** The members of a text that is one object, of those names. */
-export function membersOf(text: string, names: ReadonlySet<string>): Map<string, Json> {
+/** The members of a text that is one object, of those names, and of the objects `within` it. */
+export function membersOf(text: string, names: ReadonlySet<string>, within?: Within): Map<string, Json> {
   const reader = new JsonReader(text)
-  const members = reader.members(names)
+  const members = reader.members(names, within)
   reader.end()
   return members
 }
@@ -220,6 +225,11 @@ export class Members {
 
   texts(name: string): string[] | undefined {
     return this.#typed(name, isTexts)
+  }
+
+  object(name: string): Members | undefined {
+    const map = this.#typed(name, (value): value is Map<string, Json> => value instanceof Map)
+    return map && new Members(map)
   }
 
   /** One text or several. */

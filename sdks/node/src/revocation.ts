@@ -62,3 +62,7 @@ export function partitionOf(sub: string): number {
   return Number(number !== undefined && number <= U64_MAX ? number % PEOPLE : PEOPLE)
 }
 
+/** Whether a `sub` is that of an account: a number. */
+export function isAccount(sub: string): boolean {
+  return partitionOf(sub) < PEOPLE
+}

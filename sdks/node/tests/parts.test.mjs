@@ -75,8 +75,8 @@ test('a person belongs to the remainder of the number and all else to the last p
 })
 
 test('an entry is kept to its end and forgotten at it', () => {
-  const claims = { jti: '1', sid: '2', sub: '42', sv: 3n, inc: 7n }
-  for (const entry of [{ kind: 'token', id: '1' }, { kind: 'session', id: '2' }, { kind: 'key', id: 'k' }, { kind: 'user', sub: '42', sv: 4n }, { kind: 'all', inc: 8n, partition: undefined }, { kind: 'all', inc: 8n, partition: 42 }]) {
+  const claims = { jti: '1', sid: '2', sub: '42', sv: 3n, inc: 7n, clientId: 'orders', actors: ['gateway'] }
+  for (const entry of [{ kind: 'token', id: '1' }, { kind: 'session', id: '2' }, { kind: 'key', id: 'k' }, { kind: 'user', sub: '42', sv: 4n }, { kind: 'user', sub: 'orders', sv: 1n }, { kind: 'user', sub: 'gateway', sv: 1n }, { kind: 'all', inc: 8n, partition: undefined }, { kind: 'all', inc: 8n, partition: 42 }]) {
     const list = new Denylist()
     list.insert({ ...entry, exp: 5n })
     list.insert({ ...entry, exp: 9n })

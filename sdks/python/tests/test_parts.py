@@ -17,7 +17,7 @@ from hallpass_verify._revocation import Denylist, Revocation, partition_of, read
 from hallpass_verify._sse import Event, SseParser
 
 AHEAD = 2_000_000_000_000
-CLAIMS = Claims("i", ["a"], "42", 9, 1, None, "1", "2", 3, 7, [], None)
+CLAIMS = Claims("i", ["a"], "42", 9, 1, None, "1", "2", 3, 7, "orders", ["gateway"], [], None)
 
 
 def test_whole_numbers_are_read_as_they_are_written() -> None:
@@ -79,7 +79,16 @@ def test_a_person_belongs_to_the_remainder_of_the_number() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "key", "below"),
-    [("jti", "1", 0), ("sid", "2", 0), ("kid", "k", 0), ("sub", "42", 4), ("all", -1, 8), ("all", 42, 8)],
+    [
+        ("jti", "1", 0),
+        ("sid", "2", 0),
+        ("kid", "k", 0),
+        ("sub", "42", 4),
+        ("sub", "orders", 1),
+        ("sub", "gateway", 1),
+        ("all", -1, 8),
+        ("all", 42, 8),
+    ],
 )
 def test_an_entry_is_kept_to_its_end(kind: str, key: str | int, below: int) -> None:
     denylist = Denylist()

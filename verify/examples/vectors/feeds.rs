@@ -28,6 +28,7 @@ pub fn lines(signers: &Signers) -> Lines {
     for group in [
         beginnings,
         kinds,
+        clients,
         cut_offs,
         not_understood,
         staleness,
@@ -337,6 +338,64 @@ fn kinds(lines: &mut Lines, signers: &Signers) {
         feed.wait(1_000).beat().check(&concerned, REVOKED).check(&other, OK);
         feed.add_to(lines, "kinds", &format!("{entry} in the stream"));
     }
+}
+
+/// A client that was deleted: tokens that name it, and such as only seem to.
+fn clients(lines: &mut Lines, signers: &Signers) {
+    let es = &signers.es;
+    let issued_to = |id: &str| with(claims(), "client_id", id);
+    let acted_by = |act: Value| with(issued_to("billing"), "act", act);
+    let by = |id: &str| json!({"sub": id});
+    let entry = |id: &str| json!({"sub": id, "sv": 1, "exp": END});
+    let concerned = [
+        with(machine(), "client_id", "orders"),
+        machine(),
+        issued_to("orders"),
+        with(issued_to("orders"), "sv", i64::MAX),
+        with(issued_to("orders"), "act", by("orders")),
+        acted_by(by("orders")),
+        acted_by(json!({"sub": "billing", "act": by("orders")})),
+        acted_by(json!({"sub": "orders", "act": by("gateway")})),
+        acted_by(json!({"act": {"act": by("orders"), "sub": "gateway"}, "sub": "billing"})),
+        with(acted_by(by("orders")), "sub", "gateway"),
+    ];
+    let others = [
+        claims(),
+        issued_to("order"),
+        issued_to("orders2"),
+        issued_to("orders-eu"),
+        issued_to("Orders"),
+        issued_to("orders "),
+        acted_by(by("gateway")),
+        acted_by(json!({"sub": "gateway", "act": by("orders.eu")})),
+        acted_by(json!({"sub": "gateway", "client_id": "orders", "acts": by("orders")})),
+        with(acted_by(by("gateway")), "may_act", by("orders")),
+        with(claims(), "orders", "orders"),
+        with(claims(), "email", "orders"),
+        with(with(machine(), "sub", "order"), "client_id", "order"),
+    ];
+    for (claims, code) in concerned.iter().map(|one| (one, REVOKED)).chain(others.iter().map(|one| (one, OK)))
+    {
+        let token = es.token(&es.header(), claims);
+        let mut feed = Feed::following();
+        feed.check(&token, OK).revocation(&entry("orders")).check(&token, code);
+        feed.add_to(lines, "clients", &format!("orders is deleted: {claims}"));
+    }
+    // Digits are an account, of which nothing is told but by the subject.
+    for (id, code) in
+        [("43", OK), ("0", OK), ("18446744073709551615", OK), ("043", REVOKED), ("+43", REVOKED)]
+    {
+        for claims in [issued_to(id), acted_by(by(id)), acted_by(json!({"sub": "gateway", "act": by(id)}))] {
+            let token = es.token(&es.header(), &claims);
+            let mut feed = Feed::following();
+            feed.revocation(&entry(id)).check(&token, code);
+            feed.add_to(lines, "clients", &format!("{id} is none in digits: {claims}"));
+        }
+    }
+    let token = es.token(&es.header(), &issued_to("orders"));
+    let mut feed = Feed::new();
+    feed.keys(Some("published")).list(&[entry("orders")]).check(&token, REVOKED);
+    feed.add_to(lines, "clients", "orders is deleted, in the list");
 }
 
 fn cut_offs(lines: &mut Lines, signers: &Signers) {

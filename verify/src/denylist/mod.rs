@@ -34,7 +34,7 @@ pub struct Denylist {
 struct Rest {
     /// Subjects that are a number, as users' are, with the least version that stands.
     users: HashMap<u64, CutOff<i64>>,
-    /// Other subjects.
+    /// Other subjects: clients.
     clients: HashMap<Box<str>, CutOff<i64>>,
     /// By `kid`, to the end.
     keys: HashMap<Box<str>, u32>,
@@ -151,9 +151,17 @@ impl Rest {
         };
         // A token without a version is older than any.
         of_subject.is_some_and(|cut_off| claims.sv.is_none_or(|version| cut_off.concerns(version)))
+            || self.speaks_against_client(claims)
             || self.all.is_some_and(|cut_off| cut_off.concerns(claims.inc))
             || self.parts.get(&Partition::of(&claims.sub)).is_some_and(|cut_off| cut_off.concerns(claims.inc))
             || self.keys.contains_key(kid)
+    }
+
+    /// Whether a client was deleted that the token was issued to, or that acts by it or did: whoever its subject is,
+    /// whose version says nothing about a client.
+    fn speaks_against_client(&self, claims: &AccessClaims) -> bool {
+        let mut named = claims.actors().chain([claims.client_id.as_str()]);
+        !self.clients.is_empty() && named.any(|id| self.clients.contains_key(id))
     }
 }
 
@@ -252,6 +260,41 @@ mod tests {
         let machine = AccessClaims { sub: "orders".to_owned(), sid: None, sv: None, ..claims() };
         assert!(list(&[json!({"sub": "orders", "sv": i64::MIN, "exp": END})]).is_revoked(&machine, "k"));
         assert!(!list(&[json!({"sub": "others", "sv": i64::MAX, "exp": END})]).is_revoked(&machine, "k"));
+    }
+
+    #[test]
+    fn a_client_that_is_gone_concerns_what_was_issued_to_it_and_what_it_acts_by() {
+        let entry = |id: &str| json!({"sub": id, "sv": 1, "exp": END});
+        let gone = list(&[entry("orders")]);
+        let issued_to = |id: &str| AccessClaims { client_id: id.to_owned(), ..claims() };
+        let acted_by = |act: Value| AccessClaims {
+            act: Some(serde_json::from_value(act).expect("actors")),
+            client_id: "billing".to_owned(),
+            ..claims()
+        };
+        for token in [
+            issued_to("orders"),
+            acted_by(json!({"sub": "orders"})),
+            acted_by(json!({"sub": "billing", "act": {"sub": "orders"}})),
+            acted_by(json!({"sub": "billing", "act": {"sub": "gateway", "act": {"sub": "orders"}}})),
+        ] {
+            assert!(gone.is_revoked(&token, "k"), "{token:?}");
+        }
+        for token in [
+            issued_to("order"),
+            issued_to("orders2"),
+            issued_to("Orders"),
+            acted_by(json!({"sub": "gateway", "act": {"sub": "orders.eu"}})),
+        ] {
+            assert!(!gone.is_revoked(&token, "k"), "{token:?}");
+        }
+        // What is told of an account is not about clients, whatever they are called, nor about whom it acts for.
+        let person = list(&[entry("43")]);
+        for token in [issued_to("43"), acted_by(json!({"sub": "43"}))] {
+            assert!(!person.is_revoked(&token, "k"), "{token:?}");
+        }
+        gone.prune(END);
+        assert!(!gone.is_revoked(&issued_to("orders"), "k"));
     }
 
     #[test]

@@ -27,7 +27,8 @@ pub enum RevocationTarget {
     Token(Uuid),
     /// The tokens of the session with this `sid`.
     Session(Uuid),
-    /// The tokens of a subject whose version is below a number, and those that have none.
+    /// The tokens of a subject whose version is below a number, and those that have none. A subject that is no number is a
+    /// client that was deleted: those as well that were issued to it, or that it acts by or did, whatever their version.
     User {
         /// Claim `sub`.
         sub: String,

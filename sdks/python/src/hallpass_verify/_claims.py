@@ -3,11 +3,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ._json import I64, U64, Object, required
+from ._json import I64, U64, JsonError, Members, Object, required
 
 _NAMES = frozenset(
-    "iss aud sub exp iat nbf jti sid sv inc client_id email email_verified auth_time amr acr roles scope".split()
+    "iss aud sub exp iat nbf jti sid sv inc client_id email email_verified auth_time amr acr roles scope act may_act".split()
 )
+_ACTOR_NAMES = frozenset(("sub", "act"))
+_DEEPEST_CHAIN = 126
+"""How many may have acted one for the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,9 @@ class Claims:
     sid: str | None
     sv: int | None
     inc: int
+    client_id: str
+    actors: list[str]
+    """Who acts for the subject (RFC 8693 4.1), the present actor first."""
     roles: list[str]
     scope: str | None
 
@@ -35,12 +41,13 @@ def read_claims(payload: Object) -> Claims:
     Raises ValueError where one is missing, of another type, `null`, or there twice.
     """
     members = payload.members(_NAMES)
-    required(members.text("client_id"))
     members.text("email")
     members.flag("email_verified")
     members.whole_number("auth_time", I64)
     members.texts("amr")
     members.text("acr")
+    if (may_act := members.object("may_act")) is not None:
+        required(may_act.members(("sub",)).text("sub"))
     sid = members.text("sid")
     return Claims(
         iss=required(members.text("iss")),
@@ -53,9 +60,21 @@ def read_claims(payload: Object) -> Claims:
         sid=None if sid is None else uuid(sid),
         sv=members.whole_number("sv", I64),
         inc=required(members.whole_number("inc", U64)),
+        client_id=required(members.text("client_id")),
+        actors=_actors(members),
         roles=required(members.texts("roles")),
         scope=members.text("scope"),
     )
+
+
+def _actors(members: Members) -> list[str]:
+    chain: list[str] = []
+    while (act := members.object("act")) is not None:
+        if len(chain) == _DEEPEST_CHAIN:
+            raise JsonError("too deep")
+        members = act.members(_ACTOR_NAMES)
+        chain.append(required(members.text("sub")))
+    return chain
 
 
 _HYPHENATED = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"

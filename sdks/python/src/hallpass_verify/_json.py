@@ -62,6 +62,9 @@ class Members(dict[str, Any]):
             raise JsonError("a member has another type")
         return [_whole(text) for text in texts]
 
+    def object(self, name: str) -> Object | None:
+        return self._typed(name, Object)
+
     def text_or_texts(self, name: str) -> list[str] | None:
         text = self.text(name) if type(self.get(name)) is str else None
         return self.texts(name) if text is None else [text]

@@ -63,6 +63,11 @@ def partition_of(sub: str) -> int:
     return number % _PEOPLE if number in U64 else _PEOPLE
 
 
+def is_account(sub: str) -> bool:
+    """Whether a `sub` is that of an account: a number."""
+    return partition_of(sub) < _PEOPLE
+
+
 class Denylist:
     """Revocations by what they concern. One thread writes; any may read."""
 
@@ -90,12 +95,17 @@ class Denylist:
             or kid in self._ids["kid"]
             # A token without a version is older than any.
             or (subject is not None and (claims.sv is None or claims.sv < subject[0]))
+            or any(map(self._is_deleted, (claims.client_id, *claims.actors)))
             or any(
                 claims.inc < cut_off[0]
                 for part in (-1, partition_of(claims.sub))
                 if (cut_off := self._cut_offs["all"].get(part))
             )
         )
+
+    def _is_deleted(self, client: str) -> bool:
+        """Whether that is a client which was deleted: what is told of an account says nothing about clients."""
+        return client in self._cut_offs["sub"] and not is_account(client)
 
     def prune(self, now: int) -> None:
         """Forgets the entries that ended at `now`, seconds since 1970, or before."""

@@ -8,6 +8,9 @@ use crate::keys::Signers;
 /// What only some tokens have.
 const OPTIONAL: [&str; 5] = ["sid", "sv", "email", "email_verified", "scope"];
 
+/// How many may have acted one for the other.
+const DEEPEST_CHAIN: usize = 126;
+
 pub(super) fn claim_types(lines: &mut Lines, signers: &Signers) {
     let es = &signers.es;
     let mut add = |about: String, claims: &Value, code: &str| {
@@ -58,6 +61,68 @@ pub(super) fn claim_types(lines: &mut Lines, signers: &Signers) {
         add(format!("{payload} for all"), &payload, INVALID);
     }
     add("sub: empty".to_owned(), &with(claims(), "sub", ""), OK);
+}
+
+/// Who acts (RFC 8693 4.1), and who may.
+pub(super) fn actors(lines: &mut Lines, signers: &Signers) {
+    let es = &signers.es;
+    let mut add = |about: &str, act: &str, code: &str| {
+        for claim in ["act", "may_act"] {
+            let text = claims().to_string().replacen('{', &format!(r#"{{"{claim}":{act},"#), 1);
+            // Of who may act nothing but the name is looked at.
+            let code = if claim == "may_act" && about.starts_with("further") { OK } else { code };
+            let token = es.token_of_text(es.header().to_string(), text);
+            lines.token("actors", &format!("{claim}: {about}"), &token, code);
+        }
+    };
+    for (act, code) in [
+        (r#"{"sub":"orders"}"#, OK),
+        (r#"{"sub":""}"#, OK),
+        (r#"{"iss":"x","sub":"orders","deep":{"sub":1}}"#, OK),
+        (r#"{"sub":"orders","x":1,"x":2}"#, OK),
+        (r#"{"sub":"orders","x":1e999}"#, OK),
+        (r#"{"sub":"orders","sub":"orders"}"#, INVALID),
+        (r#"{"sub":"orders","s\u0075b":"orders"}"#, INVALID),
+        (r#"{"sub":null}"#, INVALID),
+        (r#"{"sub":1}"#, INVALID),
+        (r#"{"sub":["orders"]}"#, INVALID),
+        (r#"{"sub":"\ud83d"}"#, INVALID),
+        (r#"{"Sub":"orders"}"#, INVALID),
+        (r#"{"client_id":"orders"}"#, INVALID),
+        ("{}", INVALID),
+        ("null", INVALID),
+        ("[]", INVALID),
+        (r#"["orders"]"#, INVALID),
+        (r#"[{"sub":"orders"}]"#, INVALID),
+        (r#""orders""#, INVALID),
+        ("true", INVALID),
+        ("7", INVALID),
+    ] {
+        add(act, act, code);
+    }
+    for (act, code) in [
+        (r#"{"sub":"gateway"}"#, OK),
+        (r#"{"sub":"gateway","act":{"sub":"orders"}}"#, OK),
+        ("null", INVALID),
+        ("{}", INVALID),
+        ("[]", INVALID),
+        (r#"["gateway"]"#, INVALID),
+        (r#""gateway""#, INVALID),
+        (r#"{"act":{"sub":"orders"}}"#, INVALID),
+        (r#"{"sub":"gateway","act":null}"#, INVALID),
+        (r#"{"sub":"gateway","act":{"sub":7}}"#, INVALID),
+        (r#"{"sub":"gateway","sub":"gateway"}"#, INVALID),
+    ] {
+        add(&format!("further: {act}"), &format!(r#"{{"sub":"billing","act":{act}}}"#), code);
+    }
+    add("further: twice", r#"{"sub":"billing","act":{"sub":"orders"},"act":{"sub":"orders"}}"#, INVALID);
+    let chain = |length: usize| {
+        let last = r#"{"sub":"a"}"#.to_owned();
+        (1..length).fold(last, |act, _| format!(r#"{{"sub":"a","act":{act}}}"#))
+    };
+    for (length, code) in [(4, OK), (5, OK), (DEEPEST_CHAIN, OK), (DEEPEST_CHAIN + 1, INVALID)] {
+        add(&format!("further: {length} of them"), &chain(length), code);
+    }
 }
 
 pub(super) fn numbers(lines: &mut Lines, signers: &Signers) {

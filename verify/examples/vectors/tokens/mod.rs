@@ -24,6 +24,7 @@ pub fn lines(signers: &Signers) -> Lines {
         headers::headers,
         headers::header_texts,
         claims::claim_types,
+        claims::actors,
         claims::numbers,
         claims::texts,
         claims::ids,
