@@ -84,7 +84,7 @@ enum ClientsCommand {
         #[arg(long)]
         drop_others: bool,
     },
-    /// Delete a client: its secrets and its tokens are refused from now on
+    /// Delete a client: its secrets and its tokens are refused from now on, and what it acts by
     Delete {
         /// Its id
         id: ClientId,
@@ -107,7 +107,7 @@ async fn run_command(clients: &Clients, command: ClientsCommand, output: OutputA
             let metadata = metadata.unwrap_or_default();
             let terms = ClientTerms { scopes, audience, audiences, exchange, metadata };
             let (client, secret) = clients.create(OPERATOR, id, terms).await?;
-            answer("created", &client.id, Some(&secret), output);
+            answer("created", &client.id, "", Some(&secret), output);
         }
         ClientsCommand::Update {
             id,
@@ -127,16 +127,20 @@ async fn run_command(clients: &Clients, command: ClientsCommand, output: OutputA
                 metadata,
             };
             clients.change(OPERATOR, &id, &change).await.map_err(|error| missing(&id, error))?;
-            answer("changed", &id, None, output);
+            answer("changed", &id, "", None, output);
         }
         ClientsCommand::List => list(&clients.list(OPERATOR).await?, output),
         ClientsCommand::RotateSecret { id, drop_others } => {
             let secret = clients.rotate_secret(OPERATOR, &id, drop_others).await;
-            answer("secret rotated", &id, Some(&secret.map_err(|error| missing(&id, error))?), output);
+            let secret = secret.map_err(|error| missing(&id, error))?;
+            answer("secret rotated", &id, "", Some(&secret), output);
         }
         ClientsCommand::Delete { id } => {
-            clients.delete(OPERATOR, &id).await.map_err(|error| missing(&id, error))?;
-            answer("deleted", &id, None, output);
+            let ending = match clients.delete(OPERATOR, &id).await {
+                Err(error @ service::Error::NotFound) => return Err(missing(&id, error)),
+                outcome => operator::ending(outcome)?,
+            };
+            answer("deleted", &id, ending.remark(), None, output);
         }
     }
     Ok(())
@@ -181,7 +185,7 @@ fn list(clients: &[Client], output: OutputArgs) {
 }
 
 /// One line for what was done; the only place that prints a secret, which was just made.
-fn answer(done: &str, id: &ClientId, secret: Option<&ClientSecret>, output: OutputArgs) {
+fn answer(done: &str, id: &ClientId, remark: &str, secret: Option<&ClientSecret>, output: OutputArgs) {
     if output.json {
         let mut answer = json!({"done": done, "id": id.as_str()});
         if let Some(secret) = secret {
@@ -190,7 +194,7 @@ fn answer(done: &str, id: &ClientId, secret: Option<&ClientSecret>, output: Outp
         print_line(&answer.to_string());
         return;
     }
-    print_line(&format!("{done}: {id}"));
+    print_line(&format!("{done}: {id}{remark}"));
     if let Some(secret) = secret {
         print_line(&format!("secret: {}", secret.expose()));
     }

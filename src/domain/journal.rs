@@ -5,6 +5,7 @@
 //! more. Each [`Partition`] has an order of its own: an entry has a [position](Mark::position), and
 //! the store a [`Mark`] up to which it has carried everything out.
 
+use super::client::ClientId;
 use super::clock::Timestamp;
 use super::ids::{Jti, SessionId, UserId};
 use super::partition::Partition;
@@ -78,7 +79,7 @@ pub struct Link {
 }
 
 /// What an entry takes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Journaled {
     /// A session, with all its tokens.
     Session {
@@ -103,6 +104,8 @@ pub enum Journaled {
     },
     /// One access token of a machine.
     MachineToken(Jti),
+    /// Everything of a client that was deleted.
+    Client(ClientId),
 }
 
 impl Journaled {
@@ -112,13 +115,13 @@ impl Journaled {
             Self::Session { user, .. } | Self::User { user, .. } | Self::Token { user, .. } => {
                 Partition::of(*user)
             }
-            Self::MachineToken(_) => Partition::EVERYBODY,
+            Self::MachineToken(_) | Self::Client(_) => Partition::EVERYBODY,
         }
     }
 }
 
 /// A revocation that is to be written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntry {
     /// What tells it from any other.
     pub id: EntryId,
@@ -129,7 +132,7 @@ pub struct NewEntry {
 }
 
 /// A revocation that is written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
     /// Where.
     pub link: Link,
@@ -185,6 +188,11 @@ mod tests {
         let user = UserId::try_from(71).expect("a user id");
         let session = Journaled::Session { user, session: uuid::Uuid::nil().into() };
         assert_eq!(session.partition(), Partition::of(user));
-        assert_eq!(Journaled::MachineToken(uuid::Uuid::nil().into()).partition(), Partition::EVERYBODY);
+        for revoked in [
+            Journaled::MachineToken(uuid::Uuid::nil().into()),
+            Journaled::Client("orders".parse().expect("a client id")),
+        ] {
+            assert_eq!(revoked.partition(), Partition::EVERYBODY);
+        }
     }
 }

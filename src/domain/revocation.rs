@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::client::ClientId;
 use super::clock::Timestamp;
 use super::ids::{Jti, KeyId, SessionId, UserId};
 use super::partition::Partition;
@@ -21,6 +22,9 @@ pub enum Revoked {
         /// The first version that still counts.
         below: SecurityVersion,
     },
+    /// Every access token of a client that was deleted: its own, and those that it was issued or acts by on behalf of
+    /// others.
+    Client(ClientId),
     /// Everything that a key has signed.
     Key(KeyId),
     /// Every access token of an earlier incarnation of the token store: what was revoked until then

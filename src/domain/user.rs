@@ -69,6 +69,9 @@ impl SecurityVersion {
     /// The least that there is.
     pub const FIRST: Self = Self(1);
 
+    /// What clients have in its place: tokens without a version are below any.
+    pub const OF_CLIENTS: Self = Self::FIRST;
+
     /// The version of an account that is made at `now`: no earlier than the time in milliseconds, so that it
     /// is greater than any of an earlier holder of its id. A database that is restored gives ids again.
     /// (model: VersionsAreNew)

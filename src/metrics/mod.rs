@@ -94,10 +94,12 @@ pub enum Revocation {
     MachineToken,
     /// All sessions of an account (a security event).
     User,
+    /// All tokens of a client that was deleted.
+    Client,
 }
 
 impl Revocation {
-    const ALL: [Self; 4] = [Self::Session, Self::AccessToken, Self::MachineToken, Self::User];
+    const ALL: [Self; 5] = [Self::Session, Self::AccessToken, Self::MachineToken, Self::User, Self::Client];
 
     fn word(self) -> &'static str {
         match self {
@@ -105,6 +107,7 @@ impl Revocation {
             Self::AccessToken => "access_token",
             Self::MachineToken => "machine_token",
             Self::User => "user",
+            Self::Client => "client",
         }
     }
 }

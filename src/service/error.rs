@@ -1,10 +1,12 @@
 //! Why an operation was not done.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::crypto::keys::SigningKeyError;
 use crate::crypto::password::PasswordHashError;
 use crate::domain::audiences::NotAllowed;
+use crate::domain::clock::Timestamp;
 use crate::domain::password::PasswordError;
 use crate::domain::timekeeper::ClockSkew;
 use crate::store::StoreError;
@@ -85,6 +87,12 @@ pub enum Error {
     /// Another client has the id.
     #[error("the client id is taken")]
     ClientTaken,
+    /// A client of this id was deleted a moment ago: whoever follows revocations refuses what says that it is of that id.
+    #[error("a client of this id was deleted, and services refuse tokens of that id until {}", rfc3339(.until))]
+    ClientDeleted {
+        /// Until when.
+        until: Timestamp,
+    },
     /// The client may not have the scope.
     #[error("the client may not have this scope")]
     InvalidScope,
@@ -175,6 +183,10 @@ pub enum Error {
     Worker(#[source] WorkerLost),
 }
 
+fn rfc3339(moment: &Timestamp) -> impl fmt::Display {
+    humantime::format_rfc3339_seconds(moment.to_system_time())
+}
+
 /// Why a token is not exchanged, for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotExchangeable {
@@ -232,6 +244,7 @@ impl Error {
             | Self::LastAdmin
             | Self::InvalidClient
             | Self::ClientTaken
+            | Self::ClientDeleted { .. }
             | Self::InvalidScope
             | Self::InvalidTarget
             | Self::UnauthorizedClient

@@ -262,6 +262,8 @@ impl Services {
         let feed_readers = FeedReaders::new(registry.clone(), settings.feed);
         let clients = Clients {
             clients: registry.clone(),
+            token_store: token_store.clone(),
+            denial: lifetimes.revocation(),
             clock: clock.clone(),
             random: random.clone(),
             trail: trail.clone(),

@@ -1,10 +1,11 @@
-//! Cut-offs: what a security event ends.
+//! Cut-offs: what a security event ends, or the end of a client.
 
 use std::convert::Infallible;
 
 use async_trait::async_trait;
 
 use super::error::StoreResult;
+use crate::domain::client::ClientId;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::journal::Link;
@@ -19,6 +20,17 @@ pub struct CutOffOrder {
     /// The first version that still counts. For an account that was deleted that is one which it
     /// never had.
     pub version: SecurityVersion,
+    /// Where it stands.
+    pub link: Link,
+    /// Until when it matters.
+    pub until: Timestamp,
+}
+
+/// The end of a client that was deleted, to be carried out. It stands in the journal, so whoever finds it carries it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientEnd {
+    /// Which.
+    pub client: ClientId,
     /// Where it stands.
     pub link: Link,
     /// Until when it matters.
@@ -43,7 +55,10 @@ pub trait CutOffStore: Send + Sync + 'static {
     /// Answers the sessions that ended.
     async fn cut_off(&self, order: &CutOffOrder) -> StoreResult<Vec<SessionId>>;
 
-    /// The same while the database is away, which the answer ([`RevocationPending`]) says: the version is the
+    /// Announces that a client was deleted: whoever follows revocations refuses what was issued to it, and what it acts by.
+    async fn end_client(&self, end: &ClientEnd) -> StoreResult<()>;
+
+    /// A [cut-off](Self::cut_off) while the database is away, which the answer ([`RevocationPending`]) says: the version is the
     /// next that the store knows of, and the database takes it over when it is back.
     ///
     /// [`RevocationPending`]: super::error::StoreError::RevocationPending

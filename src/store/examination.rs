@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::error::StoreResult;
+use crate::domain::client::ClientId;
 use crate::domain::clock::Timestamp;
 use crate::domain::journal::{EntryId, JournalEntry, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
@@ -45,6 +46,9 @@ pub struct NewPartition {
     pub read: Option<VouchingId>,
     /// What is to stand there.
     pub state: PartitionState,
+    /// Clients that were deleted, and until when that matters: the feed tells of them again. Tokens that they act by are of
+    /// other partitions, and outlive what this one has lost.
+    pub deleted_clients: Vec<(ClientId, Timestamp)>,
 }
 
 /// What a store says of itself.
@@ -107,9 +111,10 @@ pub trait Examination: Send + Sync {
     /// (model: CondemnedBeforeDrawn, StepsCompareAndSet)
     async fn condemn(&mut self, partitions: &[(Partition, PartitionState)]) -> StoreResult<()>;
 
-    /// Begins partitions anew, if they stand as they were read: with nothing, or condemned.
+    /// Begins partitions anew, if they stand as they were read: with nothing, or condemned. Revocations are remembered for
+    /// `denial`.
     /// (model: StepsCompareAndSet)
-    async fn begin(&mut self, partitions: &[NewPartition]) -> StoreResult<()>;
+    async fn begin(&mut self, partitions: &[NewPartition], denial: Duration) -> StoreResult<()>;
 
     /// Carries out entries of the journal, those of each partition in their order, and then moves the marks.
     /// Answers for each step whether its mark has moved: not if it is not where it was to begin.

@@ -50,7 +50,7 @@ pub mod users;
 pub mod vouching;
 
 pub use self::audit::AuditStore;
-pub use self::cut_offs::{CutOffOrder, CutOffStore};
+pub use self::cut_offs::{ClientEnd, CutOffOrder, CutOffStore};
 pub use self::denylist::{AccessStatus, AccessSubject, DenylistStore};
 pub use self::error::{StoreError, StoreResult};
 pub use self::pools::Pooled;

@@ -113,11 +113,19 @@ async fn link(
 }
 
 async fn exchanged(issuer: &Service, link: &Link, subject: &str, resource: &str) -> String {
+    let grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let subject =
+        format!("subject_token={subject}&subject_token_type=urn:ietf:params:oauth:token-type:access_token");
+    got(issuer, link, format!("grant_type={grant}&{subject}&resource={resource}")).await
+}
+
+async fn own_token(issuer: &Service, link: &Link, resource: &str) -> String {
+    got(issuer, link, format!("grant_type=client_credentials&resource={resource}")).await
+}
+
+/// The token that a service gets for that.
+async fn got(issuer: &Service, link: &Link, form: String) -> String {
     let (id, secret) = &link.client;
-    let form = format!(
-        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={subject}&resource={resource}\
-         &subject_token_type=urn:ietf:params:oauth:token-type:access_token"
-    );
     let call = post("/oauth2/token")
         .header("authorization", format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))))
         .header("content-type", "application/x-www-form-urlencoded")
@@ -157,6 +165,51 @@ async fn three_services_call_one_another_on_behalf_of_a_user_until_they_log_out(
     timeout(PATIENCE, seen).await.expect("the log out is seen");
 }
 
+/// Waits until a service refuses a token, for good.
+async fn is_refused(service: &Link, token: &str, event: &str) {
+    let mut look = interval(Duration::from_millis(5));
+    let heard = async {
+        while service.validator.check(token).is_ok() {
+            look.tick().await;
+        }
+    };
+    timeout(PATIENCE, heard).await.unwrap_or_else(|_| panic!("{event} is not heard of"));
+    let error = service.validator.check(token).expect_err("refused");
+    assert!(error.is_verdict(), "{event}: {error:?}");
+}
+
+/// Those that name it alone: the second token names the gateway, the third one both. The services that go on have clients of
+/// their own by which they hear of it.
+#[tokio::test]
+async fn a_client_that_is_deleted_ends_what_it_acts_by_at_the_other_services() {
+    for gone in ["orders", "gateway"] {
+        let chain = Chain::start().await;
+        let ada = chain.issuer.client().logged_in("ada@example.com").await;
+        let [first, second, third] = chain.tokens(&ada.access).await;
+        let own = own_token(&chain.issuer, &chain.orders, BILLING).await;
+        for (service, token) in [
+            (&chain.gateway, &first),
+            (&chain.orders, &second),
+            (&chain.billing, &third),
+            (&chain.billing, &own),
+        ] {
+            service.validator.validate(token).await.unwrap_or_else(|error| panic!("{error}"));
+        }
+        chain.administer(Method::DELETE, &format!("/clients/{gone}"), &json!({})).await;
+        is_refused(&chain.billing, &third, gone).await;
+        if gone == "orders" {
+            is_refused(&chain.billing, &own, gone).await;
+            chain.gateway.validator.validate(&first).await.expect("a login's token");
+        } else {
+            is_refused(&chain.orders, &second, gone).await;
+            chain.billing.validator.validate(&own).await.expect("a token of another client");
+        }
+        // Whoever has logged in has nothing to do with any of them.
+        let me = chain.issuer.client().send(get("/users/me").bearer(&ada.access)).await;
+        assert_eq!(me.status, StatusCode::OK);
+    }
+}
+
 #[tokio::test]
 async fn whatever_ends_a_session_is_heard_of_by_all_three_services() {
     let chain = Chain::start().await;
@@ -189,16 +242,8 @@ async fn whatever_ends_a_session_is_heard_of_by_all_three_services() {
                 }
             }
         }
-        let mut look = interval(Duration::from_millis(5));
-        let heard = async {
-            for (service, token) in services.iter().zip(&tokens) {
-                while service.validator.check(token).is_ok() {
-                    look.tick().await;
-                }
-                let error = service.validator.check(token).expect_err("refused");
-                assert!(error.is_verdict(), "{event}: {error:?}");
-            }
-        };
-        timeout(PATIENCE, heard).await.unwrap_or_else(|_| panic!("{event} is not heard of"));
+        for (service, token) in services.iter().zip(&tokens) {
+            is_refused(service, token, event).await;
+        }
     }
 }

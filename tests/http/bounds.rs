@@ -103,10 +103,11 @@ async fn the_journal_is_pruned_when_the_service_starts() {
         user: UserId::try_from(64).expect("an id"),
         session: SessionId::from(Uuid::from_u128(1)),
     };
+    let partition = revoked.partition();
     let entry = NewEntry { id: EntryId::new(77), revoked, until: Timestamp::from_millis(1) };
     let at = app.journal().append_entry(&entry).await.expect("an entry").at.position;
     let pruned = async {
-        while app.journal().find_entry(revoked.partition(), at).await.expect("an answer").is_some() {
+        while app.journal().find_entry(partition, at).await.expect("an answer").is_some() {
             tokio::task::yield_now().await;
         }
     };

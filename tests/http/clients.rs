@@ -2,10 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hallpass::domain::clock::Clock;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Admin, Answer, SECOND, TestApp, jwt, on_both_flavours};
+use crate::support::{Actor, Admin, Answer, MINUTE, SECOND, TestApp, jwt, on_both_flavours};
 
 on_both_flavours! {
     a_client_is_made_and_its_secret_works,
@@ -13,6 +14,7 @@ on_both_flavours! {
     a_client_is_changed_in_what_is_sent_and_in_nothing_else,
     secrets_are_rolled_over_two_at_a_time,
     a_deleted_client_is_gone_with_its_tokens,
+    the_id_of_a_deleted_client_is_free_when_its_tokens_are_over,
     only_administrators_see_and_change_clients,
     what_administrators_do_to_clients_is_written_down,
     no_client_takes_the_name_of_the_service_itself,
@@ -238,6 +240,25 @@ async fn a_deleted_client_is_gone_with_its_tokens(app: TestApp) {
     ] {
         admin.request(method, path).send().await.assert_refused(404, "not_found");
     }
+}
+
+/// Services go on refusing tokens of that id, which would be those of another client.
+async fn the_id_of_a_deleted_client_is_free_when_its_tokens_are_over(app: TestApp) {
+    let admin = app.admin().await;
+    create(&admin, json!({"id": "reader"})).await.tokens(201);
+    admin.delete("/clients/reader").send().await.json(200);
+    let refused = create(&admin, json!({"id": "reader"})).await.assert_refused(409, "client_taken");
+    let detail = refused["detail"].as_str().expect("text");
+    let until = detail.split("Until ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a moment");
+    let until = humantime::parse_rfc3339(until).expect("a moment");
+    let left = until.duration_since(app.clock().now().to_system_time()).expect("ahead");
+    assert!(left > 15 * MINUTE && left < 18 * MINUTE, "{left:?}");
+    create(&admin, json!({"id": "readers"})).await.tokens(201);
+
+    app.advance(left - SECOND);
+    create(&app.admin().await, json!({"id": "reader"})).await.assert_refused(409, "client_taken");
+    app.advance(2 * SECOND);
+    create(&app.admin().await, json!({"id": "reader"})).await.tokens(201);
 }
 
 async fn only_administrators_see_and_change_clients(app: TestApp) {

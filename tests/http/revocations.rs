@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use hallpass::service::Error;
+use hallpass::service::caller::Administrator;
 use poem::Endpoint;
 use serde_json::{Value, json};
 
@@ -14,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 on_both_flavours! {
     a_log_out_is_in_the_list_and_in_the_stream,
     a_security_event_is_told_by_its_version,
+    a_deleted_client_is_told_by_its_id,
     a_stream_goes_on_where_it_was_cut,
     what_a_stranger_tells_is_told_from_the_beginning,
     a_stream_ends_with_its_client_at_every_replica,
@@ -185,6 +188,47 @@ async fn a_security_event_is_told_by_its_version(app: TestApp) {
     assert!(before.as_i64() < after.as_i64(), "{before} before {after}");
     let expected = json!({"sub": sub, "sv": after, "exp": app.now() + 910});
     assert_eq!(listed(&app, &token, |entry| entry["sub"] == sub.as_str()).await, expected);
+}
+
+async fn a_deleted_client_is_told_by_its_id(app: TestApp) {
+    let token = client_token(&app).await;
+    let admin = app.admin().await;
+    admin.post("/clients").json(&json!({"id": "orders"})).send().await.tokens(201);
+    admin.delete("/clients/orders").send().await.json(200);
+    // Half a minute more than of an account: a request that has found it before may still be minting.
+    let expected = json!({"sub": "orders", "sv": 1, "exp": app.now() + 940});
+    assert_eq!(listed(&app, &token, |entry| entry["sub"] == "orders").await, expected);
+}
+
+/// It is gone at once, and the journal has it for whoever follows.
+#[tokio::test]
+async fn a_client_that_is_deleted_while_redis_is_away_is_told_of_when_it_is_back() {
+    let app = TestApp::on_servers_of_its_own().await;
+    let token = client_token(&app).await;
+    app.admin().await.post("/clients").json(&json!({"id": "orders"})).send().await.tokens(201);
+    let orders = "orders".parse().expect("a client id");
+    app.redis().pause();
+    let deleted = app.services().clients.delete(Administrator::Operator, &orders).await;
+    assert!(matches!(deleted, Err(Error::RevocationPending(_))), "{deleted:?}");
+    let again = app.services().clients.delete(Administrator::Operator, &orders).await;
+    assert!(matches!(again, Err(Error::NotFound)), "{again:?}");
+    app.redis().resume();
+    app.recovered().await;
+    // What stood there at a look is left behind at the next one.
+    for _ in 0..2 {
+        app.keep_journal().await.expect("both stores");
+    }
+    listed(&app, &token, |entry| entry["sub"] == "orders").await;
+}
+
+/// Nothing is told of a client that is still there.
+#[tokio::test]
+async fn a_client_is_not_deleted_while_the_database_is_away() {
+    let app = TestApp::on_servers_of_its_own().await;
+    app.stop_postgres();
+    let books = "books".parse().expect("a client id");
+    let deleted = app.services().clients.delete(Administrator::Operator, &books).await;
+    assert!(matches!(deleted, Err(Error::Store(_))), "{deleted:?}");
 }
 
 async fn a_stream_goes_on_where_it_was_cut(app: TestApp) {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod clients;
 mod deployment;
 mod faults;
 mod fixtures;
@@ -25,6 +26,7 @@ use hallpass::store::{CutOffOrder, InsertUserOutcome, SecurityEvent, UserStore};
 
 use accounts::*;
 use audit::*;
+use clients::*;
 use deployment::*;
 use fixtures::{AT, Accounts, EVERYBODY, UserOrder, email, event, insert, name, new_user, user_id};
 use imports::*;
@@ -96,6 +98,9 @@ contract! {
     an_administrator_is_there_while_one_is_enabled,
     of_many_administrators_who_are_demoted_at_once_one_stays,
     a_deleted_account_is_gone_and_its_cut_off_is_written_down,
+    a_deleted_client_is_gone_and_its_end_is_written_down,
+    the_id_of_a_deleted_client_is_free_when_its_end_matters_no_more,
+    of_many_who_delete_a_client_one_does,
     the_address_of_a_deleted_account_is_free_and_its_id_is_not,
     a_kick_moves_the_version_on_and_changes_nothing_else,
     a_version_is_raised_and_never_lowered,

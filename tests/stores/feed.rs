@@ -11,7 +11,7 @@ use hallpass::domain::revocation::{Revocation, Revoked};
 use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
 use hallpass::store::redis::{RedisOptions, RedisTokenStore};
 use hallpass::store::revocations::{ReaderRole, RevocationReader, RevocationStore};
-use hallpass::store::{DenylistStore, OnReuse, RefreshOutcome, SessionStore};
+use hallpass::store::{CutOffStore, DenylistStore, OnReuse, RefreshOutcome, SessionStore};
 
 use crate::journaled::TestStore;
 use crate::support::redis::RedisServer;
@@ -61,6 +61,7 @@ macro_rules! on_every_store {
 
 on_every_store! {
     every_revocation_is_told_with_what_it_names,
+    a_client_whose_deletion_was_left_behind_ends_all_the_same,
     a_reader_that_comes_later_is_told_the_same,
     a_reader_is_told_each_thing_once,
     a_waiting_reader_hears_at_once,
@@ -138,6 +139,32 @@ async fn every_revocation_is_told_with_what_it_names(store: SharedStore, clock: 
     store.revoke_machine_token(machine, denial()).await.expect("revoke_machine_token");
     let revoked = Revoked::Token(machine);
     assert_eq!(read_all(&mut *reader).await, [Revocation { revoked, until }]);
+    let end = deleted_client(&store, clock.now().after(denial() + SECOND)).await;
+    store.end_client(&end).await.expect("end_client");
+    let told = Revocation { revoked: Revoked::Client(end.client.clone()), until: end.until };
+    assert_eq!(read_all(&mut *reader).await, std::slice::from_ref(&told));
+    assert!(read_all(&mut *store.reader(ReaderRole::Observer)).await.contains(&told));
+}
+
+/// Its entry stands in the journal: whoever has the store carries it out.
+async fn a_client_whose_deletion_was_left_behind_ends_all_the_same(
+    store: SharedStore,
+    clock: Arc<ManualClock>,
+) {
+    let mut reader = store.reader(ReaderRole::Observer);
+    read_all(&mut *reader).await;
+    store.keep().await.expect("keep");
+    let until = clock.now().after(denial() + SECOND);
+    let end = deleted_client(&store, until).await;
+    store.keep().await.expect("keep");
+    // That one may just be at it who has written it: only the next look takes it for left behind.
+    store.keep().await.expect("keep");
+    let told = Revocation { revoked: Revoked::Client(end.client.clone()), until };
+    assert_eq!(read_all(&mut *reader).await, std::slice::from_ref(&told));
+    store.end_client(&end).await.expect("end_client");
+    assert!(read_all(&mut *reader).await.iter().all(|again| *again == told));
+    clock.advance(denial() + SECOND);
+    assert!(read_all(&mut *store.reader(ReaderRole::Observer)).await.is_empty());
 }
 
 async fn a_reader_that_comes_later_is_told_the_same(store: SharedStore, clock: Arc<ManualClock>) {
@@ -246,6 +273,11 @@ async fn a_redis_that_lost_its_data_begins_another_incarnation() {
         TestStore::new(Arc::new(backend.expect("Redis").with_time(laid_over(&clock))), clock.clone()).await;
     let mut reader = store.reader(ReaderRole::Observer);
     let before = reader.read(NOW_OR_NEVER).await.expect("the feed");
+    let store = Arc::new(store);
+    let end = deleted_client(&store, clock.now().after(denial() + SECOND)).await;
+    store.end_client(&end).await.expect("end_client");
+    let over = deleted_client(&store, clock.now()).await;
+    store.end_client(&over).await.expect("end_client");
 
     let client = ::redis::Client::open(server.url()).expect("the address");
     let mut connection = client.get_multiplexed_async_connection().await.expect("Redis");
@@ -255,6 +287,9 @@ async fn a_redis_that_lost_its_data_begins_another_incarnation() {
     let after = reader.read(NOW_OR_NEVER).await.expect("the feed");
     assert!(after.incarnations.iter().zip(&before.incarnations).all(|(after, before)| after > before));
     assert_ne!(after.vouching, before.vouching);
+    // What a client acts by is of other partitions, which may have lost nothing where there are several servers.
+    let told = Revocation { revoked: Revoked::Client(end.client), until: end.until };
+    assert_eq!(after.announced, [told]);
     // Ids in the new streams may lie before those that were read: they are read all the same.
     let until = clock.now().after(denial());
     store.announce_key(&KeyId::new("k"), denial()).await.expect("announce_key");

@@ -314,7 +314,7 @@ impl ErrorCode {
             TokenTooLarge { .. } => Self::TokenTooLarge,
             LastAdmin => Self::LastAdmin,
             InvalidClient => Self::InvalidClient,
-            ClientTaken => Self::ClientTaken,
+            ClientTaken | ClientDeleted { .. } => Self::ClientTaken,
             InvalidScope => Self::InvalidScope,
             InvalidTarget => Self::InvalidTarget,
             UnauthorizedClient => Self::UnauthorizedClient,

@@ -334,6 +334,10 @@ impl From<service::Error> for ApiError {
             TooManyStreams => {
                 plain.saying("Too many streams of revocations are open right now. Try again shortly.")
             }
+            ClientDeleted { until } => plain.saying(format!(
+                "A client of this id was deleted. Until {} services refuse tokens of that id, and it can be made again then.",
+                humantime::format_rfc3339_seconds(until.to_system_time())
+            )),
             InvalidToken(cause) => plain.caused_by(cause),
             NotExchangeable(cause) => {
                 plain.saying("The token is not valid, or not this client's to exchange.").caused_by(cause)

@@ -17,6 +17,7 @@ use crate::api::wire::dto::AnyObject;
 use crate::api::wire::json::{Json, StrictJson};
 use crate::domain::audiences::{Audiences, AudiencesError};
 use crate::domain::client::{Audience, Client, ClientChange, ClientId, REVOCATIONS_READ, Scopes};
+use crate::domain::clock::Timestamp;
 use crate::domain::metadata::Metadata;
 use crate::domain::tokens::ClientSecret;
 use crate::service::caller::Administrator;
@@ -265,14 +266,29 @@ refusals! {
         ),
         401 => UNAUTHORIZED, 403 => FORBIDDEN,
         409 => Documented::new(
-            "Another client has the id, or it is `hallpass`, by which the tokens of logins name the service itself (`client_taken`).",
-            || examples([service::Error::ClientTaken]),
+            "Another client has the id, or had it and was deleted a moment ago: until `detail` says, services refuse tokens of \
+             that id. Or it is `hallpass`, by which the tokens of logins name the service itself (`client_taken`).",
+            || {
+                let until = Timestamp::from_millis(1_796_169_600_000);
+                examples([service::Error::ClientTaken, service::Error::ClientDeleted { until }])
+            },
         ),
         413 => TOO_LARGE, 415 => NOT_JSON, 500 => INTERNAL, 503 => UNAVAILABLE,
     }
-    /// Of `getClient` and `deleteClient`.
+    /// Of `getClient`.
     ClientErrors {
         401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_CLIENT, 500 => INTERNAL, 503 => UNAVAILABLE,
+    }
+    /// Of `deleteClient`.
+    DeleteClientErrors {
+        401 => UNAUTHORIZED, 403 => FORBIDDEN, 404 => NO_CLIENT, 500 => INTERNAL,
+        503 => Documented::new(
+            "A store does not answer (`dependency_unavailable`), or this replica's clock is wrong (`clock_skew`): send the \
+             same request again after `Retry-After` seconds. Or the client is deleted, and that services which follow \
+             revocations know of it is not confirmed yet (`revocation_pending`): it goes on by itself, do not send the \
+             request again.",
+            || vec![ApiError::dependency_unavailable(), ApiError::clock_skew(), ApiError::revocation_pending()],
+        ),
     }
     /// Of `updateClient`.
     UpdateClientErrors {
@@ -376,8 +392,10 @@ impl ClientsApi {
 
     /// Delete a client
     ///
-    /// Deletes the client: its secrets and the tokens that it got for itself are refused here from now
-    /// on. Services that check such tokens on their own take them until they expire.
+    /// Deletes the client: its secrets are refused here from now on, and so are the tokens that it got for itself or in
+    /// exchange, and those that others got behind it. Services that follow revocations refuse these as well when
+    /// this is answered; those that do not take them until they expire. The id can be given to another client when the
+    /// last of them has expired.
     #[oai(path = "/:id", method = "delete", operation_id = "deleteClient")]
     async fn delete_client(
         &self,
@@ -385,7 +403,7 @@ impl ClientsApi {
         caller: Authenticated,
         /// The client's id.
         id: Path<String>,
-    ) -> Result<Json<ClientDeleted>, Refusal<ClientErrors>> {
+    ) -> Result<Json<ClientDeleted>, Refusal<DeleteClientErrors>> {
         let by = Administrator::from_caller(&caller.0)?;
         services.0.clients.delete(by, &client_id(&id.0)?).await?;
         Ok(Json(ClientDeleted::example()))

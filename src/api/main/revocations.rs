@@ -35,7 +35,8 @@ pub struct RevocationDto {
     jti: Option<Uuid>,
     /// The session's id.
     sid: Option<Uuid>,
-    /// Claim `sub`.
+    /// Claim `sub`. One that is no number is the id of a client that was deleted: tokens whose claim `client_id` is that, or
+    /// whose `act` names it however deep, are meant as well, whatever their `sv`.
     sub: Option<String>,
     /// The key's id.
     kid: Option<String>,

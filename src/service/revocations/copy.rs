@@ -13,6 +13,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::journal::VouchingId;
 use crate::domain::partition::Partition;
 use crate::domain::revocation::{Revocation, Revoked};
+use crate::domain::user::SecurityVersion;
 
 /// A copy that was confirmed longer ago than this is not handed out: two reads that failed.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -76,6 +77,9 @@ fn told(Revocation { revoked, until }: &Revocation) -> hallpass_verify::Revocati
         Revoked::Token(jti) => RevocationTarget::Token(*jti.as_uuid()),
         Revoked::Session(sid) => RevocationTarget::Session(*sid.as_uuid()),
         Revoked::User { user, below } => RevocationTarget::User { sub: user.to_string(), sv: below.get() },
+        Revoked::Client(client) => {
+            RevocationTarget::User { sub: client.to_string(), sv: SecurityVersion::OF_CLIENTS.get() }
+        }
         Revoked::Key(kid) => RevocationTarget::Key(kid.as_str().to_owned()),
         Revoked::Everything { below, partition } => RevocationTarget::All {
             inc: *below,
@@ -201,7 +205,6 @@ impl FeedCopy {
 mod tests {
     use super::*;
     use crate::domain::ids::UserId;
-    use crate::domain::user::SecurityVersion;
 
     const NOW: Timestamp = Timestamp::from_millis(1_796_169_600_500);
 
@@ -223,6 +226,8 @@ mod tests {
         let user = UserId::try_from(3).unwrap();
         let event = told(&revocation(Revoked::User { user, below: SecurityVersion::new(7) }, 900));
         assert_eq!(event.target, RevocationTarget::User { sub: "3".to_owned(), sv: 7 });
+        let client = told(&revocation(Revoked::Client("orders".parse().unwrap()), 900));
+        assert_eq!(client.target, RevocationTarget::User { sub: "orders".to_owned(), sv: 1 });
         let all = told(&revocation(Revoked::Everything { below: 5, partition: None }, 900));
         assert_eq!(all.target, RevocationTarget::All { inc: 5, partition: None });
     }

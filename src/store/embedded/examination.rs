@@ -53,7 +53,7 @@ impl Examination for Opening {
         .await?)
     }
 
-    async fn begin(&mut self, partitions: &[NewPartition]) -> StoreResult<()> {
+    async fn begin(&mut self, partitions: &[NewPartition], _: Duration) -> StoreResult<()> {
         Ok(bounded(async {
             let mut tx = self.file.begin_with("BEGIN IMMEDIATE").await?;
             for new in partitions {
@@ -72,7 +72,7 @@ impl Examination for Opening {
                 let mut tx = self.file.begin_with("BEGIN IMMEDIATE").await?;
                 let now = self.time.shown();
                 for entry in &step.entries {
-                    revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?;
+                    revoke::carry_out(&mut tx, &entry.revoked, entry.until, now, denial).await?;
                     partitions::note_applied(&mut tx, step.partition, entry.link).await?;
                 }
                 let moved = partitions::move_mark(&mut tx, step.partition, step.from, step.to).await?;

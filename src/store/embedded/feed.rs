@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::fault::{Fault, bounded};
 use super::partitions;
 use super::time::EmbeddedTime;
+use crate::domain::client::ClientId;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId};
 use crate::domain::journal::VouchingId;
@@ -29,6 +30,7 @@ pub(super) async fn insert(tx: &mut SqliteConnection, revocation: &Revocation) -
         Revoked::Token(jti) => ("jti", jti.to_string(), None),
         Revoked::Session(sid) => ("sid", sid.to_string(), None),
         Revoked::User { user, below } => ("sub", user.to_string(), Some(below.get())),
+        Revoked::Client(client) => ("sub", client.to_string(), Some(SecurityVersion::OF_CLIENTS.get())),
         Revoked::Key(kid) => ("kid", kid.as_str().to_owned(), None),
         // The incarnation stands with the partition.
         Revoked::Everything { .. } => return Ok(()),
@@ -158,6 +160,9 @@ fn announced(row: Row) -> Result<Revocation, Fault> {
     let revoked = match row.kind.as_str() {
         "jti" => Revoked::Token(Jti::from(id()?)),
         "sid" => Revoked::Session(SessionId::from(id()?)),
+        "sub" if row.subject.parse::<ClientId>().is_ok() => {
+            Revoked::Client(row.subject.parse().map_err(|_| corrupt("its subject is no client id"))?)
+        }
         "sub" => Revoked::User {
             user: row.subject.parse().map_err(|_| corrupt("its subject is no user id"))?,
             below: below()?,

@@ -4,10 +4,12 @@ use sqlx::{SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
 use super::fault::Fault;
+use super::feed;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, Journaled, Link, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
+use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::user::SecurityVersion;
 use crate::store::examination::{NewPartition, PartitionState};
 use crate::store::revocations::Placed;
@@ -91,7 +93,11 @@ pub(super) async fn begin(tx: &mut SqliteConnection, new: &NewPartition) -> Resu
         return Ok(());
     }
     // What was carried out in what is lost counts for nothing.
-    sqlx::query("DELETE FROM applied WHERE partition = ?1").bind(partition).execute(tx).await?;
+    sqlx::query("DELETE FROM applied WHERE partition = ?1").bind(partition).execute(&mut *tx).await?;
+    for (client, until) in &new.deleted_clients {
+        let revoked = Revoked::Client(client.clone());
+        feed::insert(tx, &Revocation { revoked, until: *until }).await?;
+    }
     Ok(())
 }
 
@@ -260,6 +266,9 @@ pub(super) async fn owe(tx: &mut SqliteConnection, entry: &NewEntry) -> Result<(
         Journaled::User { user, below } => ("user", Some(user), None, Some(below.get())),
         Journaled::Token { user, token } => ("token", Some(user), Some(token.to_string()), None),
         Journaled::MachineToken(token) => ("token", None, Some(token.to_string()), None),
+        Journaled::Client(ref client) => {
+            ("user", None, Some(client.to_string()), Some(SecurityVersion::OF_CLIENTS.get()))
+        }
     };
     sqlx::query(
         "INSERT INTO owed (entry, kind, user_id, subject, version, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -322,6 +331,10 @@ impl TryFrom<OwedRow> for NewEntry {
             ("session", Some(user), None) => Journaled::Session { user, session: subject()?.into() },
             ("token", Some(user), None) => Journaled::Token { user, token: subject()?.into() },
             ("token", None, None) => Journaled::MachineToken(subject()?.into()),
+            ("user", None, Some(_)) => {
+                let client = row.subject.as_deref().and_then(|text| text.parse().ok());
+                Journaled::Client(client.ok_or_else(corrupt)?)
+            }
             ("user", Some(user), Some(below)) => Journaled::User { user, below: SecurityVersion::new(below) },
             _ => return Err(corrupt()),
         };

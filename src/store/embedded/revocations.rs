@@ -62,7 +62,7 @@ impl RevocationBackend for EmbeddedTokenStore {
             };
             let ended = match was_owed {
                 true => Vec::new(),
-                false => revoke::carry_out(&mut tx, &entry.revoked, now, denial).await?,
+                false => revoke::carry_out(&mut tx, &entry.revoked, entry.until, now, denial).await?,
             };
             tx.commit().await?;
             Ok((now, CarriedOut { ended, placed }))
@@ -86,7 +86,7 @@ impl RevocationBackend for EmbeddedTokenStore {
             let now = self.time.now()?;
             let below = revoke::next_version(&mut tx, user, now).await?;
             let revoked = Journaled::User { user, below };
-            let ended = revoke::carry_out(&mut tx, &revoked, now, denial).await?;
+            let ended = revoke::carry_out(&mut tx, &revoked, until, now, denial).await?;
             partitions::owe(&mut tx, &NewEntry { id, revoked, until }).await?;
             tx.commit().await?;
             Ok((now, (below, ended)))

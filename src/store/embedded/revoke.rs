@@ -24,6 +24,7 @@ pub(super) const MACHINES: i64 = 0;
 pub(super) async fn carry_out(
     tx: &mut SqliteConnection,
     revoked: &Journaled,
+    entry_until: Timestamp,
     now: Timestamp,
     denial: Duration,
 ) -> Result<Vec<SessionId>, Fault> {
@@ -46,6 +47,11 @@ pub(super) async fn carry_out(
         }
         Journaled::Token { user, token } => deny(tx, user.get(), token, until).await,
         Journaled::MachineToken(token) => deny(tx, MACHINES, token, until).await,
+        Journaled::Client(ref client) => {
+            let revoked = Revoked::Client(client.clone());
+            feed::insert(tx, &Revocation { revoked, until: entry_until }).await?;
+            Ok(Vec::new())
+        }
     }
 }
 
@@ -118,7 +124,7 @@ pub(super) async fn is_denied(
         }
         Journaled::Token { user, token } => (user.get(), token),
         Journaled::MachineToken(token) => (MACHINES, token),
-        Journaled::User { .. } => return Ok(false),
+        Journaled::User { .. } | Journaled::Client(_) => return Ok(false),
     };
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM denials WHERE user_id = ?1 AND jti = ?2 AND expires_at >= ?3)",

@@ -36,7 +36,7 @@ impl Shared {
             if self.journal.find_entry(partition, at.position).await? == Some(at.entry) {
                 return Ok(carried_out.by_this_entry(&entry.revoked));
             }
-            let again = NewEntry { id: EntryId::generate(&*self.random), ..*entry };
+            let again = NewEntry { id: EntryId::generate(&*self.random), ..entry.clone() };
             let link = self.journal.append_entry(&again).await?;
             placed = self.carry_out_once(&again, link).await?.placed;
             at = link.at;

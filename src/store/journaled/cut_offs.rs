@@ -14,7 +14,7 @@ use crate::domain::journal::{EntryId, Journaled, NewEntry};
 use crate::domain::partition::Partition;
 use crate::domain::user::SecurityVersion;
 use crate::metrics::{self, Revocation};
-use crate::store::cut_offs::{CutOffOrder, CutOffStore};
+use crate::store::cut_offs::{ClientEnd, CutOffOrder, CutOffStore};
 use crate::store::error::{StoreError, StoreResult};
 use crate::store::vouching::Vouched;
 
@@ -37,6 +37,14 @@ impl CutOffStore for JournaledTokenStore {
         let ended = self.carry_out_written(&entry, link).await.map_err(pending)?.ended;
         metrics::revoked(Revocation::User, began.elapsed());
         Ok(ended)
+    }
+
+    async fn end_client(&self, ClientEnd { client, link, until }: &ClientEnd) -> StoreResult<()> {
+        let entry = NewEntry { id: link.at.entry, revoked: Journaled::Client(client.clone()), until: *until };
+        let began = Instant::now();
+        self.carry_out_written(&entry, *link).await.map_err(pending)?;
+        metrics::revoked(Revocation::Client, began.elapsed());
+        Ok(())
     }
 
     async fn cut_off_ahead(&self, user: UserId) -> StoreResult<Infallible> {

@@ -23,7 +23,7 @@ impl JournaledTokenStore {
             |by: Arc<Vouched>| async move { self.0.backend.evict_session(&by, &eviction, id, denial).await };
         let Some(until) = self.on_vouched(Partition::of(user), evict).await? else { return Ok(false) };
         let entry = NewEntry { id, revoked: Journaled::Session { user, session }, until };
-        self.0.remember(entry);
+        self.0.remember(entry.clone());
         let shared = self.0.clone();
         tokio::spawn(async move {
             // Should that fail it stays owed, which is said there.

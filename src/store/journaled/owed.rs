@@ -30,7 +30,7 @@ impl Shared {
     }
 
     fn remembered(&self) -> Vec<NewEntry> {
-        self.owed_memory().entries.values().copied().collect()
+        self.owed_memory().entries.values().cloned().collect()
     }
 
     /// How many this process remembers.
@@ -112,7 +112,7 @@ pub(super) fn is_of(entry: &NewEntry, of: UserId) -> bool {
         Journaled::Session { user, .. } | Journaled::User { user, .. } | Journaled::Token { user, .. } => {
             user == of
         }
-        Journaled::MachineToken(_) => false,
+        Journaled::MachineToken(_) | Journaled::Client(_) => false,
     }
 }
 

@@ -49,7 +49,7 @@ impl Shared {
             // They stand in the journal, or are owed to it: at worst one is written once more.
             unfinished.clear();
         }
-        unfinished.insert(entry.revoked, entry);
+        unfinished.insert(entry.revoked.clone(), entry);
     }
 }
 

@@ -29,8 +29,9 @@ impl JournaledTokenStore {
         known_until: Option<Timestamp>,
     ) -> StoreResult<CarriedOut> {
         let began = Instant::now();
+        let kind = counted_as(&revoked);
         let done = self.revoke_unless_known(revoked, until, known_until).await?;
-        metrics::revoked(counted_as(&revoked), began.elapsed());
+        metrics::revoked(kind, began.elapsed());
         Ok(done)
     }
 
@@ -76,7 +77,7 @@ impl JournaledTokenStore {
         };
         let by = self.on_vouched(partition, carry_out).await?;
         // Only now is it decided: with both stores away nothing is.
-        self.0.remember(*entry);
+        self.0.remember(entry.clone());
         if let Err(untold) = self.0.pass_on(&by, partition).await {
             tracing::debug!(error = %with_causes(&untold), "the replicas hear of it when it is written down");
         }
@@ -106,5 +107,6 @@ pub(super) fn counted_as(revoked: &Journaled) -> Revocation {
         Journaled::Token { .. } => Revocation::AccessToken,
         Journaled::MachineToken(_) => Revocation::MachineToken,
         Journaled::User { .. } => Revocation::User,
+        Journaled::Client(_) => Revocation::Client,
     }
 }

@@ -145,7 +145,7 @@ impl JournaledTokenStore {
         let Some(until) = presented.ended_until else { return };
         let revoked = Journaled::Session { user: token.user, session: token.session };
         let entry = NewEntry { id: alarm, revoked, until };
-        self.0.remember(entry);
+        self.0.remember(entry.clone());
         let shared = self.0.clone();
         // Should that fail it stays owed, which is said there.
         tokio::spawn(async move { shared.settle_one(&entry).await });

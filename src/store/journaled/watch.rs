@@ -11,6 +11,8 @@ use super::passing_on::DRIFT_ALLOWANCE;
 use super::replay::Replay;
 use super::shared::{LEASE, NotVouched, Scope, Shared, Watch};
 use crate::domain::causes::with_causes;
+use crate::domain::client::ClientId;
+use crate::domain::clock::Timestamp;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, JournalHead, Journaled, Mark, NewEntry, VouchingId};
 use crate::domain::partition::Partition;
@@ -179,7 +181,7 @@ impl Shared {
         let vouching = VouchingId::generate(&*self.random);
         if !anew.is_empty() {
             let begun = self.begin_incarnation(watch, view, &anew, vouching).await?;
-            examination.begin(&begun).await?;
+            examination.begin(&begun, self.spans.denial).await?;
         }
         if !seal.is_empty() {
             examination.seal(&seal, vouching).await?;
@@ -222,15 +224,37 @@ impl Shared {
             self.journal.begin_incarnation(&partitions, number).await?.into_iter().collect();
         // Read after that: whatever is written behind these positions is carried out by its writer.
         let heads = self.journal.journal_heads().await?;
-        let begin = |head: JournalHead| {
-            let (mark, seal) = (head.newest, view.server(head.partition)?.to_string());
-            Some(NewPartition {
+        let mut begun_anew = Vec::new();
+        for head in heads.into_iter().filter(|head| begun.contains(&head.partition)) {
+            let (mark, Some(server)) = (head.newest, view.server(head.partition)) else { continue };
+            begun_anew.push(NewPartition {
                 partition: head.partition,
                 read: view.state(head.partition).map(|state| state.vouching),
-                state: PartitionState { incarnation: number, vouching, mark, seal },
-            })
-        };
-        Ok(heads.into_iter().filter(|head| begun.contains(&head.partition)).filter_map(begin).collect())
+                state: PartitionState { incarnation: number, vouching, mark, seal: server.to_string() },
+                deleted_clients: self.deleted_clients(&head).await?,
+            });
+        }
+        Ok(begun_anew)
+    }
+
+    /// The clients that a partition's journal says were deleted, where that still matters.
+    async fn deleted_clients(&self, head: &JournalHead) -> StoreResult<Vec<(ClientId, Timestamp)>> {
+        let (mut deleted, mut after) = (Vec::new(), 0);
+        if head.partition != Partition::EVERYBODY {
+            return Ok(deleted);
+        }
+        loop {
+            let page = self.journal.list_entries(head.partition, after, head.newest.position, BATCH).await?;
+            let Some(last) = page.last() else { return Ok(deleted) };
+            after = last.link.at.position;
+            let now = self.now();
+            deleted.extend(page.into_iter().filter(|entry| now < entry.until).filter_map(|entry| {
+                match entry.revoked {
+                    Journaled::Client(client) => Some((client, entry.until)),
+                    _ => None,
+                }
+            }));
+        }
     }
 
     /// From now on this data counts. Of what nobody answers for, what was found whole on a server is so still.
@@ -298,7 +322,8 @@ impl Shared {
             }
             let entries = self.journal.list_entries(head.partition, mark.position, stood, BATCH).await?;
             for entry in entries {
-                let new = NewEntry { id: entry.link.at.entry, revoked: entry.revoked, until: entry.until };
+                let (id, until) = (entry.link.at.entry, entry.until);
+                let new = NewEntry { id, revoked: entry.revoked, until };
                 let by = self.standing(Scope::Of(head.partition)).ok_or_else(|| NotVouched.error())?;
                 let carried_out = match self.carry_out_by(&by, &new, entry.link).await {
                     Ok(carried_out) if carried_out.placed != Placed::Diverged => carried_out,
@@ -309,7 +334,7 @@ impl Shared {
                         return Err(NotVouched.error());
                     }
                 };
-                if let Journaled::User { user, .. } = entry.revoked {
+                if let Journaled::User { user, .. } = new.revoked {
                     ended.push((user, carried_out.ended.len()));
                 }
             }

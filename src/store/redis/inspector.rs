@@ -15,7 +15,7 @@ use super::connection::Connection;
 use super::errors::store_error;
 use super::keys::Keys;
 use super::lanes::{Lanes, OF_ANY, REPLAY_WAIT, STATE};
-use super::time::{StoreTime, span};
+use super::time::{StoreTime, millis, span};
 use super::{orders, replay, scripts};
 use crate::domain::clock::Timestamp;
 use crate::domain::journal::{EntryId, NewEntry, VouchingId};
@@ -153,19 +153,24 @@ impl Examination for Inspector {
         self.lanes.run(OF_ONE, scripts).await.map(drop)
     }
 
-    async fn begin(&mut self, partitions: &[NewPartition]) -> StoreResult<()> {
-        let begin = |NewPartition { partition, read, state }: &NewPartition| {
+    async fn begin(&mut self, partitions: &[NewPartition], denial: Duration) -> StoreResult<()> {
+        let begin = |NewPartition { partition, read, state, deleted_clients }: &NewPartition| {
             let keys = self.keys.partition(*partition);
             let mut script = scripts::BEGIN_PARTITION.prepare_invoke();
             script
                 .key(keys.state())
                 .key(keys.applied())
+                .key(keys.revocations())
                 .arg(state.incarnation)
                 .arg(state.vouching.get())
                 .arg(state.mark.position)
                 .arg(state.mark.entry.get())
                 .arg(&state.seal)
-                .arg(read.map(|vouching| vouching.get().to_string()).unwrap_or_default());
+                .arg(read.map(|vouching| vouching.get().to_string()).unwrap_or_default())
+                .arg(span(denial));
+            for (client, until) in deleted_clients {
+                script.arg(client.as_str()).arg(millis(*until));
+            }
             (*partition, script)
         };
         let scripts = partitions.iter().map(begin).collect();

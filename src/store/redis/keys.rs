@@ -16,7 +16,7 @@
 //! | `revocations` | stream | every revocation of the partition | one denial after the last one |
 //! | `state` | hash | `incarnation`, `vouching`, `mark`, `entry`, `seal`: see [`PartitionState`](crate::store::examination::PartitionState) | the data is lost |
 //! | `applied` | sorted set | id of an entry of the journal → its position behind the mark | the mark has passed it |
-//! | `owed` | hash | id of an entry → `<kind> <uid> <subject> <until>`, to be written into the journal | it is written |
+//! | `owed` | hash | id of an entry → `<kind> <uid> <subject> <until>` (`-` for what is no user's), to be written into the journal | it is written |
 //! | `lease` | string | which replica makes the store whole: in the first partition that a server answers for, from everybody's on | its term is over |
 //! | `probe` | string | nothing; it is written to see whether writes are taken, in a partition of each server | a minute after it was written |
 //! | `fence` | string | nothing; it is written behind a revocation, to wait until replicas have it | a minute after it was written |
@@ -52,7 +52,8 @@
 //! The entries of `revocations` have one of three shapes: `sub`, `sid`, `until` (a session); `sub`,
 //! `jti`, `until` (an access token); `sub`, `sv`, `sids`, `until` (a security event: everything of the
 //! user from below the version `sv`; `sids` joined by commas). In the stream of everybody they are
-//! `jti`, `until` (a machine's token) or `kid`, `until` (a signing key).
+//! `jti`, `until` (a machine's token), `kid`, `until` (a signing key) or `sub`, `sv`, `sids`, `until` (a client that was
+//! deleted, by its id; `sv` is 1 and `sids` empty).
 
 use std::sync::Arc;
 

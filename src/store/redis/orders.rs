@@ -6,6 +6,7 @@ use redis::ScriptInvocation;
 
 use super::codec::{Answer, CUTOFF, DENYLIST, Entry, SESSION, unreadable};
 use super::cut_off::{add_cut_off_keys, session_ids};
+use super::feed::FEED;
 use super::keys::Keys;
 use super::scripts;
 use super::time::{millis, span};
@@ -48,9 +49,9 @@ impl Order {
         time_argument: String,
         denial: Duration,
     ) -> (OrderKey, ScriptInvocation<'static>) {
-        let NewEntry { id, revoked, until } = self.new;
+        let NewEntry { id, ref revoked, until } = self.new;
         let partition = keys.partition(revoked.partition());
-        match revoked {
+        match *revoked {
             Journaled::Session { user, session } => {
                 let keys = keys.of_user(user);
                 let key = keys.session(session);
@@ -72,11 +73,11 @@ impl Order {
                     .arg(self.position)
                     .arg(id.get())
                     .arg(self.previous.get())
-                    .arg(words(&revoked, until));
+                    .arg(words(revoked, until));
                 (OrderKey { place: SESSION, key }, script)
             }
             Journaled::Token { token, .. } | Journaled::MachineToken(token) => {
-                let (key, user) = match revoked {
+                let (key, user) = match *revoked {
                     Journaled::Token { user, .. } => (keys.of_user(user).denied(), user.to_string()),
                     _ => (keys.everybody().denied(), String::new()),
                 };
@@ -95,8 +96,26 @@ impl Order {
                     .arg(self.position)
                     .arg(id.get())
                     .arg(self.previous.get())
-                    .arg(words(&revoked, until));
+                    .arg(words(revoked, until));
                 (OrderKey { place: DENYLIST, key }, script)
+            }
+            Journaled::Client(ref client) => {
+                let key = partition.revocations();
+                let mut script = scripts::END_CLIENT.prepare_invoke();
+                script
+                    .key(&key)
+                    .key(partition.state())
+                    .key(partition.applied())
+                    .key(partition.owed())
+                    .arg(&time_argument)
+                    .arg(client.as_str())
+                    .arg(millis(until))
+                    .arg(span(denial))
+                    .arg(&self.vouching)
+                    .arg(self.position)
+                    .arg(id.get())
+                    .arg(self.previous.get());
+                (OrderKey { place: FEED, key }, script)
             }
             Journaled::User { user, below } => {
                 let keys = keys.of_user(user);
@@ -124,9 +143,11 @@ impl Order {
         keys: &Keys,
         answer: &Answer,
     ) -> BackendResult<CarriedOut> {
-        let (ended, placed) = match (answer.verdict.as_str(), self.new.revoked) {
-            ("live", Journaled::Session { session, .. }) => (vec![session], 0),
-            ("gone" | "foreign", Journaled::Session { .. }) | ("denied", _) => (Vec::new(), 0),
+        let (ended, placed) = match (answer.verdict.as_str(), &self.new.revoked) {
+            ("live", Journaled::Session { session, .. }) => (vec![*session], 0),
+            ("gone" | "foreign", Journaled::Session { .. })
+            | ("denied", _)
+            | ("announced", Journaled::Client(_)) => (Vec::new(), 0),
             ("ended", Journaled::User { .. }) => {
                 (session_ids(about.entry(), answer.fields.get(2..).unwrap_or_default())?, 0)
             }
@@ -153,7 +174,7 @@ impl Order {
             Journaled::Session { user, .. }
             | Journaled::User { user, .. }
             | Journaled::Token { user, .. } => Some(user),
-            Journaled::MachineToken(_) => None,
+            Journaled::MachineToken(_) | Journaled::Client(_) => None,
         }
     }
 }
@@ -167,6 +188,7 @@ fn words(revoked: &Journaled, until: Timestamp) -> String {
         Journaled::User { user, below } => format!("user {user} {} {until}", below.get()),
         Journaled::Token { user, token } => format!("token {user} {token} {until}"),
         Journaled::MachineToken(token) => format!("token - {token} {until}"),
+        Journaled::Client(client) => format!("user - {client} {until}"),
     }
 }
 
@@ -180,6 +202,7 @@ pub(super) fn owed(entry: Entry<'_>, id: &str, text: &str) -> StoreResult<NewEnt
     let uuid = || entry.read::<uuid::Uuid>("subject", Some(subject));
     let revoked = match *kind {
         "session" => Journaled::Session { user: user()?, session: uuid()?.into() },
+        "user" if words[1] == "-" => Journaled::Client(entry.read("subject", Some(subject))?),
         "user" => {
             let below = SecurityVersion::new(entry.read("version", Some(subject))?);
             Journaled::User { user: user()?, below }
@@ -208,6 +231,7 @@ mod tests {
             Journaled::User { user, below: SecurityVersion::new(4) },
             Journaled::Token { user, token: id.into() },
             Journaled::MachineToken(id.into()),
+            Journaled::Client("orders".parse().expect("a client id")),
         ] {
             let entry = Entry { place: "owed", key: "k" };
             let read = owed(entry, "12", &words(&revoked, until)).expect("an entry");
@@ -218,7 +242,9 @@ mod tests {
     #[test]
     fn what_means_nothing_is_an_error() {
         let entry = Entry { place: "owed", key: "k" };
-        for text in ["", "session 7 x 1", "user 7 1", "client 7 x 1", "token 7 - 1", "user 7 1 x"] {
+        for text in
+            ["", "session 7 x 1", "user 7 1", "client 7 x 1", "user - 7 1", "token 7 - 1", "user 7 1 x"]
+        {
             assert!(owed(entry, "12", text).is_err(), "{text:?}");
         }
     }

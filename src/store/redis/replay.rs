@@ -13,14 +13,15 @@ use crate::domain::journal::{JournalEntry, Journaled, Link, NewEntry};
 use crate::domain::partition::Partition;
 
 /// The scripts that a pipeline calls: they have to be loaded before.
-pub(super) static SCRIPTS: [&LazyLock<Script>; 2] = [&scripts::REPLAY_ENTRIES, &scripts::CUT_OFF_USER];
+pub(super) static SCRIPTS: [&LazyLock<Script>; 3] =
+    [&scripts::REPLAY_ENTRIES, &scripts::CUT_OFF_USER, &scripts::END_CLIENT];
 
 /// How many entries one call carries out. Redis does nothing else meanwhile: for about 3 ms on a machine that
 /// others use as well, where each entry in a call of its own took it a third longer.
 const PER_CALL: usize = 100;
 
 /// Entries of a partition as they are carried out again, in their order. Cut-offs are calls of their own:
-/// each ends as many sessions as there are.
+/// each ends as many sessions as there are. So are the ends of clients, of which there are few.
 pub(super) fn pipeline(
     partition: Partition,
     entries: &[JournalEntry],
@@ -45,7 +46,7 @@ pub(super) fn pipeline(
                 let denied = keys.everybody().denied();
                 call.add(entry.link, "token", [denied], &token.to_string(), "");
             }
-            Journaled::User { .. } => {
+            Journaled::User { .. } | Journaled::Client(_) => {
                 std::mem::replace(&mut call, begin()).add_to(&mut pipeline);
                 pipeline.add(&alone(entry, keys, time, denial));
             }
@@ -96,7 +97,7 @@ impl Call {
 }
 
 fn alone(entry: &JournalEntry, keys: &Keys, time: &str, denial: Duration) -> ScriptInvocation<'static> {
-    let new = NewEntry { id: entry.link.at.entry, revoked: entry.revoked, until: entry.until };
+    let new = NewEntry { id: entry.link.at.entry, revoked: entry.revoked.clone(), until: entry.until };
     let previous = entry.link.previous;
     let order = Order { new, vouching: String::new(), position: -1, previous };
     order.script(keys, time.to_owned(), denial).1

@@ -39,7 +39,7 @@ impl RevocationBackend for RedisTokenStore {
             }
             Journaled::Token { user, token } => (self.keys.of_user(user).denied(), keys::denied_token(token)),
             Journaled::MachineToken(token) => (self.keys.everybody().denied(), keys::denied_token(token)),
-            Journaled::User { .. } => return Ok(Known::Nothing),
+            Journaled::User { .. } | Journaled::Client(_) => return Ok(Known::Nothing),
         };
         let entry = Entry { place: DENYLIST, key: &key };
         let partition = self.keys.partition(revoked.partition());
@@ -78,7 +78,7 @@ impl RevocationBackend for RedisTokenStore {
             Placement::At(link) => (link.at.position, link.previous),
             Placement::Owed => (0, EntryId::NONE),
         };
-        let order = Order { new: *new, vouching, position, previous };
+        let order = Order { new: new.clone(), vouching, position, previous };
         let (entry_key, script) = order.script(&self.keys, self.time.argument(), denial);
         let answer = self.call(by, new.revoked.partition(), entry_key.entry(), script).await?;
         let mut carried_out = order.carried_out(&entry_key, &self.keys, &answer)?;

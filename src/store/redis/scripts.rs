@@ -137,6 +137,7 @@ scripts! {
     REVOKE_SESSION = "revoke_session.lua";
     REVOKE_ACCESS_TOKEN = "revoke_access_token.lua";
     CUT_OFF_USER = "cut_off_user.lua";
+    END_CLIENT = "end_client.lua";
     INSERT_RESET_TOKEN = "insert_reset_token.lua";
     TAKE_RESET_TOKEN = "take_reset_token.lua";
     RESTORE_RESET_TOKEN = "restore_reset_token.lua";

@@ -4,21 +4,27 @@ use async_trait::async_trait;
 
 use super::calls::Work;
 use super::failure::Failure;
-use super::postgres::PostgresStore;
+use super::postgres::{self, PostgresStore};
 use super::rows;
-use super::sqlite::SqliteStore;
+use super::sqlite::{self, SqliteStore};
 use crate::domain::audiences::Audiences;
 use crate::domain::client::{Client, ClientChange, ClientId, ClientSecretHash, NewClient};
 use crate::domain::clock::Timestamp;
+use crate::domain::journal::{EventEntry, Journaled, NewEntry};
 use crate::domain::metadata::Metadata;
-use crate::store::clients::ClientStore;
+use crate::store::clients::{ClientStore, InsertClientOutcome};
+use crate::store::cut_offs::ClientEnd;
 use crate::store::error::StoreResult;
 
 macro_rules! keep_clients {
-    ($store:ty) => {
+    ($store:ty, $journal:ident) => {
         #[async_trait]
         impl ClientStore for $store {
-            async fn insert_client(&self, client: &NewClient) -> StoreResult<bool> {
+            async fn insert_client(
+                &self,
+                client: &NewClient,
+                free_since: Timestamp,
+            ) -> StoreResult<InsertClientOutcome> {
                 self.on(Work::ClientWrites, async {
                     let mut transaction = self.begin_change().await?;
                     let inserted = sqlx::query(
@@ -35,7 +41,17 @@ macro_rules! keep_clients {
                     .execute(transaction.as_mut())
                     .await?;
                     if inserted.rows_affected() == 0 {
-                        return Ok(false);
+                        return Ok(InsertClientOutcome::Taken);
+                    }
+                    // What is not committed leaves nothing.
+                    let select = sqlx::query_scalar::<_, Option<i64>>(
+                        "SELECT max(until) FROM journal
+                         WHERE partition = 64 AND kind = 'user' AND subject = $1 AND until >= $2",
+                    )
+                    .bind(client.id.as_str())
+                    .bind(free_since.as_millis());
+                    if let Some(until) = select.fetch_one(transaction.as_mut()).await? {
+                        return Ok(InsertClientOutcome::Deleted { until: Timestamp::from_millis(until) });
                     }
                     sqlx::query(
                         "INSERT INTO client_secrets (client_id, hash, created_at) VALUES ($1, $2, $3)",
@@ -46,7 +62,7 @@ macro_rules! keep_clients {
                     .execute(transaction.as_mut())
                     .await?;
                     transaction.commit().await?;
-                    Ok::<_, Failure>(true)
+                    Ok::<_, Failure>(InsertClientOutcome::Inserted)
                 })
                 .await
             }
@@ -126,14 +142,27 @@ macro_rules! keep_clients {
                 Ok(updated.rows_affected() == 1)
             }
 
-            async fn delete_client(&self, id: &ClientId) -> StoreResult<bool> {
-                let delete = sqlx::query("DELETE FROM clients WHERE id = $1").bind(id.as_str());
-                let deleted = self.on(Work::ClientWrites, delete.execute(self.writer())).await?;
-                Ok(deleted.rows_affected() == 1)
+            async fn delete_client(
+                &self,
+                id: &ClientId,
+                EventEntry { id: entry, until, .. }: EventEntry,
+            ) -> StoreResult<Option<ClientEnd>> {
+                self.on(Work::ClientWrites, async {
+                    let mut transaction = self.begin_change().await?;
+                    let delete = sqlx::query("DELETE FROM clients WHERE id = $1").bind(id.as_str());
+                    if delete.execute(transaction.as_mut()).await?.rows_affected() == 0 {
+                        return Ok(None);
+                    }
+                    let new = NewEntry { id: entry, revoked: Journaled::Client(id.clone()), until };
+                    let link = $journal::append_in(&mut transaction, &new).await?;
+                    transaction.commit().await?;
+                    Ok::<_, Failure>(Some(ClientEnd { client: id.clone(), link, until }))
+                })
+                .await
             }
         }
     };
 }
 
-keep_clients!(PostgresStore);
-keep_clients!(SqliteStore);
+keep_clients!(PostgresStore, postgres);
+keep_clients!(SqliteStore, sqlite);

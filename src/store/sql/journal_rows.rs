@@ -7,6 +7,7 @@ use sqlx::{ColumnIndex, Decode, Row, Type};
 use uuid::Uuid;
 
 use super::rows::Entry;
+use crate::domain::client::ClientId;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::UserId;
 use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Journaled, Link, Mark};
@@ -40,6 +41,13 @@ impl From<&Journaled> for Columns {
                 subject: Some(token.to_string()),
                 version: None,
             },
+            // It has a client's id where a person's has a number.
+            Journaled::Client(client) => Self {
+                kind: "user",
+                user: None,
+                subject: Some(client.to_string()),
+                version: Some(SecurityVersion::OF_CLIENTS.get()),
+            },
             Journaled::MachineToken(token) => {
                 Self { kind: "token", user: None, subject: Some(token.to_string()), version: None }
             }
@@ -68,6 +76,10 @@ where
             let version = row.get::<Option<i64>>("journal.version")?;
             let version = version.ok_or_else(|| row.corrupt("journal.version", "it is missing"))?;
             Journaled::User { user, below: SecurityVersion::new(version) }
+        }
+        ("user", None) => {
+            let client = row.parse("journal.subject", |text: String| text.parse::<ClientId>())?;
+            Journaled::Client(client)
         }
         _ => return Err(row.corrupt("journal.kind", "it is of no kind, or lacks its user")),
     };

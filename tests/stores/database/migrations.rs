@@ -4,10 +4,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hallpass::domain::audiences::Audiences;
 use hallpass::domain::audit::{AuditFilter, RecordedEntry};
-use hallpass::domain::client::{Client, ClientSecretHash, NewClient};
-use hallpass::domain::clock::Timestamp;
+use hallpass::domain::client::{Client, ClientSecretHash};
 use hallpass::domain::ids::UserId;
 use hallpass::domain::journal::{EntryId, JournalEntry, JournalHead, Journaled, Mark};
 use hallpass::domain::partition::Partition;
@@ -23,7 +21,7 @@ use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
 use hallpass::store::{AuditStore, UserStore};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Executor};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
 use super::audit::full_entry;
 use super::fixtures::{EVERYBODY, Postgres, Sqlite, UserOrder, event, insert, name, new_user, signing_key};
@@ -197,7 +195,7 @@ async fn contents(database: &dyn Everything) -> Contents {
     )
 }
 
-/// Something of every kind. The first of the accounts has security version 4.
+/// Something of every kind but a client. The first of the accounts has security version 4.
 async fn fill(database: &dyn Everything) -> UserId {
     let ada = NewUser {
         role: Role::Admin,
@@ -209,19 +207,17 @@ async fn fill(database: &dyn Everything) -> UserId {
     insert(database, &NewUser { first_name: None, ..new_user("bob@example.com") }).await;
     let key = signing_key("kid-1", SigningAlgorithm::Es256, 1_000);
     assert!(database.insert_first_signing_key(&key).await.expect("an answer"));
-    let client = NewClient {
-        id: "reports".parse().expect("an id"),
-        scopes: "read write".parse().expect("scopes"),
-        audience: None,
-        audiences: Audiences::listed(["https://orders.example.com".to_owned()]).expect("a list"),
-        exchange: true,
-        metadata: Default::default(),
-        secret: ClientSecretHash::new([7; 32]),
-        created_at: Timestamp::from_millis(1_000),
-    };
-    assert!(database.insert_client(&client).await.expect("an answer"));
     database.append_audit(&[full_entry(1)]).await.expect("an answer");
     ada.id
+}
+
+/// A client, which is not made without looking into the journal. `hash` is that of its secret.
+fn client_with(hash: &str) -> String {
+    format!(
+        "INSERT INTO clients (id, scopes, created_at, audiences, exchange)
+             VALUES ('reports', 'read write', 1000, '[\"https://orders.example.com\"]', TRUE);
+         INSERT INTO client_secrets (client_id, hash, created_at) VALUES ('reports', {hash}, 1000)"
+    )
 }
 
 /// What the first account and a deleted one have owed to the token store. The sessions that these are
@@ -263,6 +259,8 @@ async fn a_sqlite_file_of_before_the_journal_keeps_all_that_is_in_it() {
     steps_up_to("sqlite", "0007").await.run(&mut connection).await.expect("the earlier steps");
     let store = &database.store;
     let ada = fill(store).await;
+    let client = client_with(&format!("X'{}'", "07".repeat(32)));
+    connection.execute(AssertSqlSafe(client)).await.expect("a client");
     connection.execute(OWED).await.expect("something owed");
     let before = contents(store).await;
     assert_eq!((before.0.len(), before.1.len(), before.2.len(), before.3.len()), (2, 1, 1, 1));
@@ -286,6 +284,8 @@ async fn a_postgres_database_of_before_the_journal_keeps_all_that_is_in_it() {
     steps_up_to("postgres", "0007").await.run(&mut connection).await.expect("the earlier steps");
     let store = &database.store;
     let ada = fill(store).await;
+    let client = client_with(&format!("'\\x{}'::bytea", "07".repeat(32)));
+    connection.execute(AssertSqlSafe(client)).await.expect("a client");
     connection.execute(OWED).await.expect("something owed");
     let before = contents(store).await;
     assert_eq!((before.0.len(), before.1.len(), before.2.len(), before.3.len()), (2, 1, 1, 1));

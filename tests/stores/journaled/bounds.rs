@@ -213,7 +213,7 @@ async fn the_journal_is_pruned_in_pieces() {
     );
     store.journal.execute(&write).await;
     let matters = Journaled::Session { user: Person::new().user, session: fresh_session_id() };
-    let until = clock.now();
+    let (until, partition) = (clock.now(), matters.partition());
     let kept = NewEntry { id: EntryId::generate(&SystemRandom), revoked: matters, until };
     store.journal.store.append_entry(&kept).await.expect("an entry");
     for expected in [
@@ -223,7 +223,6 @@ async fn the_journal_is_pruned_in_pieces() {
     ] {
         assert_eq!(store.prune_journal().await.expect("the database"), expected);
     }
-    let partition = matters.partition();
     let left = store.journal.store.list_entries(partition, 0, i64::MAX, 10).await.expect("the entries");
     assert_eq!(left.iter().map(|entry| entry.link.at.entry).collect::<Vec<_>>(), [kept.id]);
 }

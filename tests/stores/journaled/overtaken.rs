@@ -45,7 +45,7 @@ impl Overtaken {
     async fn replay(&self, entry: &NewEntry, link: Link) -> StoreResult<()> {
         let partition = entry.revoked.partition();
         let elsewhere = Mark { position: link.at.position + 7, entry: EntryId::generate(&SystemRandom) };
-        let found = JournalEntry { link, revoked: entry.revoked, until: entry.until };
+        let found = JournalEntry { link, revoked: entry.revoked.clone(), until: entry.until };
         let step = ReplayStep { partition, from: elsewhere, entries: vec![found], to: elsewhere };
         let mut examination = self.backend.examine().await?;
         examination.view().await?;

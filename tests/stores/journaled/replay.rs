@@ -25,7 +25,7 @@ use crate::token_store::support::*;
 fn begun(partition: Partition) -> NewPartition {
     let mark = Mark { position: 5, entry: EntryId::new(50) };
     let state = PartitionState { incarnation: 1, vouching: VouchingId::new(7), mark, seal: String::new() };
-    NewPartition { partition, read: None, state }
+    NewPartition { partition, read: None, state, deleted_clients: Vec::new() }
 }
 
 fn entry(user: UserId, position: i64) -> JournalEntry {
@@ -41,7 +41,7 @@ async fn whole(backend: &dyn TokenBackend) -> (Box<dyn Examination>, Vouched) {
     let new: Vec<_> = Partition::all().map(begun).collect();
     let server =
         examination.view().await.expect("a view").server(Partition::EVERYBODY).expect("a server").to_string();
-    examination.begin(&new).await.expect("begun");
+    examination.begin(&new, Duration::from_secs(900)).await.expect("begun");
     let partition = VouchedPartition { incarnation: 1, vouching: VouchingId::new(7) };
     let vouched = Vouched::new(server, vec![partition; Partition::COUNT]).expect("all partitions");
     (examination, vouched)
@@ -110,7 +110,7 @@ async fn nothing_is_answered_of_a_partition_that_was_begun_anew(backend: &dyn To
     assert_refused(&mut *reader).await;
     let mut anew = NewPartition { read: Some(VouchingId::NONE), ..begun(partition) };
     (anew.state.vouching, anew.state.incarnation) = (VouchingId::new(8), 2);
-    examination.begin(&[anew]).await.expect("begun");
+    examination.begin(&[anew], Duration::from_secs(900)).await.expect("begun");
     assert_refused(&mut *reader).await;
 }
 

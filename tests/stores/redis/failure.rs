@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass::domain::clock::ManualClock;
+use hallpass::domain::clock::{Clock, ManualClock};
 use hallpass::domain::journal::VouchingId;
 use hallpass::domain::partition::Partition;
 use hallpass::store::backend::TokenBackend;
@@ -13,8 +13,8 @@ use hallpass::store::redis::{
 use hallpass::store::sessions::SessionBackend;
 use hallpass::store::vouching::{BackendError, Vouched, VouchedPartition};
 use hallpass::store::{
-    AccessStatus, DenylistStore, OnReuse, RefreshOutcome, ResetTokenStore, SessionStore, StoreError,
-    StoreResult, TokenStore,
+    AccessStatus, CutOffStore, DenylistStore, OnReuse, RefreshOutcome, ResetTokenStore, SessionStore,
+    StoreError, StoreResult, TokenStore,
 };
 use redis::aio::MultiplexedConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -282,6 +282,8 @@ async fn a_full_redis_refuses_logins_and_still_revokes() {
     store.revoke_access_token(ada.user, denied.token, denial()).await.expect("revoke_access_token");
     assert_eq!(status(&store, &denied).await, AccessStatus::Revoked);
     assert_eq!(ada.after_a_security_event().cut_off(&store, &clock).await, vec![other.id]);
+    let end = deleted_client(&store, clock.now().after(denial())).await;
+    store.end_client(&end).await.expect("end_client");
     run(&mut redis, &["CONFIG", "SET", "maxmemory", "0"]).await;
     ada.after_a_security_event().log_in(&store, &clock).await;
 }

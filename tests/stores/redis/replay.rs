@@ -50,10 +50,10 @@ impl Side {
         let vouching = VouchingId::new(7);
         let begun = |partition| {
             let state = PartitionState { incarnation: 1, vouching, mark: BEGIN, seal: "a server".to_owned() };
-            NewPartition { partition, read: None, state }
+            NewPartition { partition, read: None, state, deleted_clients: Vec::new() }
         };
         let begun: Vec<_> = Partition::all().map(begun).collect();
-        examination.begin(&begun).await.expect("begun");
+        examination.begin(&begun, denial()).await.expect("begun");
         let partition = VouchedPartition { incarnation: 1, vouching };
         let by = Vouched::new(seen, vec![partition; Partition::COUNT]).expect("all partitions");
         for session in sessions {
@@ -115,7 +115,8 @@ fn entry(position: i64, revoked: Journaled) -> JournalEntry {
 }
 
 fn step(revoked: &[Journaled]) -> ReplayStep {
-    let entries: Vec<_> = (BEGIN.position + 1..).zip(revoked).map(|(at, one)| entry(at, *one)).collect();
+    let entries: Vec<_> =
+        (BEGIN.position + 1..).zip(revoked).map(|(at, one)| entry(at, one.clone())).collect();
     let to = entries.last().expect("an entry").link.at;
     ReplayStep { partition: revoked[0].partition(), from: BEGIN, entries, to }
 }
@@ -148,7 +149,7 @@ async fn entries_carried_out_together_do_what_each_does_alone() {
         (0..3).map(|number| Journaled::MachineToken(Jti::from(Uuid::from_u128(number)))).collect();
     let steps = [step(&of_one_partition(&sessions, people)), step(&of_machines)];
     for JournalEntry { link, revoked, until } in steps.iter().flat_map(|step| &step.entries) {
-        let new = NewEntry { id: link.at.entry, revoked: *revoked, until: *until };
+        let new = NewEntry { id: link.at.entry, revoked: revoked.clone(), until: *until };
         let carried_out = alone.backend.carry_out(&alone.by, &new, Placement::At(*link), denial());
         carried_out.await.expect("carried out");
     }

@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use hallpass::domain::client::ClientId;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::deployment::DeploymentMark;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
+use hallpass::domain::journal::{EntryId, Journaled, NewEntry};
 use hallpass::domain::rate_limit::PlaceMark;
 use hallpass::domain::session::{NewSession, Session, SessionLifetimes};
 use hallpass::domain::session_carried::Carried;
 use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::tokens::{Generation, RefreshClaims, ResetClaims, ResetTokenHash};
 use hallpass::domain::user::{Role, SecurityVersion};
+use hallpass::store::journal::RevocationJournal;
 use hallpass::store::redis::StoreTime;
 use hallpass::store::{
-    AccessStatus, AccessSubject, DenylistStore, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant, ResetPlace,
-    SessionStore, StoreResult,
+    AccessStatus, AccessSubject, ClientEnd, DenylistStore, OnReuse, OpenOutcome, RefreshOutcome, ResetGrant,
+    ResetPlace, SessionStore, StoreResult,
 };
 pub use hallpass::store::{OnUnknown, TokenStore};
 
@@ -167,6 +170,15 @@ impl Person {
         ended.sort();
         ended
     }
+}
+
+/// The end of a client, written down and not carried out.
+pub async fn deleted_client(store: &SharedStore, until: Timestamp) -> ClientEnd {
+    let client: ClientId = "orders".parse().expect("a client id");
+    let id = EntryId::generate(&hallpass::app::SystemRandom);
+    let entry = NewEntry { id, revoked: Journaled::Client(client.clone()), until };
+    let link = store.journal.store.append_entry(&entry).await.expect("append_entry");
+    ClientEnd { client, link, until }
 }
 
 /// Texts that no session carries: cut off, of another kind, or with a member that means nothing.

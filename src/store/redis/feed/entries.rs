@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::codec::Entry;
+use crate::domain::client::ClientId;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Jti, KeyId, SessionId, UserId};
 use crate::domain::revocation::{Revocation, Revoked};
@@ -28,11 +29,15 @@ pub(super) fn revocations(
     } else if let Some(kid) = text("kid") {
         revoked.push(Revoked::Key(KeyId::new(kid)));
     } else {
+        let below = SecurityVersion::new(entry.read("sv", text("sv"))?);
+        // A client's id begins with a letter.
+        if let Some(client) = text("sub").and_then(|sub| sub.parse::<ClientId>().ok()) {
+            return Ok(vec![Revocation { revoked: Revoked::Client(client), until }]);
+        }
         let user = entry.read::<UserId>("sub", text("sub"))?;
         for sid in text("sids").unwrap_or_default().split(',').filter(|sid| !sid.is_empty()) {
             revoked.push(session(sid)?);
         }
-        let below = SecurityVersion::new(entry.read("sv", text("sv"))?);
         revoked.push(Revoked::User { user, below });
     }
     Ok(revoked.into_iter().map(|revoked| Revocation { revoked, until }).collect())
@@ -62,11 +67,22 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_was_deleted_has_an_id_where_a_user_has_a_number() {
+        let revoked = read(&[("sub", "orders"), ("sv", "1"), ("sids", ""), ("until", "9000")]).unwrap();
+        let until = Timestamp::from_millis(9_000);
+        assert_eq!(revoked, [Revocation { revoked: Revoked::Client("orders".parse().unwrap()), until }]);
+    }
+
+    #[test]
     fn what_means_nothing_is_an_error_that_names_the_entry() {
         for fields in [
             &[][..],
             &[("until", "9000")],
             &[("sub", "7"), ("until", "9000")],
+            &[("sub", "orders"), ("until", "9000")],
+            &[("sub", "orders"), ("sv", "1")],
+            &[("sub", "Orders"), ("sv", "1"), ("until", "9000")],
+            &[("sub", "-7"), ("sv", "1"), ("until", "9000")],
             &[("sub", "7"), ("sid", "x"), ("until", "9000")],
             &[("sub", "7"), ("jti", "x"), ("until", "9000")],
             &[("sub", "7"), ("sv", "x"), ("until", "9000")],

@@ -36,7 +36,7 @@ use crate::store::vouching::{BackendError, BackendResult, Vouched};
 /// How many entries of each stream are read at a time.
 const PAGE: usize = 1_000;
 
-const FEED: &str = "revocation feed";
+pub(super) const FEED: &str = "revocation feed";
 
 impl RedisTokenStore {
     /// Announces that a signing key was revoked.

@@ -299,6 +299,11 @@ local function announce(revocations, denial, fields)
   expire_in(revocations, denial + MARGIN_MS)
 end
 
+-- Says in the feed that a client was deleted: in the shape of a user's cut-off, below any version that there is.
+local function announce_client(revocations, client, until_ms, denial)
+  announce(revocations, denial, {'sub', client, 'sv', '1', 'sids', '', 'until', until_ms})
+end
+
 -- Denies a session's access tokens and says so in the feed.
 local function deny_session(denied, revocations, user, sid, now, denial)
   deny(denied, 's:' .. sid, now + denial, now)

@@ -5,10 +5,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 
 use super::super::calls::Work;
+use super::super::failure::Failure;
 use super::super::journal_rows::{self, Columns};
 use super::super::rows::Entry;
+use super::pool::Transaction;
 use super::store::PostgresStore;
 use super::users::violates;
 use crate::domain::clock::{Timestamp, millis_of};
@@ -16,6 +19,38 @@ use crate::domain::journal::{EntryId, JournalEntry, JournalHead, Link, Mark, New
 use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;
 use crate::store::journal::RevocationJournal;
+
+/// The statement that writes an entry down. It is without parameters, to be sent together with its commit: numbers, and
+/// names that are quoted. Each entry names the one before it (model: MarkFollowsTheChain).
+fn append(entry: &NewEntry) -> String {
+    let columns = Columns::from(&entry.revoked);
+    format!(
+        "WITH head AS (
+           UPDATE journal_heads SET position = position + 1, previous = entry, entry = {entry}
+           WHERE partition = {partition} AND NOT EXISTS (SELECT 1 FROM journal WHERE entry = {entry})
+           RETURNING position, previous
+         )
+         INSERT INTO journal (partition, position, entry, previous, kind, user_id, subject, version, until)
+         SELECT {partition}, position, {entry}, previous, {kind}, {user}, {subject}, {version}, {until} FROM head
+         RETURNING position, entry, previous",
+        partition = i16::from(entry.revoked.partition().number()),
+        kind = text(Some(columns.kind)),
+        user = number(columns.user),
+        subject = text(columns.subject.as_deref()),
+        version = number(columns.version),
+        until = entry.until.as_millis(),
+        entry = entry.id.get(),
+    )
+}
+
+/// Writes an entry down within the change that it belongs to, as its last statement.
+pub(in crate::store::sql) async fn append_in(
+    transaction: &mut Transaction,
+    entry: &NewEntry,
+) -> Result<Link, Failure> {
+    let written = sqlx::raw_sql(AssertSqlSafe(append(entry))).fetch_all(transaction.connection()?).await?;
+    Ok(journal_rows::link(written.first().ok_or(sqlx::Error::RowNotFound)?)?)
+}
 
 #[async_trait]
 impl RevocationJournal for PostgresStore {
@@ -27,27 +62,8 @@ impl RevocationJournal for PostgresStore {
         heads.iter().map(journal_rows::head).collect()
     }
 
-    /// Each entry names the one before it (model: MarkFollowsTheChain).
     async fn append_entry(&self, entry: &NewEntry) -> StoreResult<Link> {
-        let columns = Columns::from(&entry.revoked);
-        // Without parameters, to be sent together with its commit: numbers, and names that are quoted.
-        let append = format!(
-            "WITH head AS (
-               UPDATE journal_heads SET position = position + 1, previous = entry, entry = {entry}
-               WHERE partition = {partition} AND NOT EXISTS (SELECT 1 FROM journal WHERE entry = {entry})
-               RETURNING position, previous
-             )
-             INSERT INTO journal (partition, position, entry, previous, kind, user_id, subject, version, until)
-             SELECT {partition}, position, {entry}, previous, {kind}, {user}, {subject}, {version}, {until} FROM head
-             RETURNING position, entry, previous",
-            partition = i16::from(entry.revoked.partition().number()),
-            kind = text(Some(columns.kind)),
-            user = number(columns.user),
-            subject = text(columns.subject.as_deref()),
-            version = number(columns.version),
-            until = entry.until.as_millis(),
-            entry = entry.id.get(),
-        );
+        let append = append(entry);
         let written = self
             .on(Work::JournalWrites, async {
                 match self.pool.run_by_itself(&append).await {

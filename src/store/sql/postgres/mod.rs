@@ -10,6 +10,7 @@ mod store;
 mod users;
 mod verdict;
 
+pub(in crate::store::sql) use self::journal::append_in;
 pub use self::options::PostgresOptions;
 pub use self::rights::Lack;
 pub use self::store::PostgresStore;

@@ -20,7 +20,7 @@ use crate::store::journal::RevocationJournal;
 
 /// Writes an entry within the change that it belongs to.
 /// It names the one before it (model: MarkFollowsTheChain).
-pub(super) async fn append_in(
+pub(in crate::store::sql) async fn append_in(
     transaction: &mut Transaction<'_, Sqlite>,
     entry: &NewEntry,
 ) -> Result<Link, Failure> {

@@ -6,4 +6,5 @@ mod migration;
 mod store;
 mod users;
 
+pub(in crate::store::sql) use self::journal::append_in;
 pub use self::store::{SqliteOptions, SqliteStore, file_of};
