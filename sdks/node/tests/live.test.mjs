@@ -96,5 +96,6 @@ async function freePort() {
   await once(server, 'listening')
   const { port } = server.address()
   server.close()
+  await once(server, 'close')
   return port
 }
