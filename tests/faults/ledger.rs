@@ -71,6 +71,8 @@ pub struct Ledger {
     slowest_end: Mutex<Duration>,
     back_at: Mutex<Option<Instant>>,
     refused_at: Mutex<Option<Instant>>,
+    /// What the last refusal said.
+    refused_last: Mutex<String>,
     pulled_at: Mutex<Option<Instant>>,
 }
 
@@ -98,6 +100,7 @@ impl Ledger {
             slowest_end: Mutex::default(),
             back_at: Mutex::default(),
             refused_at: Mutex::default(),
+            refused_last: Mutex::default(),
             pulled_at: Mutex::default(),
         }
     }
@@ -175,6 +178,7 @@ impl Ledger {
         if answer.status == StatusCode::SERVICE_UNAVAILABLE && says_when {
             self.refused.fetch_add(1, Ordering::Relaxed);
             *lock(&self.refused_at) = Some(Instant::now());
+            *lock(&self.refused_last) = answer.text().to_owned();
             // Who is refused comes again, and not at once.
             tokio::time::sleep(PAUSE).await;
         } else {
@@ -224,7 +228,8 @@ impl Ledger {
         assert!(slowest < longest, "{fault}: {slowest:?}");
         assert!(slowest_end < longest_end, "{fault}: {slowest_end:?} until something was ended");
         let recovered = self.recovered();
-        assert!(recovered < soon, "{fault}: refused for {recovered:?} after it was back");
+        let last = lock(&self.refused_last).clone();
+        assert!(recovered < soon, "{fault}: refused for {recovered:?} after it was back: {last}");
     }
 
     async fn compare(&self, session: &Session, loss: Loss, sum: &mut Sum) {
