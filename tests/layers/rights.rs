@@ -24,6 +24,13 @@ fn word(text: &str) -> String {
     text.chars().take_while(|c| c.is_ascii_lowercase() || matches!(c, '_' | '0'..='9')).collect()
 }
 
+/// An INSERT that may find the row there and change it takes both rights.
+fn changed_instead(text: &str) -> impl Iterator<Item = Right> {
+    let statements = text.split("INSERT INTO ").skip(1).filter_map(|rest| rest.split('"').next());
+    let changing = statements.filter(|statement| statement.contains("DO UPDATE"));
+    changing.map(|statement| (word(statement), "UPDATE"))
+}
+
 fn taken_by(text: &str) -> BTreeSet<Right> {
     let of = |(begin, right): (&str, &'static str)| {
         let tables = text.split(begin).skip(1).map(word);
@@ -32,18 +39,21 @@ fn taken_by(text: &str) -> BTreeSet<Right> {
             .map(move |table| (table, right))
             .collect::<Vec<_>>()
     };
-    WRITES.into_iter().flat_map(of).collect()
+    WRITES.into_iter().flat_map(of).chain(changed_instead(text)).collect()
 }
 
-/// By the lines of the table: `("users", &["SELECT", "INSERT"]),`.
+/// Tables and their rights, by lines like `("users", &["SELECT", "INSERT"]),`.
+fn lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", &["))
+}
+
 fn given_by(text: &str) -> BTreeSet<Right> {
-    let lines = text.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", &["));
     let of = |(table, rights): (&str, &str)| {
         let has = |right: &str| rights.contains(&format!("\"{right}\""));
         let given = WRITES.into_iter().map(|(_, right)| right).filter(|right| has(right));
         given.map(|right| (table.to_owned(), right)).collect::<Vec<_>>()
     };
-    lines.flat_map(of).collect()
+    lines(text).flat_map(of).collect()
 }
 
 #[test]
@@ -77,8 +87,7 @@ fn the_page_says_the_same_rights() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| fs::read_to_string(root.join(path)).expect("a file");
     let rights = read(RIGHTS);
-    let lines = rights.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once("\", &["));
-    let needed: BTreeMap<String, String> = lines
+    let needed: BTreeMap<String, String> = lines(&rights)
         .map(|(table, rights)| (table.to_owned(), rights.trim_end_matches("]),").replace('"', "")))
         .collect();
     assert!(needed.len() > 10, "{needed:?}");
@@ -87,9 +96,15 @@ fn the_page_says_the_same_rights() {
 
 #[test]
 fn statements_and_rights_are_found() {
-    let statements =
-        "\"UPDATE clients SET a = 1\" \"INSERT INTO users (a)\" \"DELETE FROM journal WHERE\" DO UPDATE SET";
-    let taken = [("clients", "UPDATE"), ("journal", "DELETE"), ("users", "INSERT")];
+    let statements = "\"UPDATE clients SET a = 1\" \"INSERT INTO users (a)\" \"DELETE FROM journal WHERE\" \
+                      \"INSERT INTO deployment (a) ON CONFLICT DO UPDATE SET a = 1\"";
+    let taken = [
+        ("clients", "UPDATE"),
+        ("deployment", "INSERT"),
+        ("deployment", "UPDATE"),
+        ("journal", "DELETE"),
+        ("users", "INSERT"),
+    ];
     assert_eq!(taken_by(statements), taken.map(|(table, right)| (table.to_owned(), right)).into());
     let rights = "    (\"clients\", &[\"SELECT\", \"UPDATE\"]),\n    (\"users\", &[\"SELECT\"]),";
     assert_eq!(given_by(rights), [("clients".to_owned(), "UPDATE")].into());

@@ -195,8 +195,7 @@ impl AccessTokens {
         let now = self.parts.clock.now();
         let settings = &self.parts.settings;
         let aud = audience.into_vec();
-        // Who may exchange this token for the next one is for whoever it is for to say.
-        let (_, extra) = self.mapped_on_behalf(&subject, client, &aud).await?;
+        let extra = self.mapped_on_behalf(&subject, client, &aud).await?;
         let claims = AccessClaims {
             aud,
             exp: now.after(settings.lifetimes.access_token).as_secs().min(subject.exp),
@@ -222,23 +221,24 @@ impl AccessTokens {
         (may_act.map(|named| serde_json::from_value(named).unwrap_or_else(|_| nobody())), mapped)
     }
 
-    /// The same for a token that `client` gets on behalf of a subject.
+    /// The same for a token that `client` gets on behalf of a subject. Who may exchange that one is for whoever it is
+    /// for to say.
     async fn mapped_on_behalf(
         &self,
         subject: &AccessClaims,
         client: &Client,
         aud: &[String],
-    ) -> Result<(Option<MayAct>, Map<String, Value>)> {
+    ) -> Result<Map<String, Value>> {
         if let Ok(user) = subject.sub.parse() {
             let account = self.account_for_claims(user).await?;
-            return Ok(self.mapped(Subject::Person(account.as_ref(), client.id.as_str()), aud));
+            return Ok(self.mapped(Subject::Person(account.as_ref(), client.id.as_str()), aud).1);
         }
         let machine = match subject.sub.parse() {
             Ok(id) if !self.parts.claims.is_empty() => self.parts.clients.find_client(&id).await?,
             _ => None,
         };
-        let Some(machine) = machine else { return Ok(Default::default()) };
-        Ok(self.mapped(Subject::Machine(&Client { id: client.id.clone(), ..machine }), aud))
+        let Some(machine) = machine else { return Ok(Map::new()) };
+        Ok(self.mapped(Subject::Machine(&Client { id: client.id.clone(), ..machine }), aud).1)
     }
 
     /// Signs claims. Nobody stays logged out of it that a token is too long: what the issuer maps is left out then, as

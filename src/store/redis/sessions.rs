@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use redis::ScriptInvocation;
 
 use super::codec::{self, Answer, Entry, Fields, SESSION, SESSIONS, unreadable};
-use super::keys::UserKeys;
 use super::standing::vouching_of;
 use super::store::RedisTokenStore;
 use super::time::span;
@@ -87,12 +86,8 @@ impl SessionBackend for RedisTokenStore {
     ) -> BackendResult<Presented> {
         let judging = |seen: Seen| {
             let mut script = scripts::ROTATE_SESSION.prepare_invoke();
-            add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
+            self.add_refresh_token(&mut script, token);
             script
-                .arg(self.time.argument())
-                .arg(token.session.to_string())
-                .arg(token.user.get())
-                .arg(token.generation.get())
                 .arg(span(lifetimes.idle))
                 .arg(span(lifetimes.rotation_grace_period))
                 .arg(span(lifetimes.revocation()))
@@ -115,12 +110,8 @@ impl SessionBackend for RedisTokenStore {
     ) -> BackendResult<Presented> {
         let judging = |seen: Seen| {
             let mut script = scripts::CHECK_SESSION.prepare_invoke();
-            add_refresh_keys(&mut script, &self.keys.of_user(token.user), token);
+            self.add_refresh_token(&mut script, token);
             script
-                .arg(self.time.argument())
-                .arg(token.session.to_string())
-                .arg(token.user.get())
-                .arg(token.generation.get())
                 .arg(match on_reuse {
                     OnReuse::Revoke => "revoke",
                     OnReuse::Refuse => "refuse",
@@ -204,6 +195,24 @@ impl SessionBackend for RedisTokenStore {
 }
 
 impl RedisTokenStore {
+    /// What the two scripts that judge a refresh token begin with: their keys, the time, and the token.
+    fn add_refresh_token(&self, script: &mut ScriptInvocation<'static>, token: &RefreshClaims) {
+        let keys = self.keys.of_user(token.user);
+        script
+            .key(keys.session(token.session))
+            .key(keys.sessions())
+            .key(keys.denied())
+            .key(keys.cutoff())
+            .key(keys.partition().state())
+            .key(keys.revocations())
+            .key(keys.partition().owed())
+            .key(keys.evictions())
+            .arg(self.time.argument())
+            .arg(token.session.to_string())
+            .arg(token.user.get())
+            .arg(token.generation.get());
+    }
+
     /// Runs one of the two scripts that judge a refresh token. A session that is not as a build wrote it that can be
     /// read here is read before: the scripts do not know what it carries, and would redeem a token for an answer that
     /// nobody can read. What it carries stays the same as long as it lives, and whatever else has changed meanwhile
@@ -284,17 +293,4 @@ fn note_brought_back(session: SessionId, ahead_ms: Option<&str>) {
     if let Some(ahead_ms) = ahead_ms.filter(|ms| !ms.is_empty()) {
         tracing::warn!(%session, ahead_ms, "the token store's clock was put back: a session counts from now on");
     }
-}
-
-/// The keys of the two scripts that judge a refresh token.
-fn add_refresh_keys(script: &mut ScriptInvocation<'static>, keys: &UserKeys, token: &RefreshClaims) {
-    script
-        .key(keys.session(token.session))
-        .key(keys.sessions())
-        .key(keys.denied())
-        .key(keys.cutoff())
-        .key(keys.partition().state())
-        .key(keys.revocations())
-        .key(keys.partition().owed())
-        .key(keys.evictions());
 }
