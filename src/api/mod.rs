@@ -161,9 +161,6 @@ pub fn build_sidecar(
 /// The whole service as one endpoint, with the compat APIs that are named. With `https`, browsers
 /// are told to stay with it; services behind proxies that ask are told of unverified addresses as
 /// `unverified_email` says.
-///
-/// # Errors
-/// When a document cannot be built; a defect of ours.
 pub fn build(
     services: Services,
     random: Arc<dyn Random>,
@@ -171,26 +168,23 @@ pub fn build(
     surroundings: Surroundings,
     unverified_email: forward_auth::UnverifiedEmail,
     compat: &[CompatApi],
-) -> Result<impl Endpoint<Output = Response> + 'static + use<>, serde_json::Error> {
+) -> impl Endpoint<Output = Response> + 'static + use<> {
     let published = well_known::Published::new(&services);
     let dialects = Dialect::enabled(compat);
-    let mut documents = vec![main_document()?];
     let path_in_front = addresses::path_of(services.issuer()).to_owned();
     let own_origin = addresses::origin_of(services.issuer()).to_owned();
-    document::serve_below(&path_in_front, &mut documents[0]);
     let routes =
         docs_page::mount(mails::mount(Route::new(), &surroundings.app), &dialects, &surroundings.docs);
     let routes = dev_mails::mount(routes, surroundings.shown_mails.as_ref());
-    let mut routes = errors_page::mount(routes, &documents[0], &surroundings.docs)
-        .at("/openapi.json", documents::endpoint(&documents[0]));
-    for dialect in &dialects {
+    let mut routes = errors_page::mount(routes, main_document, &surroundings.docs)
+        .at("/openapi.json", documents::endpoint(below(&path_in_front, main_document)));
+    let mut outlines = vec![document::outline::<MainApi>()];
+    for dialect in dialects.iter().copied() {
         let path = format!("/openapi/{}", dialect.document_name);
-        let mut document = dialect.document()?;
-        document::serve_below(&path_in_front, &mut document);
-        routes = routes.at(path, documents::endpoint(&document));
-        documents.push(document);
+        routes = routes.at(path, documents::endpoint(below(&path_in_front, move || dialect.document())));
+        outlines.push((dialect.outline)());
     }
-    let known = KnownParameters::of(&documents);
+    let known = KnownParameters::of(&outlines);
     let routes = well_known::mount(routes, services.issuer())
         .at("/livez", get(health::livez))
         .at("/readyz", get(health::readyz))
@@ -219,7 +213,20 @@ pub fn build(
         entrance.cookie = CookieRules::new(&name, https, &path_in_front);
     }
     entrance.own_origin = Some(own_origin);
-    Ok(root::wrap(routes, random, https, entrance, &documents, shape_of, move |request: &Request| {
+    root::wrap(routes, random, https, entrance, &outlines, shape_of, move |request: &Request| {
         at_once.look_at(request)
-    }))
+    })
+}
+
+/// What builds a document whose paths stand below this one.
+fn below(
+    path: &str,
+    document: impl Fn() -> Result<Value, serde_json::Error> + Send + Sync + 'static,
+) -> impl Fn() -> Result<Value, serde_json::Error> + Send + Sync + 'static {
+    let path = path.to_owned();
+    move || {
+        let mut document = document()?;
+        document::serve_below(&path, &mut document);
+        Ok(document)
+    }
 }

@@ -125,9 +125,6 @@ pub enum StartError {
     /// The database has what `hallpass dev` left there, or does not tell whether it has.
     #[error(transparent)]
     Leftovers(#[from] LeftoversError),
-    /// The OpenAPI document cannot be built.
-    #[error("the OpenAPI document cannot be built")]
-    Document(#[from] serde_json::Error),
     /// Signals cannot be listened for.
     #[error("signals cannot be listened for")]
     Signals(#[source] io::Error),

@@ -152,7 +152,7 @@ pub(super) async fn build_with(
         surroundings,
         unverified_email,
         &settings.compat,
-    )?;
+    );
     Ok((services, endpoint))
 }
 

@@ -20,6 +20,7 @@ use super::{CompatApi, Dialect};
 use crate::api::callers::header_token::{HeaderToken, TokenPlace};
 use crate::api::callers::origin::Origin;
 use crate::api::callers::security::{self, X_ACCESS_TOKEN};
+use crate::api::document::outline;
 use crate::api::document::tags::{Tag, licence};
 use crate::api::errors::ApiError;
 use crate::api::errors::boom::{self, BoomRefusal};
@@ -168,6 +169,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     document_name: "access-tokens.json",
     title: "Access-tokens API",
     spec: || service().spec(),
+    outline: outline::<AccessTokensApi>,
     serves: |request| serves(request.method(), request.uri().path(), request.headers()),
     endpoint: || service().into_endpoint().boxed(),
     respond: boom::respond,

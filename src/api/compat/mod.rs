@@ -26,6 +26,8 @@ pub struct Dialect {
     pub title: &'static str,
     /// Its document as poem-openapi has it.
     spec: fn() -> String,
+    /// What every start needs of it.
+    pub(crate) outline: fn() -> Value,
     /// Whether a request is for it.
     pub serves: fn(&Request) -> bool,
     /// Its operations.

@@ -14,6 +14,7 @@ use super::{CompatApi, Dialect};
 use crate::api::callers::header_token::{HeaderToken, TokenPlace};
 use crate::api::callers::origin::Origin;
 use crate::api::callers::security::{self, ACCESS_SCHEME};
+use crate::api::document::outline;
 use crate::api::document::tags::{Tag, licence};
 use crate::api::errors::ApiError;
 use crate::api::errors::refusal::{
@@ -320,6 +321,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     document_name: "nest.json",
     title: "Nest API",
     spec: || documented().spec(),
+    outline: outline::<(NestApi, UsersApi)>,
     serves: |request| {
         matches!(request.uri().path(), "/auth/signup" | "/auth/signin" | "/auth/signout" | "/auth/refresh")
     },

@@ -12,6 +12,7 @@ mod announce;
 mod enums;
 mod examples;
 pub mod known_names;
+mod outline;
 mod parse;
 pub mod profiles;
 mod requests;
@@ -20,6 +21,8 @@ mod walk;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use outline::outline;
 
 use announce::{announce_headers, announce_timeout, announce_unknown_parameters};
 use walk::{component, content_of, each_operation, each_response, each_schema, object_in};

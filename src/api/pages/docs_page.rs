@@ -7,6 +7,7 @@ use std::io::{Cursor, Read};
 use std::sync::OnceLock;
 
 use crate::api::compat::Dialect;
+use crate::api::errors::ApiError;
 use crate::api::wire::served::{Served, Variant, accepts_gzip};
 use crate::domain::html::escape;
 use bytes::Bytes;
@@ -138,12 +139,31 @@ pub fn document_endpoint(json: String) -> impl Endpoint + 'static {
 /// An endpoint for a page.
 pub(super) fn page(html: impl Into<Bytes>) -> RouteMethod {
     let served = Served::new(HTML, html);
-    get(make_sync(move |request: Request| {
-        let mut response = served.answer(request.headers());
-        let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-        response
+    get(make_sync(move |request: Request| under_policy(served.answer(request.headers()))))
+}
+
+/// The same for one that takes more to write than most services ever use: written when it is first asked for.
+pub(super) fn page_when_asked<E>(write: impl Fn() -> Result<String, E> + Send + Sync + 'static) -> RouteMethod
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let served = OnceLock::new();
+    get(make_sync(move |request: Request| -> poem::Result<Response> {
+        let served = match served.get() {
+            Some(served) => served,
+            None => {
+                let html = write().map_err(ApiError::internal)?;
+                served.get_or_init(|| Served::new(HTML, html))
+            }
+        };
+        Ok(under_policy(served.answer(request.headers())))
     }))
+}
+
+fn under_policy(mut page: Response) -> Response {
+    let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+    page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    page
 }
 
 /// An endpoint for a text of our own.

@@ -15,38 +15,49 @@ use crate::api::pages::docs_page::document_endpoint;
 /// The parameter that names a profile.
 const FOR: &str = "for";
 
-/// An endpoint that serves a document. Any other parameter than `for` is ignored, as those who append some to all
-/// addresses expect.
-pub fn endpoint(document: &Value) -> impl Endpoint<Output = Response> + 'static + use<> {
-    let text: Arc<str> = to_pretty_json(document).into();
-    let plain = document_endpoint(text.to_string()).map_to_response();
-    let shaped = Arc::new(Profile::ALL.map(|profile| Shaped { profile, served: OnceLock::new() }));
-    let plain = Arc::new(plain.boxed());
+/// An endpoint that serves the document that `make` builds, each form of it built when it is first asked for: few
+/// ever are. Any other parameter than `for` is ignored, as those who append some to all addresses expect.
+pub fn endpoint<F>(make: F) -> impl Endpoint<Output = Response> + 'static + use<F>
+where
+    F: Fn() -> Result<Value, serde_json::Error> + Send + Sync + 'static,
+{
+    let profiles = [None].into_iter().chain(Profile::ALL.map(Some));
+    let forms: Vec<_> = profiles.map(|profile| Form { profile, served: OnceLock::new() }).collect();
+    let shared = Arc::new((make, forms));
     poem::endpoint::make(move |request: Request| {
-        let (text, plain, shaped) = (Arc::clone(&text), Arc::clone(&plain), Arc::clone(&shaped));
+        let shared = shared.clone();
         async move {
+            let (make, forms) = &*shared;
             let profile = asked_for(request.uri().query().unwrap_or_default())?;
-            let shaped = profile.and_then(|profile| shaped.iter().find(|shaped| shaped.profile == profile));
-            match shaped {
-                Some(shaped) => shaped.serve(&text)?.call(request).await,
-                None => plain.call(request).await,
-            }
+            let form = forms.iter().find(|form| form.profile == profile);
+            let form = form.ok_or_else(|| ApiError::internal("a profile has no form"))?;
+            form.served(make)?.call(request).await
         }
     })
+    .map_to_response()
 }
 
-/// A profile of the document, made when it is first asked for: few ever are.
-struct Shaped {
-    profile: Profile,
+/// A form of a document.
+struct Form {
+    /// The one of a generator; `None`: the document as it is.
+    profile: Option<Profile>,
     served: OnceLock<BoxEndpoint<'static>>,
 }
 
-impl Shaped {
-    fn serve(&self, text: &str) -> Result<&BoxEndpoint<'static>, ApiError> {
+impl Form {
+    /// Two that ask at first both build it, and one of the two is kept.
+    fn served(
+        &self,
+        make: impl Fn() -> Result<Value, serde_json::Error>,
+    ) -> Result<&BoxEndpoint<'static>, ApiError> {
         if let Some(served) = self.served.get() {
             return Ok(served);
         }
-        let document = self.profile.shape(serde_json::from_str(text).map_err(ApiError::internal)?);
+        let document = make().map_err(ApiError::internal)?;
+        let document = match self.profile {
+            Some(profile) => profile.shape(document),
+            None => document,
+        };
         let endpoint = document_endpoint(to_pretty_json(&document)).map_to_response();
         Ok(self.served.get_or_init(|| endpoint.boxed()))
     }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use poem::Route;
 use serde_json::Value;
 
-use super::docs_page::{DocsPage, page};
+use super::docs_page::{DocsPage, page_when_asked};
 use crate::api::errors::ErrorCode;
 use crate::domain::html::escape;
 
@@ -131,10 +131,15 @@ fn marked_up(text: &str) -> String {
 }
 
 /// Adds the page where there is a docs page.
-pub fn mount(routes: Route, document: &Value, docs: &DocsPage) -> Route {
+pub fn mount<F>(routes: Route, document: F, docs: &DocsPage) -> Route
+where
+    F: Fn() -> Result<Value, serde_json::Error> + Send + Sync + 'static,
+{
     match docs {
         DocsPage::Off => routes,
-        DocsPage::On | DocsPage::Filled(_) => routes.at("/docs/errors", page(html(document))),
+        DocsPage::On | DocsPage::Filled(_) => {
+            routes.at("/docs/errors", page_when_asked(move || document().map(|document| html(&document))))
+        }
     }
 }
 
@@ -155,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_page_has_a_place_for_each_code_and_is_not_there_without_docs() {
-        let client = TestClient::new(mount(Route::new(), &document(), &DocsPage::On));
+        let client = TestClient::new(mount(Route::new(), || Ok(document()), &DocsPage::On));
         let response = client.get("/docs/errors").send().await;
         response.assert_status_is_ok();
         response.assert_header("content-type", "text/html; charset=utf-8");
@@ -164,7 +169,7 @@ mod tests {
             assert!(html.contains(&format!("<section id=\"{}\">", code.name())), "{code:?}");
         }
         assert!(!html.contains('`') && !html.contains("{errors}"), "{html}");
-        let client = TestClient::new(mount(Route::new(), &document(), &DocsPage::Off));
+        let client = TestClient::new(mount(Route::new(), || Ok(document()), &DocsPage::Off));
         client.get("/docs/errors").send().await.assert_status(StatusCode::NOT_FOUND);
     }
 
