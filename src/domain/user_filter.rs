@@ -49,6 +49,26 @@ impl UserPrefix {
         Ok(Self(text))
     }
 
+    /// What begins so is not below this, in the order of code points.
+    pub fn first(&self) -> String {
+        self.0.clone()
+    }
+
+    /// What begins so is below this, in the order of code points; `None` where nothing is above it.
+    pub fn end(&self) -> Option<String> {
+        let mut end = self.0.clone();
+        while let Some(last) = end.pop() {
+            // What lies between the two is no character.
+            let next =
+                if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(u32::from(last) + 1) };
+            if let Some(next) = next {
+                end.push(next);
+                return Some(end);
+            }
+        }
+        None
+    }
+
     /// The pattern of SQL's `LIKE … ESCAPE '\'` that finds what begins so.
     pub fn like_pattern(&self) -> String {
         let mut pattern = String::with_capacity(self.0.len() + 1);
@@ -112,5 +132,24 @@ mod tests {
         assert_eq!(UserPrefix::parse(" "), Err(UserPrefixError::Empty));
         assert_eq!(UserPrefix::parse(&"a".repeat(101)), Err(UserPrefixError::TooLong));
         assert_eq!(UserPrefix::parse("a\u{0}"), Err(UserPrefixError::ControlCharacter));
+    }
+
+    #[test]
+    fn what_begins_so_lies_between_it_and_its_end() {
+        for (typed, end) in [
+            ("ada", Some("adb")),
+            ("z", Some("{")),
+            ("\u{d7ff}", Some("\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}\u{10ffff}", None),
+        ] {
+            let prefix = UserPrefix::parse(typed).expect("a beginning");
+            assert_eq!(prefix.end().as_deref(), end, "{typed:?}");
+            for follows in ["", "\u{1}", "\u{10ffff}"] {
+                let text = format!("{}{follows}", prefix.first());
+                assert!(text >= prefix.first() && end.is_none_or(|end| text.as_str() < end), "{text:?}");
+            }
+            assert!(end.is_none_or(|end| !end.starts_with(&prefix.first())));
+        }
     }
 }

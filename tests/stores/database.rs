@@ -13,6 +13,7 @@ mod migrations;
 mod postgres_as_it_runs;
 mod restored;
 mod sealed_values;
+mod searches;
 mod signing_keys;
 
 use std::future::Future;
@@ -34,6 +35,7 @@ use journal::*;
 use mailboxes::*;
 use restored::*;
 use sealed_values::*;
+use searches::*;
 use signing_keys::*;
 
 /// Runs every case on every engine.
@@ -112,6 +114,7 @@ contract! {
     an_import_leaves_accounts_that_are_there_as_they_stand,
     an_import_of_nobody_is_none,
     of_concurrent_imports_of_the_same_accounts_each_counts_its_own,
+    pages_of_a_beginning_are_whole_and_in_order_whether_few_or_many_have_it,
     an_import_leaves_out_whose_external_id_is_there,
     accounts_that_are_there_are_counted,
     a_rehash_keeps_the_version,
@@ -141,6 +144,7 @@ contract! {
     audit_entries_that_are_written_at_once_are_all_kept,
     audit_entries_are_found_by_each_of_their_sides,
     audit_pages_follow_each_other_without_a_gap,
+    audit_pages_of_a_time_are_whole_and_in_order_however_long_it_is,
     audit_entries_are_pruned_oldest_first_and_no_further,
     an_audit_id_is_never_given_again,
     a_new_journal_has_a_head_for_each_partition,

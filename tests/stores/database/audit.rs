@@ -146,6 +146,42 @@ pub async fn audit_pages_follow_each_other_without_a_gap(store: &dyn AuditStore)
     assert_eq!(seen, (0..10).rev().collect::<Vec<_>>());
 }
 
+/// Those of a short time are looked up by it, and those of a long one along the ids: nobody sees which.
+pub async fn audit_pages_of_a_time_are_whole_and_in_order_however_long_it_is(store: &dyn AuditStore) {
+    let entries: Vec<_> = (0..6_000).map(entry).collect();
+    append(store, &entries).await;
+    // One that is written late.
+    append(store, &[AuditEntry { at: at(5), ..entry(6_000) }]).await;
+    let all = AuditFilter::default;
+    for (filter, wanted) in [
+        (AuditFilter { since: Some(at(10)), until: Some(at(5_900)), ..all() }, (10..5_900).rev().collect()),
+        (
+            AuditFilter { since: Some(at(3_000)), until: Some(at(3_007)), ..all() },
+            (3_000..3_007).rev().collect(),
+        ),
+        (AuditFilter { since: Some(at(5_990)), ..all() }, (5_990..6_000).rev().collect()),
+        (
+            AuditFilter { until: Some(at(7)), ..all() },
+            [5].into_iter().chain((0..7).rev()).collect::<Vec<_>>(),
+        ),
+        (AuditFilter { since: Some(at(9_000)), ..all() }, vec![]),
+        (
+            AuditFilter { action: Some(AuditAction::LoginSucceeded), until: Some(at(3)), ..all() },
+            vec![2, 1, 0],
+        ),
+        (AuditFilter { action: Some(AuditAction::SessionsEnded), until: Some(at(3)), ..all() }, vec![]),
+    ] {
+        let (mut seen, mut before): (Vec<i64>, Option<AuditId>) = (Vec::new(), None);
+        loop {
+            let page = store.list_audit(&filter, before, 1_000).await.expect("list_audit");
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            seen.extend(page.iter().map(|recorded| recorded.entry.at.as_millis()));
+        }
+        assert_eq!(seen, wanted, "{filter:?}");
+    }
+}
+
 pub async fn audit_entries_are_pruned_oldest_first_and_no_further(store: &dyn AuditStore) {
     let entries: Vec<_> = (0..10).map(entry).collect();
     append(store, &entries).await;

@@ -33,7 +33,7 @@ const FILE: &str = "HALLPASS_TEST_DATABASE";
 const REPLICAS: usize = 16;
 
 /// The names of the step files of an engine, in order.
-fn steps_in(folder: &str) -> Vec<String> {
+pub fn steps_in(folder: &str) -> Vec<String> {
     let folder = format!("{}/migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .expect("the folder")
@@ -267,7 +267,7 @@ async fn a_sqlite_file_of_before_the_journal_keeps_all_that_is_in_it() {
 
     assert_eq!(
         store.migrate().await.expect("the steps"),
-        ["0008_deployment", "0009_journal", "0012_sealed_values"]
+        ["0008_deployment", "0009_journal", "0012_sealed_values", "0016_search_for_0012"]
     );
     assert_eq!(contents(store).await, before);
     assert_a_new_journal(store, ada).await;
@@ -292,7 +292,7 @@ async fn a_postgres_database_of_before_the_journal_keeps_all_that_is_in_it() {
 
     assert_eq!(
         store.migrate().await.expect("the steps"),
-        ["0008_deployment", "0009_journal", "0012_sealed_values"]
+        ["0008_deployment", "0009_journal", "0012_sealed_values", "0016_search_for_0012"]
     );
     assert_eq!(contents(store).await, before);
     assert_a_new_journal(store, ada).await;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::faults::all_text;
 use super::fixtures::{EVERYBODY, Postgres, UserOrder, insert, new_user};
+use super::migrations::steps_in;
 use crate::support::certificates::Certificates;
 use crate::support::pgbouncer::{LEAST, PgBouncer};
 use crate::support::postgres::PostgresServer;
@@ -103,7 +104,10 @@ async fn a_role_that_may_not_take_the_steps_names_them_and_the_command_that_does
     }
     assert!(!error.may_pass(), "waiting mends nothing");
     // Nothing is left half done.
-    assert_eq!(connect(&url).await.expect("a server").migrate().await.expect("the steps").len(), 14);
+    assert_eq!(
+        connect(&url).await.expect("a server").migrate().await.expect("the steps").len(),
+        steps_in("postgres").len()
+    );
 }
 
 #[tokio::test]
@@ -114,7 +118,7 @@ async fn a_step_that_fails_takes_those_before_it_back() {
     let error = store.migrate().await.expect_err("a refusal");
     assert!(all_text(&error).contains("\"journal\" already exists"), "{error:?}");
     run(&url, "DROP TABLE journal").await;
-    assert_eq!(store.migrate().await.expect("the steps").len(), 14);
+    assert_eq!(store.migrate().await.expect("the steps").len(), steps_in("postgres").len());
 }
 
 #[tokio::test]
@@ -131,7 +135,7 @@ async fn schemas_of_one_database_are_apart_behind_a_pooler_as_well() {
     let pooled = PgBouncer::shared().url_of(&database.url, "postgres");
     let in_schema = async |name: &str| {
         let store = connect(&format!("{pooled}?schema={name}")).await.expect("a pooler");
-        assert_eq!(store.migrate().await.expect("the steps").len(), 14, "{name}");
+        assert_eq!(store.migrate().await.expect("the steps").len(), steps_in("postgres").len(), "{name}");
         assert_eq!(store.migrate().await.expect("nothing to do"), [""; 0]);
         store
     };
@@ -141,7 +145,10 @@ async fn schemas_of_one_database_are_apart_behind_a_pooler_as_well() {
         assert_eq!((users(&one).await, users(&other).await), (round + 1, 0));
     }
     // Where none is named, none of them is meant.
-    assert_eq!(database.store.pending_migrations().await.expect("an answer").len(), 14);
+    assert_eq!(
+        database.store.pending_migrations().await.expect("an answer").len(),
+        steps_in("postgres").len()
+    );
     let mut connection = database.connection().await;
     let tables =
         "SELECT count(*) FROM pg_tables WHERE tablename = 'users' AND schemaname IN ('one', 'Other')";

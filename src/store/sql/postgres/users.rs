@@ -1,14 +1,13 @@
 //! Accounts on Postgres.
 
 use async_trait::async_trait;
-use sqlx::QueryBuilder;
 use sqlx::postgres::PgRow;
 
 use super::super::calls::Work;
 use super::super::failure::{Failure, ReadOnly, unavailable};
 use super::super::journal_rows;
 use super::super::rows::{self, user_columns};
-use super::super::user_list::{list_users, push_filter};
+use super::super::user_list::{self, PageOf, Searched, list_users};
 use super::pool::Transaction;
 use super::store::PostgresStore;
 use crate::domain::clock::Timestamp;
@@ -71,7 +70,11 @@ fn one_event(rows: Vec<PgRow>, entry: EventEntry) -> StoreResult<Option<Security
     Ok(Some(SecurityEvent { user: rows::user(row)?, link: journal_rows::link(row)?, until: entry.until }))
 }
 
-list_users!(PostgresStore, pool);
+/// As the indexes have it.
+pub(in crate::store::sql) const SEARCHED: Searched =
+    ["email", "lower(first_name) COLLATE \"C\"", "lower(last_name) COLLATE \"C\""];
+
+list_users!(PostgresStore, sqlx::Postgres, pool, SEARCHED);
 
 #[async_trait]
 impl UserStore for PostgresStore {
@@ -215,7 +218,7 @@ impl UserStore for PostgresStore {
         after: Option<UserId>,
         limit: u32,
     ) -> StoreResult<Vec<User>> {
-        self.select_users(filter, order, after, limit).await
+        self.select_users(PageOf { filter, order, after, limit }).await
     }
 
     async fn count_users(&self, filter: &UserFilter) -> StoreResult<u64> {

@@ -4,7 +4,7 @@ pub mod files;
 mod journal;
 mod migration;
 mod store;
-mod users;
+pub(super) mod users;
 
 pub(in crate::store::sql) use self::journal::append_in;
 pub use self::store::{SqliteOptions, SqliteStore, file_of};

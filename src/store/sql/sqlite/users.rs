@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{QueryBuilder, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
 use super::super::calls::Work;
 use super::super::failure::Failure;
 use super::super::rows::{self, user_columns};
-use super::super::user_list::{list_users, push_filter};
+use super::super::user_list::{self, PageOf, Searched, list_users};
 use super::journal::append_in;
 use super::store::SqliteStore;
 use crate::domain::clock::Timestamp;
@@ -24,7 +24,10 @@ use crate::store::cut_offs::CutOffOrder;
 use crate::store::error::StoreResult;
 use crate::store::users::{ChangeOutcome, DeleteOutcome, InsertUserOutcome, SecurityEvent, UserStore};
 
-list_users!(SqliteStore, readers);
+/// As the indexes have it.
+pub(in crate::store::sql) const SEARCHED: Searched = ["email", "lower(first_name)", "lower(last_name)"];
+
+list_users!(SqliteStore, Sqlite, readers, SEARCHED);
 
 #[async_trait]
 impl UserStore for SqliteStore {
@@ -148,7 +151,7 @@ impl UserStore for SqliteStore {
         after: Option<UserId>,
         limit: u32,
     ) -> StoreResult<Vec<User>> {
-        self.select_users(filter, order, after, limit).await
+        self.select_users(PageOf { filter, order, after, limit }).await
     }
 
     async fn count_users(&self, filter: &UserFilter) -> StoreResult<u64> {
