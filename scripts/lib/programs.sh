@@ -96,6 +96,10 @@ have_crypt_jwt() {
     perl -MCrypt::JWT -e '' 2>/dev/null
 }
 
+have_valgrind() {
+    command -v valgrind >/dev/null
+}
+
 # Libraries, as sources.
 have_go_oidc() {
     [ -d /usr/share/gocode/src/github.com/coreos/go-oidc ]

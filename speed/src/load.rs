@@ -1,4 +1,4 @@
-//! A closed loop: each connection asks again as soon as it has its answer.
+//! A closed loop: each connection asks again as soon as it has its answer, or in its time.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, Interval, interval_at};
 
 /// How many connections are always busy.
 pub(crate) const CONNECTIONS: usize = 64;
@@ -27,13 +27,26 @@ pub(crate) fn drive<A: Asker + 'static>(
     askers: Vec<A>,
     requests: usize,
 ) -> (Vec<Duration>, Vec<A>) {
+    drive_at(at, askers, requests, None)
+}
+
+/// The same; with a pace, each connection asks no more often than once in that time.
+pub(crate) fn drive_at<A: Asker + 'static>(
+    at: SocketAddr,
+    askers: Vec<A>,
+    requests: usize,
+    pace: Option<Duration>,
+) -> (Vec<Duration>, Vec<A>) {
     // One thread, so that whoever asks takes as little from the service as can be.
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let each = requests / askers.len();
         let mut asking = JoinSet::new();
-        for asker in askers {
-            asking.spawn(ask(at, asker, each));
+        let (began, of_all) = (Instant::now(), askers.len() as u32);
+        for (number, asker) in askers.into_iter().enumerate() {
+            // They take turns.
+            let pace = pace.map(|pace| interval_at(began + pace * number as u32 / of_all, pace));
+            asking.spawn(ask(at, asker, each, pace));
         }
         let (mut latencies, mut askers) = (Vec::with_capacity(requests), Vec::new());
         for (took, asker) in asking.join_all().await {
@@ -45,11 +58,19 @@ pub(crate) fn drive<A: Asker + 'static>(
     })
 }
 
-async fn ask<A: Asker>(at: SocketAddr, mut asker: A, times: usize) -> (Vec<Duration>, A) {
+async fn ask<A: Asker>(
+    at: SocketAddr,
+    mut asker: A,
+    times: usize,
+    mut pace: Option<Interval>,
+) -> (Vec<Duration>, A) {
     let mut stream = TcpStream::connect(at).await.expect("a connection");
     stream.set_nodelay(true).expect("a TCP stream");
     let (mut took, mut buffer) = (Vec::with_capacity(times), Vec::new());
     for _ in 0..times {
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
         let request = asker.next();
         let began = Instant::now();
         stream.write_all(&request).await.expect("a service that listens");

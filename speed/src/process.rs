@@ -56,13 +56,24 @@ impl Served {
         Cpu(tasks.filter_map(|path| Some((path.display().to_string(), used(&path)?))).collect())
     }
 
-    /// What is in memory of it, MiB.
-    pub(crate) fn resident_mib(&self) -> f64 {
+    /// What is in memory of it.
+    pub(crate) fn resident(&self) -> Resident {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
-        let kib: f64 = line.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a number");
-        kib / 1024.0
+        let mib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("its size");
+            let kib: Option<f64> = line.split_whitespace().next().and_then(|word| word.parse().ok());
+            kib.expect("a number") / 1024.0
+        };
+        Resident { all: mib("VmRSS:"), own: mib("RssAnon:") }
     }
+}
+
+/// What is in memory of a process, MiB.
+#[derive(Clone, Copy)]
+pub(crate) struct Resident {
+    pub(crate) all: f64,
+    /// Of that, what it alone has: the rest are pages of files, of the program above all.
+    pub(crate) own: f64,
 }
 
 impl Drop for Served {

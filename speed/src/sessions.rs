@@ -14,6 +14,7 @@ use hallpass::domain::session_origin::SessionOrigin;
 use hallpass::domain::timekeeper::Timekeeper;
 use hallpass::domain::user::{Role, SecurityVersion};
 use hallpass::store::SessionStore;
+use hallpass::store::backend::TokenBackend;
 use hallpass::store::journaled::{JournaledTokenStore, Parts};
 use hallpass::store::redis::{RedisOptions, RedisTokenStore, StoreTime};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
@@ -45,16 +46,30 @@ pub(crate) fn ids(number: u32) -> (UserId, SessionId) {
     (user, SessionId::from(Uuid::from_u128((u128::from(number) + 1) << 60)))
 }
 
-/// Opens sessions of a browser's, each of its own user, whose numbers are below `count`.
-pub(crate) async fn open(redis: &str, count: u32) {
+/// The session of that number, as it is opened: a browser's.
+pub(crate) fn new_session(number: u32) -> NewSession {
+    let (user, id) = ids(number);
+    let email = Email::parse("ada.lovelace@example.com").expect("an address");
+    let origin = SessionOrigin::new("192.0.2.7".parse().ok(), Some(BROWSER), "hallpass");
+    let carried = Carried { email_verified: true, ..Carried::new(email, Role::Member, origin) };
+    NewSession { id, user, security_version: VERSION, carried }
+}
+
+/// The service's store over that Redis, and the folder of its journal.
+pub(crate) async fn store(redis: &str) -> (JournaledTokenStore, Folder) {
     let folder = Folder::new("journal");
+    let backend = RedisTokenStore::connect(redis, &mark(), RedisOptions::default()).await.expect("a store");
+    (journaled(Arc::new(backend.with_time(StoreTime::default())), &folder).await, folder)
+}
+
+/// A store that a journal in that folder keeps whole.
+pub(crate) async fn journaled(backend: Arc<dyn TokenBackend>, folder: &Folder) -> JournaledTokenStore {
     let file = format!("sqlite://{}/hallpass.db", folder.path().display());
     let journal = SqliteStore::connect(&file, SqliteOptions::default()).await.expect("a file");
     journal.migrate().await.expect("its tables");
     let journal = Arc::new(journal);
-    let backend = RedisTokenStore::connect(redis, &mark(), RedisOptions::default()).await.expect("a store");
     let store = JournaledTokenStore::new(Parts {
-        backend: Arc::new(backend.with_time(StoreTime::default())),
+        backend,
         journal: journal.clone(),
         users: journal,
         keeper: Arc::new(Timekeeper::new(Arc::new(SystemClock), LIFETIMES.leeway)),
@@ -62,12 +77,14 @@ pub(crate) async fn open(redis: &str, count: u32) {
         spans: (&LIFETIMES).into(),
     });
     store.keep().await.expect("a look");
-    for (user, id) in (0..count).map(ids) {
-        let email = Email::parse("ada.lovelace@example.com").expect("an address");
-        let origin = SessionOrigin::new("192.0.2.7".parse().ok(), Some(BROWSER), "hallpass");
-        let carried = Carried { email_verified: true, ..Carried::new(email, Role::Member, origin) };
-        let session = NewSession { id, user, security_version: VERSION, carried };
-        store.open_session(&session, &LIFETIMES).await.expect("a session");
+    store
+}
+
+/// Opens sessions, each of its own user, whose numbers are below `count`.
+pub(crate) async fn open(redis: &str, count: u32) {
+    let (store, _folder) = store(redis).await;
+    for number in 0..count {
+        store.open_session(&new_session(number), &LIFETIMES).await.expect("a session");
     }
 }
 

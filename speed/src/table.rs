@@ -58,6 +58,11 @@ impl Table {
         self.rows.get(name).map_or(f64::NAN, |row| median(&row.p99))
     }
 
+    /// Requests a second.
+    pub(crate) fn rate(&self, name: &str) -> f64 {
+        self.rows.get(name).map_or(f64::NAN, |row| median(&row.rate))
+    }
+
     pub(crate) fn print_head() {
         println!("| | CPU s per 1,000 (Redis') | p50 / p99 ms | a second | against |");
         println!("| --- | --- | --- | --- | --- |");
