@@ -230,3 +230,36 @@ fn below(
         Ok(document)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What the outline of an API should have, out of its document.
+    fn outline_of(document: &Value) -> Value {
+        let mut paths = document["paths"].clone();
+        for operations in paths.as_object_mut().expect("paths").values_mut() {
+            for operation in operations.as_object_mut().expect("operations").values_mut() {
+                let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+                let in_query = parameters.iter().filter(|parameter| parameter["in"] == "query");
+                let names: Vec<_> =
+                    in_query.map(|parameter| json!({ "in": "query", "name": parameter["name"] })).collect();
+                *operation = json!({ "operationId": operation["operationId"], "parameters": names });
+            }
+        }
+        json!({ "paths": paths })
+    }
+
+    #[test]
+    fn an_outline_has_the_operations_of_the_document_and_what_their_queries_take() {
+        let main = main_document().expect("the document");
+        assert_eq!(document::outline::<MainApi>(), outline_of(&main));
+        assert!(outline_of(&main).to_string().contains(r#""name":"limit""#));
+        for dialect in compat::DIALECTS {
+            let document = dialect.document().expect("the document");
+            assert_eq!((dialect.outline)(), outline_of(&document), "{}", dialect.title);
+        }
+    }
+}

@@ -109,7 +109,7 @@ async fn a_service_runs_as_a_role_that_owns_nothing_when_another_migrates() {
     let migrate = command(folder.path(), &redis.url(), &least, &["migrate"])
         .variable("HALLPASS_DATABASE__MIGRATE_URL", &owner);
     let migrated = migrate.run().await;
-    assert!(migrated.code == Some(0) && migrated.stdout.contains("14 steps taken"), "{migrated:?}");
+    assert!(migrated.code == Some(0) && migrated.stdout.contains("15 steps taken"), "{migrated:?}");
     assert_eq!(found(&doctor().await, "rights").0, "good");
     let service = serve(folder.path(), &redis.url(), &least).start();
     let tokens = service.client().logged_in("ada@example.com").await;
