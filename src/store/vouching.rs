@@ -76,17 +76,6 @@ impl Vouched {
         self
     }
 
-    /// The same, and where a partition is not among them what it was in `before`.
-    #[must_use]
-    pub(crate) fn or(mut self, before: Option<&Self>) -> Self {
-        for (place, before) in
-            self.partitions.iter_mut().zip(before.iter().flat_map(|before| &before.partitions))
-        {
-            *place = place.take().or_else(|| before.clone());
-        }
-        self
-    }
-
     /// The incarnation of each partition, in the order of [`Partition::all`].
     pub fn incarnations(&self) -> Vec<i64> {
         Partition::all().map(|partition| self.of(partition).incarnation).collect()

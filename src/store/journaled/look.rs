@@ -142,8 +142,7 @@ impl Shared {
         let standing = self.vouched.load_full().unwrap_or_else(|| Arc::new(Vouched::none()));
         let mut all_hold = true;
         for partition in Partition::all() {
-            let Some(server) = view.server(partition) else { continue };
-            if !still_holds(partition, &standing, server, view, watch) {
+            if view.server(partition).is_some() && !still_holds(partition, &standing, view, watch) {
                 all_hold = false;
                 self.doubt(&standing, partition);
             }
@@ -166,11 +165,11 @@ pub(super) async fn end_lease<T>(
 
 /// Whether what a partition was vouched for by is what stands there: the same server, the same vouching, and no mark
 /// behind one that was seen. Then the database is not asked (model: SealIsTheServer, OwnVouchingIsTrusted).
-fn still_holds(partition: Partition, standing: &Vouched, server: &str, view: &View, watch: &Watch) -> bool {
-    let vouched = standing.of(partition);
-    standing.server(partition) == server
+pub(super) fn still_holds(partition: Partition, standing: &Vouched, view: &View, watch: &Watch) -> bool {
+    let (vouched, Some(server)) = (standing.of(partition), view.server(partition)) else { return false };
+    standing.server(partition) == &**server
         && view.state(partition).is_some_and(|state| {
-            state.seal == server
+            state.seal == **server
                 && state.vouching == vouched.vouching
                 && state.incarnation == vouched.incarnation
                 && state.mark.position >= watch.seen(partition).position

@@ -20,7 +20,7 @@ use crate::store::examination::{Examination, View};
 use crate::store::journal::RevocationJournal;
 use crate::store::patience;
 use crate::store::users::UserStore;
-use crate::store::vouching::Vouched;
+use crate::store::vouching::{Vouched, VouchedPartition};
 
 /// How long an operation waits for the store to be vouched for: usually that takes two round trips.
 const VOUCHING_WAIT: Duration = Duration::from_millis(500);
@@ -149,11 +149,12 @@ impl Shared {
         // Beside this request: the look goes on when the request is given up.
         let shared = self.clone();
         let look = tokio::spawn(async move { shared.look_if_needed(scope).await });
-        match patience::within(VOUCHING_WAIT, look).await {
-            Ok(Ok(looked)) => looked?,
-            Ok(Err(_)) | Err(_) => return Err(NotVouched.error()),
-        }
-        self.standing(scope).ok_or_else(|| NotVouched.error())
+        let looked = patience::within(VOUCHING_WAIT, look).await;
+        // Whatever became of the others.
+        self.standing(scope).ok_or_else(|| match looked {
+            Ok(Ok(Err(error))) => error,
+            Ok(Ok(Ok(())) | Err(_)) | Err(_) => NotVouched.error(),
+        })
     }
 
     /// What was found whole, where that is enough.
@@ -161,14 +162,26 @@ impl Shared {
         self.vouched.load_full().filter(|vouched| scope.is_in(vouched))
     }
 
-    pub(super) fn set_vouched(&self, vouched: Vouched, quiet_until: Option<Instant>) {
-        let vouched = Arc::new(vouched);
+    /// Notes which partitions were found whole, and until when nothing is acknowledged therefore. What was put into doubt
+    /// of others meanwhile stays so.
+    pub(super) fn note_whole(
+        &self,
+        whole: Vec<(Partition, Arc<str>, VouchedPartition)>,
+        quiet_until: Option<Instant>,
+    ) {
         let mut quiet = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
         *quiet = quiet_until.max(*quiet);
         drop(quiet);
-        let last = self.last.load_full();
-        self.last.store(Some(Arc::new(Vouched::clone(&vouched).or(last.as_deref()))));
-        self.vouched.store(Some(vouched));
+        for known in [&self.last, &self.vouched] {
+            known.rcu(|known| {
+                let known = known.as_ref().map_or_else(Vouched::none, |known| Vouched::clone(known));
+                let with =
+                    |known: Vouched, (partition, server, by): &(Partition, Arc<str>, VouchedPartition)| {
+                        known.with(*partition, Some((server.clone(), *by)))
+                    };
+                Some(Arc::new(whole.iter().fold(known, with)))
+            });
+        }
     }
 
     /// The incarnation that this process has last found; 0 where it has found none.
@@ -180,6 +193,12 @@ impl Shared {
     /// The vouching by which this process has last found it whole.
     pub(super) fn known_vouching(&self, partition: Partition) -> VouchingId {
         self.last.load().as_ref().map_or(VouchingId::NONE, |last| last.of(partition).vouching)
+    }
+
+    /// Whether this process has last found it whole on that server, and by that.
+    pub(super) fn was_found(&self, partition: Partition, server: &str, by: VouchedPartition) -> bool {
+        let last = self.last.load();
+        last.as_ref().is_some_and(|last| last.server(partition) == server && last.of(partition) == by)
     }
 
     /// Whether this process has last found it whole on another server.

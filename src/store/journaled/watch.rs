@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::decision::{Knowledge, Step};
-use super::look::end_lease;
+use super::look::{end_lease, still_holds};
 use super::passing_on::DRIFT_ALLOWANCE;
 use super::replay::Replay;
 use super::shared::{LEASE, NotVouched, Scope, Shared, Watch};
@@ -19,7 +19,7 @@ use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;
 use crate::store::examination::{Examination, NewPartition, PartitionState, View};
 use crate::store::revocations::Placed;
-use crate::store::vouching::{BackendError, Vouched, VouchedPartition};
+use crate::store::vouching::{BackendError, VouchedPartition};
 
 /// How many entries that were left behind are carried out of a partition at one look.
 const BATCH: u32 = 500;
@@ -29,16 +29,16 @@ const BATCH: u32 = 500;
 const ROUNDS_MAX: usize = 64;
 
 impl Shared {
-    /// Does what has to be done until every partition is whole, then vouches for them. `None` where another
-    /// replica is at it.
+    /// Does what has to be done until every partition is whole, and vouches for each as soon as it is: others are
+    /// revoked in meanwhile, so that hardly ever all of them are whole at one moment. `None` where another replica is
+    /// at it.
     pub(super) async fn make_whole(
         &self,
         watch: &Watch,
         examination: &mut dyn Examination,
         view: View,
     ) -> StoreResult<Option<View>> {
-        if self.next_steps(watch, &view).await?.is_empty() {
-            self.vouch(&view).await?;
+        if self.vouch_for_what_is_whole(watch, &view).await?.is_empty() {
             return Ok(Some(view));
         }
         if !examination.lease(watch.holder, LEASE).await? {
@@ -64,9 +64,8 @@ impl Shared {
                 // It has changed under our hands: from the beginning, at the next look.
                 break;
             }
-            let steps = self.next_steps(watch, &view).await?;
+            let steps = self.vouch_for_what_is_whole(watch, &view).await?;
             if steps.is_empty() {
-                self.vouch(&view).await?;
                 return Ok(Some(view));
             }
             let is_another = |(head, _): &&(JournalHead, Step)| {
@@ -82,22 +81,30 @@ impl Shared {
         Err(NotVouched.error())
     }
 
-    /// The partitions that need a step, with what the database knows of them.
-    /// That is read after the server's identity was (model: IdentityBeforeHeads).
-    async fn next_steps(&self, watch: &Watch, view: &View) -> StoreResult<Vec<(JournalHead, Step)>> {
+    /// Vouches for the partitions in doubt that are whole, and answers those that need a step, with what the database
+    /// knows of them. That is read after the server's identity was (model: IdentityBeforeHeads).
+    async fn vouch_for_what_is_whole(
+        &self,
+        watch: &Watch,
+        view: &View,
+    ) -> StoreResult<Vec<(JournalHead, Step)>> {
+        let standing = self.vouched.load_full();
         // Read after the server was: a revocation that this does not know was acknowledged by whoever has
         // carried it out on that very server.
-        let heads = self.journal.journal_heads().await?;
+        let mut heads = self.journal.journal_heads().await?;
+        heads
+            .retain(|head| !standing.as_ref().is_some_and(|by| still_holds(head.partition, by, view, watch)));
         let known_at = self.entries_at_marks(watch, view, &heads).await?;
-        let mut steps = Vec::new();
-        for (head, state) in heads.iter().zip(&view.states) {
+        let (mut whole, mut steps) = (Vec::new(), Vec::new());
+        for head in &heads {
             let partition = head.partition;
+            let state = view.state(partition);
             let Some(server) = view.server(partition) else { continue };
             let seen = watch.seen(partition);
-            let mark = state.as_ref().map_or(Mark::START, |state| state.mark);
+            let mark = state.map_or(Mark::START, |state| state.mark);
             let at = |position| known_at.get(&(partition, position)).copied();
             let known = Knowledge {
-                state: state.as_ref(),
+                state,
                 head,
                 seen,
                 server,
@@ -106,11 +113,15 @@ impl Shared {
                 at_mark: at(mark.position),
                 at_seen: at(seen.position),
             };
-            match known.next_step() {
-                Step::None => {}
-                step => steps.push((*head, step)),
+            match (known.next_step(), state) {
+                (Step::None, Some(state)) => {
+                    let by = VouchedPartition { incarnation: state.incarnation, vouching: state.vouching };
+                    whole.push((partition, server.clone(), by));
+                }
+                (step, _) => steps.push((*head, step)),
             }
         }
+        self.vouch(whole).await?;
         Ok(steps)
     }
 
@@ -123,8 +134,8 @@ impl Shared {
         heads: &[JournalHead],
     ) -> StoreResult<HashMap<(Partition, i64), EntryId>> {
         let mut positions = Vec::new();
-        for (head, state) in heads.iter().zip(&view.states) {
-            let mark = state.as_ref().map_or(Mark::START, |state| state.mark);
+        for head in heads {
+            let mark = view.state(head.partition).map_or(Mark::START, |state| state.mark);
             let is_below = |position: &i64| (1..head.newest.position).contains(position);
             let marks = [mark.position, watch.seen(head.partition).position].into_iter().filter(is_below);
             positions.extend(marks.map(|position| (head.partition, position)));
@@ -257,23 +268,22 @@ impl Shared {
         }
     }
 
-    /// From now on this data counts. Of what nobody answers for, what was found whole on a server is so still.
-    /// Until copies that nobody knows of are over, nothing is acknowledged (model: VouchingIsWaitedOut).
-    async fn vouch(&self, view: &View) -> StoreResult<()> {
-        let standing = self.vouched.load_full();
-        let mut vouched = standing.map_or_else(Vouched::none, |standing| Vouched::clone(&standing));
-        for partition in Partition::all() {
-            let Some(server) = view.server(partition) else { continue };
-            let state = view.state(partition).ok_or_else(|| NotVouched.error())?;
-            let (incarnation, vouching) = (state.incarnation, state.vouching);
-            let found = (server.clone(), VouchedPartition { incarnation, vouching });
-            vouched = vouched.with(partition, Some(found));
+    /// From now on this data counts. Until copies that nobody knows of are over, nothing is acknowledged
+    /// (model: VouchingIsWaitedOut).
+    async fn vouch(&self, whole: Vec<(Partition, Arc<str>, VouchedPartition)>) -> StoreResult<()> {
+        if whole.is_empty() {
+            return Ok(());
+        }
+        if whole.iter().all(|(partition, server, by)| self.was_found(*partition, server, *by)) {
+            // It was in doubt, and has lost nothing since it was found whole.
+            self.note_whole(whole, None);
+            return Ok(());
         }
         // A register of mirrors may be lost with the data: none of those that it named still answers
         // from its copy when this is over.
         let staleness = self.journal.mirror_staleness().await?;
         let quiet_until = (!staleness.is_zero()).then(|| Instant::now() + staleness + DRIFT_ALLOWANCE);
-        self.set_vouched(vouched, quiet_until);
+        self.note_whole(whole, quiet_until);
         Ok(())
     }
 

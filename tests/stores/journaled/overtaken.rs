@@ -1,12 +1,13 @@
 //! An entry that somebody else carries out before its writer does.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hallpass::app::SystemRandom;
-use hallpass::domain::clock::{ManualClock, Timestamp};
-use hallpass::domain::journal::{EntryId, JournalEntry, JournalHead, Link, Mark, NewEntry};
+use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
+use hallpass::domain::ids::UserId;
+use hallpass::domain::journal::{EntryId, JournalEntry, JournalHead, Journaled, Link, Mark, NewEntry};
 use hallpass::domain::partition::Partition;
 use hallpass::store::backend::TokenBackend;
 use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
@@ -27,15 +28,34 @@ enum By {
     AReplay,
 }
 
+/// Much more than an answer takes, and less than [`STALENESS`].
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long copies of the feed are used that nobody knows of, in a crowd.
+const STALENESS: Duration = Duration::from_secs(3_600);
+
+/// How often that may be looked at for one doubt.
+const LOOKS_MAX: i64 = 4;
+
 /// A journal beside which somebody carries out each entry before its writer does.
 struct Overtaken {
     by: By,
+    /// Who is logged out, by somebody who has not carried that out yet, whenever the journal is looked at.
+    crowd: OnceLock<UserId>,
     journal: Journal,
     backend: Arc<dyn TokenBackend>,
     clock: Arc<ManualClock>,
 }
 
 impl Overtaken {
+    async fn others_write(&self) -> StoreResult<()> {
+        let Some(user) = self.crowd.get().copied() else { return Ok(()) };
+        let revoked = Journaled::Session { user, session: fresh_session_id() };
+        let until = self.clock.now().after(LIFETIMES.revocation());
+        let entry = NewEntry { id: EntryId::generate(&SystemRandom), revoked, until };
+        self.journal.store.append_entry(&entry).await.map(drop)
+    }
+
     async fn look(&self) -> StoreResult<()> {
         let another = TestStore::over(self.backend.clone(), self.journal.clone(), self.clock.clone());
         another.keep().await.map(drop)
@@ -67,6 +87,7 @@ impl RevocationJournal for Overtaken {
     }
 
     async fn journal_heads(&self) -> StoreResult<Vec<JournalHead>> {
+        self.others_write().await?;
         self.journal.store.journal_heads().await
     }
 
@@ -113,8 +134,44 @@ impl RevocationJournal for Overtaken {
     }
 
     async fn mirror_staleness(&self) -> StoreResult<Duration> {
-        self.journal.store.mirror_staleness().await
+        match self.crowd.get() {
+            Some(_) => Ok(STALENESS),
+            None => self.journal.store.mirror_staleness().await,
+        }
     }
+}
+
+async fn overtaken(
+    by: By,
+    backend: Arc<dyn TokenBackend>,
+    clock: &Arc<ManualClock>,
+) -> (SharedStore, Arc<Overtaken>) {
+    let journal = Journal::new().await;
+    let overtaken = Arc::new(Overtaken {
+        by,
+        crowd: OnceLock::new(),
+        journal: journal.clone(),
+        backend: backend.clone(),
+        clock: clock.clone(),
+    });
+    let store = TestStore::asking(overtaken.clone(), backend, journal, clock.clone());
+    (Arc::new(store), overtaken)
+}
+
+/// What was put into doubt is found whole by itself: that something is under way elsewhere in the store does not matter,
+/// and nothing is waited for, since it is what it was.
+async fn a_doubt_is_settled_in_a_crowd(backend: Arc<dyn TokenBackend>, clock: Arc<ManualClock>) {
+    let (store, journal) = overtaken(By::ALook, backend, &clock).await;
+    let ada = Person::new().log_in(&store, &clock).await;
+    let of_another_partition = UserId::try_from(ada.user.get() + 1).expect("an id");
+    let before = store.journal.count().await;
+    journal.crowd.set(of_another_partition).expect("nobody so far");
+    let ending = store.revoke_session(ada.user, ada.id, OnUnknown::Deny);
+    let ended = tokio::time::timeout(PATIENCE, ending).await.expect("an answer in time");
+    assert!(ended.expect("an answer"), "its own entry has ended it");
+    let others = store.journal.count().await - before - 1;
+    assert!((1..=LOOKS_MAX).contains(&others), "the journal was looked at {others} times");
+    assert_dead(&store, &ada).await;
 }
 
 /// A logout is answered by what its entry has done, and by what it was asked for only once.
@@ -123,10 +180,7 @@ async fn who_writes_an_entry_has_ended_the_session(
     backend: Arc<dyn TokenBackend>,
     clock: Arc<ManualClock>,
 ) {
-    let journal = Journal::new().await;
-    let overtaken =
-        Overtaken { by, journal: journal.clone(), backend: backend.clone(), clock: clock.clone() };
-    let store = Arc::new(TestStore::asking(Arc::new(overtaken), backend, journal, clock.clone()));
+    let (store, _) = overtaken(by, backend, &clock).await;
     let ada = Person::new().log_in(&store, &clock).await;
     let ending = async || store.revoke_session(ada.user, ada.id, OnUnknown::Deny).await.expect("an answer");
     assert!(ending().await, "its own entry has ended it");
@@ -134,18 +188,40 @@ async fn who_writes_an_entry_has_ended_the_session(
     assert!(!ending().await, "once");
 }
 
-async fn in_redis(by: By) {
+async fn redis() -> (crate::support::redis::RedisServer, Arc<dyn TokenBackend>, Arc<ManualClock>) {
     let (server, clock) = (crate::support::redis::RedisServer::start(), Arc::new(ManualClock::at(START)));
     let backend = crate::redis::backend(&server, &mark(), &clock).await;
-    who_writes_an_entry_has_ended_the_session(by, backend, clock).await;
+    (server, backend, clock)
 }
 
-async fn in_the_embedded_store(by: By) {
+async fn embedded() -> (TempDir, Arc<dyn TokenBackend>, Arc<ManualClock>) {
     let (folder, clock) = (TempDir::new().expect("a folder"), Arc::new(ManualClock::at(START)));
     let time = EmbeddedTime { clock: clock.clone(), keeper: None };
     let path = folder.path().join("tokens.db");
     let backend = EmbeddedTokenStore::open(&path, time, &SystemRandom).await.expect("a store");
-    who_writes_an_entry_has_ended_the_session(by, Arc::new(backend), clock).await;
+    (folder, Arc::new(backend), clock)
+}
+
+async fn in_redis(by: By) {
+    let (_server, backend, clock) = redis().await;
+    who_writes_an_entry_has_ended_the_session(by, backend, clock).await;
+}
+
+async fn in_the_embedded_store(by: By) {
+    let (_folder, backend, clock) = embedded().await;
+    who_writes_an_entry_has_ended_the_session(by, backend, clock).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_crowd_in_redis() {
+    let (_server, backend, clock) = redis().await;
+    a_doubt_is_settled_in_a_crowd(backend, clock).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_crowd_in_the_embedded_store() {
+    let (_folder, backend, clock) = embedded().await;
+    a_doubt_is_settled_in_a_crowd(backend, clock).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
