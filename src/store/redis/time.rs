@@ -20,6 +20,11 @@ pub struct StoreTime {
 /// What `TIME` answers: seconds and microseconds.
 pub(super) type Time = (i64, i64);
 
+/// The moment that it tells.
+pub(super) fn moment((seconds, micros): Time) -> Timestamp {
+    Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(micros / 1_000))
+}
+
 impl StoreTime {
     /// The moment as scripts take it, see `moment` in prelude.lua.
     pub(super) fn argument(&self) -> String {
@@ -37,11 +42,8 @@ impl StoreTime {
     }
 
     /// The moment that an answer of `TIME` tells.
-    pub(super) fn shown(&self, (seconds, micros): Time) -> Timestamp {
-        match &self.laid_over {
-            Some(clock) => clock.now(),
-            None => Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)),
-        }
+    pub(super) fn shown(&self, time: Time) -> Timestamp {
+        self.laid_over.as_ref().map_or_else(|| moment(time), |clock| clock.now())
     }
 
     /// The same, if it can be.

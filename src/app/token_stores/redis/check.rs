@@ -37,7 +37,7 @@ pub(super) async fn check(
         Err(error) => return vec![Finding::bad(SUBJECT, &error)],
     };
     let sentinels = sentinels::check(&store).await;
-    let cluster = cluster::check(&store).await;
+    let cluster = cluster::check(&store, settings.tokens.lifetimes.leeway).await;
     let inspection = match store.inspect().await {
         Ok(inspection) => inspection,
         Err(error) => {

@@ -1,6 +1,9 @@
 //! Whether the nodes of a Cluster can do what they are there for.
 
+use std::time::Duration;
+
 use crate::app::finding::{Condition, Finding};
+use crate::domain::clock::Timestamp;
 use crate::store::StoreResult;
 use crate::store::redis::{CLUSTER_SLOTS, ClusterNode, ClusterView, RedisTokenStore};
 
@@ -9,12 +12,12 @@ const SUBJECT: &str = "cluster";
 /// So many masters can agree on a failover when one is missing.
 const MASTERS_WANTED: usize = 3;
 
-/// What the nodes say, where the address is theirs.
-pub(super) async fn check(store: &RedisTokenStore) -> Option<Finding> {
-    store.ask_cluster().await.map(judge)
+/// What the nodes say, where the address is theirs. Their clocks may differ by `leeway`.
+pub(super) async fn check(store: &RedisTokenStore, leeway: Duration) -> Option<Finding> {
+    store.ask_cluster().await.map(|view| judge(view, leeway))
 }
 
-fn judge(view: StoreResult<ClusterView>) -> Finding {
+fn judge(view: StoreResult<ClusterView>, leeway: Duration) -> Finding {
     let ClusterView { masters, covered, failing } = match view {
         Ok(view) => view,
         Err(error) => return Finding::bad(SUBJECT, &error),
@@ -28,6 +31,7 @@ fn judge(view: StoreResult<ClusterView>) -> Finding {
     if !failing.is_empty() {
         faults.push(format!("cluster_state is not ok by {}", failing.join(", ")));
     }
+    faults.extend(odd_clocks(&masters, leeway));
     let mut doubts = Vec::new();
     if masters.len() < MASTERS_WANTED {
         doubts.push(format!("with fewer than {MASTERS_WANTED} masters there is no failover"));
@@ -47,6 +51,23 @@ fn judge(view: StoreResult<ClusterView>) -> Finding {
     Finding::new(SUBJECT, condition, [vec![text], faults, doubts].concat().join("; "))
 }
 
+/// Those whose clock is further from that of the others than `leeway`: sessions and revocations of the accounts that a
+/// node has end by its clock. Of two that differ nobody knows which is right.
+fn odd_clocks(masters: &[ClusterNode], leeway: Duration) -> Vec<String> {
+    let mut times: Vec<Timestamp> = masters.iter().filter_map(|node| node.time).collect();
+    times.sort_unstable();
+    let Some(middle) = times.get(times.len() / 2).copied() else { return Vec::new() };
+    let odd = |node: &ClusterNode| {
+        let ahead = node.time?.as_millis().saturating_sub(middle.as_millis());
+        let span = Duration::from_millis(ahead.unsigned_abs());
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        let text =
+            format!("the clock of {} is {} {side} the others", node.name, humantime::format_duration(span));
+        (span > leeway).then_some(text)
+    };
+    masters.iter().filter_map(odd).collect()
+}
+
 fn count(masters: usize) -> String {
     format!("{masters} {}", if masters == 1 { "master" } else { "masters" })
 }
@@ -63,8 +84,16 @@ fn names(masters: &[ClusterNode]) -> String {
 mod tests {
     use super::*;
 
+    const NOON: i64 = 1_000_000;
+    const LEEWAY: Duration = Duration::from_secs(5);
+
     fn node(number: u16, replicas: usize) -> ClusterNode {
-        ClusterNode { name: format!("10.0.0.{number}:6379"), replicas, silence: None }
+        ClusterNode {
+            name: format!("10.0.0.{number}:6379"),
+            replicas,
+            time: Some(Timestamp::from_millis(NOON)),
+            silence: None,
+        }
     }
 
     fn view(masters: Vec<ClusterNode>) -> ClusterView {
@@ -72,7 +101,7 @@ mod tests {
     }
 
     fn judged(view: ClusterView) -> (Condition, String) {
-        let found = judge(Ok(view));
+        let found = judge(Ok(view), LEEWAY);
         (found.condition, found.text)
     }
 
@@ -88,7 +117,9 @@ mod tests {
     #[test]
     fn what_is_amiss_is_named() {
         let three = || vec![node(1, 1), node(2, 1), node(3, 1)];
-        let silent = ClusterNode { silence: Some("does not answer".to_owned()), ..node(3, 1) };
+        let off = |by: i64| ClusterNode { time: Some(Timestamp::from_millis(NOON + by)), ..node(2, 1) };
+        let with_one_off = |by| view(vec![node(1, 1), off(by), node(3, 1)]);
+        let silent = ClusterNode { time: None, silence: Some("does not answer".to_owned()), ..node(3, 1) };
         use Condition::{Bad, Warning};
         for (view, condition, said) in [
             (view(vec![node(1, 1), node(2, 1), silent]), Bad, "10.0.0.3:6379 does not answer"),
@@ -100,6 +131,9 @@ mod tests {
                 "place of 10.0.0.1:6379, 10.0.0.3:6379",
             ),
             (view(vec![node(1, 1)]), Warning, "no failover"),
+            (with_one_off(6_000), Bad, "the clock of 10.0.0.2:6379 is 6s ahead of the others"),
+            (with_one_off(-90_000), Bad, "the clock of 10.0.0.2:6379 is 1m 30s behind the others"),
+            (view(vec![node(1, 1), off(5_001)]), Bad, "is 5s 1ms behind the others"),
         ] {
             let (found, text) = judged(view);
             assert!(found == condition && text.contains(said), "{found:?}: {text}");

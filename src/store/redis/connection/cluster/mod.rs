@@ -22,9 +22,11 @@ use tokio::time::Instant;
 use super::in_turn::{Unanswered, in_turn};
 use super::node::{Node, Patience};
 use super::wiring::Wiring;
+use crate::domain::clock::Timestamp;
 use crate::domain::cluster_url::ClusterUrl;
 use crate::domain::partition::Partition;
 use crate::store::patience;
+use crate::store::redis::time::{Time, moment};
 
 use self::slots::SlotMap;
 pub(in crate::store::redis) use self::slots::{NodePlace, Slot};
@@ -232,9 +234,9 @@ impl Cluster {
         let asking = async {
             let mut line = self.wiring.connect(&self.address(place), &self.account).await?;
             let mut pipeline = redis::pipe();
-            pipeline.cmd("CLUSTER").arg("SLOTS").cmd("CLUSTER").arg("INFO");
-            let (slots, info): (Value, String) = pipeline.query_async(&mut line.handle).await?;
-            Told::read(slots, &info, place)
+            pipeline.cmd("CLUSTER").arg("SLOTS").cmd("CLUSTER").arg("INFO").cmd("TIME");
+            let (slots, info, time): (Value, String, Time) = pipeline.query_async(&mut line.handle).await?;
+            Told::read(slots, &info, time, place)
         };
         let answer = patience::within(ANSWER_WAIT, asking).await;
         answer.unwrap_or_else(|slow| Err(RedisError::from(io::Error::new(io::ErrorKind::TimedOut, slow))))
@@ -254,17 +256,19 @@ struct Told {
     map: SlotMap,
     /// Whether it finds that the Cluster serves (`cluster_state`): one that is cut off does not.
     is_well: bool,
+    /// What its clock shows.
+    time: Timestamp,
 }
 
 impl Told {
-    fn read(slots: Value, info: &str, asked: &NodePlace) -> RedisResult<Self> {
+    fn read(slots: Value, info: &str, time: Time, asked: &NodePlace) -> RedisResult<Self> {
         let value = |name: &str| {
             let mut pairs = info.lines().filter_map(|line| line.split_once(':'));
             pairs.find(|(found, _)| *found == name).map(|(_, value)| value.trim())
         };
         let epoch = value("cluster_current_epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or_default();
         let map = SlotMap::read(slots, asked, epoch)?;
-        Ok(Self { map, is_well: value("cluster_state") == Some("ok") })
+        Ok(Self { map, is_well: value("cluster_state") == Some("ok"), time: moment(time) })
     }
 }
 

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 
 use super::{Cluster, Told};
+use crate::domain::clock::Timestamp;
 
 /// What the nodes of a Cluster say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct ClusterNode {
     pub name: String,
     /// How many replicas could take its place.
     pub replicas: usize,
+    /// What its clock shows, if it answers.
+    pub time: Option<Timestamp>,
     /// Why it does not answer.
     pub silence: Option<String>,
 }
@@ -43,6 +46,7 @@ impl Cluster {
             nodes.push(ClusterNode {
                 name: place.to_string(),
                 replicas: map.replicas_of(place),
+                time: told.as_ref().ok().map(|told| told.time),
                 silence: told.err().map(|error| error.to_string()),
             });
         }
