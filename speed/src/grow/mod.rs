@@ -12,8 +12,11 @@ use tokio::time::Instant;
 
 use crate::process::{Served, load};
 
+/// Measures one of them, of that program.
+type Measure = fn(&str);
+
 /// What grows, and what measures it.
-const PARTS: [(&str, fn(&str)); 3] =
+const PARTS: [(&str, Measure); 3] =
     [("sessions", |_| sessions::run()), ("accounts", accounts::run), ("followers", followers::run)];
 
 /// Measures all of it, or one part.

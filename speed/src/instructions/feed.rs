@@ -1,10 +1,11 @@
 //! What an entry of the revocation feed costs whoever tells of it, and whoever hears of it.
 
 use std::pin::Pin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use hallpass::domain::client::REVOCATIONS_READ;
+use hallpass::domain::clock::{Clock, SystemClock};
 use hallpass::domain::ids::Jti;
 use hallpass::domain::tokens::ClientSecret;
 use hallpass_verify::client::Validator;
@@ -97,8 +98,7 @@ pub(super) fn heard() -> usize {
     let (response, events) = opened(&service, &access);
     let builder = Validator::builder("https://hallpass.example.com", "books").credentials(CLIENT, SECRET);
     let mut replay = Replay::new(builder, true).expect("a validator");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_millis();
-    replay.at(1_000, now.try_into().expect("a time"));
+    replay.at(1_000, SystemClock.now().as_millis().try_into().expect("a time"));
     let name = |name: &header::HeaderName| name.as_str().to_owned();
     let text = |value: &header::HeaderValue| value.to_str().expect("text").to_owned();
     let headers: Vec<_> = response.headers().iter().map(|(key, value)| (name(key), text(value))).collect();

@@ -23,8 +23,11 @@ const BEFORE: usize = 20;
 /// How often each counts.
 const TIMES: usize = 200;
 
-/// What is counted, and what does it and answers how often that was.
-const OPERATIONS: [(&str, fn() -> usize); 7] = [
+/// Does something, and answers how often that was.
+type Counted = fn() -> usize;
+
+/// What is counted, and what does it.
+const OPERATIONS: [(&str, Counted); 7] = [
     ("auth-me, known token, mirror mode", || known("/auth/auth-me")),
     ("forward-auth, known token, mirror mode", || known("/forward-auth")),
     ("forward-auth, new token, mirror mode", unseen),
