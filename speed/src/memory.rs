@@ -7,7 +7,7 @@ use crate::stack::{Service, redis};
 
 /// What either may have of its own, MiB: some more than it has, since no two starts are alike. What is resident of the
 /// program's file besides is the kernel's choice: it maps what is around a page that is wanted.
-const SERVE_MAX: f64 = 6.0;
+const SERVE_MAX: f64 = 7.5;
 const SIDECAR_MAX: f64 = 3.0;
 
 /// What is aimed at, with the pages of the file.

@@ -25,7 +25,7 @@ settings! {
         /// that was imported, as much as that was made with.
         hash_workers: usize = "passwords.hash_workers" {
             kind: Number, parse: parse::number(1..=1024),
-            default: Computed { says: "as many as there are cores", by: hash_workers },
+            default: Computed { says: "one less than there are cores, at least `1`", by: hash_workers },
             example: "2",
         },
         /// How many requests may wait for a hash worker; beyond, the answer is 503, which bounds the wait. Addresses
@@ -69,10 +69,10 @@ settings! {
     }
 }
 
-/// Their threads give way to everybody who does not log in.
+/// One core is left to everybody who does not log in.
 fn hash_workers(_: &Values) -> Option<String> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Some(cores.to_string())
+    Some(cores.saturating_sub(1).max(1).to_string())
 }
 
 fn reject_common(values: &Values) -> Option<String> {
