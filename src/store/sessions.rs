@@ -135,8 +135,8 @@ pub trait SessionStore: Send + Sync + 'static {
     /// user without one. In the order of `users`.
     async fn newest_access_tokens(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>>;
 
-    /// How many sessions these users have together that have not ended by `now`; of a store of which a part is away,
-    /// an error.
+    /// How many sessions these users have together that have not ended by `now`, and some that a security event has ended
+    /// at most; of a store of which a part is away, an error.
     async fn count_sessions(&self, users: &[UserId], now: Timestamp) -> StoreResult<u64>;
 
     /// At most `limit` of the user's live sessions, newest first, from the one behind `after` on: none that was

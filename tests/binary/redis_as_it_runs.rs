@@ -100,3 +100,32 @@ async fn a_service_reaches_redis_through_a_socket() {
     assert_eq!(service.client().auth_me(&tokens.access).await.status, StatusCode::OK);
     service.stop().await;
 }
+
+/// How often whole hashes were read so far, such as sessions.
+async fn hashes_read(redis: &RedisServer) -> u64 {
+    let said = redis.info("commandstats").await;
+    let calls = said.lines().find_map(|line| line.strip_prefix("cmdstat_hgetall:calls=")?.split(',').next());
+    calls.map_or(0, |calls| calls.parse().expect("a number"))
+}
+
+/// What a login costs does not grow with the sessions that the account has.
+#[tokio::test]
+async fn a_login_reads_none_of_the_sessions_that_the_account_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let redis = RedisServer::start();
+    let database = PostgresServer::shared().create_database().await;
+    let service = serve(folder.path(), &redis.url(), &database)
+        .variable("HALLPASS_RATE_LIMITS__ENABLED", "false")
+        .start();
+    let client = service.client();
+    client.logged_in("ada@example.com").await;
+    for _ in 0..5 {
+        client.log_in("ada@example.com").await;
+    }
+    let before = hashes_read(&redis).await;
+    for _ in 0..5 {
+        client.log_in("ada@example.com").await;
+    }
+    assert_eq!(hashes_read(&redis).await, before);
+    service.stop().await;
+}

@@ -110,7 +110,10 @@ impl SessionStore for JournaledTokenStore {
 
     async fn count_sessions(&self, users: &[UserId], now: Timestamp) -> StoreResult<u64> {
         let ask = |by: Arc<Vouched>| async move { self.0.backend.count_sessions(&by, users, now).await };
-        self.on_all_vouched(Scope::All, ask).await
+        match users {
+            [user] => self.on_vouched(Partition::of(*user), ask).await,
+            _ => self.on_all_vouched(Scope::All, ask).await,
+        }
     }
 
     async fn list_sessions(
