@@ -21,6 +21,9 @@ pub const WORKERS: usize = 4;
 /// How many sessions an account opens before another one takes its place.
 const SESSIONS: u32 = 30;
 
+/// How often it is refused in a row before another one takes its place: what has this one may stay away, and others go on.
+const REFUSALS: u32 = 20;
+
 const VERDICTS: [StatusCode; 2] = [StatusCode::OK, StatusCode::UNAUTHORIZED];
 
 /// A load, and its ledger.
@@ -117,15 +120,20 @@ impl Worker {
     }
 
     async fn work(self, mut account: Account) {
-        let (mut sessions, mut is_used_up) = (0, false);
+        let (mut sessions, mut refused, mut is_used_up) = (0, 0, false);
         while !self.is_over.load(Ordering::Relaxed) {
             if is_used_up {
                 let Some(another) = self.register(account.number + 1).await else { continue };
-                (account, is_used_up) = (another, false);
+                account = another;
             }
             let asked_at = Instant::now();
             let login = login(&account.email, PASSWORD);
-            let Some(answer) = self.ledger.ask_at(self.place, login, &VERDICTS).await else { continue };
+            let Some(answer) = self.ledger.ask_at(self.place, login, &VERDICTS).await else {
+                refused += 1;
+                is_used_up = refused % REFUSALS == 0;
+                continue;
+            };
+            refused = 0;
             if answer.status == StatusCode::UNAUTHORIZED {
                 self.ledger.account_is_lost(account.made_at);
                 is_used_up = true;
