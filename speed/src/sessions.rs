@@ -62,12 +62,17 @@ pub(crate) async fn store(redis: &str) -> (JournaledTokenStore, Folder) {
     (journaled(Arc::new(backend.with_time(StoreTime::default())), &folder).await, folder)
 }
 
+/// The database in that folder.
+pub(crate) async fn sqlite(folder: &Folder) -> Arc<SqliteStore> {
+    let file = format!("sqlite://{}/hallpass.db", folder.path().display());
+    let store = SqliteStore::connect(&file, SqliteOptions::default()).await.expect("a file");
+    store.migrate().await.expect("its tables");
+    Arc::new(store)
+}
+
 /// A store that a journal in that folder keeps whole.
 pub(crate) async fn journaled(backend: Arc<dyn TokenBackend>, folder: &Folder) -> JournaledTokenStore {
-    let file = format!("sqlite://{}/hallpass.db", folder.path().display());
-    let journal = SqliteStore::connect(&file, SqliteOptions::default()).await.expect("a file");
-    journal.migrate().await.expect("its tables");
-    let journal = Arc::new(journal);
+    let journal = sqlite(folder).await;
     let store = JournaledTokenStore::new(Parts {
         backend,
         journal: journal.clone(),
@@ -89,18 +94,20 @@ pub(crate) async fn open(redis: &str, count: u32) {
 }
 
 /// What a session takes of the memory of Redis, bytes, with its share of all that comes with it.
-pub(crate) async fn bytes(redis: &str) -> i64 {
+pub(crate) async fn bytes(redis: &str) -> u64 {
     const MEASURED: u32 = 20_000;
-    let client = redis::Client::open(redis).expect("an address");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
     open(redis, 1_000).await;
-    let before = used_memory(&mut connection).await;
+    let before = used_memory(redis).await;
     open(redis, 1_000 + MEASURED).await;
-    (used_memory(&mut connection).await - before) / i64::from(MEASURED)
+    (used_memory(redis).await - before) / u64::from(MEASURED)
 }
 
-async fn used_memory(connection: &mut redis::aio::MultiplexedConnection) -> i64 {
-    let info: String = redis::cmd("INFO").arg("memory").query_async(connection).await.expect("its memory");
+/// What that Redis has in memory, bytes.
+pub(crate) async fn used_memory(redis: &str) -> u64 {
+    let client = redis::Client::open(redis).expect("an address");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+    let info: String =
+        redis::cmd("INFO").arg("memory").query_async(&mut connection).await.expect("its memory");
     let line = info.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("a figure");
     line.trim().parse().expect("a number")
 }

@@ -24,6 +24,9 @@ const RATE: u32 = 100;
 /// How long each measurement lasts.
 const MEASURED: Duration = Duration::from_secs(5);
 
+/// How long after the followers have gone is looked at what memory is left of theirs.
+const GIVEN_BACK: Duration = Duration::from_secs(3);
+
 /// How many come from one address: the service lets no more connections in.
 const FROM_ONE_ADDRESS: u32 = 1_000;
 
@@ -34,9 +37,9 @@ const CLIENT: &str = "books";
 
 pub(super) fn run(hallpass: &str) {
     println!(
-        "| followers of the feed | KiB each | CPU of a core, idle | at {RATE} logouts a second | bytes each reads of one logout |"
+        "| followers of the feed | KiB each | CPU of a core, idle | at {RATE} logouts a second | bytes each reads of one logout | MiB more than before, once they have gone |"
     );
-    println!("| --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- |");
     for count in COUNTS {
         let redis = redis();
         let service = Service::new(hallpass, &redis, "strict").hashing_cheaply();
@@ -98,10 +101,12 @@ async fn measure(served: &Served, count: u32, token: &str, sessions: Vec<String>
     let logouts = sessions.len() as f64;
     let (busy, of_busy) = cpu_while(served, &read, log_out(served.at, sessions)).await;
     let bytes = of_busy.saturating_sub(of_idle) as f64 / f64::from(count) / logouts;
-    println!("| {} | {each:.1} | {idle:.1} % | {busy:.1} % | {bytes:.0} |", grouped(count));
     for follower in followers {
         follower.abort();
     }
+    sleep(GIVEN_BACK).await;
+    let left = served.resident().all - before;
+    println!("| {} | {each:.1} | {idle:.1} % | {busy:.1} % | {bytes:.0} | {left:.1} |", grouped(count));
 }
 
 /// Opens the stream from an address of this machine.

@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod followers;
+mod journal;
 mod sessions;
 
 use std::time::Duration;
@@ -16,8 +17,12 @@ use crate::process::{Served, load};
 type Measure = fn(&str);
 
 /// What grows, and what measures it.
-const PARTS: [(&str, Measure); 3] =
-    [("sessions", |_| sessions::run()), ("accounts", accounts::run), ("followers", followers::run)];
+const PARTS: [(&str, Measure); 4] = [
+    ("sessions", |_| sessions::run()),
+    ("accounts", accounts::run),
+    ("followers", followers::run),
+    ("journal", |_| journal::run()),
+];
 
 /// Measures all of it, or one part.
 pub(crate) fn run(hallpass: &str, wanted: Option<&str>) {

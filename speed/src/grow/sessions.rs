@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{Spent, grouped, spent};
 use crate::process::Served;
-use crate::sessions::{LIFETIMES, ids, journaled, new_session, store};
+use crate::sessions::{LIFETIMES, ids, journaled, new_session, store, used_memory};
 use crate::stack::{self, Folder};
 
 const COUNTS: [u32; 3] = [1_000, 100_000, 1_000_000];
@@ -34,6 +34,8 @@ const AT_ONCE: usize = 64;
 /// What is done, and what it cost at each count.
 struct Rows {
     store: &'static str,
+    /// What the store takes of each session.
+    bytes: Vec<u64>,
     rotation: Vec<Spent>,
     validation: Vec<Spent>,
     listing: Vec<Spent>,
@@ -53,7 +55,7 @@ pub(super) fn run() {
 
 impl Rows {
     fn of(store: &'static str) -> Self {
-        Self { store, rotation: vec![], validation: vec![], listing: vec![], logout: vec![] }
+        Self { store, bytes: vec![], rotation: vec![], validation: vec![], listing: vec![], logout: vec![] }
     }
 }
 
@@ -70,6 +72,8 @@ fn print(rows: &Rows) {
         let cells: Vec<_> = cells.iter().map(|(cpu, p50)| format!("{cpu:.0} ({p50:.0})")).collect();
         println!("| {}: {what} | {} | {ratio:.2} |", rows.store, cells.join(" | "));
     }
+    let bytes: Vec<_> = rows.bytes.iter().map(u64::to_string).collect();
+    println!("| {}: bytes a session, with all there is | {} | |", rows.store, bytes.join(" | "));
 }
 
 async fn on_redis() -> Rows {
@@ -83,6 +87,7 @@ async fn on_redis() -> Rows {
             async move { while store.open_session(&new_session(number), &LIFETIMES).await.is_err() {} }
         });
         opening.buffer_unordered(AT_ONCE).for_each(|_| async {}).await;
+        rows.bytes.push(used_memory(&stack::url(&redis)).await / u64::from(count));
         measure(&store, Some(&redis), opened..count, &mut rows).await;
         opened = count;
         eprintln!("{} sessions in Redis", grouped(count));
@@ -108,6 +113,8 @@ async fn embedded() -> Rows {
             backend.close().await;
         }
         copy_first(&path.display().to_string(), u32::max(opened, 1)..count).await;
+        let size = std::fs::metadata(&path).expect("the file").len();
+        rows.bytes.push(size / u64::from(count));
         let (store, backend) = open().await;
         measure(&store, None, opened..count, &mut rows).await;
         backend.close().await;
