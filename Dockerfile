@@ -1,12 +1,12 @@
 FROM rust:1-bookworm AS build
 WORKDIR /build
 COPY . .
-RUN cargo build --release --locked --bin hallpass
+RUN cargo build --profile dist --locked --bin hallpass
 # All of the image: the program with the libraries that it is linked to, whom to trust when a mail server or a Redis shows its
 # certificate, and an empty folder for its data.
 RUN mkdir -p /image/usr/local/bin /image/data /image/tmp \
-    && cp target/release/hallpass /image/usr/local/bin/ \
-    && cp --parents --dereference $(ldd target/release/hallpass | grep --only-matching '/[^ ]*') /image/ \
+    && cp target/dist/hallpass /image/usr/local/bin/ \
+    && cp --parents --dereference $(ldd target/dist/hallpass | grep --only-matching '/[^ ]*') /image/ \
     && cp --parents --dereference /etc/ssl/certs/ca-certificates.crt /image/ \
     && install -D LICENSE /image/usr/share/doc/hallpass/LICENSE \
     && chmod 1777 /image/tmp
