@@ -193,7 +193,7 @@ pub struct ImportedUser {
 }
 
 /// What a user changes about themselves: `None` leaves a field, `Some(None)` clears it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileChange {
     /// The first name.
     pub first_name: Option<Option<Name>>,
@@ -209,9 +209,15 @@ impl ProfileChange {
         after.last_name = self.last_name.as_ref().unwrap_or(&user.last_name).clone();
         after
     }
+
+    /// Whether the account is already as the change wants it.
+    pub fn is_done(&self, user: &User) -> bool {
+        self.first_name.as_ref().is_none_or(|name| *name == user.first_name)
+            && self.last_name.as_ref().is_none_or(|name| *name == user.last_name)
+    }
 }
 
-/// What an administrator changes about an account: `None` leaves a field.
+/// What is changed about an account, by an administrator for the most part: `None` leaves a field.
 ///
 /// Roles, state and address, and what is watched, end every session that the account has: its access tokens name the address and
 /// the role, and a shut account has none.
@@ -229,6 +235,8 @@ pub struct AccountChange {
     pub external_id: Option<Option<ExternalId>>,
     /// All that is noted down about the user, in the place of what there is.
     pub metadata: Option<Metadata>,
+    /// Names, which users change themselves.
+    pub profile: ProfileChange,
     /// What must not stand in tokens any longer once it is another: a change of it ends sessions as well.
     pub watched: WatchedFields,
 }
@@ -236,7 +244,7 @@ pub struct AccountChange {
 impl AccountChange {
     /// The account after it.
     pub fn applied_to(&self, user: &User) -> User {
-        let mut after = user.clone();
+        let mut after = self.profile.applied_to(user);
         after.roles = self.roles_after(user);
         after.disabled = self.disabled.unwrap_or(user.disabled);
         after.email = self.email.as_ref().unwrap_or(&user.email).clone();
@@ -250,6 +258,7 @@ impl AccountChange {
         !self.ends_sessions(user)
             && self.external_id.as_ref().is_none_or(|id| *id == user.external_id)
             && self.metadata.as_ref().is_none_or(|metadata| *metadata == user.metadata)
+            && self.profile.is_done(user)
     }
 
     /// The roles of the account after it.
@@ -336,6 +345,7 @@ mod tests {
             email: Some(ada.email.clone()),
             external_id: Some(ada.external_id.clone()),
             metadata: Some(Metadata::default()),
+            profile: ProfileChange { first_name: Some(None), last_name: None },
             watched: WatchedFields::default(),
         };
         assert!(same.is_done(&ada));

@@ -209,7 +209,8 @@ impl Administration {
 
     /// Lets a change pass after which the account's tokens are short enough.
     async fn admit(&self, id: UserId, change: &AccountChange) -> Result<()> {
-        let AccountChange { role, roles, email, external_id, metadata, disabled: _, watched: _ } = change;
+        let AccountChange { role, roles, email, external_id, metadata, disabled: _, profile: _, watched: _ } =
+            change;
         let lengthens = role.is_some()
             || roles.is_some()
             || email.is_some()

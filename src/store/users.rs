@@ -162,7 +162,7 @@ pub trait UserStore: Send + Sync + 'static {
         entry: EventEntry,
     ) -> StoreResult<Option<SecurityEvent>>;
 
-    /// Changes roles, state, address, external id or metadata; where it changes what sessions stand for, it moves the
+    /// Changes roles, state, address, external id, metadata or names; where it changes what sessions stand for, it moves the
     /// security version on.
     async fn change_account(
         &self,

@@ -84,6 +84,7 @@ async fn a_master_of_a_cluster_is_away_under_three_replicas() {
     }
     load.acknowledges(SOME).await;
     cluster.nodes[victim].restart();
+    cluster.serves_again(victim).await;
     load.is_back();
     load.acknowledges(2 * SOME).await;
     load.settle("a master of a Cluster is away, three replicas", Loss::Since(had)).await;

@@ -70,6 +70,7 @@ pub struct Ledger {
     /// Of those that end something.
     slowest_end: Mutex<Duration>,
     back_at: Mutex<Option<Instant>>,
+    /// When the last one asked who was refused.
     refused_at: Mutex<Option<Instant>>,
     /// What the last refusal said.
     refused_last: Mutex<String>,
@@ -164,12 +165,12 @@ impl Ledger {
                     let ends = is_logout || answer.text().contains("refresh_token_reused");
                     took(if ends { &self.slowest_end } else { &self.slowest }, asked_at.elapsed());
                 }
-                self.judged(answer, right).await
+                self.judged(asked_at, answer, right).await
             }
         }
     }
 
-    async fn judged(&self, answer: Answer, right: &[StatusCode]) -> Option<Answer> {
+    async fn judged(&self, asked_at: Instant, answer: Answer, right: &[StatusCode]) -> Option<Answer> {
         if right.contains(&answer.status) {
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
             return Some(answer);
@@ -177,14 +178,19 @@ impl Ledger {
         let says_when = answer.header("retry-after").parse::<u32>().is_ok();
         if answer.status == StatusCode::SERVICE_UNAVAILABLE && says_when {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            *lock(&self.refused_at) = Some(Instant::now());
-            *lock(&self.refused_last) = answer.text().to_owned();
+            self.note_refusal(asked_at, answer.text());
             // Who is refused comes again, and not at once.
             tokio::time::sleep(PAUSE).await;
         } else {
             self.is_wrong(format!("{} {}", answer.status, answer.text()));
         }
         None
+    }
+
+    fn note_refusal(&self, asked_at: Instant, said: &str) {
+        let mut last = lock(&self.refused_at);
+        *last = (*last).max(Some(asked_at));
+        *lock(&self.refused_last) = said.to_owned();
     }
 
     /// Asks until there is an answer.
@@ -264,7 +270,7 @@ impl Ledger {
         self.certain(call).await.status == StatusCode::OK
     }
 
-    /// How long somebody was refused after the engine was back.
+    /// How long after the engine was back somebody asked who was refused.
     fn recovered(&self) -> Duration {
         match (*lock(&self.back_at), *lock(&self.refused_at)) {
             (Some(back), Some(refused)) => refused.saturating_duration_since(back),

@@ -22,7 +22,7 @@ pub const WORKERS: usize = 4;
 const SESSIONS: u32 = 30;
 
 /// How often it is refused in a row before another one takes its place: what has this one may stay away, and others go on.
-const REFUSALS: u32 = 20;
+const REFUSALS: u32 = 200;
 
 const VERDICTS: [StatusCode; 2] = [StatusCode::OK, StatusCode::UNAUTHORIZED];
 

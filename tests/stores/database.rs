@@ -88,6 +88,7 @@ contract! {
     a_change_of_an_account_is_kept_and_written_down,
     all_roles_are_kept_beside_the_one_that_builds_before_know,
     what_is_noted_down_about_an_account_is_kept_and_ends_nothing,
+    a_name_that_is_watched_moves_the_version_on_and_no_other_does,
     a_change_to_what_is_so_already_writes_nothing,
     a_change_of_role_keeps_a_proven_address_proven,
     a_taken_address_is_refused,

@@ -99,6 +99,13 @@ impl RedisCluster {
         cluster
     }
 
+    /// Waits until a master that was started again takes commands: for two seconds Redis has it refuse them, so that the
+    /// others can tell it whether its slots are somebody else's by now (CLUSTERDOWN).
+    pub async fn serves_again(&self, master: usize) {
+        let node = &self.nodes[master];
+        until(async || node.command::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok")).await;
+    }
+
     /// The first and the last slot of a master at the start.
     pub fn slots_of(master: usize) -> (u32, u32) {
         let [first, next] =

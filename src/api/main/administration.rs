@@ -24,7 +24,6 @@ use crate::api::wire::json::{Json, StrictJson};
 use crate::domain::email::Email;
 use crate::domain::external_id::ExternalId;
 use crate::domain::ids::{SessionId, UserId};
-use crate::domain::mapped_claims::WatchedFields;
 use crate::domain::metadata::Metadata;
 use crate::domain::user::{AccountChange, Role};
 use crate::service::administration::{CreatedAccount, GivenAccount};
@@ -310,7 +309,7 @@ impl AdministrationApi {
             email,
             external_id,
             metadata,
-            watched: WatchedFields::NONE,
+            ..AccountChange::default()
         };
         let account = administration.change(by, id.0.0, &change).await?;
         withdraw_own(&renewed, &caller.0, id.0.0);

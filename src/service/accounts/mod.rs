@@ -29,8 +29,8 @@ use crate::domain::mapped_claims::WatchedFields;
 use crate::domain::password::Password;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::session_origin::SessionOrigin;
-use crate::domain::user::{ProfileChange, Role, User};
-use crate::store::{TokenStore, UserStore};
+use crate::domain::user::{AccountChange, ProfileChange, Role, User};
+use crate::store::{ChangeOutcome, TokenStore, UserStore};
 
 /// New names, as they came: `None` leaves a field, empty text clears it.
 #[derive(Clone, Debug, Default)]
@@ -108,20 +108,35 @@ impl Accounts {
             return Err(Error::Invalid(problems));
         };
         let change = ProfileChange { first_name, last_name };
-        if !self.size.asks_for_the_account() {
-            let user = self.users.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)?;
-            self.profiles.settle().await;
-            return Ok(user);
+        if self.size.asks_for_the_account() {
+            let before = self.users.find_user(caller.user).await?.ok_or(Error::TokenRevoked)?;
+            self.size.admit(Some(&before), &change.applied_to(&before))?;
         }
-        let before = self.users.find_user(caller.user).await?.ok_or(Error::TokenRevoked)?;
-        self.size.admit(Some(&before), &change.applied_to(&before))?;
-        let after = self.users.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)?;
+        let user = match self.watched.is_empty() {
+            true => self.users.update_profile(caller.user, &change).await?.ok_or(Error::TokenRevoked)?,
+            false => self.update_watched(caller, change).await?,
+        };
         self.profiles.settle().await;
-        if self.watched.differ(&before, &after) {
-            let entry = self.event_of(caller, AuditAction::SessionsEnded).because(Reason::ClaimsChanged);
-            self.cut_off.end_all(caller.user, entry).await?;
+        Ok(user)
+    }
+
+    /// The same where a name may stand in a claim that ends sessions: in one step, so that no name stands whose
+    /// sessions nobody ends.
+    async fn update_watched(&self, caller: &Caller, profile: ProfileChange) -> Result<User> {
+        let change = AccountChange { profile, watched: self.watched.clone(), ..AccountChange::default() };
+        match self.users.change_account(caller.user, &change, self.cut_off.journal_entry()).await? {
+            ChangeOutcome::Changed { before: _, after: event } => {
+                let entry = self.event_of(caller, AuditAction::SessionsEnded).because(Reason::ClaimsChanged);
+                self.cut_off.end_noted(&*event, [entry]).await?;
+                Ok(event.user)
+            }
+            ChangeOutcome::SessionsStay(user) | ChangeOutcome::Unchanged(user) => Ok(user),
+            ChangeOutcome::NotFound => Err(Error::TokenRevoked),
+            // No name is in the way of any of them.
+            ChangeOutcome::LastAdmin => Err(Error::LastAdmin),
+            ChangeOutcome::EmailTaken => Err(Error::EmailTaken),
+            ChangeOutcome::ExternalIdTaken => Err(Error::ExternalIdTaken),
         }
-        Ok(after)
     }
 
     /// Changes the caller's password and ends all their sessions; the answer is a new session.

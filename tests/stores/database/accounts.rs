@@ -1,20 +1,25 @@
 //! What administrators change about accounts, and what is written down of it.
 
 use hallpass::domain::ids::UserId;
-use hallpass::domain::mapped_claims::WatchedFields;
+use hallpass::domain::mapped_claims::{AccountField, ClaimSource, MappedClaim, MappedClaims, WatchedFields};
 use hallpass::domain::metadata::Metadata;
 use hallpass::domain::password::PasswordHash;
 use hallpass::domain::roles::Roles;
-use hallpass::domain::user::{AccountChange, ImportedUser, NewUser, Role, SecurityVersion, User};
+use hallpass::domain::user::{
+    AccountChange, ImportedUser, NewUser, ProfileChange, Role, SecurityVersion, User,
+};
 use hallpass::store::{ChangeOutcome, CutOffOrder, DeleteOutcome, SecurityEvent, UserStore};
 
 use super::fixtures::{
-    AT, Accounts, EVERYBODY, Sqlite, UNTIL, UserOrder, email, event, external_id, insert, new_user, user_id,
+    AT, Accounts, EVERYBODY, Sqlite, UNTIL, UserOrder, email, event, external_id, insert, name, new_user,
+    user_id,
 };
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::journal::{assert_nothing_is_journaled, assert_the_only_entry, count_entries};
 use super::{at_once, found};
+
+const NAMES_STAY: ProfileChange = ProfileChange { first_name: None, last_name: None };
 
 const DEMOTION: AccountChange = AccountChange {
     role: Some(Role::Member),
@@ -23,6 +28,7 @@ const DEMOTION: AccountChange = AccountChange {
     email: None,
     external_id: None,
     metadata: None,
+    profile: NAMES_STAY,
     watched: WatchedFields::NONE,
 };
 const SHUTTING: AccountChange = AccountChange {
@@ -32,6 +38,7 @@ const SHUTTING: AccountChange = AccountChange {
     email: None,
     external_id: None,
     metadata: None,
+    profile: NAMES_STAY,
     watched: WatchedFields::NONE,
 };
 
@@ -88,6 +95,7 @@ pub async fn a_change_of_an_account_is_kept_and_written_down(store: &dyn Account
         email: Some(email("countess@example.com")),
         external_id: Some(external_id("4711")),
         metadata: Some(metadata(r#"{"plan": "pro"}"#)),
+        profile: ProfileChange { first_name: Some(name("Augusta")), last_name: Some(None) },
         watched: WatchedFields::NONE,
     };
     let answered = changed(store, ada.id, &wanted).await;
@@ -98,9 +106,37 @@ pub async fn a_change_of_an_account_is_kept_and_written_down(store: &dyn Account
         assert_eq!(user.metadata, metadata(r#"{"plan": "pro"}"#));
         assert!(!user.email_verified, "the new address is not proven");
         assert_eq!(user.security_version, ada.security_version.next(AT));
-        assert_eq!((&user.password, &user.first_name), (&ada.password, &ada.first_name));
+        assert_eq!((&user.first_name, &user.last_name), (&name("Augusta"), &None));
+        assert_eq!(user.password, ada.password);
     }
     assert_the_only_entry(store, &CutOffOrder::from(&answered)).await;
+}
+
+/// Of names, too, where a claim of tokens comes from one, and in the step that changes it.
+pub async fn a_name_that_is_watched_moves_the_version_on_and_no_other_does(store: &dyn Accounts) {
+    let ada = insert(store, &new_user("ada@example.com")).await;
+    let source = ClaimSource::Account(AccountField::LastName);
+    let claim = ("family".parse().expect("a name"), MappedClaim { source, audiences: None });
+    let watched = MappedClaims::from_iter([claim]).account_fields(|_| true);
+    let named = |first_name, last_name| AccountChange {
+        profile: ProfileChange { first_name, last_name },
+        watched: watched.clone(),
+        ..AccountChange::default()
+    };
+    let stays = change(store, ada.id, &named(Some(name("Augusta")), None)).await;
+    assert!(matches!(stays, ChangeOutcome::SessionsStay(_)), "{stays:?}");
+    let kept = found(store, ada.id).await;
+    assert_eq!((&kept.first_name, kept.security_version), (&name("Augusta"), ada.security_version));
+    assert_nothing_is_journaled(store).await;
+
+    let wanted = named(None, Some(name("King")));
+    let answered = changed(store, ada.id, &wanted).await;
+    for user in [&answered.user, &found(store, ada.id).await] {
+        assert_eq!((&user.first_name, &user.last_name), (&name("Augusta"), &name("King")));
+        assert_eq!(user.security_version, ada.security_version.next(AT));
+    }
+    assert_the_only_entry(store, &CutOffOrder::from(&answered)).await;
+    assert!(matches!(change(store, ada.id, &wanted).await, ChangeOutcome::Unchanged(_)));
 }
 
 /// Builds before know of `admin` and `member` alone: what they find and write is one of the two.
@@ -156,6 +192,7 @@ pub async fn a_change_to_what_is_so_already_writes_nothing(store: &dyn Accounts)
         email: Some(ada.email.clone()),
         external_id: Some(None),
         metadata: Some(metadata("{}")),
+        profile: ProfileChange { first_name: Some(ada.first_name.clone()), last_name: None },
         watched: WatchedFields::NONE,
     };
     for nothing in [&same, &AccountChange::default()] {

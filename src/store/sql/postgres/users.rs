@@ -315,14 +315,20 @@ impl UserStore for PostgresStore {
             }
             let external_id = change.external_id.as_ref().unwrap_or(&user.external_id).as_ref();
             let metadata = change.metadata.as_ref().unwrap_or(&user.metadata);
+            let named = change.profile.applied_to(&user);
+            let [first_name, last_name] =
+                [&named.first_name, &named.last_name].map(|name| name.as_ref().map(|name| name.as_str()));
             if !change.ends_sessions(&user) {
                 let update = sqlx::query(concat!(
-                    "UPDATE users SET external_id = $2, metadata = $3 WHERE id = $1 RETURNING ",
+                    "UPDATE users SET external_id = $2, metadata = $3, first_name = $4, last_name = $5
+                     WHERE id = $1 RETURNING ",
                     user_columns!()
                 ))
                 .bind(id.get())
                 .bind(external_id.map(|id| id.as_str()))
-                .bind(metadata.to_text());
+                .bind(metadata.to_text())
+                .bind(first_name)
+                .bind(last_name);
                 let changed = match update.fetch_all(&mut transaction).await {
                     Err(error) if violates(&error, EXTERNAL_ID_KEY) => {
                         return Ok(ChangeOutcome::ExternalIdTaken);
@@ -338,7 +344,8 @@ impl UserStore for PostgresStore {
                 "UPDATE users
                  SET role = $4, disabled = $5, email = $6, security_version = $7,
                      email_verified = (email_verified AND email = $6), external_id = $8,
-                     mailbox = coalesce($9, mailbox), roles = $10, metadata = $11
+                     mailbox = coalesce($9, mailbox), roles = $10, metadata = $11,
+                     first_name = $12, last_name = $13
                  WHERE id = $3"
             ))
             .bind(entry.id.get())
@@ -351,7 +358,9 @@ impl UserStore for PostgresStore {
             .bind(external_id.map(|id| id.as_str()))
             .bind(change.email.as_ref().map(Email::mailbox))
             .bind(rows::roles_column(&roles))
-            .bind(metadata.to_text());
+            .bind(metadata.to_text())
+            .bind(first_name)
+            .bind(last_name);
             let changed = match update.fetch_all(&mut transaction).await {
                 Err(error) if violates(&error, EMAIL_KEY) || violates(&error, MAILBOX_KEY) => {
                     return Ok(ChangeOutcome::EmailTaken);

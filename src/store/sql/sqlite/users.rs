@@ -249,14 +249,20 @@ impl UserStore for SqliteStore {
             }
             let external_id = change.external_id.as_ref().unwrap_or(&user.external_id).as_ref();
             let metadata = change.metadata.as_ref().unwrap_or(&user.metadata);
+            let named = change.profile.applied_to(&user);
+            let [first_name, last_name] =
+                [&named.first_name, &named.last_name].map(|name| name.as_ref().map(|name| name.as_str()));
             if !change.ends_sessions(&user) {
                 let update = sqlx::query(concat!(
-                    "UPDATE users SET external_id = ?2, metadata = ?3 WHERE id = ?1 RETURNING ",
+                    "UPDATE users SET external_id = ?2, metadata = ?3, first_name = ?4, last_name = ?5
+                     WHERE id = ?1 RETURNING ",
                     user_columns!()
                 ))
                 .bind(id.get())
                 .bind(external_id.map(|id| id.as_str()))
-                .bind(metadata.to_text());
+                .bind(metadata.to_text())
+                .bind(first_name)
+                .bind(last_name);
                 let changed = match update.fetch_all(&mut *transaction).await {
                     Err(error) if is_taken(&error, EXTERNAL_ID) => return Ok(ChangeOutcome::ExternalIdTaken),
                     answer => answer?,
@@ -270,7 +276,8 @@ impl UserStore for SqliteStore {
                 "UPDATE users
                  SET role = ?2, disabled = ?3, email = ?4, security_version = ?5,
                      email_verified = (email_verified AND email = ?4), external_id = ?6,
-                     mailbox = coalesce(?7, mailbox), roles = ?8, metadata = ?9
+                     mailbox = coalesce(?7, mailbox), roles = ?8, metadata = ?9,
+                     first_name = ?10, last_name = ?11
                  WHERE id = ?1
                  RETURNING ",
                 user_columns!()
@@ -283,7 +290,9 @@ impl UserStore for SqliteStore {
             .bind(external_id.map(|id| id.as_str()))
             .bind(change.email.as_ref().map(Email::mailbox))
             .bind(rows::roles_column(&roles))
-            .bind(metadata.to_text());
+            .bind(metadata.to_text())
+            .bind(first_name)
+            .bind(last_name);
             let changed = match update.fetch_all(&mut *transaction).await {
                 Err(error) if is_taken(&error, EMAIL) || is_taken(&error, MAILBOX) => {
                     return Ok(ChangeOutcome::EmailTaken);
