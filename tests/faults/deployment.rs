@@ -58,7 +58,9 @@ impl Deployment {
 
     /// A load at all of them, of so many who do something at once.
     pub async fn load(&self, workers: usize) -> Load {
-        Load::of(workers, self.services.iter().flatten().map(Service::client).collect()).await
+        let load = Load::of(workers, self.services.iter().flatten().map(Service::client).collect()).await;
+        load.ledger().has_earlier(self.setup.build.is_some());
+        load
     }
 
     /// Runs a command of this build beside them.

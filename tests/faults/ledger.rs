@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hallpass_model::replay::Asked;
 use hyper::StatusCode;
 use serde_json::json;
 use tokio::time::Instant;
@@ -75,6 +76,8 @@ pub struct Ledger {
     /// What the last refusal said.
     refused_last: Mutex<String>,
     pulled_at: Mutex<Option<Instant>>,
+    /// Whether replicas of an earlier release are among those that answer.
+    has_earlier: AtomicBool,
 }
 
 /// What it came to.
@@ -103,12 +106,25 @@ impl Ledger {
             refused_at: Mutex::default(),
             refused_last: Mutex::default(),
             pulled_at: Mutex::default(),
+            has_earlier: AtomicBool::new(false),
         }
     }
 
     /// From now on the engine is there again: refusals are to end.
     pub fn is_back(&self) {
         *lock(&self.back_at) = Some(Instant::now());
+    }
+
+    /// Replicas of an earlier release are among those that answer, or are not any more.
+    pub fn has_earlier(&self, has: bool) {
+        self.has_earlier.store(has, Ordering::Relaxed);
+    }
+
+    /// Whether an answer says nothing: 0.2.0 refuses a logout as that of a revoked token where a look has carried it out
+    /// before its writer.
+    pub fn is_of_an_earlier_mistake(&self, asked: Asked, answer: &Answer) -> bool {
+        let is_refused = answer.status == StatusCode::UNAUTHORIZED;
+        is_refused && matches!(asked, Asked::LogOut) && self.has_earlier.load(Ordering::Relaxed)
     }
 
     /// What the key that signs has signed is refused from now on.

@@ -220,6 +220,7 @@ impl Worker {
                 self.ledger.change(key, |session| session.state = State::Ended);
             }
             Some(_) if self.ledger.is_of_a_pulled_key(&self.ledger.session(key)) => {}
+            Some(answer) if self.ledger.is_of_an_earlier_mistake(Asked::LogOut, &answer) => {}
             Some(answer) => self.is_lost(key, "logged out", &answer),
             None => {}
         }
@@ -250,6 +251,7 @@ impl Worker {
             !matches!(asked, Asked::Present(_)) && self.ledger.is_of_a_pulled_key(&self.ledger.session(key));
         // A token of such a key says nothing of its session.
         let seen = answer.as_ref().filter(|_| !is_pulled);
+        let seen = seen.filter(|answer| !self.ledger.is_of_an_earlier_mistake(asked, answer));
         self.ledger.change(key, |session| session.saw(asked_at, asked, seen));
         answer
     }
