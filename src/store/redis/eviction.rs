@@ -26,23 +26,8 @@ impl RedisTokenStore {
         let key = keys.session(session);
         let entry = Entry { place: SESSION, key: &key };
         let mut script = scripts::EVICT_SESSION.prepare_invoke();
-        script
-            .key(&key)
-            .key(keys.sessions())
-            .key(keys.denied())
-            .key(keys.cutoff())
-            .key(keys.partition().state())
-            .key(keys.revocations())
-            .key(keys.partition().owed())
-            .key(keys.evictions())
-            .arg(self.time.argument())
-            .arg(session.to_string())
-            .arg(user.get())
-            .arg(max)
-            .arg(span(denial))
-            .arg(vouching_of(by, user))
-            .arg(id.get())
-            .arg(EVICTIONS_REMEMBERED);
+        self.add_session(&mut script, user, session);
+        script.arg(max).arg(span(denial)).arg(vouching_of(by, user)).arg(id.get()).arg(EVICTIONS_REMEMBERED);
         let answer = self.call(by, keys.partition().partition(), entry, script).await?;
         match answer.verdict.as_str() {
             "evicted" => {

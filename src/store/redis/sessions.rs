@@ -195,11 +195,22 @@ impl SessionBackend for RedisTokenStore {
 }
 
 impl RedisTokenStore {
-    /// What the two scripts that judge a refresh token begin with: their keys, the time, and the token.
+    /// What the two scripts that judge a refresh token begin with.
     fn add_refresh_token(&self, script: &mut ScriptInvocation<'static>, token: &RefreshClaims) {
-        let keys = self.keys.of_user(token.user);
+        self.add_session(script, token.user, token.session);
+        script.arg(token.generation.get());
+    }
+
+    /// What each script begins with that may end a session by itself: all keys that this takes, the time, and which session.
+    pub(super) fn add_session(
+        &self,
+        script: &mut ScriptInvocation<'static>,
+        user: UserId,
+        session: SessionId,
+    ) {
+        let keys = self.keys.of_user(user);
         script
-            .key(keys.session(token.session))
+            .key(keys.session(session))
             .key(keys.sessions())
             .key(keys.denied())
             .key(keys.cutoff())
@@ -208,9 +219,8 @@ impl RedisTokenStore {
             .key(keys.partition().owed())
             .key(keys.evictions())
             .arg(self.time.argument())
-            .arg(token.session.to_string())
-            .arg(token.user.get())
-            .arg(token.generation.get());
+            .arg(session.to_string())
+            .arg(user.get());
     }
 
     /// Runs one of the two scripts that judge a refresh token. A session that is not as a build wrote it that can be
