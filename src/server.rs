@@ -1,6 +1,7 @@
 //! The accept loop: HTTP/1.1 and HTTP/2 over TCP or a socket in the file system, with bounds that poem's own server lacks.
 //!
 //! - `admission`: how many connections there may be, and whose;
+//! - `memory`: what they had, given back when many have gone;
 //! - `connection`: one of them, from its first byte to its end;
 //! - `pulse`: what it is doing, and how long it may go on doing that;
 //! - `transport` and `answer`: what that is seen by, from below and from above.
@@ -9,6 +10,7 @@ mod admission;
 mod answer;
 mod connection;
 mod listener;
+mod memory;
 mod pulse;
 mod transport;
 
@@ -142,6 +144,7 @@ pub async fn serve(
     let endpoint = Arc::new(endpoint);
     let admission = Admission::new(limits);
     let (tell, told) = watch::channel(());
+    let _memory = memory::keep_low(admission.clone());
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {

@@ -35,6 +35,7 @@ pack_rust() {
     local folder="$1"
     own_license verify
     own_license argon2
+    own_license heap
     rm -rf "$folder" && mkdir -p "$folder"
     cargo package --quiet --package hallpass-verify --allow-dirty --no-verify --offline --target-dir "$folder" 2>"$folder/log" ||
         fail "the package for Rust is not built: $(cat "$folder/log")"

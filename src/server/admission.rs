@@ -5,12 +5,14 @@
 //! - A part of all connections is kept for health checks: whoever fills the rest does not get the service
 //!   started anew by those who watch it. A connection out of that part is short: one request, and soon.
 //! - What has no place there either is refused at once. Nobody is left to wait in the kernel's queue.
+//! - What many had is told when they have gone, so that it can be given back.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::{Limits, Unbounded};
@@ -23,6 +25,10 @@ pub(super) const KEPT_FOR_HEALTH: usize = 64;
 /// connections.
 const KEPT_PER_PLACE: usize = KEPT_FOR_HEALTH / 4;
 
+/// How many connections have to go, and at least half of them, before it is worth a look at the memory
+/// that they had: some 10 MiB.
+const EBB: usize = 256;
+
 /// How often it is said that a bound was reached.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -33,11 +39,14 @@ pub(super) struct Admission {
     bound_per_place: usize,
     unbounded: Unbounded,
     counts: Mutex<Counts>,
+    ebb: Notify,
 }
 
 #[derive(Default)]
 struct Counts {
     all: Open,
+    /// The most that there were at once since the last ebb.
+    most: usize,
     places: HashMap<Place, Open>,
     said_of_place: Option<Instant>,
     said_of_all: Option<Instant>,
@@ -55,6 +64,22 @@ struct Open {
 impl Open {
     fn count(&mut self, is_beyond: bool) -> &mut usize {
         if is_beyond { &mut self.beyond } else { &mut self.within }
+    }
+
+    fn sum(self) -> usize {
+        self.within + self.beyond
+    }
+}
+
+impl Counts {
+    /// Whether many have gone since there were most; if so, that is counted anew.
+    fn has_ebbed(&mut self) -> bool {
+        let open = self.all.sum();
+        let has_ebbed = self.most - open >= EBB && open <= self.most / 2;
+        if has_ebbed {
+            self.most = open;
+        }
+        has_ebbed
     }
 }
 
@@ -78,9 +103,12 @@ impl Drop for Permit {
         *counts.all.count(self.is_beyond) -= 1;
         if let Some(open) = counts.places.get_mut(&self.place) {
             *open.count(self.is_beyond) -= 1;
-            if open.within + open.beyond == 0 {
+            if open.sum() == 0 {
                 counts.places.remove(&self.place);
             }
+        }
+        if counts.has_ebbed() {
+            self.admission.ebb.notify_one();
         }
     }
 }
@@ -92,7 +120,13 @@ impl Admission {
             bound_per_place: limits.max_connections_per_address,
             unbounded: limits.unbounded.clone(),
             counts: Mutex::default(),
+            ebb: Notify::new(),
         })
+    }
+
+    /// Waits until many connections have gone: [`EBB`], and half of those that there were.
+    pub(super) async fn ebb(&self) {
+        self.ebb.notified().await;
     }
 
     /// Lets a connection in, if there is any place for it.
@@ -120,6 +154,7 @@ impl Admission {
             return None;
         }
         *counts.all.count(is_beyond) += 1;
+        counts.most = counts.most.max(counts.all.sum());
         *counts.places.entry(place).or_default().count(is_beyond) += 1;
         drop(counts);
         Some(Permit { admission: self.clone(), place, is_beyond })
@@ -207,6 +242,34 @@ mod tests {
         admission.unbounded.change(vec!["192.0.2.0/24".parse().expect("a network")]);
         assert_eq!(fill(&admission, "10.1.2.3", &mut permits).0, 10);
         assert_eq!(fill(&admission, "192.0.2.1", &mut permits).0, 80);
+    }
+
+    #[tokio::test]
+    async fn it_is_told_when_half_of_many_have_gone() {
+        async fn has_ebbed(admission: &Admission) -> bool {
+            tokio::select! {
+                biased;
+                () = admission.ebb() => true,
+                () = std::future::ready(()) => false,
+            }
+        }
+        let (admission, mut permits) = (admission(4 * EBB, 4 * EBB, ""), Vec::new());
+        let places = |count| std::iter::repeat_n(ip("192.0.2.1"), count);
+        let come = |permits: &mut Vec<_>, count| {
+            permits.extend(places(count).filter_map(|peer| admission.admit(peer)));
+        };
+        come(&mut permits, EBB - 1);
+        permits.clear();
+        assert!(!has_ebbed(&admission).await, "few");
+        come(&mut permits, 3 * EBB);
+        permits.truncate(3 * EBB / 2 + 1);
+        assert!(!has_ebbed(&admission).await, "not half of them");
+        permits.truncate(3 * EBB / 2);
+        assert!(has_ebbed(&admission).await);
+        permits.truncate(EBB);
+        assert!(!has_ebbed(&admission).await, "few since then");
+        permits.clear();
+        assert!(has_ebbed(&admission).await, "the rest");
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,6 +26,7 @@ mod logs;
 mod mail;
 mod mailboxes;
 mod malformed;
+mod memory;
 mod metrics;
 mod output;
 mod postgres_as_it_runs;

@@ -1,0 +1,33 @@
+//! What connections had of memory, given back to the system when many of them have gone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use super::admission::Admission;
+
+/// How long what is left of connections that have gone may take to be freed. It also says how often memory
+/// is given back at most.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// Gives memory back after each ebb, until what is answered is dropped.
+pub(super) fn keep_low(admission: Arc<Admission>) -> JoinSet<()> {
+    let mut keeping = JoinSet::new();
+    keeping.spawn(async move {
+        loop {
+            admission.ebb().await;
+            tokio::time::sleep(SETTLING).await;
+            // It takes longer than a worker of the runtime may be held up.
+            let _ = tokio::task::spawn_blocking(give_back).await;
+        }
+    });
+    keeping
+}
+
+fn give_back() {
+    let began = Instant::now();
+    let gave = hallpass_heap::give_back();
+    let took = began.elapsed();
+    tracing::debug!(gave, ?took, "many connections have gone: what memory is free was given back");
+}
