@@ -1,9 +1,10 @@
 //! What connections had of memory, given back to the system when many of them have gone.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::admission::Admission;
 
