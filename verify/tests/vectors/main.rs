@@ -2,7 +2,7 @@
 
 #[path = "../../examples/vectors/cases.rs"]
 mod cases;
-#[path = "../../examples/vectors/feeds.rs"]
+#[path = "../../examples/vectors/feeds/mod.rs"]
 mod feeds;
 #[path = "../../examples/vectors/files.rs"]
 mod files;
