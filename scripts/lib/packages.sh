@@ -32,10 +32,10 @@ contents() {
 }
 
 pack_rust() {
-    local folder="$1"
-    own_license verify
-    own_license argon2
-    own_license heap
+    local folder="$1" manifest
+    for manifest in $(grep --files-with-matches '"/LICENSE"' ./*/Cargo.toml); do
+        own_license "$(dirname "$manifest")"
+    done
     rm -rf "$folder" && mkdir -p "$folder"
     cargo package --quiet --package hallpass-verify --allow-dirty --no-verify --offline --target-dir "$folder" 2>"$folder/log" ||
         fail "the package for Rust is not built: $(cat "$folder/log")"

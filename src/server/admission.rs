@@ -5,7 +5,7 @@
 //! - A part of all connections is kept for health checks: whoever fills the rest does not get the service
 //!   started anew by those who watch it. A connection out of that part is short: one request, and soon.
 //! - What has no place there either is refused at once. Nobody is left to wait in the kernel's queue.
-//! - What many had is told when they have gone, so that it can be given back.
+//! - When many have gone, whoever waits for that is told, since what they had of memory can be given back.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

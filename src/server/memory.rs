@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::admission::Admission;
 
-/// How long what is left of connections that have gone may take to be freed. It also says how often memory
-/// is given back at most.
+/// How long what is left of connections that have gone may take to be freed. It also bounds what visitors who
+/// come and go in crowds can make this cost: some milliseconds a second.
 const SETTLING: Duration = Duration::from_secs(1);
 
 /// Gives memory back after each ebb, until what is answered is dropped.

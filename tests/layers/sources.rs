@@ -22,6 +22,19 @@ fn git(folder: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The image is built from what `.dockerignore` lets in: cargo needs every crate of the workspace.
+#[test]
+fn the_image_is_built_from_every_crate() {
+    let read = |file: &str| fs::read_to_string(Path::new(ROOT).join(file)).expect("a file");
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("TOML");
+    let members = manifest["workspace"]["members"].as_array().expect("a list");
+    let ignored = read(".dockerignore");
+    for member in members.iter().filter_map(toml::Value::as_str).filter(|member| *member != ".") {
+        let lets_in = format!("!{member}");
+        assert!(ignored.lines().any(|line| line == lets_in), ".dockerignore keeps {member}/ out");
+    }
+}
+
 /// A database knows the migrations that it has had by the digests of their bytes.
 #[test]
 fn a_checkout_with_crlf_has_the_migrations_byte_for_byte() {

@@ -8,7 +8,7 @@ use crate::domain::place::Place;
 
 const ANYBODY: Requester = Requester { place: Place::Unknown, account: None };
 
-struct Zeros;
+pub(super) struct Zeros;
 
 impl Random for Zeros {
     fn fill(&self, bytes: &mut [u8]) {

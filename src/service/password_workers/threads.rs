@@ -59,7 +59,9 @@ impl Threads {
         }
         let (way, tasks) = mpsc::channel();
         let idle = Arc::downgrade(&self.idle);
-        thread::Builder::new().name("hash-password".to_owned()).spawn(move || work(&tasks, &idle))?;
+        thread::Builder::new()
+            .name("hash-password".to_owned())
+            .spawn(move || work(&tasks, &idle, KEEPS_MEMORY))?;
         // The thread has just begun to wait for it.
         let task = Task { job, way_back: way.clone() };
         way.send(task).map_err(|_| io::Error::other("a thread ended before it began"))
@@ -76,10 +78,10 @@ fn pop(idle: &Idle) -> Option<Sender<Task>> {
 }
 
 /// A thread's life.
-fn work(tasks: &Receiver<Task>, idle: &Weak<Idle>) {
+fn work(tasks: &Receiver<Task>, idle: &Weak<Idle>, keeps_memory: Duration) {
     lower_priority();
     let mut memory = HashMemory::default();
-    while let Some(Task { job, way_back }) = next(tasks, &mut memory) {
+    while let Some(Task { job, way_back }) = next(tasks, &mut memory, keeps_memory) {
         let done = job(&mut memory);
         // First free, then known to be: who learns of the end may start the next job at once.
         match idle.upgrade() {
@@ -91,8 +93,8 @@ fn work(tasks: &Receiver<Task>, idle: &Weak<Idle>) {
 }
 
 /// The next task; `None` once nobody can send one any more.
-fn next(tasks: &Receiver<Task>, memory: &mut HashMemory) -> Option<Task> {
-    match tasks.recv_timeout(KEEPS_MEMORY) {
+fn next(tasks: &Receiver<Task>, memory: &mut HashMemory, keeps_memory: Duration) -> Option<Task> {
+    match tasks.recv_timeout(keeps_memory) {
         Ok(task) => Some(task),
         Err(RecvTimeoutError::Disconnected) => None,
         Err(RecvTimeoutError::Timeout) => {
@@ -113,7 +115,10 @@ fn lower_priority() {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::Zeros;
     use super::*;
+    use crate::crypto::password::{Argon2Cost, PasswordHasher};
+    use crate::domain::password::Password;
 
     /// A job that tells which thread it ran on, and how nice that one is.
     fn telling(answer: Sender<(thread::ThreadId, Option<i32>)>) -> Job {
@@ -164,6 +169,34 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_has_no_work_for_long_gives_its_memory_back() {
+        let (way, tasks) = mpsc::channel();
+        let thread = thread::spawn(move || work(&tasks, &Weak::new(), Duration::ZERO));
+        let (answer, answers) = mpsc::channel();
+        let held_after = |hash: Box<dyn FnOnce(&mut HashMemory) + Send>| {
+            let answer = answer.clone();
+            let job: Job = Box::new(move |memory| {
+                hash(memory);
+                let held = memory.held_kib();
+                Box::new(move || answer.send(held).expect("somebody asks"))
+            });
+            assert!(way.send(Task { job, way_back: way.clone() }).is_ok());
+            answers.recv().expect("an answer")
+        };
+        let hash = Box::new(|memory: &mut HashMemory| {
+            let cost = Argon2Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
+            let hasher = PasswordHasher::new(cost, &Zeros).expect("a cost");
+            let password = Password::parse("a password").expect("one");
+            assert!(!hasher.verify(&password, None, memory).expect("memory"));
+        });
+        assert_eq!(held_after(hash), 64);
+        // It may be asked before it has seen that there is nothing to do, but not for ever.
+        assert!((0..10_000).any(|_| held_after(Box::new(|_| ())) == 0));
+        drop(way);
+        thread.join().expect("no panic");
+    }
+
+    #[test]
     fn threads_end_when_nobody_can_give_them_work() {
         let threads = Threads::default();
         let (held, dropped) = mpsc::channel::<()>();
@@ -171,7 +204,7 @@ mod tests {
         let idle = Arc::downgrade(&threads.idle);
         let thread = thread::spawn(move || {
             let _held = held;
-            work(&tasks, &idle);
+            work(&tasks, &idle, KEEPS_MEMORY);
         });
         lock(&threads.idle).push(way);
         drop(threads);
