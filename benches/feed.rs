@@ -28,6 +28,9 @@ mod certificates;
 #[path = "../tests/binary/client.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod client;
+#[path = "../tests/support/ports.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod ports;
 #[path = "../tests/binary/process.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod process;

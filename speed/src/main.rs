@@ -26,6 +26,7 @@ mod table;
 #[path = "../../tests/support"]
 mod support {
     pub(crate) mod certificates;
+    pub(crate) mod ports;
     pub(crate) mod postgres;
 }
 

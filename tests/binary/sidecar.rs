@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::{Answer, Client, Tokens, get, login, post};
 use crate::process::{Program, Running, Service, dev, eventually};
+use crate::support::ports::free_port;
 
 /// Headers that say who passed.
 const REMOTE: [&str; 3] = ["remote-user", "remote-email", "remote-groups"];
@@ -299,8 +300,7 @@ async fn the_commands_of_the_page_work_as_they_are_printed() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path();
     let service = dev(place).start();
-    let free =
-        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let free = free_port();
     let blocks: Vec<String> = include_str!("../../docs/sidecar.md")
         .split("```sh\n")
         .skip(1)

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod faulty_link;
 pub mod pgbouncer;
+pub mod ports;
 pub mod postgres;
 pub mod redis;
 pub mod sentinels;

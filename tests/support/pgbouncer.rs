@@ -1,12 +1,13 @@
 //! A PgBouncer of the tests' own, in front of their Postgres.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::ports::free_port;
 use super::postgres::{Account, PostgresServer};
 
 /// How often a port is looked for: between finding a free one and using it, another process may.
@@ -68,9 +69,7 @@ impl PgBouncer {
     fn start(server: &PostgresServer, connections: u32, further: &str) -> Option<Self> {
         let account = Account::of_the_server();
         let folder = tempfile::Builder::new().prefix("hallpass-pgb-").tempdir().expect("a folder").keep();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
-        let port = listener.local_addr().expect("its address").port();
-        drop(listener);
+        let port = free_port();
         let settings = format!(
             "[databases]\n* = host={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = trust\nauth_file = users\npool_mode = transaction\ndefault_pool_size = {connections}\n\

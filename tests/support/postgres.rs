@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +12,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::certificates::Certificates;
+use super::ports::free_port;
 
 /// Makes the server's files and runs it until standard input ends, which it does when the test
 /// process is gone, however it went; then stops it and removes its folder. Interrupts are for the
@@ -321,10 +321,6 @@ where
     T: for<'row> sqlx::Decode<'row, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
 {
     sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(connection).await.expect(query)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port()
 }
 
 /// The folder of the installation: the one in PATH, or the newest where Debian puts them.

@@ -1,13 +1,13 @@
 //! A Redis of a test's own.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tempfile::TempDir;
 
 use super::certificates::Certificates;
+use super::ports::free_port;
 
 /// How often a port is looked for: between finding a free one and using it, another process may.
 const START_ATTEMPTS: usize = 10;
@@ -378,9 +378,4 @@ fn offset_in(info: &str, name: &str) -> u64 {
 
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
-    listener.local_addr().expect("its address").port()
 }

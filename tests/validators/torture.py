@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import socket
@@ -65,9 +66,12 @@ class Http:
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    """Below those that the system gives to whoever connects: what is killed finds its port free when it comes back."""
+    while True:
+        port = random.randrange(21_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 class Redis:

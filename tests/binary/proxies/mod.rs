@@ -9,7 +9,7 @@ mod haproxy;
 pub mod nginx;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::client::{Answer, Call, Client};
 use crate::process::{Guarded, PATIENCE};
+use crate::support::ports::free_address;
 
 /// The addresses in the recipes: the proxy's, hallpass', the service's.
 const OWN_ADDRESS: &str = "127.0.0.1:8000";
@@ -60,8 +61,7 @@ pub fn program(name: &str, package: &str) -> PathBuf {
 
 /// Addresses that nobody listens at.
 pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("its address"))
+    [(); N].map(|()| free_address())
 }
 
 /// Writes a proxy's files into a folder, and answers how it is started there.

@@ -14,10 +14,10 @@ use hallpass::store::sql::postgres::{PostgresOptions, PostgresStore};
 use hallpass::store::sql::sqlite::{SqliteOptions, SqliteStore};
 use hallpass::store::{StoreError, StoreResult, UserStore};
 use sqlx::{AssertSqlSafe, Connection, Executor};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::fixtures::{EVERYBODY, Postgres, Sqlite, UserOrder, event, insert, new_user, signing_key};
+use crate::support::ports::{free_address, free_port};
 use crate::support::postgres::PostgresServer;
 use crate::support::silent_proxy::SilentProxy;
 
@@ -509,9 +509,7 @@ async fn a_long_line_at_a_sqlite_file_is_no_outage() {
 
 #[tokio::test]
 async fn no_error_shows_the_password() {
-    let free = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = free.local_addr().expect("an address").port();
-    drop(free);
+    let port = free_port();
     for url in [
         format!("postgres://ada:hunter2@127.0.0.1:{port}/hallpass"),
         "postgres://ada:hunter2@127.0.0.1:port/hallpass".to_owned(),
@@ -536,9 +534,7 @@ async fn no_error_shows_the_password() {
 
 #[tokio::test]
 async fn a_refused_connection_says_where_and_why() {
-    let free = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = free.local_addr().expect("an address");
-    drop(free);
+    let address = free_address();
     let url = format!("postgres://ada@{address}/hallpass");
     let error = PostgresStore::connect(&url, PostgresOptions::default()).await.expect_err("no server");
     let text = all_text(&error);

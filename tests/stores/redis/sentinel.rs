@@ -17,12 +17,12 @@ use hallpass::store::redis::{RedisOptions, RedisTokenStore};
 use hallpass::store::revocations::{ReaderRole, RevocationStore};
 use hallpass::store::token_store::Probe;
 use hallpass::store::{AccessStatus, DenylistStore, SessionStore, StoreError, TokenStore};
-use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use super::keys;
 use super::replicas::in_step;
 use crate::journaled::{Journal, TestStore};
+use crate::support::ports::free_address;
 use crate::support::redis::RedisServer;
 use crate::support::sentinels::{MASTER, SaidSentinel, SentinelSet};
 use crate::token_store::SharedStore;
@@ -92,7 +92,7 @@ async fn one_that_is_silent_costs_no_answer_and_the_one_that_answered_is_asked_f
     // One by one they would use up the time of an operation.
     let silent = [SaidSentinel::of(1, 0).await, SaidSentinel::of(1, 0).await, SaidSentinel::of(1, 0).await];
     silent.iter().for_each(SaidSentinel::falls_silent);
-    let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("its address");
+    let gone = free_address();
     let [first, second, third] = silent.each_ref().map(SaidSentinel::address);
     let url = format!("redis+sentinel://{first},{gone},{second},{third},{}/{MASTER}", answering.address());
     let clock = Arc::new(ManualClock::at(START));
