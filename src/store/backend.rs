@@ -14,6 +14,7 @@ use super::sessions::SessionBackend;
 use super::token_store::Probe;
 use super::unreachable::UnreachableTokenStore;
 use super::vouching::{BackendResult, Vouched};
+use crate::domain::partition::Partition;
 
 /// A token store of one engine. What each noun asks of it stands in that noun's trait.
 #[async_trait]
@@ -29,6 +30,9 @@ pub trait TokenBackend: SessionBackend + DenylistBackend + ResetTokenBackend + R
 
     /// Whether the store answers.
     async fn ping(&self) -> StoreResult<()>;
+
+    /// Whether a partition is still what it was found whole by.
+    async fn stands(&self, by: &Vouched, partition: Partition) -> BackendResult<()>;
 }
 
 #[async_trait]
@@ -47,6 +51,10 @@ impl TokenBackend for UnreachableTokenStore {
 
     async fn ping(&self) -> StoreResult<()> {
         Err(self.unavailable())
+    }
+
+    async fn stands(&self, _: &Vouched, _: Partition) -> BackendResult<()> {
+        Err(self.unavailable().into())
     }
 }
 

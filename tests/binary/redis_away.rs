@@ -72,7 +72,13 @@ async fn a_service_that_starts_without_redis_works_when_redis_comes() {
 
     redis.restart();
     eventually("ready", async || client.is_ready().await).await;
-    assert_eq!(client.auth_me(&tokens.access).await.status, StatusCode::OK, "its file has kept the session");
+    let answer = client.auth_me(&tokens.access).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::OK,
+        "its file has kept the session: {answer:?}\n{}",
+        service.log().text()
+    );
     service.stop().await;
 }
 

@@ -71,6 +71,7 @@ async fn open(folder: &TempDir) -> SqliteStore {
 /// A token store, and the journal that keeps it whole.
 pub struct TestStore {
     store: JournaledTokenStore,
+    pub backend: Arc<dyn TokenBackend>,
     pub keeper: Arc<Timekeeper>,
     pub journal: Journal,
 }
@@ -96,14 +97,14 @@ impl TestStore {
     ) -> Self {
         let keeper = Arc::new(Timekeeper::new(clock, LIFETIMES.leeway));
         let store = JournaledTokenStore::new(Parts {
-            backend,
+            backend: backend.clone(),
             journal: asked,
             users: Arc::new(journal.store.clone()),
             keeper: keeper.clone(),
             random: Arc::new(SystemRandom),
             spans: (&LIFETIMES).into(),
         });
-        Self { store, keeper, journal }
+        Self { store, backend, keeper, journal }
     }
 
     /// It, once it was found whole. On a machine that is busy with other tests the first look may take longer than a

@@ -160,6 +160,8 @@ macro_rules! contract {
             fifty_places_at_once_get_four_reset_tokens
             a_restored_reset_token_stands_beside_those_of_other_places
             a_store_that_is_there_answers_a_ping
+            a_ping_is_not_answered_by_what_was_whole_once
+            a_look_that_failed_before_a_token_was_asked_about_refuses_none
         }
     };
     (@cases $open:path; $attributes:tt $($case:ident)+) => {

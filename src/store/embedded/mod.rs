@@ -40,11 +40,13 @@ mod time;
 use async_trait::async_trait;
 
 use self::fault::bounded;
+use crate::domain::partition::Partition;
 use crate::store::backend::TokenBackend;
 use crate::store::error::StoreResult;
 use crate::store::examination::Examination;
 use crate::store::revocations::{BackendReader, ReaderRole};
 use crate::store::token_store::Probe;
+use crate::store::vouching::{BackendResult, Vouched};
 
 pub use self::file::{FileLock, OpenError, known_steps};
 pub use self::store::EmbeddedTokenStore;
@@ -87,5 +89,9 @@ impl TokenBackend for EmbeddedTokenStore {
             Ok(())
         })
         .await?)
+    }
+
+    async fn stands(&self, by: &Vouched, partition: Partition) -> BackendResult<()> {
+        Ok(bounded(partitions::require(self.reader(), partition, by.of(partition))).await?)
     }
 }

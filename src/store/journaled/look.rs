@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
-use super::shared::{NotVouched, Scope, Shared, Watch};
+use super::shared::{NotVouched, Scope, Shared, TRIES, Watch};
 use crate::domain::clock::Clock as _;
 use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;
 use crate::store::examination::{Examination, View};
-use crate::store::vouching::Vouched;
+use crate::store::vouching::{BackendError, Vouched};
 
 /// How long to wait for the replica that has the lease before looking again.
 const LEASE_PAUSE: Duration = Duration::from_millis(20);
@@ -21,19 +22,26 @@ const LEASE_PAUSE: Duration = Duration::from_millis(20);
 /// lease, since it may be dead.
 const LOOKS_MAX: usize = 128;
 
-/// A look failed so lately that the next one would as well.
+/// A look failed so lately that the next one would as well: whoever asks meanwhile waits that long.
 const FAILURE_HOLDS: Duration = Duration::from_millis(50);
 
 impl Shared {
-    /// Looks, unless that was found whole since, or a look has just failed.
+    /// Looks, unless that was found whole since. Of those who ask together one looks, and the others are told
+    /// what came of it; by a look that had failed before they asked nobody is refused.
     pub(super) async fn look_if_needed(&self, scope: Scope) -> StoreResult<()> {
+        let asked = Instant::now();
         for _ in 0..LOOKS_MAX {
             let mut watch = self.watch.lock().await;
             if self.standing(scope).is_some() {
                 return Ok(());
             }
-            if watch.failed.is_some_and(|failed| failed.elapsed() < FAILURE_HOLDS) {
-                return Err(NotVouched.error());
+            if let Some(failed) = watch.failed.filter(|failed| failed.elapsed() < FAILURE_HOLDS) {
+                if failed >= asked {
+                    return Err(NotVouched.error());
+                }
+                drop(watch);
+                tokio::time::sleep_until(failed + FAILURE_HOLDS).await;
+                continue;
             }
             // What is in doubt is looked at over a connection that is new: to whatever answers now. While
             // another replica is waited for it is so already.
@@ -47,6 +55,39 @@ impl Shared {
             tokio::time::sleep(LEASE_PAUSE).await;
         }
         Err(NotVouched.error())
+    }
+
+    /// Whether something of what was found whole is what stands there: of several servers on one. What is not is
+    /// looked at, within the bound of any operation.
+    pub(super) async fn stands_anywhere(self: &Arc<Self>) -> StoreResult<()> {
+        for _ in 0..TRIES {
+            let by = self.vouched(Scope::Any).await?;
+            let asked = join_all(of_each_server(&by).map(|partition| {
+                let by = &by;
+                async move { (partition, self.backend.stands(by, partition).await) }
+            }));
+            let (mut stands, mut failed) = (false, None);
+            for (partition, answer) in asked.await {
+                match answer {
+                    Ok(()) => stands = true,
+                    Err(BackendError::Store(error)) => failed = Some(error),
+                    Err(BackendError::Unvouched) => self.doubt_all_of(&by, by.server(partition)),
+                }
+            }
+            match failed {
+                _ if stands => return Ok(()),
+                Some(error) => return Err(error),
+                None => {}
+            }
+        }
+        Err(NotVouched.error())
+    }
+
+    /// Doubts what was found whole on a server.
+    fn doubt_all_of(&self, by: &Vouched, server: &str) {
+        let there =
+            Partition::all().filter(|partition| by.has(*partition) && by.server(*partition) == server);
+        there.for_each(|partition| self.doubt(by, partition));
     }
 
     /// Looks at all of it, since something of what was found whole is not what stands there: unless somebody has
@@ -161,6 +202,15 @@ pub(super) async fn end_lease<T>(
     let done = done?;
     ended?;
     Ok(done)
+}
+
+/// A partition of each server that some were found whole on.
+fn of_each_server(by: &Vouched) -> impl Iterator<Item = Partition> {
+    let is_first = |partition: &Partition| {
+        by.has(*partition)
+            && Partition::all().find(|other| by.server(*other) == by.server(*partition)) == Some(*partition)
+    };
+    Partition::all().filter(is_first)
 }
 
 /// Whether what a partition was vouched for by is what stands there: the same server, the same vouching, and no mark

@@ -38,11 +38,14 @@ mod wire;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use redis::Value;
 
-use self::codec::Entry;
+use self::codec::{Entry, Fields};
 use self::connection::At;
 use self::errors::store_error;
 use self::inspector::Inspector;
+use self::lanes::STATE;
+use self::standing::{STANDING_FIELDS, standing_incarnation};
 use self::time::span;
 use crate::domain::partition::Partition;
 use crate::store::backend::TokenBackend;
@@ -50,6 +53,7 @@ use crate::store::error::StoreResult;
 use crate::store::examination::Examination;
 use crate::store::revocations::{BackendReader, ReaderRole};
 use crate::store::token_store::Probe;
+use crate::store::vouching::{BackendResult, Vouched};
 
 pub use self::acl::{CLUSTER_RIGHTS, RedisLack, SENTINEL_RIGHTS, needed_commands};
 pub use self::codec::CARRIED_FORMAT;
@@ -77,6 +81,16 @@ impl TokenBackend for RedisTokenStore {
 
     async fn ping(&self) -> StoreResult<()> {
         self.answers().await
+    }
+
+    async fn stands(&self, by: &Vouched, partition: Partition) -> BackendResult<()> {
+        let key = self.keys.partition(partition).state();
+        let entry = Entry { place: STATE, key: &key };
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HMGET").arg(&key).arg(&STANDING_FIELDS);
+        let answers = self.connection.read(At::vouched(by, partition), entry, pipeline).await?;
+        let (standing,): (Fields,) = entry.convert(Value::Array(answers))?;
+        standing_incarnation(entry, by.of(partition), &standing).map(drop)
     }
 }
 

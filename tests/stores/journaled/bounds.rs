@@ -6,12 +6,15 @@ use std::time::Duration;
 use hallpass::app::SystemRandom;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
 use hallpass::domain::ids::{Jti, SessionId};
-use hallpass::domain::journal::{EntryId, Journaled, NewEntry};
+use hallpass::domain::journal::{EntryId, Journaled, NewEntry, VouchingId};
+use hallpass::domain::partition::Partition;
 use hallpass::domain::revocation::Revoked;
 use hallpass::store::journal::RevocationJournal;
 use hallpass::store::journaled::{PRUNED_AT_ONCE, Pruned};
 use hallpass::store::revocations::{ReaderRole, RevocationStore};
-use hallpass::store::{CutOffStore, DenylistStore, OnUnknown, SessionStore, StoreError, StoreResult};
+use hallpass::store::{
+    CutOffStore, DenylistStore, OnUnknown, SessionStore, StoreError, StoreResult, TokenStore,
+};
 
 use crate::token_store::SharedStore;
 use crate::token_store::support::*;
@@ -225,4 +228,42 @@ async fn the_journal_is_pruned_in_pieces() {
     }
     let left = store.journal.store.list_entries(partition, 0, i64::MAX, 10).await.expect("the entries");
     assert_eq!(left.iter().map(|entry| entry.link.at.entry).collect::<Vec<_>>(), [kept.id]);
+}
+
+/// Somebody else vouches for all that stands there.
+async fn vouch_anew(store: &SharedStore) {
+    let mut examination = store.backend.examine().await.expect("a connection");
+    let states = examination.view().await.expect("a view").states;
+    let standing: Vec<_> =
+        Partition::all().zip(states.into_iter().map(|state| state.expect("whole"))).collect();
+    examination.seal(&standing, VouchingId::generate(&SystemRandom)).await.expect("vouched for");
+}
+
+/// Whether data can be relied on is asked of the data, and not of who has last looked: a balancer sends requests
+/// to whoever says so.
+pub async fn a_ping_is_not_answered_by_what_was_whole_once(store: &SharedStore, clock: &ManualClock) {
+    let session = Person::new().log_in(store, clock).await;
+    vouch_anew(store).await;
+    store.journal.execute("ALTER TABLE journal_heads RENAME TO away").await;
+    let answer = store.ping().await;
+    assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
+    store.journal.execute("ALTER TABLE away RENAME TO journal_heads").await;
+    // At once: the look that has just failed is not held against whoever asks after it.
+    store.ping().await.expect("it is whole");
+    assert_live(store, &session, 0).await;
+}
+
+/// As the ping is, a token is looked at anew.
+pub async fn a_look_that_failed_before_a_token_was_asked_about_refuses_none(
+    store: &SharedStore,
+    clock: &ManualClock,
+) {
+    let session = Person::new().log_in(store, clock).await;
+    for _ in 0..3 {
+        vouch_anew(store).await;
+        store.journal.execute("ALTER TABLE journal_heads RENAME TO away").await;
+        assert!(store.access_status(&session.access_token()).await.is_err());
+        store.journal.execute("ALTER TABLE away RENAME TO journal_heads").await;
+        assert_live(store, &session, 0).await;
+    }
 }
