@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hallpass::app::SystemRandom;
 use hallpass::domain::clock::{Clock, ManualClock, Timestamp};
-use hallpass::domain::ids::{Jti, SessionId};
+use hallpass::domain::ids::{Jti, SessionId, UserId};
 use hallpass::domain::journal::{EntryId, Journaled, NewEntry, VouchingId};
 use hallpass::domain::partition::Partition;
 use hallpass::domain::revocation::Revoked;
@@ -215,7 +215,9 @@ async fn the_journal_is_pruned_in_pieces() {
          SELECT 0, i, i, i - 1, 'token', 64, '00000000-0000-4000-8000-000000000000', 1 FROM n"
     );
     store.journal.execute(&write).await;
-    let matters = Journaled::Session { user: Person::new().user, session: fresh_session_id() };
+    // Of another partition than those.
+    let user = UserId::try_from(65).expect("an id");
+    let matters = Journaled::Session { user, session: fresh_session_id() };
     let (until, partition) = (clock.now(), matters.partition());
     let kept = NewEntry { id: EntryId::generate(&SystemRandom), revoked: matters, until };
     store.journal.store.append_entry(&kept).await.expect("an entry");

@@ -251,7 +251,8 @@ async fn a_partition_that_lost_its_state_begins_anew_and_no_other_does() {
     let server = RedisServer::start();
     let (mut redis, clock) = (client(&server).await, Arc::new(ManualClock::at(START)));
     let store = store(&server, &clock).await;
-    let (ada, grace) = (Person::new(), Person::new());
+    let ada = Person::new();
+    let grace = ada.elsewhere();
     let (session, other) = (ada.log_in(&store, &clock).await, grace.log_in(&store, &clock).await);
     run(&mut redis, &["DEL", &keys().of_user(ada.user).partition().state()]).await;
     let before = session.access_token();

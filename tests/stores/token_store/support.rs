@@ -11,6 +11,7 @@ use hallpass::domain::deployment::DeploymentMark;
 use hallpass::domain::email::Email;
 use hallpass::domain::ids::{Jti, SessionId, UserId};
 use hallpass::domain::journal::{EntryId, Journaled, NewEntry};
+use hallpass::domain::partition::Partition;
 use hallpass::domain::rate_limit::PlaceMark;
 use hallpass::domain::session::{NewSession, Session, SessionLifetimes};
 use hallpass::domain::session_carried::Carried;
@@ -123,6 +124,12 @@ impl Person {
     /// Somebody nobody else has met, at the first version.
     pub fn new() -> Self {
         Self { user: fresh_user(), version: SecurityVersion::FIRST }
+    }
+
+    /// Somebody else, whose data are in another partition.
+    pub fn elsewhere(&self) -> Self {
+        let is_elsewhere = |other: &Self| Partition::of(other.user) != Partition::of(self.user);
+        std::iter::repeat_with(Self::new).find(is_elsewhere).expect("somebody")
     }
 
     /// The same person after one more security event.
