@@ -134,6 +134,9 @@ pub enum Known {
 pub enum Placed {
     /// The mark has moved over it, or will when what lies between is carried out.
     Counted,
+    /// This very entry was carried out before: the mark stands at it, or it is among those that the mark will move
+    /// over.
+    Again,
     /// The mark stood there already, or further on: somebody else has carried it out, or the database was
     /// restored and has given the position again.
     Passed,

@@ -186,6 +186,9 @@ pub(super) async fn pass(
             .bind(number)
             .fetch_one(&mut *tx)
             .await?;
+    if at.position == position && at.entry.get() == entry {
+        return Ok(Placed::Again);
+    }
     if at.position <= position {
         return Ok(Placed::Passed);
     }
@@ -195,7 +198,7 @@ pub(super) async fn pass(
     let was_applied = is_applied(tx, partition, at).await?;
     note_applied(tx, partition, Link { at, previous }).await?;
     pass_over_applied(tx, partition).await?;
-    Ok(if was_applied { Placed::Passed } else { Placed::Counted })
+    Ok(if was_applied { Placed::Again } else { Placed::Counted })
 }
 
 /// Remembers what was carried out ahead of a gap, or by a replay whose mark has moved meanwhile: behind the mark nothing

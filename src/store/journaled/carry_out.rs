@@ -27,8 +27,11 @@ impl Shared {
         let carried_out = self.carry_out_once(entry, link).await?;
         let (mut placed, mut at) = (carried_out.placed, link.at);
         for _ in 0..REWRITES_MAX {
-            if placed == Placed::Counted {
-                return Ok(carried_out);
+            match placed {
+                Placed::Counted => return Ok(carried_out),
+                // Nothing is in doubt: the store has it where the journal has.
+                Placed::Again => return Ok(carried_out.by_this_entry(&entry.revoked)),
+                Placed::Passed | Placed::Diverged => {}
             }
             let partition = entry.revoked.partition();
             self.doubt_whatever_stands(partition);

@@ -17,6 +17,25 @@ const REMEMBERED_MAX: usize = 100_000;
 /// How many entries are written down at once.
 const SETTLED_AT_ONCE: usize = 16;
 
+/// Held while an entry is written down, by whoever is the first to do so.
+struct Settling<'a> {
+    shared: &'a Shared,
+    id: EntryId,
+}
+
+impl<'a> Settling<'a> {
+    fn begin(shared: &'a Shared, id: EntryId) -> Option<Self> {
+        let is_first = shared.owed_memory().settling.insert(id);
+        is_first.then(|| Self { shared, id })
+    }
+}
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        self.shared.owed_memory().settling.remove(&self.id);
+    }
+}
+
 impl Shared {
     fn owed_memory(&self) -> std::sync::MutexGuard<'_, OwedMemory> {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
@@ -62,6 +81,14 @@ impl Shared {
         Ok(owed)
     }
 
+    /// Of these the ones that nobody here is writing down: a look comes by every second, and the database may take
+    /// its time.
+    pub(super) fn left_alone(&self, mut owed: Vec<NewEntry>) -> Vec<NewEntry> {
+        let memory = self.owed_memory();
+        owed.retain(|entry| !memory.settling.contains(&entry.id));
+        owed
+    }
+
     /// Writes that down, each entry for itself: one that cannot be written stays owed and holds up no other.
     /// Answers what it said of the last one that could not.
     /// (model: OwedUntilJournaled)
@@ -78,6 +105,7 @@ impl Shared {
     /// Writes down what is owed, and carries it out where it stands.
     /// Forgotten only then (model: OwedUntilJournaled).
     pub(super) async fn settle_one(self: &Arc<Self>, entry: &NewEntry) -> StoreResult<()> {
+        let _settling = Settling::begin(self, entry.id);
         let settled = async {
             let link = self.write_down(entry).await?;
             self.carry_out_at(entry, link).await.map(drop)

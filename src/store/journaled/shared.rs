@@ -129,6 +129,8 @@ pub(super) struct OwedMemory {
     pub(super) entries: HashMap<EntryId, NewEntry>,
     /// Those that could not be written down when they were tried, which is said once of each.
     pub(super) failing: HashSet<EntryId>,
+    /// Those that somebody here is writing down.
+    pub(super) settling: HashSet<EntryId>,
 }
 
 impl Shared {

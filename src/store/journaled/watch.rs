@@ -309,7 +309,7 @@ impl Shared {
         drop(watch);
         match owed {
             // What stays owed has been said, and is tried again.
-            Ok(owed) => drop(self.settle(owed).await),
+            Ok(owed) => drop(self.settle(self.left_alone(owed)).await),
             Err(error) => {
                 tracing::warn!(error = %with_causes(&error), "what is owed to the journal cannot be read just now");
             }

@@ -162,6 +162,7 @@ impl Order {
         };
         let placed = match answer.field(placed) {
             Some("counted") => Placed::Counted,
+            Some("again") => Placed::Again,
             Some("passed") => Placed::Passed,
             Some("diverged") => Placed::Diverged,
             _ => return Err(about.entry().corrupt("the script did not say what became of the mark").into()),

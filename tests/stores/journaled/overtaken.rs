@@ -1,6 +1,7 @@
 //! An entry that somebody else carries out before its writer does.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use hallpass::store::backend::TokenBackend;
 use hallpass::store::embedded::{EmbeddedTime, EmbeddedTokenStore};
 use hallpass::store::examination::ReplayStep;
 use hallpass::store::journal::RevocationJournal;
-use hallpass::store::{OnUnknown, SessionStore, StoreResult};
+use hallpass::store::{CutOffStore, OnUnknown, SessionStore, StoreResult};
 use tempfile::TempDir;
 
 use super::{Journal, TestStore};
@@ -24,8 +25,12 @@ use crate::token_store::support::*;
 enum By {
     /// A replica that has just started.
     ALook,
+    /// The same, and there is another entry behind it by then.
+    ALookFurtherOn,
     /// One that replays, and has not moved the mark yet.
     AReplay,
+    /// The same process, which looks every second.
+    ItsOwnLook,
 }
 
 /// Much more than an answer takes, and less than [`STALENESS`].
@@ -42,6 +47,12 @@ struct Overtaken {
     by: By,
     /// Who is logged out, by somebody who has not carried that out yet, whenever the journal is looked at.
     crowd: OnceLock<UserId>,
+    /// The writer.
+    writer: OnceLock<Weak<TestStore>>,
+    /// How often an entry was to be written down.
+    written: AtomicUsize,
+    /// The same, when its own look was over.
+    written_at_the_look: AtomicUsize,
     journal: Journal,
     backend: Arc<dyn TokenBackend>,
     clock: Arc<ManualClock>,
@@ -51,6 +62,10 @@ impl Overtaken {
     async fn others_write(&self) -> StoreResult<()> {
         let Some(user) = self.crowd.get().copied() else { return Ok(()) };
         let revoked = Journaled::Session { user, session: fresh_session_id() };
+        self.another_writes(revoked).await
+    }
+
+    async fn another_writes(&self, revoked: Journaled) -> StoreResult<()> {
         let until = self.clock.now().after(LIFETIMES.revocation());
         let entry = NewEntry { id: EntryId::generate(&SystemRandom), revoked, until };
         self.journal.store.append_entry(&entry).await.map(drop)
@@ -78,10 +93,24 @@ impl Overtaken {
 #[async_trait]
 impl RevocationJournal for Overtaken {
     async fn append_entry(&self, entry: &NewEntry) -> StoreResult<Link> {
+        let is_first = self.written.fetch_add(1, Ordering::Relaxed) == 0;
+        let writer = self.writer.get().and_then(Weak::upgrade);
+        if let (By::ItsOwnLook, true, Some(writer)) = (self.by, is_first, writer) {
+            writer.keep().await?;
+            self.written_at_the_look.store(self.written.load(Ordering::Relaxed), Ordering::Relaxed);
+            if let Journaled::Session { user, .. } = entry.revoked {
+                writer.settle_owed(user).await?;
+            }
+        }
         let link = self.journal.store.append_entry(entry).await?;
         match self.by {
             By::ALook => self.look().await?,
+            By::ALookFurtherOn => {
+                self.another_writes(entry.revoked.clone()).await?;
+                self.look().await?;
+            }
             By::AReplay => self.replay(entry, link).await?,
+            By::ItsOwnLook => {}
         }
         Ok(link)
     }
@@ -150,18 +179,36 @@ async fn overtaken(
     let overtaken = Arc::new(Overtaken {
         by,
         crowd: OnceLock::new(),
+        writer: OnceLock::new(),
+        written: AtomicUsize::new(0),
+        written_at_the_look: AtomicUsize::new(0),
         journal: journal.clone(),
         backend: backend.clone(),
         clock: clock.clone(),
     });
-    let store = TestStore::asking(overtaken.clone(), backend, journal, clock.clone());
-    (Arc::new(store), overtaken)
+    let store = Arc::new(TestStore::asking(overtaken.clone(), backend, journal, clock.clone()));
+    overtaken.writer.set(Arc::downgrade(&store)).expect("the only one");
+    (store, overtaken)
 }
 
 /// What was put into doubt is found whole by itself: that something is under way elsewhere in the store does not matter,
 /// and nothing is waited for, since it is what it was.
 async fn a_doubt_is_settled_in_a_crowd(backend: Arc<dyn TokenBackend>, clock: Arc<ManualClock>) {
-    let (store, journal) = overtaken(By::ALook, backend, &clock).await;
+    let looks = looks_at_an_end(By::ALookFurtherOn, backend, clock).await - 1;
+    assert!((1..=LOOKS_MAX).contains(&looks), "the journal was looked at {looks} times");
+}
+
+/// Where the store has that very entry there is nothing to be in doubt about.
+async fn what_another_has_carried_out_is_not_doubted(
+    backend: Arc<dyn TokenBackend>,
+    clock: Arc<ManualClock>,
+) {
+    assert_eq!(looks_at_an_end(By::ALook, backend, clock).await, 0);
+}
+
+/// How many entries there are in the journal besides the one that ends a session: one a look.
+async fn looks_at_an_end(by: By, backend: Arc<dyn TokenBackend>, clock: Arc<ManualClock>) -> i64 {
+    let (store, journal) = overtaken(by, backend, &clock).await;
     let ada = Person::new().log_in(&store, &clock).await;
     let of_another_partition = UserId::try_from(ada.user.get() + 1).expect("an id");
     let before = store.journal.count().await;
@@ -169,9 +216,8 @@ async fn a_doubt_is_settled_in_a_crowd(backend: Arc<dyn TokenBackend>, clock: Ar
     let ending = store.revoke_session(ada.user, ada.id, OnUnknown::Deny);
     let ended = tokio::time::timeout(PATIENCE, ending).await.expect("an answer in time");
     assert!(ended.expect("an answer"), "its own entry has ended it");
-    let others = store.journal.count().await - before - 1;
-    assert!((1..=LOOKS_MAX).contains(&others), "the journal was looked at {others} times");
     assert_dead(&store, &ada).await;
+    store.journal.count().await - before - 1
 }
 
 /// A logout is answered by what its entry has done, and by what it was asked for only once.
@@ -186,6 +232,39 @@ async fn who_writes_an_entry_has_ended_the_session(
     assert!(ending().await, "its own entry has ended it");
     assert_dead(&store, &ada).await;
     assert!(!ending().await, "once");
+}
+
+/// What is owed to the journal is written down beside the answer. Until that is done it counts as owed, and the looks
+/// that come by leave it alone; who has to know that it is written writes it down as well.
+async fn a_look_leaves_alone_what_is_being_written_down(
+    backend: Arc<dyn TokenBackend>,
+    clock: Arc<ManualClock>,
+) {
+    let (store, journal) = overtaken(By::ItsOwnLook, backend, &clock).await;
+    let ada = Person::new();
+    let sessions = [ada.log_in(&store, &clock).await, ada.log_in(&store, &clock).await];
+    assert!(store.evict_session(ada.user, sessions[0].id, 1).await.expect("an eviction"));
+    let writing = async {
+        while store.journal.count().await == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, writing).await.expect("an entry");
+    assert_eq!(store.journal_lag().expect("a look").owed, 1);
+    assert_eq!(journal.written_at_the_look.load(Ordering::Relaxed), 1);
+    assert_eq!(store.journal.count().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_its_own_look_in_redis() {
+    let (_server, backend, clock) = redis().await;
+    a_look_leaves_alone_what_is_being_written_down(backend, clock).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_its_own_look_in_the_embedded_store() {
+    let (_folder, backend, clock) = embedded().await;
+    a_look_leaves_alone_what_is_being_written_down(backend, clock).await;
 }
 
 async fn redis() -> (crate::support::redis::RedisServer, Arc<dyn TokenBackend>, Arc<ManualClock>) {
@@ -225,8 +304,21 @@ async fn in_a_crowd_in_the_embedded_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_doubt_in_redis() {
+    let (_server, backend, clock) = redis().await;
+    what_another_has_carried_out_is_not_doubted(backend, clock).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_doubt_in_the_embedded_store() {
+    let (_folder, backend, clock) = embedded().await;
+    what_another_has_carried_out_is_not_doubted(backend, clock).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_a_look_in_redis() {
     in_redis(By::ALook).await;
+    in_redis(By::ALookFurtherOn).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -237,6 +329,7 @@ async fn by_a_replay_in_redis() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_a_look_in_the_embedded_store() {
     in_the_embedded_store(By::ALook).await;
+    in_the_embedded_store(By::ALookFurtherOn).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@
 -- ARGV[6] position in the journal, 0 for one that is owed to it, -1 in a replay
 -- ARGV[7] id of the entry        ARGV[8] id of the entry before it
 -- ARGV[9] until when it matters, ms
--- Returns {"ended", "counted" | "passed" | "diverged", version, session id ...} | {"unvouched"} | {"implausible"}: the caller removes the
+-- Returns {"ended", "counted" | "again" | "passed" | "diverged", version, session id ...} | {"unvouched"} | {"implausible"}: the caller removes the
 -- sessions' hashes, which are dead already since their version is below the cut-off's; this script
 -- cannot, it does not know their keys beforehand
 -- Atomic: no session older than the event can be opened or refreshed after it. By their version they are all

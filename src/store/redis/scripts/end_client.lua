@@ -7,7 +7,7 @@
 -- ARGV[5] vouching, or empty in a replay
 -- ARGV[6] position in the journal, 0 for one that is owed to it, -1 in a replay
 -- ARGV[7] id of the entry        ARGV[8] id of the entry before it
--- Returns {"announced", "counted" | "passed" | "diverged"} | {"unvouched"} | {"implausible"}
+-- Returns {"announced", "counted" | "again" | "passed" | "diverged"} | {"unvouched"} | {"implausible"}
 -- Atomic: entries have the order in which they were announced; told twice is as good as once, until the same moment.
 -- Model: VouchingIsPassed, AppliedBeforeTheMark
 

@@ -372,6 +372,7 @@ end
 local function pass(state, applied, position, entry, previous)
   local stored = redis.call('HMGET', state, 'mark', 'entry')
   local mark = integer(stored[1])
+  if position == mark and entry == stored[2] then return 'again' end
   if position <= mark then return 'passed' end
   if position == mark + 1 then
     if previous ~= stored[2] then return 'diverged' end

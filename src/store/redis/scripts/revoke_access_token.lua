@@ -9,7 +9,7 @@
 -- ARGV[6] position in the journal, 0 for one that is owed to it
 -- ARGV[7] id of the entry        ARGV[8] id of the entry before it
 -- ARGV[9] the entry as it is owed
--- Returns {"denied", "counted" | "passed" | "diverged"} | {"unvouched"} | {"implausible"}
+-- Returns {"denied", "counted" | "again" | "passed" | "diverged"} | {"unvouched"} | {"implausible"}
 -- Atomic: a repeated call never shortens the denial.
 -- Model: VouchingIsPassed, AppliedBeforeTheMark, OwedUntilJournaled
 

@@ -10,8 +10,8 @@
 -- ARGV[6] position in the journal, 0 for one that is owed to it
 -- ARGV[7] id of the entry        ARGV[8] id of the entry before it
 -- ARGV[9] the entry as it is owed
--- Returns {"live" | "gone" | "foreign", "counted" | "passed" | "diverged"} | {"unvouched"} | {"implausible"}; a foreign one is another
--- user's, and lives on. An entry that somebody else has carried out by now has passed
+-- Returns {"live" | "gone" | "foreign", "counted" | "again" | "passed" | "diverged"} | {"unvouched"} | {"implausible"}; a foreign one is another
+-- user's, and lives on. An entry that somebody else has carried out by now is carried out again, or has passed
 -- Atomic: of concurrent calls exactly one gets "live".
 -- Model: VouchingIsPassed, AppliedBeforeTheMark, OwedUntilJournaled
 
@@ -27,4 +27,4 @@ local keys = {KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]}
 local was_applied = is_applied(KEYS[7], position, ARGV[7], ARGV[8])
 local verdict = revoke_session(keys, incarnation, ARGV[2], ARGV[3], now, tonumber(ARGV[4]))
 local placed = place(KEYS[6], KEYS[7], KEYS[8], position, ARGV[7], ARGV[8], ARGV[9])
-return {verdict, was_applied and placed == 'counted' and 'passed' or placed}
+return {verdict, was_applied and placed == 'counted' and 'again' or placed}
