@@ -86,6 +86,12 @@ impl Session {
         }
     }
 
+    /// Whether there may be a newer token than its newest: a refresh by that was not answered.
+    pub fn may_be_behind(&self) -> bool {
+        let asked = Asked::Present(generation(&self.tokens.refresh));
+        self.seen.iter().any(|seen| seen.asked == asked && seen.answered == Answered::Nothing)
+    }
+
     /// How many calls were seen.
     pub fn calls(&self) -> u64 {
         self.seen.len().try_into().unwrap_or(u64::MAX)

@@ -58,9 +58,8 @@ impl Deployment {
 
     /// A load at all of them, of so many who do something at once.
     pub async fn load(&self, workers: usize) -> Load {
-        let load = Load::of(workers, self.services.iter().flatten().map(Service::client).collect()).await;
-        load.ledger().has_earlier(self.setup.build.is_some());
-        load
+        let clients = self.services.iter().flatten().map(Service::client).collect();
+        Load::of(workers, clients, self.setup.build.is_some()).await
     }
 
     /// Runs a command of this build beside them.

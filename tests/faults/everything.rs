@@ -69,7 +69,7 @@ async fn everything_at_once() {
     for place in 0..3 {
         replicas.replace_by_hand(place, &load).await;
     }
-    load.ledger().has_earlier(false);
+    load.ledger().earlier_are_gone();
     rotate_the_secret(&mut replicas, &load).await;
     pull_the_signing_key(&replicas, &load).await;
     move_redis(&redis, &another, &address, &load).await;

@@ -90,7 +90,8 @@ struct Sum {
 }
 
 impl Ledger {
-    pub fn new(clients: Vec<Client>) -> Self {
+    /// Of these replicas, among which there are some of an earlier release or not.
+    pub fn new(clients: Vec<Client>, has_earlier: bool) -> Self {
         Self {
             replicas: Replicas::new(clients),
             sessions: Mutex::default(),
@@ -106,7 +107,7 @@ impl Ledger {
             refused_at: Mutex::default(),
             refused_last: Mutex::default(),
             pulled_at: Mutex::default(),
-            has_earlier: AtomicBool::new(false),
+            has_earlier: AtomicBool::new(has_earlier),
         }
     }
 
@@ -115,9 +116,9 @@ impl Ledger {
         *lock(&self.back_at) = Some(Instant::now());
     }
 
-    /// Replicas of an earlier release are among those that answer, or are not any more.
-    pub fn has_earlier(&self, has: bool) {
-        self.has_earlier.store(has, Ordering::Relaxed);
+    /// The replicas of an earlier release have gone.
+    pub fn earlier_are_gone(&self) {
+        self.has_earlier.store(false, Ordering::Relaxed);
     }
 
     /// Whether an answer says nothing: 0.2.0 refuses a logout as that of a revoked token where a look has carried it out

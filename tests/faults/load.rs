@@ -36,12 +36,14 @@ pub struct Load {
 impl Load {
     /// Makes the accounts and begins, at these replicas.
     pub async fn begin(clients: Vec<Client>) -> Self {
-        Self::of(WORKERS, clients).await
+        Self::of(WORKERS, clients, false).await
     }
 
-    /// The same, with so many who do something at once.
-    pub async fn of(workers: usize, clients: Vec<Client>) -> Self {
-        let (ledger, is_over) = (Arc::new(Ledger::new(clients)), Arc::new(AtomicBool::new(false)));
+    /// The same, with so many who do something at once, at replicas among which there are some of an earlier release or
+    /// not.
+    pub async fn of(workers: usize, clients: Vec<Client>, has_earlier: bool) -> Self {
+        let (ledger, is_over) =
+            (Arc::new(Ledger::new(clients, has_earlier)), Arc::new(AtomicBool::new(false)));
         let mut running = Vec::new();
         for number in 0..workers {
             let place = Ipv4Addr::new(127, 0, 1, u8::try_from(number + 1).expect("at most 255 of them"));
@@ -172,10 +174,12 @@ impl Worker {
         self.present(key, &tokens.refresh).await;
     }
 
-    /// Another tab has the token before, within its grace.
+    /// Another tab has the token before, within its grace: unless a refresh by the newest one was not answered, which
+    /// has ended that if it was done.
     async fn come_late(&self, key: u64) {
-        let Session { used, state: State::Live, .. } = self.ledger.session(key) else { return };
-        let Some(last) = used.last() else { return };
+        let session = self.ledger.session(key);
+        let Session { used, state: State::Live, .. } = &session else { return };
+        let Some(last) = used.last().filter(|_| !session.may_be_behind()) else { return };
         self.present(key, last).await;
     }
 

@@ -62,7 +62,7 @@ async fn an_earlier_release_is_replaced_one_by_one() {
         replicas.replace_by_hand(place, &load).await;
         load.acknowledges(SOME).await;
     }
-    load.ledger().has_earlier(false);
+    load.ledger().earlier_are_gone();
     load.acknowledges(2 * SOME).await;
     load.settle("a rolling upgrade, with a migration", Loss::Nothing).await;
     replicas.stop().await;
