@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Below those that a system gives to whoever connects, or listens at any: a server that is away for a while finds
 /// its port free when it comes back. Ten thousand above each lies the bus of a node of a Cluster.
@@ -24,12 +24,12 @@ pub fn free_address() -> SocketAddr {
 
 /// Processes that run side by side begin at different places.
 fn next() -> SocketAddr {
-    static COUNT: OnceLock<AtomicU16> = OnceLock::new();
+    static COUNT: OnceLock<AtomicUsize> = OnceLock::new();
     let count = COUNT.get_or_init(|| {
-        let chance = RandomState::new().hash_one(std::process::id()).to_le_bytes();
-        AtomicU16::new(u16::from_le_bytes([chance[0], chance[1]]))
+        let chance = RandomState::new().hash_one(std::process::id()) >> 33;
+        AtomicUsize::new(usize::try_from(chance).expect("31 bits"))
     });
-    let place = usize::from(count.fetch_add(1, Ordering::Relaxed)) % RANGE.len();
+    let place = count.fetch_add(1, Ordering::Relaxed) % RANGE.len();
     let port = RANGE.start + u16::try_from(place).expect("a place in the range");
     (Ipv4Addr::LOCALHOST, port).into()
 }
