@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use tokio::time::Instant;
 
 use crate::client::{Answer, Tokens};
+use crate::replicas::Chosen;
 
 /// `tokens.refresh.rotation_grace_period` of these services, in milliseconds: the default.
 const GRACE: u64 = 30_000;
@@ -47,6 +48,8 @@ pub struct Session {
     pub minted_at: Instant,
     opened: Span,
     seen: Vec<Observation>,
+    /// Who was asked each time.
+    by: Vec<Chosen>,
 }
 
 impl Session {
@@ -60,11 +63,12 @@ impl Session {
             minted_at: asked_at,
             opened,
             seen: Vec::new(),
+            by: Vec::new(),
         }
     }
 
     /// Writes down what came of a call that began then; no answer is one that says nothing.
-    pub fn saw(&mut self, asked_at: Instant, asked: Asked, answer: Option<&Answer>) {
+    pub fn saw(&mut self, asked_at: Instant, by: Chosen, asked: Asked, answer: Option<&Answer>) {
         let span = Span { began: millis(asked_at), ended: millis(Instant::now()) };
         let answered = match answer {
             Some(answer) if answer.status != StatusCode::OK => Answered::No,
@@ -75,6 +79,7 @@ impl Session {
             None => Answered::Nothing,
         };
         self.seen.push(Observation { span, asked, answered });
+        self.by.push(by);
     }
 
     /// Takes the tokens of a refresh that began then.
@@ -95,6 +100,18 @@ impl Session {
     /// How many calls were seen.
     pub fn calls(&self) -> u64 {
         self.seen.len().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// All that was seen of it, for who has to find out why an answer is wrong: in milliseconds since the first test
+    /// began, and no token.
+    pub fn history(&self) -> String {
+        let call = |(seen, by): (&Observation, &Chosen)| {
+            let Span { began, ended } = seen.span;
+            format!("{began}-{ended} {by} {:?} {:?}", seen.asked, seen.answered)
+        };
+        let calls: Vec<_> = self.seen.iter().zip(&self.by).map(call).collect();
+        let Span { began, ended } = self.opened;
+        format!("{began}-{ended} opened; {}; now {:?}", calls.join("; "), self.state)
     }
 
     /// Holds what was seen against the model.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::book::{Session, State};
 use crate::client::{Answer, Call, Client, get, post};
 use crate::process::PATIENCE;
-use crate::replicas::Replicas;
+use crate::replicas::{Chosen, Replicas};
 
 /// How much longer a load goes on than in the short form, by `HALLPASS_FAULTS_SCALE`. Who says so lets one test run at a
 /// time, on a machine that does nothing else.
@@ -58,6 +58,7 @@ impl Loss {
 /// The ledger.
 pub struct Ledger {
     pub replicas: Replicas,
+    began: Instant,
     sessions: Mutex<BTreeMap<u64, Session>>,
     next: AtomicU64,
     pub acknowledged: AtomicU64,
@@ -94,6 +95,7 @@ impl Ledger {
     pub fn new(clients: Vec<Client>, has_earlier: bool) -> Self {
         Self {
             replicas: Replicas::new(clients),
+            began: Instant::now(),
             sessions: Mutex::default(),
             next: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
@@ -152,7 +154,9 @@ impl Ledger {
         change(lock(&self.sessions).get_mut(&key).expect("a session that was entered"));
     }
 
-    pub fn is_wrong(&self, what: String) {
+    pub fn is_wrong(&self, what: &str) {
+        let what = format!("{:?} after the load began, {what}", self.began.elapsed());
+        eprintln!("wrong: {what}");
         lock(&self.wrong).push(what);
     }
 
@@ -162,8 +166,14 @@ impl Ledger {
     }
 
     /// The answer, unless it is that the service cannot tell, or that it was killed meanwhile.
-    pub async fn ask_at(&self, place: Ipv4Addr, call: Call, right: &[StatusCode]) -> Option<Answer> {
-        let (asked_at, chosen) = (Instant::now(), self.replicas.next());
+    pub async fn ask_at(
+        &self,
+        chosen: Chosen,
+        place: Ipv4Addr,
+        call: Call,
+        right: &[StatusCode],
+    ) -> Option<Answer> {
+        let (asked_at, of) = (Instant::now(), format!("{} of {chosen}", call.path()));
         let is_hashed = matches!(call.path(), "/auth/login" | "/auth/register");
         let is_logout = call.path().starts_with("/auth/logout");
         let answer = chosen.client.at(place).try_send(call).await;
@@ -174,7 +184,7 @@ impl Ledger {
                 None
             }
             Err(error) => {
-                self.is_wrong(format!("no answer: {error}"));
+                self.is_wrong(&format!("{of}: no answer in {:?}: {error:?}", asked_at.elapsed()));
                 None
             }
             Ok(answer) => {
@@ -182,12 +192,18 @@ impl Ledger {
                     let ends = is_logout || answer.text().contains("refresh_token_reused");
                     took(if ends { &self.slowest_end } else { &self.slowest }, asked_at.elapsed());
                 }
-                self.judged(asked_at, answer, right).await
+                self.judged(asked_at, &of, answer, right).await
             }
         }
     }
 
-    async fn judged(&self, asked_at: Instant, answer: Answer, right: &[StatusCode]) -> Option<Answer> {
+    async fn judged(
+        &self,
+        asked_at: Instant,
+        of: &str,
+        answer: Answer,
+        right: &[StatusCode],
+    ) -> Option<Answer> {
         if right.contains(&answer.status) {
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
             return Some(answer);
@@ -199,7 +215,7 @@ impl Ledger {
             // Who is refused comes again, and not at once.
             tokio::time::sleep(PAUSE).await;
         } else {
-            self.is_wrong(format!("{} {}", answer.status, answer.text()));
+            self.is_wrong(&format!("{of}: {} {}", answer.status, answer.text()));
         }
         None
     }
@@ -234,7 +250,7 @@ impl Ledger {
         }
         let may_be = |made_at: &Instant| loss.since().is_some_and(|since| *made_at >= since);
         for made_at in lock(&self.accounts_lost).iter().filter(|made_at| !may_be(made_at)) {
-            self.is_wrong(format!("an account is lost that was made {:?} ago", made_at.elapsed()));
+            self.is_wrong(&format!("an account is lost that was made {:?} ago", made_at.elapsed()));
         }
         self.write_down(fault, &sum);
         let wrong = lock(&self.wrong).clone();
@@ -267,14 +283,15 @@ impl Ledger {
             State::Live | State::Lost(_) => {
                 let may_be = loss.since().is_some_and(|since| session.opened_at >= since);
                 if !may_be {
-                    self.is_wrong(format!("a session is lost that was to stay ({:?})", session.state));
+                    self.is_wrong(&format!("a session is lost that was to stay: {}", session.history()));
                 }
                 sum.lost += 1;
             }
         }
         sum.calls += session.calls();
         if let Err(divergence) = session.replay(loss.since()) {
-            self.is_wrong(format!("the model answers otherwise: {divergence:?}"));
+            let history = session.history();
+            self.is_wrong(&format!("the model answers {:?} otherwise: {history}", divergence.observation));
         }
     }
 

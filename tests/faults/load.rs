@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::book::{Session, State, generation};
-use crate::client::{Answer, Client, PASSWORD, Tokens, get, login, post};
+use crate::client::{Answer, Call, Client, PASSWORD, Tokens, get, login, post};
 use crate::ledger::{Ledger, Loss, SCALE, refresh};
 use crate::process::PATIENCE;
 
@@ -117,8 +117,13 @@ impl Worker {
         let body = serde_json::json!({ "email": email, "password": PASSWORD });
         // Who had no answer may have made it, and finds it taken.
         let right = [StatusCode::CREATED, StatusCode::CONFLICT];
-        let answer = self.ledger.ask_at(self.place, post("/auth/register").json(&body), &right).await;
+        let answer = self.ask(post("/auth/register").json(&body), &right).await;
         answer.map(|_| Account { number, email, made_at: Instant::now() })
+    }
+
+    /// Asks the replica whose turn it is.
+    async fn ask(&self, call: Call, right: &[StatusCode]) -> Option<Answer> {
+        self.ledger.ask_at(self.ledger.replicas.next(), self.place, call, right).await
     }
 
     async fn work(self, mut account: Account) {
@@ -130,7 +135,7 @@ impl Worker {
             }
             let asked_at = Instant::now();
             let login = login(&account.email, PASSWORD);
-            let Some(answer) = self.ledger.ask_at(self.place, login, &VERDICTS).await else {
+            let Some(answer) = self.ask(login, &VERDICTS).await else {
                 refused += 1;
                 is_used_up = refused % REFUSALS == 0;
                 continue;
@@ -237,7 +242,10 @@ impl Worker {
             // Of a key that was pulled: the next refresh buys another one.
             (_, StatusCode::UNAUTHORIZED) if self.ledger.is_of_a_pulled_key(&session) => {}
             (State::Live, StatusCode::UNAUTHORIZED) => self.is_lost(key, "checked", &answer),
-            (State::Ended, StatusCode::OK) => self.ledger.is_wrong("200 after a logout".to_owned()),
+            (State::Ended, StatusCode::OK) => {
+                let history = self.ledger.session(key).history();
+                self.ledger.is_wrong(&format!("200 after a logout: {history}"));
+            }
             _ => {}
         }
     }
@@ -249,14 +257,14 @@ impl Worker {
             Asked::Check => get("/auth/auth-me").bearer(token),
             Asked::LogOut => post("/auth/logout").bearer(token),
         };
-        let asked_at = Instant::now();
-        let answer = self.ledger.ask_at(self.place, call, &VERDICTS).await;
+        let (asked_at, chosen) = (Instant::now(), self.ledger.replicas.next());
+        let answer = self.ledger.ask_at(chosen, self.place, call, &VERDICTS).await;
         let is_pulled =
             !matches!(asked, Asked::Present(_)) && self.ledger.is_of_a_pulled_key(&self.ledger.session(key));
         // A token of such a key says nothing of its session.
         let seen = answer.as_ref().filter(|_| !is_pulled);
         let seen = seen.filter(|answer| !self.ledger.is_of_an_earlier_mistake(asked, answer));
-        self.ledger.change(key, |session| session.saw(asked_at, asked, seen));
+        self.ledger.change(key, |session| session.saw(asked_at, chosen, asked, seen));
         answer
     }
 }

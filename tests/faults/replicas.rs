@@ -1,5 +1,6 @@
 //! The replicas of the service as a balancer has them.
 
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +29,12 @@ pub struct Chosen {
     pub client: Client,
     place: usize,
     process: usize,
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "replica {}.{}", self.place, self.process)
+    }
 }
 
 impl Replicas {
