@@ -30,7 +30,7 @@ pub use leftovers::{Leftover, Leftovers, LeftoversError};
 pub use mail::{MailError, send_test_mail};
 pub use people::{EXAMPLE_PASSWORD, EXAMPLE_PEOPLE, ExamplePerson};
 pub use reload::Reload;
-pub use run::{Start, close_audit, run};
+pub use run::{Bound, Start, close_audit, run};
 pub use secrets::{MarkKeyError, RotateSecretError, rotate_secret};
 pub use sidecar::{ListenAt, SidecarError, SidecarOptions, run_sidecar};
 pub use token_stores::{Stores, TokenStores, open_token_store};

@@ -53,12 +53,21 @@ pub struct Start {
     pub reload: Option<Reload>,
 }
 
-/// Runs the service by its settings until the process is told to stop. `listening` is told the
-/// address once requests are answered there.
+/// Where a service listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Of everything that visitors reach.
+    pub api: SocketAddr,
+    /// Of `/metrics`, unless nobody wants them or, in `dev`, their address cannot be had.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Runs the service by its settings until the process is told to stop. `listening` is told where, once requests are
+/// answered there.
 ///
 /// # Errors
 /// [`StartError`]; once the service runs it does not fail.
-pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) -> Result<(), StartError> {
+pub async fn run(start: Start, listening: impl FnOnce(&Settings, Bound)) -> Result<(), StartError> {
     let Start { settings, example_people, reload } = start;
     let environment = Environment::real();
     let secret = config::server_secret(&settings, &*environment.random)?;
@@ -73,7 +82,9 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
     let bound = listener.local_addr().map_err(at_listen)?;
     let watched = Arc::new(OnceLock::new());
     let mut background = JoinSet::new();
-    if let Some(listener) = metrics::listen(&settings).await? {
+    let metrics = metrics::listen(&settings).await?;
+    let metrics_bound = metrics.as_ref().map(|(_, bound)| *bound);
+    if let Some((listener, _)) = metrics {
         // Answers while the database is waited for, too.
         background.spawn(metrics::serve(listener, watched.clone()));
     }
@@ -162,7 +173,7 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, SocketAddr)) ->
         // Streams of it would last as long as the grace; by now they are led elsewhere.
         closing.close();
     };
-    listening(&settings, bound);
+    listening(&settings, Bound { api: bound, metrics: metrics_bound });
     tracing::info!(%bound, "listening");
     supervisor::is_ready();
     if !server::serve(listener, endpoint, &limits, leaving.clone(), stop, settings.shutdown_grace).await {

@@ -1,14 +1,14 @@
 //! `hallpass dev`: a service with nothing to set up, for this machine alone.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::{Failure, ListenArgs};
 use crate::api::pages::dev_mails::PATH as MAILS;
-use crate::app::{self, EXAMPLE_PASSWORD, EXAMPLE_PEOPLE, ExamplePerson, Start};
+use crate::api::pages::metrics::PATH as METRICS;
+use crate::app::{self, Bound, EXAMPLE_PASSWORD, EXAMPLE_PEOPLE, ExamplePerson, Start};
 use crate::config::{
     Profile, ResetDelivery, SAMPLE_ADMIN_PASSWORD, SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, Settings,
 };
@@ -56,9 +56,9 @@ fn people() -> String {
     text
 }
 
-/// What `hallpass dev` says once it listens on `bound`: where things are, and what to try first.
-pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
-    let url = settings.issuer(bound);
+/// What `hallpass dev` says once it listens: where things are, and what to try first.
+pub fn banner(settings: &Settings, bound: Bound) -> String {
+    let url = settings.issuer(bound.api);
     let database = match settings.database.url.expose().split_once(':') {
         Some(("sqlite", _)) => "SQLite",
         _ => "Postgres",
@@ -84,6 +84,11 @@ pub fn banner(settings: &Settings, bound: SocketAddr) -> String {
     rows.push(("Resets", resets.to_owned()));
     if settings.shows_mails() {
         rows.push(("Mails", format!("{url}{MAILS}")));
+    }
+    match (bound.metrics, settings.metrics.listen) {
+        (Some(at), _) => rows.push(("Metrics", format!("http://{at}{METRICS}"))),
+        (None, Some(wanted)) => rows.push(("Metrics", format!("none: {wanted} cannot be had"))),
+        (None, None) => {}
     }
     if !url.is_https() {
         rows.push(("Cookies", COOKIES.to_owned()));
@@ -144,7 +149,7 @@ mod tests {
         let flags = assignments.iter().map(|text| FlagValue::Set((*text).to_owned())).collect();
         let sources = Sources { flags, ..Sources::default() };
         let settings = load(Profile::Dev, Purpose::Start, &sources).unwrap().settings;
-        banner(&settings, "127.0.0.1:40001".parse().unwrap())
+        banner(&settings, Bound { api: "127.0.0.1:40001".parse().unwrap(), metrics: settings.metrics.listen })
     }
 
     #[test]
@@ -160,6 +165,7 @@ mod tests {
             "tokens come in the answer",
             "Cookies know no ports",
             "Mails   http://127.0.0.1:40001/dev/mails",
+            "Metrics http://127.0.0.1:9464/metrics",
             "TOKEN=$(curl -s http://127.0.0.1:40001/auth/login",
         ] {
             assert!(banner.contains(part), "{part:?} is missing in:\n{banner}");
@@ -175,6 +181,7 @@ mod tests {
         assert!(banner.contains("sessions: Redis"), "{banner}");
         assert!(banner.contains("Resets  off"), "{banner}");
         assert!(!banner_with(&["public_url=https://auth.example.com"]).contains("Cookies"));
+        assert!(!banner_with(&["metrics.listen=off"]).contains("Metrics"));
         let mailed = banner_with(&["smtp.host=127.0.0.1", "smtp.from=a@example.com"]);
         assert!(!mailed.contains("/dev/mails") && mailed.contains("TOKEN="), "{mailed}");
     }
@@ -186,7 +193,7 @@ mod tests {
             .into();
         let sources = Sources { environment, ..Sources::default() };
         let settings = load(Profile::Dev, Purpose::Start, &sources).unwrap().settings;
-        let banner = banner(&settings, settings.listen);
+        let banner = banner(&settings, Bound { api: settings.listen, metrics: None });
         assert!(banner.contains("ada@example.com / (as set)") && !banner.contains("hunter2"), "{banner}");
         assert!(!banner.contains("TOKEN="), "nobody could log in like this: {banner}");
     }

@@ -182,5 +182,6 @@ async fn serve_tells_nobody_unless_it_is_told_where_and_says_when_it_cannot() {
     // Two of them on one machine.
     let service = dev(folder.path()).variable("HALLPASS_METRICS__LISTEN", &address).start();
     assert!(service.log().text().contains("no metrics: the address cannot be had"));
-    service.stop().await;
+    let banner = service.stop().await;
+    assert!(banner.contains(&format!("Metrics none: {address} cannot be had")), "{banner}");
 }
