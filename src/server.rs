@@ -26,9 +26,10 @@ use poem::{Endpoint, Response};
 use tokio::sync::watch;
 
 use admission::{Admission, Permit};
-use connection::Stopping;
+use connection::{Ends, Stopping};
 use listener::Accepted;
 use pulse::Pace;
+use transport::Stream;
 
 pub use listener::Listener;
 
@@ -126,8 +127,8 @@ impl Leaving {
     }
 }
 
-/// Serves `endpoint` until `stop` resolves; then accepts nothing more and lets what runs finish
-/// for `grace` at most. Answers whether everything finished in time.
+/// Serves `endpoint` until `stop` resolves; then accepts what has come by then and nothing more, and lets what runs
+/// finish for `grace` at most. Answers whether everything finished in time.
 ///
 /// Requests on connections beyond the bounds bear
 /// [`BeyondBounds`](crate::domain::crowd::BeyondBounds): what is to become of them is for the endpoint to
@@ -141,10 +142,10 @@ pub async fn serve(
     grace: Duration,
 ) -> bool {
     let listener = listener.into();
-    let endpoint = Arc::new(endpoint);
-    let admission = Admission::new(limits);
     let (tell, told) = watch::channel(());
-    let _memory = memory::keep_low(admission.clone());
+    let stopping = Stopping { leaving, told };
+    let server = Server { endpoint: Arc::new(endpoint), admission: Admission::new(limits), limits, stopping };
+    let _memory = memory::keep_low(server.admission.clone());
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -152,38 +153,48 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok(accepted) => {
-                let Some(permit) = admission.admit(accepted.place()) else {
-                    accepted.refuse();
-                    continue;
-                };
-                let Ok(ends) = accepted.prepare() else { continue };
-                let stopping = Stopping { leaving: leaving.clone(), told: told.clone() };
-                let (endpoint, pace) = (endpoint.clone(), limits.pace(&permit));
-                match accepted {
-                    Accepted::Tcp(stream, _) => {
-                        tokio::spawn(see_out(
-                            connection::serve(stream, ends, endpoint, pace, stopping),
-                            permit,
-                        ));
-                    }
-                    Accepted::Unix(stream) => {
-                        tokio::spawn(see_out(
-                            connection::serve(stream, ends, endpoint, pace, stopping),
-                            permit,
-                        ));
-                    }
-                }
-            }
+            Ok(accepted) => server.take(accepted),
             Err(error) => {
                 tracing::warn!(error = %with_causes(&error), "no connection could be accepted");
                 tokio::time::sleep(ACCEPT_BACK_OFF).await;
             }
         }
     }
-    drop((listener, told));
+    for accepted in listener.close() {
+        server.take(accepted);
+    }
+    drop(server);
     tell.send_replace(());
     tokio::time::timeout(grace, tell.closed()).await.is_ok()
+}
+
+/// What connections are served with.
+struct Server<'a, E> {
+    endpoint: Arc<E>,
+    admission: Arc<Admission>,
+    limits: &'a Limits,
+    stopping: Stopping,
+}
+
+impl<E: Endpoint<Output = Response> + 'static> Server<'_, E> {
+    /// Serves a connection, in a task of its own, if there is room for it.
+    fn take(&self, accepted: Accepted) {
+        let Some(permit) = self.admission.admit(accepted.place()) else {
+            accepted.refuse();
+            return;
+        };
+        let Ok(ends) = accepted.prepare() else { return };
+        match accepted {
+            Accepted::Tcp(stream, _) => self.spawn(stream, ends, permit),
+            Accepted::Unix(stream) => self.spawn(stream, ends, permit),
+        }
+    }
+
+    fn spawn(&self, stream: impl Stream, ends: Ends, permit: Permit) {
+        let (endpoint, pace, stopping) =
+            (self.endpoint.clone(), self.limits.pace(&permit), self.stopping.clone());
+        tokio::spawn(see_out(connection::serve(stream, ends, endpoint, pace, stopping), permit));
+    }
 }
 
 /// Serves a connection to its end, and gives its place back.

@@ -46,6 +46,7 @@ pub(super) struct Ends {
 }
 
 /// How a connection hears that the service stops.
+#[derive(Clone)]
 pub(super) struct Stopping {
     /// It will, and answers go on.
     pub(super) leaving: Leaving,
@@ -54,7 +55,7 @@ pub(super) struct Stopping {
 }
 
 /// Answers the requests of a connection until it ends, by itself or by its pace, or until it is told that it is to: then what
-/// runs is finished.
+/// runs is finished, and a connection that has just been opened may still ask for the first time.
 ///
 /// # Errors
 /// Why the connection ended before its time.
@@ -79,8 +80,9 @@ pub(super) async fn serve<S: Stream>(
         async move {
             let request = (request, LocalAddr(ends.local), RemoteAddr(ends.remote), Scheme::HTTP).into();
             let response: hyper::Response<_> = endpoint.get_response(request).await.into();
+            let is_last = pace.is_single || leaving.has_begun() || pulse.is_stopping();
             let mut response = response.map(|body| Answer::new(body, pulse, in_flight));
-            if !is_http2 && (pace.is_single || leaving.has_begun()) {
+            if !is_http2 && is_last {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response)
@@ -115,14 +117,18 @@ where
     let mut timer = pin!(tokio::time::sleep_until(Instant::now() + pace.header_timeout));
     // An error says that the server is gone, which is to stop as well.
     let mut told = pin!(stop.changed());
-    let mut is_parting = false;
+    let (mut is_told, mut is_parting) = (false, false);
     poll_fn(|cx| {
         loop {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended.map_err(Into::into));
             }
             if !is_parting {
-                is_parting = told.as_mut().poll(cx).is_ready() || (pace.is_single && pulse.has_asked());
+                is_told = is_told || told.as_mut().poll(cx).is_ready();
+                if is_told {
+                    pulse.stop();
+                }
+                is_parting = (is_told || pace.is_single) && pulse.has_asked();
                 if is_parting {
                     pulse.part();
                     connection.as_mut().graceful_shutdown();

@@ -14,6 +14,10 @@ use tokio::time::Instant;
 /// How long a connection that was told to end may take when nothing goes on there any more.
 const PARTING: Duration = Duration::from_secs(1);
 
+/// How long a request may be on its way when the service stops, which would be lost: since its connection was opened, where it is
+/// the first one, or since its first byte. (Go's `net/http` waits for five seconds.)
+const LAST_REQUEST: Duration = Duration::from_secs(1);
+
 /// How long what may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
@@ -52,7 +56,10 @@ pub(super) struct Pulse {
 }
 
 struct State {
+    opened: Instant,
     is_http2: bool,
+    /// Whether it is to end with its first request, or without one soon.
+    is_stopping: bool,
     has_asked: bool,
     /// Requests whose answer is not yet handed over to the protocol.
     in_flight: usize,
@@ -75,7 +82,9 @@ impl Pulse {
     pub(super) fn new() -> Arc<Self> {
         let now = Instant::now();
         let state = State {
+            opened: now,
             is_http2: false,
+            is_stopping: false,
             has_asked: false,
             in_flight: 0,
             unsent: 0,
@@ -171,6 +180,16 @@ impl Pulse {
         self.waker.register(waker);
     }
 
+    /// The service stops.
+    pub(super) fn stop(&self) {
+        self.lock().is_stopping = true;
+    }
+
+    /// Whether it does.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.lock().is_stopping
+    }
+
     /// The connection is to end when what runs is finished.
     pub(super) fn part(&self) {
         self.lock().parting.get_or_insert_with(Instant::now);
@@ -193,7 +212,13 @@ impl Pulse {
         if state.in_flight > 0 {
             return None;
         }
+        if state.is_stopping && !state.has_asked && state.parting.is_none() {
+            return Some((state.opened + LAST_REQUEST, Verdict::Idle));
+        }
         Some(match (state.first_byte, state.parting) {
+            (Some(since), _) if state.is_stopping => {
+                (since + LAST_REQUEST.min(pace.header_timeout), Verdict::HalfSent)
+            }
             (Some(since), _) => (since + pace.header_timeout, Verdict::HalfSent),
             (None, Some(since)) => (since.max(state.idle) + PARTING, Verdict::Lingers),
             (None, None) => (state.idle + pace.keep_alive, Verdict::Idle),

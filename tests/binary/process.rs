@@ -215,6 +215,16 @@ impl Service {
         self.child.signal("-TERM");
     }
 
+    /// Lets it do nothing (SIGSTOP) until it is told to go on: the kernel goes on taking connections for it.
+    pub fn freeze(&self) {
+        self.child.signal("-STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.child.signal("-CONT");
+    }
+
     /// Tells it to read its settings again (SIGHUP).
     pub fn hang_up(&self) {
         self.child.signal("-HUP");

@@ -59,6 +59,31 @@ async fn requests_in_flight_are_answered_before_the_end() {
     service.stop().await;
 }
 
+/// Those that have connected and asked, and were not looked at when the signal came. All of them stand at the door by
+/// then; one alone might be let in first.
+#[tokio::test]
+async fn who_has_come_before_the_end_is_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = dev(folder.path()).start();
+    let client = service.client();
+    assert!(client.is_ready().await);
+    service.freeze();
+    let mut visitors = Vec::new();
+    for _ in 0..4 * IN_FLIGHT {
+        let mut stream = TcpStream::connect(service.address()).await.expect("the kernel takes it");
+        stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("bytes go");
+        visitors.push(stream);
+    }
+    service.terminate();
+    service.thaw();
+    for mut stream in visitors {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer, and no reset");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    assert_eq!(service.ended().await.0, Some(0));
+}
+
 /// How long a service goes on that was told to stop, in the tests of that: time enough to ask it things.
 const DELAY: &str = "3s";
 

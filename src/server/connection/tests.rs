@@ -276,6 +276,43 @@ async fn a_stop_finishes_what_runs_and_ends_the_rest() {
     assert_eq!(busy.end().await, (None, 0));
 }
 
+/// Its first request may be on its way: who connects to a service that just stops is not to learn it by a reset.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_just_opened_may_ask_once_when_the_service_stops() {
+    let moment = SECOND / 2;
+    for half_sent in ["", "GET /here HTTP/1.1\r\n"] {
+        let mut served = serve_at(usual());
+        served.send(half_sent.as_bytes()).await;
+        served.stop.send_replace(());
+        sleep(moment).await;
+        let request = "GET /here HTTP/1.1\r\nHost: h\r\n\r\n";
+        served.send(&request.as_bytes()[half_sent.len()..]).await;
+        let mut answer = String::new();
+        served.client.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+        assert!(answer.ends_with("within"), "{answer}");
+        assert_eq!(served.end().await, (None, 0), "it ends with that answer");
+    }
+
+    let served = serve_at(usual());
+    served.stop.send_replace(());
+    let mut client = Http2::open(served, |_| ()).await;
+    sleep(moment).await;
+    let answer = client.ask("/here").await.into_body().collect().await.expect("a body");
+    assert_eq!(answer.to_bytes(), "within");
+    assert_eq!(client.end().await, (None, 0));
+
+    for (bytes, why) in [(&b""[..], None), (b"GET /he", Some(Verdict::HalfSent))] {
+        let mut unused = serve_at(usual());
+        unused.send(bytes).await;
+        unused.stop.send_replace(());
+        assert_eq!(unused.end().await, (why, 1), "{bytes:?}");
+    }
+    let unused = Http2::open(serve_at(usual()), |_| ()).await;
+    unused._stop.send_replace(());
+    assert_eq!(unused.end().await, (None, 1));
+}
+
 /// One that is told to end, as HTTP/2 does it, and takes no notice.
 #[tokio::test(start_paused = true)]
 async fn who_does_not_part_is_cut() {
