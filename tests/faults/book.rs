@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use tokio::time::Instant;
 
 use crate::client::{Answer, Tokens};
-use crate::replicas::Chosen;
+use crate::replicas::ProcessId;
 
 /// `tokens.refresh.rotation_grace_period` of these services, in milliseconds: the default.
 const GRACE: u64 = 30_000;
@@ -49,7 +49,7 @@ pub struct Session {
     opened: Span,
     seen: Vec<Observation>,
     /// Who was asked each time.
-    by: Vec<Chosen>,
+    by: Vec<ProcessId>,
 }
 
 impl Session {
@@ -68,7 +68,7 @@ impl Session {
     }
 
     /// Writes down what came of a call that began then; no answer is one that says nothing.
-    pub fn saw(&mut self, asked_at: Instant, by: Chosen, asked: Asked, answer: Option<&Answer>) {
+    pub fn saw(&mut self, asked_at: Instant, by: ProcessId, asked: Asked, answer: Option<&Answer>) {
         let span = Span { began: millis(asked_at), ended: millis(Instant::now()) };
         let answered = match answer {
             Some(answer) if answer.status != StatusCode::OK => Answered::No,
@@ -105,7 +105,7 @@ impl Session {
     /// All that was seen of it, for who has to find out why an answer is wrong: in milliseconds since the first test
     /// began, and no token.
     pub fn history(&self) -> String {
-        let call = |(seen, by): (&Observation, &Chosen)| {
+        let call = |(seen, by): (&Observation, &ProcessId)| {
             let Span { began, ended } = seen.span;
             format!("{began}-{ended} {by} {:?} {:?}", seen.asked, seen.answered)
         };

@@ -115,9 +115,12 @@ impl Deployment {
         self.put(place, load).await;
     }
 
-    /// The same with one that does not say so: the balancer is told before.
+    /// The same with one that does not say so and closes what it has not read: the balancer sends it nothing more
+    /// before, and waits for what it was asked.
     pub async fn replace_by_hand(&mut self, place: usize, load: &Load) {
-        load.ledger().replicas.leave_out(place);
+        let replicas = &load.ledger().replicas;
+        replicas.leave_out(place);
+        eventually("it has answered", async || replicas.has_answered_all(place)).await;
         self.take(place).stop().await;
         self.put(place, load).await;
     }

@@ -168,17 +168,17 @@ impl Ledger {
     /// The answer, unless it is that the service cannot tell, or that it was killed meanwhile.
     pub async fn ask_at(
         &self,
-        chosen: Chosen,
+        chosen: &Chosen,
         place: Ipv4Addr,
         call: Call,
         right: &[StatusCode],
     ) -> Option<Answer> {
-        let (asked_at, of) = (Instant::now(), format!("{} of {chosen}", call.path()));
+        let (asked_at, of) = (Instant::now(), format!("{} of {}", call.path(), chosen.process));
         let is_hashed = matches!(call.path(), "/auth/login" | "/auth/register");
         let is_logout = call.path().starts_with("/auth/logout");
         let answer = chosen.client.at(place).try_send(call).await;
         match answer {
-            Err(_) if self.replicas.is_gone(chosen) => {
+            Err(_) if self.replicas.is_gone(chosen.process) => {
                 self.cut.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(PAUSE).await;
                 None

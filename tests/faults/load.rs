@@ -123,7 +123,7 @@ impl Worker {
 
     /// Asks the replica whose turn it is.
     async fn ask(&self, call: Call, right: &[StatusCode]) -> Option<Answer> {
-        self.ledger.ask_at(self.ledger.replicas.next(), self.place, call, right).await
+        self.ledger.ask_at(&self.ledger.replicas.next(), self.place, call, right).await
     }
 
     async fn work(self, mut account: Account) {
@@ -258,13 +258,13 @@ impl Worker {
             Asked::LogOut => post("/auth/logout").bearer(token),
         };
         let (asked_at, chosen) = (Instant::now(), self.ledger.replicas.next());
-        let answer = self.ledger.ask_at(chosen, self.place, call, &VERDICTS).await;
+        let answer = self.ledger.ask_at(&chosen, self.place, call, &VERDICTS).await;
         let is_pulled =
             !matches!(asked, Asked::Present(_)) && self.ledger.is_of_a_pulled_key(&self.ledger.session(key));
         // A token of such a key says nothing of its session.
         let seen = answer.as_ref().filter(|_| !is_pulled);
         let seen = seen.filter(|answer| !self.ledger.is_of_an_earlier_mistake(asked, answer));
-        self.ledger.change(key, |session| session.saw(asked_at, chosen, asked, seen));
+        self.ledger.change(key, |session| session.saw(asked_at, chosen.process, asked, seen));
         answer
     }
 }
