@@ -32,13 +32,14 @@ impl Shared {
         }
         let heads = self.journal.journal_heads().await?;
         let stored = view.states.iter().flatten().map(|state| state.incarnation);
-        let known = heads.iter().map(|head| head.incarnation.max(self.known_incarnation(head.partition)));
+        let known =
+            heads.iter().map(|head| head.incarnation.max(self.found.known_incarnation(head.partition)));
         let greatest = known.chain(stored).max().unwrap_or_default();
         let number = greatest.saturating_add(1).max(self.keeper.now().as_millis());
         let partitions: Vec<_> = heads.iter().map(|head| (head.partition, head.incarnation)).collect();
         self.journal.begin_incarnation(&partitions, number).await?;
         // What was found whole is of an incarnation before.
-        self.vouched.store(None);
+        self.found.doubt_all();
         self.looked().await.map(drop)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::shared::{NotVouched, Scope, Shared, TRIES};
+use super::found::Scope;
+use super::shared::{NotVouched, Shared, TRIES};
 use crate::domain::journal::{EntryId, Link, NewEntry};
 use crate::store::error::StoreResult;
 use crate::store::revocations::{CarriedOut, Placed, Placement};
@@ -34,7 +35,7 @@ impl Shared {
                 Placed::Passed | Placed::Diverged => {}
             }
             let partition = entry.revoked.partition();
-            self.doubt_whatever_stands(partition);
+            self.found.doubt_whatever_stands(partition);
             self.vouched(Scope::Of(partition)).await?;
             if self.journal.find_entry(partition, at.position).await? == Some(at.entry) {
                 return Ok(carried_out.by_this_entry(&entry.revoked));
@@ -58,7 +59,7 @@ impl Shared {
             match self.carry_out_by(&by, entry, link).await {
                 Ok(carried_out) => return Ok(carried_out),
                 Err(BackendError::Store(error)) => return Err(error),
-                Err(BackendError::Unvouched) => self.doubt(&by, partition),
+                Err(BackendError::Unvouched) => self.found.doubt(&by, partition),
             }
         }
         Err(NotVouched.error())

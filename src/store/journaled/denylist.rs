@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::shared::Scope;
+use super::found::Scope;
 use super::store::JournaledTokenStore;
 use crate::domain::ids::{Jti, UserId};
 use crate::domain::journal::Journaled;
@@ -27,8 +27,8 @@ impl DenylistStore for JournaledTokenStore {
     }
 
     async fn incarnation(&self, partition: Partition) -> StoreResult<i64> {
-        if let Some(last) = self.0.last.load().as_ref().filter(|last| last.has(partition)) {
-            return Ok(last.of(partition).incarnation);
+        if let Some(last) = self.0.found.last_incarnation(partition) {
+            return Ok(last);
         }
         Ok(self.0.vouched(Scope::Of(partition)).await?.of(partition).incarnation)
     }

@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
-use super::shared::{NotVouched, Scope, Shared, TRIES, Watch};
+use super::found::Scope;
+use super::shared::{NotVouched, Shared, TRIES, Watch};
 use crate::domain::clock::Clock as _;
 use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;
@@ -32,7 +33,7 @@ impl Shared {
         let asked = Instant::now();
         for _ in 0..LOOKS_MAX {
             let mut watch = self.watch.lock().await;
-            if self.standing(scope).is_some() {
+            if self.found.standing(scope).is_some() {
                 return Ok(());
             }
             if let Some(failed) = watch.failed.filter(|failed| failed.elapsed() < FAILURE_HOLDS) {
@@ -87,13 +88,14 @@ impl Shared {
     fn doubt_all_of(&self, by: &Vouched, server: &str) {
         let there =
             Partition::all().filter(|partition| by.has(*partition) && by.server(*partition) == server);
-        there.for_each(|partition| self.doubt(by, partition));
+        there.for_each(|partition| self.found.doubt(by, partition));
     }
 
     /// Looks at all of it, since something of what was found whole is not what stands there: unless somebody has
     /// looked since.
     pub(super) async fn look_again(&self, by: &Arc<Vouched>) -> StoreResult<()> {
-        let is_same = || self.vouched.load().as_ref().is_some_and(|standing| Arc::ptr_eq(standing, by));
+        let is_same =
+            || self.found.whatever_stands().as_ref().is_some_and(|standing| Arc::ptr_eq(standing, by));
         for _ in 0..LOOKS_MAX {
             let mut watch = self.watch.lock().await;
             if !is_same() {
@@ -164,7 +166,7 @@ impl Shared {
         let mut view = examination.view().await?;
         let reading = self.keeper.reading(asked_at, view.time);
         if !self.keeper.is_plausible(view.time) || self.keeper.has_store_jumped() {
-            self.vouched.store(None);
+            self.found.doubt_all();
             if !self.revoke_again(watch, examination, &view).await? {
                 return Ok(None);
             }
@@ -180,12 +182,12 @@ impl Shared {
     /// Doubts what was vouched for and is not what stands there; answers whether every partition stands that a server
     /// answers for. Where none does, what was found whole on one is so until another answers.
     fn keep_what_holds(&self, watch: &Watch, view: &View) -> bool {
-        let standing = self.vouched.load_full().unwrap_or_else(|| Arc::new(Vouched::none()));
+        let standing = self.found.whatever_stands().unwrap_or_else(|| Arc::new(Vouched::none()));
         let mut all_hold = true;
         for partition in Partition::all() {
             if view.server(partition).is_some() && !still_holds(partition, &standing, view, watch) {
                 all_hold = false;
-                self.doubt(&standing, partition);
+                self.found.doubt(&standing, partition);
             }
         }
         all_hold

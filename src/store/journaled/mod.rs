@@ -8,7 +8,7 @@
 //!
 //! A noun has a file: `sessions`, `denylist`, `reset_tokens`, `cut_offs`, `revocations`. What they have in common
 //! is in `store` and `revoke`; what keeps the store whole is in `look`, `watch`, `replay` and `again`, and decided
-//! in `decision`.
+//! in `decision`. What was found whole so far is in `found`.
 
 mod again;
 mod anew;
@@ -17,6 +17,7 @@ mod cut_offs;
 mod decision;
 mod denylist;
 mod evictions;
+mod found;
 mod look;
 mod owed;
 mod passing_on;

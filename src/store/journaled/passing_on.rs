@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::shared::{NotVouched, Scope, Shared};
+use super::found::Scope;
+use super::shared::{NotVouched, Shared};
 use crate::domain::causes::with_causes;
 use crate::domain::partition::Partition;
 use crate::store::error::StoreResult;
@@ -47,7 +48,7 @@ impl Shared {
         };
         let told = self.backend.passed_on(&by).await;
         if matches!(told, Err(BackendError::Unvouched)) {
-            self.doubt(&by, Partition::EVERYBODY);
+            self.found.doubt(&by, Partition::EVERYBODY);
         }
         told
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::shared::{NotVouched, Scope, TRIES};
+use super::found::Scope;
+use super::shared::{NotVouched, TRIES};
 use super::store::JournaledTokenStore;
 use crate::domain::ids::KeyId;
 use crate::domain::partition::Partition;

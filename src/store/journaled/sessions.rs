@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::found::Scope;
 use super::repeated::whole_minute;
-use super::shared::{NotVouched, Scope, TRIES};
+use super::shared::{NotVouched, TRIES};
 use super::store::JournaledTokenStore;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, UserId};

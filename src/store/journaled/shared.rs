@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::found::{Found, Scope, Whole};
 use crate::domain::clock::{Clock as _, Timestamp};
-use crate::domain::journal::{EntryId, Journaled, Mark, NewEntry, VouchingId};
+use crate::domain::journal::{EntryId, Journaled, Mark, NewEntry};
 use crate::domain::partition::Partition;
 use crate::domain::random::Random;
 use crate::domain::session::SessionLifetimes;
@@ -20,7 +20,7 @@ use crate::store::examination::{Examination, View};
 use crate::store::journal::RevocationJournal;
 use crate::store::patience;
 use crate::store::users::UserStore;
-use crate::store::vouching::{Vouched, VouchedPartition};
+use crate::store::vouching::Vouched;
 
 /// How long an operation waits for the store to be vouched for: usually that takes two round trips.
 const VOUCHING_WAIT: Duration = Duration::from_millis(500);
@@ -49,27 +49,6 @@ impl From<&SessionLifetimes> for Spans {
     }
 }
 
-/// Which partitions have to be found whole for what is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// That one.
-    Of(Partition),
-    /// One at least.
-    Any,
-    /// Each of them.
-    All,
-}
-
-impl Scope {
-    fn is_in(self, vouched: &Vouched) -> bool {
-        match self {
-            Self::Of(partition) => vouched.has(partition),
-            Self::Any => Partition::all().any(|partition| vouched.has(partition)),
-            Self::All => Partition::all().all(|partition| vouched.has(partition)),
-        }
-    }
-}
-
 pub(super) struct Shared {
     pub(super) backend: Arc<dyn TokenBackend>,
     pub(super) journal: Arc<dyn RevocationJournal>,
@@ -77,10 +56,7 @@ pub(super) struct Shared {
     pub(super) keeper: Arc<Timekeeper>,
     pub(super) random: Arc<dyn Random>,
     pub(super) spans: Spans,
-    /// What was found whole; `None` until it is.
-    pub(super) vouched: ArcSwapOption<Vouched>,
-    /// What was found whole last, also when it is in doubt now.
-    pub(super) last: ArcSwapOption<Vouched>,
+    pub(super) found: Found,
     /// No revocation is acknowledged before: replicas may answer from copies of the feed that nobody
     /// knows of.
     pub(super) quiet_until: StdMutex<Option<Instant>>,
@@ -145,7 +121,7 @@ impl Shared {
 
     /// What was found whole; looked for if need be, but not for long.
     pub(super) async fn vouched(self: &Arc<Self>, scope: Scope) -> StoreResult<Arc<Vouched>> {
-        if let Some(vouched) = self.standing(scope) {
+        if let Some(vouched) = self.found.standing(scope) {
             return Ok(vouched);
         }
         // Beside this request: the look goes on when the request is given up.
@@ -153,79 +129,18 @@ impl Shared {
         let look = tokio::spawn(async move { shared.look_if_needed(scope).await });
         let looked = patience::within(VOUCHING_WAIT, look).await;
         // Whatever became of the others.
-        self.standing(scope).ok_or_else(|| match looked {
+        self.found.standing(scope).ok_or_else(|| match looked {
             Ok(Ok(Err(error))) => error,
             Ok(Ok(Ok(())) | Err(_)) | Err(_) => NotVouched.error(),
         })
     }
 
-    /// What was found whole, where that is enough.
-    pub(super) fn standing(&self, scope: Scope) -> Option<Arc<Vouched>> {
-        self.vouched.load_full().filter(|vouched| scope.is_in(vouched))
-    }
-
-    /// Notes which partitions were found whole, and until when nothing is acknowledged therefore. What was put into doubt
-    /// of others meanwhile stays so.
-    pub(super) fn note_whole(
-        &self,
-        whole: Vec<(Partition, Arc<str>, VouchedPartition)>,
-        quiet_until: Option<Instant>,
-    ) {
+    /// Notes which partitions were found whole, and until when nothing is acknowledged therefore.
+    pub(super) fn note_whole(&self, whole: &[Whole], quiet_until: Option<Instant>) {
         let mut quiet = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
         *quiet = quiet_until.max(*quiet);
         drop(quiet);
-        for known in [&self.last, &self.vouched] {
-            known.rcu(|known| {
-                let known = known.as_ref().map_or_else(Vouched::none, |known| Vouched::clone(known));
-                let with =
-                    |known: Vouched, (partition, server, by): &(Partition, Arc<str>, VouchedPartition)| {
-                        known.with(*partition, Some((server.clone(), *by)))
-                    };
-                Some(Arc::new(whole.iter().fold(known, with)))
-            });
-        }
-    }
-
-    /// The incarnation that this process has last found; 0 where it has found none.
-    /// (model: IncarnationNeverGoesBack)
-    pub(super) fn known_incarnation(&self, partition: Partition) -> i64 {
-        self.last.load().as_ref().map_or(0, |last| last.of(partition).incarnation)
-    }
-
-    /// The vouching by which this process has last found it whole.
-    pub(super) fn known_vouching(&self, partition: Partition) -> VouchingId {
-        self.last.load().as_ref().map_or(VouchingId::NONE, |last| last.of(partition).vouching)
-    }
-
-    /// Whether this process has last found it whole on that server, and by that.
-    pub(super) fn was_found(&self, partition: Partition, server: &str, by: VouchedPartition) -> bool {
-        let last = self.last.load();
-        last.as_ref().is_some_and(|last| last.server(partition) == server && last.of(partition) == by)
-    }
-
-    /// Whether this process has last found it whole on another server.
-    pub(super) fn was_elsewhere(&self, partition: Partition, server: &str) -> bool {
-        self.last.load().as_ref().is_some_and(|last| last.has(partition) && last.server(partition) != server)
-    }
-
-    /// What a partition was found whole by is not what stands there: unless somebody has looked since. The others
-    /// stay what they are.
-    pub(super) fn doubt(&self, by: &Vouched, partition: Partition) {
-        self.vouched.rcu(|standing| {
-            let standing = standing.as_ref()?;
-            let is_same = standing.of(partition) == by.of(partition)
-                && standing.server(partition) == by.server(partition);
-            Some(if is_same {
-                Arc::new(Vouched::clone(standing).with(partition, None))
-            } else {
-                standing.clone()
-            })
-        });
-    }
-
-    /// A partition is looked at before anything more is answered by it.
-    pub(super) fn doubt_whatever_stands(&self, partition: Partition) {
-        self.vouched.rcu(|standing| Some(Arc::new(Vouched::clone(standing.as_ref()?).with(partition, None))));
+        self.found.note_whole(whole);
     }
 
     /// Returns once no copy of the feed is in use that nobody knows of.

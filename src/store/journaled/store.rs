@@ -4,10 +4,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
-use super::shared::{NotVouched, Scope, Shared, Spans, TRIES, Watch};
+use super::found::{Found, Scope};
+use super::shared::{NotVouched, Shared, Spans, TRIES, Watch};
 use crate::domain::ids::UserId;
 use crate::domain::journal::EntryId;
 use crate::domain::partition::Partition;
@@ -74,8 +74,7 @@ impl JournaledTokenStore {
             keeper,
             random,
             spans,
-            vouched: ArcSwapOption::empty(),
-            last: ArcSwapOption::empty(),
+            found: Found::default(),
             quiet_until: StdMutex::new(None),
             watch: tokio::sync::Mutex::new(Watch::new(holder)),
             owed: StdMutex::default(),
@@ -127,7 +126,7 @@ impl JournaledTokenStore {
 
     /// Whether all of the store's data was found whole and is not in doubt.
     pub fn is_vouched(&self) -> bool {
-        self.0.standing(Scope::All).is_some()
+        self.0.found.standing(Scope::All).is_some()
     }
 
     /// Runs an operation on a partition that was found whole. Should it turn out to be another's by then, it
@@ -146,7 +145,7 @@ impl JournaledTokenStore {
             match ask(by.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(BackendError::Store(error)) => return Err(error),
-                Err(BackendError::Unvouched) => self.0.doubt(&by, partition),
+                Err(BackendError::Unvouched) => self.0.found.doubt(&by, partition),
             }
         }
         Err(NotVouched.error())

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::decision::{Knowledge, Step};
+use super::found::Scope;
 use super::look::{end_lease, still_holds};
 use super::passing_on::DRIFT_ALLOWANCE;
 use super::replay::Replay;
-use super::shared::{LEASE, NotVouched, Scope, Shared, Watch};
+use super::shared::{LEASE, NotVouched, Shared, Watch};
 use crate::domain::causes::with_causes;
 use crate::domain::client::ClientId;
 use crate::domain::clock::Timestamp;
@@ -70,7 +71,7 @@ impl Shared {
             }
             let is_another = |(head, _): &&(JournalHead, Step)| {
                 let server = view.server(head.partition);
-                server.is_some_and(|server| self.was_elsewhere(head.partition, server))
+                server.is_some_and(|server| self.found.was_elsewhere(head.partition, server))
             };
             let partitions = steps.iter().filter(is_another).count();
             if partitions > 0 {
@@ -88,7 +89,7 @@ impl Shared {
         watch: &Watch,
         view: &View,
     ) -> StoreResult<Vec<(JournalHead, Step)>> {
-        let standing = self.vouched.load_full();
+        let standing = self.found.whatever_stands();
         // Read after the server was: a revocation that this does not know was acknowledged by whoever has
         // carried it out on that very server.
         let mut heads = self.journal.journal_heads().await?;
@@ -108,8 +109,8 @@ impl Shared {
                 head,
                 seen,
                 server,
-                incarnation: self.known_incarnation(partition),
-                vouching: self.known_vouching(partition),
+                incarnation: self.found.known_incarnation(partition),
+                vouching: self.found.known_vouching(partition),
                 at_mark: at(mark.position),
                 at_seen: at(seen.position),
             };
@@ -213,7 +214,8 @@ impl Shared {
         vouching: VouchingId,
     ) -> StoreResult<Vec<NewPartition>> {
         let stored = view.states.iter().flatten().map(|state| state.incarnation);
-        let known = lost.iter().map(|head| head.incarnation.max(self.known_incarnation(head.partition)));
+        let known =
+            lost.iter().map(|head| head.incarnation.max(self.found.known_incarnation(head.partition)));
         let greatest = known.chain(stored).max().unwrap_or_default();
         // Beside counting on, ahead of whatever a history that is lost may have counted to.
         let number = greatest.saturating_add(1).max(self.now().as_millis());
@@ -274,16 +276,16 @@ impl Shared {
         if whole.is_empty() {
             return Ok(());
         }
-        if whole.iter().all(|(partition, server, by)| self.was_found(*partition, server, *by)) {
+        if whole.iter().all(|whole| self.found.was_found(whole)) {
             // It was in doubt, and has lost nothing since it was found whole.
-            self.note_whole(whole, None);
+            self.note_whole(&whole, None);
             return Ok(());
         }
         // A register of mirrors may be lost with the data: none of those that it named still answers
         // from its copy when this is over.
         let staleness = self.journal.mirror_staleness().await?;
         let quiet_until = (!staleness.is_zero()).then(|| Instant::now() + staleness + DRIFT_ALLOWANCE);
-        self.note_whole(whole, quiet_until);
+        self.note_whole(&whole, quiet_until);
         Ok(())
     }
 
@@ -294,7 +296,7 @@ impl Shared {
         let heads = self.journal.journal_heads().await?;
         if is_behind(&heads, &view) {
             // The database was restored while the store went on.
-            self.vouched.store(None);
+            self.found.doubt_all();
             drop(watch);
             drop(self.looked().await?);
             return Ok(Vec::new());
@@ -334,13 +336,13 @@ impl Shared {
             for entry in entries {
                 let (id, until) = (entry.link.at.entry, entry.until);
                 let new = NewEntry { id, revoked: entry.revoked, until };
-                let by = self.standing(Scope::Of(head.partition)).ok_or_else(|| NotVouched.error())?;
+                let by = self.found.standing(Scope::Of(head.partition)).ok_or_else(|| NotVouched.error())?;
                 let carried_out = match self.carry_out_by(&by, &new, entry.link).await {
                     Ok(carried_out) if carried_out.placed != Placed::Diverged => carried_out,
                     Err(BackendError::Store(error)) => return Err(error),
                     Ok(_) | Err(BackendError::Unvouched) => {
                         // It is looked at next time.
-                        self.doubt(&by, head.partition);
+                        self.found.doubt(&by, head.partition);
                         return Err(NotVouched.error());
                     }
                 };
