@@ -24,6 +24,7 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use poem::{Endpoint, Response};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use admission::{Admission, Permit};
 use connection::{Ends, Stopping};
@@ -141,31 +142,26 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
-    let listener = listener.into();
-    let (tell, told) = watch::channel(());
-    let stopping = Stopping { leaving, told };
-    let server = Server { endpoint: Arc::new(endpoint), admission: Admission::new(limits), limits, stopping };
-    let _memory = memory::keep_low(server.admission.clone());
-    tokio::pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            () = &mut stop => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok(accepted) => server.take(accepted),
-            Err(error) => {
-                tracing::warn!(error = %with_causes(&error), "no connection could be accepted");
-                tokio::time::sleep(ACCEPT_BACK_OFF).await;
-            }
-        }
-    }
+    let (listener, server) = (listener.into(), Server::new(endpoint, limits, leaving));
+    server.accept_until(stop, &listener).await;
     for accepted in listener.close() {
         server.take(accepted);
     }
-    drop(server);
-    tell.send_replace(());
-    tokio::time::timeout(grace, tell.closed()).await.is_ok()
+    server.finish(grace).await
+}
+
+/// The same for somebody who goes on with the listener afterwards: who has come and was not accepted is left to that.
+pub async fn serve_meanwhile(
+    listener: &Listener,
+    endpoint: impl Endpoint<Output = Response> + 'static,
+    limits: &Limits,
+    leaving: Leaving,
+    stop: impl Future<Output = ()>,
+    grace: Duration,
+) -> bool {
+    let server = Server::new(endpoint, limits, leaving);
+    server.accept_until(stop, listener).await;
+    server.finish(grace).await
 }
 
 /// What connections are served with.
@@ -174,9 +170,36 @@ struct Server<'a, E> {
     admission: Arc<Admission>,
     limits: &'a Limits,
     stopping: Stopping,
+    tell: watch::Sender<()>,
+    memory: JoinSet<()>,
 }
 
-impl<E: Endpoint<Output = Response> + 'static> Server<'_, E> {
+impl<'a, E: Endpoint<Output = Response> + 'static> Server<'a, E> {
+    fn new(endpoint: E, limits: &'a Limits, leaving: Leaving) -> Self {
+        let (tell, told) = watch::channel(());
+        let admission = Admission::new(limits);
+        let memory = memory::keep_low(admission.clone());
+        let stopping = Stopping { leaving, told };
+        Self { endpoint: Arc::new(endpoint), admission, limits, stopping, tell, memory }
+    }
+
+    async fn accept_until(&self, stop: impl Future<Output = ()>, listener: &Listener) {
+        tokio::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut stop => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok(accepted) => self.take(accepted),
+                Err(error) => {
+                    tracing::warn!(error = %with_causes(&error), "no connection could be accepted");
+                    tokio::time::sleep(ACCEPT_BACK_OFF).await;
+                }
+            }
+        }
+    }
+
     /// Serves a connection, in a task of its own, if there is room for it.
     fn take(&self, accepted: Accepted) {
         let Some(permit) = self.admission.admit(accepted.place()) else {
@@ -194,6 +217,14 @@ impl<E: Endpoint<Output = Response> + 'static> Server<'_, E> {
         let (endpoint, pace, stopping) =
             (self.endpoint.clone(), self.limits.pace(&permit), self.stopping.clone());
         tokio::spawn(see_out(connection::serve(stream, ends, endpoint, pace, stopping), permit));
+    }
+
+    /// Lets what runs finish; answers whether it did in time.
+    async fn finish(self, grace: Duration) -> bool {
+        let Self { stopping, tell, memory: _memory, .. } = self;
+        drop(stopping);
+        tell.send_replace(());
+        tokio::time::timeout(grace, tell.closed()).await.is_ok()
     }
 }
 
@@ -219,4 +250,45 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use poem::EndpointExt;
+    use poem::endpoint::make_sync;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(60);
+
+    /// Of those who stand at the door when both are told to stop, either takes in some: one in two at each turn, so the
+    /// first one hardly all of them.
+    #[tokio::test]
+    async fn who_was_not_accepted_is_left_to_whoever_goes_on_with_the_listener() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut visitors = Vec::new();
+        for _ in 0..64 {
+            let mut visitor = TcpStream::connect(address).await.unwrap();
+            visitor.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+            visitors.push(visitor);
+        }
+        let (listener, limits) = (Listener::from(listener), Limits::of_tests());
+        let says = |what: &'static str| make_sync(move |_| what).map_to_response();
+        let first = serve_meanwhile(&listener, says("first"), &limits, Leaving::default(), ready(()), GRACE);
+        assert!(first.await);
+        assert!(serve(listener, says("second"), &limits, Leaving::default(), ready(()), GRACE).await);
+        let mut by_the_second = 0;
+        for mut visitor in visitors {
+            let mut answer = String::new();
+            visitor.read_to_string(&mut answer).await.expect("an answer, and no reset");
+            assert!(answer.ends_with("first") || answer.ends_with("second"), "{answer}");
+            by_the_second += usize::from(answer.ends_with("second"));
+        }
+        assert!(by_the_second > 0);
+    }
 }

@@ -1,6 +1,5 @@
 //! `/metrics`, on a listener of its own: whoever watches the service reaches it, and visitors do not.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -62,17 +61,17 @@ fn waiting() -> Moment {
     }
 }
 
-/// Listens where the settings say, if they do, and says where that is. `dev` goes on without where that is taken: by another one, most likely.
+/// Listens where the settings say, if they do. `dev` goes on without where that is taken: by another one, most likely.
 ///
 /// # Errors
 /// [`StartError::Listen`].
-pub(super) async fn listen(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+pub(super) async fn listen(settings: &Settings) -> Result<Option<TcpListener>, StartError> {
     let Some(address) = settings.metrics.listen else { return Ok(None) };
     match TcpListener::bind(address).await {
         Ok(listener) => {
             let bound = listener.local_addr().unwrap_or(address);
             tracing::info!(%bound, "metrics at {PATH}");
-            Ok(Some((listener, bound)))
+            Ok(Some(listener))
         }
         Err(error) if settings.profile == Profile::Dev => {
             tracing::info!(%address, error = %with_causes(&error), "no metrics: the address cannot be had");

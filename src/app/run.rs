@@ -23,7 +23,7 @@ use crate::config::{self, Profile, Settings};
 use crate::domain::causes::with_causes;
 use crate::domain::timekeeper::Timekeeper;
 use crate::mail::{RunningQueue, ShownMails};
-use crate::server;
+use crate::server::{self, Listener};
 use crate::service::Services;
 use crate::service::audit::Audit;
 use crate::service::mail::Mailer;
@@ -80,20 +80,21 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, Bound)) -> Resu
     let at_listen = |source| StartError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(at_listen)?;
     let bound = listener.local_addr().map_err(at_listen)?;
+    let listener = Listener::from(listener);
     let watched = Arc::new(OnceLock::new());
     let mut background = JoinSet::new();
     let metrics = metrics::listen(&settings).await?;
-    let metrics_bound = metrics.as_ref().map(|(_, bound)| *bound);
-    if let Some((listener, _)) = metrics {
+    let metrics_bound = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
+    if let Some(listener) = metrics {
         // Answers while the database is waited for, too.
         background.spawn(metrics::serve(listener, watched.clone()));
     }
     let proxies = Proxies::of(&settings);
     let limits = limits(&settings, &proxies);
-    let (database, steps, listener) = match opened {
+    let (database, steps) = match opened {
         Err(error) if error.may_pass() => {
             supervisor::waits_for_database();
-            let waiting = wait_for_database(&settings, &environment, listener, &limits, error);
+            let waiting = wait_for_database(&settings, &environment, (&listener, bound), &limits, error);
             tokio::select! {
                 found = waiting => found?,
                 () = &mut stop => {
@@ -102,10 +103,7 @@ pub async fn run(start: Start, listening: impl FnOnce(&Settings, Bound)) -> Resu
                 }
             }
         }
-        opened => {
-            let (database, steps) = opened?;
-            (database, steps, listener)
-        }
+        opened => opened?,
     };
     for step in steps {
         tracing::info!(step, "database migrated");
@@ -242,22 +240,17 @@ fn limits(settings: &Settings, proxies: &Proxies) -> server::Limits {
 async fn wait_for_database(
     settings: &Settings,
     environment: &Environment,
-    listener: TcpListener,
+    (listener, bound): (&Listener, SocketAddr),
     limits: &server::Limits,
     first: DatabaseError,
-) -> Result<(Database, Vec<String>, TcpListener), StartError> {
-    let at_listen = |source| StartError::Listen { address: settings.listen, source };
-    let listener = listener.into_std().map_err(at_listen)?;
-    let meanwhile = listener.try_clone().and_then(TcpListener::from_std).map_err(at_listen)?;
-    let listener = TcpListener::from_std(listener).map_err(at_listen)?;
-    let bound = listener.local_addr().map_err(at_listen)?;
+) -> Result<(Database, Vec<String>), StartError> {
     let (over, is_over) = oneshot::channel::<()>();
     let is_https = settings.issuer(bound).is_https();
     let starting = api::starting(environment.random.clone(), is_https, cors(settings), settings.log.requests);
     // The end of the sender is the word that it is over.
     let over_soon = async { drop(is_over.await) };
     let leaving = server::Leaving::default();
-    let serving = server::serve(meanwhile, starting, limits, leaving, over_soon, STARTING_GRACE);
+    let serving = server::serve_meanwhile(listener, starting, limits, leaving, over_soon, STARTING_GRACE);
     let asking = async {
         let (mut error, mut pause) = (first, WAITING_FIRST);
         let found = loop {
@@ -277,8 +270,7 @@ async fn wait_for_database(
         found
     };
     let (_, found) = tokio::join!(serving, asking);
-    let (database, steps) = found?;
-    Ok((database, steps, listener))
+    Ok(found?)
 }
 
 /// Starts what goes on beside the requests; it ends with `tasks`.

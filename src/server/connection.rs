@@ -124,8 +124,8 @@ where
                 return Poll::Ready(ended.map_err(Into::into));
             }
             if !is_parting {
-                is_told = is_told || told.as_mut().poll(cx).is_ready();
-                if is_told {
+                if !is_told && told.as_mut().poll(cx).is_ready() {
+                    is_told = true;
                     pulse.stop();
                 }
                 is_parting = (is_told || pace.is_single) && pulse.has_asked();

@@ -56,7 +56,6 @@ pub(super) struct Pulse {
 }
 
 struct State {
-    opened: Instant,
     is_http2: bool,
     /// Whether it is to end with its first request, or without one soon.
     is_stopping: bool,
@@ -82,7 +81,6 @@ impl Pulse {
     pub(super) fn new() -> Arc<Self> {
         let now = Instant::now();
         let state = State {
-            opened: now,
             is_http2: false,
             is_stopping: false,
             has_asked: false,
@@ -212,15 +210,16 @@ impl Pulse {
         if state.in_flight > 0 {
             return None;
         }
-        if state.is_stopping && !state.has_asked && state.parting.is_none() {
-            return Some((state.opened + LAST_REQUEST, Verdict::Idle));
-        }
         Some(match (state.first_byte, state.parting) {
             (Some(since), _) if state.is_stopping => {
                 (since + LAST_REQUEST.min(pace.header_timeout), Verdict::HalfSent)
             }
             (Some(since), _) => (since + pace.header_timeout, Verdict::HalfSent),
             (None, Some(since)) => (since.max(state.idle) + PARTING, Verdict::Lingers),
+            // It has not asked yet: one that has is parting by then.
+            (None, None) if state.is_stopping => {
+                (state.idle + LAST_REQUEST.min(pace.keep_alive), Verdict::Idle)
+            }
             (None, None) => (state.idle + pace.keep_alive, Verdict::Idle),
         })
     }
