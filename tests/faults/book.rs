@@ -47,9 +47,8 @@ pub struct Session {
     /// When its newest tokens were asked for.
     pub minted_at: Instant,
     opened: Span,
-    seen: Vec<Observation>,
-    /// Who was asked each time.
-    by: Vec<ProcessId>,
+    /// What was asked, of whom, and what came of it.
+    seen: Vec<(Observation, ProcessId)>,
 }
 
 impl Session {
@@ -63,7 +62,6 @@ impl Session {
             minted_at: asked_at,
             opened,
             seen: Vec::new(),
-            by: Vec::new(),
         }
     }
 
@@ -78,8 +76,7 @@ impl Session {
             Some(_) => Answered::Yes,
             None => Answered::Nothing,
         };
-        self.seen.push(Observation { span, asked, answered });
-        self.by.push(by);
+        self.seen.push((Observation { span, asked, answered }, by));
     }
 
     /// Takes the tokens of a refresh that began then.
@@ -94,7 +91,7 @@ impl Session {
     /// Whether there may be a newer token than its newest: a refresh by that was not answered.
     pub fn may_be_behind(&self) -> bool {
         let asked = Asked::Present(generation(&self.tokens.refresh));
-        self.seen.iter().any(|seen| seen.asked == asked && seen.answered == Answered::Nothing)
+        self.seen.iter().any(|(seen, _)| seen.asked == asked && seen.answered == Answered::Nothing)
     }
 
     /// How many calls were seen.
@@ -105,11 +102,11 @@ impl Session {
     /// All that was seen of it, for who has to find out why an answer is wrong: in milliseconds since the first test
     /// began, and no token.
     pub fn history(&self) -> String {
-        let call = |(seen, by): (&Observation, &ProcessId)| {
+        let call = |(seen, by): &(Observation, ProcessId)| {
             let Span { began, ended } = seen.span;
             format!("{began}-{ended} {by} {:?} {:?}", seen.asked, seen.answered)
         };
-        let calls: Vec<_> = self.seen.iter().zip(&self.by).map(call).collect();
+        let calls: Vec<_> = self.seen.iter().map(call).collect();
         let Span { began, ended } = self.opened;
         format!("{began}-{ended} opened; {}; now {:?}", calls.join("; "), self.state)
     }
@@ -119,7 +116,7 @@ impl Session {
     /// # Errors
     /// The first answer that its rules do not give.
     pub fn replay(&self, lost_since: Option<Instant>) -> Result<(), Divergence> {
-        let mut seen = self.seen.clone();
+        let mut seen: Vec<_> = self.seen.iter().map(|(seen, _)| *seen).collect();
         seen.sort_by_key(|observation| observation.span);
         let lost = lost_since.map(|since| Lost { since: millis(since) });
         Replay { grace: GRACE, doubt: DOUBT, lost }.run(self.opened, &seen)
